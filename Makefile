@@ -1,0 +1,53 @@
+# Every target makes its own environment; nothing has to be installed first but Python 3.11 or 3.12.
+
+SHELL := /bin/bash
+VENV ?= .venv
+PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null && echo $$p && break; done)
+UV := $(shell command -v uv 2>/dev/null)
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: run test lint bench lab notebooks lock help
+
+help:  ## Show the targets.
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+
+run: $(READY)  ## Run the whole chain; ends with the before-and-after table.
+	@$(BIN)/tunix-rt-nb run $(ARGS)
+
+test: $(READY)  ## Lint, type-check and run every test, the notebooks too.
+	$(BIN)/python -m pytest tests
+	$(BIN)/python -m pytest tests/notebooks_test.py -q
+
+lint: $(READY)  ## Format and lint check, notebooks too, and the type checker.
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: $(READY)  ## Run the benchmarks; NAMES="render pack" chooses.
+	$(BIN)/python -m tests.bench $(NAMES)
+
+lab: $(READY)  ## Open the notebooks in JupyterLab.
+	$(BIN)/jupyter lab --notebook-dir=notebooks
+
+notebooks: $(READY)  ## Execute the notebooks in place, to renew their stored outputs.
+	$(BIN)/python -m tests.renew_notebooks
+
+lock:  ## Resolve the dependencies anew (needs uv).
+	uv pip compile --universal --python-version 3.11 --no-header --no-annotate \
+		--all-extras pyproject.toml -o requirements.lock
+
+# The lock holds every version, so nothing has to be resolved: --no-deps.
+$(READY): requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or 3.12 is needed and was not found on PATH" >&2; exit 1; }
+ifdef UV
+	@$(UV) venv --quiet --clear --python "$(PYTHON)" $(VENV)
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps -r requirements.lock -e .
+else
+	@"$(PYTHON)" -m venv --clear $(VENV)
+	@echo "Installing into $(VENV): some 2 GB, a few minutes, once."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+endif
+	@touch $@

@@ -1,0 +1,34 @@
+"""What all tests share."""
+
+import os
+
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+from tunix_rt_nb import tasks
+from tunix_rt_nb.store import TraceStore
+from tunix_rt_nb.trace import Trace
+
+settings.register_profile("default", deadline=None, derandomize=True, max_examples=200)
+settings.load_profile("default")
+
+NOW = "2026-01-01T00:00:00Z"
+
+
+@pytest.fixture(scope="session")
+def traces() -> list[Trace]:
+    """Forty traces of each task."""
+    return [trace for name in tasks.TASKS for trace in tasks.draw(name, 40, seed=7)]
+
+
+@pytest.fixture
+def store(tmp_path: Path, traces: list[Trace]) -> TraceStore:
+    """A store that holds them."""
+    store = TraceStore(tmp_path / "traces")
+    store.add(traces, NOW)
+    return store

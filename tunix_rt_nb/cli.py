@@ -1,0 +1,136 @@
+"""tunix-rt-nb: the road from the command line."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+import yaml
+
+import tunix_rt_nb
+from tunix_rt_nb import chain, report, runs, status
+from tunix_rt_nb.errors import InputError
+
+
+class _Group(click.Group):
+    """Bad input ends with one line on stderr and exit code 2, a failed run with 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except InputError as error:
+            _fail(str(error), 2)
+        except chain.StepFailed as error:
+            _fail(str(error), 1)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    click.echo(f"tunix-rt-nb: {message}", err=True)
+    sys.exit(code)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(tunix_rt_nb.__version__, prog_name="tunix-rt-nb")
+def main() -> None:
+    """Reasoning traces in, a model that shows its work out.
+
+    \b
+    Example: tunix-rt-nb run quickstart
+    """
+
+
+_step = click.Choice(runs.STEPS)
+
+
+@main.command()
+@click.argument("profile", default="quickstart")
+@click.option("--set", "settings", metavar="KEY=VALUE", multiple=True, help="A parameter, as YAML.")
+@click.option("--from", "from_step", type=_step, default=runs.STEPS[0], help="First step.")
+@click.option("--to", "to_step", type=_step, default=runs.STEPS[-1], help="Last step.")
+@click.option("--run-id", help="Name of the run folder; the profile's name unless given.")
+@click.option("--fresh", is_flag=True, help="Run every step, whatever is there.")
+@click.option("--json", "as_json", is_flag=True, help="End with one JSON line.")
+def run(
+    profile: str,
+    settings: tuple[str, ...],
+    from_step: str,
+    to_step: str,
+    run_id: str | None,
+    fresh: bool,
+    as_json: bool,
+) -> None:
+    """Run the five notebooks with the parameters of PROFILE.
+
+    Steps whose code, parameters and inputs have not changed are skipped; an interrupted run goes
+    on where it stopped.
+
+    \b
+    Examples:
+      tunix-rt-nb run
+      tunix-rt-nb run quickstart --set LEARNING_RATE=0.003 --run-id slower
+      tunix-rt-nb run quickstart --to build
+    """
+    values = chain.load_profile(profile) | _settings(settings)
+    name = run_id or Path(profile).stem
+    runs.check_name("run-id", name)
+    run_dir = runs.home() / "runs" / name
+    line = _StepLines()
+    reports = chain.run(
+        run_dir,
+        values,
+        from_step=from_step,
+        to_step=to_step,
+        fresh=fresh,
+        profile=profile,
+        on_start=line.start,
+        on_step=line.end,
+    )
+    evaluated = run_dir / runs.stem("evaluate")
+    done = reports[-1].name == "evaluate"
+    if done:
+        click.echo(report.before_after_text(runs.result(evaluated)), err=as_json)
+    click.echo(f"Everything is in {run_dir}", err=as_json)
+    if as_json:
+        steps = [
+            {"name": r.name, "seconds": round(r.seconds, 1), "skipped": r.skipped} for r in reports
+        ]
+        scores = report.summary(runs.result(evaluated)) if done else {}
+        click.echo(json.dumps({"run_id": name, "steps": steps, **scores}))
+
+
+def _settings(settings: tuple[str, ...]) -> dict[str, Any]:
+    values = {}
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        if not equals or not name:
+            raise InputError(f"--set: expected KEY=VALUE, found {setting!r}")
+        try:
+            values[name] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise InputError(f"--set: {name}: {value!r} is not YAML") from None
+    return values
+
+
+class _StepLines:
+    """One line a step on stderr; on a terminal the running step is shown at once."""
+
+    def start(self, step: str) -> None:
+        if sys.stderr.isatty():
+            click.echo(f"  {runs.stem(step):<12} running ...\r", err=True, nl=False)
+
+    def end(self, step: chain.StepReport) -> None:
+        what = "skipped, nothing changed" if step.skipped else f"{step.seconds:6.1f} s"
+        click.echo(f"  {runs.stem(step.name):<12} {what:<24}", err=True)
+
+
+@main.command("status")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def status_command(as_json: bool) -> None:
+    """Show versions, JAX devices, what is installed and how to install what is missing.
+
+    \b
+    Example: tunix-rt-nb status
+    """
+    rows = status.rows()
+    click.echo(json.dumps(rows) if as_json else status.table(rows))

@@ -1,0 +1,151 @@
+"""A dataset rendered: every trace as token ids with its loss mask, checked, ready to train on."""
+
+from collections.abc import Iterable, Iterator
+from itertools import compress
+from pathlib import Path
+from typing import Any
+
+from tunix_rt_nb import dataset, files
+from tunix_rt_nb.chat import Chat, render, template
+from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.tokens import Example, Tokenizer, encode, train_tokenizer
+
+
+def render_dataset(
+    source: Path,
+    folder: Path,
+    tokenizer: Tokenizer,
+    template_name: str = "gemma",
+    style: str = "numbered",
+    max_length: int = 256,
+) -> dict[str, Any]:
+    """Renders both sides of a dataset into a folder; the manifest is written last.
+
+    An example longer than `max_length` is not cut: it is left out, counted, and listed in
+    `rejects.jsonl`.
+
+    Returns:
+      The manifest: what was rendered how, the counts, the sha256 of every file.
+
+    Raises:
+      InputError: no training example fits; or a mask breaks one of its laws (names the trace).
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    bos = template(template_name).bos
+    rejects: list[dict[str, Any]] = []
+    counts: dict[str, int] = {}
+    for side in ("train", "eval"):
+        lines = []
+        for trace_id, trace in dataset.load(source, side):
+            chat = render(trace, template_name, style)
+            example = encode(chat, tokenizer, bos, trace_id)
+            check(example, chat, tokenizer, bos)
+            if len(example) > max_length:
+                rejects.append({"id": trace_id, "reason": "too_long", "tokens": len(example)})
+                continue
+            lines.append(
+                {
+                    "id": trace_id,
+                    "text": chat.text,
+                    "ids": example.ids,
+                    "mask": [*map(int, example.mask)],
+                }
+            )
+        counts[side] = len(lines)
+        files.write_lines(folder / f"{side}.jsonl", lines)
+    if not counts["train"]:
+        raise InputError(f"max_length: no training example fits into {max_length} tokens")
+    files.write_lines(folder / "rejects.jsonl", rejects)
+    with files.atomic(folder / "tokenizer.model") as file:
+        file.write(tokenizer.model)
+    manifest = {
+        "dataset_key": dataset.read_manifest(source)["dataset_key"],
+        "dataset_sha256": dataset.read_manifest(source)["sha256"],
+        "template": template_name,
+        "style": style,
+        "max_length": max_length,
+        "examples": counts,
+        "rejected": {"too_long": len(rejects)},
+        "files": {path.name: files.sha256(path) for path in sorted(folder.glob("*.[jm]*"))},
+    }
+    files.write_json(folder / "manifest.json", manifest)
+    return manifest
+
+
+def load(folder: Path, side: str) -> list[Example]:
+    """The examples of one side of a rendered dataset.
+
+    Raises:
+      InputError: the folder is not complete, or a file was altered since.
+    """
+    path, manifest = folder / f"{side}.jsonl", read_manifest(folder)
+    if files.sha256(path) != manifest["files"][path.name]:
+        raise InputError(f"{path}: was altered after it was rendered, run 3_render again")
+    return [
+        Example(line["id"], tuple(line["ids"]), tuple(map(bool, line["mask"])))
+        for line in files.read_lines(path)
+    ]
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a complete rendered dataset."""
+    path = folder / "manifest.json"
+    if not path.exists():
+        raise InputError(f"{folder}: has no manifest.json, run 3_render again")
+    return files.read_json(path)
+
+
+def lengths_by_task(examples: Iterable[Example], source: Path) -> dict[str, list[int]]:
+    """The token counts of the training examples of a dataset, by task."""
+    tasks = {trace_id: trace.task or "unknown" for trace_id, trace in dataset.load(source, "train")}
+    lengths: dict[str, list[int]] = {}
+    for example in examples:
+        lengths.setdefault(tasks[example.id], []).append(len(example))
+    return dict(sorted(lengths.items()))
+
+
+def tokenizer_for(
+    model: str, source: Path, vocab_size: int, template_name: str, style: str
+) -> Tokenizer:
+    """The tokenizer of a model; for `tiny`, one trained on the dataset's training side.
+
+    Raises:
+      InputError: unknown model.
+    """
+    if model != "tiny":
+        raise InputError(f"model: unknown {model!r}, expected one of tiny")
+
+    def texts() -> Iterator[str]:
+        for _, trace in dataset.load(source, "train"):
+            yield from _literal(render(trace, template_name, style))
+
+    return Tokenizer(train_tokenizer(texts(), vocab_size))
+
+
+def _literal(chat: Chat) -> Iterable[str]:
+    return (s.text for s in (*chat.prompt, *chat.response) if not s.control)
+
+
+def check(example: Example, chat: Chat, tokenizer: Tokenizer, bos: str) -> None:
+    """Holds an example to the laws of its mask.
+
+    One BOS, first; at least one trained token; the trained tokens are the response and its stop,
+    read back exactly; what comes before them is the prompt.
+
+    Raises:
+      InputError: names the trace and the law.
+    """
+    trained = list(compress(example.ids, example.mask))
+    prompt = len(example) - len(trained)
+    laws = {
+        "one BOS, first": example.ids.index(tokenizer.control(bos)) == 0
+        and example.ids.count(tokenizer.control(bos)) == 1,
+        "only the end is trained": bool(trained) and not any(example.mask[:prompt]),
+        "the trained text is the response and its stop": tokenizer.decode(trained)
+        == "".join(segment.text for segment in chat.response),
+        "the text before it is the prompt": tokenizer.decode(example.ids[1:prompt])
+        == "".join(segment.text for segment in chat.prompt),
+    }
+    for law, holds in laws.items():
+        if not holds:
+            raise InputError(f"trace {example.id}: cannot be rendered: broken law: {law}")

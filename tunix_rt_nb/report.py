@@ -1,0 +1,231 @@
+"""What people look at: traces, masks, curves, graded answers, the before-and-after table.
+
+Whatever stands in a trace or comes from a model is escaped: here it is text, never markup. Marked
+places are bold as well as coloured, because some web viewers strip colours.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from IPython.display import HTML
+    from matplotlib.figure import Figure
+
+    from tunix_rt_nb.tokens import Example, Tokenizer
+    from tunix_rt_nb.trace import Trace
+
+_BEFORE, _AFTER = "#b0b7c3", "#2f6fde"
+
+
+def _html(text: str) -> "HTML":
+    from IPython.display import HTML
+
+    return HTML(text)
+
+
+def trace_html(trace: "Trace", problems: Sequence[str] = ()) -> "HTML":
+    """A trace as a person would read it, each step ticked, or followed by what is wrong with it."""
+    wrong = {p.split(":")[0]: p for p in problems}
+    steps = "".join(
+        f"<li>{escape(step.content)} {_tick(f'step {step.i + 1}' not in wrong)}</li>"
+        for step in trace.steps
+    )
+    said = "".join(f"<p>{escape(p)}</p>" for p in problems)
+    return _html(
+        f"<p><b>{escape(trace.prompt)}</b></p><ol>{steps}</ol>"
+        f"<p>Answer: <b>{escape(trace.final_answer)}</b> {_tick('answer' not in wrong)}</p>{said}"
+    )
+
+
+def _tick(right: bool) -> str:
+    return "✓" if right else "✗"
+
+
+def mask_html(example: "Example", tokenizer: "Tokenizer") -> "HTML":
+    """The tokens of an example one by one; those that are trained on are bold, on green."""
+    spans = []
+    for token, trained in zip(example.ids, example.mask, strict=True):
+        piece = escape(tokenizer.piece(token)).replace(" ", "&nbsp;").replace("\n", "⏎<br>")
+        style = "background:#cdeccd" if trained else "background:#eef0f3"
+        tag = "b" if trained else "span"
+        spans.append(f'<{tag} style="{style};padding:1px 2px;margin:1px">{piece}</{tag}>')
+    return _html(f'<p style="font-family:monospace;line-height:1.7">{"".join(spans)}</p>')
+
+
+def table(rows: Iterable[Mapping[str, Any]], index: str | None = None) -> "pd.DataFrame":
+    """Records as a table."""
+    import pandas as pd
+
+    frame = pd.DataFrame(list(rows))
+    return frame.set_index(index) if index else frame
+
+
+def _axes(width: float = 7, height: float = 3) -> Any:
+    from matplotlib.figure import Figure
+
+    axes = Figure(figsize=(width, height), layout="constrained").add_subplot()
+    axes.spines[["top", "right"]].set_visible(False)
+    return axes
+
+
+def length_plot(lengths: Mapping[str, Sequence[int]], limit: int) -> "Figure":
+    """A histogram of tokens an example, by task, with the maximum length marked."""
+    axes = _axes()
+    axes.hist(list(lengths.values()), bins=40, label=list(lengths), stacked=True)
+    axes.axvline(limit, color="black", linestyle=":", label=f"maximum length {limit}")
+    axes.set(xlabel="tokens an example", ylabel="examples")
+    axes.legend(frameon=False)
+    return axes.figure
+
+
+def rows_plot(segments: Any, most: int = 24) -> "Figure":
+    """The first packed rows, one colour an example, white where nothing stands."""
+    import numpy as np
+
+    shown = np.asarray(segments[:most])
+    axes = _axes(height=2.6)
+    axes.imshow(np.where(shown > 0, (shown - 1) % 10, np.nan), aspect="auto", cmap="tab10")
+    axes.set(xlabel="token of the row", ylabel="packed row")
+    return axes.figure
+
+
+def progress(steps: int, lines: int = 10) -> Callable[[Mapping[str, Any]], None]:
+    """A reporter for training: about `lines` lines in all, in a notebook as in a log."""
+    every = max(1, steps // lines)
+
+    def report(line: Mapping[str, Any]) -> None:
+        if "eval_loss" in line:
+            print(f"step {line['step']:>5}/{steps}  held-out loss {line['eval_loss']:.4f}")
+        elif line["step"] % every == 0:
+            speed = f"{line['tokens_per_second']:,} tokens/s"
+            print(f"step {line['step']:>5}/{steps}  loss {line['loss']:.4f}  {speed}", flush=True)
+
+    return report
+
+
+def loss_plot(metrics: Iterable[Mapping[str, Any]]) -> "Figure":
+    """Training and held-out loss by step, on a logarithmic scale."""
+    lines = list(metrics)
+    axes = _axes()
+    for field, label, style in (("loss", "training", "-"), ("eval_loss", "held out", "o-")):
+        points = [(line["step"], line[field]) for line in lines if field in line]
+        axes.plot(*zip(*points, strict=True), style, label=label, linewidth=1.2)
+    axes.set(xlabel="step", ylabel="loss (nats a token)", yscale="log")
+    axes.legend(frameon=False)
+    return axes.figure
+
+
+def predictions_html(predictions: Sequence[Mapping[str, Any]]) -> "HTML":
+    """Graded answers, each step ticked or crossed, with the reason where it is wrong."""
+    return _html("<hr>".join(_prediction(p) for p in predictions))
+
+
+def _prediction(prediction: Mapping[str, Any]) -> str:
+    right = prediction["score"] == 1.0
+    lines = escape(prediction["response"]).replace("\n", "<br>")
+    reasons = "".join(
+        f"<br>✗ step {escape(number)}: {escape(reason)}"
+        for number, reason in prediction["wrong_steps"].items()
+    )
+    expected = "" if right else f", expected <b>{escape(prediction['expected_answer'])}</b>"
+    share = f"{_percent(prediction['steps_right'])} of its steps right"
+    return (
+        f"<p><b>{escape(prediction['prompt'])}</b></p>"
+        f'<p class="model">{lines}</p>'
+        f"<p>{_tick(right)} answer {'right' if right else 'wrong'}{expected}; {share}{reasons}</p>"
+    )
+
+
+def summary(result: Mapping[str, Any]) -> dict[str, Any]:
+    """The figures of a `5_evaluate/result.json` in the form that `run --json` prints."""
+    before, after = result["before"], result["after"]
+    return {
+        "before": _figures(before),
+        "after": _figures(after),
+        "by_task": {
+            task: {
+                "before": before["category_scores"][task]["score"],
+                "after": score["score"],
+                "steps_right": score["steps_right"],
+                "n": score["n"],
+            }
+            for task, score in after["category_scores"].items()
+        },
+    }
+
+
+def _figures(card: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "accuracy": card["primary_score"],
+        "interval": card["interval"],
+        "steps_right": card["steps_right"],
+        "n": card["n_items"],
+    }
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def before_after(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[dict[str, str]]:
+    """The before-and-after table: shares of right answers and steps by task, and for all."""
+    tasks = [*after["category_scores"], "all"]
+    cards = [{**card["category_scores"], "all": {**_whole(card)}} for card in (before, after)]
+    return [
+        {
+            "task": task,
+            "held-out items": str(cards[1][task]["n"]),
+            "answers before": _percent(cards[0][task]["score"]),
+            "answers after": _percent(cards[1][task]["score"]),
+            "steps before": _percent(cards[0][task]["steps_right"]),
+            "steps after": _percent(cards[1][task]["steps_right"]),
+        }
+        for task in tasks
+    ]
+
+
+def _whole(card: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "score": card["primary_score"],
+        "steps_right": card["steps_right"],
+        "n": card["n_items"],
+    }
+
+
+def before_after_text(result: Mapping[str, Any]) -> str:
+    """The before-and-after table as aligned text, with the interval of all answers below."""
+    rows = before_after(result["before"], result["after"])
+    lines = [list(rows[0]), *(list(row.values()) for row in rows)]
+    widths = [max(len(line[k]) for line in lines) for k in range(len(lines[0]))]
+    text = "\n".join(
+        "  "
+        + "  ".join(
+            f"{c:<{w}}" if k == 0 else f"{c:>{w}}"
+            for k, (c, w) in enumerate(zip(line, widths, strict=True))
+        )
+        for line in lines
+    )
+    low, high = result["after"]["interval"]
+    return f"\n{text}\n  answers after, 95 % interval: {_percent(low)} to {_percent(high)}\n"
+
+
+def before_after_plot(before: Mapping[str, Any], after: Mapping[str, Any]) -> "Figure":
+    """Right answers and steps before and after training, by task, as bars."""
+    rows = before_after(before, after)
+    axes = _axes()
+    names = [f"{row['task']}\n{what}" for row in rows for what in ("answers", "steps")]
+    for offset, when, colour in ((-0.2, "before", _BEFORE), (0.2, "after", _AFTER)):
+        heights = [
+            float(row[f"{what} {when}"].removesuffix(" %"))
+            for row in rows
+            for what in ("answers", "steps")
+        ]
+        places = [k + offset for k in range(len(names))]
+        bars = axes.bar(places, heights, width=0.38, color=colour, label=f"{when} training")
+        axes.bar_label(bars, fmt="%.0f", padding=2, fontsize=8)
+    axes.set_xticks(range(len(names)), names, fontsize=8)
+    axes.set(ylabel="right (%)", ylim=(0, 112))
+    axes.legend(frameon=False, loc="upper left", ncols=2)
+    return axes.figure

@@ -1,0 +1,155 @@
+"""Run folders: where each step of the road works and what it leaves behind.
+
+runs/quickstart/
+  run.json            profile, parameters, versions
+  1_generate.ipynb    the executed notebook
+  1_generate/         its outputs, and result.json, written last
+  ...
+"""
+
+import os
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+import tunix_rt_nb
+from tunix_rt_nb import files
+from tunix_rt_nb.errors import InputError
+
+FORMAT = 1  # of a run folder; a folder of another format is not touched
+STEPS = ("generate", "build", "render", "train", "evaluate")
+PROJECT = Path(__file__).resolve().parent.parent
+_KEPT = ("checkpoints", "metrics.jsonl", "key")  # what a step that starts again goes on from
+
+
+def home() -> Path:
+    """Where `data/` and `runs/` are: `TUNIX_RT_HOME`, else the checkout, else here."""
+    chosen = os.environ.get("TUNIX_RT_HOME")
+    if chosen:
+        return Path(chosen).expanduser().resolve()
+    return PROJECT if (PROJECT / "notebooks").is_dir() else Path.cwd()
+
+
+def check_name(what: str, name: str) -> None:
+    """Refuses a name that could lead out of its folder, or that a shell would take apart."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
+        raise InputError(f"{what}: {name!r} is unsafe, use letters, digits, '.', '_', '-'")
+
+
+def stem(step: str) -> str:
+    """The step with its number, as its notebook and its folder are called.
+
+    Example:
+      >>> stem("train")
+      '4_train'
+    """
+    return f"{STEPS.index(step) + 1}_{step}"
+
+
+def before(step: str) -> str | None:
+    """The step before, or None for the first."""
+    place = STEPS.index(step)
+    return STEPS[place - 1] if place else None
+
+
+def outputs(folder: Path) -> dict[str, str]:
+    """The sha256 of everything a step wrote, by relative path; not what it needs only to resume."""
+    return {
+        str(path.relative_to(folder)): files.sha256(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+        and path.relative_to(folder).parts[0] not in (*_KEPT, "result.json")
+        and not path.name.endswith(".tmp")
+    }
+
+
+@dataclass
+class Stop:
+    """One step of the road at work.
+
+    Attributes:
+      step: its name.
+      folder: where its outputs go.
+      inputs: the folders of the steps before, by name.
+    """
+
+    step: str
+    folder: Path
+    inputs: dict[str, Path]
+    _lock: FileLock
+
+    def finish(self, result: dict[str, Any]) -> dict[str, Any]:
+        """Writes `result.json`, which marks the step as complete, and lets go of the folder."""
+        result = {
+            "step": self.step,
+            "version": tunix_rt_nb.__version__,
+            "inputs": {
+                name: {
+                    "folder": os.path.relpath(path, self.folder),
+                    "sha256": content_hash(path),
+                }
+                for name, path in self.inputs.items()
+            },
+            **result,
+            "outputs": outputs(self.folder),
+        }
+        files.write_json(self.folder / "result.json", result)
+        self._lock.release()
+        return result
+
+
+def begin(step: str, run_dir: Path, inputs: dict[str, Path]) -> Stop:
+    """Takes a step's folder in `run_dir` for this process and clears what an earlier try left.
+
+    Raises:
+      InputError: another process is working there.
+    """
+    run_dir.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(run_dir / f".{stem(step)}.lock")
+    try:
+        lock.acquire(timeout=20)  # a killed chain's kernel needs a moment to notice
+    except Timeout:
+        folder = run_dir / stem(step)
+        raise InputError(f"{folder}: another process is at work there, wait or stop it") from None
+    folder = run_dir / stem(step)
+    folder.mkdir(exist_ok=True)
+    (folder / "result.json").unlink(missing_ok=True)
+    for path in folder.iterdir():
+        if path.name not in _KEPT:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    return Stop(step, folder, inputs, lock)
+
+
+def newest(step: str) -> Path | None:
+    """The folder of the newest complete output of a step in any run; None where there is none."""
+    found = (home() / "runs").glob(f"*/{stem(step)}/result.json")
+    return max((path.parent for path in found), key=_age, default=None)
+
+
+def _age(folder: Path) -> tuple[int, str]:
+    return (folder / "result.json").stat().st_mtime_ns, str(folder)
+
+
+def lineage(step: str, folder: Path) -> dict[str, Path]:
+    """The folder of a complete step and of all that it was made from, by step name."""
+    made_from = result(folder)["inputs"]
+    parents = {name: (folder / made["folder"]).resolve() for name, made in made_from.items()}
+    return {**parents, step: folder}
+
+
+def result(folder: Path) -> dict[str, Any]:
+    """The `result.json` of a complete step."""
+    path = folder / "result.json"
+    if not path.exists():
+        step = folder.name
+        raise InputError(f"{path}: is missing, run {step}.ipynb (or `tunix-rt-nb run`) first")
+    return files.read_json(path)
+
+
+def content_hash(folder: Path) -> str:
+    """The hash of all outputs of a complete step."""
+    return files.digest(result(folder)["outputs"])

@@ -1,0 +1,253 @@
+"""Supervised fine-tuning on packed rows, with Tunix's `PeftTrainer`."""
+
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import orbax.checkpoint as ocp
+from flax import nnx
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from tunix.sft import hooks, peft_trainer
+
+from tunix_rt_nb import files
+from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.models import gemma3, mesh
+from tunix_rt_nb.tokens import Rows
+from tunix_rt_nb.trace import explain
+
+
+class SftConfig(BaseModel):
+    """How to train; every field is checked with its range.
+
+    Attributes:
+      steps: optimiser steps.
+      batch_size: packed rows a step.
+      learning_rate: at its peak, after `warmup_steps` of linear rise; then a cosine to a tenth.
+      weight_decay: AdamW's, on matrices only, not on norms and embeddings.
+      checkpoint_every, eval_every: in steps.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    steps: int = Field(default=300, ge=1)
+    batch_size: int = Field(default=8, ge=1)
+    learning_rate: float = Field(default=3e-3, gt=0, le=1)
+    warmup_steps: int = Field(default=20, ge=0)
+    weight_decay: float = Field(default=0.01, ge=0, le=1)
+    seed: int = 0
+    checkpoint_every: int = Field(default=100, ge=1)
+    eval_every: int = Field(default=100, ge=1)
+
+    @classmethod
+    def of(cls, **fields: Any) -> "SftConfig":
+        """Checks the fields; `InputError` names the one that is out of range."""
+        try:
+            return cls.model_validate(fields)
+        except ValidationError as error:
+            raise InputError(explain(error)) from None
+
+
+def loss(
+    model: nnx.Module,
+    tokens: jax.Array,
+    segments: jax.Array,
+    positions: jax.Array,
+    trained: jax.Array,
+) -> jax.Array:
+    """Mean cross-entropy of the trained tokens of a batch of packed rows, all [batch, length].
+
+    A token attends to the earlier ones of its own segment only, so packing changes nothing.
+    """
+    length = tokens.shape[1]
+    causal = jnp.tril(jnp.ones((length, length), bool))
+    same = segments[:, :, None] == segments[:, None, :]
+    logits, _ = model(tokens, positions, None, same & causal[None])
+    losses = optax.softmax_cross_entropy_with_integer_labels(logits[:, :-1], tokens[:, 1:])
+    weights = trained[:, 1:].astype(losses.dtype)
+    return (losses * weights).sum() / jnp.maximum(weights.sum(), 1)
+
+
+def optimizer(config: SftConfig) -> optax.GradientTransformation:
+    """AdamW with warm-up, cosine decay and clipping; the learning rate is readable in its state."""
+    schedule = optax.warmup_cosine_decay_schedule(
+        0.0,
+        config.learning_rate,
+        min(config.warmup_steps, config.steps),
+        max(config.steps, config.warmup_steps + 1),
+        end_value=config.learning_rate / 10,
+    )
+
+    def build(learning_rate: float) -> optax.GradientTransformation:
+        return optax.chain(
+            optax.clip_by_global_norm(1.0),
+            optax.adamw(learning_rate, b2=0.95, weight_decay=config.weight_decay, mask=_decayed),
+        )
+
+    return optax.inject_hyperparams(build)(learning_rate=schedule)
+
+
+def _decayed(params: Any) -> Any:
+    return jax.tree.map_with_path(
+        lambda path, x: x.ndim > 1 and "embedding" not in jax.tree_util.keystr(path), params
+    )
+
+
+def batches(rows: Rows, config: SftConfig) -> Iterator[dict[str, np.ndarray]]:
+    """The batches of a whole run: every epoch all rows in an order drawn from the seed.
+
+    The order depends on seed and epoch alone, so a resumed run finds its place.
+    """
+    if len(rows) < config.batch_size:
+        raise InputError(
+            f"batch_size: {config.batch_size} rows a step, but there are only {len(rows)} rows"
+        )
+    left, epoch = np.empty(0, int), 0
+    for _ in range(config.steps):
+        while len(left) < config.batch_size:
+            order = np.random.default_rng([config.seed, epoch]).permutation(len(rows))
+            left, epoch = np.concatenate([left, order]), epoch + 1
+        yield rows.take(left[: config.batch_size])
+        left = left[config.batch_size :]
+
+
+def eval_batches(rows: Rows, batch_size: int) -> list[dict[str, np.ndarray]]:
+    """All rows once, in batches of one shape; the last one is filled up with untrained rows."""
+    spare = -len(rows) % batch_size
+    index = np.concatenate([np.arange(len(rows)), np.zeros(spare, int)])
+    found = [rows.take(part) for part in index.reshape(-1, batch_size)]
+    if spare:
+        found[-1]["trained"] = found[-1]["trained"].copy()
+        found[-1]["trained"][-spare:] = False
+    return found
+
+
+class _Progress(hooks.TrainingHooks):
+    """Writes `metrics.jsonl`, a line a step, and reports; a resumed run goes on in the file."""
+
+    def __init__(
+        self, path: Path, done: int, tokens: float, report: Callable[[dict], None]
+    ) -> None:
+        self._tokens, self._report = tokens, report
+        kept = []
+        if done and path.exists():  # what came after the checkpoint will be written again
+            kept = [r for r in files.read_lines(path) if r["step"] < done + ("loss" in r)]
+        files.write_lines(path, kept)
+        self._file = path.open("a", encoding="utf-8")
+        self._since = time.perf_counter()
+
+    def on_train_start(self, train_ctx: peft_trainer.PeftTrainer) -> None:
+        self._since = time.perf_counter()
+
+    def on_train_step_start(self, train_ctx: peft_trainer.PeftTrainer) -> None:
+        pass
+
+    def on_train_step_end(
+        self, train_ctx: peft_trainer.PeftTrainer, train_step: int, train_loss: float
+    ) -> None:
+        now = time.perf_counter()
+        metrics = train_ctx.metrics_logger
+        self._write(
+            {
+                "step": train_step,
+                "loss": float(train_loss),
+                "grad_norm": float(metrics.get_metric_history("", "grad_norm", "train")[-1]),
+                "learning_rate": float(
+                    metrics.get_metric_history("", "learning_rate", "train")[-1]
+                ),
+                "tokens_per_second": round(self._tokens / (now - self._since)),
+            }
+        )
+        self._since = now
+
+    def on_eval_step_start(self, train_ctx: peft_trainer.PeftTrainer) -> None:
+        pass
+
+    def on_eval_step_end(self, train_ctx: peft_trainer.PeftTrainer, eval_loss: float) -> None:
+        history = train_ctx.metrics_logger.get_metric_history("", "loss", "eval")
+        self._write({"step": train_ctx.train_steps, "eval_loss": float(history[-1])})
+        self._since = time.perf_counter()
+
+    def on_train_end(self, train_ctx: peft_trainer.PeftTrainer) -> None:
+        pass
+
+    def _write(self, line: dict[str, Any]) -> None:
+        self._file.write(json.dumps(line) + "\n")
+        self._file.flush()
+        self._report(line)
+
+
+def _fingerprint(config: SftConfig, rows: Rows) -> str:
+    """A hash of what the weights depend on, beside the model the run starts from."""
+    content = hashlib.sha256(config.model_dump_json().encode())
+    for array in rows.take(np.arange(len(rows))).values():
+        content.update(array.tobytes())
+    return content.hexdigest()[:16]
+
+
+def summary(metrics: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The figures of a run: steps taken, last losses, median tokens a second."""
+    trained = [line for line in metrics if "loss" in line]
+    return {
+        "steps": trained[-1]["step"],
+        "loss": trained[-1]["loss"],
+        "eval_loss": next(line["eval_loss"] for line in reversed(metrics) if "eval_loss" in line),
+        "tokens_per_second": median(line["tokens_per_second"] for line in trained),
+    }
+
+
+def train(
+    model: gemma3.Gemma3,
+    rows: Rows,
+    eval_rows: Rows,
+    config: SftConfig,
+    folder: Path,
+    report: Callable[[dict], None] = lambda line: None,
+) -> list[dict[str, Any]]:
+    """Trains the model in place, from the last checkpoint where there is one.
+
+    Args:
+      folder: where `checkpoints/` and `metrics.jsonl` go.
+        Checkpoints of another configuration or other rows are never resumed, they are removed.
+      report: called with each line of `metrics.jsonl` as it is written.
+
+    Returns:
+      The lines of `metrics.jsonl`.
+
+    Raises:
+      InputError: fewer rows than a batch takes, or a loss that is not a number.
+    """
+    next(batches(rows, config))  # too few rows fail here, before anything is compiled
+    checkpoints = folder / "checkpoints"
+    fingerprint = _fingerprint(config, rows)
+    for other in checkpoints.glob("*"):
+        if other.name != fingerprint:
+            shutil.rmtree(other)
+    with mesh():
+        trainer = peft_trainer.PeftTrainer(
+            model,
+            optimizer(config),
+            peft_trainer.TrainingConfig(
+                eval_every_n_steps=config.eval_every,
+                max_steps=None,  # the feed ends by itself; with a number Tunix draws its own bar
+                checkpoint_root_directory=str((checkpoints / fingerprint).absolute()),
+                checkpointing_options=ocp.CheckpointManagerOptions(
+                    save_interval_steps=config.checkpoint_every, max_to_keep=2
+                ),
+            ),
+        )
+        trainer.with_loss_fn(loss)
+        tokens = rows.fill * config.batch_size * rows.tokens.shape[1]
+        trainer.with_training_hooks(
+            _Progress(folder / "metrics.jsonl", trainer.train_steps, tokens, report)
+        )
+        trainer.train(batches(rows, config), eval_batches(eval_rows, config.batch_size))
+    return list(files.read_lines(folder / "metrics.jsonl"))

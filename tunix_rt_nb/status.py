@@ -1,0 +1,81 @@
+"""What is installed, what is missing, and what JAX finds."""
+
+import importlib.metadata
+import os
+import platform
+from pathlib import Path
+from typing import NamedTuple
+
+import tunix_rt_nb
+
+_INSTALL = "pip install 'tunix_rt_nb[{}]'"
+_COMPONENTS = {  # distribution -> the extra that brings it
+    "duckdb": "",
+    "sentencepiece": "",
+    "jax": "train",
+    "flax": "train",
+    "optax": "train",
+    "orbax-checkpoint": "train",
+    "google-tunix": "train",
+    "qwix": "train",
+    "papermill": "notebook",
+    "jupyterlab": "notebook",
+    "nbval": "test",
+    "kaggle": "kaggle",
+    "libtpu": "tpu",
+}
+
+
+class Row(NamedTuple):
+    """One line of the table; `install` says how to get what is missing."""
+
+    component: str
+    state: str
+    install: str = ""
+
+
+def rows() -> list[dict[str, str]]:
+    """Every row as a dict; nothing that is missing or broken raises."""
+    found = [
+        Row("tunix_rt_nb", tunix_rt_nb.__version__),
+        Row("python", platform.python_version()),
+        *(_component(name, extra) for name, extra in _COMPONENTS.items()),
+        _devices(),
+        _kaggle_login(),
+    ]
+    return [row._asdict() for row in found]
+
+
+def table(found: list[dict[str, str]]) -> str:
+    """The rows as aligned text."""
+    width = max(len(row["component"]) for row in found)
+    lines = [
+        f"{row['component']:<{width}}  {row['state']:<12}  {row['install']}".rstrip()
+        for row in found
+    ]
+    return "\n".join(lines)
+
+
+def _component(name: str, extra: str) -> Row:
+    try:
+        return Row(name, importlib.metadata.version(name))
+    except importlib.metadata.PackageNotFoundError:
+        return Row(name, "missing", _INSTALL.format(extra) if extra else "pip install tunix_rt_nb")
+
+
+def _devices() -> Row:
+    try:
+        import jax
+
+        kinds = [f"{device.platform}:{device.device_kind}" for device in jax.devices()]
+    except Exception as error:  # a broken driver must not break the table
+        return Row("jax devices", "none", str(error).splitlines()[0])
+    return Row("jax devices", f"{len(kinds)} x {kinds[0]}")
+
+
+def _kaggle_login() -> Row:
+    by_variables = {"KAGGLE_USERNAME", "KAGGLE_KEY"} <= os.environ.keys()
+    by_file = Path("~/.kaggle/kaggle.json").expanduser().exists()
+    if by_variables or by_file or "KAGGLE_API_TOKEN" in os.environ:
+        return Row("kaggle login", "found")
+    return Row("kaggle login", "missing", "set KAGGLE_USERNAME and KAGGLE_KEY")
