@@ -32,7 +32,7 @@ lab: $(READY)  ## Open the notebooks in JupyterLab.
 	$(BIN)/jupyter lab --notebook-dir=notebooks
 
 notebooks: $(READY)  ## Execute the notebooks in place, to renew their stored outputs.
-	$(BIN)/python -m tests.renew_notebooks
+	$(BIN)/python -m tests.renew notebooks
 
 lock:  ## Resolve the dependencies anew (needs uv).
 	uv pip compile --universal --python-version 3.11 --no-header --no-annotate \

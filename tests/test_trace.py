@@ -1,4 +1,5 @@
 import json
+import re
 
 import pytest
 from hypothesis import given
@@ -48,7 +49,7 @@ def test_a_trace_survives_its_json_line(prompt: str, steps: list[str], answer: s
     ],
 )
 def test_each_limit_is_named_with_file_and_line(change: dict, says: str) -> None:
-    with pytest.raises(InputError, match=f"^f.jsonl:3: .*{says}") as error:
+    with pytest.raises(InputError, match=rf"^f\.jsonl:3: .*{re.escape(says)}") as error:
         parse_line(json.dumps({**GOOD, **change}), "f.jsonl:3")
     assert "\n" not in str(error.value)
 

@@ -287,6 +287,7 @@ def execute(notebook: Path, output: Path, parameters: Mapping[str, Any]) -> None
       InputError: a cell raised one: bad input is bad input wherever it is found.
     """
     import papermill
+    from traitlets.config import Config
 
     logging.getLogger("papermill").setLevel(logging.ERROR)
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")  # a debugger's note on stderr
@@ -299,6 +300,7 @@ def execute(notebook: Path, output: Path, parameters: Mapping[str, Any]) -> None
                 parameters=dict(parameters),
                 kernel_name="python3",
                 progress_bar=False,
+                config=Config({"KernelManager": {"transport_encryption": "auto"}}),
             )
     except papermill.PapermillExecutionError as error:
         said = (

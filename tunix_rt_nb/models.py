@@ -81,7 +81,7 @@ def parameter_count(model: nnx.Module) -> int:
 def _tiny(vocabulary: int) -> gemma3.ModelConfig:
     """A Gemma 3 small enough to learn two tasks from scratch on two cores in minutes."""
     return gemma3.ModelConfig(
-        num_layers=4,
+        num_layers=3,
         num_embed=vocabulary,
         embed_dim=128,
         hidden_dim=256,

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
-    from IPython.display import HTML
-    from matplotlib.figure import Figure
+    from IPython.display import HTML, Image
 
     from tunix_rt_nb.tokens import Example, Tokenizer
     from tunix_rt_nb.trace import Trace
@@ -70,17 +69,28 @@ def _axes(width: float = 7, height: float = 3) -> Any:
     return axes
 
 
-def length_plot(lengths: Mapping[str, Sequence[int]], limit: int) -> "Figure":
+def _image(axes: Any) -> "Image":
+    """A picture that shows in every viewer, whatever plotting backend the notebook has."""
+    from io import BytesIO
+
+    from IPython.display import Image
+
+    png = BytesIO()
+    axes.figure.savefig(png, format="png", dpi=110)
+    return Image(png.getvalue())
+
+
+def length_plot(lengths: Mapping[str, Sequence[int]], limit: int) -> "Image":
     """A histogram of tokens an example, by task, with the maximum length marked."""
     axes = _axes()
     axes.hist(list(lengths.values()), bins=40, label=list(lengths), stacked=True)
     axes.axvline(limit, color="black", linestyle=":", label=f"maximum length {limit}")
     axes.set(xlabel="tokens an example", ylabel="examples")
     axes.legend(frameon=False)
-    return axes.figure
+    return _image(axes)
 
 
-def rows_plot(segments: Any, most: int = 24) -> "Figure":
+def rows_plot(segments: Any, most: int = 24) -> "Image":
     """The first packed rows, one colour an example, white where nothing stands."""
     import numpy as np
 
@@ -88,7 +98,7 @@ def rows_plot(segments: Any, most: int = 24) -> "Figure":
     axes = _axes(height=2.6)
     axes.imshow(np.where(shown > 0, (shown - 1) % 10, np.nan), aspect="auto", cmap="tab10")
     axes.set(xlabel="token of the row", ylabel="packed row")
-    return axes.figure
+    return _image(axes)
 
 
 def progress(steps: int, lines: int = 10) -> Callable[[Mapping[str, Any]], None]:
@@ -105,7 +115,7 @@ def progress(steps: int, lines: int = 10) -> Callable[[Mapping[str, Any]], None]
     return report
 
 
-def loss_plot(metrics: Iterable[Mapping[str, Any]]) -> "Figure":
+def loss_plot(metrics: Iterable[Mapping[str, Any]]) -> "Image":
     """Training and held-out loss by step, on a logarithmic scale."""
     lines = list(metrics)
     axes = _axes()
@@ -114,27 +124,27 @@ def loss_plot(metrics: Iterable[Mapping[str, Any]]) -> "Figure":
         axes.plot(*zip(*points, strict=True), style, label=label, linewidth=1.2)
     axes.set(xlabel="step", ylabel="loss (nats a token)", yscale="log")
     axes.legend(frameon=False)
-    return axes.figure
+    return _image(axes)
 
 
 def predictions_html(predictions: Sequence[Mapping[str, Any]]) -> "HTML":
     """Graded answers, each step ticked or crossed, with the reason where it is wrong."""
-    return _html("<hr>".join(_prediction(p) for p in predictions))
+    return _html("".join(_prediction(p) for p in predictions))
 
 
 def _prediction(prediction: Mapping[str, Any]) -> str:
     right = prediction["score"] == 1.0
     lines = escape(prediction["response"]).replace("\n", "<br>")
-    reasons = "".join(
+    wrong = "".join(
         f"<br>✗ step {escape(number)}: {escape(reason)}"
         for number, reason in prediction["wrong_steps"].items()
     )
-    expected = "" if right else f", expected <b>{escape(prediction['expected_answer'])}</b>"
-    share = f"{_percent(prediction['steps_right'])} of its steps right"
+    expected = "" if right else f", expected {escape(prediction['expected_answer'])}"
+    verdict = f"{_tick(right)} answer {'right' if right else 'wrong'}{expected}"
+    share = f"{_percent(prediction['steps_right'])} of the steps right"
     return (
         f"<p><b>{escape(prediction['prompt'])}</b></p>"
-        f'<p class="model">{lines}</p>'
-        f"<p>{_tick(right)} answer {'right' if right else 'wrong'}{expected}; {share}{reasons}</p>"
+        f'<div class="model"><p>{lines}</p><p><i>{verdict}; {share}{wrong}</i></p></div><hr>'
     )
 
 
@@ -211,7 +221,7 @@ def before_after_text(result: Mapping[str, Any]) -> str:
     return f"\n{text}\n  answers after, 95 % interval: {_percent(low)} to {_percent(high)}\n"
 
 
-def before_after_plot(before: Mapping[str, Any], after: Mapping[str, Any]) -> "Figure":
+def before_after_plot(before: Mapping[str, Any], after: Mapping[str, Any]) -> "Image":
     """Right answers and steps before and after training, by task, as bars."""
     rows = before_after(before, after)
     axes = _axes()
@@ -228,4 +238,4 @@ def before_after_plot(before: Mapping[str, Any], after: Mapping[str, Any]) -> "F
     axes.set_xticks(range(len(names)), names, fontsize=8)
     axes.set(ylabel="right (%)", ylim=(0, 112))
     axes.legend(frameon=False, loc="upper left", ncols=2)
-    return axes.figure
+    return _image(axes)

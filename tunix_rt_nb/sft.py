@@ -1,7 +1,6 @@
 """Supervised fine-tuning on packed rows, with Tunix's `PeftTrainer`."""
 
 import hashlib
-import json
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,6 +23,9 @@ from tunix_rt_nb.models import gemma3, mesh
 from tunix_rt_nb.tokens import Rows
 from tunix_rt_nb.trace import explain
 
+Report = Callable[[dict[str, Any]], None]
+Batch = dict[str, np.ndarray]  # the arrays of `tokens.Rows`, each [batch, length]
+
 
 class SftConfig(BaseModel):
     """How to train; every field is checked with its range.
@@ -31,7 +33,7 @@ class SftConfig(BaseModel):
     Attributes:
       steps: optimiser steps.
       batch_size: packed rows a step.
-      learning_rate: at its peak, after `warmup_steps` of linear rise; then a cosine to a tenth.
+      learning_rate: at its peak, after `warmup_steps` of linear rise; then a cosine to zero.
       weight_decay: AdamW's, on matrices only, not on norms and embeddings.
       checkpoint_every, eval_every: in steps.
     """
@@ -56,24 +58,33 @@ class SftConfig(BaseModel):
             raise InputError(explain(error)) from None
 
 
-def loss(
-    model: nnx.Module,
-    tokens: jax.Array,
-    segments: jax.Array,
-    positions: jax.Array,
-    trained: jax.Array,
-) -> jax.Array:
-    """Mean cross-entropy of the trained tokens of a batch of packed rows, all [batch, length].
+def loss_sums(model: nnx.Module, batch: Batch) -> tuple[jax.Array, jax.Array]:
+    """Summed cross-entropy of the trained tokens of a batch of packed rows, and their number.
 
     A token attends to the earlier ones of its own segment only, so packing changes nothing.
     """
-    length = tokens.shape[1]
-    causal = jnp.tril(jnp.ones((length, length), bool))
+    tokens, segments = batch["tokens"], batch["segments"]
+    causal = jnp.tril(jnp.ones((tokens.shape[1],) * 2, bool))
     same = segments[:, :, None] == segments[:, None, :]
-    logits, _ = model(tokens, positions, None, same & causal[None])
+    logits, _ = model(tokens, batch["positions"], None, same & causal[None])
     losses = optax.softmax_cross_entropy_with_integer_labels(logits[:, :-1], tokens[:, 1:])
-    weights = trained[:, 1:].astype(losses.dtype)
-    return (losses * weights).sum() / jnp.maximum(weights.sum(), 1)
+    weights = batch["trained"][:, 1:].astype(losses.dtype)
+    return (losses * weights).sum(), weights.sum()
+
+
+def loss(model: nnx.Module, batch: Batch) -> jax.Array:
+    """Mean cross-entropy of the trained tokens of a batch, in nats."""
+    total, count = loss_sums(model, batch)
+    return total / jnp.maximum(count, 1)
+
+
+def held_out_loss(model: nnx.Module, rows: Rows, batch_size: int = 16) -> float:
+    """Mean cross-entropy of all trained tokens of some rows, every token counting the same."""
+    sums = [_jitted_sums(model, batch) for batch in _eval_batches(rows, batch_size)]
+    return float(sum(total for total, _ in sums) / sum(count for _, count in sums))
+
+
+_jitted_sums = nnx.jit(loss_sums)
 
 
 def optimizer(config: SftConfig) -> optax.GradientTransformation:
@@ -83,7 +94,7 @@ def optimizer(config: SftConfig) -> optax.GradientTransformation:
         config.learning_rate,
         min(config.warmup_steps, config.steps),
         max(config.steps, config.warmup_steps + 1),
-        end_value=config.learning_rate / 10,
+        end_value=0.0,
     )
 
     def build(learning_rate: float) -> optax.GradientTransformation:
@@ -101,7 +112,7 @@ def _decayed(params: Any) -> Any:
     )
 
 
-def batches(rows: Rows, config: SftConfig) -> Iterator[dict[str, np.ndarray]]:
+def batches(rows: Rows, config: SftConfig) -> Iterator[Batch]:
     """The batches of a whole run: every epoch all rows in an order drawn from the seed.
 
     The order depends on seed and epoch alone, so a resumed run finds its place.
@@ -119,70 +130,78 @@ def batches(rows: Rows, config: SftConfig) -> Iterator[dict[str, np.ndarray]]:
         left = left[config.batch_size :]
 
 
-def eval_batches(rows: Rows, batch_size: int) -> list[dict[str, np.ndarray]]:
+def _eval_batches(rows: Rows, batch_size: int) -> Iterator[Batch]:
     """All rows once, in batches of one shape; the last one is filled up with untrained rows."""
-    spare = -len(rows) % batch_size
-    index = np.concatenate([np.arange(len(rows)), np.zeros(spare, int)])
-    found = [rows.take(part) for part in index.reshape(-1, batch_size)]
-    if spare:
-        found[-1]["trained"] = found[-1]["trained"].copy()
-        found[-1]["trained"][-spare:] = False
-    return found
+    for start in range(0, len(rows), batch_size):
+        index = np.arange(start, start + batch_size)
+        batch = rows.take(index.clip(max=len(rows) - 1))
+        batch["trained"] &= (index < len(rows))[:, None]
+        yield batch
 
 
 class _Progress(hooks.TrainingHooks):
     """Writes `metrics.jsonl`, a line a step, and reports; a resumed run goes on in the file."""
 
     def __init__(
-        self, path: Path, done: int, tokens: float, report: Callable[[dict], None]
+        self, path: Path, rows: Rows, eval_rows: Rows, config: SftConfig, report: Report
     ) -> None:
-        self._tokens, self._report = tokens, report
-        kept = []
-        if done and path.exists():  # what came after the checkpoint will be written again
-            kept = [r for r in files.read_lines(path) if r["step"] < done + ("loss" in r)]
-        files.write_lines(path, kept)
-        self._file = path.open("a", encoding="utf-8")
-        self._since = time.perf_counter()
+        self._path, self._eval_rows, self._config, self._report = path, eval_rows, config, report
+        self._tokens = rows.fill * config.batch_size * rows.tokens.shape[1]
+        self._since, self._speed, self._evaluated = 0.0, 0, -1
 
     def on_train_start(self, train_ctx: peft_trainer.PeftTrainer) -> None:
-        self._since = time.perf_counter()
-
-    def on_train_step_start(self, train_ctx: peft_trainer.PeftTrainer) -> None:
-        pass
+        done = train_ctx.train_steps
+        kept = []
+        if done and self._path.exists():  # what came after the checkpoint is written again
+            kept = [r for r in files.read_lines(self._path) if r["step"] < done + ("loss" in r)]
+        files.write_lines(self._path, kept)
+        self._evaluate(train_ctx)
 
     def on_train_step_end(
         self, train_ctx: peft_trainer.PeftTrainer, train_step: int, train_loss: float
     ) -> None:
+        """Tunix reports a step when the next one is under way, and the last one when it closes."""
         now = time.perf_counter()
-        metrics = train_ctx.metrics_logger
+        if train_step < train_ctx.train_steps:
+            self._speed = round(self._tokens / (now - self._since))
+        history = train_ctx.metrics_logger.get_metric_history
         self._write(
             {
                 "step": train_step,
                 "loss": float(train_loss),
-                "grad_norm": float(metrics.get_metric_history("", "grad_norm", "train")[-1]),
-                "learning_rate": float(
-                    metrics.get_metric_history("", "learning_rate", "train")[-1]
-                ),
-                "tokens_per_second": round(self._tokens / (now - self._since)),
+                "grad_norm": float(history("", "grad_norm", "train")[-1]),
+                "learning_rate": float(history("", "learning_rate", "train")[-1]),
+                "tokens_per_second": self._speed,
             }
         )
         self._since = now
+        done = train_ctx.train_steps
+        due = done % self._config.eval_every == 0 or done == self._config.steps
+        if due and done != self._evaluated:
+            self._evaluate(train_ctx)
+
+    def _evaluate(self, train_ctx: peft_trainer.PeftTrainer) -> None:
+        self._evaluated = train_ctx.train_steps
+        value = held_out_loss(train_ctx.model, self._eval_rows)
+        self._write({"step": train_ctx.train_steps, "eval_loss": value})
+        self._since = time.perf_counter()
+
+    def _write(self, line: dict[str, Any]) -> None:
+        with self._path.open("ab") as file:
+            file.write(files.json_line(line))
+        self._report(line)
+
+    def on_train_end(self, train_ctx: peft_trainer.PeftTrainer) -> None:
+        pass
+
+    def on_train_step_start(self, train_ctx: peft_trainer.PeftTrainer) -> None:
+        pass
 
     def on_eval_step_start(self, train_ctx: peft_trainer.PeftTrainer) -> None:
         pass
 
     def on_eval_step_end(self, train_ctx: peft_trainer.PeftTrainer, eval_loss: float) -> None:
-        history = train_ctx.metrics_logger.get_metric_history("", "loss", "eval")
-        self._write({"step": train_ctx.train_steps, "eval_loss": float(history[-1])})
-        self._since = time.perf_counter()
-
-    def on_train_end(self, train_ctx: peft_trainer.PeftTrainer) -> None:
         pass
-
-    def _write(self, line: dict[str, Any]) -> None:
-        self._file.write(json.dumps(line) + "\n")
-        self._file.flush()
-        self._report(line)
 
 
 def _fingerprint(config: SftConfig, rows: Rows) -> str:
@@ -210,7 +229,7 @@ def train(
     eval_rows: Rows,
     config: SftConfig,
     folder: Path,
-    report: Callable[[dict], None] = lambda line: None,
+    report: Report = lambda line: None,
 ) -> list[dict[str, Any]]:
     """Trains the model in place, from the last checkpoint where there is one.
 
@@ -236,7 +255,7 @@ def train(
             model,
             optimizer(config),
             peft_trainer.TrainingConfig(
-                eval_every_n_steps=config.eval_every,
+                eval_every_n_steps=config.steps,  # unused: our own counts every token the same
                 max_steps=None,  # the feed ends by itself; with a number Tunix draws its own bar
                 checkpoint_root_directory=str((checkpoints / fingerprint).absolute()),
                 checkpointing_options=ocp.CheckpointManagerOptions(
@@ -244,10 +263,9 @@ def train(
                 ),
             ),
         )
-        trainer.with_loss_fn(loss)
-        tokens = rows.fill * config.batch_size * rows.tokens.shape[1]
+        trainer.with_loss_fn(loss).with_gen_model_input_fn(lambda batch: {"batch": batch})
         trainer.with_training_hooks(
-            _Progress(folder / "metrics.jsonl", trainer.train_steps, tokens, report)
+            _Progress(folder / "metrics.jsonl", rows, eval_rows, config, report)
         )
-        trainer.train(batches(rows, config), eval_batches(eval_rows, config.batch_size))
+        trainer.train(batches(rows, config))
     return list(files.read_lines(folder / "metrics.jsonl"))

@@ -44,8 +44,12 @@ class HighCardDuel(Task):
 
     def generate(self, rng: random.Random) -> Trace:
         mine, theirs = rng.sample(DECK, 2)
-        if rng.random() < 0.35:  # of such prompts there are 468, of deals 2,652
+        if rng.random() < 0.5:  # of such prompts there are 468, of deals 2,652
             return self._odds(mine, rng.choice(sorted(_VERDICT)), rng.choice(_ODDS))
+        if rng.random() < 0.1:  # chance alone would make 3 of 51 deals a tie
+            theirs = rng.choice(
+                [card for card in DECK if rank(card) == rank(mine) and card != mine]
+            )
         result = _result(mine, theirs)
         steps = [
             ("read", f"My card {mine} has rank {rank(mine)}."),
@@ -56,11 +60,18 @@ class HighCardDuel(Task):
         return self.trace(prompt, steps, result, my_card=mine, opponent_card=theirs, result=result)
 
     def _odds(self, mine: str, event: str, question: str) -> Trace:
-        ranks, cards = _favourable(mine, event)
+        r, cards = rank(mine), _favourable(mine, event)
+        count = {
+            "win": (f"Ranks below {r}: {r}-2={r - 2}.", f"Cards: {r - 2}*4={4 * (r - 2)} of 51."),
+            "lose": (
+                f"Ranks above {r}: 14-{r}={14 - r}.",
+                f"Cards: {14 - r}*4={4 * (14 - r)} of 51.",
+            ),
+            "tie": (f"Ranks equal to {r}: 1.", "Cards: 1*4-1=3 of 51."),
+        }
         steps = [
-            ("read", f"My card {mine} has rank {rank(mine)}."),
-            ("count", f"To {event}, the opponent needs one of {ranks} ranks."),
-            ("count", f"That is {cards} cards of the 51 unseen."),
+            ("read", f"My card {mine} has rank {r}."),
+            *(("count", text) for text in count[event]),
         ]
         prompt = f"{RULES} I hold {mine}, the opponent's card is unseen. {question.format(event)}"
         return self.trace(prompt, steps, f"{cards}/51", my_card=mine, event=event)
@@ -73,11 +84,7 @@ class HighCardDuel(Task):
         if i == 0:
             return _check(r"My card (\S+) has rank (\d+)\.", said, (mine, rank(mine)))
         if theirs is None:
-            ranks, cards = _favourable(mine, event)
-            if i == 1:
-                pattern = r"To (\w+), the opponent needs one of (\d+) ranks\."
-                return _check(pattern, said, (event, ranks))
-            return _check(r"That is (\d+) cards of the (\d+) unseen\.", said, (cards, 51))
+            return _check_odds(said, i, rank(mine), event)
         if i == 1:
             pattern = r"The opponent's card (\S+) has rank (\d+)\."
             return _check(pattern, said, (theirs, rank(theirs)))
@@ -91,9 +98,7 @@ class HighCardDuel(Task):
         odds = re.fullmatch(r"\s*(\d{1,3})\s*/\s*(\d{1,3})\s*", answer)
         if odds is None or int(odds[2]) == 0:
             return 0.0
-        return float(
-            Fraction(int(odds[1]), int(odds[2])) == Fraction(_favourable(mine, event)[1], 51)
-        )
+        return float(Fraction(int(odds[1]), int(odds[2])) == Fraction(_favourable(mine, event), 51))
 
     def space(self) -> int:
         return 52 * 51 + 52 * len(_VERDICT) * len(_ODDS)
@@ -104,10 +109,22 @@ def _result(mine: str, theirs: str) -> str:
     return "win" if difference > 0 else "lose" if difference < 0 else "tie"
 
 
-def _favourable(mine: str, event: str) -> tuple[int, int]:
-    """In how many ranks and cards the opponent's unseen card brings about the event."""
-    others = [card for card in DECK if card != mine and _result(mine, card) == event]
-    return len({rank(card) for card in others}), len(others)
+def _favourable(mine: str, event: str) -> int:
+    """How many of the 51 unseen cards bring about the event."""
+    return sum(_result(mine, card) == event for card in DECK if card != mine)
+
+
+def _check_odds(said: str, i: int, mine: int, event: str) -> str | None:
+    ranks = {"win": mine - 2, "lose": 14 - mine, "tie": 1}[event]
+    if i == 1 and event == "tie":
+        return _check(r"Ranks equal to (\d+): (\d+)\.", said, (mine, 1))
+    if i == 1:
+        side, above, below = ("below", mine, 2) if event == "win" else ("above", 14, mine)
+        pattern = r"Ranks (\w+) (\d+): (\d+)-(\d+)=(\d+)\."
+        return _check(pattern, said, (side, mine, above, below, ranks))
+    if event == "tie":
+        return _check(r"Cards: (\d+)\*(\d+)-(\d+)=(\d+) of (\d+)\.", said, (1, 4, 1, 3, 51))
+    return _check(r"Cards: (\d+)\*(\d+)=(\d+) of (\d+)\.", said, (ranks, 4, 4 * ranks, 51))
 
 
 def _parse(prompt: str) -> tuple[str, str | None, str]:

@@ -1,0 +1,63 @@
+"""Renews what is generated and checked in: `python -m tests.renew readme` or `notebooks`."""
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+import nbformat
+from nbclient import NotebookClient
+
+from tunix_rt_nb.cli import main
+
+ROOT = Path(__file__).parent.parent
+START, END = "<!-- commands: python -m tests.renew readme -->", "<!-- end of commands -->"
+
+
+def reference() -> str:
+    """The help of every command, as it stands in the README."""
+    blocks = [_help(command, path) for path, command in _commands(main, ("tunix-rt-nb",))]
+    return "\n\n".join([START, *blocks, END])
+
+
+def _commands(
+    group: click.Group, path: tuple[str, ...]
+) -> list[tuple[tuple[str, ...], click.Command]]:
+    found: list[tuple[tuple[str, ...], click.Command]] = []
+    for name, command in group.commands.items():
+        here = (*path, name)
+        found += _commands(command, here) if isinstance(command, click.Group) else [(here, command)]
+    return found
+
+
+def _help(command: click.Command, path: tuple[str, ...]) -> str:
+    context = click.Context(command, info_name=" ".join(path), max_content_width=100)
+    return f"```text\n{command.get_help(context)}\n```"
+
+
+def renew_readme() -> None:
+    readme = ROOT / "README.md"
+    text = readme.read_text()
+    before, _, rest = text.partition(START)
+    _, _, after = rest.partition(END)
+    readme.write_text(before + reference() + after)
+
+
+def renew_notebooks() -> None:
+    """Executes every notebook in place, one after the other, in a home of their own."""
+    with tempfile.TemporaryDirectory() as home:
+        os.environ["TUNIX_RT_HOME"] = home
+        for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+            notebook = nbformat.read(path, as_version=4)
+            client = NotebookClient(
+                notebook, record_timing=False, resources={"metadata": {"path": str(path.parent)}}
+            )
+            client.execute()
+            notebook.metadata["language_info"] = {"name": "python"}
+            nbformat.write(notebook, path)
+            print(path.relative_to(ROOT), flush=True)
+
+
+if __name__ == "__main__":
+    {"readme": renew_readme, "notebooks": renew_notebooks}[sys.argv[1]]()

@@ -1,0 +1,171 @@
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.conftest import NOW
+from tunix_rt_nb import dataset, files, tasks
+from tunix_rt_nb.dataset import DatasetSpec, build, select
+from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.store import TraceStore
+from tunix_rt_nb.trace import Trace
+
+
+def spec(**fields: object) -> DatasetSpec:
+    return DatasetSpec.of(**{"dataset_name": "d", "eval_fraction": 0.3, **fields})
+
+
+def chosen(store: TraceStore, **fields: object) -> list[str]:
+    return [row["id"] for row in select(store, spec(**fields))]
+
+
+def test_a_build_is_the_same_bytes_on_any_thread_count(store: TraceStore, tmp_path: Path) -> None:
+    folders = [
+        build(
+            TraceStore(store.folder, threads=n),
+            spec(selection_strategy="random", seed=3),
+            tmp_path / str(n),
+        )
+        for n in (1, 2, 4)
+    ]
+    contents = [{p.name: p.read_bytes() for p in folder.iterdir()} for folder in folders]
+    assert contents[0] == contents[1] == contents[2]
+    assert set(contents[0]) == {
+        "manifest.json",
+        "train.jsonl",
+        "eval.jsonl",
+        "rejects.jsonl",
+        "README.md",
+    }
+
+
+def test_no_prompt_stands_on_both_sides(store: TraceStore, tmp_path: Path) -> None:
+    spaced = Trace.of("  what is   7 + 7?", [("s", "7 + 7 = 14.")], "14")
+    plain = Trace.of("What is 7 + 7?", [("s", "7 + 7 = 14.")], "14")
+    store.add([spaced, plain], NOW)
+    folder = build(store, spec(), tmp_path)
+    sides = [
+        {" ".join(t.prompt.lower().split()) for _, t in dataset.load(folder, side)}
+        for side in ("train", "eval")
+    ]
+    assert not sides[0] & sides[1]
+    assert all(sides)
+    [reject] = files.read_lines(folder / "rejects.jsonl")
+    assert {reject["id"], reject["of"]} == {spaced.id, plain.id}
+    assert dataset.read_manifest(folder)["rejected"] == {"duplicate_prompt": 1}
+
+
+def test_a_prompt_never_changes_sides_when_the_data_grows(
+    store: TraceStore, tmp_path: Path
+) -> None:
+    def sides(version: str) -> dict[str, bool]:
+        folder = build(store, spec(dataset_version=version), tmp_path)
+        return {
+            i: side == "eval" for side in ("train", "eval") for i, _ in dataset.load(folder, side)
+        }
+
+    before = sides("v1")
+    store.add(tasks.draw("arithmetic", 200, seed=99), NOW)
+    after = sides("v2")
+    assert len(after) > len(before)
+    assert all(after[trace_id] == side for trace_id, side in before.items())
+
+
+def test_random_follows_the_seed_and_latest_the_time(store: TraceStore) -> None:
+    draws = {tuple(chosen(store, selection_strategy="random", seed=s, limit=9)) for s in (1, 1, 2)}
+    assert len(draws) == 2
+    late = next(tasks.draw("arithmetic", 1, seed=50))
+    store.add([late], "2030-01-01T00:00:00Z")
+    assert chosen(store, limit=1) == [late.id]
+
+
+@pytest.mark.parametrize(
+    ("filters", "count"),
+    [
+        ({"task": "arithmetic"}, 40),
+        ({"meta.task": {"!=": "arithmetic"}}, 44),
+        ({"task": {"in": ["arithmetic", "high_card_duel"]}}, 80),
+        ({"my_card": {"exists": True}}, 40),
+        ({"my_card": {"exists": False}, "difficulty": "easy"}, 40),
+        ({"deep.n": {"<": 3}}, 2),
+        ({"deep.n": {">=": 2}}, 2),
+        ({"deep.n": 3}, 1),
+        ({"o'dd \"$/~": "it's"}, 1),
+    ],
+)
+def test_filters_choose_by_any_path(store: TraceStore, filters: dict, count: int) -> None:
+    store.add([Trace.of(f"n {n}", [("s", "t")], "a", {"deep": {"n": n}}) for n in (1, 2, 3)], NOW)
+    store.add([Trace.of("odd", [("s", "t")], "a", {"o'dd \"$/~": "it's"})], NOW)
+    assert len(chosen(store, filters=filters)) == count
+
+
+@given(st.text(max_size=20), st.one_of(st.text(max_size=20), st.integers(), st.none()))
+def test_no_filter_can_become_sql(path: str, value: object) -> None:
+    where, parameters = dataset._where({path: value})
+    assert where == "true AND json_extract(meta, $p0)::VARCHAR = to_json($v1)::VARCHAR"
+    assert parameters["v1"] == value
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"dataset_name": "../x"}, r"dataset_name: '../x' is unsafe"),
+        ({"dataset_name": ""}, "dataset_name"),
+        ({"dataset_version": "v 1"}, "dataset_version: 'v 1' is unsafe"),
+        ({"selection_strategy": "random"}, "seed: selection_strategy random needs a seed"),
+        ({"selection_strategy": "best"}, "selection_strategy"),
+        ({"limit": 0}, "limit"),
+        ({"eval_fraction": 1.0}, "eval_fraction"),
+        ({"colour": "red"}, "colour"),
+    ],
+)
+def test_a_bad_spec_names_its_field_in_one_line(fields: dict, says: str) -> None:
+    with pytest.raises(InputError, match=says) as error:
+        spec(**fields)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("filters", [{"task": "chess"}, {"task": {"like": "x"}}])
+def test_nothing_selected_builds_nothing(store: TraceStore, tmp_path: Path, filters: dict) -> None:
+    with pytest.raises(InputError, match="filters: "):
+        build(store, spec(filters=filters), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_existing_version_with_other_content_is_left_alone(
+    store: TraceStore, tmp_path: Path
+) -> None:
+    folder = build(store, spec(), tmp_path)
+    before = (folder / "manifest.json").read_bytes()
+    assert build(store, spec(), tmp_path) == folder
+    with pytest.raises(InputError, match="exists with other content.*another dataset_version"):
+        build(store, spec(limit=5), tmp_path)
+    assert (folder / "manifest.json").read_bytes() == before
+
+
+def test_an_interrupted_or_altered_dataset_is_not_read(store: TraceStore, tmp_path: Path) -> None:
+    folder = build(store, spec(), tmp_path)
+    train = folder / "train.jsonl"
+    train.write_bytes(train.read_bytes().replace(b"10", b"11", 1))
+    with pytest.raises(InputError, match=r"train\.jsonl: was altered"):
+        list(dataset.load(folder, "train"))
+    (folder / "manifest.json").unlink()
+    with pytest.raises(InputError, match=r"has no manifest\.json"):
+        list(dataset.load(folder, "eval"))
+    assert build(store, spec(), tmp_path) == folder
+    assert list(dataset.load(folder, "train"))
+
+
+def test_the_manifest_says_what_is_in_the_dataset(store: TraceStore, tmp_path: Path) -> None:
+    folder = build(store, spec(filters={"task": "arithmetic"}, session_id="s1"), tmp_path)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    lines = [*files.read_lines(folder / "train.jsonl"), *files.read_lines(folder / "eval.jsonl")]
+    assert sorted(manifest["trace_ids"]) == sorted(line["id"] for line in lines)
+    assert manifest["dataset_key"] == folder.name == "d-v1"
+    assert manifest["trace_count"] == 40 == sum(manifest["split"].values())
+    assert manifest["tasks"] == {"arithmetic": 40}
+    assert manifest["stats"]["min_step_count"] == manifest["stats"]["max_step_count"] == 4
+    assert manifest["session_id"] == "s1"
+    assert manifest["files"]["train.jsonl"] == files.sha256(folder / "train.jsonl")

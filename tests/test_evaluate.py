@@ -1,0 +1,91 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binomtest
+
+from tunix_rt_nb import evaluate, tasks
+from tunix_rt_nb.chat import STYLES, respond
+from tunix_rt_nb.sampling import Generation
+from tunix_rt_nb.trace import Trace
+
+
+def graded(trace: Trace, text: str, style: str = "numbered") -> dict:
+    return evaluate.grade("id", trace, Generation(text, 9, True), style)
+
+
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("name", tasks.TASKS)
+def test_a_traces_own_rendering_is_all_right(name: str, style: str) -> None:
+    for trace in tasks.draw(name, 500, seed=11):
+        prediction = graded(trace, respond(trace, style), style)
+        assert (prediction["score"], prediction["steps_right"]) == (1.0, 1.0)
+        assert prediction["strict_format"]
+        assert prediction["wrong_steps"] == {}
+
+
+SUM = Trace.of(
+    "What is 12 + 34 - 20?",
+    [
+        ("units", "Units: 2+4=6, carry 0."),
+        ("tens", "Tens: 1+3+0=4, so 12+34=46."),
+        ("units", "Units: 6-0=6, borrow 0."),
+        ("tens", "Tens: 4-2-0=2, so 46-20=26."),
+    ],
+    "26",
+    {"task": "arithmetic", "difficulty": "easy"},
+)
+RIGHT = respond(SUM)
+
+
+@pytest.mark.parametrize(
+    ("text", "score", "steps_right"),
+    [
+        (RIGHT, 1.0, 1.0),
+        (RIGHT.replace("Answer: 26", "Answer: 27"), 0.0, 1.0),  # right steps, wrong answer
+        (RIGHT.replace("2+4=6", "2+4=7"), 1.0, 0.75),  # right answer for wrong reasons
+        ("Answer: 26", 1.0, 0.0),
+        ("Reasoning:\n1. Units: 2+4=6, carry 0.\nAnswer: 26", 1.0, 0.25),
+        (RIGHT.replace("Answer: 26", "5. Units: 6-0=6, borrow 0.\nAnswer: 26"), 1.0, 0.8),
+        ("", 0.0, 0.0),
+        ("Answer: " + "9" * 100_000, 0.0, 0.0),
+        ("1. \n" * 5000, 0.0, 0.0),
+        ("2" * 30_000 + ". x\n1. " + "y" * 30_000, 0.0, 0.0),
+    ],
+)
+def test_answers_and_steps_are_graded_apart(text: str, score: float, steps_right: float) -> None:
+    prediction = graded(SUM, text)
+    assert (prediction["score"], prediction["steps_right"]) == (score, steps_right)
+
+
+def test_every_wrong_step_says_why() -> None:
+    assert graded(SUM, RIGHT.replace("2+4=6", "2+4=7"))["wrong_steps"] == {"1": "2+4 is 6, not 7"}
+
+
+@given(st.text(max_size=300))
+def test_no_text_breaks_the_grader(text: str) -> None:
+    assert 0.0 <= graded(SUM, text)["steps_right"] <= 1.0
+
+
+def test_items_are_chosen_evenly_and_unknown_tasks_left_out(traces: list[Trace]) -> None:
+    unknown = Trace.of("p", [("s", "t")], "a", {"task": "chess"})
+    chosen = evaluate.choose([("x", t) for t in [unknown, *traces]], 5)
+    assert [t.task for _, t in chosen] == [name for name in tasks.TASKS for _ in range(5)]
+
+
+@given(st.integers(0, 400), st.integers(1, 400))
+def test_the_interval_is_wilsons(right: int, n: int) -> None:
+    right = min(right, n)
+    theirs = binomtest(right, n).proportion_ci(method="wilson")
+    assert evaluate.wilson(right, n) == pytest.approx((theirs.low, theirs.high), abs=1e-6)
+
+
+def test_the_scorecard_has_the_figures_of_each_task() -> None:
+    rows = [
+        {"task": task, "difficulty": "easy", "score": score, "steps_right": 0.5}
+        for task, score in (("a", 1.0), ("a", 0.0), ("b", 1.0), ("b", 1.0))
+    ]
+    card = evaluate.scorecard(rows)
+    assert (card["n_items"], card["primary_score"], card["steps_right"]) == (4, 0.75, 0.5)
+    assert card["category_scores"]["a"] == {"score": 0.5, "steps_right": 0.5, "n": 2}
+    assert card["stddev"] == pytest.approx(0.4330127)
+    assert (card["min_score"], card["max_score"]) == (0.0, 1.0)

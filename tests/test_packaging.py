@@ -1,0 +1,56 @@
+import re
+import tomllib
+from pathlib import Path
+
+import yaml
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def declared() -> dict[str, str]:
+    groups = [PROJECT["dependencies"], *PROJECT["optional-dependencies"].values()]
+    found = [Requirement(text) for group in groups for text in group]
+    return {r.name.lower(): str(r.specifier) for r in found}
+
+
+def test_environment_yml_and_pyproject_never_disagree() -> None:
+    listed = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    pip = listed.pop()["pip"]
+    assert pip.pop() == "-e ."
+    found = {r.name.lower(): str(r.specifier) for r in map(Requirement, [*listed, *pip])}
+    python = found.pop("python")
+    assert set(python.split(",")) == set(PROJECT["requires-python"].split(","))
+    assert found.pop("pip") == ""
+    assert found == declared()
+
+
+def test_the_lock_holds_every_dependency_at_a_version_that_fits() -> None:
+    lines = (ROOT / "requirements.lock").read_text().splitlines()
+    locked: dict[str, list[str]] = {}
+    for line in lines:
+        requirement = Requirement(line)
+        [pin] = requirement.specifier
+        assert pin.operator == "=="
+        locked.setdefault(requirement.name.lower(), []).append(pin.version)
+    for name, specifier in declared().items():
+        assert name in locked, f"{name}: run make lock"
+        assert all(v in Requirement(f"x{specifier}").specifier for v in locked[name])
+
+
+def test_every_module_is_packaged() -> None:
+    packages = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"][
+        "packages"
+    ]
+    folders = {
+        p.parent.relative_to(ROOT).as_posix().replace("/", ".")
+        for p in (ROOT / "tunix_rt_nb").rglob("*.py")
+    }
+    assert set(packages) == folders
+
+
+def test_the_readme_names_the_two_commands() -> None:
+    readme = (ROOT / "README.md").read_text()
+    assert re.search(r"^make run$", readme, re.MULTILINE)
+    assert re.search(r"^make test$", readme, re.MULTILINE)

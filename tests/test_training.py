@@ -1,0 +1,245 @@
+"""Model, training and sampling together, on a model that compiles in seconds."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from safetensors.numpy import load_file
+
+from tunix_rt_nb import files, models, sampling, sft, tasks
+from tunix_rt_nb.chat import render, template
+from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.sft import SftConfig
+from tunix_rt_nb.tokens import (
+    Example,
+    Rows,
+    Tokenizer,
+    encode,
+    encode_prompt,
+    pack,
+    train_tokenizer,
+)
+
+DRAWN = list(tasks.draw("high_card_duel", 60, seed=0))
+TOKENIZER = Tokenizer(train_tokenizer([s.text for t in DRAWN for s in render(t).response[:1]], 384))
+EXAMPLES = [encode(render(trace), TOKENIZER) for trace in DRAWN]
+LENGTH = 192
+CONFIG = SftConfig(
+    steps=8, batch_size=2, learning_rate=1e-3, warmup_steps=2, checkpoint_every=3, eval_every=4
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A new model's folder."""
+    return models.create("tiny", TOKENIZER, seed=0, folder=tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture
+def model(folder: Path) -> models.gemma3.Gemma3:
+    return models.load(folder)[0]
+
+
+def rows(examples: list[Example] = EXAMPLES) -> Rows:
+    return pack(examples, LENGTH)
+
+
+def state(model: nnx.Module) -> dict[str, np.ndarray]:
+    return models.to_hugging_face(model)
+
+
+def logits(model: models.gemma3.Gemma3, batch: Rows) -> np.ndarray:
+    same = batch.segments[:, :, None] == batch.segments[:, None, :]
+    mask = same & np.tril(np.ones((LENGTH, LENGTH), bool))
+    return np.asarray(
+        model(jnp.asarray(batch.tokens), jnp.asarray(batch.positions), None, jnp.asarray(mask))[0]
+    )
+
+
+def test_the_same_seed_makes_the_same_model(folder: Path, tmp_path: Path) -> None:
+    again = models.create("tiny", TOKENIZER, seed=0, folder=tmp_path / "again")
+    other = models.create("tiny", TOKENIZER, seed=1, folder=tmp_path / "other")
+    weights = [(f / "model.safetensors").read_bytes() for f in (folder, again, other)]
+    assert weights[0] == weights[1] != weights[2]
+
+
+def test_feed_forward_kernels_do_not_start_at_zero(folder: Path) -> None:
+    weights = load_file(folder / "model.safetensors")
+    kernels = [w for name, w in weights.items() if ".mlp." in name]
+    assert len(kernels) == 9
+    assert all(np.std(kernel) > 0.01 for kernel in kernels)
+
+
+def test_saving_and_loading_keeps_every_weight(model: models.gemma3.Gemma3, tmp_path: Path) -> None:
+    models.save(model, TOKENIZER, tmp_path)
+    loaded, tokenizer = models.load(tmp_path)
+    assert tokenizer.model == TOKENIZER.model
+    assert np.array_equal(logits(loaded, rows()), logits(model, rows()))
+    assert state(loaded).keys() == state(model).keys()
+
+
+def test_what_is_no_model_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"holds no model \(no config\.json\)"):
+        models.load(tmp_path)
+    with pytest.raises(InputError, match="model: unknown 'huge', expected one of tiny"):
+        models.create("huge", TOKENIZER, 0, tmp_path)
+
+
+def test_packing_does_not_change_the_loss(model: models.gemma3.Gemma3) -> None:
+    apart = [pack([example], LENGTH) for example in EXAMPLES]
+    alone = Rows(
+        *(np.concatenate([getattr(r, f) for r in apart]) for f in Rows.__dataclass_fields__)
+    )
+    assert len(rows()) < len(alone) / 1.8
+    together = sft.held_out_loss(model, rows())
+    assert together == pytest.approx(sft.held_out_loss(model, alone), abs=1e-5)
+
+
+def test_an_example_never_sees_its_neighbour(model: models.gemma3.Gemma3) -> None:
+    first, second = EXAMPLES[0], EXAMPLES[1]
+    changed = Example("x", (*second.ids[:1], *reversed(second.ids[1:])), second.mask)
+    place = slice(0, len(first))
+    one = logits(model, sft_rows(first, second))[0, place]
+    other = logits(model, sft_rows(first, changed))[0, place]
+    assert np.array_equal(one, other)
+    behind = logits(model, sft_rows(changed, first))[0, len(changed) : len(changed) + len(first)]
+    assert np.allclose(behind, one, atol=1e-4)
+
+
+def sft_rows(*examples: Example) -> Rows:
+    """One row with the examples in the order given, packed by hand."""
+    from tunix_rt_nb.tokens import _rows
+
+    return _rows([examples], LENGTH)
+
+
+def test_the_loss_is_the_mean_over_trained_tokens_alone(model: models.gemma3.Gemma3) -> None:
+    batch = rows()
+    scores = jax.nn.log_softmax(logits(model, batch).astype(np.float64), axis=-1)
+    chosen = [
+        -scores[row, column - 1, batch.tokens[row, column]]
+        for row, column in zip(*np.nonzero(batch.trained), strict=True)
+    ]
+    assert sft.held_out_loss(model, batch) == pytest.approx(float(np.mean(chosen)), abs=1e-5)
+
+
+def test_every_epoch_gives_each_row_once_in_another_order() -> None:
+    config = SftConfig(steps=2 * len(rows()), batch_size=1)
+    seen = [batch["tokens"].tobytes() for batch in sft.batches(rows(), config)]
+    half = len(seen) // 2
+    assert sorted(seen[:half]) == sorted(seen[half:])
+    assert seen[:half] != seen[half:]
+
+
+def test_training_moves_every_weight_and_lowers_the_loss(
+    model: models.gemma3.Gemma3, tmp_path: Path
+) -> None:
+    before = state(model)
+    config = CONFIG.model_copy(update={"steps": 30, "learning_rate": 4e-3})
+    metrics = sft.train(model, rows(), rows(EXAMPLES[:9]), config, tmp_path)
+    unmoved = [name for name, w in state(model).items() if np.array_equal(w, before[name])]
+    assert unmoved == []
+    held_out = [line["eval_loss"] for line in metrics if "eval_loss" in line]
+    assert held_out[-1] < 0.5 * held_out[0]
+    steps = [line["step"] for line in metrics if "loss" in line]
+    assert steps == list(range(1, 31))
+    assert [line["step"] for line in metrics if "eval_loss" in line] == [0, *range(4, 30, 4), 30]
+    assert all(line["tokens_per_second"] > 0 for line in metrics[3:] if "loss" in line)
+    assert sft.summary(metrics)["eval_loss"] == pytest.approx(
+        sft.held_out_loss(model, rows(EXAMPLES[:9])), abs=1e-6
+    )
+
+
+TRAIN = """
+import sys
+from pathlib import Path
+from tests.test_training import CONFIG, EXAMPLES, TOKENIZER, models, rows, sft
+model, _ = models.load(Path(sys.argv[1]))
+out = Path(sys.argv[2])
+sft.train(model, rows(), rows(EXAMPLES[:9]), CONFIG, out, lambda line: print(line, flush=True))
+models.save(model, TOKENIZER, out / "model")
+"""
+
+
+def test_a_killed_training_ends_in_the_same_weights(folder: Path, tmp_path: Path) -> None:
+    def command(out: str) -> list[str]:
+        return [sys.executable, "-c", TRAIN, str(folder), str(tmp_path / out)]
+
+    subprocess.run(command("whole"), check=True, capture_output=True)
+    with subprocess.Popen(command("killed"), stdout=subprocess.PIPE, text=True) as victim:
+        assert victim.stdout is not None
+        for line in victim.stdout:
+            if "'step': 5, 'loss'" in line:
+                os.kill(victim.pid, signal.SIGKILL)
+    assert not (tmp_path / "killed/model").exists()
+    second = subprocess.run(command("killed"), check=True, capture_output=True, text=True)
+    assert "'step': 1, 'loss'" not in second.stdout
+    weights = [
+        files.sha256(tmp_path / out / "model/model.safetensors") for out in ("whole", "killed")
+    ]
+    assert weights[0] == weights[1]
+    losses = [
+        {
+            line["step"]: line["loss"]
+            for line in files.read_lines(tmp_path / out / "metrics.jsonl")
+            if "loss" in line
+        }
+        for out in ("whole", "killed")
+    ]
+    assert losses[0] == losses[1]
+
+
+def test_checkpoints_of_another_configuration_are_not_resumed(folder: Path, tmp_path: Path) -> None:
+    for seed in (0, 1):
+        model, _ = models.load(folder)
+        config = CONFIG.model_copy(update={"seed": seed, "steps": 3})
+        metrics = sft.train(model, rows(), rows(EXAMPLES[:9]), config, tmp_path)
+        assert [line["step"] for line in metrics if "loss" in line] == [1, 2, 3]
+    assert len(list((tmp_path / "checkpoints").iterdir())) == 1
+
+
+def test_too_few_rows_are_an_error_before_compiling(tmp_path: Path, folder: Path) -> None:
+    model, _ = models.load(folder)
+    few = rows(EXAMPLES[:2])
+    started = time.perf_counter()
+    with pytest.raises(InputError, match="batch_size: 2 rows a step, but there are only 1 rows"):
+        sft.train(model, few, few, CONFIG, tmp_path)
+    assert time.perf_counter() - started < 1
+    assert not (tmp_path / "checkpoints").exists()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("steps", 0), ("batch_size", 0), ("learning_rate", 0.0), ("learning_rate", 2.0), ("speed", 1)],
+)
+def test_a_value_out_of_range_is_named(field: str, value: float) -> None:
+    with pytest.raises(InputError, match=f"^{field}: "):
+        SftConfig.of(**{field: value})
+
+
+def test_sampling_is_the_greedy_choice_of_the_full_model(model: models.gemma3.Gemma3) -> None:
+    gemma = template("gemma")
+    prompts = [encode_prompt(gemma.prompt(t.prompt), TOKENIZER) for t in DRAWN[:5]]
+    written = sampling.generate(model, TOKENIZER, prompts, gemma.stop, 6, batch_size=4)
+    for prompt, generation in zip(prompts, written, strict=True):
+        ids = list(prompt)
+        for _ in range(generation.tokens):
+            example = Example("x", tuple(ids), (False,) * len(ids))
+            ids.append(int(logits(model, sft_rows(example))[0, len(ids) - 1].argmax()))
+        assert TOKENIZER.decode(ids[len(prompt) :]) == generation.text
+
+
+def test_answers_do_not_depend_on_the_batch(model: models.gemma3.Gemma3) -> None:
+    gemma = template("gemma")
+    prompts = [encode_prompt(gemma.prompt(t.prompt), TOKENIZER) for t in DRAWN[:5]]
+    one = sampling.generate(model, TOKENIZER, prompts, gemma.stop, 5, batch_size=5)
+    other = sampling.generate(model, TOKENIZER, prompts, gemma.stop, 5, batch_size=2)
+    assert [g.text for g in one] == [g.text for g in other]
