@@ -25,7 +25,7 @@ WORK = """
 from pathlib import Path
 from tunix_rt_nb import chain
 stop = chain.begin("{step}", RUN_DIR)
-(stop.folder / "out.txt").write_text(f"{{NUMBER}} {{NAME}}")
+(stop.folder / "out.txt").write_text(f"{{NUMBER}} {{NAME}}{extra}")
 with Path("{log}").open("a") as log:
     print("{step}", file=log)
 _ = stop.finish({{"number": NUMBER}})
@@ -36,7 +36,11 @@ def write(folder: Path, step: str, cells: list[str], parameters: str = PARAMETER
     tagged = nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]})
     code = [nbformat.v4.new_code_cell(cell) for cell in cells]
     notebook = nbformat.v4.new_notebook(
-        cells=[tagged, *code], metadata={"kernelspec": {"name": "python3", "display_name": "p"}}
+        cells=[tagged, *code],
+        metadata={
+            "kernelspec": {"name": "python3", "display_name": "Python 3"},
+            "language_info": {"name": "python"},
+        },
     )
     nbformat.write(notebook, folder / f"{runs.stem(step)}.ipynb")
 
@@ -49,8 +53,10 @@ def road(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (notebooks / "profiles/quickstart.yaml").write_text("{}")
     (notebooks / "profiles/other.yaml").write_text("NUMBER: 7\n")
     for step in runs.STEPS:
-        parameters = PARAMETERS + ("STEPS: int = 3\n" if step == "train" else "")
-        write(notebooks, step, [WORK.format(step=step, log=tmp_path / "done.txt")], parameters)
+        train = step == "train"
+        parameters = PARAMETERS + ("STEPS: int = 3\n" if train else "")
+        work = WORK.format(step=step, log=tmp_path / "done.txt", extra=" {STEPS}" if train else "")
+        write(notebooks, step, [work], parameters)
     monkeypatch.setattr(chain, "NOTEBOOKS", notebooks)
     monkeypatch.setenv("TUNIX_RT_HOME", str(tmp_path / "home"))
     return tmp_path
@@ -163,7 +169,7 @@ def test_a_notebook_that_leaves_no_result_did_not_do_its_step(road: Path) -> Non
         (["--set", "FILES=a"], "FILES: expected list[str], found 'a'"),
         (["--run-id", "../x"], "run-id: '../x' is unsafe"),
         (["--from", "train", "--to", "build"], "--from train comes after --to build"),
-        (["--from", "train"], "1_generate"),
+        (["--from", "train"], "3_render/result.json: is missing, run 3_render.ipynb"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_2(road: Path, arguments: list[str], says: str) -> None:

@@ -58,7 +58,7 @@ def test_answers_and_steps_are_graded_apart(text: str, score: float, steps_right
 
 
 def test_every_wrong_step_says_why() -> None:
-    assert graded(SUM, RIGHT.replace("2+4=6", "2+4=7"))["wrong_steps"] == {"1": "2+4 is 6, not 7"}
+    assert graded(SUM, RIGHT.replace("2+4=6", "2+4=7"))["wrong_steps"] == {"1": "2 + 4 is 6, not 7"}
 
 
 @given(st.text(max_size=300))

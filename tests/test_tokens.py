@@ -99,7 +99,7 @@ def test_packing_is_deterministic(packed: list[Example]) -> None:
 
 def test_packing_fills_rows_with_our_tasks() -> None:
     drawn = [encode(render(t), TOKENIZER) for n in tasks.TASKS for t in tasks.draw(n, 300, 0)]
-    assert pack(drawn, 512).fill > 0.95
+    assert pack(drawn, 512).fill > 0.93
 
 
 def test_what_does_not_fit_is_refused_by_name() -> None:

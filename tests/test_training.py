@@ -28,10 +28,14 @@ from tunix_rt_nb.tokens import (
     train_tokenizer,
 )
 
+# Tunix 0.1.7 uses names that JAX 0.10 and Flax 0.12 have deprecated
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
 DRAWN = list(tasks.draw("high_card_duel", 60, seed=0))
-TOKENIZER = Tokenizer(train_tokenizer([s.text for t in DRAWN for s in render(t).response[:1]], 384))
+TEXTS = [s.text for t in DRAWN for s in (*render(t).prompt, *render(t).response) if not s.control]
+TOKENIZER = Tokenizer(train_tokenizer(TEXTS, 512))
 EXAMPLES = [encode(render(trace), TOKENIZER) for trace in DRAWN]
-LENGTH = 192
+LENGTH = 160
 CONFIG = SftConfig(
     steps=8, batch_size=2, learning_rate=1e-3, warmup_steps=2, checkpoint_every=3, eval_every=4
 )

@@ -5,6 +5,7 @@ when it last completed, and its outputs are still what it wrote. A step that was
 again; training then goes on from its last checkpoint.
 """
 
+import ast
 import contextlib
 import difflib
 import hashlib
@@ -101,18 +102,15 @@ def declared(notebook: Path) -> dict[str, tuple[str, Any]]:
     Raises:
       InputError: a parameter without a type, or of one that a profile cannot give.
     """
-    from papermill.inspection import _infer_parameters
-    from papermill.iorw import load_notebook_node
+    import papermill
 
     found = {}
-    for parameter in _infer_parameters(load_notebook_node(str(notebook))):
-        kind = str(parameter.inferred_type_name).replace(" ", "")
+    for name, parameter in papermill.inspect_notebook(str(notebook)).items():
+        kind = str(parameter["inferred_type_name"]).replace(" ", "")
         if kind not in _TYPES:
             expected = ", ".join(_TYPES)
-            raise InputError(f"{notebook}: {parameter.name}: has type {kind}, expected {expected}")
-        namespace: dict[str, Any] = {}
-        exec(f"value = {parameter.default}", {}, namespace)  # our own notebook's own code
-        found[parameter.name] = (kind, namespace["value"])
+            raise InputError(f"{notebook}: {name}: has type {kind}, expected one of {expected}")
+        found[name] = (kind, ast.literal_eval(parameter["default"]))
     return found
 
 
@@ -180,6 +178,8 @@ def run(
     if first > last:
         raise InputError(f"--from {from_step} comes after --to {to_step}")
     _check_format(run_dir, fresh)
+    if earlier := runs.before(from_step):
+        runs.result(run_dir / runs.stem(earlier))
     run_dir.mkdir(parents=True, exist_ok=True)
     lock = FileLock(run_dir / ".chain.lock")
     try:

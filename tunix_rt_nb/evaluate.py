@@ -99,7 +99,8 @@ def _wrong_steps(task: tasks.Task, trace: Trace, steps: Sequence[str]) -> dict[s
     """Step number -> why it is wrong, for the steps that a model wrote."""
     if not steps:
         return {}
-    theirs = Trace.of(trace.prompt, [("model", text) for text in steps[:1000]], "?", trace.meta)
+    within = [("model", text[:20_000]) for text in steps[:1000]]  # the limits of a trace
+    theirs = Trace.of(trace.prompt, within, "?", trace.meta)
     found = {str(step.i + 1): task.check_step(theirs, step.i) for step in theirs.steps}
     return {number: reason for number, reason in found.items() if reason}
 
