@@ -32,7 +32,7 @@ def _commands(
 
 
 def _help(command: click.Command, path: tuple[str, ...]) -> str:
-    context = click.Context(command, info_name=" ".join(path), max_content_width=100)
+    context = click.Context(command, info_name=" ".join(path), terminal_width=88)
     return f"```text\n{command.get_help(context)}\n```"
 
 

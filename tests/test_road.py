@@ -42,7 +42,7 @@ def go(home: Path, *arguments: str, hash_seed: int = 0) -> subprocess.CompletedP
 
 def contents(home: Path, *steps: str) -> dict[str, str]:
     """The sha256 of every output of some steps."""
-    found = {}
+    found: dict[str, str] = {}
     for step in steps:
         folder = home / "runs/quickstart" / runs.stem(step)
         found |= {f"{step}/{name}": value for name, value in runs.outputs(folder).items()}
@@ -81,10 +81,11 @@ def test_a_run_killed_in_every_step_ends_as_an_undisturbed_one(
                 assert time.monotonic() < deadline
                 time.sleep(0.01)
             os.kill(victim.pid, signal.SIGKILL)
-        if step == "train":
-            assert not (tmp_path / "runs/quickstart/4_train/result.json").exists()
     told = go(tmp_path, hash_seed=2)
     assert told.returncode == 0, told.stderr
+    for home, resumed in ((tmp_path, True), (undisturbed, False)):
+        executed = (home / "runs/quickstart/4_train.ipynb").read_text()
+        assert ("step     0/40" not in executed) == resumed
     everything = contents(tmp_path, *runs.STEPS)
     assert everything == contents(undisturbed, *runs.STEPS)
     assert {
@@ -92,15 +93,6 @@ def test_a_run_killed_in_every_step_ends_as_an_undisturbed_one(
         "render/train.jsonl",
         "train/model/model.safetensors",
     } <= everything.keys()
-
-
-def test_a_killed_training_goes_on_from_its_checkpoint(undisturbed: Path, tmp_path: Path) -> None:
-    steps = [
-        line["step"]
-        for line in files.read_lines(undisturbed / "runs/quickstart/4_train/metrics.jsonl")
-        if "loss" in line
-    ]
-    assert steps == list(range(1, 41))
 
 
 def test_running_again_skips_every_step_and_shows_the_same_table(undisturbed: Path) -> None:
@@ -140,15 +132,16 @@ def test_traces_of_ones_own_join_the_generated_ones(tmp_path: Path) -> None:
         ("DATASET_NAME=../x", "dataset_name: '../x' is unsafe"),
         ("FILTERS={{task: chess}}", "filters: none of the 120 traces"),
         ("SEED=null", "SEED: expected int, found None"),
-        ("TRACES={{chess: 3}}", "task: unknown 'chess'"),
+        ("TRACES={{chess: 3}}", "task: unknown task 'chess'"),
     ],
 )
 def test_bad_input_stops_the_road_in_one_line(tmp_path: Path, setting: str, says: str) -> None:
     bad = tmp_path / "bad.jsonl"
     good = '{"prompt": "p", "steps": [{"i": 0, "type": "s", "content": "t"}], "final_answer": "a"}'
-    bad.write_text(f'{good}\n{{"prompt": "p", "steps": []}}\n'.replace('"steps": []', good[16:73]))
+    bad.write_text(f"{good}\n{good.replace('final', 'last')}\n")
     told = go(tmp_path, "--to", "build", "--set", setting.format(bad=bad))
     assert told.returncode == 2
     assert says in told.stderr, told.stderr
     assert "Traceback" not in told.stderr
+    assert told.stderr.splitlines()[-1].startswith("tunix-rt-nb: ")
     assert not list(tmp_path.glob("runs/*/2_build/*/manifest.json"))

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import jax
@@ -213,10 +212,8 @@ def test_checkpoints_of_another_configuration_are_not_resumed(folder: Path, tmp_
 def test_too_few_rows_are_an_error_before_compiling(tmp_path: Path, folder: Path) -> None:
     model, _ = models.load(folder)
     few = rows(EXAMPLES[:2])
-    started = time.perf_counter()
     with pytest.raises(InputError, match="batch_size: 2 rows a step, but there are only 1 rows"):
         sft.train(model, few, few, CONFIG, tmp_path)
-    assert time.perf_counter() - started < 1
     assert not (tmp_path / "checkpoints").exists()
 
 

@@ -306,5 +306,5 @@ def execute(notebook: Path, output: Path, parameters: Mapping[str, Any]) -> None
         said = (
             f"{error.evalue}" if error.ename == "InputError" else f"{error.ename}: {error.evalue}"
         )
-        message = f"{notebook.name} failed: {said}\n  see {output}"
+        message = f"{notebook.name} failed: {said} (see {output})"
         raise (InputError if error.ename == "InputError" else StepFailed)(message) from None
