@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def choose(items: Iterable[tuple[str, Trace]], per_task: int) -> list[tuple[str, Trace]]:
-    """The first `per_task` items of each task, in their order; items of no known task are left out.
+    """The first `per_task` items of each task, task by task; items of no known task are left out.
 
     A dataset's order does not depend on what is in a trace, so the first are as good as any.
     """
@@ -27,7 +27,7 @@ def choose(items: Iterable[tuple[str, Trace]], per_task: int) -> list[tuple[str,
         if task in tasks.TASKS and counts.get(task, 0) < per_task:
             counts[task] = counts.get(task, 0) + 1
             chosen.append((trace_id, trace))
-    return chosen
+    return sorted(chosen, key=lambda item: item[1].task or "")
 
 
 def predict(

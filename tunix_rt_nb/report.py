@@ -57,8 +57,9 @@ def table(rows: Iterable[Mapping[str, Any]], index: str | None = None) -> "pd.Da
     """Records as a table."""
     import pandas as pd
 
+    pd.set_option("display.max_colwidth", None, "display.width", 100)
     frame = pd.DataFrame(list(rows))
-    return frame.set_index(index) if index else frame
+    return frame.set_index(index).rename_axis(None) if index else frame
 
 
 def _axes(width: float = 7, height: float = 3) -> Any:
@@ -91,10 +92,10 @@ def length_plot(lengths: Mapping[str, Sequence[int]], limit: int) -> "Image":
 
 
 def rows_plot(segments: Any, most: int = 24) -> "Image":
-    """The first packed rows, one colour an example, white where nothing stands."""
+    """Packed rows from the fullest on, one colour an example, white where nothing stands."""
     import numpy as np
 
-    shown = np.asarray(segments[:most])
+    shown = np.asarray(segments[:: max(1, len(segments) // most)])
     axes = _axes(height=2.6)
     axes.imshow(np.where(shown > 0, (shown - 1) % 10, np.nan), aspect="auto", cmap="tab10")
     axes.set(xlabel="token of the row", ylabel="packed row")
@@ -237,5 +238,5 @@ def before_after_plot(before: Mapping[str, Any], after: Mapping[str, Any]) -> "I
         axes.bar_label(bars, fmt="%.0f", padding=2, fontsize=8)
     axes.set_xticks(range(len(names)), names, fontsize=8)
     axes.set(ylabel="right (%)", ylim=(0, 112))
-    axes.legend(frameon=False, loc="upper left", ncols=2)
+    axes.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
     return _image(axes)
