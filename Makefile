@@ -24,7 +24,7 @@ lint: $(READY)  ## Format and lint check, notebooks too, and the type checker.
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-bench: $(READY)  ## Run the benchmarks; NAMES="render pack" chooses.
+bench: $(READY)  ## Run the benchmarks; NAMES="pack grade" chooses.
 	$(BIN)/python -m tests.bench $(NAMES)
 
 lab: $(READY)  ## Open the notebooks in JupyterLab.
@@ -35,7 +35,7 @@ notebooks: $(READY)  ## Execute the notebooks in place, to renew their stored ou
 
 lock:  ## Resolve the dependencies anew (needs uv).
 	uv pip compile --universal --python-version 3.11 --no-header --no-annotate \
-		--all-extras pyproject.toml -o requirements.lock
+		--extra train --extra notebook --extra test pyproject.toml -o requirements.lock
 
 # The lock holds every version, so nothing has to be resolved: --no-deps.
 $(READY): requirements.lock pyproject.toml

@@ -32,7 +32,9 @@ def _commands(
 
 
 def _help(command: click.Command, path: tuple[str, ...]) -> str:
-    context = click.Context(command, info_name=" ".join(path), terminal_width=88)
+    context = click.Context(
+        command, info_name=" ".join(path), terminal_width=88, **main.context_settings
+    )
     return f"```text\n{command.get_help(context)}\n```"
 
 
@@ -51,7 +53,10 @@ def renew_notebooks() -> None:
         for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
             notebook = nbformat.read(path, as_version=4)
             client = NotebookClient(
-                notebook, record_timing=False, resources={"metadata": {"path": str(path.parent)}}
+                notebook,
+                record_timing=False,
+                extra_arguments=["--IPKernelApp.log_level=50"],
+                resources={"metadata": {"path": str(path.parent)}},
             )
             client.execute()
             notebook.metadata["language_info"] = {"name": "python"}

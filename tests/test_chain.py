@@ -13,6 +13,7 @@ from filelock import FileLock
 
 from tunix_rt_nb import chain, runs
 from tunix_rt_nb.cli import main
+from tunix_rt_nb.errors import InputError
 
 PARAMETERS = """
 NUMBER: int = 1  # shared by all
@@ -161,12 +162,15 @@ def test_a_notebook_that_leaves_no_result_did_not_do_its_step(road: Path) -> Non
         (["--set", "NUMBR=1"], "parameter: unknown 'NUMBR', did you mean NUMBER?"),
         (["--set", "RUN_DIR=/tmp"], "parameter: unknown 'RUN_DIR'"),
         (["--set", "NUMBER"], "--set: expected KEY=VALUE, found 'NUMBER'"),
-        (["--set", "NUMBER={"], "--set: NUMBER: '{' is not YAML"),
+        (["--set", "NUMBER={"], "--set: NUMBER: is not YAML"),
         (["--set", "NUMBER=ten"], "NUMBER: expected int, found 'ten'"),
         (["--set", "NUMBER=true"], "NUMBER: expected int, found True"),
         (["--set", "NUMBER=null"], "NUMBER: expected int, found None"),
         (["--set", "NAME=1"], "NAME: expected str, found 1"),
         (["--set", "FILES=a"], "FILES: expected list[str], found 'a'"),
+        (["--set", "NUMBER=" + "9" * 5000], "--set: NUMBER: is not YAML"),
+        (["--set", "NAME=2026-01-01T00:00:00Z", "--set", "NUMBER=x"], "NUMBER: expected int"),
+        (["x" * 300 + ".yaml"], "profile: unknown"),
         (["--run-id", "../x"], "run-id: '../x' is unsafe"),
         (["--from", "train", "--to", "build"], "--from train comes after --to build"),
         (["--from", "train"], "3_render/result.json: is missing, run 3_render.ipynb"),
@@ -206,6 +210,72 @@ def test_a_run_folder_of_another_format_is_left_alone(road: Path) -> None:
     assert "run folder of format 99, this version writes 1" in result.stderr
     assert (folder / "run.json").read_text() == '{"format": 99}'
     assert ran(road) == []
+
+
+@pytest.mark.parametrize("content", ["{", "", "[]", "null"])
+def test_a_damaged_run_folder_is_left_alone(road: Path, content: str) -> None:
+    folder = road / "home/runs/quickstart"
+    folder.mkdir(parents=True)
+    (folder / "run.json").write_text(content)
+    result = invoke("run")
+    assert result.exit_code == 2
+    assert "run.json: " in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert (folder / "run.json").read_text() == content
+
+
+def test_a_damaged_result_makes_its_step_run_again(road: Path) -> None:
+    go(road)
+    (road / "home/runs/r/2_build/result.json").write_text("{}")
+    assert go(road) == ["build"]
+
+
+def test_a_home_that_is_a_file_is_named(road: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (road / "file").write_text("")
+    monkeypatch.setenv("TUNIX_RT_HOME", str(road / "file"))
+    result = invoke("run")
+    assert result.exit_code == 2
+    assert str(road / "file") in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_kernel_that_dies_is_a_failed_step(road: Path) -> None:
+    write(chain.NOTEBOOKS, "generate", ["import os", "os._exit(9)"])
+    result = invoke("run")
+    assert result.exit_code == 1
+    assert "1_generate.ipynb failed: its kernel died" in result.stderr
+
+
+def test_a_step_is_never_paired_with_inputs_made_anew(road: Path) -> None:
+    go(road, to_step="train")
+    chain.run(road / "home/runs/r", {"number": 9}, to_step="build")
+    with pytest.raises(InputError, match="was made from another 2_build, run 3_render again first"):
+        chain.begin("evaluate", str(road / "home/runs/r"))
+
+
+def test_a_step_can_be_begun_again_in_the_same_kernel(road: Path) -> None:
+    first = chain.begin("generate")
+    (first.folder / "mine.txt").write_text("half")
+    assert chain.begin("generate").folder == first.folder
+    assert not (first.folder / "mine.txt").exists()
+
+
+def test_a_notebook_run_alone_keeps_what_the_one_before_it_made(road: Path) -> None:
+    stop = chain.begin("generate")
+    (stop.folder / "mine.txt").write_text("my own traces")
+    stop.finish({})
+    chain.begin("render")
+    assert ran(road) == ["build"]
+    assert (stop.folder / "mine.txt").read_text() == "my own traces"
+
+
+def test_what_a_notebook_makes_alone_is_not_taken_for_the_chains(road: Path) -> None:
+    folder = road / "home/runs/notebook"
+    chain.run(folder, {}, to_step="generate")
+    chain.begin("generate").finish({})
+    ran(road)
+    chain.run(folder, {}, to_step="generate")
+    assert ran(road) == ["generate"]
 
 
 def test_a_run_folder_in_use_is_left_alone(road: Path) -> None:

@@ -60,9 +60,9 @@ def test_what_models_write_is_read_leniently(text: str, answer: str | None, step
 
 
 def test_unknown_templates_and_styles_are_named() -> None:
-    with pytest.raises(InputError, match="template: unknown 'alpaca', expected one of gemma"):
+    with pytest.raises(InputError, match="template: unknown 'alpaca', expected one of: gemma"):
         render(TRACE, "alpaca")
-    with pytest.raises(InputError, match="style: unknown 'free', expected one of numbered, tags"):
+    with pytest.raises(InputError, match="style: unknown 'free', expected one of: numbered, tags"):
         render(TRACE, "gemma", "free")
 
 

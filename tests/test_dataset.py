@@ -41,10 +41,13 @@ def test_a_build_is_the_same_bytes_on_any_thread_count(store: TraceStore, tmp_pa
     }
 
 
-def test_no_prompt_stands_on_both_sides(store: TraceStore, tmp_path: Path) -> None:
+def test_no_prompt_stands_on_both_sides(
+    store: TraceStore, traces: list[Trace], tmp_path: Path
+) -> None:
     spaced = Trace.of("  what is   7 + 7?", [("s", "7 + 7 = 14.")], "14")
     plain = Trace.of("What is 7 + 7?", [("s", "7 + 7 = 14.")], "14")
-    store.add([spaced, plain], NOW)
+    lines = [Trace.of(t.prompt + "\n\t ", [("s", "t")], "a") for t in traces]
+    store.add([spaced, plain, *lines], NOW)
     folder = build(store, spec(), tmp_path)
     sides = [
         {" ".join(t.prompt.lower().split()) for _, t in dataset.load(folder, side)}
@@ -52,9 +55,11 @@ def test_no_prompt_stands_on_both_sides(store: TraceStore, tmp_path: Path) -> No
     ]
     assert not sides[0] & sides[1]
     assert all(sides)
-    [reject] = files.read_lines(folder / "rejects.jsonl")
-    assert {reject["id"], reject["of"]} == {spaced.id, plain.id}
-    assert dataset.read_manifest(folder)["rejected"] == {"duplicate_prompt": 1}
+    rejects = list(files.read_lines(folder / "rejects.jsonl"))
+    assert {spaced.id, plain.id} in [{reject["id"], reject["of"]} for reject in rejects]
+    refused = 1 + len(traces)
+    assert len(rejects) == refused
+    assert dataset.read_manifest(folder)["rejected"] == {"duplicate_prompt": refused}
 
 
 def test_a_prompt_never_changes_sides_when_the_data_grows(
@@ -104,8 +109,8 @@ def test_filters_choose_by_any_path(store: TraceStore, filters: dict, count: int
 @given(st.text(max_size=20), st.one_of(st.text(max_size=20), st.integers(), st.none()))
 def test_no_filter_can_become_sql(path: str, value: object) -> None:
     where, parameters = dataset._where({path: value})
-    assert where == "true AND json_extract(meta, $p0)::VARCHAR = to_json($v1)::VARCHAR"
-    assert parameters["v1"] == value
+    assert where == "true AND json_extract(meta, $p0)::VARCHAR = $v1"
+    assert json.loads(parameters["v1"]) == value
 
 
 @pytest.mark.parametrize(
@@ -127,7 +132,19 @@ def test_a_bad_spec_names_its_field_in_one_line(fields: dict, says: str) -> None
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("filters", [{"task": "chess"}, {"task": {"like": "x"}}])
+@pytest.mark.parametrize(
+    "filters",
+    [
+        {"task": "chess"},
+        {"task": {"like": "x"}},
+        {"task": {"<": "abc"}},
+        {"task": {"<": True}},
+        {"task": {"in": "arithmetic"}},
+        {"task": {"exists": "yes"}},
+        {"task": {"in": [1, "a", None]}},
+        {"task": {}},
+    ],
+)
 def test_nothing_selected_builds_nothing(store: TraceStore, tmp_path: Path, filters: dict) -> None:
     with pytest.raises(InputError, match="filters: "):
         build(store, spec(filters=filters), tmp_path / "out")

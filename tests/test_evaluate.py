@@ -49,6 +49,8 @@ RIGHT = respond(SUM)
         ("", 0.0, 0.0),
         ("Answer: " + "9" * 100_000, 0.0, 0.0),
         ("1. \n" * 5000, 0.0, 0.0),
+        ("Reasoning:\n1. \n2. Units: 2+4=6, carry 0.\nAnswer: 26", 1.0, 0.0),
+        ("Reasoning:\n" + "".join(f"{n}. x\n" for n in range(1, 5001)) + "Answer: 26", 1.0, 0.0),
         ("2" * 30_000 + ". x\n1. " + "y" * 30_000, 0.0, 0.0),
     ],
 )

@@ -66,7 +66,7 @@ def test_a_killed_writer_leaves_whole_shards_only(tmp_path: Path) -> None:
         "import sys; from pathlib import Path; from tunix_rt_nb import tasks\n"
         "from tunix_rt_nb.store import TraceStore\n"
         "for seed in range(1000):\n"
-        "    TraceStore(Path(sys.argv[1])).add(tasks.draw('arithmetic', 40, seed), 'now')\n"
+        "    TraceStore(Path(sys.argv[1])).add(tasks.draw('arithmetic', 40, seed), '2026-01-01')\n"
         "    print(seed, flush=True)\n"
     )
     for delay in (0.0, 0.03, 0.11):
@@ -115,6 +115,27 @@ def test_a_bad_file_adds_nothing(store: TraceStore, tmp_path: Path, content: byt
     with pytest.raises(InputError, match=r"bad.jsonl:2: |bad.jsonl: holds no traces"):
         store.import_file(bad, NOW)
     assert ids(store) == before
+
+
+def test_a_wrong_trace_of_a_known_task_is_not_imported(store: TraceStore, tmp_path: Path) -> None:
+    right = next(tasks.draw("arithmetic", 1, seed=77))
+    wrong = {**right.model_dump(), "final_answer": "1000"}
+    file = tmp_path / "wrong.jsonl"
+    file.write_text(json.dumps(right.model_dump()) + "\n" + json.dumps(wrong) + "\n")
+    with pytest.raises(InputError, match=r"wrong\.jsonl:2: answer: '1000' is wrong"):
+        store.import_file(file, NOW)
+
+
+def test_a_time_that_is_none_is_refused(store: TraceStore, traces: list[Trace]) -> None:
+    with pytest.raises(InputError, match="created_at: 'yesterday' is no ISO 8601 time"):
+        store.add(traces, "yesterday")
+
+
+def test_an_altered_trace_no_longer_fits_its_id(store: TraceStore) -> None:
+    shard = store.shards()[0]
+    shard.write_bytes(shard.read_bytes().replace(b"Units", b"units", 1))
+    with pytest.raises(InputError, match=r"\.jsonl:\d+: id: is not that of the content"):
+        store.check()
 
 
 def test_a_file_that_is_not_there_is_named(store: TraceStore, tmp_path: Path) -> None:

@@ -81,6 +81,47 @@ def test_a_wrong_answer_never_scores(name: str, answer: str) -> None:
         assert tasks.get(name).grade(answer, trace) == 0.0
 
 
+@pytest.mark.parametrize(
+    "step",
+    [
+        "Units: 09-5=4, borrow 0.",
+        "Units: 9-5=04, borrow 0.",
+        "Units: ٩-٥=٤, borrow 0.",
+        "Units: 9-5=4, borrow 0. ",
+        "units: 9-5=4, borrow 0.",
+        "Units: 19-5=14, borrow 1.",
+        "Units: 9-5=4, carry 0.",
+    ],
+)
+def test_a_step_in_another_form_is_wrong(step: str) -> None:
+    def check(text: str) -> str | None:
+        trace = Trace.of("What is 99 - 55 + 10?", [("units", text)], "54", {"task": "arithmetic"})
+        return tasks.get("arithmetic").check_step(trace, 0)
+
+    assert check("Units: 9-5=4, borrow 0.") is None
+    assert check(step) is not None
+
+
+@pytest.mark.parametrize("name", tasks.TASKS)
+@pytest.mark.parametrize(
+    "prompt", ["?", "What is 5 + 5?", "What is 1" + "0" * 5000 + " + 10?", "K♠"]
+)
+def test_a_prompt_of_something_else_is_a_problem_and_no_crash(name: str, prompt: str) -> None:
+    [problem] = tasks.problems(Trace.of(prompt, [("s", "t")], "1", {"task": name}))
+    assert problem.startswith("prompt: ")
+
+
+def test_the_space_of_sums_is_what_counting_finds() -> None:
+    totals = dict.fromkeys(range(10, 100), 1)
+    for _ in range(2):
+        after: dict[int, int] = {}
+        for total, ways in totals.items():
+            for result in [*range(total + 10, 100), *range(total - 10, -1, -1)]:
+                after[result] = after.get(result, 0) + ways
+        totals = after
+    assert tasks.get("arithmetic").space() == sum(totals.values()) == 601_545
+
+
 def test_equal_odds_in_other_words_score() -> None:
     odds = next(t for t in tasks.draw("high_card_duel", 99, 0) if t.final_answer == "24/51")
     assert tasks.get("high_card_duel").grade(" 8 / 17 ", odds) == 1.0
@@ -122,7 +163,8 @@ def test_the_first_traces_stay_when_more_are_asked_for() -> None:
     [
         (lambda: list(tasks.draw("high_card_duel", 10**6, 0)), "n: 1000000 .*distinct prompts"),
         (lambda: list(tasks.draw("arithmetic", 0, 0)), "n: 0"),
-        (lambda: tasks.get("chess"), "unknown task 'chess', expected one of high_card_duel"),
+        (lambda: list(tasks.draw("arithmetic", "20", 0)), "n: '20'"),  # type: ignore[arg-type]
+        (lambda: tasks.get("chess"), "task: unknown 'chess', expected one of: high_card_duel"),
         (lambda: tasks.get("arithmetic", "mild"), "difficulty: unknown 'mild'"),
     ],
 )

@@ -24,7 +24,9 @@ TOKENIZER = Tokenizer(train_tokenizer(TEXTS, 400))
 CONTROLS = sorted(TOKENIZER.controls)
 
 text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=60)
-with_controls = st.lists(st.one_of(text, st.sampled_from(CONTROLS)), min_size=1).map("".join)
+with_controls = st.lists(st.one_of(text, st.sampled_from([*CONTROLS, "▁"])), min_size=1).map(
+    "".join
+)
 some_text = with_controls.filter(bool)
 
 
@@ -98,8 +100,15 @@ def test_packing_is_deterministic(packed: list[Example]) -> None:
 
 
 def test_packing_fills_rows_with_our_tasks() -> None:
-    drawn = [encode(render(t), TOKENIZER) for n in tasks.TASKS for t in tasks.draw(n, 300, 0)]
-    assert pack(drawn, 512).fill > 0.93
+    chats = [render(t) for n in tasks.TASKS for t in tasks.draw(n, 500, 0)]
+    texts = [s.text for c in chats for s in (*c.prompt, *c.response) if not s.control]
+    tokenizer = Tokenizer(train_tokenizer(texts))
+    assert pack([encode(chat, tokenizer) for chat in chats], 192).fill > 0.9
+
+
+def test_a_vocabulary_out_of_range_is_refused() -> None:
+    with pytest.raises(InputError, match="vocab_size: 100, expected 320"):
+        train_tokenizer(TEXTS, 100)
 
 
 def test_what_does_not_fit_is_refused_by_name() -> None:

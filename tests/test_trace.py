@@ -46,6 +46,10 @@ def test_a_trace_survives_its_json_line(prompt: str, steps: list[str], answer: s
         ({"meta": [1]}, "meta"),
         ({"meta": {"x": "y" * (1 << 20)}}, "1 MiB"),
         ({"extra": 1}, "extra"),
+        ({"meta": {"x": float("nan")}}, "JSON"),
+        ({"meta": {"x": float("inf")}}, "JSON"),
+        ({"prompt": "\ud800"}, ""),
+        ({"meta": {"\ud800": 1}}, "JSON"),
     ],
 )
 def test_each_limit_is_named_with_file_and_line(change: dict, says: str) -> None:

@@ -7,7 +7,6 @@ again; training then goes on from its last checkpoint.
 
 import ast
 import contextlib
-import difflib
 import hashlib
 import json
 import logging
@@ -25,7 +24,7 @@ from pydantic import TypeAdapter, ValidationError
 
 import tunix_rt_nb
 from tunix_rt_nb import files, runs
-from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.errors import InputError, unknown
 
 NOTEBOOKS = runs.PROJECT / "notebooks"
 _TYPES = {
@@ -33,7 +32,7 @@ _TYPES = {
     "float": float,
     "str": str,
     "bool": bool,
-    "dict": dict,
+    "dict": dict[str, Any],
     "list[str]": list[str],
 }
 _OURS = "RUN_DIR"  # told by the chain, not by a profile
@@ -62,13 +61,15 @@ def begin(step: str, run_dir: str = "") -> runs.Stop:
     chosen = Path(run_dir) if run_dir else runs.home() / "runs" / "notebook"
     earlier = runs.before(step)
     if earlier is None:
-        return runs.begin(step, chosen, {})
+        return runs.begin(step, chosen, {}, alone=not run_dir)
     source = chosen / runs.stem(earlier) if run_dir else runs.newest(earlier)
     if source is None:
         print(f"Nothing to go on from yet: running the notebooks up to {runs.stem(earlier)} first.")
-        run(chosen, {}, to_step=earlier)
+        done = [s for s in runs.STEPS if (chosen / runs.stem(s) / "result.json").exists()]
+        first = runs.STEPS[len(done)] if done == list(runs.STEPS[: len(done)]) else runs.STEPS[0]
+        run(chosen, {}, from_step=first, to_step=earlier)
         source = chosen / runs.stem(earlier)
-    return runs.begin(step, chosen, runs.lineage(earlier, source))
+    return runs.begin(step, chosen, runs.lineage(earlier, source), alone=not run_dir)
 
 
 def profile_names() -> list[str]:
@@ -85,15 +86,30 @@ def load_profile(name: str) -> dict[str, Any]:
     path = NOTEBOOKS / "profiles" / f"{name}.yaml"
     if name not in profile_names():
         path = Path(name)
-        if path.suffix not in (".yaml", ".yml") or not path.is_file():
-            raise InputError(_unknown("profile", name, profile_names()))
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: is not YAML: {' '.join(str(error).split())}") from None
+        if path.suffix not in (".yaml", ".yml") or not _is_file(name):
+            raise unknown("profile", name, profile_names())
+    values = read_yaml(str(path), path.read_bytes()) or {}
     if not isinstance(values, Mapping):
         raise InputError(f"{path}: expected `NAME: value` lines, found {type(values).__name__}")
     return {str(key): value for key, value in values.items()}
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML with times left as text, as notebooks take them."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":timestamp")]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def read_yaml(where: str, text: str | bytes) -> Any:
+    """Reads a YAML value; `InputError` names where it stands and what is wrong with it."""
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except (yaml.YAMLError, ValueError) as error:
+        raise InputError(f"{where}: is not YAML: {' '.join(str(error).split())}") from None
 
 
 def declared(notebook: Path) -> dict[str, tuple[str, Any]]:
@@ -127,7 +143,7 @@ def resolve(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     given = {}
     for name, value in values.items():
         if name.upper() not in known:
-            raise InputError(_unknown("parameter", name, sorted(known)))
+            raise unknown("parameter", name, sorted(known))
         given[name.upper()] = value
     return {
         step: {
@@ -151,12 +167,6 @@ def _typed(name: str, kind: str, value: Any) -> Any:
         raise InputError(f"{name}: expected {kind}, found {value!r}") from None
 
 
-def _unknown(what: str, name: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(name.upper(), [k.upper() for k in known], n=1, cutoff=0.5)
-    hint = next((f", did you mean {k}?" for k in known if near and k.upper() == near[0]), "")
-    return f"{what}: unknown {name!r}{hint or ','} expected one of: {', '.join(known)}"
-
-
 def run(
     run_dir: Path,
     values: Mapping[str, Any],
@@ -177,7 +187,7 @@ def run(
     first, last = runs.STEPS.index(from_step), runs.STEPS.index(to_step)
     if first > last:
         raise InputError(f"--from {from_step} comes after --to {to_step}")
-    _check_format(run_dir, fresh)
+    _check_format(run_dir, fresh and first == 0)
     if earlier := runs.before(from_step):
         runs.result(run_dir / runs.stem(earlier))
     run_dir.mkdir(parents=True, exist_ok=True)
@@ -203,7 +213,8 @@ def _check_format(run_dir: Path, fresh: bool) -> None:
     path = run_dir / "run.json"
     if not path.exists():
         return
-    found = files.read_json(path).get("format")
+    told = files.read_json(path)
+    found = told.get("format") if isinstance(told, dict) else None
     if found != runs.FORMAT and not fresh:
         raise InputError(
             f"{path}: run folder of format {found}, this version writes {runs.FORMAT}:"
@@ -246,16 +257,17 @@ def _run_step(run_dir: Path, step: str, parameters: Mapping[str, Any]) -> StepRe
 
 def _is_done(folder: Path, key: str) -> bool:
     """Whether the step completed under this key and its outputs are as it left them."""
-    if not (folder / "result.json").exists() or not (folder / "key").exists():
+    if not (folder / "key").exists() or (folder / "key").read_text() != key:
         return False
-    done = files.read_json(folder / "result.json")
-    return (folder / "key").read_text() == key and runs.outputs(folder) == done["outputs"]
+    try:
+        return runs.outputs(folder) == runs.result(folder)["outputs"]
+    except InputError:  # cut off before its result, or in it
+        return False
 
 
 def _key(run_dir: Path, step: str, parameters: Mapping[str, Any]) -> str:
     """The hash of all that a step's outputs depend on: code, parameters, inputs."""
-    earlier = runs.before(step)
-    inputs = runs.content_hash(run_dir / runs.stem(earlier)) if earlier else ""
+    inputs = [runs.content_hash(run_dir / runs.stem(name)) for name in runs.READS[step]]
     read = {path: files.sha256(Path(path)) for path in _named_files(parameters)}
     return files.digest([runs.FORMAT, _code_hash(step), parameters, inputs, read])
 
@@ -265,7 +277,14 @@ def _named_files(parameters: Mapping[str, Any]) -> list[str]:
     values = [
         v for value in parameters.values() for v in (value if isinstance(value, list) else [value])
     ]
-    return [v for v in values if isinstance(v, str) and v and Path(v).is_file()]
+    return [v for v in values if isinstance(v, str) and v and _is_file(v)]
+
+
+def _is_file(name: str) -> bool:
+    try:
+        return Path(name).is_file()
+    except OSError:  # too long to be a name
+        return False
 
 
 def _code_hash(step: str) -> str:
@@ -287,7 +306,7 @@ def execute(notebook: Path, output: Path, parameters: Mapping[str, Any]) -> None
       InputError: a cell raised one: bad input is bad input wherever it is found.
     """
     import papermill
-    from traitlets.config import Config
+    from nbclient.exceptions import DeadKernelError
 
     logging.getLogger("papermill").setLevel(logging.ERROR)
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")  # a debugger's note on stderr
@@ -300,11 +319,14 @@ def execute(notebook: Path, output: Path, parameters: Mapping[str, Any]) -> None
                 parameters=dict(parameters),
                 kernel_name="python3",
                 progress_bar=False,
-                config=Config({"KernelManager": {"transport_encryption": "auto"}}),
+                extra_arguments=["--IPKernelApp.log_level=50"],  # its log is no output
             )
     except papermill.PapermillExecutionError as error:
-        said = (
-            f"{error.evalue}" if error.ename == "InputError" else f"{error.ename}: {error.evalue}"
-        )
-        message = f"{notebook.name} failed: {said} (see {output})"
-        raise (InputError if error.ename == "InputError" else StepFailed)(message) from None
+        told = " ".join(str(error.evalue).split())
+        if error.ename == "InputError":
+            raise InputError(f"{notebook.name} failed: {told} (see {output})") from None
+        raise StepFailed(f"{notebook.name} failed: {error.ename}: {told} (see {output})") from None
+    except DeadKernelError:
+        raise StepFailed(
+            f"{notebook.name} failed: its kernel died, out of memory? (see {output})"
+        ) from None

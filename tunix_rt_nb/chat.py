@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.errors import unknown
 from tunix_rt_nb.trace import Trace
 
 STYLES = ("numbered", "tags")
@@ -67,7 +67,7 @@ class Chat:
 def template(name: str) -> Template:
     """The template of that name, or an `InputError` that lists them."""
     if name not in TEMPLATES:
-        raise InputError(f"template: unknown {name!r}, expected one of {', '.join(TEMPLATES)}")
+        raise unknown("template", name, TEMPLATES)
     return TEMPLATES[name]
 
 
@@ -95,7 +95,7 @@ def render(trace: Trace, template_name: str = "gemma", style: str = "numbered") 
 def respond(trace: Trace, style: str = "numbered") -> str:
     """The response alone: the steps, then the answer, without the stop piece."""
     if style not in STYLES:
-        raise InputError(f"style: unknown {style!r}, expected one of {', '.join(STYLES)}")
+        raise unknown("style", style, STYLES)
     steps = "".join(f"{step.i + 1}. {step.content}\n" for step in trace.steps)
     if style == "tags":
         return f"<reasoning>\n{steps}</reasoning>\n<answer>{trace.final_answer}</answer>"
@@ -123,8 +123,8 @@ _LENIENT_ANSWER = re.compile(r"(?:Answer:|<answer>)[ \t]*([^\n<]*)", re.IGNORECA
 def parse(response: str, style: str = "numbered") -> Parsed:
     """Reads steps and answer back from a response (without its stop piece).
 
-    Where the form is not exactly the style's, the last `Answer:` or `<answer>` and the numbered
-    lines before it are taken, and `strict` is False.
+    Where the form is not exactly the style's, the last `Answer:` or `<answer>` and all numbered
+    lines are taken, and `strict` is False.
 
     Example:
       >>> parse("Reasoning:\\n1. 2 + 2 = 4.\\nAnswer: 4")
@@ -144,7 +144,7 @@ def parse(response: str, style: str = "numbered") -> Parsed:
 def _numbered(block: str) -> tuple[str, ...] | None:
     """`1. a\\n2. b\\n` -> ("a", "b"); a step may have several lines; None where numbers skip."""
     steps: list[str] = []
-    for line in block.splitlines(keepends=True):
+    for line in re.findall(r"[^\n]*\n", block):
         head = f"{len(steps) + 1}. "
         if line.startswith(head):
             steps.append(line.removeprefix(head))

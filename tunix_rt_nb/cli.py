@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import click
-import yaml
 
 import tunix_rt_nb
 from tunix_rt_nb import chain, report, runs, status
-from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.errors import InputError, check_name
 
 
 class _Group(click.Group):
@@ -23,6 +22,8 @@ class _Group(click.Group):
             _fail(str(error), 2)
         except chain.StepFailed as error:
             _fail(str(error), 1)
+        except OSError as error:
+            _fail(f"{error.filename or 'file system'}: {error.strerror}", 2)
 
 
 def _fail(message: str, code: int) -> NoReturn:
@@ -73,7 +74,7 @@ def run(
     """
     values = chain.load_profile(profile) | _settings(settings)
     name = run_id or Path(profile).stem
-    runs.check_name("run-id", name)
+    check_name("run-id", name)
     run_dir = runs.home() / "runs" / name
     line = _StepLines()
     reports = chain.run(
@@ -105,10 +106,7 @@ def _settings(settings: tuple[str, ...]) -> dict[str, Any]:
         name, equals, value = setting.partition("=")
         if not equals or not name:
             raise InputError(f"--set: expected KEY=VALUE, found {setting!r}")
-        try:
-            values[name] = yaml.safe_load(value)
-        except yaml.YAMLError:
-            raise InputError(f"--set: {name}: {value!r} is not YAML") from None
+        values[name] = chain.read_yaml(f"--set: {name}", value)
     return values
 
 

@@ -13,23 +13,23 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 import tunix_rt_nb
 from tunix_rt_nb import files
-from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.errors import InputError, check_name, unknown
 from tunix_rt_nb.store import COLUMNS, TraceStore, sql
 from tunix_rt_nb.trace import Trace, explain, parse_line
 
 SCHEMA_VERSION = "1.0"
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "tunix_rt_nb/dataset")
-_SAFE = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 _ORDER = {"latest": "created_at DESC, id", "random": "sha256($seed || ':' || id), id"}
-_COMPARE = {
-    "=": "{field}::VARCHAR = to_json({value})::VARCHAR",
-    "!=": "{field}::VARCHAR IS DISTINCT FROM to_json({value})::VARCHAR",
-    "<": "TRY_CAST({field} AS DOUBLE) < {value}",
-    "<=": "TRY_CAST({field} AS DOUBLE) <= {value}",
-    ">": "TRY_CAST({field} AS DOUBLE) > {value}",
-    ">=": "TRY_CAST({field} AS DOUBLE) >= {value}",
-    "in": "list_contains(list_transform({value}, lambda x: to_json(x)::VARCHAR), {field}::VARCHAR)",
-    "exists": "({field} IS NOT NULL) = {value}",
+_NUMBER = "TRY_CAST({field} AS DOUBLE)"
+_COMPARE: dict[str, tuple[str, Any]] = {  # operator -> condition, and what its operand must be
+    "=": ("{field}::VARCHAR = {value}", object),
+    "!=": ("{field}::VARCHAR IS DISTINCT FROM {value}", object),
+    "<": (_NUMBER + " < {value}", (int, float)),
+    "<=": (_NUMBER + " <= {value}", (int, float)),
+    ">": (_NUMBER + " > {value}", (int, float)),
+    ">=": (_NUMBER + " >= {value}", (int, float)),
+    "in": ("list_contains({value}::VARCHAR[], {field}::VARCHAR)", list),
+    "exists": ("({field} IS NOT NULL) = {value}", bool),
 }
 
 
@@ -48,8 +48,8 @@ class DatasetSpec(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    dataset_name: str = Field(pattern=f"^{_SAFE}$")
-    dataset_version: str = Field(default="v1", pattern=f"^{_SAFE}$")
+    dataset_name: str
+    dataset_version: str = "v1"
     filters: dict[str, Any] = {}
     limit: int | None = Field(default=None, ge=1)
     selection_strategy: Literal["latest", "random"] = "latest"
@@ -78,11 +78,9 @@ class DatasetSpec(BaseModel):
         try:
             spec = cls.model_validate(fields)
         except ValidationError as error:
-            reason = explain(error)
-            if "should match pattern" in reason:
-                field = reason.split(":")[0]
-                reason = f"{field}: {fields[field]!r} is unsafe, use letters, digits, '.', '_', '-'"
-            raise InputError(reason) from None
+            raise InputError(explain(error)) from None
+        check_name("dataset_name", spec.dataset_name)
+        check_name("dataset_version", spec.dataset_version)
         if spec.selection_strategy == "random" and spec.seed is None:
             raise InputError("seed: selection_strategy random needs a seed, give an integer")
         return spec
@@ -110,6 +108,8 @@ def build(store: TraceStore, spec: DatasetSpec, parent: Path) -> Path:
         for row in rows
         if row["first_id"] != row["id"]
     ]
+    if not sides["train"]:
+        raise InputError(f"eval_fraction: {spec.eval_fraction} leaves nothing to train on")
     folder = parent / spec.key
     present = folder / "manifest.json"
     hashes = {f"{side}.jsonl": _hash_lines(records) for side, records in sides.items()}
@@ -204,18 +204,29 @@ def _where(filters: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     conditions = ["true"]
     parameters: dict[str, Any] = {}
     for path, wanted in filters.items():
-        operators = wanted if isinstance(wanted, Mapping) else {"=": wanted}
+        operators = wanted if isinstance(wanted, Mapping) and wanted else {"=": wanted}
         for operator, value in operators.items():
             if operator not in _COMPARE:
-                expected = ", ".join(_COMPARE)
-                raise InputError(
-                    f"filters: {path}: unknown {operator!r}, expected one of {expected}"
-                )
+                raise unknown(f"filters: {path}", operator, _COMPARE)
+            condition, kind = _COMPARE[operator]
+            if not isinstance(value, kind) or (isinstance(value, bool) and kind == (int, float)):
+                raise InputError(f"filters: {path}: {operator!r} cannot take {value!r}")
             k = len(parameters)
-            parameters |= {f"p{k}": _pointer(path), f"v{k + 1}": value}
+            parameters |= {f"p{k}": _pointer(path), f"v{k + 1}": _operand(operator, value)}
             field = f"json_extract(meta, $p{k})"
-            conditions.append(_COMPARE[operator].format(field=field, value=f"$v{k + 1}"))
+            conditions.append(condition.format(field=field, value=f"$v{k + 1}"))
     return " AND ".join(conditions), parameters
+
+
+def _operand(operator: str, value: Any) -> Any:
+    """A value as its condition compares it: `=` and `in` compare JSON texts."""
+    if operator in ("=", "!="):
+        return _json(value)
+    return [_json(v) for v in value] if operator == "in" else value
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _pointer(path: str) -> str:
@@ -250,7 +261,7 @@ def _manifest(
         for row in kept
     ]
     records = [*sides["train"], *sides["eval"]]
-    by_task = Counter(str((record["meta"] or {}).get("task")) for record in records)
+    by_task = Counter(str((record["meta"] or {}).get("task", "unknown")) for record in records)
     return {
         "dataset_key": spec.key,
         "build_id": str(uuid.uuid5(_NAMESPACE, content)),
@@ -289,7 +300,7 @@ configs:
 ---
 # {manifest["dataset_key"]}
 
-{manifest["trace_count"]} reasoning traces, each step checked by a program:
+{manifest["trace_count"]} reasoning traces; of known tasks each step was checked by a program:
 {split["train"]} to train on, {split["eval"]} held out by the hash of the prompt.
 Built by tunix_rt_nb {manifest["code_version"]}.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tunix_rt_nb import tasks
 from tunix_rt_nb.chat import parse, template
+from tunix_rt_nb.errors import InputError
 from tunix_rt_nb.tokens import encode_prompt
 from tunix_rt_nb.trace import Trace
 
@@ -44,7 +45,15 @@ def predict(
 
     Returns:
       One prediction an item, in their order.
+
+    Raises:
+      InputError: there is no item, or no room for an answer.
     """
+    if not items or min(max_new_tokens, batch_size) < 1:
+        raise InputError(
+            f"evaluate: {len(items)} held-out items of a known task, {max_new_tokens} new tokens,"
+            f" batches of {batch_size}: each must be at least 1"
+        )
     from tunix_rt_nb import models, sampling  # the only two here that need JAX
 
     model, tokenizer = models.load(model_folder)
@@ -75,8 +84,7 @@ def grade(
     """
     task = tasks.get(trace.task or "")
     parsed = parse(written.text, style)
-    steps = [text for text in parsed.steps if text]
-    wrong = _wrong_steps(task, trace, steps)
+    wrong = _wrong_steps(task, trace, parsed.steps)
     score = 0.0 if parsed.answer is None else task.grade(parsed.answer, trace)
     return {
         "id": trace_id,
@@ -87,7 +95,7 @@ def grade(
         "response": written.text,
         "answer": parsed.answer,
         "score": score,
-        "steps_right": (len(steps) - len(wrong)) / max(len(steps), len(trace.steps)),
+        "steps_right": (len(parsed.steps) - len(wrong)) / max(len(parsed.steps), len(trace.steps)),
         "wrong_steps": wrong,
         "strict_format": parsed.strict,
         "stopped": written.stopped,
@@ -99,10 +107,11 @@ def _wrong_steps(task: tasks.Task, trace: Trace, steps: Sequence[str]) -> dict[s
     """Step number -> why it is wrong, for the steps that a model wrote."""
     if not steps:
         return {}
-    within = [("model", text[:20_000]) for text in steps[:1000]]  # the limits of a trace
+    within = [("model", text[:20_000] or " ") for text in steps[:1000]]  # the limits of a trace
     theirs = Trace.of(trace.prompt, within, "?", trace.meta)
     found = {str(step.i + 1): task.check_step(theirs, step.i) for step in theirs.steps}
-    return {number: reason for number, reason in found.items() if reason}
+    beyond = {str(n + 1): "is beyond the limit of a trace" for n in range(1000, len(steps))}
+    return {number: reason for number, reason in found.items() if reason} | beyond
 
 
 def scorecard(predictions: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

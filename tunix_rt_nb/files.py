@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from tunix_rt_nb.errors import InputError
+
 
 @contextmanager
 def atomic(path: Path) -> Iterator[IO[bytes]]:
@@ -61,8 +63,11 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Reads one JSON value."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    """Reads one JSON value; `InputError` where the file holds none."""
+    try:
+        return json.loads(path.read_bytes())
+    except ValueError:
+        raise InputError(f"{path}: is not JSON, remove it or use another folder") from None
 
 
 def sha256(path: Path) -> str:

@@ -18,7 +18,7 @@ from tunix.models.gemma3 import model as gemma3
 from tunix.models.gemma3 import params_safetensors
 
 from tunix_rt_nb import files
-from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.errors import InputError, unknown
 from tunix_rt_nb.tokens import Tokenizer
 
 NAMES = ("tiny",)
@@ -39,7 +39,7 @@ def create(name: str, tokenizer: Tokenizer, seed: int, folder: Path) -> Path:
       InputError: unknown model.
     """
     if name not in NAMES:
-        raise InputError(f"model: unknown {name!r}, expected one of {', '.join(NAMES)}")
+        raise unknown("model", name, NAMES)
     model = gemma3.Gemma3(_tiny(len(tokenizer)), rngs=nnx.Rngs(seed))
     _initialise(model, seed)
     return save(model, tokenizer, folder)

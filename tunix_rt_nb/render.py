@@ -1,14 +1,18 @@
 """A dataset rendered: every trace as token ids with its loss mask, checked, ready to train on."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from itertools import compress
+from itertools import compress, islice
 from pathlib import Path
 from typing import Any
 
 from tunix_rt_nb import dataset, files
-from tunix_rt_nb.chat import Chat, render, template
-from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.chat import Chat, Parsed, parse, render, respond, template
+from tunix_rt_nb.errors import InputError, unknown
 from tunix_rt_nb.tokens import Example, Tokenizer, encode, train_tokenizer
+from tunix_rt_nb.trace import Trace
+
+_FILES = ("train.jsonl", "eval.jsonl", "rejects.jsonl", "tokenizer.model")
 
 
 def render_dataset(
@@ -17,12 +21,13 @@ def render_dataset(
     tokenizer: Tokenizer,
     template_name: str = "gemma",
     style: str = "numbered",
-    max_length: int = 256,
+    max_length: int = 192,
 ) -> dict[str, Any]:
     """Renders both sides of a dataset into a folder; the manifest is written last.
 
     An example longer than `max_length` is not cut: it is left out, counted, and listed in
-    `rejects.jsonl`.
+    `rejects.jsonl`; so is a trace that would not read back from its rendering as it is, because
+    its text looks like the style's own marks.
 
     Returns:
       The manifest: what was rendered how, the counts, the sha256 of every file.
@@ -31,6 +36,7 @@ def render_dataset(
       InputError: no training example fits; or a mask breaks one of its laws (names the trace).
     """
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / "manifest.json").unlink(missing_ok=True)
     bos = template(template_name).bos
     rejects: list[dict[str, Any]] = []
     counts: dict[str, int] = {}
@@ -40,8 +46,9 @@ def render_dataset(
             chat = render(trace, template_name, style)
             example = encode(chat, tokenizer, bos, trace_id)
             check(example, chat, tokenizer, bos)
-            if len(example) > max_length:
-                rejects.append({"id": trace_id, "reason": "too_long", "tokens": len(example)})
+            reason = _why_not(example, trace, style, max_length)
+            if reason:
+                rejects.append({"id": trace_id, "reason": reason, "tokens": len(example)})
                 continue
             lines.append(
                 {
@@ -65,26 +72,39 @@ def render_dataset(
         "style": style,
         "max_length": max_length,
         "examples": counts,
-        "rejected": {"too_long": len(rejects)},
-        "files": {path.name: files.sha256(path) for path in sorted(folder.glob("*.[jm]*"))},
+        "rejected": dict(Counter(reject["reason"] for reject in rejects)),
+        "files": {name: files.sha256(folder / name) for name in _FILES},
     }
     files.write_json(folder / "manifest.json", manifest)
     return manifest
 
 
-def load(folder: Path, side: str) -> list[Example]:
-    """The examples of one side of a rendered dataset.
+def _why_not(example: Example, trace: Trace, style: str, max_length: int) -> str | None:
+    """Why an example is left out, or None where it is not."""
+    if len(example) > max_length:
+        return "too_long"
+    as_is = Parsed(tuple(step.content for step in trace.steps), trace.final_answer, strict=True)
+    return None if parse(respond(trace, style), style) == as_is else "does_not_read_back"
+
+
+def load(folder: Path, side: str, limit: int | None = None) -> list[Example]:
+    """The examples of one side of a rendered dataset, at most `limit` of them.
 
     Raises:
-      InputError: the folder is not complete, or a file was altered since.
+      InputError: the folder is not complete, a file was altered since, or there is no example.
     """
     path, manifest = folder / f"{side}.jsonl", read_manifest(folder)
     if files.sha256(path) != manifest["files"][path.name]:
         raise InputError(f"{path}: was altered after it was rendered, run 3_render again")
-    return [
+    examples = [
         Example(line["id"], tuple(line["ids"]), tuple(map(bool, line["mask"])))
-        for line in files.read_lines(path)
+        for line in islice(files.read_lines(path), limit and max(limit, 0))
     ]
+    if not examples:
+        raise InputError(
+            f"{path}: holds no example, more traces or another eval_fraction would help"
+        )
+    return examples
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -113,7 +133,7 @@ def tokenizer_for(
       InputError: unknown model.
     """
     if model != "tiny":
-        raise InputError(f"model: unknown {model!r}, expected one of tiny")
+        raise unknown("model", model, ["tiny"])
 
     def texts() -> Iterator[str]:
         for _, trace in dataset.load(source, "train"):

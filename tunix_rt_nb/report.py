@@ -59,7 +59,7 @@ def table(rows: Iterable[Mapping[str, Any]], index: str | None = None) -> "pd.Da
 
     pd.set_option("display.max_colwidth", None, "display.width", 100)
     frame = pd.DataFrame(list(rows))
-    return frame.set_index(index).rename_axis(None) if index else frame
+    return frame.set_index(index).rename_axis(None) if index and len(frame) else frame
 
 
 def _axes(width: float = 7, height: float = 3) -> Any:

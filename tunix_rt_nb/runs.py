@@ -8,7 +8,6 @@ runs/quickstart/
 """
 
 import os
-import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,13 @@ from tunix_rt_nb.errors import InputError
 
 FORMAT = 1  # of a run folder; a folder of another format is not touched
 STEPS = ("generate", "build", "render", "train", "evaluate")
+READS = {  # whose outputs each step reads
+    "generate": (),
+    "build": ("generate",),
+    "render": ("build",),
+    "train": ("render",),
+    "evaluate": ("build", "render", "train"),
+}
 PROJECT = Path(__file__).resolve().parent.parent
 _KEPT = ("checkpoints", "metrics.jsonl", "key")  # what a step that starts again goes on from
 
@@ -32,12 +38,6 @@ def home() -> Path:
     if chosen:
         return Path(chosen).expanduser().resolve()
     return PROJECT if (PROJECT / "notebooks").is_dir() else Path.cwd()
-
-
-def check_name(what: str, name: str) -> None:
-    """Refuses a name that could lead out of its folder, or that a shell would take apart."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
-        raise InputError(f"{what}: {name!r} is unsafe, use letters, digits, '.', '_', '-'")
 
 
 def stem(step: str) -> str:
@@ -93,6 +93,7 @@ class Stop:
                     "sha256": content_hash(path),
                 }
                 for name, path in self.inputs.items()
+                if name in READS[self.step]
             },
             **result,
             "outputs": outputs(self.folder),
@@ -102,24 +103,31 @@ class Stop:
         return result
 
 
-def begin(step: str, run_dir: Path, inputs: dict[str, Path]) -> Stop:
+_held: dict[Path, FileLock] = {}
+
+
+def begin(step: str, run_dir: Path, inputs: dict[str, Path], alone: bool = False) -> Stop:
     """Takes a step's folder in `run_dir` for this process and clears what an earlier try left.
+
+    Args:
+      alone: not told by a chain, so what a chain noted of this step holds no longer.
 
     Raises:
       InputError: another process is working there.
     """
-    run_dir.mkdir(parents=True, exist_ok=True)
+    folder = run_dir / stem(step)
+    folder.mkdir(parents=True, exist_ok=True)
+    if folder in _held:  # begun again in the same kernel
+        _held.pop(folder).release()
     lock = FileLock(run_dir / f".{stem(step)}.lock")
     try:
         lock.acquire(timeout=20)  # a killed chain's kernel needs a moment to notice
     except Timeout:
-        folder = run_dir / stem(step)
         raise InputError(f"{folder}: another process is at work there, wait or stop it") from None
-    folder = run_dir / stem(step)
-    folder.mkdir(exist_ok=True)
+    _held[folder] = lock
     (folder / "result.json").unlink(missing_ok=True)
     for path in folder.iterdir():
-        if path.name not in _KEPT:
+        if path.name not in _KEPT or (alone and path.name == "key"):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
     return Stop(step, folder, inputs, lock)
 
@@ -135,19 +143,32 @@ def _age(folder: Path) -> tuple[int, str]:
 
 
 def lineage(step: str, folder: Path) -> dict[str, Path]:
-    """The folder of a complete step and of all that it was made from, by step name."""
-    made_from = result(folder)["inputs"]
-    parents = {name: (folder / made["folder"]).resolve() for name, made in made_from.items()}
-    return {**parents, step: folder}
+    """The folder of a complete step and of all that it was made from, by step name.
+
+    Raises:
+      InputError: one of them is not complete, or has been made anew since.
+    """
+    found = {step: folder}
+    for name, made in result(folder)["inputs"].items():
+        source = (folder / made["folder"]).resolve()
+        if content_hash(source) != made["sha256"]:
+            raise InputError(
+                f"{folder}: was made from another {source.name}, run {folder.name} again first"
+            )
+        found = lineage(name, source) | found
+    return found
 
 
 def result(folder: Path) -> dict[str, Any]:
-    """The `result.json` of a complete step."""
+    """The `result.json` of a complete step; `InputError` where it is missing or damaged."""
     path = folder / "result.json"
     if not path.exists():
         step = folder.name
         raise InputError(f"{path}: is missing, run {step}.ipynb (or `tunix-rt-nb run`) first")
-    return files.read_json(path)
+    found = files.read_json(path)
+    if not isinstance(found, dict) or not {"inputs", "outputs"} <= found.keys():
+        raise InputError(f"{path}: is damaged, run {folder.name}.ipynb again")
+    return found
 
 
 def content_hash(folder: Path) -> str:

@@ -1,6 +1,7 @@
 """Supervised fine-tuning on packed rows, with Tunix's `PeftTrainer`."""
 
 import hashlib
+import json
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -45,7 +46,7 @@ class SftConfig(BaseModel):
     learning_rate: float = Field(default=3e-3, gt=0, le=1)
     warmup_steps: int = Field(default=20, ge=0)
     weight_decay: float = Field(default=0.01, ge=0, le=1)
-    seed: int = 0
+    seed: int = Field(default=0, ge=0, lt=2**31)
     checkpoint_every: int = Field(default=100, ge=1)
     eval_every: int = Field(default=100, ge=1)
 
@@ -153,7 +154,9 @@ class _Progress(hooks.TrainingHooks):
         done = train_ctx.train_steps
         kept = []
         if done and self._path.exists():  # what came after the checkpoint is written again
-            kept = [r for r in files.read_lines(self._path) if r["step"] < done + ("loss" in r)]
+            lines = self._path.read_bytes().splitlines(keepends=True)
+            whole = [json.loads(line) for line in lines if line.endswith(b"\n")]
+            kept = [r for r in whole if r["step"] < done + ("loss" in r)]
         files.write_lines(self._path, kept)
         self._evaluate(train_ctx)
 
@@ -161,6 +164,8 @@ class _Progress(hooks.TrainingHooks):
         self, train_ctx: peft_trainer.PeftTrainer, train_step: int, train_loss: float
     ) -> None:
         """Tunix reports a step when the next one is under way, and the last one when it closes."""
+        if not np.isfinite(train_loss):
+            raise InputError(f"loss: is {train_loss} at step {train_step}, lower learning_rate")
         now = time.perf_counter()
         if train_step < train_ctx.train_steps:
             self._speed = round(self._tokens / (now - self._since))
@@ -216,7 +221,7 @@ def summary(metrics: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The figures of a run: steps taken, last losses, median tokens a second."""
     trained = [line for line in metrics if "loss" in line]
     return {
-        "steps": trained[-1]["step"],
+        "steps": max(line["step"] for line in metrics),
         "loss": trained[-1]["loss"],
         "eval_loss": next(line["eval_loss"] for line in reversed(metrics) if "eval_loss" in line),
         "tokens_per_second": median(line["tokens_per_second"] for line in trained),

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import tunix_rt_nb
 
-_INSTALL = "pip install 'tunix_rt_nb[{}]'"
+_INSTALL = "pip install -e '.[{}]'"
 _COMPONENTS = {  # distribution -> the extra that brings it
     "duckdb": "",
     "sentencepiece": "",
@@ -23,6 +23,8 @@ _COMPONENTS = {  # distribution -> the extra that brings it
     "nbval": "test",
     "kaggle": "kaggle",
     "libtpu": "tpu",
+    "pyspark": "spark",
+    "gguf": "gemma270m",
 }
 
 
@@ -60,7 +62,7 @@ def _component(name: str, extra: str) -> Row:
     try:
         return Row(name, importlib.metadata.version(name))
     except importlib.metadata.PackageNotFoundError:
-        return Row(name, "missing", _INSTALL.format(extra) if extra else "pip install tunix_rt_nb")
+        return Row(name, "missing", _INSTALL.format(extra) if extra else "pip install -e .")
 
 
 def _devices() -> Row:
@@ -69,7 +71,7 @@ def _devices() -> Row:
 
         kinds = [f"{device.platform}:{device.device_kind}" for device in jax.devices()]
     except Exception as error:  # a broken driver must not break the table
-        return Row("jax devices", "none", str(error).splitlines()[0])
+        return Row("jax devices", "none", " ".join(str(error).split()) or type(error).__name__)
     return Row("jax devices", f"{len(kinds)} x {kinds[0]}")
 
 

@@ -6,14 +6,16 @@ adding the same traces twice adds nothing.
 """
 
 import hashlib
+import json
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import duckdb
 
-from tunix_rt_nb import files
+from tunix_rt_nb import files, tasks
 from tunix_rt_nb.errors import InputError
 from tunix_rt_nb.trace import Trace, parse_line
 
@@ -37,6 +39,13 @@ def sql(name: str) -> str:
 def record(trace: Trace, created_at: str) -> dict[str, Any]:
     """A trace as a shard keeps it."""
     return {"id": trace.id, "created_at": created_at, **trace.model_dump()}
+
+
+def _import(line: bytes, where: str) -> Trace:
+    trace = parse_line(line, where)
+    if trace.task in tasks.TASKS and (wrong := tasks.problems(trace)):
+        raise InputError(f"{where}: {wrong[0]}")
+    return trace
 
 
 class Added(NamedTuple):
@@ -72,7 +81,15 @@ class TraceStore:
         return sorted(self.folder.glob("*.jsonl"))
 
     def add(self, traces: Iterable[Trace], created_at: str) -> Added:
-        """Adds the traces that are not here yet, as one new shard: all of them or none."""
+        """Adds the traces that are not here yet, as one new shard: all of them or none.
+
+        Raises:
+          InputError: `created_at` is no ISO 8601 time.
+        """
+        try:
+            datetime.fromisoformat(created_at)
+        except ValueError:
+            raise InputError(f"created_at: {created_at!r} is no ISO 8601 time") from None
         known = {row["id"] for row in self.query("SELECT id FROM traces")}
         lines: dict[str, bytes] = {}
         total = 0
@@ -89,7 +106,7 @@ class TraceStore:
         return Added(len(lines), total - len(lines))
 
     def import_file(self, path: Path, created_at: str) -> Added:
-        """Adds the traces of a JSON lines file, all or none.
+        """Adds the traces of a JSON lines file, all or none; those of a known task are checked.
 
         Raises:
           InputError: `file:line: field: reason` of the first bad line, or the file is not there.
@@ -100,8 +117,9 @@ class TraceStore:
             raise InputError(f"{path}: cannot be read: {error.strerror}") from None
         if not lines:
             raise InputError(f"{path}: holds no traces, expected JSON lines")
-        traces = [parse_line(line, f"{path}:{n}") for n, line in enumerate(lines, 1)]
-        return self.add(traces, created_at)
+        return self.add(
+            [_import(line, f"{path}:{n}") for n, line in enumerate(lines, 1)], created_at
+        )
 
     def query(self, query: str, parameters: Mapping[str, object] | None = None) -> list[dict]:
         """Runs a query over the view `traces`, one row for each id; values are bound by `$name`.
@@ -124,7 +142,9 @@ class TraceStore:
         """Reads every line of every shard; `InputError` names the first bad one."""
         for shard in self.shards():
             for number, line in enumerate(shard.read_bytes().splitlines(), 1):
-                parse_line(line, f"{shard}:{number}")
+                trace = parse_line(line, f"{shard}:{number}")
+                if json.loads(line)["id"] != trace.id:
+                    raise InputError(f"{shard}:{number}: id: is not that of the content")
 
     def _define_view(self, connection: duckdb.DuckDBPyConnection) -> None:
         shards = [str(path) for path in self.shards()]

@@ -17,6 +17,7 @@ from tunix_rt_nb.chat import Chat, Segment
 from tunix_rt_nb.errors import InputError
 
 PAD, EOS, BOS, UNK = 0, 1, 2, 3  # as Gemma numbers them
+_SPACE = "▁"  # how SentencePiece writes a space
 _TURNS = ("<start_of_turn>", "<end_of_turn>")
 
 
@@ -52,6 +53,10 @@ class Tokenizer:
         pieces = "|".join(f"(?<={re.escape(p[0])})(?={re.escape(p[1:])})" for p in self.controls)
         return re.compile(pieces)
 
+    @cached_property
+    def _space_bytes(self) -> list[int]:
+        return [self._pieces.PieceToId(f"<0x{byte:02X}>") for byte in _SPACE.encode()]
+
     def control(self, piece: str) -> int:
         """The id of a control piece; `InputError` where this tokenizer has none of that name."""
         if piece not in self.controls:
@@ -62,9 +67,14 @@ class Tokenizer:
         """The ids of a text in which nothing is a control token, whatever it looks like.
 
         A control piece in the text is cut after its first character and the parts are encoded
-        apart; joined, they decode to the same text.
+        apart; joined, they decode to the same text. So does SentencePiece's own mark for a space,
+        which is spelled in bytes.
         """
-        return [i for part in self._inside_control.split(text) for i in self._pieces.Encode(part)]
+        ids: list[int] = []
+        for part in self._inside_control.split(text):
+            for n, run in enumerate(part.split(_SPACE)):
+                ids += (self._space_bytes if n else []) + self._pieces.Encode(run)
+        return ids
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text of some ids; control tokens that are not turns are left out."""
@@ -72,7 +82,7 @@ class Tokenizer:
 
     def piece(self, token: int) -> str:
         """How one token looks, for people."""
-        return self._pieces.IdToPiece(token).replace("▁", " ").replace("<0x0A>", "\n")
+        return self._pieces.IdToPiece(token).replace(_SPACE, " ").replace("<0x0A>", "\n")
 
 
 @dataclass(frozen=True)
@@ -214,7 +224,12 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int = 640) -> bytes:
     trained on little needs.
 
     The same texts in the same order give the same bytes: one thread, no sampling.
+
+    Raises:
+      InputError: `vocab_size` is out of range.
     """
+    if not 320 <= vocab_size <= 65_536:
+        raise InputError(f"vocab_size: {vocab_size}, expected 320 to 65536 (256 pieces are bytes)")
     model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.Train(
         sentence_iterator=(line for text in texts for line in text.splitlines()),

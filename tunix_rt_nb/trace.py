@@ -54,7 +54,10 @@ class Trace(BaseModel):
 
     @model_validator(mode="after")
     def _small_enough(self) -> "Trace":
-        size = len(self.canonical().encode("utf-8", "surrogatepass"))
+        try:
+            size = len(self.canonical().encode())
+        except ValueError:  # a lone surrogate, NaN or an infinite number
+            raise ValueError("holds a number or character that JSON and UTF-8 cannot") from None
         if size > MAX_BYTES:
             raise ValueError(f"a trace may take 1 MiB, this one takes {size} bytes")
         return self
@@ -74,7 +77,11 @@ class Trace(BaseModel):
     def canonical(self) -> str:
         """The one JSON text of this content: sorted keys, no spaces."""
         return json.dumps(
-            self.model_dump(), sort_keys=True, separators=(",", ":"), ensure_ascii=False
+            self.model_dump(),
+            sort_keys=True,
+            separators=(",", ":"),
+            ensure_ascii=False,
+            allow_nan=False,
         )
 
     @property
@@ -85,7 +92,8 @@ class Trace(BaseModel):
     @property
     def task(self) -> str | None:
         """The task that made this trace, where `meta` names one."""
-        return (self.meta or {}).get("task")
+        name = (self.meta or {}).get("task")
+        return name if isinstance(name, str) else None
 
 
 def explain(error: ValidationError) -> str:

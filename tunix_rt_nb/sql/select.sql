@@ -3,7 +3,7 @@
 -- The side depends on the normalised prompt alone: a prompt never changes sides when the data
 -- grows, and no prompt stands on both. Of several traces with one prompt the first is kept.
 WITH keyed AS (
-    SELECT *, sha256(lower(regexp_replace(trim(prompt), '\s+', ' ', 'g'))) AS prompt_key
+    SELECT *, sha256(lower(trim(regexp_replace(prompt, '\s+', ' ', 'g')))) AS prompt_key
     FROM traces
     WHERE {where}
 ),

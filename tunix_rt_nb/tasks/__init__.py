@@ -8,7 +8,7 @@ import hashlib
 import random
 from collections.abc import Iterator
 
-from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.errors import InputError, unknown
 from tunix_rt_nb.tasks.arithmetic import Arithmetic
 from tunix_rt_nb.tasks.cards import HighCardDuel
 from tunix_rt_nb.tasks.task import Task
@@ -30,18 +30,20 @@ def get(name: str, difficulty: str = "easy") -> Task:
       'arithmetic'
     """
     if name not in TASKS:
-        raise InputError(f"task: unknown task {name!r}, expected one of {', '.join(TASKS)}")
+        raise unknown("task", name, TASKS)
     return TASKS[name](difficulty)
 
 
 def problems(trace: Trace) -> list[str]:
     """Everything a program can find wrong with a trace of a known task; empty when it is right."""
     task = get(trace.task or "")
-    found = [task.check_step(trace, step.i) for step in trace.steps]
+    try:
+        found = [task.check_step(trace, step.i) for step in trace.steps]
+        score = task.grade(trace.final_answer, trace)
+    except ValueError as error:
+        return [f"prompt: {error}"]
     wrong = [f"step {i + 1}: {reason}" for i, reason in enumerate(found) if reason]
-    if task.grade(trace.final_answer, trace) != 1.0:
-        wrong.append(f"answer: {trace.final_answer!r} is wrong")
-    return wrong
+    return wrong if score == 1.0 else [*wrong, f"answer: {trace.final_answer!r} is wrong"]
 
 
 def draw(name: str, n: int, seed: int, difficulty: str = "easy") -> Iterator[Trace]:
@@ -55,9 +57,9 @@ def draw(name: str, n: int, seed: int, difficulty: str = "easy") -> Iterator[Tra
     """
     task = get(name, difficulty)
     space = task.space()
-    if n < 1 or (space is not None and n > space):
+    if type(n) is not int or n < 1 or (space is not None and n > space):
         most = f"to {space}, the number of its distinct prompts" if space else "or more"
-        raise InputError(f"n: {n} traces of {name} ({difficulty}) asked for, expected 1 {most}")
+        raise InputError(f"n: {n!r} traces of {name} ({difficulty}) asked for, expected 1 {most}")
     prompts: set[str] = set()
     index = 0
     while len(prompts) < n:

@@ -2,13 +2,16 @@
 
 import random
 import re
+from functools import cache
 
 from tunix_rt_nb.tasks.task import Task
 from tunix_rt_nb.trace import Trace
 
 _TERMS = {"easy": 3, "medium": 4, "hard": 5}
-_UNITS = re.compile(r"Units: (\d+)([+-])(\d)=(\d+), (carry|borrow) ([01])\.")
-_TENS = re.compile(r"Tens: (\d+)([+-])(\d)([+-])([01])=(\d+), so (\d+)([+-])(\d+)=(\d+)\.")
+_N = "(0|[1-9][0-9]?)"
+_PROMPT = re.compile(r"What is ([1-9][0-9])((?: [+-] [1-9][0-9])+)\?")
+_UNITS = re.compile(rf"Units: {_N}([+-])([0-9])={_N}, (carry|borrow) ([01])\.")
+_TENS = re.compile(rf"Tens: {_N}([+-]){_N}([+-])([01])={_N}, so {_N}([+-]){_N}={_N}\.")
 
 
 class Arithmetic(Task):
@@ -19,7 +22,7 @@ class Arithmetic(Task):
 
     Example:
       >>> print(Arithmetic().generate(random.Random(2)).prompt)
-      What is 15 + 21 + 20?
+      What is 17 + 20 - 36?
     """
 
     name = "arithmetic"
@@ -50,8 +53,21 @@ class Arithmetic(Task):
             total = _apply(total, op, term)
         return float(answer.strip() == str(total))
 
-    def space(self) -> None:
-        return None
+    def space(self) -> int:
+        return sum(_count(total, _TERMS[self.difficulty] - 1) for total in range(10, 100))
+
+
+@cache
+def _count(total: int, terms: int) -> int:
+    """In how many ways a sum can go on from a total for so many terms."""
+    if terms == 0:
+        return 1
+    ways = 0
+    if total <= 89:
+        ways += sum(_count(total + term, terms - 1) for term in range(10, 100 - total))
+    if total >= 10:
+        ways += sum(_count(total - term, terms - 1) for term in range(10, total + 1))
+    return ways
 
 
 def _apply(total: int, op: str, term: int) -> int:
@@ -60,9 +76,10 @@ def _apply(total: int, op: str, term: int) -> int:
 
 def _parse(prompt: str) -> tuple[int, list[tuple[str, int]]]:
     """`What is 12 + 34 - 5?` -> (12, [("+", 34), ("-", 5)])."""
-    start = re.search(r"\d+", prompt)
-    assert start is not None, prompt
-    return int(start[0]), [(op, int(n)) for op, n in re.findall(r"([+-]) (\d+)", prompt)]
+    match = _PROMPT.fullmatch(prompt)
+    if match is None:
+        raise ValueError(f"is no sum of two-digit numbers: {prompt[:80]!r}")
+    return int(match[1]), [(op, int(n)) for op, n in re.findall(r"([+-]) (\d+)", match[2])]
 
 
 def _columns(total: int, op: str, term: int) -> list[tuple[str, str]]:

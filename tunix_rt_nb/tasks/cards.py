@@ -130,7 +130,11 @@ def _check_odds(said: str, i: int, mine: int, event: str) -> str | None:
 def _parse(prompt: str) -> tuple[str, str | None, str]:
     """(my card, the opponent's card or None where unseen, the event asked for or "")."""
     cards = _CARD.findall(prompt)
+    if not prompt.startswith(RULES) or not 0 < len(cards) < 3:
+        raise ValueError(f"is no High Card Duel: {prompt[:80]!r}")
     event = re.search(r"that I (win|lose|tie)\?", prompt)
+    if (len(cards) == 1) != bool(event):
+        raise ValueError(f"shows both cards, or asks for odds: {prompt[:80]!r}")
     return cards[0], None if event else cards[1], event[1] if event else ""
 
 

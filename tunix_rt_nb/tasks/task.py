@@ -4,7 +4,7 @@ import random
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
-from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.errors import unknown
 from tunix_rt_nb.trace import Trace
 
 DIFFICULTIES = ("easy", "medium", "hard")
@@ -17,8 +17,7 @@ class Task(ABC):
 
     def __init__(self, difficulty: str = "easy") -> None:
         if difficulty not in DIFFICULTIES:
-            expected = ", ".join(DIFFICULTIES)
-            raise InputError(f"difficulty: unknown {difficulty!r}, expected one of {expected}")
+            raise unknown("difficulty", difficulty, DIFFICULTIES)
         self.difficulty = difficulty
 
     @abstractmethod
@@ -31,6 +30,9 @@ class Task(ABC):
 
         The check works from the prompt alone, so that a model's own steps can be put in the place
         of ours and checked in the same way.
+
+        Raises:
+          ValueError: the prompt is none of this task's; so does `grade`.
         """
 
     @abstractmethod
