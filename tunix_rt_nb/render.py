@@ -9,7 +9,7 @@ from typing import Any
 from tunix_rt_nb import dataset, files
 from tunix_rt_nb.chat import Chat, Parsed, parse, render, respond, template
 from tunix_rt_nb.errors import InputError, unknown
-from tunix_rt_nb.tokens import Example, Tokenizer, encode, train_tokenizer
+from tunix_rt_nb.tokens import BOS, Example, Tokenizer, encode, train_tokenizer
 from tunix_rt_nb.trace import Trace
 
 _FILES = ("train.jsonl", "eval.jsonl", "rejects.jsonl", "tokenizer.model")
@@ -37,27 +37,19 @@ def render_dataset(
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "manifest.json").unlink(missing_ok=True)
-    bos = template(template_name).bos
     rejects: list[dict[str, Any]] = []
     counts: dict[str, int] = {}
     for side in ("train", "eval"):
         lines = []
         for trace_id, trace in dataset.load(source, side):
             chat = render(trace, template_name, style)
-            example = encode(chat, tokenizer, bos, trace_id)
-            check(example, chat, tokenizer, bos)
-            reason = _why_not(example, trace, style, max_length)
-            if reason:
+            example = encode(chat, tokenizer, template(template_name).bos, trace_id)
+            check(example, chat, tokenizer)
+            if reason := _why_not(example, trace, style, max_length):
                 rejects.append({"id": trace_id, "reason": reason, "tokens": len(example)})
-                continue
-            lines.append(
-                {
-                    "id": trace_id,
-                    "text": chat.text,
-                    "ids": example.ids,
-                    "mask": [*map(int, example.mask)],
-                }
-            )
+            else:
+                mask = [int(trained) for trained in example.mask]
+                lines.append({"id": trace_id, "text": chat.text, "ids": example.ids, "mask": mask})
         counts[side] = len(lines)
         files.write_lines(folder / f"{side}.jsonl", lines)
     if not counts["train"]:
@@ -65,9 +57,10 @@ def render_dataset(
     files.write_lines(folder / "rejects.jsonl", rejects)
     with files.atomic(folder / "tokenizer.model") as file:
         file.write(tokenizer.model)
+    made_from = dataset.read_manifest(source)
     manifest = {
-        "dataset_key": dataset.read_manifest(source)["dataset_key"],
-        "dataset_sha256": dataset.read_manifest(source)["sha256"],
+        "dataset_key": made_from["dataset_key"],
+        "dataset_sha256": made_from["sha256"],
         "template": template_name,
         "style": style,
         "max_length": max_length,
@@ -146,7 +139,7 @@ def _literal(chat: Chat) -> Iterable[str]:
     return (s.text for s in (*chat.prompt, *chat.response) if not s.control)
 
 
-def check(example: Example, chat: Chat, tokenizer: Tokenizer, bos: str) -> None:
+def check(example: Example, chat: Chat, tokenizer: Tokenizer) -> None:
     """Holds an example to the laws of its mask.
 
     One BOS, first; at least one trained token; the trained tokens are the response and its stop,
@@ -158,8 +151,7 @@ def check(example: Example, chat: Chat, tokenizer: Tokenizer, bos: str) -> None:
     trained = list(compress(example.ids, example.mask))
     prompt = len(example) - len(trained)
     laws = {
-        "one BOS, first": example.ids.index(tokenizer.control(bos)) == 0
-        and example.ids.count(tokenizer.control(bos)) == 1,
+        "one BOS, first": [i for i, t in enumerate(example.ids) if t == BOS] == [0],
         "only the end is trained": bool(trained) and not any(example.mask[:prompt]),
         "the trained text is the response and its stop": tokenizer.decode(trained)
         == "".join(segment.text for segment in chat.response),
