@@ -132,7 +132,7 @@ def test_traces_of_ones_own_join_the_generated_ones(tmp_path: Path) -> None:
         ("DATASET_NAME=../x", "dataset_name: '../x' is unsafe"),
         ("FILTERS={{task: chess}}", "filters: none of the 120 traces"),
         ("SEED=null", "SEED: expected int, found None"),
-        ("TRACES={{chess: 3}}", "task: unknown task 'chess'"),
+        ("TRACES={{chess: 3}}", "task: unknown 'chess'"),
     ],
 )
 def test_bad_input_stops_the_road_in_one_line(tmp_path: Path, setting: str, says: str) -> None:

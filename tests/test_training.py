@@ -92,7 +92,7 @@ def test_saving_and_loading_keeps_every_weight(model: models.gemma3.Gemma3, tmp_
 def test_what_is_no_model_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"holds no model \(no config\.json\)"):
         models.load(tmp_path)
-    with pytest.raises(InputError, match="model: unknown 'huge', expected one of tiny"):
+    with pytest.raises(InputError, match="model: unknown 'huge', expected one of: tiny"):
         models.create("huge", TOKENIZER, 0, tmp_path)
 
 
