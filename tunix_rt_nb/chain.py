@@ -9,12 +9,12 @@ import ast
 import contextlib
 import hashlib
 import json
-import logging
 import os
 import shutil
+import sys
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -298,8 +298,24 @@ def _code_hash(step: str) -> str:
     return found.hexdigest()
 
 
+@contextlib.contextmanager
+def _stderr_to(path: Path) -> Iterator[None]:
+    """Sends what this process and its children write to stderr into a file."""
+    sys.stderr.flush()
+    saved = os.dup(2)
+    with path.open("wb") as log:
+        os.dup2(log.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+
+
 def execute(notebook: Path, output: Path, parameters: Mapping[str, Any]) -> None:
     """Executes one notebook with papermill; the executed copy is kept, also where a cell fails.
+
+    What papermill and the kernel have to say beside the notebook goes into a log next to it.
 
     Raises:
       StepFailed: a cell raised.
@@ -308,10 +324,9 @@ def execute(notebook: Path, output: Path, parameters: Mapping[str, Any]) -> None
     import papermill
     from nbclient.exceptions import DeadKernelError
 
-    logging.getLogger("papermill").setLevel(logging.ERROR)
-    os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")  # a debugger's note on stderr
+    log = output.with_suffix(".log")
     try:
-        with warnings.catch_warnings():
+        with _stderr_to(log), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             papermill.execute_notebook(
                 str(notebook),
@@ -319,7 +334,6 @@ def execute(notebook: Path, output: Path, parameters: Mapping[str, Any]) -> None
                 parameters=dict(parameters),
                 kernel_name="python3",
                 progress_bar=False,
-                extra_arguments=["--IPKernelApp.log_level=50"],  # its log is no output
             )
     except papermill.PapermillExecutionError as error:
         told = " ".join(str(error.evalue).split())
@@ -328,5 +342,5 @@ def execute(notebook: Path, output: Path, parameters: Mapping[str, Any]) -> None
         raise StepFailed(f"{notebook.name} failed: {error.ename}: {told} (see {output})") from None
     except DeadKernelError:
         raise StepFailed(
-            f"{notebook.name} failed: its kernel died, out of memory? (see {output})"
+            f"{notebook.name} failed: its kernel died, out of memory? (see {log})"
         ) from None

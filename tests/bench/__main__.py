@@ -52,7 +52,7 @@ def add() -> list[tuple[str, float, str]]:
 
     def store(drawn: list[Trace]) -> None:
         with tempfile.TemporaryDirectory() as folder:
-            TraceStore(Path(folder)).add(drawn, "now")
+            TraceStore(Path(folder)).add(drawn, "2026-01-01")
 
     return [(f"import {n}", n / seconds(partial(store, traces(n))), "traces/s") for n in SIZES]
 
