@@ -9,13 +9,13 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 import tunix_rt_nb
 from tunix_rt_nb import files
 from tunix_rt_nb.errors import InputError, check_name, unknown
 from tunix_rt_nb.store import COLUMNS, TraceStore, sql
-from tunix_rt_nb.trace import Trace, explain, parse_line
+from tunix_rt_nb.trace import Trace, checked, parse_line
 
 SCHEMA_VERSION = "1.0"
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "tunix_rt_nb/dataset")
@@ -75,10 +75,7 @@ class DatasetSpec(BaseModel):
           >>> DatasetSpec.of(dataset_name="cards", dataset_version="v2").key
           'cards-v2'
         """
-        try:
-            spec = cls.model_validate(fields)
-        except ValidationError as error:
-            raise InputError(explain(error)) from None
+        spec = checked(cls, fields)
         check_name("dataset_name", spec.dataset_name)
         check_name("dataset_version", spec.dataset_version)
         if spec.selection_strategy == "random" and spec.seed is None:
@@ -139,9 +136,8 @@ def select(store: TraceStore, spec: DatasetSpec) -> list[dict[str, Any]]:
     query = sql("select").format(where=where, order=_ORDER[spec.selection_strategy])
     rows = store.query(query, parameters)
     if not rows:
-        has = store.query("SELECT count(*) AS n FROM traces")[0]["n"]
         raise InputError(
-            f"filters: none of the {has} traces in {store.folder} match {spec.filters}"
+            f"filters: none of the {store.count()} traces in {store.folder} match {spec.filters}"
         )
     if any(row[name] is None for row in rows for name in ("prompt", "steps", "final_answer")):
         store.check()
@@ -150,11 +146,10 @@ def select(store: TraceStore, spec: DatasetSpec) -> list[dict[str, Any]]:
 
 def funnel(store: TraceStore, manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
     """How many traces are left after each sieve, from all in the store to both sides."""
-    everything = store.query("SELECT count(*) AS n FROM traces")[0]["n"]
     refused = sum(manifest["rejected"].values())
     kept = manifest["trace_count"]
     sieves = {
-        "in the store": everything,
+        "in the store": store.count(),
         "selected": kept + refused,
         "one of each prompt": kept,
         "to train on": manifest["split"]["train"],
@@ -181,10 +176,10 @@ def load(folder: Path, side: str) -> Iterator[tuple[str, Trace]]:
     Raises:
       InputError: no manifest (the build was interrupted), or a file that was altered since.
     """
-    manifest = read_manifest(folder)
     path = folder / f"{side}.jsonl"
-    if files.sha256(path) != manifest["files"][path.name]:
-        raise InputError(f"{path}: was altered after the build, build it again")
+    files.check_unaltered(
+        path, read_manifest(folder), "was altered after the build, build it again"
+    )
     with path.open("rb") as lines:
         for number, line in enumerate(lines, 1):
             trace = parse_line(line, f"{path}:{number}")
@@ -193,10 +188,7 @@ def load(folder: Path, side: str) -> Iterator[tuple[str, Trace]]:
 
 def read_manifest(folder: Path) -> dict[str, Any]:
     """The manifest of a complete dataset folder."""
-    try:
-        return files.read_json(folder / "manifest.json")
-    except FileNotFoundError:
-        raise InputError(f"{folder}: has no manifest.json, run 2_build again") from None
+    return files.read_manifest(folder, "2_build")
 
 
 def _where(filters: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:

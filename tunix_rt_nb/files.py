@@ -70,6 +70,20 @@ def read_json(path: Path) -> Any:
         raise InputError(f"{path}: is not JSON, remove it or use another folder") from None
 
 
+def read_manifest(folder: Path, made_by: str) -> dict[str, Any]:
+    """The manifest of a folder; without one the folder is not complete, and `made_by` makes it."""
+    path = folder / "manifest.json"
+    if not path.exists():
+        raise InputError(f"{folder}: has no manifest.json, run {made_by} again")
+    return read_json(path)
+
+
+def check_unaltered(path: Path, manifest: Mapping[str, Any], altered: str) -> None:
+    """Holds a file to the sha256 in its folder's manifest; `InputError` says `path: altered`."""
+    if sha256(path) != manifest["files"][path.name]:
+        raise InputError(f"{path}: {altered}")
+
+
 def sha256(path: Path) -> str:
     """The sha256 of a file, in hexadecimal."""
     with path.open("rb") as file:

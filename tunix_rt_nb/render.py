@@ -86,9 +86,9 @@ def load(folder: Path, side: str, limit: int | None = None) -> list[Example]:
     Raises:
       InputError: the folder is not complete, a file was altered since, or there is no example.
     """
-    path, manifest = folder / f"{side}.jsonl", read_manifest(folder)
-    if files.sha256(path) != manifest["files"][path.name]:
-        raise InputError(f"{path}: was altered after it was rendered, run 3_render again")
+    path = folder / f"{side}.jsonl"
+    altered = "was altered after it was rendered, run 3_render again"
+    files.check_unaltered(path, read_manifest(folder), altered)
     examples = [
         Example(line["id"], tuple(line["ids"]), tuple(map(bool, line["mask"])))
         for line in islice(files.read_lines(path), limit and max(limit, 0))
@@ -102,10 +102,7 @@ def load(folder: Path, side: str, limit: int | None = None) -> list[Example]:
 
 def read_manifest(folder: Path) -> dict[str, Any]:
     """The manifest of a complete rendered dataset."""
-    path = folder / "manifest.json"
-    if not path.exists():
-        raise InputError(f"{folder}: has no manifest.json, run 3_render again")
-    return files.read_json(path)
+    return files.read_manifest(folder, "3_render")
 
 
 def lengths_by_task(examples: Iterable[Example], source: Path) -> dict[str, list[int]]:

@@ -168,12 +168,8 @@ def summary(result: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _figures(card: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "accuracy": card["primary_score"],
-        "interval": card["interval"],
-        "steps_right": card["steps_right"],
-        "n": card["n_items"],
-    }
+    whole = _whole(card)
+    return {"accuracy": whole.pop("score"), "interval": card["interval"], **whole}
 
 
 def _percent(share: float) -> str:
@@ -183,7 +179,7 @@ def _percent(share: float) -> str:
 def before_after(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[dict[str, str]]:
     """The before-and-after table: shares of right answers and steps by task, and for all."""
     tasks = [*after["category_scores"], "all"]
-    cards = [{**card["category_scores"], "all": {**_whole(card)}} for card in (before, after)]
+    cards = [{**card["category_scores"], "all": _whole(card)} for card in (before, after)]
     return [
         {
             "task": task,

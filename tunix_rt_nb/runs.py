@@ -33,7 +33,7 @@ _KEPT = ("checkpoints", "metrics.jsonl", "key")  # what a step that starts again
 
 
 def home() -> Path:
-    """Where `data/` and `runs/` are: `TUNIX_RT_HOME`, else the checkout, else here."""
+    """Where `runs/` is: `TUNIX_RT_HOME`, else the checkout, else here."""
     chosen = os.environ.get("TUNIX_RT_HOME")
     if chosen:
         return Path(chosen).expanduser().resolve()

@@ -15,14 +15,14 @@ import numpy as np
 import optax
 import orbax.checkpoint as ocp
 from flax import nnx
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from tunix.sft import hooks, peft_trainer
 
 from tunix_rt_nb import files
 from tunix_rt_nb.errors import InputError
 from tunix_rt_nb.models import gemma3, mesh
 from tunix_rt_nb.tokens import Rows
-from tunix_rt_nb.trace import explain
+from tunix_rt_nb.trace import checked
 
 Report = Callable[[dict[str, Any]], None]
 Batch = dict[str, np.ndarray]  # the arrays of `tokens.Rows`, each [batch, length]
@@ -53,10 +53,7 @@ class SftConfig(BaseModel):
     @classmethod
     def of(cls, **fields: Any) -> "SftConfig":
         """Checks the fields; `InputError` names the one that is out of range."""
-        try:
-            return cls.model_validate(fields)
-        except ValidationError as error:
-            raise InputError(explain(error)) from None
+        return checked(cls, fields)
 
 
 def loss_sums(model: nnx.Module, batch: Batch) -> tuple[jax.Array, jax.Array]:

@@ -3,12 +3,13 @@
 import json
 import uuid
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from tunix_rt_nb.errors import InputError
 
+Model = TypeVar("Model", bound=BaseModel)
 MAX_BYTES = 1 << 20  # a whole trace, as JSON
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "tunix_rt_nb/trace")
 
@@ -111,6 +112,14 @@ def explain(error: ValidationError) -> str:
     return f"{field}: {first['msg'].removeprefix('Value error, ')}"
 
 
+def checked(kind: type[Model], fields: Mapping[str, Any], where: str = "") -> Model:
+    """A model of these fields; `InputError` says `{where}field: reason` where they do not fit."""
+    try:
+        return kind.model_validate(fields)
+    except ValidationError as error:
+        raise InputError(f"{where}{explain(error)}") from None
+
+
 def parse_line(line: str | bytes, where: str) -> Trace:
     """Reads a trace from one JSON line; keys the store adds (`id`, `created_at`) are passed over.
 
@@ -128,7 +137,4 @@ def parse_line(line: str | bytes, where: str) -> Trace:
     if not isinstance(record, Mapping):
         raise InputError(f"{where}: expected a JSON object, found {type(record).__name__}")
     content = {key: value for key, value in record.items() if key not in ("id", "created_at")}
-    try:
-        return Trace.model_validate(content)
-    except ValidationError as error:
-        raise InputError(f"{where}: {explain(error)}") from None
+    return checked(Trace, content, f"{where}: ")
