@@ -6,6 +6,7 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -18,6 +19,12 @@ settings.register_profile("default", deadline=None, derandomize=True, max_exampl
 settings.load_profile("default")
 
 NOW = "2026-01-01T00:00:00Z"
+
+
+def some(name: str, n: int, seed: int, difficulty: str = "easy", **how: Any) -> list[Trace]:
+    """So many traces of a task, or all that there are."""
+    space = tasks.get(name, difficulty).space()
+    return list(tasks.draw(name, min(n, space or n), seed, difficulty, **how))
 
 
 @pytest.fixture(scope="session")

@@ -72,8 +72,9 @@ def grade(
     """One prediction: what was written to a trace's prompt, and what of it is right.
 
     The answer is taken from the text and graded by the task; every written step is checked by the
-    task as if it stood in the trace. `steps_right` is the share of right steps, out of those
-    expected or those written, whichever are more: a missing step is no right step.
+    task as if it stood in the trace. `steps_right` is the share of right steps out of those
+    written; where the solution stops early, out of those of the trace if they are more: a missing
+    step is no right step.
 
     Example:
       >>> trace = next(tasks.draw("arithmetic", 1, seed=0))
@@ -84,7 +85,8 @@ def grade(
     """
     task = tasks.get(trace.task or "")
     parsed = parse(written.text, style)
-    wrong = _wrong_steps(task, trace, parsed.steps)
+    wrong, complete = _review(task, trace, parsed.steps)
+    expected = len(parsed.steps) if complete else max(len(parsed.steps), len(trace.steps))
     score = 0.0 if parsed.answer is None else task.grade(parsed.answer, trace)
     return {
         "id": trace_id,
@@ -95,7 +97,7 @@ def grade(
         "response": written.text,
         "answer": parsed.answer,
         "score": score,
-        "steps_right": (len(parsed.steps) - len(wrong)) / max(len(parsed.steps), len(trace.steps)),
+        "steps_right": (len(parsed.steps) - len(wrong)) / expected,
         "wrong_steps": wrong,
         "strict_format": parsed.strict,
         "stopped": written.stopped,
@@ -103,15 +105,15 @@ def grade(
     }
 
 
-def _wrong_steps(task: tasks.Task, trace: Trace, steps: Sequence[str]) -> dict[str, str]:
-    """Step number -> why it is wrong, for the steps that a model wrote."""
+def _review(task: tasks.Task, trace: Trace, steps: Sequence[str]) -> tuple[dict[str, str], bool]:
+    """Step number -> why it is wrong, of steps that a model wrote, and whether they are all."""
     if not steps:
-        return {}
+        return {}, False
     within = [("model", text[:20_000] or " ") for text in steps[:1000]]  # the limits of a trace
-    theirs = Trace.of(trace.prompt, within, "?", trace.meta)
-    found = {str(step.i + 1): task.check_step(theirs, step.i) for step in theirs.steps}
-    beyond = {str(n + 1): "is beyond the limit of a trace" for n in range(1000, len(steps))}
-    return {number: reason for number, reason in found.items() if reason} | beyond
+    review = task.review(Trace.of(trace.prompt, within, "?", trace.meta))
+    beyond = ["is beyond the limit of a trace"] * (len(steps) - len(within))
+    found = enumerate([*review.steps, *beyond], 1)
+    return {str(n): reason for n, reason in found if reason}, review.end is None
 
 
 def scorecard(predictions: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -1,22 +1,29 @@
 """Where traces come from: tasks whose every step a program can check.
 
-A task is four methods: `generate`, `check_step`, `grade`, `space`. To add one, subclass `Task` in
-a file of this folder and name the class in `TASKS`.
+A task draws a prompt, reads a problem back from it and solves it in steps; `task.py` says how. To
+add one, subclass `Task` in a file of this folder and name the class in `TASKS`.
 """
 
 import hashlib
 import random
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 
 from tunix_rt_nb.errors import InputError, unknown
 from tunix_rt_nb.tasks.arithmetic import Arithmetic
-from tunix_rt_nb.tasks.cards import HighCardDuel
-from tunix_rt_nb.tasks.task import Task
+from tunix_rt_nb.tasks.high_card import HighCardDuel, HighCardOdds
+from tunix_rt_nb.tasks.task import DIFFICULTIES, GRAINS, Task
 from tunix_rt_nb.trace import Trace
 
-__all__ = ["TASKS", "Task", "draw", "get", "problems"]
+__all__ = ["DIFFICULTIES", "GRAINS", "TASKS", "Task", "draw", "get", "problems"]
 
-TASKS: dict[str, type[Task]] = {task.name: task for task in (HighCardDuel, Arithmetic)}
+_CLASSES: tuple[type[Task], ...] = (
+    HighCardDuel,
+    HighCardOdds,
+    Arithmetic,
+)
+TASKS: dict[str, type[Task]] = {task.name: task for task in _CLASSES}
+
+_PATIENCE = 1000  # draws without anything new before a task counts as used up
 
 
 def get(name: str, difficulty: str = "easy") -> Task:
@@ -38,39 +45,64 @@ def problems(trace: Trace) -> list[str]:
     """Everything a program can find wrong with a trace of a known task; empty when it is right."""
     task = get(trace.task or "")
     try:
-        found = [task.check_step(trace, step.i) for step in trace.steps]
+        steps, end = task.review(trace)
         score = task.grade(trace.final_answer, trace)
     except ValueError as error:
         return [f"prompt: {error}"]
-    wrong = [f"step {i + 1}: {reason}" for i, reason in enumerate(found) if reason]
+    wrong = [f"step {i + 1}: {reason}" for i, reason in enumerate(steps) if reason]
+    if end:
+        wrong.append(f"step {len(steps) + 1}: missing, {end}")
     return wrong if score == 1.0 else [*wrong, f"answer: {trace.final_answer!r} is wrong"]
 
 
-def draw(name: str, n: int, seed: int, difficulty: str = "easy") -> Iterator[Trace]:
-    """Draws `n` traces with distinct prompts, each checked step by step before it is given out.
+def draw(
+    name: str,
+    n: int,
+    seed: int,
+    difficulty: str = "easy",
+    grain: str = "fine",
+    mistakes: float = 0.0,
+) -> Iterator[Trace]:
+    """Draws `n` traces of distinct problems, each checked step by step before it is given out.
 
-    Item `k` depends on (seed, task, difficulty, k) alone, by a hash: neighbouring seeds share
-    nothing, and the first items stay the same when more are asked for.
+    Item `k` depends on (seed, task, difficulty, grain, k) alone, by a hash: neighbouring seeds
+    share nothing, and the first items stay the same when more are asked for.
+
+    Args:
+      mistakes: the share of traces in which a step goes wrong, is noticed and repaired.
 
     Raises:
-      InputError: `n` is out of range, or more than the task has prompts.
+      InputError: `n` is out of range, or more than the task has problems.
     """
     task = get(name, difficulty)
     space = task.space()
     if type(n) is not int or n < 1 or (space is not None and n > space):
-        most = f"to {space}, the number of its distinct prompts" if space else "or more"
+        most = f"to {space}, the number of its distinct problems" if space else "or more"
         raise InputError(f"n: {n!r} traces of {name} ({difficulty}) asked for, expected 1 {most}")
-    prompts: set[str] = set()
-    index = 0
-    while len(prompts) < n:
-        trace = task.generate(_rng(seed, name, difficulty, index))
+    if grain not in GRAINS:
+        raise unknown("grain", grain, GRAINS)
+    if not 0.0 <= mistakes <= 1.0:
+        raise InputError(f"mistakes: {mistakes} is no share, expected 0.0 to 1.0")
+    drawn: set[Hashable] = set()
+    index = latest = 0
+    while len(drawn) < n:
+        rng = _rng(seed, name, difficulty, grain, index)
+        trace = task.generate(
+            rng, grain, mistakes > 0.0 and rng.random() < mistakes, seed=seed, episode_index=index
+        )
         index += 1
-        if trace.prompt in prompts:
+        problem = task.read(trace.prompt)
+        if problem in drawn:
+            if space is None and index - latest > _PATIENCE:
+                raise InputError(
+                    f"n: {n} traces of {name} ({difficulty}) asked for, {len(drawn)} seem to be all"
+                )
             continue
         wrong = problems(trace)
         if wrong:  # a bug in the task: better no trace than a wrong one
             raise AssertionError(f"{name} wrote a wrong trace: {wrong[0]}: {trace.canonical()}")
-        prompts.add(trace.prompt)
+        drawn.add(problem)
+        latest = index
         yield trace
 
 

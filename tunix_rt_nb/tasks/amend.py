@@ -1,0 +1,60 @@
+"""Self-correction: a wrong step, noticed and repaired in the next."""
+
+import random
+import re
+from collections.abc import Callable, Iterator, Sequence
+
+AMENDS = ("Wait, that is wrong. ", "No, let me redo that. ")
+
+_SWAPS = (
+    ("♠", "♥", "♦", "♣"),
+    ("yes", "no"),
+    ("greater", "less", "equal"),
+    ("wins", "loses"),
+    ("carry", "borrow"),
+    ("above", "below"),
+)
+_WORD = re.compile(r"\d+|" + "|".join(word for group in _SWAPS for word in group))
+
+
+def amend(
+    steps: Sequence[tuple[str, str]],
+    check: Callable[[Sequence[str], str | None], str | None],
+    rng: random.Random,
+) -> tuple[list[tuple[str, str]], list[int]]:
+    """Puts a wrong step, by one number, suit or word, before one of the steps, which repairs it.
+
+    Args:
+      steps: (type, text) pairs of a right solution.
+      check: says what is wrong with a step after the steps before it; what it accepts is not used
+        as a mistake.
+
+    Returns:
+      The longer list of steps, and the places of wrong steps in it; as it was, and no place,
+      where no step has a word that could be wrong.
+
+    Example:
+      >>> wrong = lambda before, said: None if said == "1+1=2." else "no"
+      >>> amend([("sum", "1+1=2.")], wrong, random.Random(1))
+      ([('mistake', '1+1=3.'), ('amend', 'Wait, that is wrong. 1+1=2.')], [0])
+    """
+    texts = [text for _, text in steps]
+    for i in rng.sample(range(len(steps)), len(steps)):
+        for wrong in _mistakes(texts[i], rng):
+            if check(texts[:i], wrong) is not None:
+                repaired = ("amend", rng.choice(AMENDS) + texts[i])
+                return [*steps[:i], ("mistake", wrong), repaired, *steps[i + 1 :]], [i]
+    return list(steps), []
+
+
+def _mistakes(text: str, rng: random.Random) -> Iterator[str]:
+    """The text with one number or word changed, from the end on, where the result stands."""
+    for spot in reversed(list(_WORD.finditer(text))):
+        yield text[: spot.start()] + _other(spot[0], rng) + text[spot.end() :]
+
+
+def _other(word: str, rng: random.Random) -> str:
+    if word.isdigit():
+        return str(abs(int(word) + rng.choice((-10, -1, 1, 10) if len(word) > 1 else (-1, 1))))
+    group = next(group for group in _SWAPS if word in group)
+    return rng.choice([other for other in group if other != word])

@@ -1,0 +1,76 @@
+"""Tasks of reasoning-gym: its problems and its verifier, our steps.
+
+Source: Stojanovski et al. 2025, "REASONING GYM: Reasoning Environments for Reinforcement Learning
+with Verifiable Rewards".
+"""
+
+import random
+import sys
+import warnings
+from functools import cache
+from types import ModuleType
+from typing import Any, ClassVar
+
+from tunix_rt_nb.tasks.task import Task
+
+
+class GymTask(Task):
+    """A task whose prompts and answers come from the reasoning-gym task of the same name.
+
+    Attributes:
+      settings: the configuration of the reasoning-gym task, by difficulty.
+    """
+
+    source = "reasoning-gym"
+    settings: ClassVar[dict[str, dict[str, Any]]]
+
+    def prompt(self, rng: random.Random) -> str:
+        # An item is drawn by Random(seed + index): a hash as index lets no two seeds overlap.
+        dataset = _dataset(self.name, self.difficulty)
+        item = dataset[rng.getrandbits(62)]
+        prompt = item["question"].strip()
+        answer = self.solve(self.read(prompt), "coarse").answer
+        if dataset.score_answer(answer, item) != 1.0:
+            raise AssertionError(
+                f"{self.name}: reasoning-gym finds {answer!r} wrong for {prompt!r}"
+            )
+        return prompt
+
+    def score(self, answer: str, problem: Any) -> float:
+        """1.0 where reasoning-gym's verifier gives 1.0; it gives parts for close answers too."""
+        item = {
+            "question": "",
+            "answer": self.solve(problem, "coarse").answer,
+            "metadata": self.metadata(problem),
+        }
+        return float(_dataset(self.name, self.difficulty).score_answer(answer, item) == 1.0)
+
+    def metadata(self, problem: Any) -> dict[str, Any]:
+        """What reasoning-gym's verifier wants to know of a problem besides its answer."""
+        return {}
+
+    def space(self) -> int | None:
+        return None
+
+
+@cache
+def _dataset(name: str, difficulty: str) -> Any:
+    from tunix_rt_nb.tasks import TASKS
+
+    task = TASKS[name]
+    assert issubclass(task, GymTask)
+    return _gym().create_dataset(name, seed=0, size=1, **task.settings[difficulty])
+
+
+def _gym() -> ModuleType:
+    """The library; imported when first needed, as that takes seconds."""
+    # pycosat has no wheel, and one puzzle that is not ours needs it: no compiler for that.
+    try:
+        import pycosat  # noqa: F401
+    except ImportError:
+        sys.modules["pycosat"] = ModuleType("pycosat")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SyntaxWarning)  # of libraries that it imports
+        import reasoning_gym
+
+    return reasoning_gym

@@ -1,0 +1,190 @@
+"""High Card Duel: each player is dealt one card, the higher rank wins, suits do not count.
+
+Source: the game of that name in the UNGAR suite of card games, from its rules: 52 cards, 2 low,
+ace high; with one card each, a tie has probability 3/51.
+"""
+
+import random
+import re
+from fractions import Fraction
+from math import perm
+from typing import Any
+
+from tunix_rt_nb.tasks.cards import CARD, DECK, HAND, distinct, find, rank
+from tunix_rt_nb.tasks.task import Line, Solution, Task
+
+RULES = "High Card Duel, 2 low, A high."
+RESULTS = ("win", "lose", "tie")
+
+_ROUNDS = {"easy": 1, "medium": 3, "hard": 5}
+_KNOWN = {"easy": 0, "medium": 3, "hard": 7}
+_SAID = {1: "greater than", 0: "equal to", -1: "less than"}
+_DUEL = (
+    "I hold {}, the opponent holds {}. Do I win, lose or tie?",
+    "My card is {}, the opponent's is {}. Is that a win, a loss or a tie for me: win, lose or tie?",
+)
+_MATCH = "I play {} in turn, the opponent plays {}. Over all rounds, do I win, lose or tie?"
+_ODDS = (
+    "What are the odds that I {}?",
+    "What is the chance that I {}?",
+    "How likely is it that I {}?",
+)
+
+_DUEL_PROMPT = re.compile(
+    rf"{re.escape(RULES)} (?:I hold|My card is|I play) ({HAND})(?: in turn)?, the opponent"
+    rf"(?: holds|'s is| plays) ({HAND})\. [^♠♥♦♣]+"
+)
+_ODDS_PROMPT = re.compile(
+    rf"{re.escape(RULES)} I hold ({CARD}), the opponent's card is unseen\."
+    rf"(?: Already out: ({HAND})\.)? [^♠♥♦♣]+ that I (win|lose|tie)\?"
+)
+
+Deals = tuple[tuple[str, str], ...]
+Odds = tuple[str, tuple[str, ...], str]
+
+
+def sign(number: int) -> int:
+    """1, 0 or -1."""
+    return (number > 0) - (number < 0)
+
+
+class HighCardDuel(Task):
+    """Both cards are shown, for one round or several: who wins?"""
+
+    name = "high_card_duel"
+    source = "ungar"
+    about = "who wins with these two cards (medium and hard: over 3 or 5 rounds)"
+
+    def prompt(self, rng: random.Random) -> str:
+        n = _ROUNDS[self.difficulty]
+        cards = rng.sample(DECK, 2 * n)
+        if n > 1:
+            return f"{RULES} {_MATCH.format(' '.join(cards[:n]), ' '.join(cards[n:]))}"
+        mine, theirs = cards
+        if rng.random() < 0.1:  # chance alone would make 3 of 51 deals a tie
+            theirs = rng.choice([c for c in DECK if rank(c) == rank(mine) and c != mine])
+        return f"{RULES} {rng.choice(_DUEL).format(mine, theirs)}"
+
+    def read(self, prompt: str) -> Deals:
+        match = _DUEL_PROMPT.fullmatch(prompt)
+        if match is None or len(match[1].split()) != len(match[2].split()):
+            raise ValueError(f"is no High Card Duel: {prompt[:80]!r}")
+        mine, theirs = match[1].split(), match[2].split()
+        distinct(mine + theirs)
+        return tuple(zip(mine, theirs, strict=True))
+
+    def solve(self, problem: Deals, grain: str) -> Solution:
+        if len(problem) > 1:
+            return _rounds(problem, grain)
+        [(mine, theirs)] = problem
+        r, s = rank(mine), rank(theirs)
+        said = f"{r} is {_SAID[sign(r - s)]} {s}."
+        lines: list[Line] = [
+            ("read", f"My card {mine} has rank {r}.", f"{mine}, my card, has rank {r}."),
+            (
+                "read",
+                f"The opponent's card {theirs} has rank {s}.",
+                f"{theirs}, the opponent's card, has rank {s}.",
+            ),
+            ("compare", said, f"So {said}"),
+        ]
+        if grain == "coarse":
+            lines = [("compare", f"{mine} is {r}, {theirs} is {s}: {said}")]
+        return Solution(lines, _result(r - s))
+
+    def space(self) -> int:
+        n = _ROUNDS[self.difficulty]
+        return perm(52, 2 * n)
+
+    def facts(self, problem: Deals) -> dict[str, Any]:
+        mine, theirs = zip(*problem, strict=True)
+        one = len(problem) == 1
+        won = sum(sign(rank(a) - rank(b)) for a, b in problem)
+        return {
+            "game": "high_card_duel",
+            "my_card": mine[0] if one else list(mine),
+            "opponent_card": theirs[0] if one else list(theirs),
+            "result": _result(won),
+        }
+
+
+class HighCardOdds(Task):
+    """One card is shown, and some that are out: how likely is it to win, lose or tie?"""
+
+    name = "high_card_odds"
+    source = "ungar"
+    about = "the odds from one card (medium and hard: after 3 or 7 cards are known)"
+
+    def prompt(self, rng: random.Random) -> str:
+        mine, *known = rng.sample(DECK, 1 + _KNOWN[self.difficulty])
+        out = f" Already out: {' '.join(known)}." if known else ""
+        asked = rng.choice(_ODDS).format(rng.choice(RESULTS))
+        return f"{RULES} I hold {mine}, the opponent's card is unseen.{out} {asked}"
+
+    def read(self, prompt: str) -> Odds:
+        match = _ODDS_PROMPT.fullmatch(prompt)
+        if match is None:
+            raise ValueError(f"asks for no odds of High Card Duel: {prompt[:80]!r}")
+        distinct(find(prompt))
+        return match[1], tuple((match[2] or "").split()), match[3]
+
+    def solve(self, problem: Odds, grain: str) -> Solution:
+        mine, known, event = problem
+        r = rank(mine)
+        side, ranks, count = {
+            "win": ("below", r - 2, f"{r}-2={r - 2}"),
+            "lose": ("above", 14 - r, f"14-{r}={14 - r}"),
+            "tie": ("equal to", 1, "1"),
+        }[event]
+        own = "-1" if event == "tie" else ""  # my own card shares its rank
+        cards = 4 * ranks - len(own) // 2
+        lines: list[Line] = [
+            ("read", f"My card {mine} has rank {r}.", f"{mine}, my card, has rank {r}."),
+            ("count", f"Ranks {side} {r}: {count}.", f"There are ranks {side} {r}: {count}."),
+            ("count", f"Cards: {ranks}*4{own}={cards}.", f"That is cards: {ranks}*4{own}={cards}."),
+        ]
+        hits = [card for card in known if _result(r - rank(card)) == event]
+        left, unseen = cards - len(hits), 51 - len(known)
+        if known:
+            named = " ".join(hits) or "none"
+            lines += [
+                ("count", f"Of these out: {named}, {len(hits)}.", f"Out: {named}, {len(hits)}."),
+                ("subtract", f"Left: {cards}-{len(hits)}={left}."),
+                ("subtract", f"Unseen: 51-{len(known)}={unseen}."),
+            ]
+        if grain == "coarse":
+            lines = [lines[0], ("count", f"{left} of the {unseen} unseen cards do it.")]
+        return Solution(lines, f"{left}/{unseen}")
+
+    def score(self, answer: str, problem: Odds) -> float:
+        odds = re.fullmatch(r"\s*(\d{1,3})\s*/\s*(\d{1,3})\s*", answer, re.ASCII)
+        if odds is None or int(odds[2]) == 0:
+            return 0.0
+        right = Fraction(self.solve(problem, "coarse").answer)
+        return float(Fraction(int(odds[1]), int(odds[2])) == right)
+
+    def space(self) -> int:
+        return 52 * perm(51, _KNOWN[self.difficulty]) * len(RESULTS)
+
+    def facts(self, problem: Odds) -> dict[str, Any]:
+        return {"game": "high_card_duel", "my_card": problem[0], "event": problem[2]}
+
+
+def _result(difference: int) -> str:
+    return "win" if difference > 0 else "lose" if difference < 0 else "tie"
+
+
+def _rounds(problem: Deals, grain: str) -> Solution:
+    """Round by round, with the score so far."""
+    lines: list[Line] = []
+    mine = theirs = 0
+    for k, (a, b) in enumerate(problem, 1):
+        r, s = rank(a), rank(b)
+        mine, theirs = mine + (r > s), theirs + (s > r)
+        score = f"{mine} to {theirs}"
+        if grain == "fine":
+            cards = f"{a} is {r}, {b} is {s}"
+            lines.append(("read", f"Round {k}: {cards}.", f"In round {k}, {cards}."))
+        said = f"{r} is {_SAID[sign(r - s)]} {s}"
+        lines.append(("compare", f"{said}: {score}.", f"{said}, which makes it {score}."))
+    return Solution(lines, _result(mine - theirs))
