@@ -10,7 +10,6 @@ from statistics import median
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 import orbax.checkpoint as ocp
@@ -18,14 +17,14 @@ from flax import nnx
 from pydantic import BaseModel, ConfigDict, Field
 from tunix.sft import hooks, peft_trainer
 
-from tunix_rt_nb import files
+from tunix_rt_nb import files, loss
 from tunix_rt_nb.errors import InputError
 from tunix_rt_nb.models import gemma3, mesh
 from tunix_rt_nb.tokens import Rows
 from tunix_rt_nb.trace import checked
 
 Report = Callable[[dict[str, Any]], None]
-Batch = dict[str, np.ndarray]  # the arrays of `tokens.Rows`, each [batch, length]
+Batch = dict[str, np.ndarray]  # of `tokens.Rows.take`
 
 
 class SftConfig(BaseModel):
@@ -56,33 +55,13 @@ class SftConfig(BaseModel):
         return checked(cls, fields)
 
 
-def loss_sums(model: nnx.Module, batch: Batch) -> tuple[jax.Array, jax.Array]:
-    """Summed cross-entropy of the trained tokens of a batch of packed rows, and their number.
-
-    A token attends to the earlier ones of its own segment only, so packing changes nothing.
-    """
-    tokens, segments = batch["tokens"], batch["segments"]
-    causal = jnp.tril(jnp.ones((tokens.shape[1],) * 2, bool))
-    same = segments[:, :, None] == segments[:, None, :]
-    logits, _ = model(tokens, batch["positions"], None, same & causal[None])
-    losses = optax.softmax_cross_entropy_with_integer_labels(logits[:, :-1], tokens[:, 1:])
-    weights = batch["trained"][:, 1:].astype(losses.dtype)
-    return (losses * weights).sum(), weights.sum()
-
-
-def loss(model: nnx.Module, batch: Batch) -> jax.Array:
-    """Mean cross-entropy of the trained tokens of a batch, in nats."""
-    total, count = loss_sums(model, batch)
-    return total / jnp.maximum(count, 1)
-
-
 def held_out_loss(model: nnx.Module, rows: Rows, batch_size: int = 16) -> float:
     """Mean cross-entropy of all trained tokens of some rows, every token counting the same."""
     sums = [_jitted_sums(model, batch) for batch in _eval_batches(rows, batch_size)]
     return float(sum(total for total, _ in sums) / sum(count for _, count in sums))
 
 
-_jitted_sums = nnx.jit(loss_sums)
+_jitted_sums = nnx.jit(loss.sums)
 
 
 def optimizer(config: SftConfig) -> optax.GradientTransformation:
@@ -133,7 +112,7 @@ def _eval_batches(rows: Rows, batch_size: int) -> Iterator[Batch]:
     for start in range(0, len(rows), batch_size):
         index = np.arange(start, start + batch_size)
         batch = rows.take(index.clip(max=len(rows) - 1))
-        batch["trained"] &= (index < len(rows))[:, None]
+        batch["places"][index >= len(rows)] = rows.tokens.shape[1] - 1  # counted already
         yield batch
 
 
@@ -265,7 +244,7 @@ def train(
                 ),
             ),
         )
-        trainer.with_loss_fn(loss).with_gen_model_input_fn(lambda batch: {"batch": batch})
+        trainer.with_loss_fn(loss.mean).with_gen_model_input_fn(lambda batch: {"batch": batch})
         trainer.with_training_hooks(
             _Progress(folder / "metrics.jsonl", rows, eval_rows, config, report)
         )

@@ -160,8 +160,23 @@ class Rows:
         return len(self.tokens)
 
     def take(self, index: np.ndarray) -> dict[str, np.ndarray]:
-        """The chosen rows as a batch: a dict of arrays [batch, length]."""
-        return {name: getattr(self, name)[index] for name in self.__dataclass_fields__}
+        """The chosen rows as a batch for training.
+
+        Returns:
+          `tokens`, `segments` and `positions`, [rows, length], and int32 `places`, [rows, most]:
+          where in a row a trained token is predicted (one before it), filled up with length - 1.
+        """
+        follows = self.trained[index, 1:]
+        order = np.argsort(~follows, axis=1, kind="stable")[:, : self._most_trained]
+        used = np.take_along_axis(follows, order, axis=1)
+        places = np.where(used, order, follows.shape[1]).astype(np.int32)
+        arrays = {n: getattr(self, n)[index] for n in ("tokens", "segments", "positions")}
+        return arrays | {"places": places}
+
+    @cached_property
+    def _most_trained(self) -> int:
+        """The most trained tokens of a row, rounded up so that few shapes are compiled."""
+        return -(-int(self.trained.sum(axis=1).max()) // 16) * 16
 
     @property
     def fill(self) -> float:

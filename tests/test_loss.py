@@ -1,0 +1,72 @@
+"""The loss against the plain one: all logits at once, differentiated by JAX."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from tunix_rt_nb import loss
+
+
+def plain(hidden: jax.Array, embedding: jax.Array, targets: jax.Array) -> jax.Array:
+    logits = hidden @ embedding.T
+    losses = optax.softmax_cross_entropy_with_integer_labels(logits, jnp.maximum(targets, 0))
+    return jnp.where(targets >= 0, losses, 0.0).sum()
+
+
+def drawn(rows: int, places: int, vocabulary: int, seed: int) -> tuple[jax.Array, ...]:
+    rng = np.random.default_rng(seed)
+    return (
+        jnp.asarray(rng.normal(size=(rows, places, 16)), jnp.float32),
+        jnp.asarray(rng.normal(size=(vocabulary, 16)) / 4, jnp.float32),
+        jnp.asarray(rng.integers(-1, vocabulary, size=(rows, places)), jnp.int32),
+    )
+
+
+@pytest.mark.parametrize(("at_once", "places"), [(2**26, 9), (100, 9), (100, 8), (1, 3)])
+def test_loss_and_gradients_equal_the_plain_ones_in_chunks_of_any_size(
+    monkeypatch: pytest.MonkeyPatch, at_once: int, places: int
+) -> None:
+    hidden, embedding, targets = drawn(2, places, 23, at_once)
+    monkeypatch.setattr(loss, "CHUNK_LOGITS", at_once)
+    loss._forward.clear_cache()
+    with jax.numpy_dtype_promotion("strict"):
+        theirs = jax.value_and_grad(plain, (0, 1))(hidden, embedding, targets)
+        ours = jax.value_and_grad(loss.cross_entropy, (0, 1))(hidden, embedding, targets)
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), ours[1], theirs[1])
+        assert float(ours[0]) == pytest.approx(float(theirs[0]), rel=1e-6)
+        assert float(loss.cross_entropy(hidden, embedding, targets)) == float(ours[0])
+        by_hidden = jax.grad(loss.cross_entropy)(hidden, embedding, targets)
+        np.testing.assert_allclose(by_hidden, theirs[1][0], atol=1e-5)
+
+
+def test_the_gradient_is_scaled_by_what_comes_after() -> None:
+    hidden, embedding, targets = drawn(2, 5, 11, 0)
+    one = jax.grad(loss.cross_entropy)(hidden, embedding, targets)
+    ten = jax.grad(lambda h: 10 * loss.cross_entropy(h, embedding, targets))(hidden)
+    np.testing.assert_allclose(ten, 10 * one, rtol=1e-6)
+
+
+def test_no_logits_of_all_places_are_ever_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    hidden, embedding, targets = drawn(4, 64, 4096, 0)
+    monkeypatch.setattr(loss, "CHUNK_LOGITS", 4 * 4096 * 2)
+    loss._forward.clear_cache()
+    memory = [
+        jax.jit(jax.value_and_grad(f, (0, 1)))
+        .lower(hidden, embedding, targets)
+        .compile()
+        .memory_analysis()
+        .temp_size_in_bytes
+        for f in (loss.cross_entropy, plain)
+    ]
+    assert memory[0] < memory[1] / 4
+
+
+def test_nothing_trained_is_no_loss_and_no_gradient() -> None:
+    hidden, embedding, targets = drawn(2, 3, 7, 0)
+    value, slopes = jax.value_and_grad(loss.cross_entropy, (0, 1))(
+        hidden, embedding, targets * 0 - 1
+    )
+    assert value == 0.0
+    assert all(not slope.any() for slope in slopes)

@@ -1,0 +1,139 @@
+"""The loss of packed rows: the vocabulary is only ever multiplied where a token is trained."""
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+CHUNK_LOGITS = 2**26  # logits that exist at a time: 256 MiB in float32
+
+
+def sums(model: Any, batch: dict[str, Any]) -> tuple[jax.Array, jax.Array]:
+    """Summed cross-entropy of the trained tokens of a batch of packed rows, and their number.
+
+    A token attends to the earlier ones of its own segment only, so packing changes nothing.
+
+    Args:
+      model: Tunix's Gemma 3.
+      batch: of `tokens.Rows.take`: `tokens`, `segments`, `positions` are [rows, length] and
+        `places` [rows, most trained tokens of a row]: where a trained token is predicted.
+    """
+    hidden = _hidden(model, batch)
+    tokens, places = batch["tokens"], batch["places"]
+    last = tokens.shape[1] - 1
+    inside = jnp.minimum(places, last - 1)  # `last` marks a place that is not used
+    at_places = jnp.take_along_axis(hidden, inside[:, :, None], axis=1)
+    targets = jnp.take_along_axis(tokens, inside + 1, axis=1)
+    used = places < last
+    embedding = model.embedder.input_embedding.value
+    total = cross_entropy(at_places, embedding, jnp.where(used, targets, -1))
+    return total, used.sum().astype(jnp.float32)
+
+
+def mean(model: Any, batch: dict[str, Any]) -> jax.Array:
+    """Mean cross-entropy of the trained tokens of a batch, in nats."""
+    total, count = sums(model, batch)
+    return total / jnp.maximum(count, 1)
+
+
+def _hidden(model: Any, batch: dict[str, Any]) -> jax.Array:
+    """The final hidden states, [rows, length, width]; the compiler drops the unused logits.
+
+    The model must be called as a whole: LoRA hooks into its calls.
+    """
+    tokens, segments = batch["tokens"], batch["segments"]
+    causal = jnp.tril(jnp.ones((tokens.shape[1],) * 2, bool))
+    same = segments[:, :, None] == segments[:, None, :]
+    model(tokens, batch["positions"], None, same & causal[None], output_hidden_states=True)
+    [hidden] = nnx.pop(model, nnx.Intermediate)["all_hidden_states"].value
+    return hidden
+
+
+@jax.custom_vjp
+def cross_entropy(hidden: jax.Array, embedding: jax.Array, targets: jax.Array) -> jax.Array:
+    """Summed cross-entropy of `hidden @ embedding.T` against targets, in nats, in float32.
+
+    The logits of a few places at a time are made, used for the loss *and* for the gradients, and
+    dropped: no vocabulary-sized activation is kept and nothing is computed twice. That works since
+    the gradient of a sum is known up to a factor before the backward pass.
+
+    Args:
+      hidden: [rows, places, width].
+      embedding: [vocabulary, width].
+      targets: int [rows, places], -1 where nothing is to be predicted.
+
+    Source: Wijmans et al. 2024, "Cut Your Losses in Large-Vocabulary Language Models", and Hsu et
+    al. 2024, "Liger Kernel", for gradients that are formed in the forward pass.
+
+    Example:
+      >>> hidden, embedding = jnp.zeros((1, 2, 4)), jnp.ones((8, 4))
+      >>> float(cross_entropy(hidden, embedding, jnp.array([[3, -1]]))) == float(jnp.log(8))
+      True
+    """
+    return _forward(hidden, embedding, targets, False, False)[0]
+
+
+def _with_gradients(hidden: Any, embedding: Any, targets: Any) -> tuple[jax.Array, Any]:
+    wanted = hidden.perturbed, embedding.perturbed
+    return _forward(hidden.value, embedding.value, targets.value, *wanted)
+
+
+def _scaled(gradients: Any, upstream: jax.Array) -> tuple[jax.Array | None, ...]:
+    hidden, embedding = gradients
+    return (
+        None if hidden is None else (hidden * upstream).astype(hidden.dtype),
+        None if embedding is None else (embedding * upstream).astype(embedding.dtype),
+        None,
+    )
+
+
+cross_entropy.defvjp(_with_gradients, _scaled, symbolic_zeros=True)
+
+
+@partial(jax.jit, static_argnums=(3, 4))
+def _forward(
+    hidden: jax.Array, embedding: jax.Array, targets: jax.Array, of_hidden: bool, of_embedding: bool
+) -> tuple[jax.Array, tuple[jax.Array | None, jax.Array | None]]:
+    """The loss, and its gradients by hidden states and embedding where they are wanted."""
+    rows, places, width = hidden.shape
+    size = max(1, min(places, CHUNK_LOGITS // (rows * len(embedding))))
+    chunks = -(-places // size)
+    spare = chunks * size - places
+    # Chunks are cut along a row, so that rows stay on the device that they are on.
+    by_chunk = jnp.pad(hidden, ((0, 0), (0, spare), (0, 0)))
+    by_chunk = by_chunk.reshape(rows, chunks, size, width).swapaxes(0, 1)
+    aims = jnp.pad(targets, ((0, 0), (0, spare)), constant_values=-1)
+    aims = aims.reshape(rows, chunks, size).swapaxes(0, 1)
+
+    def step(carry: Any, chunk: Any) -> tuple[Any, Any]:
+        total, by_embedding = carry
+        states, aim = chunk
+        logits = jnp.einsum("rpw,vw->rpv", states, embedding, preferred_element_type=jnp.float32)
+        shares = jax.nn.logsumexp(logits, axis=-1, keepdims=True)
+        right = jnp.take_along_axis(logits, jnp.maximum(aim, 0)[:, :, None], axis=-1)
+        used = (aim >= 0)[:, :, None]
+        total += jnp.where(used, shares - right, 0.0).sum()
+        by_state = None
+        if of_hidden or of_embedding:
+            hits = jax.nn.one_hot(aim, len(embedding), dtype=jnp.float32)
+            error = jnp.where(used, jnp.exp(logits - shares) - hits, 0.0).astype(hidden.dtype)
+            if of_hidden:
+                by_state = jnp.einsum("rpv,vw->rpw", error, embedding)
+            if of_embedding:
+                by_embedding += jnp.einsum(
+                    "rpv,rpw->vw", error, states, preferred_element_type=jnp.float32
+                )
+        return (total, by_embedding), by_state
+
+    start = jnp.zeros((), jnp.float32), None
+    if of_embedding:
+        start = start[0], jnp.zeros(embedding.shape, jnp.float32)
+    (total, by_embedding), by_hidden = jax.lax.scan(step, start, (by_chunk, aims))
+    if of_hidden:
+        by_hidden = by_hidden.swapaxes(0, 1).reshape(rows, chunks * size, width)[:, :places]
+        by_hidden = by_hidden.astype(hidden.dtype)
+    if of_embedding:
+        by_embedding = by_embedding.astype(embedding.dtype)
+    return total, (by_hidden, by_embedding)
