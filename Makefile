@@ -33,8 +33,10 @@ lab: $(READY)  ## Open the notebooks in JupyterLab.
 notebooks: $(READY)  ## Execute the notebooks in place, to renew their stored outputs.
 	$(BIN)/python -m tests.renew notebooks
 
+# reasoning-gym names pycosat, which has no wheel, for a puzzle that is not ours.
 lock:  ## Resolve the dependencies anew (needs uv).
 	uv pip compile --universal --python-version 3.11 --no-header --no-annotate \
+		--no-emit-package pycosat \
 		--extra train --extra notebook --extra test pyproject.toml -o requirements.lock
 
 # The lock holds every version, so nothing has to be resolved: --no-deps.

@@ -2,12 +2,32 @@
 
 from collections.abc import Callable
 
-from tests.test_arithmetic import check_arithmetic
-from tests.test_high_card import check_duel, check_odds
+from tests import (
+    test_arithmetic,
+    test_countdown,
+    test_counting,
+    test_dates,
+    test_family,
+    test_gin,
+    test_high_card,
+    test_logic,
+    test_numbers,
+    test_sorting,
+    test_spades,
+)
 from tunix_rt_nb.trace import Trace
 
 ORACLES: dict[str, Callable[[Trace], list[str]]] = {
-    "arithmetic": check_arithmetic,
-    "high_card_duel": check_duel,
-    "high_card_odds": check_odds,
+    "arithmetic": test_arithmetic.check_arithmetic,
+    "high_card_duel": test_high_card.check_duel,
+    "high_card_odds": test_high_card.check_odds,
+    **test_countdown.ORACLES,
+    **test_counting.ORACLES,
+    **test_dates.ORACLES,
+    **test_family.ORACLES,
+    **test_gin.ORACLES,
+    **test_logic.ORACLES,
+    **test_numbers.ORACLES,
+    **test_sorting.ORACLES,
+    **test_spades.ORACLES,
 }

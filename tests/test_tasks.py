@@ -117,7 +117,13 @@ def test_a_wrong_answer_never_scores_and_never_hangs(name: str) -> None:
 def test_a_prompt_of_something_else_is_a_problem_and_no_crash(name: str) -> None:
     others = [some(other, 1, 0, "hard")[0].prompt for other in NAMES if other != name]
     own = some(name, 1, 0)[0].prompt
-    for prompt in [*HOSTILE[1:], *others, own + "!", own[1:], own.replace(" ", "  ", 1)]:
+    for prompt in [
+        *(h[:50_000] for h in HOSTILE[1:]),
+        *others,
+        own + "!",
+        own[1:],
+        own.replace(" ", "  ", 1),
+    ]:
         [problem] = tasks.problems(Trace.of(prompt, [("s", "t")], "1", {"task": name}))
         assert problem.startswith("prompt: ")
 
@@ -153,8 +159,9 @@ def test_a_repair_of_what_was_right_or_that_is_wrong_itself_is_no_step(name: str
 def test_both_grains_and_several_wordings_are_drawn(name: str) -> None:
     fine, coarse = (some(name, 60, 8, "medium", grain=grain) for grain in tasks.GRAINS)
     assert sum(len(t.steps) for t in coarse) < sum(len(t.steps) for t in fine)
-    first = {re.sub(r"[\d♠♥♦♣]+", "", t.steps[-1].content) for t in fine}
-    assert len(first) > 1
+    places = range(max(len(t.steps) for t in fine))
+    first = [[t.steps[k].content.split()[0] for t in fine if k < len(t.steps)] for k in places]
+    assert any(len({re.sub(r"[\W\d]", "", word) for word in words}) > 1 for words in first)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,12 +1,18 @@
+import io
+import re
+from functools import cache
 from itertools import compress
 
 import numpy as np
 import pytest
-from hypothesis import given
+import sentencepiece
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests import odd
+from tests.golden import published
 from tunix_rt_nb import tasks
-from tunix_rt_nb.chat import Segment, render, template
+from tunix_rt_nb.chat import STYLES, TEMPLATES, Segment, render, respond, template, text_of
 from tunix_rt_nb.errors import InputError
 from tunix_rt_nb.tokens import (
     BOS,
@@ -19,44 +25,131 @@ from tunix_rt_nb.tokens import (
 )
 from tunix_rt_nb.trace import Trace
 
-TEXTS = [s.text for t in tasks.draw("arithmetic", 200, 0) for s in render(t).response[:1]]
-TOKENIZER = Tokenizer(train_tokenizer(TEXTS, 400))
-CONTROLS = sorted(TOKENIZER.controls)
+DRAWN = list(tasks.draw("arithmetic", 200, 0))
+TEXTS = [s.text for t in DRAWN for s in render(t).response[:1]]
 
-text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=60)
-with_controls = st.lists(st.one_of(text, st.sampled_from([*CONTROLS, "▁"])), min_size=1).map(
-    "".join
-)
-some_text = with_controls.filter(bool)
+
+@cache
+def foreign() -> Tokenizer:
+    """One of Mistral's kind: a space before every text, control pieces that no text contains, and
+    pieces that are taken from a text wherever they stand."""
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.Train(
+        sentence_iterator=iter(TEXTS),
+        model_writer=model,
+        model_type="bpe",
+        vocab_size=420,
+        byte_fallback=True,
+        hard_vocab_limit=False,
+        normalization_rule_name="identity",
+        control_symbols=["[INST]", "[/INST]"],
+        user_defined_symbols=["\n", "\n\n", "<b>", "b>b", "<<b", " x ", "#", "= "],
+        minloglevel=2,
+    )
+    return Tokenizer(model.getvalue())
+
+
+@cache
+def tokenizer(name: str) -> Tokenizer:
+    """One that is trained for a template."""
+    return Tokenizer(train_tokenizer(TEXTS, 400, TEMPLATES[name].pieces))
+
+
+TOKENIZER = tokenizer("gemma")
+ALL = [*map(tokenizer, TEMPLATES), foreign()]
+CONTROLS = sorted({piece for each in ALL for piece in each.controls})
+PARTS = sorted({p[k:] for p in CONTROLS for k in range(len(p))} | {p[:2] for p in CONTROLS})
+controlled = odd.texts([*CONTROLS, *CONTROLS, *PARTS, *odd.MARKS])
 
 
 def test_the_tokenizer_is_trained_to_the_same_bytes() -> None:
     assert train_tokenizer(TEXTS, 400) == TOKENIZER.model
 
 
-@given(with_controls)
-def test_literal_text_holds_no_control_token_and_reads_back(content: str) -> None:
-    ids = TOKENIZER.literal(content)
-    assert not set(ids) & set(TOKENIZER.controls.values())
-    assert TOKENIZER.decode(ids) == content
+def test_every_piece_that_steers_is_known() -> None:
+    assert set(TOKENIZER.controls) == {
+        "<pad>",
+        "<eos>",
+        "<bos>",
+        "<start_of_turn>",
+        "<end_of_turn>",
+    }
+    marks = {"<s>", "</s>", "[INST]", "[/INST]", "<b>", "b>b", "<<b", " x ", "= "}
+    assert set(foreign().controls) == marks
+    for each in ALL:
+        for piece, number in each.controls.items():
+            assert each.piece(number) == piece
+            assert each.decode([number, number]) == piece * 2
 
 
-@given(prompt=some_text, steps=st.lists(some_text, min_size=1, max_size=4), answer=some_text)
+@settings(max_examples=1000)
+@given(controlled)
+def test_literal_text_holds_no_control_token_and_reads_back(text: str) -> None:
+    for each in ALL:
+        ids = each.literal(text)
+        assert not set(ids) & set(each.controls.values())
+        assert each.decode(ids) == text
+
+
+def test_every_control_piece_is_literal_in_a_text() -> None:
+    for each in ALL:
+        for piece in CONTROLS:
+            for text in (piece, piece * 3, piece[0] + piece, piece[:-1] + piece, f"a {piece}\nb"):
+                assert not set(each.literal(text)) & set(each.controls.values())
+                assert each.decode(each.literal(text)) == text
+
+
+@settings(max_examples=1000)
+@given(odd.traces(controlled), st.sampled_from(sorted(STYLES)), st.just("") | controlled)
 def test_the_mask_obeys_its_laws_whatever_the_trace_says(
-    prompt: str, steps: list[str], answer: str
+    trace: Trace, style: str, system: str
 ) -> None:
-    chat = render(Trace.of(prompt, [("s", s) for s in steps], answer))
-    example = encode(chat, TOKENIZER)
-    trained = list(compress(example.ids, example.mask))
-    assert example.ids[0] == BOS
-    assert example.ids.count(BOS) == 1
-    assert len(example.ids) == len(example.mask)
-    assert trained
-    assert TOKENIZER.decode(trained) == "".join(s.text for s in chat.response)
-    assert trained.count(TOKENIZER.control("<end_of_turn>")) == 1
-    given_to_the_model = encode_prompt(chat.prompt, TOKENIZER)
-    assert list(example.ids[: len(given_to_the_model)]) == given_to_the_model
-    assert list(example.mask) == [False] * len(given_to_the_model) + [True] * len(trained)
+    for name, each in zip(TEMPLATES, ALL, strict=False):
+        chat, bos = render(trace, name, style, system), TEMPLATES[name].bos
+        example = encode(chat, each)
+        trained = list(compress(example.ids, example.mask))
+        given_to_the_model = encode_prompt(chat.prompt, each, bos)
+        assert list(example.ids) == given_to_the_model + trained
+        assert list(example.mask) == [False] * len(given_to_the_model) + [True] * len(trained)
+        assert each.decode(trained) == text_of(chat.response)
+        assert each.decode(example.ids) == (bos or "") + chat.text
+        marks = [s.text for s in (*chat.prompt, *chat.response) if s.control]
+        steering = set(each.controls.values())
+        found = [each.piece(i) for i in example.ids if i in steering]
+        assert found == ([bos] if bos else []) + marks
+        assert not bos or (found.count(bos) == 1 and example.ids[0] == each.control(bos))
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+@pytest.mark.parametrize("system", ["", "Be brief.\n\nShow every step."])
+def test_ids_are_those_of_sentencepiece_on_the_published_text(name: str, system: str) -> None:
+    each = tokenizer(name)
+    plain = sentencepiece.SentencePieceProcessor()
+    plain.LoadFromSerializedProto(each.model)
+    marks = f"({'|'.join(map(re.escape, TEMPLATES[name].pieces))})"
+
+    def ids(text: str) -> list[int]:
+        parts = [(part, part in TEMPLATES[name].pieces) for part in re.split(marks, text)]
+        encoded = [[plain.PieceToId(p)] if mark else plain.Encode(p) for p, mark in parts]
+        return [i for part in encoded for i in part]
+
+    for trace in DRAWN:
+        chat = render(trace, name, "tags", system)
+        asked = published(name, system, trace.prompt, add_generation_prompt=True)
+        assert encode_prompt(chat.prompt, each, TEMPLATES[name].bos) == ids(asked)
+        answered = published(name, "", trace.prompt, respond(trace, "tags")).removesuffix("\n")
+        assert list(encode(render(trace, name, "tags"), each).ids) == ids(answered)
+
+
+def test_a_tokenizer_that_puts_spaces_before_a_text_puts_none() -> None:
+    plain = sentencepiece.SentencePieceProcessor()
+    plain.LoadFromSerializedProto(foreign().model)
+    for trace in DRAWN[:20]:
+        chat = render(trace, "mistral", "tags")
+        ids = [foreign().control(piece) for piece in ("<s>", "[INST]", "[/INST]", "</s>")]
+        texts = [plain.Encode(trace.prompt), plain.Encode(respond(trace, "tags"))]
+        assert list(encode(chat, foreign()).ids) == [*ids[:2], *texts[0], ids[2], *texts[1], ids[3]]
+        assert foreign().decode(encode(chat, foreign()).ids) == f"<s>{chat.text}"
 
 
 def test_neighbouring_text_is_tokenised_as_one() -> None:
@@ -64,9 +157,16 @@ def test_neighbouring_text_is_tokenised_as_one() -> None:
     assert parts == encode_prompt([Segment("Units: 7+8")], TOKENIZER)
 
 
-def test_a_piece_the_tokenizer_lacks_is_named() -> None:
-    with pytest.raises(InputError, match="no control piece '<|im_end|>'"):
-        TOKENIZER.control("<|im_end|>")
+@pytest.mark.parametrize(
+    ("name", "piece"),
+    [("chatml", "<|im_start|>"), ("llama3", "<|begin_of_text|>"), ("mistral", "<s>")],
+)
+def test_a_piece_the_tokenizer_lacks_is_named_with_its_template(name: str, piece: str) -> None:
+    lacks = re.escape(f"tokenizer: has no control piece {piece!r}, template {name} needs it")
+    with pytest.raises(InputError, match=lacks):
+        encode(render(DRAWN[0], name), TOKENIZER)
+    with pytest.raises(InputError, match="has no control piece '2 \\+', the template needs it"):
+        TOKENIZER.control("2 +")
 
 
 examples = st.lists(st.integers(1, 32), min_size=1, max_size=60).map(
@@ -100,7 +200,7 @@ def test_packing_is_deterministic(packed: list[Example]) -> None:
 
 
 def test_packing_fills_rows_with_our_tasks() -> None:
-    chats = [render(t) for n in tasks.TASKS for t in tasks.draw(n, 500, 0)]
+    chats = [render(t) for n in ("arithmetic", "high_card_duel") for t in tasks.draw(n, 500, 0)]
     texts = [s.text for c in chats for s in (*c.prompt, *c.response) if not s.control]
     tokenizer = Tokenizer(train_tokenizer(texts))
     assert pack([encode(chat, tokenizer) for chat in chats], 192).fill > 0.9

@@ -1,88 +1,52 @@
-"""Runs the benchmarks: one line each, medians of repeated runs; ratio > 1 means ours is better."""
+"""Runs the benchmarks: one line a figure, medians of repeated runs."""
 
 import json
 import sys
-import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
-from statistics import median
 
+from tests.bench import traces
+from tests.bench.measure import Line, seconds
 from tunix_rt_nb import evaluate, tasks
 from tunix_rt_nb.chat import Chat, render, respond
 from tunix_rt_nb.sampling import Generation
-from tunix_rt_nb.store import TraceStore
 from tunix_rt_nb.tokens import Tokenizer, encode, pack, train_tokenizer
-from tunix_rt_nb.trace import Trace
-
-SIZES = (1_000, 10_000)
 
 
-def seconds(work: Callable[[], object], repeats: int = 3) -> float:
-    """The median time of some work."""
-    times = []
-    for _ in range(repeats):
-        started = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - started)
-    return median(times)
-
-
-def traces(n: int) -> list[Trace]:
-    return list(tasks.draw("arithmetic", n, seed=0))
-
-
-def generate() -> list[tuple[str, float, str]]:
-    """Drawing traces, every step checked."""
-
-    def draw(name: str, n: int) -> list[Trace]:
-        return list(tasks.draw(name, n, seed=0))
-
-    return [
-        (f"generate {name} {n}", n / seconds(partial(draw, name, n)), "traces/s")
-        for name in tasks.TASKS
-        for n in SIZES
-        if (space := tasks.get(name).space()) is None or n <= space
-    ]
-
-
-def add() -> list[tuple[str, float, str]]:
-    """Adding traces to a new store: deduplicated, on disk."""
-
-    def store(drawn: list[Trace]) -> None:
-        with tempfile.TemporaryDirectory() as folder:
-            TraceStore(Path(folder)).add(drawn, "2026-01-01")
-
-    return [(f"import {n}", n / seconds(partial(store, traces(n))), "traces/s") for n in SIZES]
-
-
-def packing() -> list[tuple[str, float, str]]:
+def packing() -> Iterator[Line]:
     """Encoding and packing rendered traces."""
-    texts = [s.text for t in traces(500) for s in render(t).response if not s.control]
+    drawn = list(tasks.draw("arithmetic", 10_000, seed=0))
+    texts = [s.text for t in drawn[:500] for s in render(t).response if not s.control]
     tokenizer = Tokenizer(train_tokenizer(texts))
 
     def encode_and_pack(chats: list[Chat]) -> None:
         pack([encode(chat, tokenizer) for chat in chats], 256)
 
-    chats = {n: [render(trace) for trace in traces(n)] for n in SIZES}
-    return [
-        (f"pack {n}", n / seconds(partial(encode_and_pack, chats[n])), "examples/s") for n in SIZES
-    ]
+    for n in (1_000, 10_000):
+        chats = [render(trace) for trace in drawn[:n]]
+        yield Line(f"pack {n}", n / seconds(partial(encode_and_pack, chats)), "examples/s")
 
 
-def grade() -> list[tuple[str, float, str]]:
+def grade() -> Iterator[Line]:
     """Grading answers with all their steps."""
-    written = [(trace, Generation(respond(trace), 90, True)) for trace in traces(SIZES[0])]
+    drawn = traces.every_task(3_000)
+    written = [(trace, Generation(respond(trace), 90, True)) for trace in drawn]
 
     def grade_all() -> None:
         for trace, text in written:
             evaluate.grade("", trace, text)
 
-    return [("grade", len(written) / seconds(grade_all), "answers/s")]
+    yield Line("grade", len(written) / seconds(grade_all), "answers/s")
 
 
-BENCHMARKS = {"generate": generate, "import": add, "pack": packing, "grade": grade}
+BENCHMARKS = {
+    "generate": traces.generate,
+    "import": traces.add,
+    "list": traces.listing,
+    "verify": traces.verify,
+    "pack": packing,
+    "grade": grade,
+}
 
 
 def main(arguments: list[str]) -> None:
@@ -91,18 +55,13 @@ def main(arguments: list[str]) -> None:
     if unknown:
         sys.exit(f"bench: unknown {', '.join(unknown)}, expected {', '.join(BENCHMARKS)}")
     for name in names:
-        for label, ours, unit in BENCHMARKS[name]():
-            line = {
-                "name": label,
-                "ours": round(ours, 1),
-                "peer": None,
-                "ratio": None,
-                "unit": unit,
-            }
-            told = (
-                json.dumps(line) if "--json" in arguments else f"{label:<32}{ours:>12,.0f} {unit}"
-            )
-            print(told, flush=True)
+        for line in BENCHMARKS[name]():
+            print(json.dumps(line._asdict()) if "--json" in arguments else _text(line), flush=True)
+
+
+def _text(line: Line) -> str:
+    digits = 2 if line.ours < 100 else 0
+    return f"{line.name:<34}{line.ours:>12,.{digits}f} {line.unit}"
 
 
 if __name__ == "__main__":

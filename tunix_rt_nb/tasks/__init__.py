@@ -6,20 +6,69 @@ add one, subclass `Task` in a file of this folder and name the class in `TASKS`.
 
 import hashlib
 import random
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
+from typing import Any
 
 from tunix_rt_nb.errors import InputError, unknown
+from tunix_rt_nb.tasks.algebra import SimpleEquations
 from tunix_rt_nb.tasks.arithmetic import Arithmetic
+from tunix_rt_nb.tasks.countdown import Countdown
+from tunix_rt_nb.tasks.counting import LegCounting, LetterCounting, NumberFiltering
+from tunix_rt_nb.tasks.dates import CalendarArithmetic
+from tunix_rt_nb.tasks.digits import BaseConversion, Products
+from tunix_rt_nb.tasks.factors import (
+    FractionSimplification,
+    GreatestCommonDivisor,
+    PrimeFactorization,
+)
+from tunix_rt_nb.tasks.family import AliceInWonderland, FamilyRelationships
+from tunix_rt_nb.tasks.geometry import SimpleGeometry
+from tunix_rt_nb.tasks.gin import GinDiscard, GinKnock, GinMelds
 from tunix_rt_nb.tasks.high_card import HighCardDuel, HighCardOdds
+from tunix_rt_nb.tasks.logic import KnightsKnaves
+from tunix_rt_nb.tasks.sorting import WordSorting
+from tunix_rt_nb.tasks.spades import SpadesLegal, SpadesScore, SpadesTrick
 from tunix_rt_nb.tasks.task import DIFFICULTIES, GRAINS, Task
 from tunix_rt_nb.trace import Trace
 
-__all__ = ["DIFFICULTIES", "GRAINS", "TASKS", "Task", "draw", "get", "problems"]
+__all__ = [
+    "DIFFICULTIES",
+    "GRAINS",
+    "TASKS",
+    "Task",
+    "catalogue",
+    "draw",
+    "get",
+    "mixture",
+    "problems",
+]
 
 _CLASSES: tuple[type[Task], ...] = (
     HighCardDuel,
     HighCardOdds,
+    SpadesLegal,
+    SpadesTrick,
+    SpadesScore,
+    GinMelds,
+    GinDiscard,
+    GinKnock,
     Arithmetic,
+    Products,
+    GreatestCommonDivisor,
+    PrimeFactorization,
+    FractionSimplification,
+    BaseConversion,
+    SimpleEquations,
+    SimpleGeometry,
+    Countdown,
+    KnightsKnaves,
+    AliceInWonderland,
+    FamilyRelationships,
+    LetterCounting,
+    LegCounting,
+    NumberFiltering,
+    WordSorting,
+    CalendarArithmetic,
 )
 TASKS: dict[str, type[Task]] = {task.name: task for task in _CLASSES}
 
@@ -104,6 +153,51 @@ def draw(
         drawn.add(problem)
         latest = index
         yield trace
+
+
+def mixture(
+    name: str,
+    n: int,
+    seed: int,
+    difficulties: Sequence[str],
+    grain: str = "fine",
+    mistakes: float = 0.0,
+) -> Iterator[Trace]:
+    """Draws `n` traces of a task, the difficulties in equal shares.
+
+    Raises:
+      InputError: as `draw`; or no difficulty, or one twice.
+
+    Example:
+      >>> drawn = mixture("arithmetic", 3, seed=0, difficulties=["easy", "hard"])
+      >>> [trace.meta["difficulty"] for trace in drawn]
+      ['easy', 'easy', 'hard']
+    """
+    if not difficulties or len(set(difficulties)) < len(difficulties):
+        raise InputError(f"difficulties: {difficulties!r}, expected each of {DIFFICULTIES} once")
+    share, rest = divmod(n, len(difficulties))
+    for k, difficulty in enumerate(difficulties):
+        yield from draw(name, share + (k < rest), seed, difficulty, grain, mistakes)
+
+
+def catalogue() -> Iterator[dict[str, Any]]:
+    """Every task: its name, source and question, the size of its spaces, and an example.
+
+    Example:
+      >>> next(catalogue())["problems"]["easy"]
+      2652
+    """
+    for name, task in TASKS.items():
+        [trace] = draw(name, 1, seed=0)
+        yield {
+            "task": name,
+            "source": task.source,
+            "about": task.about,
+            "problems": {level: task(level).space() for level in DIFFICULTIES},
+            "prompt": trace.prompt,
+            "steps": [step.content for step in trace.steps],
+            "answer": trace.final_answer,
+        }
 
 
 def _rng(*key: object) -> random.Random:

@@ -13,8 +13,15 @@ _SWAPS = (
     ("wins", "loses"),
     ("carry", "borrow"),
     ("above", "below"),
+    ("larger", "smaller"),
+    ("before", "after"),
+    ("true", "false"),
+    ("fits", "contradiction"),
+    ("man", "woman"),
+    ("parent", "child"),
 )
-_WORD = re.compile(r"\d+|" + "|".join(word for group in _SWAPS for word in group))
+_WORDS = "|".join(word for group in _SWAPS[1:] for word in group)
+_WORD = re.compile(rf"\d+|[♠♥♦♣]|\b(?:{_WORDS})\b")
 
 
 def amend(

@@ -8,6 +8,7 @@ DECK = tuple(rank + suit for suit in SUITS for rank in RANKS)
 CARD = r"(?:10|[2-9JQKA])[♠♥♦♣]"
 HAND = rf"{CARD}(?: {CARD})*"
 
+_ONLY = re.compile(rf"{CARD}(?:(?:[\s,]|AND)*{CARD})*\.?")
 _RANK = {rank + suit: i + 2 for i, rank in enumerate(RANKS) for suit in SUITS}
 
 
@@ -36,3 +37,16 @@ def find(text: str) -> list[str]:
       ['K♠', '10♥']
     """
     return re.findall(CARD, text)
+
+
+def only(answer: str) -> list[str]:
+    """The cards of an answer that names cards and nothing else; none where it says more.
+
+    Example:
+      >>> only("k♠, 10♥ and 4♦.")
+      ['K♠', '10♥', '4♦']
+      >>> only("K♠ or 10♥")
+      []
+    """
+    answer = answer.strip().upper()
+    return find(answer) if _ONLY.fullmatch(answer) else []

@@ -28,6 +28,8 @@ class GymTask(Task):
         # An item is drawn by Random(seed + index): a hash as index lets no two seeds overlap.
         dataset = _dataset(self.name, self.difficulty)
         item = dataset[rng.getrandbits(62)]
+        while not self.sound(item):
+            item = dataset[rng.getrandbits(62)]
         prompt = item["question"].strip()
         answer = self.solve(self.read(prompt), "coarse").answer
         if dataset.score_answer(answer, item) != 1.0:
@@ -43,7 +45,12 @@ class GymTask(Task):
             "answer": self.solve(problem, "coarse").answer,
             "metadata": self.metadata(problem),
         }
-        return float(_dataset(self.name, self.difficulty).score_answer(answer, item) == 1.0)
+        dataset = _dataset(self.name, self.difficulty)
+        return float(dataset.score_answer(answer.strip(), item) == 1.0)
+
+    def sound(self, item: dict[str, Any]) -> bool:
+        """Whether reasoning-gym states and answers an item right; where not, another is drawn."""
+        return True
 
     def metadata(self, problem: Any) -> dict[str, Any]:
         """What reasoning-gym's verifier wants to know of a problem besides its answer."""

@@ -29,14 +29,16 @@ _ODDS = (
     "What is the chance that I {}?",
     "How likely is it that I {}?",
 )
-
 _DUEL_PROMPT = re.compile(
-    rf"{re.escape(RULES)} (?:I hold|My card is|I play) ({HAND})(?: in turn)?, the opponent"
-    rf"(?: holds|'s is| plays) ({HAND})\. [^♠♥♦♣]+"
+    "|".join(
+        f"{re.escape(RULES)} {re.escape(wording)}".replace(r"\{\}", f"({HAND})")
+        for wording in (*_DUEL, _MATCH)
+    )
 )
 _ODDS_PROMPT = re.compile(
     rf"{re.escape(RULES)} I hold ({CARD}), the opponent's card is unseen\."
-    rf"(?: Already out: ({HAND})\.)? [^♠♥♦♣]+ that I (win|lose|tie)\?"
+    rf"(?: Already out: ({HAND})\.)? "
+    rf"(?:{'|'.join(map(re.escape, _ODDS))})".replace(r"\{\}", "(?:win|lose|tie)")
 )
 
 Deals = tuple[tuple[str, str], ...]
@@ -67,9 +69,10 @@ class HighCardDuel(Task):
 
     def read(self, prompt: str) -> Deals:
         match = _DUEL_PROMPT.fullmatch(prompt)
-        if match is None or len(match[1].split()) != len(match[2].split()):
+        hands = [hand.split() for hand in match.groups() if hand] if match else [[], [""]]
+        if len(hands[0]) != len(hands[1]):
             raise ValueError(f"is no High Card Duel: {prompt[:80]!r}")
-        mine, theirs = match[1].split(), match[2].split()
+        mine, theirs = hands
         distinct(mine + theirs)
         return tuple(zip(mine, theirs, strict=True))
 
@@ -126,7 +129,8 @@ class HighCardOdds(Task):
         if match is None:
             raise ValueError(f"asks for no odds of High Card Duel: {prompt[:80]!r}")
         distinct(find(prompt))
-        return match[1], tuple((match[2] or "").split()), match[3]
+        event = next(result for result in RESULTS if prompt.endswith(f" I {result}?"))
+        return match[1], tuple((match[2] or "").split()), event
 
     def solve(self, problem: Odds, grain: str) -> Solution:
         mine, known, event = problem

@@ -1,0 +1,113 @@
+"""Drawing, importing, listing and verifying traces, each command in a process of its own."""
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+from tests.bench.measure import Line, seconds
+from tunix_rt_nb import files, tasks
+from tunix_rt_nb.store import TraceStore
+from tunix_rt_nb.trace import Trace
+
+SIZES = (10_000, 100_000, 1_000_000)
+
+
+def generate() -> Iterator[Line]:
+    """Drawing traces of every task, each step checked."""
+
+    def draw(name: str, n: int) -> list[Trace]:
+        return list(tasks.draw(name, n, seed=0))
+
+    for name in tasks.TASKS:
+        draw(name, 1)  # imports what it needs
+        n = min(3_000, (tasks.get(name).space() or 12_000) // 4)
+        yield Line(f"generate {name}", n / seconds(partial(draw, name, n)), "traces/s")
+
+
+def add() -> Iterator[Line]:
+    """Importing a file of other people's traces into a new store: checked, each once, on disk."""
+    for n in SIZES:
+        with tempfile.TemporaryDirectory() as folder:
+            source = Path(folder) / "traces.jsonl"
+            files.write_lines(source, foreign(n))
+            took, peak = command("traces", "import", str(source), "--store", f"{folder}/store")
+        yield Line(f"import {n}", n / took, "traces/s")
+        yield Line(f"import {n}, peak memory", peak, "MiB")
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "traces.jsonl"
+        drawn = every_task(10_000)
+        files.write_lines(source, (trace.model_dump() for trace in drawn))
+        took, _ = command("traces", "import", str(source), "--store", f"{folder}/store")
+        yield Line(f"import {len(drawn)} of known tasks", len(drawn) / took, "traces/s")
+
+
+def listing() -> Iterator[Line]:
+    """Listing the newest 100 of a store."""
+    for n in SIZES:
+        with tempfile.TemporaryDirectory() as folder:
+            source = Path(folder) / "traces.jsonl"
+            files.write_lines(source, foreign(n))
+            command("traces", "import", str(source), "--store", f"{folder}/store")
+            show = partial(
+                command, "traces", "list", "--limit", "100", "--store", f"{folder}/store"
+            )
+            show()
+            yield Line(f"list 100 of {n}", seconds(show), "s")
+
+
+def verify() -> Iterator[Line]:
+    """Checking every step and answer of a store again."""
+    with tempfile.TemporaryDirectory() as folder:
+        drawn = every_task(20_000)
+        TraceStore(Path(folder)).add(drawn, "2026-01-01")
+        took, _ = command("traces", "verify", "--store", folder)
+        yield Line(f"verify {len(drawn)}", len(drawn) / took, "traces/s")
+
+
+def every_task(n: int) -> list[Trace]:
+    """Traces in equal shares of all tasks and difficulties."""
+    kinds = [(name, level) for name in tasks.TASKS for level in tasks.DIFFICULTIES]
+    return [trace for name, level in kinds for trace in islice(_draw(name, level), n // len(kinds))]
+
+
+def _draw(name: str, level: str) -> Iterator[Trace]:
+    space = tasks.get(name, level).space() or 10_000
+    return tasks.draw(name, min(space, 10_000), 0, level)
+
+
+def foreign(n: int) -> Iterator[dict[str, object]]:
+    """Traces of no known task, five steps and some 600 bytes each."""
+    step = "We take what the step before gave us, and see what of it the question asks for"
+    for k in range(n):
+        yield {
+            "trace_version": "1.0",
+            "prompt": f"Of {k} marbles {k % 7} are red, the rest blue. How many are blue?",
+            "steps": [{"i": i, "type": "reason", "content": f"{step}: {k + i}."} for i in range(5)],
+            "final_answer": str(k - k % 7),
+            "meta": {"origin": "elsewhere", "number": k},
+        }
+
+
+def command(*arguments: str) -> tuple[float, float]:
+    """Runs `tunix-rt-nb` in a new process: seconds, and peak memory in MiB."""
+    code = (
+        "import os, sys, time; started = time.perf_counter()\n"
+        "pid = os.spawnv(os.P_NOWAIT, sys.executable, [sys.executable, *sys.argv[1:]])\n"
+        "_, status, usage = os.wait4(pid, 0)\n"
+        "print(status, time.perf_counter() - started, usage.ru_maxrss / 1024, file=sys.stderr)"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", code, "-m", "tunix_rt_nb.cli", *arguments],
+        check=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ).stderr
+    status, took, peak = told.splitlines()[-1].split()
+    if status != "0":
+        sys.exit(f"bench: {' '.join(arguments)}: {told}")
+    return float(took), float(peak)

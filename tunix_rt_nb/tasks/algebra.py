@@ -1,0 +1,107 @@
+"""Equations with one unknown."""
+
+import re
+from typing import ClassVar, NamedTuple
+
+from tunix_rt_nb.tasks import columns
+from tunix_rt_nb.tasks.digits import whole
+from tunix_rt_nb.tasks.division import divide
+from tunix_rt_nb.tasks.gym import GymTask
+from tunix_rt_nb.tasks.task import Line, Solution
+
+_NUMBER = r"[1-9]\d{0,3}"
+_PROMPT = re.compile(
+    r"(?:Find the value of|Solve for|Determine the value of) (?P<asked>[a-z])"
+    r"(?: in the equation| that satisfies)?: "
+    rf"(?:(?P<first>{_NUMBER}) (?P<minus>-) |(?P<sign>-?))"
+    rf"(?:(?P<factor>{_NUMBER})\*)?(?P<letter>[a-z])"
+    rf"(?: (?P<op>[+-]) (?P<last>{_NUMBER}))? = (?P<right>0|-?[1-9]\d{{0,4}})",
+    re.ASCII,
+)
+
+
+class Equation(NamedTuple):
+    """`a*x + b = c`, `x` being the letter."""
+
+    letter: str
+    a: int
+    b: int
+    c: int
+
+
+class SimpleEquations(GymTask):
+    """A linear equation: first the unknown alone on one side, then a division."""
+
+    name = "simple_equations"
+    about = "a*x + b = c with numbers up to 9 (medium: 20, hard: 50, and sums of them)"
+    # The product is among the operators, with weight 0, as the unknown has no factor without it.
+    settings: ClassVar = {
+        difficulty: {"max_terms": terms, "max_value": most, "operators_weights": [0.5, 0.5, 0.0]}
+        for difficulty, terms, most in (("easy", 2, 9), ("medium", 3, 20), ("hard", 4, 50))
+    }
+
+    def read(self, prompt: str) -> Equation:
+        match = _PROMPT.fullmatch(prompt)
+        if match is None or match["letter"] != match["asked"]:
+            raise ValueError(f"is no equation with one unknown: {prompt[:80]!r}")
+        first, last = match["first"], match["last"]
+        if match["factor"] == "1" or (first and last) or (match["sign"] and match["op"] == "+"):
+            raise ValueError(f"is no equation in its usual form: {prompt[:80]!r}")
+        a = int((match["minus"] or match["sign"]) + (match["factor"] or "1"))
+        b = int(first or (match["op"] or "") + (last or "0"))
+        c = int(match["right"])
+        if (c - b) % a or (c - b) // a < 1:
+            raise ValueError(f"has no solution among 1, 2, 3, ...: {prompt[:80]!r}")
+        return Equation(match["letter"], a, b, c)
+
+    def solve(self, problem: Equation, grain: str) -> Solution:
+        letter, a, b, c = problem
+        answer = (c - b) // a
+        unknown = letter if abs(a) == 1 else f"{abs(a)}*{letter}"
+        lines = _alone(unknown, problem, grain)
+        value = f"{letter}={answer}."
+        if abs(a) > 1 and grain == "fine":
+            lines += divide(abs(c - b), abs(a))
+        elif abs(a) > 1:
+            value = f"{letter}={abs(c - b)}/{abs(a)}={answer}."
+        lines.append(("solution", f"So {value}", f"That gives {value}"))
+        return Solution(lines, str(answer))
+
+    def score(self, answer: str, problem: Equation) -> float:
+        # "x = 5" is as good as "5"
+        value = re.sub(rf"\A{problem.letter} ?= ?", "", answer.strip())
+        return super().score(whole(value), problem)
+
+    def space(self) -> int | None:
+        # A letter; a*x + b, a*x - b or b - a*x; three numbers. Longer sums fall together.
+        return 26 * 3 * 9**3 if self.difficulty == "easy" else None
+
+
+def _alone(unknown: str, problem: Equation, grain: str) -> list[Line]:
+    """The lines that leave the unknown and its factor alone on the left."""
+    _, a, b, c = problem
+    lines: list[Line] = []
+    if a < 0:
+        b, c = c, b
+        said = f"dd {unknown} to both sides: {unknown}{f'{b:+}' if b else ''}={c}."
+        lines.append(("add", f"A{said}", f"First a{said}"))
+    if b == 0:
+        return lines
+    # No number is below 0 from here on.
+    if b > 0:
+        right, work = f"{c}-{b}", columns.subtract(c, b)
+    elif c > 0:
+        right, work = f"{c}+{-b}", columns.add(c, -b)
+    elif c < 0:
+        right, work = f"{-b}-{-c}", columns.subtract(-b, -c)
+    else:
+        right, work = f"{-b}", []
+    if grain == "coarse" and work:
+        right, work = f"{right}={c - b}", []
+    if b > 0:
+        said = f" {b} from both sides: {unknown}={right}."
+        lines.append(("subtract", f"Subtract{said}", f"Take{said}"))
+    else:
+        said = f"dd {-b} to both sides: {unknown}={right}."
+        lines.append(("add", f"A{said}", f"Now a{said}"))
+    return lines + work

@@ -1,0 +1,261 @@
+"""Countdown: make a target of all the given numbers."""
+
+import ast
+import operator
+import re
+from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
+from functools import lru_cache
+from itertools import permutations
+from typing import Any, ClassVar, NamedTuple
+
+from tunix_rt_nb.tasks import columns
+from tunix_rt_nb.tasks.division import divide
+from tunix_rt_nb.tasks.gym import GymTask
+from tunix_rt_nb.tasks.task import Checker, Line, Solution
+
+_LARGEST = 99_999  # on the way to a target
+_NUMBER = r"[1-9]\d?"
+_NUMBERS = rf"({_NUMBER}(?:, {_NUMBER}){{2,4}})"
+_FORM = re.escape("""
+
+Final answer format instructions:
+1. Provide your solution as a arithmetic expression (no '=' sign).
+2. Do not include the target number in the expression.
+3. Use '*' for multiplication.
+4. Use '/' for division.
+5. Do not include any other text or formatting.""")
+_PROMPTS = tuple(
+    re.compile(asked + _FORM, re.ASCII)
+    for asked in (
+        rf"Using all the numbers (?P<numbers>{_NUMBERS}), create an expression that equals"
+        r" (?P<target>[1-9]\d{0,3})\.\nYou can only use each number once\.",
+        rf"Find a way to make (?P<target>[1-9]\d{{0,3}}) using all of these numbers:"
+        rf" (?P<numbers>{_NUMBERS})\.\nEach number can only be used once\.",
+        r"Calculate (?P<target>[1-9]\d{0,3}) using all of these numbers:"
+        rf" (?P<numbers>{_NUMBERS})\.\nEach number may be used at most once\.",
+    )
+)
+
+_DO: dict[type, Callable[[Fraction, Fraction], Fraction]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+}
+_WORK = {"+": columns.add, "-": columns.subtract, "*": columns.multiply, "/": divide}
+
+Numbers = tuple[int, ...]
+Problem = tuple[Numbers, int]
+"""The numbers, and the target."""
+
+
+class Move(NamedTuple):
+    """Two numbers become one."""
+
+    a: int
+    op: str
+    b: int
+    value: int
+
+
+class Way(NamedTuple):
+    """How a value is made: it is one of the numbers, or `op` of two values."""
+
+    value: int
+    op: str = ""
+    parts: tuple["Way", ...] = ()
+
+
+class State(NamedTuple):
+    """The numbers that are left, and the lines so far of a move that is not done yet."""
+
+    left: Numbers
+    begun: tuple[str, ...] = ()
+
+
+class Countdown(GymTask):
+    """Two of the numbers make a new one, again and again, until only the target is left.
+
+    Any way there is right. Numbers on the way are whole, from 0 to 99,999.
+    """
+
+    name = "countdown"
+    about = "make a target of 3 numbers up to 10 (medium: 4 up to 20, hard: 5 up to 30)"
+    settings: ClassVar = {
+        "easy": {
+            "min_numbers": 3,
+            "max_numbers": 3,
+            "max_value": 10,
+            "min_target": 1,
+            "max_target": 99,
+            "operators": ("+", "-", "*"),
+        },
+        "medium": {
+            "min_numbers": 4,
+            "max_numbers": 4,
+            "max_value": 20,
+            "min_target": 1,
+            "max_target": 200,
+        },
+        "hard": {
+            "min_numbers": 5,
+            "max_numbers": 5,
+            "max_value": 30,
+            "min_target": 10,
+            "max_target": 500,
+        },
+    }
+
+    def read(self, prompt: str) -> Problem:
+        match = next((m for m in (p.fullmatch(prompt) for p in _PROMPTS) if m), None)
+        if match is None:
+            raise ValueError(f"is no Countdown: {prompt[:80]!r}")
+        problem = tuple(map(int, match["numbers"].split(", "))), int(match["target"])
+        if _search(problem) is None:
+            raise ValueError(f"has no solution in whole numbers: {prompt[:80]!r}")
+        return problem
+
+    def solve(self, problem: Problem, grain: str) -> Solution:
+        way = _search(problem)
+        assert way is not None  # `read` passes no other problem on
+        lines: list[Line] = []
+        left = problem[0]
+        for move in _moves(way):
+            left = _after(move, left)
+            lines += _lines(move, left, grain)
+        return Solution(lines, _expression(way))
+
+    def checker(self, problem: Problem, grain: str) -> Checker:
+        numbers, target = problem
+
+        def check(before: Sequence[str], said: str | None) -> str | None:
+            state = State(numbers)
+            for text in before:
+                state = _steps(state, grain).get(text, state)  # a wrong step changes nothing
+            if said is None:
+                return None if state.left == (target,) else f"{target} is not reached"
+            if said in _steps(state, grain):
+                return None
+            return f"no right step with {', '.join(map(str, state.left))}"
+
+        return check
+
+    def score(self, answer: str, problem: Problem) -> float:
+        # The verifier allows for a small difference, and would run any code.
+        plain = answer.strip()
+        if not re.fullmatch(r"[\d+*/() -]{1,100}", plain, re.ASCII) or _value(plain) != problem[1]:
+            return 0.0
+        return super().score(plain, problem)
+
+    def metadata(self, problem: Problem) -> dict[str, Any]:
+        return {"numbers": list(problem[0]), "target": problem[1]}
+
+
+def _results(a: int, b: int) -> Iterator[tuple[str, int]]:
+    """What two numbers become, in this order."""
+    if a + b <= _LARGEST:
+        yield "+", a + b
+    if a >= b:
+        yield "-", a - b
+    if a * b <= _LARGEST:
+        yield "*", a * b
+    if b and a % b == 0:
+        yield "/", a // b
+
+
+@lru_cache(maxsize=1000)
+def _search(problem: Problem) -> Way | None:
+    """A way to the target; what each part of the numbers can become is found once."""
+    numbers, target = problem
+    ways = {1 << i: {n: Way(n)} for i, n in enumerate(numbers)}
+    everything = (1 << len(numbers)) - 1
+    for mask in range(1, everything + 1):
+        found = ways.setdefault(mask, {})
+        for u, v in _pairs(ways, mask):
+            for op, value in _results(u.value, v.value):
+                if mask == everything and value == target:
+                    return Way(value, op, (u, v))
+                if value not in found:
+                    found[value] = Way(value, op, (u, v))
+    return None
+
+
+def _pairs(ways: dict[int, dict[int, Way]], mask: int) -> Iterator[tuple[Way, Way]]:
+    """Two values from two parts of the numbers in the mask, the larger value first."""
+    part = mask - 1 & mask
+    while 2 * part > mask:
+        for u in ways[part].values():
+            for v in ways[mask ^ part].values():
+                yield (u, v) if u.value >= v.value else (v, u)
+        part = part - 1 & mask
+
+
+def _moves(way: Way) -> Iterator[Move]:
+    for part in way.parts:
+        yield from _moves(part)
+    if way.parts:
+        a, b = way.parts
+        yield Move(a.value, way.op, b.value, way.value)
+
+
+def _expression(way: Way) -> str:
+    return way.op.join(
+        f"({_expression(part)})" if part.op else str(part.value) for part in way.parts
+    )
+
+
+def _lines(move: Move, left: Numbers, grain: str) -> list[Line]:
+    """The lines of a move that leaves these numbers."""
+    a, op, b, value = move
+    if grain == "coarse":
+        return [("compute", f"{a}{op}{b}={value}.", f"Now {a}{op}{b}={value}.")]
+    lines = _WORK[op](a, b)
+    if len(left) > 1:
+        rest = ", ".join(map(str, left))
+        lines.append(("left", f"Left: {rest}.", f"That leaves {rest}."))
+    return lines
+
+
+def _after(move: Move, left: Numbers) -> Numbers:
+    rest = list(left)
+    rest.remove(move.a)
+    rest.remove(move.b)
+    return (*rest, move.value)
+
+
+@lru_cache(maxsize=10_000)
+def _steps(state: State, grain: str) -> dict[str, State]:
+    """Every right next step, in each wording, and what it leads to."""
+    left, begun = state
+    steps: dict[str, State] = {}
+    for i, j in permutations(range(len(left)), 2):
+        rest = tuple(n for k, n in enumerate(left) if k not in (i, j))
+        for op, value in _results(left[i], left[j]):
+            lines = _lines(Move(left[i], op, left[j], value), (*rest, value), grain)
+            if len(lines) <= len(begun) or begun != tuple(line[1] for line in lines[: len(begun)]):
+                continue
+            texts = lines[len(begun)][1:]
+            done = len(lines) == len(begun) + 1
+            after = State((*rest, value)) if done else State(left, (*begun, texts[0]))
+            steps.update(dict.fromkeys(texts, after))
+    return steps
+
+
+def _value(expression: str) -> Fraction | None:
+    """What an expression of numbers and + - * / ( ) is, exactly; nothing is run."""
+    try:
+        return _evaluate(ast.parse(expression, mode="eval").body)
+    except (SyntaxError, ValueError, ZeroDivisionError):
+        return None
+
+
+def _evaluate(node: ast.expr) -> Fraction:
+    match node:
+        case ast.Constant(int(number)):
+            return Fraction(number)
+        case ast.UnaryOp(ast.USub(), operand):
+            return -_evaluate(operand)
+        case ast.BinOp(left, op, right) if type(op) in _DO:
+            return _DO[type(op)](_evaluate(left), _evaluate(right))
+    raise ValueError("is no arithmetic")

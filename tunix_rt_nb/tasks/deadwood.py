@@ -1,0 +1,169 @@
+"""How one arranges a hand of Gin Rummy: sort it, find melds, lay off, count what is left."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+from tunix_rt_nb.tasks.melds import (
+    NONE,
+    VALUE,
+    Hand,
+    Way,
+    alike,
+    by_suit,
+    cards,
+    each_run,
+    each_set,
+    mask,
+    meld,
+    points,
+    runs,
+    sets,
+    ways,
+)
+from tunix_rt_nb.tasks.task import Line
+
+
+@lru_cache(maxsize=16)  # a trace is written, then checked
+def count(hand: Hand, grain: str, whose: str = "", table: Way = NONE) -> tuple[Sequence[Line], int]:
+    """The lines that lead to the deadwood of a hand, and that deadwood.
+
+    Where melds share cards, each way to arrange them is counted.
+
+    Args:
+      hand: the cards.
+      grain: `fine` or `coarse`.
+      whose: the player, where there are two.
+      table: the melds of the knocker, on which cards may be laid off.
+
+    Example:
+      >>> lines, _ = count(("4♠", "5♠", "6♠", "9♦", "K♥"), "coarse")
+      >>> [line[1] for line in lines]
+      ['Melds: 4♠ 5♠ 6♠; left: 9♦ K♥.', '9+10=19.']
+    """
+    found = ways(mask(hand), table)
+    lines = _sort(hand, whose) if grain == "fine" else []
+    tried: list[int] = []
+    for i, way in enumerate(found, 1):
+        lines += _meld(hand, way, grain, whose, i if len(found) > 1 else None)
+        if table != NONE and way.left | way.laid:
+            lines += _lay_off(hand, way, grain, table)
+        left = cards(hand, way.left)
+        tried.append(points(left))
+        lines += [*_add(left, grain), *_compare(tried)]
+    return tuple(lines), min(tried)
+
+
+@lru_cache(maxsize=16)
+def discard(hand: Hand, grain: str) -> tuple[Sequence[Line], str]:
+    """The lines that lead to the best discard from a hand with a card too many, and that card.
+
+    Example:
+      >>> lines, _ = discard(("2♥", "4♠", "5♠", "6♠", "9♦", "K♥"), "coarse")
+      >>> [line[1] for line in lines]
+      ['Melds: 4♠ 5♠ 6♠; left: 2♥ 9♦ K♥.', 'The highest is K♥.']
+    """
+    found = ways(mask(hand))
+    lines = _sort(hand, "") if grain == "fine" else []
+    tried: list[int] = []
+    thrown: list[str] = []
+    for i, way in enumerate(found, 1):
+        lines += _meld(hand, way, grain, "", i if len(found) > 1 else None)
+        *rest, highest = cards(hand, way.left)
+        thrown.append(highest)
+        tried.append(points(rest))
+        lines.append(("highest", f"The highest is {highest}.", f"{highest} is the highest."))
+        if len(found) > 1:
+            lines += [*_add(rest, grain), *_compare(tried)]
+    best = thrown[tried.index(min(tried))]
+    if len(found) > 1:
+        lines.append(("discard", f"So discard {best}.", f"Then {best} is to be discarded."))
+    return tuple(lines), best
+
+
+def compared(a: int, b: int) -> str:
+    """Which of two numbers is greater, in words.
+
+    Example:
+      >>> compared(7, 10)
+      '7 is less than 10'
+    """
+    return f"{a} is {'less than' if a < b else 'greater than' if a > b else 'equal to'} {b}"
+
+
+def _sort(hand: Hand, whose: str) -> list[Line]:
+    every = mask(hand)
+    rank, suit = " ".join(hand), by_suit(every)
+    in_sets, in_runs = _list(each_set(sets(every))), _list(each_run(runs(every)))
+    first = f"{whose} by rank" if whose else "By rank"
+    return [
+        ("sort", f"{first}: {rank}.", f"{first}, ace low: {rank}."),
+        ("sets", f"Sets: {in_sets}.", f"Three or four of a rank: {in_sets}."),
+        ("sort", f"By suit: {suit}.", f"The same by suit: {suit}."),
+        ("runs", f"Runs: {in_runs}.", f"Three or more in sequence: {in_runs}."),
+    ]
+
+
+def _meld(hand: Hand, way: Way, grain: str, whose: str, number: int | None) -> list[Line]:
+    """The melds, unless they are all the sets and runs that were found, and what they leave."""
+    name = f"way {number}" if number else "melds"
+    name = f"{whose} {name}" if whose else name.capitalize()
+    melds = _list([*each_set(way.sets), *each_run(way.runs)])
+    left = " ".join(cards(hand, way.left | way.laid)) or "none"
+    if grain == "coarse":
+        return [("melds", f"{name}: {melds}; left: {left}.", f"{name}: {melds}, leaving {left}.")]
+    lines: list[Line] = [("left", f"Left: {left}.", f"This leaves {left}.")]
+    every = mask(hand)
+    if number or (way.sets, way.runs) != (sets(every), runs(every)):
+        lines.insert(0, ("melds", f"{name}: {melds}.", f"{name}, then: {melds}."))
+    return lines
+
+
+def _lay_off(hand: Hand, way: Way, grain: str, table: Way) -> list[Line]:
+    if grain == "coarse":
+        laid = " ".join(cards(hand, way.laid)) or "none"
+        return [("lay off", f"Laid off: {laid}.", f"To lay off: {laid}.")]
+    lines: list[Line] = []
+    rest = way.laid
+    for part in [*each_run(table.runs), *each_set(table.sets)]:
+        # What is left to lay off after all runs goes on sets.
+        on = rest & (runs(part | rest) if part & table.runs else alike(part))
+        rest &= ~on
+        laid = " ".join(cards(hand, on)) or "none"
+        lines.append(("lay off", f"On {meld(part)}: {laid}.", f"To add to {meld(part)}: {laid}."))
+    if way.laid:
+        left = " ".join(cards(hand, way.left)) or "none"
+        lines.append(("left", f"Still left: {left}.", f"Now this leaves {left}."))
+    return lines
+
+
+def _add(left: Sequence[str], grain: str) -> list[Line]:
+    """The sum of what cards count, from the lowest on."""
+    if not left:
+        return [("add", "Deadwood: 0.", "The deadwood is 0.")]
+    values = [VALUE[card] for card in left]
+    if grain == "coarse" and len(left) > 1:
+        said = f"{'+'.join(map(str, values))}={sum(values)}."
+        return [("add", said, f"Deadwood: {said}")]
+    total = values[0]
+    lines: list[Line] = [("add", f"{left[0]} counts {total}.", f"Count {total} for {left[0]}.")]
+    for card, value in zip(left[1:], values[1:], strict=True):
+        said = f"{total}+{value}={total + value}."
+        lines.append(("add", f"{card}: {said}", f"With {card}, {said}"))
+        total += value
+    return lines
+
+
+def _compare(tried: Sequence[int]) -> list[Line]:
+    """The latest way against the best before it."""
+    *before, last = tried
+    if not before:
+        return []
+    least = min(before)
+    best = before.index(least) + 1
+    verdict = f"way {len(tried)} is better" if last < least else f"way {best} stays"
+    said = f"{compared(last, least)}: {verdict}."
+    return [("compare", said, f"As {said}")]
+
+
+def _list(melds: Sequence[int]) -> str:
+    return ", ".join([meld(part) for part in melds]) or "none"

@@ -1,0 +1,178 @@
+"""Digits: products of numbers, and numbers in other bases."""
+
+import re
+from math import prod
+from typing import Any, ClassVar
+
+from tunix_rt_nb.tasks import columns
+from tunix_rt_nb.tasks.division import divide
+from tunix_rt_nb.tasks.gym import GymTask
+from tunix_rt_nb.tasks.task import Line, Solution
+
+LARGEST = 999_999  # what columns have names for
+
+_PRODUCT = re.compile(
+    r"Solve the following multiplication: (\d{1,6}(?: \* \d{1,6}){1,5})\."
+    r" Give only the result as your final answer\.",
+    re.ASCII,
+)
+_BASE = r"(binary|hexadecimal|base-[1-9]\d?)"
+_CONVERSION = re.compile(
+    "Your task is to convert a number between two different bases\\.\n\n"
+    "If the target base is > 10, use lowercase letters a-z for digits above 9\\.\n\n"
+    rf"Now, convert the {_BASE} number ([1-9a-z][0-9a-z]{{0,19}}) to {_BASE}",
+    re.ASCII,
+)
+
+_WHOLE = re.compile(r"\+?0{0,9}(\d{1,12}|\d{1,3}(?:,\d{3}){1,3})(?:\.0{1,9})?", re.ASCII)
+_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+_NAMES = {2: "binary", 16: "hexadecimal"}
+
+
+def whole(answer: str) -> str:
+    """A whole number without what does not matter; empty where the answer is none.
+
+    Example:
+      >>> whole(" +01,000.0 ")
+      '1000'
+    """
+    match = _WHOLE.fullmatch(answer.strip())
+    return str(int(match[1].replace(",", ""))) if match else ""
+
+
+class Products(GymTask):
+    """A product of several numbers, from left to right."""
+
+    name = "products"
+    about = "multiply three digits (medium and hard: two numbers of 2 or 3 digits)"
+    settings: ClassVar = {
+        "easy": {"min_terms": 3, "max_terms": 3, "min_digits": 1, "max_digits": 1},
+        "medium": {"min_digits": 2, "max_digits": 2},
+        "hard": {"min_digits": 3, "max_digits": 3},
+    }
+
+    def read(self, prompt: str) -> tuple[int, ...]:
+        match = _PRODUCT.fullmatch(prompt)
+        if match is None:
+            raise ValueError(f"asks for no product: {prompt[:80]!r}")
+        texts = match[1].split(" * ")
+        factors = tuple(map(int, texts))
+        if [*map(str, factors)] != texts or prod(n for n in factors if n) > LARGEST:
+            raise ValueError(f"asks for no product up to {LARGEST}: {prompt[:80]!r}")
+        return factors
+
+    def solve(self, problem: tuple[int, ...], grain: str) -> Solution:
+        lines: list[Line] = []
+        product, *factors = problem
+        for factor in factors:
+            lines += columns.multiply(product, factor, grain)
+            product *= factor
+        return Solution(lines, str(product))
+
+    def score(self, answer: str, problem: Any) -> float:
+        return super().score(whole(answer), problem)
+
+    def space(self) -> int:
+        return {"easy": 10**3, "medium": 90**2, "hard": 900**2}[self.difficulty]
+
+
+class BaseConversion(GymTask):
+    """From one base to another by way of the number's value: Horner's rule, then divisions."""
+
+    name = "base_conversion"
+    about = "a number in another base (up to 31, medium: 200, hard: 999 and up to base 16)"
+    settings: ClassVar = {
+        "easy": {"max_base": 10, "min_value": 1, "max_value": 31},
+        "medium": {"max_base": 10, "min_value": 32, "max_value": 200},
+        "hard": {"max_base": 16, "min_value": 201, "max_value": 999},
+    }
+
+    def read(self, prompt: str) -> tuple[str, int, int]:
+        match = _CONVERSION.fullmatch(prompt)
+        if match is None:
+            raise ValueError(f"is no conversion between bases: {prompt[:80]!r}")
+        source, target = _base(match[1]), _base(match[3])
+        if source == target or int(match[2], source) > LARGEST:
+            raise ValueError(f"is no conversion up to {LARGEST}: {prompt[:80]!r}")
+        return match[2], source, target
+
+    def solve(self, problem: tuple[str, int, int], grain: str) -> Solution:
+        digits, source, target = problem
+        value = int(digits, source)
+        lines: list[Line] = []
+        fine = grain == "fine"
+        if source != 10:
+            places = f"{_places(value, source)}={value}."
+            lines += _horner(digits, source) if fine else [("value", places, f"Now {places}")]
+        if target != 10:
+            places = f"{value}={_places(value, target)}."
+            lines += _divisions(value, target) if fine else [("digits", places, f"Now {places}")]
+        return Solution(lines, _written(value, target))
+
+    def score(self, answer: str, problem: Any) -> float:
+        plain = answer.strip().lower()
+        if not re.fullmatch("[0-9a-z]{1,99}", plain):
+            return 0.0
+        return super().score(plain.lstrip("0"), problem)
+
+    def space(self) -> int:
+        settings = self.settings[self.difficulty]
+        bases = settings["max_base"] - 1
+        return int((settings["max_value"] - settings["min_value"] + 1) * bases * (bases - 1))
+
+
+def _base(name: str) -> int:
+    for base in range(2, 37):
+        if name == _NAMES.get(base, f"base-{base}"):
+            return base
+    raise ValueError(f"names no base from 2 to 36: {name!r}")
+
+
+def _digits(value: int, base: int) -> list[int]:
+    """The digits of a value from 1 on, the lowest first."""
+    digits = []
+    while value:
+        value, digit = divmod(value, base)
+        digits.append(digit)
+    return digits
+
+
+def _written(value: int, base: int) -> str:
+    return "".join(_DIGITS[digit] for digit in reversed(_digits(value, base)))
+
+
+def _horner(digits: str, base: int) -> list[Line]:
+    """The value of a number, digit by digit: the value so far times the base, plus the digit."""
+    lines: list[Line] = []
+    value = 0
+    for text in digits:
+        digit = int(text, base)
+        if digit > 9:
+            lines.append(("digit", f"{text} is {digit}.", f"Now {text} is {digit}."))
+        after = value * base + digit
+        if value == 0 or (base <= 10 and after < 100):
+            said = f"{value}*{base}+{digit}={after}."
+            lines.append(("compute", said, f"Now {said}"))
+        else:
+            lines += columns.multiply(value, base) + columns.add(value * base, digit)
+        value = after
+    return lines
+
+
+def _divisions(value: int, base: int) -> list[Line]:
+    """The digits of a value: what its divisions by the base leave, the last one first."""
+    answer = _written(value, base)
+    lines: list[Line] = []
+    for digit in _digits(value, base):
+        lines += divide(value, base)
+        value //= base
+        if digit > 9:
+            text = _DIGITS[digit]
+            lines.append(("digit", f"{digit} is {text}.", f"Now {digit} is {text}."))
+    return [*lines, ("digits", f"Read upwards: {answer}.", f"From last to first: {answer}.")]
+
+
+def _places(value: int, base: int) -> str:
+    """The digits of a value, each times what its place is worth."""
+    digits = enumerate(_digits(value, base))
+    return "+".join(f"{digit}*{base**place}" for place, digit in reversed([*digits]))

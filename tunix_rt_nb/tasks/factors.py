@@ -1,0 +1,179 @@
+"""What divides a number: greatest common divisors, prime factors, fractions in lowest terms."""
+
+import re
+from itertools import count
+from math import gcd
+from typing import Any, ClassVar
+
+from tunix_rt_nb.tasks.digits import whole
+from tunix_rt_nb.tasks.division import divide
+from tunix_rt_nb.tasks.gym import GymTask
+from tunix_rt_nb.tasks.task import Line, Solution
+
+_NUMBER = r"[1-9]\d{0,5}"
+_GCD = re.compile(
+    r"Find the Greatest Common Divisor \(GCD\) of these numbers:"
+    rf" ({_NUMBER}(?:, {_NUMBER}){{1,5}})\. Give only the GCD as your final answer\.",
+    re.ASCII,
+)
+_FACTORS = re.compile(
+    rf"Find the prime factorization of ({_NUMBER})\. Write the factors separated by × "
+    r"\(Example: for 12 the answer would be: 2 × 2 × 3\)",
+    re.ASCII,
+)
+_FRACTION = re.compile(
+    rf"Simplify the fraction ({_NUMBER})/({_NUMBER}) to its lowest terms\."
+    r" Give only the simplified fraction as your final answer\.",
+    re.ASCII,
+)
+_TIMES = re.compile(r"\d{1,6}(?: ?[×*x] ?\d{1,6}){0,19}", re.ASCII)
+_OVER = re.compile(r"(\d{1,6})(?: ?/ ?(\d{1,6}))?", re.ASCII)
+
+
+class GreatestCommonDivisor(GymTask):
+    """The greatest common divisor, by Euclid's algorithm."""
+
+    name = "gcd"
+    about = "the greatest common divisor of numbers up to 50 (medium: 200, hard: three up to 500)"
+    settings: ClassVar = {
+        "easy": {"max_value": 50},
+        "medium": {"max_value": 200},
+        "hard": {"min_numbers": 3, "max_numbers": 3, "max_value": 500},
+    }
+
+    def read(self, prompt: str) -> tuple[int, ...]:
+        match = _GCD.fullmatch(prompt)
+        if match is None:
+            raise ValueError(f"asks for no greatest common divisor: {prompt[:80]!r}")
+        return tuple(map(int, match[1].split(", ")))
+
+    def solve(self, problem: tuple[int, ...], grain: str) -> Solution:
+        lines: list[Line] = []
+        divisor, *numbers = problem
+        for number in numbers:
+            lines += _euclid(divisor, number, grain)
+            divisor = gcd(divisor, number)
+        return Solution(lines, str(divisor))
+
+    def score(self, answer: str, problem: Any) -> float:
+        return super().score(whole(answer), problem)
+
+    def space(self) -> int:
+        settings = self.settings[self.difficulty]
+        return int(settings["max_value"] ** settings.get("max_numbers", 2))
+
+
+class PrimeFactorization(GymTask):
+    """Prime factors by trial division, until the next prime squared is too large."""
+
+    name = "prime_factorization"
+    about = "the prime factors of a number up to 100 (medium: 250, hard: 600)"
+    settings: ClassVar = {
+        "easy": {"min_value": 2, "max_value": 100},
+        "medium": {"min_value": 101, "max_value": 250},
+        "hard": {"min_value": 251, "max_value": 600},
+    }
+
+    def read(self, prompt: str) -> int:
+        match = _FACTORS.fullmatch(prompt)
+        if match is None or not 2 <= int(match[1]) <= 10_000:
+            raise ValueError(f"asks for no prime factors up to 10000: {prompt[:80]!r}")
+        return int(match[1])
+
+    def solve(self, problem: int, grain: str) -> Solution:
+        lines: list[Line] = []
+        factors: list[int] = []
+        left, prime = problem, 2
+        while prime * prime <= left:
+            divides = left % prime == 0
+            if divides or grain == "fine":
+                lines += divide(left, prime, grain)
+            if divides:
+                factors.append(prime)
+                left //= prime
+            else:
+                prime = _after(prime)
+        why = f"{prime}*{prime}={prime * prime} is greater than {left}, so " * (grain == "fine")
+        said = f"{why}{left} is prime."
+        lines.append(("prime", said, f"Now {said}"))
+        return Solution(lines, " × ".join(map(str, [*factors, left])))
+
+    def score(self, answer: str, problem: Any) -> float:
+        plain = answer.strip()
+        if not _TIMES.fullmatch(plain):
+            return 0.0
+        return super().score(re.sub("[*x]", "×", plain), problem)
+
+    def space(self) -> int:
+        settings = self.settings[self.difficulty]
+        return int(settings["max_value"] - settings["min_value"] + 1)
+
+
+class FractionSimplification(GymTask):
+    """A fraction in lowest terms: both sides divided by their greatest common divisor."""
+
+    name = "fraction_simplification"
+    about = "a fraction in lowest terms (sides up to 75, medium: 400, hard: 1500)"
+    settings: ClassVar = {
+        "easy": {"max_value": 15, "min_factor": 2, "max_factor": 5, "styles": ("plain",)},
+        "medium": {"max_value": 40, "max_factor": 10, "styles": ("plain",)},
+        "hard": {"max_value": 60, "max_factor": 25, "styles": ("plain",)},
+    }
+
+    def read(self, prompt: str) -> tuple[int, int]:
+        match = _FRACTION.fullmatch(prompt)
+        if match is None:
+            raise ValueError(f"names no fraction to simplify: {prompt[:80]!r}")
+        return int(match[1]), int(match[2])
+
+    def solve(self, problem: tuple[int, int], grain: str) -> Solution:
+        over, under = problem
+        divisor = gcd(over, under)
+        answer = f"{over // divisor}/{under // divisor}"
+        lines = _euclid(over, under, grain)
+        if divisor > 1:
+            lines += divide(over, divisor, grain) + divide(under, divisor, grain)
+        said = f"o {over}/{under}={answer}."
+        return Solution([*lines, ("simplify", f"S{said}", f"And s{said}")], answer)
+
+    def score(self, answer: str, problem: Any) -> float:
+        match = _OVER.fullmatch(answer.strip())  # 1 is as good as 1/1
+        return super().score(f"{match[1]}/{match[2] or 1}", problem) if match else 0.0
+
+    def metadata(self, problem: tuple[int, int]) -> dict[str, Any]:
+        over, under = problem
+        divisor = gcd(over, under)
+        return {
+            "numerator": over,
+            "denominator": under,
+            "simplified_numerator": over // divisor,
+            "simplified_denominator": under // divisor,
+        }
+
+    def space(self) -> int:
+        settings = self.settings[self.difficulty]
+        highest = settings["max_value"]
+        lowest_terms = sum(
+            gcd(over, under) == 1 for under in range(1, highest + 1) for over in range(1, under + 1)
+        )
+        return int(lowest_terms * (settings["max_factor"] - settings.get("min_factor", 1) + 1))
+
+
+def _euclid(a: int, b: int, grain: str) -> list[Line]:
+    """The greatest common divisor of two numbers: divide, then divide by the remainder."""
+    lines: list[Line] = []
+    said = ""
+    large, small = max(a, b), min(a, b)
+    while small:
+        if grain == "fine":
+            lines += divide(large, small)
+        else:
+            said += f"GCD({large},{small})="
+        large, small = small, large % small
+    said = f"{said or f'GCD({a},{b})='}{large}."
+    return [*lines, ("gcd", f"So {said}", f"That is all: {said}")]
+
+
+def _after(prime: int) -> int:
+    """The next prime."""
+    return next(n for n in count(prime + 1) if all(n % k for k in range(2, n)))

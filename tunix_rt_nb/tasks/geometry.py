@@ -1,0 +1,73 @@
+"""Polygons: the angle that is missing."""
+
+import re
+from typing import ClassVar
+
+from tunix_rt_nb.tasks import columns
+from tunix_rt_nb.tasks.digits import whole
+from tunix_rt_nb.tasks.gym import GymTask
+from tunix_rt_nb.tasks.task import Line, Solution
+
+_ANGLES = r"((?:[1-9]\d{0,2}\.0°, ){1,9}[1-9]\d{0,2}\.0°)\."
+_END = r"Return only the angle as your answer\.Do not give the units in your answer\."
+_PROMPTS = tuple(
+    re.compile(asked + _END, re.ASCII)
+    for asked in (
+        r"Given a convex polygon with (\d{1,2}) sides, its first (\d{1,2}) interior angles are: "
+        rf"{_ANGLES} What is the measure of the remaining interior angle \(in degrees\)\?",
+        r"A convex polygon has (\d{1,2}) sides\. The measures of the first (\d{1,2}) interior "
+        rf"angles are: {_ANGLES} Find the measure of the last interior angle\.",
+        r"Consider a convex (\d{1,2})-gon whose first (\d{1,2}) interior angles are: "
+        rf"{_ANGLES} Determine the measure of the remaining angle\.",
+    )
+)
+
+
+class SimpleGeometry(GymTask):
+    """The last angle of a convex polygon: what the others leave of the sum of all."""
+
+    name = "simple_geometry"
+    about = "the missing angle of a triangle (medium: of a quadrilateral, hard: 5 or 6 sides)"
+    # Within these limits of the known angles the missing one is below 180 degrees, as it must be.
+    settings: ClassVar = {
+        "easy": {"max_sides": 3, "min_angle": 10, "max_angle": 89},
+        "medium": {"min_sides": 4, "max_sides": 4, "min_angle": 61, "max_angle": 119},
+        "hard": {"min_sides": 5, "max_sides": 6, "min_angle": 109, "max_angle": 143},
+    }
+
+    def read(self, prompt: str) -> tuple[int, ...]:
+        match = next((m for m in (p.fullmatch(prompt) for p in _PROMPTS) if m), None)
+        if match is None:
+            raise ValueError(f"asks for no angle of a polygon: {prompt[:80]!r}")
+        angles = tuple(int(angle.removesuffix(".0°")) for angle in match[3].split(", "))
+        if [match[1], match[2]] != [str(len(angles) + 1), str(len(angles))]:
+            raise ValueError(f"counts its angles wrong: {prompt[:80]!r}")
+        if max(angles) >= 180 or not 0 < _total(angles) - sum(angles) < 180:
+            raise ValueError(f"has angles that no convex polygon has: {prompt[:80]!r}")
+        return angles
+
+    def solve(self, problem: tuple[int, ...], grain: str) -> Solution:
+        sides, total = len(problem) + 1, _total(problem)
+        angles = f"({sides}-2)*180={total}."
+        lines: list[Line] = [
+            ("total", f"All {sides} angles: {angles}", f"The {sides} angles sum to {angles}")
+        ]
+        known, *rest = problem
+        for angle in rest:
+            lines += columns.add(known, angle, grain)
+            known += angle
+        return Solution(lines + columns.subtract(total, known, grain), str(total - known))
+
+    def score(self, answer: str, problem: tuple[int, ...]) -> float:
+        return super().score(whole(answer), problem)
+
+    def space(self) -> int | None:
+        settings = self.settings[self.difficulty]
+        angles = settings["max_angle"] - settings["min_angle"] + 1
+        # With 5 sides some angles sum to more than there are: too tangled to count.
+        return None if self.difficulty == "hard" else int(angles ** (settings["max_sides"] - 1))
+
+
+def _total(angles: tuple[int, ...]) -> int:
+    """The sum of all angles of a polygon of which all but one are given."""
+    return (len(angles) - 1) * 180

@@ -1,0 +1,259 @@
+"""Gin Rummy: the deadwood of a hand, the best discard, the knock and its score.
+
+Source: "Gin Rummy" at pagat.com and in the rules of the United States Playing Card Company
+(Bicycle). A knock needs a deadwood of 10 or less after the discard and scores the difference. Gin,
+a knock without deadwood, scores 25 more. The defender may lay off cards on the knocker's melds, but
+not on gin. A defender with no more deadwood than the knocker undercuts: the difference and 25 more
+go to the defender.
+"""
+
+import random
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from math import comb
+from typing import Any
+
+from tunix_rt_nb.tasks import columns
+from tunix_rt_nb.tasks.cards import HAND, distinct, only
+from tunix_rt_nb.tasks.deadwood import compared, count, discard
+from tunix_rt_nb.tasks.melds import (
+    CARDS,
+    NONE,
+    VALUE,
+    Hand,
+    Way,
+    by_rank,
+    cards,
+    deal,
+    each_set,
+    mask,
+    points,
+    runs,
+    ways,
+)
+from tunix_rt_nb.tasks.task import Solution, Task
+
+LIMIT = 10
+BONUS = 25
+
+_FEW = (0, 1, 1, 1, 1, 1, 1, 1)
+_HAND = {"easy": (5, _FEW), "medium": (10, (0, 1, 1, 2, 2, 3)), "hard": (10, (1, 1, 2, 3))}
+_RULES = "Gin Rummy, {} cards a hand, A=1, J Q K=10."
+_BONUSES = "Gin and undercut give 25 more, no lay-offs on gin."
+_MELDS = ("What is my least deadwood?", "How much deadwood do I have at least?")
+_DISCARDS = ("Which discard leaves the least deadwood?", "What is my best discard?")
+_KNOCKS = (
+    "May I knock, yes or no, and what is my deadwood?",
+    "Is a knock allowed, yes or no, and with what deadwood?",
+)
+_SCORES = ("Who scores, and how much?", "Who gets points, and how many?")
+
+_EASY = comb(52, 5) - 44 * 3 * 3  # without a run of three and a set of three around one of them
+
+
+def _pattern(told: str, asked: Sequence[str]) -> re.Pattern[str]:
+    rules = re.escape(_RULES).replace(r"\{\}", "(5|10)")
+    return re.compile(f"{rules} {told} (?:{'|'.join(map(re.escape, asked))})")
+
+
+_MELDS_PROMPT = _pattern(rf"I hold ({HAND})\.", _MELDS)
+_DISCARD_PROMPT = _pattern(rf"I hold ({HAND})\.", _DISCARDS)
+_KNOCK_PROMPT = _pattern(rf"After my discard I hold ({HAND})\.", _KNOCKS)
+_SCORE_PROMPT = _pattern(
+    rf"{re.escape(_BONUSES)} The knocker holds ({HAND})\. The defender holds ({HAND})\.", _SCORES
+)
+_ANSWER = re.compile(r"(?:the )?(yes|no|knocker|defender)[\s,:]+([0-9]{1,3})\.?")
+
+
+class _Gin(Task):
+    source = "ungar"
+
+    def facts(self, problem: Any) -> dict[str, Any]:
+        return {"game": "gin_rummy"}
+
+    def space(self) -> int | None:
+        return None
+
+
+class GinMelds(_Gin):
+    """A hand: how little deadwood do its melds leave?"""
+
+    name = "gin_melds"
+    about = "the deadwood of a hand of Gin Rummy (easy: 5 cards; hard: melds that share cards)"
+
+    def prompt(self, rng: random.Random) -> str:
+        size, melds = _HAND[self.difficulty]
+        hand = deal(rng, size, self.difficulty == "hard", melds)
+        return f"{_RULES.format(size)} I hold {' '.join(hand)}. {rng.choice(_MELDS)}"
+
+    def read(self, prompt: str) -> Hand:
+        [hand] = _read(_MELDS_PROMPT, prompt)
+        return hand
+
+    def solve(self, problem: Hand, grain: str) -> Solution:
+        lines, deadwood = count(problem, grain)
+        return Solution(lines, str(deadwood))
+
+    def score(self, answer: str, problem: Hand) -> float:
+        return float(answer.strip() == str(_least(problem)))
+
+    def space(self) -> int | None:
+        return _EASY if self.difficulty == "easy" else None
+
+
+class GinDiscard(_Gin):
+    """A hand with a card drawn: which card to throw away?"""
+
+    name = "gin_discard"
+    about = "the discard that leaves the least deadwood (easy: 6 cards; hard: melds share cards)"
+
+    def prompt(self, rng: random.Random) -> str:
+        size, melds = _HAND[self.difficulty]
+        # With many tens over, there would seldom be one best card.
+        most = (*CARDS[:36], *rng.sample(CARDS[36:], 3))
+        hand = deal(rng, size + 1, self.difficulty == "hard", melds, most, fits=_one_discard)
+        return f"{_RULES.format(size)} I hold {' '.join(hand)}. {rng.choice(_DISCARDS)}"
+
+    def read(self, prompt: str) -> Hand:
+        [hand] = _read(_DISCARD_PROMPT, prompt, drawn=1)
+        if not _one_discard(hand):
+            raise ValueError(f"has no unmelded card that alone is best to discard: {prompt[:80]!r}")
+        return hand
+
+    def solve(self, problem: Hand, grain: str) -> Solution:
+        return Solution(*discard(problem, grain))
+
+    def score(self, answer: str, problem: Hand) -> float:
+        return float(only(answer) == _discards(problem))
+
+
+class GinKnock(_Gin):
+    """Easy: may a hand knock? Else: what does a knock score, when both hands are shown?"""
+
+    name = "gin_knock"
+    about = "may a hand of 5 cards knock (medium and hard: the score of a knock, with lay-offs)"
+
+    def prompt(self, rng: random.Random) -> str:
+        size, _ = _HAND[self.difficulty]
+        rules = _RULES.format(size)
+        if self.difficulty == "easy":
+            hand = " ".join(deal(rng, size, False, _FEW))
+            return f"{rules} After my discard I hold {hand}. {rng.choice(_KNOCKS)}"
+        knocker, defender = map(" ".join, _showdown(rng, self.difficulty == "hard"))
+        hands = f"The knocker holds {knocker}. The defender holds {defender}."
+        return f"{rules} {_BONUSES} {hands} {rng.choice(_SCORES)}"
+
+    def read(self, prompt: str) -> tuple[Hand, ...]:
+        if _KNOCK_PROMPT.fullmatch(prompt):
+            return _read(_KNOCK_PROMPT, prompt)
+        hands = _read(_SCORE_PROMPT, prompt)
+        if _melded(hands[0]) is None:
+            raise ValueError(f"has no knocker with one best way to meld: {prompt[:80]!r}")
+        return hands
+
+    def solve(self, problem: tuple[Hand, ...], grain: str) -> Solution:
+        if len(problem) > 1:
+            return _scored(problem[0], problem[1], grain)
+        lines, deadwood = count(problem[0], grain)
+        answer = _allowed(deadwood)
+        said = f"{compared(deadwood, LIMIT)}: {answer.split(',')[0]}."
+        return Solution([*lines, ("knock", said, f"As {said}")], answer)
+
+    def score(self, answer: str, problem: tuple[Hand, ...]) -> float:
+        said = _ANSWER.fullmatch(answer.strip().lower())
+        if len(problem) > 1:
+            right = _outcome(problem[0], problem[1])[1]
+        else:
+            right = _allowed(_least(problem[0]))
+        return float(said is not None and f"{said[1]}, {said[2]}" == right)
+
+    def space(self) -> int | None:
+        return _EASY if self.difficulty == "easy" else None
+
+
+def _read(pattern: re.Pattern[str], prompt: str, drawn: int = 0) -> tuple[Hand, ...]:
+    match = pattern.fullmatch(prompt)
+    if match is None:
+        raise ValueError(f"is no such question of Gin Rummy: {prompt[:80]!r}")
+    size, *texts = match.groups()
+    hands = [text.split() for text in texts]
+    if any(len(hand) != int(size) + drawn for hand in hands):
+        raise ValueError(f"has a hand that is not of {int(size) + drawn} cards: {prompt[:80]!r}")
+    distinct(" ".join(texts).split())
+    return tuple(map(by_rank, hands))
+
+
+def _least(hand: Hand, table: Way = NONE) -> int:
+    return min(points(cards(hand, way.left)) for way in ways(mask(hand), table))
+
+
+def _discards(hand: Hand) -> list[str]:
+    """The unmelded cards that are best to discard; none where all cards can be melded."""
+    best: dict[int, dict[str, None]] = {}
+    for way in ways(mask(hand)):
+        left = cards(hand, way.left)
+        if not left:
+            return []
+        highest = VALUE[left[-1]]
+        found = best.setdefault(points(left) - highest, {})
+        found.update(dict.fromkeys(card for card in left if VALUE[card] == highest))
+    return list(best[min(best)])
+
+
+def _one_discard(hand: Hand) -> bool:
+    return len(_discards(hand)) == 1
+
+
+@lru_cache(maxsize=16)  # asked when a trace is drawn, read, solved and graded
+def _melded(knocker: Hand) -> Way | None:
+    """How a knocker melds; None for a hand that may not knock, or has more than one best way."""
+    found = sorted((points(cards(knocker, way.left)), way) for way in ways(mask(knocker)))
+    deadwood, way = found[0]
+    fours = [part for part in each_set(way.sets) if part.bit_count() == 4]
+    choice = any(runs(way.runs | part) & part for part in fours)  # a card could join a run instead
+    if deadwood > LIMIT or choice or (len(found) > 1 and found[1][0] == deadwood):
+        return None
+    return way
+
+
+def _allowed(deadwood: int) -> str:
+    return f"{'yes' if deadwood <= LIMIT else 'no'}, {deadwood}"
+
+
+def _outcome(knocker: Hand, defender: Hand) -> tuple[Way, str]:
+    """What a knocker lays down, if it is not gin, and who scores how much."""
+    melded = _melded(knocker)
+    assert melded is not None  # as read
+    k = points(cards(knocker, melded.left))
+    table = melded if k else NONE
+    d = _least(defender, table)
+    if k < d or k == 0:
+        return table, f"knocker, {d - k + (0 if k else BONUS)}"
+    return table, f"defender, {BONUS + k - d}"
+
+
+def _scored(knocker: Hand, defender: Hand, grain: str) -> Solution:
+    """Who scores how much from a knock, both hands shown."""
+    table, answer = _outcome(knocker, defender)
+    ours, k = count(knocker, grain, "Knocker")
+    theirs, d = count(defender, grain, "Defender", table)
+    if k == 0:
+        gin = ("gin", "0 is gin: nothing is laid off.", "As 0 is gin, nothing is laid off.")
+        return Solution([*ours, gin, *theirs, *columns.add(BONUS, d, grain)], answer)
+    verdict = "the knocker scores" if k < d else "undercut, the defender scores"
+    said = f"{compared(k, d)}: {verdict}."
+    lines = [*ours, *theirs, ("compare", said, f"As {said}")]
+    lines += columns.subtract(max(k, d), min(k, d), grain)
+    if k >= d:
+        lines += columns.add(BONUS, k - d, grain)
+    return Solution(lines, answer)
+
+
+def _showdown(rng: random.Random, hard: bool) -> tuple[list[str], list[str]]:
+    """The hands of a knocker and a defender; in hard ones melds of one of them share cards."""
+    mine = hard and rng.random() < 0.5
+    knocker = deal(rng, 10, mine, (2, 2, 2, 3), CARDS[:16], fits=lambda h: _melded(h) is not None)
+    # By chance alone, undercuts would be rare.
+    melds, most = rng.choice((((0, 1, 1, 2), CARDS), ((2, 2, 3), CARDS[:24])))
+    return knocker, deal(rng, 10, hard and not mine, melds, most, knocker)

@@ -1,0 +1,244 @@
+"""Knights and knaves: who tells the truth and who lies, from what they say of each other.
+
+Source: Xie et al. 2024, "On Memorization of Large Language Models in Logical Reasoning".
+"""
+
+import re
+from itertools import product
+from typing import Any, ClassVar
+
+from tunix_rt_nb.tasks.gym import GymTask
+from tunix_rt_nb.tasks.task import Line, Solution
+
+LIARS = {
+    "a knight": "a knave",
+    "a pioneer": "a laggard",
+    "a saint": "a sinner",
+    "a hero": "a villain",
+    "an angel": "a devil",
+    "an altruist": "an egoist",
+    "a sage": "a fool",
+}
+
+Claim = tuple[Any, ...] | bool
+"""True, false, ("is", place of a person, whether truthful), or an operator and its claims."""
+
+Island = tuple[tuple[str, ...], str, tuple[Claim, ...]]
+"""The names, what the truthful are called, what each of the people claims."""
+
+_FORMS = {
+    "and": "{} and {}",
+    "or": "{} or {}",
+    "if": "if {} then {}",
+    "iff": "{} if and only if {}",
+    "not": "not {}",
+}
+_MOST = 20  # brackets in a claim
+
+_NAME = "[A-Z][a-z]{1,14}"
+_PROMPT = re.compile(
+    rf".{{90,200}} inhabitants: ({_NAME}(?:, {_NAME})?), and ({_NAME})\. (.{{1,2000}})"
+    r" So who is (an? [a-z]+) and .{40,300}"
+)
+_SAYS = [
+    re.compile(
+        re.escape(f" {form}")
+        .replace("NAME", f"(?P<name>{_NAME})")
+        .replace("CLAIM", "(?P<claim>[A-Za-z ()]+)")
+    )
+    for form in (
+        *("NAME said that CLAIM.", "NAME told you that CLAIM.", "NAME expressed that CLAIM."),
+        *('NAME said, "CLAIM."', 'NAME stated, "CLAIM".', 'NAME was heard saying, "CLAIM".'),
+        *('NAME remarked, "CLAIM".', 'NAME commented, "CLAIM".', 'NAME noted, "CLAIM".'),
+        *('NAME asserted: "CLAIM".', 'In NAME\'s words: "CLAIM".', 'As NAME put it, "CLAIM".'),
+        *('According to NAME, "CLAIM".', 'In a statement by NAME: "CLAIM".', '"CLAIM" - NAME.'),
+        *('"CLAIM," NAME declared.', '"CLAIM," NAME mentioned.', '"CLAIM," NAME claimed.'),
+    )
+]
+_PARTS = {
+    op: re.compile(form.replace("{}", r"<(\d+)>")) for op, form in [("", "{}"), *_FORMS.items()]
+}
+
+
+class KnightsKnaves(GymTask):
+    """The truthful only say what is true, the others only what is false: who is who?"""
+
+    name = "knights_knaves"
+    about = "2 people who tell the truth or lie (medium: longer claims, hard: 3 people)"
+    settings: ClassVar = {
+        "easy": {"n_people": 2, "depth_constraint": 2},
+        "medium": {"n_people": 2, "depth_constraint": 3},
+        "hard": {"n_people": 3, "depth_constraint": 3},
+    }
+
+    def read(self, prompt: str) -> Island:
+        match = _PROMPT.fullmatch(prompt)
+        if match is None or match[4] not in LIARS:
+            raise ValueError(f"is no island of knights and knaves: {prompt[:80]!r}")
+        names, truthful = (*match[1].split(", "), match[2]), match[4]
+        if prompt != _frame(names, truthful, match[3]) or len(set(names)) < len(names):
+            raise ValueError(f"is no island of knights and knaves: {prompt[:80]!r}")
+        said = _statements(match[3], names)
+        problem = names, truthful, tuple(_claim(text, names, truthful) for text in said)
+        if len([case for case in _cases(problem) if _liar(problem, case) is None]) != 1:
+            raise ValueError(f"has no one solution: {prompt[-80:]!r}")
+        return problem
+
+    def solve(self, problem: Island, grain: str) -> Solution:
+        """Supposes one case after the other until nobody contradicts it."""
+        names, _, claims = problem
+        lines: list[Line] = []
+        for case in _cases(problem):
+            supposed = _supposed(problem, case)
+            wrong = _liar(problem, case)
+            if grain == "coarse":
+                said = "fits" if wrong is None else f"{names[wrong]} contradicts it"
+                lines.append(("case", f"If {supposed}: {said}.", f"Suppose {supposed}: {said}."))
+            else:
+                lines.append(("suppose", f"Suppose {supposed}.", f"Try this: {supposed}."))
+                for k in range(len(names) if wrong is None else wrong + 1):
+                    lines += _check(names[k], claims[k], case, k == wrong)
+            if wrong is None:
+                break
+        return Solution(lines, _supposed(problem, case, full=True))
+
+    def score(self, answer: str, problem: Island) -> float:
+        clause = "[a-z]+ is (?:an? )?[a-z]+"
+        clauses = rf"{clause}(?:(?:, and | and |, ){clause}){{{len(problem[0]) - 1}}}\.?"
+        if not re.fullmatch(clauses, answer.strip(), re.ASCII | re.IGNORECASE):
+            return 0.0
+        return super().score(answer, problem)
+
+
+def _frame(names: tuple[str, ...], truthful: str, said: str) -> str:
+    """The whole prompt around what the people say."""
+    liar = LIARS[truthful]
+    t, f = truthful.split()[1], liar.split()[1]
+    *first, last = (f"{name} is a {t}/{f}" for name in names)
+    return (
+        f"A very special island is inhabited only by {t}s and {f}s. {t.capitalize()}s always tell "
+        f"the truth, and {f}s always lie. You meet {len(names)} inhabitants: "
+        f"{', '.join(names[:-1])}, and {names[-1]}. {said} So who is {truthful} and who is {liar}? "
+        f'(Format your answer like: "{", ".join(first)}, and {last}")'
+    )
+
+
+def _statements(said: str, names: tuple[str, ...]) -> list[str]:
+    """What each person says, in turn."""
+    found = []
+    rest = f" {said}"
+    for name in names:
+        match = next((m for form in _SAYS if (m := form.match(rest)) and m["name"] == name), None)
+        if match is None:
+            raise ValueError(f"does not tell what {name} says: {said[:80]!r}")
+        found.append(match["claim"])
+        rest = rest[match.end() :]
+    if rest:
+        raise ValueError(f"tells more than what each says: {rest[:80]!r}")
+    return found
+
+
+def _claim(text: str, names: tuple[str, ...], truthful: str) -> Claim:
+    """Reads a claim from the inside out; <k> stands for the part that was read k-th."""
+    parts: list[Claim] = []
+
+    def put(part: Claim) -> str:
+        parts.append(part)
+        return f"<{len(parts) - 1}>"
+
+    def simple(text: str) -> Claim:
+        for op, form in _PARTS.items():
+            match = form.fullmatch(text)
+            if match:
+                inner = [parts[int(k)] for k in match.groups()]
+                return (op, *inner) if op else inner[0]
+        raise ValueError(f"makes no claim: {text[:80]!r}")
+
+    person = f"({'|'.join(names)}) is ({truthful}|{LIARS[truthful]})"
+    text = re.sub(person, lambda m: put(("is", names.index(m[1]), m[2] == truthful)), text).replace(
+        "it is not the case that", "not"
+    )
+    inner = re.compile(r"\(([^()]*)\)")
+    for _ in range(_MOST):
+        text = inner.sub(lambda m: put(simple(m[1])), text, count=1)
+    return simple(text)
+
+
+def _cases(problem: Island) -> list[tuple[bool, ...]]:
+    """Who could be truthful: all, ..., none."""
+    return list(product((True, False), repeat=len(problem[0])))
+
+
+def _liar(problem: Island, case: tuple[bool, ...]) -> int | None:
+    """The first person whose claim does not fit the case."""
+    fits = [_value(claim, case) == role for claim, role in zip(problem[2], case, strict=True)]
+    return fits.index(False) if False in fits else None
+
+
+def _value(claim: Claim, case: tuple[bool, ...]) -> bool:
+    if isinstance(claim, bool):
+        return claim
+    op, *inner = claim
+    if op == "is":
+        return case[inner[0]] == inner[1]
+    a, b = _value(inner[0], case), _value(inner[-1], case)
+    return {"and": a and b, "or": a or b, "if": not a or b, "iff": a == b, "not": not a}[op]
+
+
+def _supposed(problem: Island, case: tuple[bool, ...], full: bool = False) -> str:
+    """A case in words: "Ann is a knight, Bob a knave", or in full as an answer has it."""
+    names, truthful, _ = problem
+    roles = [truthful if role else LIARS[truthful] for role in case]
+    first, *others = zip(names, roles, strict=True)
+    verb = "is " if full else ""
+    said = [" is ".join(first), *(f"{name} {verb}{role}" for name, role in others)]
+    return f"{', '.join(said[:-1])}, and {said[-1]}" if full else ", ".join(said)
+
+
+def _check(name: str, claim: Claim, case: tuple[bool, ...], wrong: bool) -> list[Line]:
+    """What the claim comes to in a case, one operator after the other."""
+    verdict = "contradiction" if wrong else "fits"
+    claim = _filled(claim, case)
+    said = [_text(claim)]
+    while not isinstance(claim, bool):
+        claim = _reduced(claim)
+        said.append(_text(claim))
+    if len(said) == 1:
+        return [
+            ("check", f"{name} says {said[0]}: {verdict}.", f"{name} says {said[0]}, {verdict}.")
+        ]
+    *steps, last, value = said
+    lines: list[Line] = []
+    for k, text in enumerate(steps):
+        says = f"That is {text}" if k else f"{name} says {text}"
+        lines.append(("reduce", f"{says}.", f"Now {says.lower() if k else says}."))
+    says = f"That is {last}" if steps else f"{name} says {last}"
+    lines.append(("check", f"{says}, {value}: {verdict}.", f"{says}, which is {value}: {verdict}."))
+    return lines
+
+
+def _filled(claim: Claim, case: tuple[bool, ...]) -> Claim:
+    """True or false in place of who is what."""
+    assert not isinstance(claim, bool)
+    op, *inner = claim
+    if op == "is":
+        return _value(claim, case)
+    return (op, *(_filled(part, case) for part in inner))
+
+
+def _reduced(claim: Claim) -> Claim:
+    """One operator less: the first whose parts are known."""
+    assert not isinstance(claim, bool)
+    op, *inner = claim
+    for k, part in enumerate(inner):
+        if not isinstance(part, bool):
+            return (op, *inner[:k], _reduced(part), *inner[k + 1 :])
+    return _value(claim, ())
+
+
+def _text(claim: Claim, within: bool = False) -> str:
+    if isinstance(claim, bool):
+        return str(claim).lower()
+    op, *inner = claim
+    text = _FORMS[op].format(*(_text(part, within=True) for part in inner))
+    return f"({text})" if within else text

@@ -1,0 +1,215 @@
+"""Melds of Gin Rummy: three or four cards of a rank, or three and more in sequence in a suit.
+
+A set of cards is a number, a bit a card and 16 bits a suit, so that one shift compares every card
+with its neighbour. The ace is low only: nothing follows the king.
+"""
+
+import random
+from collections.abc import Callable, Sequence
+from functools import cache, lru_cache
+from itertools import combinations
+from typing import NamedTuple
+
+from tunix_rt_nb.tasks.cards import RANKS, SUITS
+
+Hand = tuple[str, ...]
+"""Cards in order of rank, ace first."""
+
+CARDS = tuple(rank + suit for rank in ("A", *RANKS[:-1]) for suit in SUITS)
+VALUE = {card: min(i // 4 + 1, 10) for i, card in enumerate(CARDS)}
+
+_PLACE = {card: i for i, card in enumerate(CARDS)}
+_BIT = {card: 1 << 16 * (i % 4) + i // 4 for i, card in enumerate(CARDS)}
+_SUIT = 0x1FFF
+_RANK = 0x0001_0001_0001_0001
+_ALIKE = {bit: _RANK << i // 4 for i, bit in enumerate(_BIT.values())}
+_SETS = [s for i in range(0, 52, 4) for n in (3, 4) for s in combinations(CARDS[i : i + 4], n)]
+_RUNS = [CARDS[i : i + 4 * n : 4] for n in (3, 4, 5) for i in range(52 - 4 * (n - 1))]
+
+
+class Way(NamedTuple):
+    """One way to arrange a hand: its sets and runs, the cards laid off, and those left over."""
+
+    sets: int = 0
+    runs: int = 0
+    laid: int = 0
+    left: int = 0
+
+
+NONE = Way()
+
+
+def by_rank(hand: Sequence[str]) -> Hand:
+    """Sorts cards by rank, ace first, and those of a rank as the suits are sorted."""
+    return tuple(sorted(hand, key=_PLACE.__getitem__))
+
+
+def mask(hand: Sequence[str]) -> int:
+    """Cards as a number."""
+    return sum([_BIT[card] for card in hand])
+
+
+def cards(hand: Hand, some: int) -> list[str]:
+    """The cards of a hand that are in the number `some`, in the order of the hand.
+
+    Example:
+      >>> cards(("A♠", "9♥", "K♣"), mask(["9♥", "K♣"]))
+      ['9♥', 'K♣']
+    """
+    return [card for card in hand if _BIT[card] & some]
+
+
+def points(left: Sequence[str]) -> int:
+    """What cards count that are in no meld."""
+    return sum([VALUE[card] for card in left])
+
+
+def sets(hand: int) -> int:
+    """The cards that are three or four of a rank."""
+    s, h, d, c = hand, hand >> 16, hand >> 32, hand >> 48
+    return hand & ((s & h & (d | c) | d & c & (s | h)) & _SUIT) * _RANK
+
+
+def runs(hand: int) -> int:
+    """The cards that are in a sequence of three or more of a suit."""
+    starts = hand & hand >> 1 & hand >> 2
+    return starts | starts << 1 | starts << 2
+
+
+@lru_cache(maxsize=64)  # a hand is arranged to read, to solve and to grade it
+def ways(hand: int, table: Way = NONE) -> tuple[Way, ...]:
+    """The ways to arrange a hand, those with sets first; none that only leaves more cards over.
+
+    The least deadwood is among them, whatever the cards are worth.
+
+    Args:
+      hand: the cards to arrange.
+      table: the melds of the knocker, on which cards may be laid off.
+
+    Example:
+      >>> hand = ("5♠", "5♥", "5♦", "6♠", "7♠", "K♣")
+      >>> [cards(hand, way.left) for way in ways(mask(hand))]
+      [['6♠', '7♠', 'K♣'], ['5♥', '5♦', 'K♣']]
+    """
+    in_sets = sets(hand)
+    contested = in_sets & runs(hand | table.runs)
+    if not contested:
+        return (_way(hand, in_sets, table),)
+    found: list[Way] = []
+    for chosen in _choices(in_sets, contested):
+        way = _way(hand, chosen, table)
+        if any(other.left & ~way.left == 0 for other in found):
+            continue
+        found = [other for other in found if way.left & ~other.left] + [way]
+    return tuple(found)
+
+
+def each_set(melds: int) -> list[int]:
+    """Sets one by one, in order of rank."""
+    parts = []
+    while melds:
+        parts.append(melds & _ALIKE[melds & -melds])
+        melds ^= parts[-1]
+    return sorted(parts, key=lambda part: _ALIKE[part & -part]) if len(parts) > 1 else parts
+
+
+def each_run(melds: int) -> list[int]:
+    """Runs one by one, in order of suit and rank."""
+    parts = []
+    while melds:
+        parts.append(melds & ~(melds + (melds & -melds)))  # the sum clears the lowest sequence
+        melds ^= parts[-1]
+    return parts
+
+
+def alike(in_sets: int) -> int:
+    """All cards of the ranks of some sets."""
+    return sum([_ALIKE[part & -part] for part in each_set(in_sets)])
+
+
+@cache
+def meld(part: int) -> str:
+    """How one writes a meld.
+
+    Example:
+      >>> meld(mask(["9♥", "10♥", "J♥"]))
+      '9♥ 10♥ J♥'
+    """
+    return " ".join(cards(CARDS, part))
+
+
+def by_suit(hand: int) -> str:
+    """The ranks in each suit.
+
+    Example:
+      >>> by_suit(mask(["9♥", "A♠", "K♠"]))
+      '♠ A K, ♥ 9'
+    """
+    parts = [_in_suit(i, hand >> 16 * i & _SUIT) for i in range(4)]
+    return ", ".join([part for part in parts if part])
+
+
+@cache
+def _in_suit(i: int, ranks: int) -> str:
+    held = [card[:-1] for n, card in enumerate(CARDS[i::4]) if ranks >> n & 1]
+    return " ".join([SUITS[i], *held]) if held else ""
+
+
+def _choices(in_sets: int, contested: int) -> list[int]:
+    """Each set that runs want cards of: whole, a card short where it has four, or given up."""
+    choices = [in_sets]
+    for wanted in each_set(contested):
+        whole = in_sets & _ALIKE[wanted & -wanted]
+        short = [bit for bit in _BIT.values() if bit & wanted and whole.bit_count() == 4]
+        choices = [choice & ~given for choice in choices for given in (0, *short, whole)]
+    return choices
+
+
+def _way(hand: int, chosen: int, table: Way) -> Way:
+    rest = hand & ~chosen
+    own = runs(rest)
+    left = rest & ~own
+    if table == NONE:
+        return Way(chosen, own, 0, left)
+    laid = left & (runs(rest | table.runs) | alike(table.sets))
+    return Way(chosen, own, laid, left & ~laid)
+
+
+def deal(
+    rng: random.Random,
+    size: int,
+    shared: bool,
+    melds: Sequence[int],
+    most: Sequence[str] = CARDS,
+    out: Sequence[str] = (),
+    fits: Callable[[Hand], bool] = bool,
+) -> list[str]:
+    """Deals a hand with melds, of which chance alone would deal few.
+
+    Args:
+      rng: decides everything.
+      size: how many cards.
+      shared: whether a card is in a set and in a run.
+      melds: how many melds to put in, one of these numbers.
+      most: where the other cards come from.
+      out: cards that are not to be had.
+      fits: what else a hand has to be.
+    """
+    while True:
+        hand = _with_melds(rng, shared, rng.choice(melds)) + rng.sample(most, size)
+        hand = [card for card in dict.fromkeys(hand) if card not in out][:size]
+        every = mask(hand)
+        found = bool(sets(every) & runs(every))
+        if len(hand) == size and found == shared and len(ways(every)) < 4 and fits(by_rank(hand)):
+            return rng.sample(hand, size)
+
+
+def _with_melds(rng: random.Random, shared: bool, melds: int) -> list[str]:
+    cards: list[str] = []
+    if shared:
+        cards += rng.choice(_RUNS)
+        i = _PLACE[rng.choice(cards)] // 4 * 4
+        cards += rng.sample(CARDS[i : i + 4], 3)
+    for _ in range(melds - shared):
+        cards += rng.choice(rng.choice((_SETS, _RUNS)))
+    return cards
