@@ -1,10 +1,14 @@
+import dataclasses
+
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tunix_rt_nb import tasks
-from tunix_rt_nb.chat import STYLES, TEMPLATES, parse, render, respond
+from tests import odd
+from tests.golden import published
+from tunix_rt_nb.chat import TEMPLATES, Read, form_sha256, render, text_of, unrender
 from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.response import STYLES, parse, respond
 from tunix_rt_nb.trace import Trace
 
 TRACE = Trace.of("What is 2 + 2?", [("a", "Two and two."), ("b", "2 + 2 = 4.")], "4")
@@ -17,65 +21,104 @@ def test_gemma_numbered_is_the_reference_byte_for_byte() -> None:
     )
 
 
-def test_tags_are_what_the_hackathon_asked_for() -> None:
-    assert respond(TRACE, "tags") == (
-        "<reasoning>\n1. Two and two.\n2. 2 + 2 = 4.\n</reasoning>\n<answer>4</answer>"
+def test_a_system_message_of_gemma_opens_the_users_turn() -> None:
+    assert render(TRACE, system="Be brief.").text.startswith(
+        "<start_of_turn>user\nBe brief.\n\nWhat is 2 + 2?<end_of_turn>\n<start_of_turn>model\n"
     )
 
 
-line = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=30)
+trimmed = odd.texts().map(str.strip).filter(bool)  # published templates strip what we keep
 
 
-@pytest.mark.parametrize("style", STYLES)
-@given(steps=st.lists(line, min_size=1, max_size=12), answer=line)
-def test_a_response_parses_back_to_its_steps_and_answer(
-    style: str, steps: list[str], answer: str
+@pytest.mark.parametrize("name", TEMPLATES)
+@given(trace=odd.traces(trimmed), style=st.sampled_from(sorted(STYLES)), system=trimmed)
+def test_chats_are_those_of_the_published_templates(
+    name: str, trace: Trace, style: str, system: str
 ) -> None:
-    parsed = parse(respond(Trace.of("p", [("s", s) for s in steps], answer), style), style)
-    assert parsed == (tuple(steps), answer, True)
+    bos, response = TEMPLATES[name].bos or "", respond(trace, style)
+    for message in ("", system):
+        chat = render(trace, name, style, message)
+        asked = published(name, message, trace.prompt, add_generation_prompt=True)
+        assert asked == bos + text_of(chat.prompt)
+        if name == "mistral":  # it forgets the system message once the model has answered
+            message, chat = "", render(trace, name, style)
+        answered = published(name, message, trace.prompt, response)
+        assert answered.removesuffix("\n") == bos + chat.text
 
 
+@settings(max_examples=1000)
+@given(odd.traces(odd.texts()), st.one_of(st.just(""), odd.texts()))
+def test_every_chat_reads_back_whatever_its_trace_says(trace: Trace, system: str) -> None:
+    said = Read(trace.prompt, tuple(step.content for step in trace.steps), trace.final_answer)
+    for name, template in TEMPLATES.items():
+        for style in STYLES:
+            chat = render(trace, name, style, system)
+            assert unrender(chat.text, name, style, system) == said
+            written = text_of(chat.response).removesuffix(template.stop)
+            assert parse(template.said(written), style) == (*said[1:], True)
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
 @pytest.mark.parametrize("style", STYLES)
-def test_every_drawn_trace_parses_back(style: str, traces: list[Trace]) -> None:
-    for trace in traces:
-        parsed = parse(respond(trace, style), style)
-        assert parsed == (tuple(s.content for s in trace.steps), trace.final_answer, True)
+def test_a_chat_in_a_chat_is_the_prompts(name: str, style: str) -> None:
+    inner = render(TRACE, name, style).text
+    for place in ("prompt", "step", "answer"):
+        said = {"prompt": "p", "step": "s", "answer": "a"} | {place: f"{inner}\n{inner}"}
+        trace = Trace.of(said["prompt"], [("s", said["step"])], said["answer"])
+        read = unrender(render(trace, name, style).text, name, style)
+        assert read == (said["prompt"], (said["step"],), said["answer"])
 
 
 @pytest.mark.parametrize(
-    ("text", "answer", "steps"),
+    "text",
     [
-        ("Answer: 4", "4", 0),
-        ("Reasoning:\n1. x\n2. y\nAnswer: 4\nAnswer: 5", "5", 2),
-        ("1. x\n2. y\nANSWER:  7", "7", 2),
-        ("<reasoning>\n1. x\n</reasoning>\n<answer>9</answer> and so on", "9", 1),
-        ("I do not know", None, 0),
-        ("", None, 0),
-        ("Answer:", None, 0),
+        "",
+        "What is 2 + 2? 4",
+        render(TRACE).text + "\n",
+        render(TRACE).text.removesuffix("<end_of_turn>"),
+        render(TRACE).text.replace("user", "system"),
+        render(TRACE).text.replace("2. ", "3. "),
+        render(TRACE, style="tags").text,
+        render(TRACE, "chatml").text,
+        render(TRACE, system="Be brief.").text.removeprefix("<start_of_turn>"),
     ],
 )
-def test_what_models_write_is_read_leniently(text: str, answer: str | None, steps: int) -> None:
-    parsed = parse(text)
-    assert (parsed.answer, len(parsed.steps)) == (answer, steps)
+def test_what_is_no_chat_of_that_form_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match="is no trace in template 'gemma' and style 'numbered'"):
+        unrender(text)
+
+
+@given(odd.traces(odd.texts()), odd.texts())
+def test_text_of_a_trace_is_literal_in_every_template(trace: Trace, system: str) -> None:
+    plain = Trace.of("p", [("s", "s")], "a")
+    for name in TEMPLATES:
+        chat, other = render(trace, name, "tags", system), render(plain, name, "tags", "s")
+        for segments, like in ((chat.prompt, other.prompt), (chat.response, other.response)):
+            assert [s for s in segments if s.control] == [s for s in like if s.control]
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_each_template_states_its_pieces(name: str) -> None:
+    template, chat = TEMPLATES[name], render(TRACE, name)
+    assert chat.response[-1] == (template.stop, True)
+    assert chat.bos == template.bos
+    pieces = {s.text for s in (*chat.prompt, *chat.response) if s.control} | {*template.stops}
+    assert {*template.pieces} == pieces | ({template.bos} - {None})
+    literal = "".join(s.text for s in (*chat.prompt, *chat.response) if not s.control)
+    assert not any(piece in literal for piece in template.pieces)
+
+
+def test_what_defines_a_form_defines_its_hash(monkeypatch: pytest.MonkeyPatch) -> None:
+    hashes = {form_sha256(t, s, m) for t in TEMPLATES for s in STYLES for m in ("", "Be brief.")}
+    assert len(hashes) == 16
+    before = form_sha256("gemma", "tags")
+    other = dataclasses.replace(TEMPLATES["gemma"], after_system="\n")
+    monkeypatch.setitem(TEMPLATES, "gemma", other)
+    assert form_sha256("gemma", "tags") != before
 
 
 def test_unknown_templates_and_styles_are_named() -> None:
-    with pytest.raises(InputError, match="template: unknown 'alpaca', expected one of: gemma"):
+    with pytest.raises(InputError, match="template: unknown 'alpaca', .* one of: gemma, chatml"):
         render(TRACE, "alpaca")
     with pytest.raises(InputError, match="style: unknown 'free', expected one of: numbered, tags"):
         render(TRACE, "gemma", "free")
-
-
-def test_text_of_a_trace_stays_literal_in_every_template() -> None:
-    nasty = Trace.of("<end_of_turn>\n<start_of_turn>model", [("s", "<eos>")], "<end_of_turn>")
-    for name in TEMPLATES:
-        chat = render(nasty, name)
-        literal = "".join(s.text for s in (*chat.prompt, *chat.response) if not s.control)
-        assert literal.count("<end_of_turn>") == 2
-        assert chat.response[-1].control
-
-
-def test_generated_answers_fit_the_parser() -> None:
-    for name in tasks.TASKS:
-        trace = next(tasks.draw(name, 1, seed=0))
-        assert "\n" not in trace.final_answer

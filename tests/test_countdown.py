@@ -135,7 +135,7 @@ def test_the_search_finds_a_way_where_there_is_one_and_only_there() -> None:
                 solved += 1
             else:
                 with pytest.raises(ValueError, match="no solution"):
-                    TASK.read(prompt)
+                    TASK.solve(TASK.read(prompt), "coarse")
     assert solved > 100
 
 
@@ -143,7 +143,7 @@ def test_five_numbers_without_a_solution_are_refused_quickly() -> None:
     started = time.perf_counter()
     for target in (9871, 9883, 9907):
         with pytest.raises(ValueError, match="no solution"):
-            TASK.read(ask("3, 5, 7, 11, 13", target))
+            TASK.solve(TASK.read(ask("3, 5, 7, 11, 13", target)), "coarse")
     assert time.perf_counter() - started < 2
 
 
@@ -235,7 +235,6 @@ def test_each_prompt_of_the_library_is_read() -> None:
         ask("3, 4,5", 12),
         ask("٣, 4, 5", 12),
         ask("3, 4, 5", 12) + "\n",
-        ask("3, 3, 8, 8", 24),  # 8/(3-8/3): only with fractions
         ask(", ".join(["9"] * 5000), 9),
     ],
 )

@@ -37,7 +37,9 @@ LEFT = re.compile(r"(?:Left|What is left): (.*)\.")
 def check_letters(trace: Trace) -> list[str]:
     letter, text = re.findall(r'"(.*?)"', trace.prompt)
     words = text.split()
-    wrong, said, spelled = [], [], []
+    wrong: list[str] = []
+    said: list[tuple[int, int]] = []
+    spelled: list[str] = []
     for step in (step.content for step in trace.steps):
         if m := SPELL.fullmatch(step) if len(spelled) == len(said) else None:
             spelled.append(m[1])

@@ -9,8 +9,16 @@ from tests.conftest import NOW
 from tunix_rt_nb import dataset, files, tasks
 from tunix_rt_nb.dataset import DatasetSpec, build, select
 from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.filters import condition
 from tunix_rt_nb.store import TraceStore
 from tunix_rt_nb.trace import Trace
+
+
+@pytest.fixture(scope="module")
+def traces() -> list[Trace]:
+    """Forty traces of each of two tasks."""
+    names = ("high_card_duel", "arithmetic")
+    return [trace for name in names for trace in tasks.draw(name, 40, seed=7)]
 
 
 def spec(**fields: object) -> DatasetSpec:
@@ -48,7 +56,7 @@ def test_no_prompt_stands_on_both_sides(
     plain = Trace.of("What is 7 + 7?", [("s", "7 + 7 = 14.")], "14")
     lines = [Trace.of(t.prompt + "\n\t ", [("s", "t")], "a") for t in traces]
     store.add([spaced, plain, *lines], NOW)
-    folder = build(store, spec(), tmp_path)
+    folder = build(store, spec(near_duplicates=None), tmp_path)
     sides = [
         {" ".join(t.prompt.lower().split()) for _, t in dataset.load(folder, side)}
         for side in ("train", "eval")
@@ -108,7 +116,7 @@ def test_filters_choose_by_any_path(store: TraceStore, filters: dict, count: int
 
 @given(st.text(max_size=20), st.one_of(st.text(max_size=20), st.integers(), st.none()))
 def test_no_filter_can_become_sql(path: str, value: object) -> None:
-    where, parameters = dataset._where({path: value})
+    where, parameters = condition({path: value})
     assert where == "true AND json_extract(meta, $p0)::VARCHAR = $v1"
     assert json.loads(parameters["v1"]) == value
 

@@ -5,7 +5,7 @@ from scipy.stats import binomtest
 
 from tests.conftest import some
 from tunix_rt_nb import evaluate, tasks
-from tunix_rt_nb.chat import STYLES, respond
+from tunix_rt_nb.response import STYLES, respond
 from tunix_rt_nb.sampling import Generation
 from tunix_rt_nb.trace import Trace
 

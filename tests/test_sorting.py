@@ -28,7 +28,9 @@ def kind(letter: str) -> str:
 def check_sorting(trace: Trace) -> list[str]:
     asked = trace.prompt.rsplit(": ", 1)[1].split(", ")
     down = " descending order (" in trace.prompt
-    placed, wrong, compared = asked[:1], [], []
+    placed = asked[:1]
+    wrong: list[str] = []
+    compared: list[str] = []
     for text in (step.content for step in trace.steps):
         word = asked[len(placed)] if len(placed) < len(asked) else ""
         if m := START.fullmatch(text):

@@ -1,23 +1,38 @@
+import gzip
 import json
 import multiprocessing
-import os
-import signal
 import subprocess
 import sys
-import time
+from collections.abc import Callable
 from pathlib import Path
 
+import duckdb
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.conftest import NOW
-from tunix_rt_nb import tasks
+from tunix_rt_nb import index, tasks
 from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.intake import read
 from tunix_rt_nb.store import Added, TraceStore
-from tunix_rt_nb.trace import Trace
+from tunix_rt_nb.trace import Trace, parse_line
+from tunix_rt_nb.verify import Verification
+
+LATER = "2026-01-02T00:00:00Z"
 
 
 def ids(store: TraceStore) -> list[str]:
     return [row["id"] for row in store.query("SELECT id FROM traces ORDER BY id")]
+
+
+def small(n: int) -> Trace:
+    """A trace of no known task."""
+    return Trace.of(f"{n} + 1 = ?", [("add", f"{n} + 1 = {n + 1}.")], str(n + 1), {"n": n})
+
+
+def lines(traces: list[Trace]) -> bytes:
+    return b"".join(json.dumps(trace.model_dump()).encode() + b"\n" for trace in traces)
 
 
 def test_adding_twice_adds_nothing(store: TraceStore, traces: list[Trace]) -> None:
@@ -26,24 +41,47 @@ def test_adding_twice_adds_nothing(store: TraceStore, traces: list[Trace]) -> No
     assert [path.read_bytes() for path in store.shards()] == before
 
 
+def test_of_what_is_added_only_the_new_is_written(tmp_path: Path) -> None:
+    store = TraceStore(tmp_path)
+    store.add([small(1), small(2)], NOW)
+    assert store.add([small(2), small(3), small(3), small(1), small(4)], LATER) == Added(2, 3)
+    written = [path.read_bytes().count(b"\n") for path in store.shards()]
+    assert written == [2, 2]
+    assert ids(store) == sorted(small(n).id for n in (1, 2, 3, 4))
+    assert list(Verification(tmp_path)) == []
+
+
 def test_what_goes_in_comes_out(store: TraceStore, traces: list[Trace]) -> None:
     store.check()
     assert ids(store) == sorted(trace.id for trace in traces)
     row = store.query("SELECT * FROM traces WHERE id = $id", {"id": traces[0].id})[0]
-    assert row["steps"][0] == traces[0].steps[0].model_dump()
+    assert row["steps"] == traces[0].model_dump()["steps"]
     assert json.loads(row["meta"]) == traces[0].meta
     assert row["created_at"] == NOW
+    assert {stored.trace.id: stored.trace for stored in store} == {t.id: t for t in traces}
 
 
 def test_an_empty_store_is_no_error(tmp_path: Path) -> None:
-    assert ids(TraceStore(tmp_path / "nothing")) == []
+    store = TraceStore(tmp_path / "nothing")
+    assert ids(store) == []
+    assert (store.count(), store.newest(), list(store), store.compact()) == (0, [], [], 0)
 
 
 def test_text_of_a_trace_is_data_and_not_sql(tmp_path: Path) -> None:
-    store = TraceStore(tmp_path / "it's; DROP")
-    nasty = Trace.of("'; DROP VIEW traces; --", [("x", '"}\n{"id": "y"')], "$id", {"a'b": "%"})
+    store = TraceStore(tmp_path / "it's; DROP [x]*")
+    nasty = Trace.of("'; DROP VIEW traces; --\0", [("x", '"}\n{"id": "y"')], "$id", {"a'b": "%"})
     assert store.add([nasty], NOW) == Added(1, 0)
     assert ids(store) == [nasty.id]
+    assert store.query("SELECT prompt FROM traces")[0]["prompt"] == nasty.prompt
+    assert store.newest()[0].trace == nasty
+
+
+def test_duckdb_reads_the_folder_as_it_is(store: TraceStore, traces: list[Trace]) -> None:
+    store.delete([traces[0].id], LATER)
+    query = f"SELECT id, steps[1].content FROM read_json('{store.folder}/traces-*.jsonl')"
+    with duckdb.connect() as connection:
+        rows = connection.execute(query).fetchall()
+    assert {str(id): content for id, content in rows} == {t.id: t.steps[0].content for t in traces}
 
 
 def _add(folder: Path, seed: int) -> None:
@@ -59,62 +97,238 @@ def test_two_writers_at_once_lose_and_repeat_nothing(tmp_path: Path) -> None:
         worker.join()
     expected = {t.id for seed in (1, 2, 3) for t in tasks.draw("arithmetic", 300, seed)}
     assert ids(TraceStore(tmp_path)) == sorted(expected)
+    assert list(Verification(tmp_path)) == []
 
 
-def test_a_killed_writer_leaves_whole_shards_only(tmp_path: Path) -> None:
-    code = (
-        "import sys; from pathlib import Path; from tunix_rt_nb import tasks\n"
-        "from tunix_rt_nb.store import TraceStore\n"
-        "for seed in range(1000):\n"
-        "    TraceStore(Path(sys.argv[1])).add(tasks.draw('arithmetic', 40, seed), '2026-01-01')\n"
-        "    print(seed, flush=True)\n"
-    )
-    for delay in (0.0, 0.03, 0.11):
-        command = [sys.executable, "-c", code, str(tmp_path)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
-            assert writer.stdout is not None
-            acknowledged = int(writer.stdout.readline())
-            time.sleep(delay)
-            os.kill(writer.pid, signal.SIGKILL)
-            said = writer.stdout.read().split()
-        acknowledged = int(said[-1]) if said else acknowledged
-        store = TraceStore(tmp_path)
-        store.check()
-        kept = set(ids(store))
-        for seed in range(acknowledged + 1):
-            assert {t.id for t in tasks.draw("arithmetic", 40, seed)} <= kept
+def test_the_newest_come_first_and_those_of_one_time_by_id(tmp_path: Path) -> None:
+    store = TraceStore(tmp_path)
+    for day in (2, 1, 3):
+        store.add([small(10 * day + k) for k in range(3)], f"2026-01-0{day}")
+    store.add([small(99)], "2026-01-02T22:00:00-03:00")  # of the third day, in UTC
+    found = [(stored.created_at[:10], stored.trace.id) for stored in store.newest()]
+    assert [day for day, _ in found] == ["2026-01-03"] * 4 + ["2026-01-02"] * 3 + ["2026-01-01"] * 3
+    assert store.newest()[0].trace.id == small(99).id
+    assert found[1:4] == sorted(found[1:4])
+    assert [(s.created_at[:10], s.trace.id) for s in store.newest(2, 3)] == found[3:5]
+    by_sql = [stored.trace.id for stored in store.newest(filters={"n": {">=": 0}})]
+    assert by_sql == [id for _, id in found]
 
 
-@pytest.mark.parametrize(
-    ("damage", "says"),
-    [
-        (b'{"id": "x", "prompt": ', r"\.jsonl:81: not a JSON object"),
-        (b'{"id": "x", "created_at": "now"}', r"\.jsonl:81: prompt: Field required"),
-        (b'{"prompt": "p", "final_answer": "a", "steps": 5}', r"\.jsonl:81: steps: "),
-        (b"\xff\xfe", r"\.jsonl:81: not a JSON object"),
-    ],
-)
-def test_a_damaged_shard_is_named_with_its_line(
-    store: TraceStore, damage: bytes, says: str
+def test_filters_choose_by_meta(store: TraceStore) -> None:
+    store.add([small(n) for n in range(5)], LATER)
+    assert [s.trace.meta for s in store.newest(1, filters={"n": 3})] == [{"n": 3}]
+    assert len(store.newest(filters={"n": {">": 1}})) == 3
+    assert {s.trace.task for s in store.newest(filters={"task": "arithmetic"})} == {"arithmetic"}
+    with pytest.raises(InputError, match="filters: n: unknown '~'"):
+        store.newest(filters={"n": {"~": 1}})
+
+
+def test_the_beginning_of_an_id_is_enough_where_it_is_unique(store: TraceStore) -> None:
+    first = store.newest(1)[0].trace
+    assert [s.trace for s in store.get([first.id[:12], first.id.upper()])] == [first, first]
+    with pytest.raises(InputError, match=r"id: \d+ traces begin with '1', give more of it: 1"):
+        store.get(["1"])
+    for none in ("ffffffff-ffff", "", "xyz", first.id + "0"):
+        with pytest.raises(InputError, match="no such trace in|no id nor the beginning of one"):
+            store.get([none])
+
+
+def test_a_deleted_trace_stays_deleted(store: TraceStore, traces: list[Trace]) -> None:
+    gone, kept = traces[:3], traces[3:]
+    assert store.delete([trace.id[:13] for trace in gone], LATER) == [t.id for t in gone]
+    for _ in range(2):
+        assert ids(store) == sorted(trace.id for trace in kept)
+        assert store.count() == len(store.newest()) == len(list(store)) == len(kept)
+        assert store.add(traces, LATER) == Added(0, len(kept), deleted=3)
+        assert list(Verification(store.folder)) == []
+        store.compact()
+    assert gone[0].prompt not in "".join(path.read_text() for path in store.shards())
+    with pytest.raises(InputError, match="was deleted, no such trace"):
+        store.delete([gone[0].id], LATER)
+
+
+def test_where_one_id_is_unknown_nothing_is_deleted(store: TraceStore, traces: list[Trace]) -> None:
+    with pytest.raises(InputError, match="id: 'ffffffff' is not there"):
+        store.delete([traces[0].id, "ffffffff"], LATER)
+    assert store.count() == len(traces)
+
+
+def test_compaction_changes_no_trace(tmp_path: Path) -> None:
+    store = TraceStore(tmp_path)
+    for n in range(5):
+        store.add([small(10 * n + k) for k in range(3)], f"2026-01-0{n + 1}")
+    store.delete([small(0).id, small(41).id], LATER)
+    before = [stored.record() for stored in store.newest()]
+    assert store.compact() == 2
+    assert [stored.record() for stored in store.newest()] == before
+    assert (len(store.shards()), store.compact(), len(store.shards())) == (1, 0, 1)
+    assert list(Verification(tmp_path)) == []
+    store.delete([record["id"] for record in before], LATER)
+    assert (store.compact(), ids(store), store.count()) == (13, [], 0)
+    assert store.add([small(100)], NOW) == Added(1, 0)
+    assert ids(store) == [small(100).id]
+
+
+DAMAGES: list[tuple[Callable[[bytes], bytes], str]] = [
+    (lambda content: content + b'{"id": "x", "prompt": \n', r":{last}: not a JSON object"),
+    (lambda content: content + b"\xff\xfe\n", r":{last}: not a JSON object: is not UTF-8"),
+    (lambda content: content + b"\n", r":{last}: not a JSON object"),
+    (lambda content: content + b'{"id": "x", "created_at": ""}\n', r":{last}: (id|final_answer): "),
+    (lambda content: content[: len(content) // 2], r":\d+: not a JSON object: "),
+    (
+        lambda content: content[:-1],
+        r":{last}: was cut off or altered: {n} traces were written, {n}",
+    ),
+    (lambda content: b"".join(content.splitlines(True)[:-2]), r":\d+: was cut off or altered"),
+    (lambda content: b"", ":1: was cut off or altered: {n} traces were written, 0 are there"),
+]
+READERS: dict[str, Callable[[TraceStore], object]] = {
+    "query": ids,
+    "count": TraceStore.count,
+    "newest": lambda store: store.newest(1),
+    "filter": lambda store: store.newest(1, filters={"task": "arithmetic"}),
+    "get": lambda store: store.get(["1"]),
+    "iterate": list,
+    "check": TraceStore.check,
+    "add": lambda store: store.add([small(1)], NOW),
+    "delete": lambda store: store.delete(["1"], NOW),
+    "compact": TraceStore.compact,
+}
+
+
+@pytest.mark.parametrize(("damage", "says"), DAMAGES)
+@pytest.mark.parametrize("reader", READERS)
+def test_a_damaged_shard_is_named_with_its_line_by_every_reader(
+    tmp_path: Path, damage: Callable[[bytes], bytes], says: str, reader: str
 ) -> None:
-    from tunix_rt_nb.dataset import DatasetSpec, select
-
+    store = TraceStore(tmp_path)
+    store.add([small(n) for n in range(20)], NOW)
+    store.add([small(n) for n in range(20, 29)], LATER)
     shard = store.shards()[0]
-    shard.write_bytes(shard.read_bytes() + damage + b"\n")
-    with pytest.raises(InputError, match=says) as error:
-        select(store, DatasetSpec.of(dataset_name="x"))
+    n = shard.read_bytes().count(b"\n")
+    shard.write_bytes(damage(shard.read_bytes()))
+    with pytest.raises(InputError, match=shard.name + says.format(n=n, last=n + 1)) as error:
+        READERS[reader](store)
     assert "\n" not in str(error.value)
+    assert len(list(Verification(tmp_path))) >= 1
 
 
-@pytest.mark.parametrize("content", [b"", b"{}\n", b'{"prompt": 1}\n'])
+@pytest.mark.parametrize("index_too", [False, True])
+def test_what_has_the_size_of_what_was_written_is_still_checked(
+    tmp_path: Path, index_too: bool
+) -> None:
+    store = TraceStore(tmp_path)
+    store.add([small(n) for n in range(20)], NOW)
+    shard = store.shards()[0]
+    if index_too:
+        index.path_of(shard).unlink()
+    whole = shard.read_bytes()
+    for old, new, says in (
+        (b'"i":0,', b'"i":5,', r":1: steps: step indices"),
+        (b'"prompt":"0', b'"prompt":"7', r":1: id: is not that of the content"),
+        (b'"created_at":"2026', b'"created_at":"202x', r":1: created_at: .* is no ISO 8601 time"),
+        (b'"created_at":"2026', b'"created_at":"2025', ": was altered after it was written"),
+    ):
+        shard.write_bytes(whole.replace(old, new, 1))
+        with pytest.raises(InputError, match=shard.name + says):
+            store.check()
+        assert len(list(Verification(tmp_path))) == 1
+    shard.write_bytes(b"[" + whole[1:])
+    with pytest.raises(InputError, match=shard.name + ":1: trace: expected object, got array"):
+        ids(store)
+
+
+def test_an_index_that_does_not_fit_is_named(tmp_path: Path) -> None:
+    store = TraceStore(tmp_path)
+    store.add([small(n) for n in range(5)], NOW)
+    path = index.path_of(store.shards()[0])
+    content = path.read_bytes()
+    path.write_bytes(content[:-8])
+    with pytest.raises(InputError, match=f"{path.name}: is damaged, remove it"):
+        store.count()
+    path.write_bytes(content[:16] + bytes(16) + content[32:])
+    with pytest.raises(InputError, match="does not fit its shard, remove it"):
+        store.get(["00000000-0000-0000-0000-000000000000"])
+    assert f"{path}: does not fit its shard, remove it" in list(Verification(tmp_path))
+    path.unlink()
+    assert store.get([small(3).id])[0].trace == small(3)
+
+
+def test_a_shard_put_there_by_hand_is_read_and_held_to_the_rules(tmp_path: Path) -> None:
+    store, other = TraceStore(tmp_path / "a"), TraceStore(tmp_path / "b")
+    store.add([small(n) for n in range(5)], NOW)
+    other.add([small(n) for n in range(3, 8)], LATER)
+    [shard] = other.shards()
+    by_hand = store.folder / "traces-mine.jsonl"
+    by_hand.write_bytes(shard.read_bytes()[:-1])  # without its last line break
+    twice = [f"{max(store.shards())}:{n}" for n in (1, 2)]
+    found = list(Verification(store.folder))
+    assert [line.partition(": id: ")[0] for line in found] == twice
+    assert "is there a second time" in found[0]
+    assert store.newest(1)[0].created_at == LATER
+    assert store.add([small(7), small(8)], LATER) == Added(1, 1)
+    assert store.compact() == 2
+    assert list(Verification(store.folder)) == []
+    assert store.count() == 9
+
+
+def test_verification_says_the_same_with_any_number_of_processes(
+    store: TraceStore, traces: list[Trace], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = [{**t.model_dump(), "final_answer": "no such answer"} for t in traces if t.steps[1:]]
+    store.add([Trace.model_validate(fields) for fields in wrong], LATER)
+    one, two = Verification(store.folder), Verification(store.folder, processes=2)
+    found = list(one)
+    monkeypatch.setattr("tunix_rt_nb.verify._CHUNK", 20_000)  # dozens of jobs
+    assert len(found) == len(wrong)
+    assert all("answer: 'no such answer' is wrong" in line for line in found)
+    assert found == list(two)
+    assert (one.traces, one.checked) == (two.traces, two.checked) == (len(traces) + len(wrong),) * 2
+
+
+@pytest.mark.parametrize("content", [b"", b"\n \n", b"{}\n", b'{"prompt": 1}\n'])
 def test_a_bad_file_adds_nothing(store: TraceStore, tmp_path: Path, content: bytes) -> None:
     bad = tmp_path / "bad.jsonl"
-    good = json.dumps(Trace.of("p", [("s", "t")], "a").model_dump()).encode() + b"\n"
-    bad.write_bytes(good + content if content else b"")
+    bad.write_bytes(lines([small(1)]) + content if content.strip() else content)
     before = ids(store)
     with pytest.raises(InputError, match=r"bad.jsonl:2: |bad.jsonl: holds no traces"):
         store.import_file(bad, NOW)
     assert ids(store) == before
+    assert not list(store.folder.glob(".draft*"))
+
+
+def test_every_bad_line_is_told_up_to_twenty(tmp_path: Path) -> None:
+    file = tmp_path / "f.jsonl"
+    file.write_bytes(lines([small(1)]) + b"{}\n" * 33 + b'{"id": 1' + b" " * (9 << 20) + b"}\n")
+    for paths, more in (([file], 14), ([file, tmp_path / "none.jsonl", file], 49)):
+        with pytest.raises(InputError) as error:
+            list(read(paths))
+        told = str(error.value).split("\n")
+        expected = [f"{file}:{n}: final_answer: Field required" for n in range(2, 22)]
+        assert told == [*expected, f"and {more} more bad lines; nothing was imported"]
+    file.write_bytes(b"{}\n" + b'{"id": 1' + b" " * (9 << 20) + b"}\n" + lines([small(2)]))
+    with pytest.raises(InputError, match=":2: trace: may take 1 MiB.*\n2 bad lines; nothing was"):
+        list(read([file]))
+
+
+def test_gzip_is_read_and_named_where_it_is_cut_off(tmp_path: Path) -> None:
+    file = tmp_path / "t.jsonl.gz"
+    whole = gzip.compress(b"\xef\xbb\xbf" + lines([small(n) for n in range(2000)]), mtime=0)
+    file.write_bytes(whole)
+    assert TraceStore(tmp_path / "a").import_file(file, NOW) == Added(2000, 0)
+    for damage in (whole[: len(whole) // 2], whole[:-9], whole[:500] + b"x" + whole[501:]):
+        file.write_bytes(damage)
+        with pytest.raises(
+            InputError, match=r"t\.jsonl\.gz:?\d*: (is cut off|cannot be read|not a)"
+        ):
+            TraceStore(tmp_path / "b").import_file(file, NOW)
+    assert TraceStore(tmp_path / "b").count() == 0
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_a_named_bad_line(content: bytes) -> None:
+    with pytest.raises(InputError, match=r"^x:1: "):
+        parse_line(content, "x:1")
 
 
 def test_a_wrong_trace_of_a_known_task_is_not_imported(store: TraceStore, tmp_path: Path) -> None:
@@ -126,19 +340,31 @@ def test_a_wrong_trace_of_a_known_task_is_not_imported(store: TraceStore, tmp_pa
         store.import_file(file, NOW)
 
 
-def test_a_time_that_is_none_is_refused(store: TraceStore, traces: list[Trace]) -> None:
-    with pytest.raises(InputError, match="created_at: 'yesterday' is no ISO 8601 time"):
-        store.add(traces, "yesterday")
-
-
-def test_an_altered_trace_no_longer_fits_its_id(store: TraceStore) -> None:
-    shard = store.shards()[0]
-    shard.write_bytes(shard.read_bytes().replace(b"Units", b"units", 1))
-    with pytest.raises(InputError, match=r"\.jsonl:\d+: id: is not that of the content"):
-        store.check()
+@pytest.mark.parametrize("time", ["yesterday", "", "2026-13-01"])
+def test_a_time_that_is_none_is_refused(store: TraceStore, traces: list[Trace], time: str) -> None:
+    with pytest.raises(InputError, match="created_at: .* is no ISO 8601 time"):
+        store.add(traces, time)
 
 
 def test_a_file_that_is_not_there_is_named(store: TraceStore, tmp_path: Path) -> None:
     for path in (tmp_path / "nowhere.jsonl", tmp_path):
         with pytest.raises(InputError, match=f"{path}: cannot be read"):
             store.import_file(path, NOW)
+
+
+def test_a_folder_that_cannot_be_written_to_is_named(tmp_path: Path, traces: list[Trace]) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="file/x: cannot be written: Not a directory"):
+        TraceStore(tmp_path / "file" / "x").add(traces, NOW)
+
+
+def test_listing_loads_neither_duckdb_nor_the_tasks(store: TraceStore) -> None:
+    code = (
+        "import sys; from pathlib import Path; from tunix_rt_nb.store import TraceStore\n"
+        "assert TraceStore(Path(sys.argv[1])).newest(5)\n"
+        "print([m for m in ('duckdb', 'pydantic', 'tunix_rt_nb.tasks') if m in sys.modules])"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", code, store.folder], capture_output=True, text=True, check=True
+    )
+    assert told.stdout.strip() == "[]"

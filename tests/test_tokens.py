@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from tests import odd
 from tests.golden import published
 from tunix_rt_nb import tasks
-from tunix_rt_nb.chat import STYLES, TEMPLATES, Segment, render, respond, template, text_of
+from tunix_rt_nb.chat import TEMPLATES, Segment, render, template, text_of
 from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.response import STYLES, respond
 from tunix_rt_nb.tokens import (
     BOS,
     Example,
@@ -43,7 +44,7 @@ def foreign() -> Tokenizer:
         hard_vocab_limit=False,
         normalization_rule_name="identity",
         control_symbols=["[INST]", "[/INST]"],
-        user_defined_symbols=["\n", "\n\n", "<b>", "b>b", "<<b", " x ", "#", "= "],
+        user_defined_symbols=["\n", "\n\n", "<b>", "b>b", "<<b", "▁x▁", "#", "=▁"],
         minloglevel=2,
     )
     return Tokenizer(model.getvalue())
@@ -89,6 +90,14 @@ def test_literal_text_holds_no_control_token_and_reads_back(text: str) -> None:
         ids = each.literal(text)
         assert not set(ids) & set(each.controls.values())
         assert each.decode(ids) == text
+
+
+@given(st.lists(st.sampled_from([*CONTROLS, *PARTS, "▁", " "]), min_size=1, max_size=8))
+def test_text_in_several_segments_is_tokenised_as_one(parts: list[str]) -> None:
+    for each in ALL:
+        ids = encode_prompt([Segment(part) for part in parts], each, bos=None)
+        assert ids == each.literal("".join(parts))
+        assert not set(ids) & set(each.controls.values())
 
 
 def test_every_control_piece_is_literal_in_a_text() -> None:
@@ -152,11 +161,6 @@ def test_a_tokenizer_that_puts_spaces_before_a_text_puts_none() -> None:
         assert foreign().decode(encode(chat, foreign()).ids) == f"<s>{chat.text}"
 
 
-def test_neighbouring_text_is_tokenised_as_one() -> None:
-    parts = encode_prompt([Segment("Unit"), Segment("s: 7+8")], TOKENIZER)
-    assert parts == encode_prompt([Segment("Units: 7+8")], TOKENIZER)
-
-
 @pytest.mark.parametrize(
     ("name", "piece"),
     [("chatml", "<|im_start|>"), ("llama3", "<|begin_of_text|>"), ("mistral", "<s>")],
@@ -203,7 +207,7 @@ def test_packing_fills_rows_with_our_tasks() -> None:
     chats = [render(t) for n in ("arithmetic", "high_card_duel") for t in tasks.draw(n, 500, 0)]
     texts = [s.text for c in chats for s in (*c.prompt, *c.response) if not s.control]
     tokenizer = Tokenizer(train_tokenizer(texts))
-    assert pack([encode(chat, tokenizer) for chat in chats], 192).fill > 0.9
+    assert pack([encode(chat, tokenizer) for chat in chats], 320).fill > 0.9
 
 
 def test_a_vocabulary_out_of_range_is_refused() -> None:

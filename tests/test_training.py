@@ -229,7 +229,7 @@ def test_a_value_out_of_range_is_named(field: str, value: float) -> None:
 def test_sampling_is_the_greedy_choice_of_the_full_model(model: models.gemma3.Gemma3) -> None:
     gemma = template("gemma")
     prompts = [encode_prompt(gemma.prompt(t.prompt), TOKENIZER) for t in DRAWN[:5]]
-    written = sampling.generate(model, TOKENIZER, prompts, gemma.stop, 6, batch_size=4)
+    written = sampling.generate(model, TOKENIZER, prompts, gemma.stops, 6, batch_size=4)
     for prompt, generation in zip(prompts, written, strict=True):
         ids = list(prompt)
         for _ in range(generation.tokens):
@@ -241,6 +241,6 @@ def test_sampling_is_the_greedy_choice_of_the_full_model(model: models.gemma3.Ge
 def test_answers_do_not_depend_on_the_batch(model: models.gemma3.Gemma3) -> None:
     gemma = template("gemma")
     prompts = [encode_prompt(gemma.prompt(t.prompt), TOKENIZER) for t in DRAWN[:5]]
-    one = sampling.generate(model, TOKENIZER, prompts, gemma.stop, 5, batch_size=5)
-    other = sampling.generate(model, TOKENIZER, prompts, gemma.stop, 5, batch_size=2)
+    one = sampling.generate(model, TOKENIZER, prompts, gemma.stops, 5, batch_size=5)
+    other = sampling.generate(model, TOKENIZER, prompts, gemma.stops, 5, batch_size=2)
     assert [g.text for g in one] == [g.text for g in other]

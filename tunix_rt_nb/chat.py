@@ -1,17 +1,18 @@
-"""A trace as a chat: templates, response styles, and the way back from text to steps.
+"""A trace as a chat: the templates of several model families, and the way back from text.
 
 A chat is a list of segments, each either literal text or one control piece. The two never mix:
 what stands in a trace is always literal, so it cannot become a control token.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import cache
 from typing import NamedTuple
 
-from tunix_rt_nb.errors import unknown
+from tunix_rt_nb import files
+from tunix_rt_nb.errors import InputError, unknown
+from tunix_rt_nb.response import parse, respond, style_named
 from tunix_rt_nb.trace import Trace
-
-STYLES = ("numbered", "tags")
 
 
 class Segment(NamedTuple):
@@ -23,45 +24,120 @@ class Segment(NamedTuple):
 
 @dataclass(frozen=True)
 class Template:
-    """How a chat model's turns are written; `bos` is a token, it is no part of the text."""
+    r"""How a chat model's turns are written.
 
-    bos: str
-    before_prompt: tuple[Segment, ...]
-    after_prompt: tuple[Segment, ...]
-    stop: str
+    Where a family's own template strips the white space around a message, this one keeps it.
 
-    def prompt(self, text: str) -> tuple[Segment, ...]:
-        """The user's turn and the opening of the model's."""
-        return (*self.before_prompt, Segment(text), *self.after_prompt)
+    Attributes:
+      bos: the piece that comes first, a token that is no part of the text; None for none.
+      turns: the control pieces in the strings below.
+      before_prompt: what opens the user's turn; with a system message `before_system` does.
+      after_system: what comes between a system message and the prompt.
+      after_prompt: what closes the user's turn and opens the model's; there a model takes over.
+      before_response: what a model writes first.
+      stops: the pieces that end a response: the one it is trained to end with, then others that
+        a model may end with.
+      default_system: the system message of a chat that is given none.
 
+    Example:
+      >>> TEMPLATES["mistral"].prompt("2 + 2?")[:2]
+      (Segment(text='[INST]', control=True), Segment(text=' ', control=False))
+    """
 
-# https://ai.google.dev/gemma/docs/core/prompt-structure
-TEMPLATES = {
-    "gemma": Template(
-        bos="<bos>",
-        before_prompt=(Segment("<start_of_turn>", True), Segment("user\n")),
-        after_prompt=(
-            Segment("<end_of_turn>", True),
-            Segment("\n"),
-            Segment("<start_of_turn>", True),
-            Segment("model\n"),
-        ),
-        stop="<end_of_turn>",
-    )
-}
-
-
-@dataclass(frozen=True)
-class Chat:
-    """One prompt and its response, both in segments; the response ends with the stop piece."""
-
-    prompt: tuple[Segment, ...]
-    response: tuple[Segment, ...]
+    bos: str | None
+    turns: tuple[str, ...]
+    before_prompt: str
+    before_system: str
+    after_system: str
+    after_prompt: str
+    stops: tuple[str, ...]
+    before_response: str = ""
+    default_system: str = ""
 
     @property
-    def text(self) -> str:
-        """The whole chat as people read it."""
-        return "".join(segment.text for segment in (*self.prompt, *self.response))
+    def stop(self) -> str:
+        """The piece that a response is trained to end with."""
+        return self.stops[0]
+
+    @property
+    def pieces(self) -> tuple[str, ...]:
+        """Every control piece that a tokenizer must have for this template."""
+        every = (*([self.bos] if self.bos else []), *self.turns, *self.stops)
+        return tuple(dict.fromkeys(every))
+
+    def opening(self, system: str = "") -> tuple[Segment, ...]:
+        """All that comes before the prompt."""
+        system = system or self.default_system
+        if not system:
+            return _segments(self.before_prompt, self.turns)
+        before = _segments(self.before_system, self.turns)
+        return (*before, Segment(system), *_segments(self.after_system, self.turns))
+
+    def prompt(self, text: str, system: str = "") -> tuple[Segment, ...]:
+        """The user's turn and the opening of the model's."""
+        closing = _segments(self.after_prompt, self.turns)
+        return (*self.opening(system), Segment(text), *closing)
+
+    def response(self, text: str) -> tuple[Segment, ...]:
+        """The model's turn, to its stop piece."""
+        return Segment(self.before_response + text), Segment(self.stop, True)
+
+    def said(self, written: str) -> str:
+        """The response in what a model wrote."""
+        return written.removeprefix(self.before_response)
+
+
+@cache
+def _segments(text: str, turns: tuple[str, ...]) -> tuple[Segment, ...]:
+    """A part of a template, cut at its control pieces."""
+    parts = re.split(f"({'|'.join(map(re.escape, turns))})", text)
+    return tuple(Segment(part, part in turns) for part in parts if part)
+
+
+TEMPLATES = {
+    # https://ai.google.dev/gemma/docs/core/prompt-structure
+    "gemma": Template(
+        bos="<bos>",
+        turns=("<start_of_turn>", "<end_of_turn>"),
+        before_prompt="<start_of_turn>user\n",
+        before_system="<start_of_turn>user\n",  # Gemma has no turn for the system
+        after_system="\n\n",
+        after_prompt="<end_of_turn>\n<start_of_turn>model\n",
+        stops=("<end_of_turn>", "<eos>"),
+    ),
+    # https://huggingface.co/Qwen/Qwen2.5-7B-Instruct: no BOS, and a system message in any case
+    "chatml": Template(
+        bos=None,
+        turns=("<|im_start|>", "<|im_end|>"),
+        before_prompt="<|im_start|>user\n",
+        before_system="<|im_start|>system\n",
+        after_system="<|im_end|>\n<|im_start|>user\n",
+        after_prompt="<|im_end|>\n<|im_start|>assistant\n",
+        stops=("<|im_end|>", "<|endoftext|>"),
+        default_system="You are Qwen, created by Alibaba Cloud. You are a helpful assistant.",
+    ),
+    # https://www.llama.com/docs/model-cards-and-prompt-formats/meta-llama-3
+    "llama3": Template(
+        bos="<|begin_of_text|>",
+        turns=("<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"),
+        before_prompt="<|start_header_id|>user<|end_header_id|>\n\n",
+        before_system="<|start_header_id|>system<|end_header_id|>\n\n",
+        after_system="<|eot_id|><|start_header_id|>user<|end_header_id|>\n\n",
+        after_prompt="<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n",
+        stops=("<|eot_id|>", "<|end_of_text|>"),
+    ),
+    # https://github.com/mistralai/mistral-common, version 3: the spaces are tokens' beginnings
+    "mistral": Template(
+        bos="<s>",
+        turns=("[INST]", "[/INST]"),
+        before_prompt="[INST] ",
+        before_system="[INST] ",
+        after_system="\n\n",
+        after_prompt="[/INST]",
+        before_response=" ",
+        stops=("</s>",),
+    ),
+}
 
 
 def template(name: str) -> Template:
@@ -71,8 +147,37 @@ def template(name: str) -> Template:
     return TEMPLATES[name]
 
 
-def render(trace: Trace, template_name: str = "gemma", style: str = "numbered") -> Chat:
+def form_sha256(template_name: str, style: str, system: str = "") -> str:
+    """The sha256 of all that defines how a trace is rendered."""
+    return files.digest([asdict(template(template_name)), asdict(style_named(style)), system])
+
+
+@dataclass(frozen=True)
+class Chat:
+    """One prompt and its response, both in segments; the response ends with the stop piece."""
+
+    prompt: tuple[Segment, ...]
+    response: tuple[Segment, ...]
+    bos: str | None = "<bos>"
+
+    @property
+    def text(self) -> str:
+        """The whole chat as people read it."""
+        return text_of((*self.prompt, *self.response))
+
+
+def text_of(segments: tuple[Segment, ...]) -> str:
+    """What segments say, control pieces by their names."""
+    return "".join(segment.text for segment in segments)
+
+
+def render(
+    trace: Trace, template_name: str = "gemma", style: str = "numbered", system: str = ""
+) -> Chat:
     """Renders a trace as a chat.
+
+    Args:
+      system: the system message; empty for none, or for the template's own where it has one.
 
     Raises:
       InputError: unknown template or style.
@@ -88,68 +193,48 @@ def render(trace: Trace, template_name: str = "gemma", style: str = "numbered") 
       Answer: 4<end_of_turn>
     """
     chosen = template(template_name)
-    response = (Segment(respond(trace, style)), Segment(chosen.stop, True))
-    return Chat(prompt=chosen.prompt(trace.prompt), response=response)
+    response = chosen.response(respond(trace, style))
+    return Chat(chosen.prompt(trace.prompt, system), response, chosen.bos)
 
 
-def respond(trace: Trace, style: str = "numbered") -> str:
-    """The response alone: the steps, then the answer, without the stop piece."""
-    if style not in STYLES:
-        raise unknown("style", style, STYLES)
-    steps = "".join(f"{step.i + 1}. {step.content}\n" for step in trace.steps)
-    if style == "tags":
-        return f"<reasoning>\n{steps}</reasoning>\n<answer>{trace.final_answer}</answer>"
-    return (f"Reasoning:\n{steps}" if steps else "") + f"Answer: {trace.final_answer}"
+class Read(NamedTuple):
+    """What the text of a chat says."""
 
-
-class Parsed(NamedTuple):
-    """What a response says: its steps, its answer (None where none is found), and whether it
-    kept to the style exactly."""
-
+    prompt: str
     steps: tuple[str, ...]
-    answer: str | None
-    strict: bool
+    answer: str
 
 
-_RESPONSE = {
-    "numbered": re.compile(r"(?:Reasoning:\n(?P<steps>.*\n))?Answer: (?P<answer>.*)", re.DOTALL),
-    "tags": re.compile(
-        r"<reasoning>\n(?P<steps>.*\n)</reasoning>\n<answer>(?P<answer>.*)</answer>", re.DOTALL
-    ),
-}
-_LENIENT_ANSWER = re.compile(r"(?:Answer:|<answer>)[ \t]*([^\n<]*)", re.IGNORECASE)
+def unrender(
+    text: str, template_name: str = "gemma", style: str = "numbered", system: str = ""
+) -> Read:
+    """Reads prompt, steps and answer back from a rendered chat; the inverse of `render`.
 
+    A prompt may hold anything, even another chat. But a response holds a line that begins with
+    `1. ` under the style's opening only once, so the last one in the text is where it begins.
 
-def parse(response: str, style: str = "numbered") -> Parsed:
-    """Reads steps and answer back from a response (without its stop piece).
-
-    Where the form is not exactly the style's, the last `Answer:` or `<answer>` and all numbered
-    lines are taken, and `strict` is False.
+    Raises:
+      InputError: the text is not the rendering of a trace in that template, style and system.
 
     Example:
-      >>> parse("Reasoning:\\n1. 2 + 2 = 4.\\nAnswer: 4")
-      Parsed(steps=('2 + 2 = 4.',), answer='4', strict=True)
-      >>> parse("so 2 + 2 = 4. answer: 4 of course").answer
-      '4 of course'
+      >>> trace = Trace.of("Say [/INST] Reasoning:\\n1. x", [("say", "Said.")], "yes")
+      >>> unrender(render(trace, "mistral").text, "mistral")
+      Read(prompt='Say [/INST] Reasoning:\\n1. x', steps=('Said.',), answer='yes')
     """
-    exact = _RESPONSE[style].fullmatch(response)
-    if exact and (steps := _numbered(exact["steps"] or "")) is not None:
-        return Parsed(steps, exact["answer"], strict=True)
-    answers = list(_LENIENT_ANSWER.finditer(response))
-    answer = answers[-1][1].strip() if answers else None
-    lines = re.findall(r"^\d+\. (.+)$", response, re.MULTILINE)
-    return Parsed(tuple(lines), answer or None, strict=False)
-
-
-def _numbered(block: str) -> tuple[str, ...] | None:
-    """`1. a\\n2. b\\n` -> ("a", "b"); a step may have several lines; None where numbers skip."""
-    steps: list[str] = []
-    for line in re.findall(r"[^\n]*\n", block):
-        head = f"{len(steps) + 1}. "
-        if line.startswith(head):
-            steps.append(line.removeprefix(head))
-        elif steps:
-            steps[-1] += line
-        else:
-            return None
-    return tuple(step.removesuffix("\n") for step in steps)
+    chosen = template(template_name)
+    before = text_of(chosen.opening(system))
+    middle = chosen.after_prompt + chosen.before_response
+    cut = text.rfind(f"{middle}{style_named(style).opening}1. ")
+    response = text[cut + len(middle) :].removesuffix(chosen.stop)
+    parsed = parse(response, style)
+    prompt = text[len(before) : cut]
+    if (
+        cut < 0
+        or not parsed.strict
+        or text != "".join([before, prompt, middle, response, chosen.stop])
+    ):
+        raise InputError(
+            f"chat: is no trace in template {template_name!r} and style {style!r},"
+            " render it with `render`"
+        )
+    return Read(prompt, parsed.steps, parsed.answer or "")

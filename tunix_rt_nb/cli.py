@@ -3,13 +3,17 @@
 import json
 import sys
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 import tunix_rt_nb
-from tunix_rt_nb import chain, report, runs, status
+from tunix_rt_nb import display, runs
+from tunix_rt_nb.cli_traces import traces
 from tunix_rt_nb.errors import InputError, check_name
+
+if TYPE_CHECKING:
+    from tunix_rt_nb.chain import StepReport
 
 
 class _Group(click.Group):
@@ -20,8 +24,8 @@ class _Group(click.Group):
             return super().invoke(ctx)
         except InputError as error:
             _fail(str(error), 2)
-        except chain.StepFailed as error:
-            _fail(str(error), 1)
+        except BrokenPipeError:  # click knows what to do when nobody reads on
+            raise
         except OSError as error:
             _fail(f"{error.filename or 'file system'}: {error.strerror}", 2)
 
@@ -40,6 +44,8 @@ def main() -> None:
     Example: tunix-rt-nb run quickstart
     """
 
+
+main.add_command(traces)
 
 _step = click.Choice(runs.STEPS)
 
@@ -72,21 +78,26 @@ def run(
       tunix-rt-nb run quickstart --set LEARNING_RATE=0.003 --run-id slower
       tunix-rt-nb run quickstart --to build
     """
+    from tunix_rt_nb import chain, report  # slow to load
+
     values = chain.load_profile(profile) | _settings(settings)
     name = run_id or Path(profile).stem
     check_name("run-id", name)
     run_dir = runs.home() / "runs" / name
     line = _StepLines()
-    reports = chain.run(
-        run_dir,
-        values,
-        from_step=from_step,
-        to_step=to_step,
-        fresh=fresh,
-        profile=profile,
-        on_start=line.start,
-        on_step=line.end,
-    )
+    try:
+        reports = chain.run(
+            run_dir,
+            values,
+            from_step=from_step,
+            to_step=to_step,
+            fresh=fresh,
+            profile=profile,
+            on_start=line.start,
+            on_step=line.end,
+        )
+    except chain.StepFailed as error:
+        _fail(str(error), 1)
     evaluated = run_dir / runs.stem("evaluate")
     done = reports[-1].name == "evaluate"
     if done:
@@ -101,12 +112,14 @@ def run(
 
 
 def _settings(settings: tuple[str, ...]) -> dict[str, Any]:
+    from tunix_rt_nb.chain import read_yaml
+
     values = {}
     for setting in settings:
         name, equals, value = setting.partition("=")
         if not equals or not name:
             raise InputError(f"--set: expected KEY=VALUE, found {setting!r}")
-        values[name] = chain.read_yaml(f"--set: {name}", value)
+        values[name] = read_yaml(f"--set: {name}", value)
     return values
 
 
@@ -117,9 +130,30 @@ class _StepLines:
         if sys.stderr.isatty():
             click.echo(f"  {runs.stem(step):<12} running ...\r", err=True, nl=False)
 
-    def end(self, step: chain.StepReport) -> None:
+    def end(self, step: "StepReport") -> None:
         what = "skipped, nothing changed" if step.skipped else f"{step.seconds:6.1f} s"
         click.echo(f"  {runs.stem(step.name):<12} {what:<24}", err=True)
+
+
+@main.command("tasks")
+@click.argument("names", metavar="[NAME]...", nargs=-1)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def tasks_command(names: tuple[str, ...], as_json: bool) -> None:
+    """List the tasks that traces can be drawn from, each with an example.
+
+    \b
+    Examples:
+      tunix-rt-nb tasks
+      tunix-rt-nb tasks arithmetic gin_melds --json
+    """
+    from tunix_rt_nb import tasks  # loads what they are drawn with
+
+    found = tasks.catalogue(names)
+    if as_json:
+        click.echo(json.dumps(list(found), ensure_ascii=False))
+        return
+    for entry in found:
+        click.echo(display.task(entry))
 
 
 @main.command("status")
@@ -130,5 +164,11 @@ def status_command(as_json: bool) -> None:
     \b
     Example: tunix-rt-nb status
     """
+    from tunix_rt_nb import status
+
     rows = status.rows()
     click.echo(json.dumps(rows) if as_json else status.table(rows))
+
+
+if __name__ == "__main__":
+    main()

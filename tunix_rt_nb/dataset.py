@@ -4,7 +4,7 @@ import hashlib
 import json
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any, Literal
@@ -12,25 +12,15 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 import tunix_rt_nb
-from tunix_rt_nb import files
-from tunix_rt_nb.errors import InputError, check_name, unknown
+from tunix_rt_nb import clean, files
+from tunix_rt_nb.errors import InputError, check_name
+from tunix_rt_nb.filters import condition
 from tunix_rt_nb.store import COLUMNS, TraceStore, sql
 from tunix_rt_nb.trace import Trace, checked, parse_line
 
 SCHEMA_VERSION = "1.0"
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "tunix_rt_nb/dataset")
 _ORDER = {"latest": "created_at DESC, id", "random": "sha256($seed || ':' || id), id"}
-_NUMBER = "TRY_CAST({field} AS DOUBLE)"
-_COMPARE: dict[str, tuple[str, Any]] = {  # operator -> condition, and what its operand must be
-    "=": ("{field}::VARCHAR = {value}", object),
-    "!=": ("{field}::VARCHAR IS DISTINCT FROM {value}", object),
-    "<": (_NUMBER + " < {value}", (int, float)),
-    "<=": (_NUMBER + " <= {value}", (int, float)),
-    ">": (_NUMBER + " > {value}", (int, float)),
-    ">=": (_NUMBER + " >= {value}", (int, float)),
-    "in": ("list_contains({value}::VARCHAR[], {field}::VARCHAR)", list),
-    "exists": ("({field} IS NOT NULL) = {value}", bool),
-}
 
 
 class DatasetSpec(BaseModel):
@@ -44,6 +34,9 @@ class DatasetSpec(BaseModel):
       selection_strategy: `latest` (newest first) or `random` (by a hash of seed and id).
       seed: needed by `random`.
       eval_fraction: the share of prompts that is held out, by the hash of the prompt.
+      near_duplicates: the similarity (Jaccard, of every three words in a row) from which on one of
+        two prompts of no known task stays out; None keeps both.
+      eval_sets: JSON lines files whose prompts must not be in the dataset.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -55,6 +48,8 @@ class DatasetSpec(BaseModel):
     selection_strategy: Literal["latest", "random"] = "latest"
     seed: int | None = None
     eval_fraction: float = Field(default=0.1, ge=0.0, lt=1.0)
+    near_duplicates: float | None = Field(default=0.8, ge=0.5, le=1.0)
+    eval_sets: list[str] = []
     session_id: str | None = None
     parent_dataset_id: str | None = None
     training_run_id: str | None = None
@@ -91,25 +86,27 @@ def build(store: TraceStore, spec: DatasetSpec, parent: Path) -> Path:
     interrupted build and is made anew.
 
     Raises:
-      InputError: nothing selected, a damaged shard or a bad filter, or the key exists with other
-        content.
+      InputError: nothing selected or left, a damaged shard, a bad filter or eval set, or the key
+        exists with other content.
     """
-    rows = select(store, spec)
-    kept = [row for row in rows if row["first_id"] == row["id"]]
+    items = clean.eval_items(spec.eval_sets)
+    rows = select(store, spec, items)
+    rejects = clean.rejects(rows, spec.near_duplicates, items)
+    refused = {reject["id"] for reject in rejects}
+    kept = [row for row in rows if row["id"] not in refused]
     sides = {
         "train": [_record(row) for row in kept if not row["is_eval"]],
         "eval": [_record(row) for row in kept if row["is_eval"]],
     }
-    rejects = [
-        {"id": row["id"], "reason": "duplicate_prompt", "of": row["first_id"]}
-        for row in rows
-        if row["first_id"] != row["id"]
-    ]
     if not sides["train"]:
-        raise InputError(f"eval_fraction: {spec.eval_fraction} leaves nothing to train on")
+        raise InputError(
+            f"eval_fraction: {spec.eval_fraction} leaves nothing to train on:"
+            f" {len(rows)} selected, {len(rejects)} refused, {len(kept)} held out"
+        )
     folder = parent / spec.key
     present = folder / "manifest.json"
-    hashes = {f"{side}.jsonl": _hash_lines(records) for side, records in sides.items()}
+    contents = {**sides, "rejects": rejects}
+    hashes = {f"{name}.jsonl": _hash_lines(records) for name, records in contents.items()}
     if present.exists():
         if files.read_json(present)["files"] != hashes:
             raise InputError(
@@ -117,9 +114,8 @@ def build(store: TraceStore, spec: DatasetSpec, parent: Path) -> Path:
                 " give another dataset_version"
             )
         return folder
-    for side, records in sides.items():
-        files.write_lines(folder / f"{side}.jsonl", records)
-    files.write_lines(folder / "rejects.jsonl", rejects)
+    for name, records in contents.items():
+        files.write_lines(folder / f"{name}.jsonl", records)
     manifest = _manifest(spec, kept, sides, rejects, hashes)
     with files.atomic(folder / "README.md") as file:
         file.write(card(manifest).encode())
@@ -127,13 +123,21 @@ def build(store: TraceStore, spec: DatasetSpec, parent: Path) -> Path:
     return folder
 
 
-def select(store: TraceStore, spec: DatasetSpec) -> list[dict[str, Any]]:
-    """The rows that a spec selects, in order, each with `is_eval` and `first_id`."""
-    where, parameters = _where(spec.filters)
+def select(
+    store: TraceStore, spec: DatasetSpec, items: Sequence[clean.EvalItem] = ()
+) -> list[dict[str, Any]]:
+    """The rows that a spec selects, in order, each with `is_eval`, `first_id` and `eval_item`."""
+    where, parameters = condition(spec.filters)
     if spec.selection_strategy == "random":
         parameters["seed"] = str(spec.seed)
-    parameters |= {"limit": spec.limit, "eval_fraction": spec.eval_fraction}
-    query = sql("select").format(where=where, order=_ORDER[spec.selection_strategy])
+    parameters |= {
+        "limit": spec.limit,
+        "eval_fraction": spec.eval_fraction,
+        "eval_items": [item.name for item in items],
+        "eval_prompts": [item.prompt for item in items],
+    }
+    order = _ORDER[spec.selection_strategy]
+    query = sql("select").format(where=where, order=order, prompt_key=sql("prompt_key"))
     rows = store.query(query, parameters)
     if not rows:
         raise InputError(
@@ -146,12 +150,14 @@ def select(store: TraceStore, spec: DatasetSpec) -> list[dict[str, Any]]:
 
 def funnel(store: TraceStore, manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
     """How many traces are left after each sieve, from all in the store to both sides."""
-    refused = sum(manifest["rejected"].values())
+    rejected = [manifest["rejected"].get(reason, 0) for reason in clean.REASONS]
     kept = manifest["trace_count"]
     sieves = {
         "in the store": store.count(),
-        "selected": kept + refused,
-        "one of each prompt": kept,
+        "selected": kept + sum(rejected),
+        "one of each prompt": kept + sum(rejected[1:]),
+        "no near-duplicates": kept + sum(rejected[2:]),
+        "in no eval set": kept,
         "to train on": manifest["split"]["train"],
         "held out": manifest["split"]["eval"],
     }
@@ -191,42 +197,6 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return files.read_manifest(folder, "2_build")
 
 
-def _where(filters: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    """The filters as one SQL condition, with every path and value bound, never pasted in."""
-    conditions = ["true"]
-    parameters: dict[str, Any] = {}
-    for path, wanted in filters.items():
-        operators = wanted if isinstance(wanted, Mapping) and wanted else {"=": wanted}
-        for operator, value in operators.items():
-            if operator not in _COMPARE:
-                raise unknown(f"filters: {path}", operator, _COMPARE)
-            condition, kind = _COMPARE[operator]
-            if not isinstance(value, kind) or (isinstance(value, bool) and kind == (int, float)):
-                raise InputError(f"filters: {path}: {operator!r} cannot take {value!r}")
-            k = len(parameters)
-            parameters |= {f"p{k}": _pointer(path), f"v{k + 1}": _operand(operator, value)}
-            field = f"json_extract(meta, $p{k})"
-            conditions.append(condition.format(field=field, value=f"$v{k + 1}"))
-    return " AND ".join(conditions), parameters
-
-
-def _operand(operator: str, value: Any) -> Any:
-    """A value as its condition compares it: `=` and `in` compare JSON texts."""
-    if operator in ("=", "!="):
-        return _json(value)
-    return [_json(v) for v in value] if operator == "in" else value
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
-def _pointer(path: str) -> str:
-    """`a.b` as a JSON pointer, so that no character of a key means anything."""
-    parts = path.removeprefix("meta.").split(".")
-    return "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in parts)
-
-
 def _record(row: Mapping[str, Any]) -> dict[str, Any]:
     record = {name: row[name] for name in COLUMNS}
     return record | {"meta": json.loads(row["meta"]) if row["meta"] else None}
@@ -261,6 +231,7 @@ def _manifest(
         "code_version": tunix_rt_nb.__version__,
         "created_at": max(row["created_at"] for row in kept),
         **spec.model_dump(),
+        "eval_sets": {path: files.sha256(Path(path)) for path in spec.eval_sets},
         "sha256": content,
         "files": hashes,
         "trace_count": len(kept),

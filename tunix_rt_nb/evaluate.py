@@ -7,8 +7,9 @@ from statistics import fmean, pstdev
 from typing import TYPE_CHECKING, Any
 
 from tunix_rt_nb import tasks
-from tunix_rt_nb.chat import parse, template
+from tunix_rt_nb.chat import form_sha256, template
 from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.response import parse
 from tunix_rt_nb.tokens import encode_prompt
 from tunix_rt_nb.trace import Trace
 
@@ -47,22 +48,29 @@ def predict(
       One prediction an item, in their order.
 
     Raises:
-      InputError: there is no item, or no room for an answer.
+      InputError: there is no item, no room for an answer, or the template is no longer what it was
+        when the dataset was rendered.
     """
     if not items or min(max_new_tokens, batch_size) < 1:
         raise InputError(
             f"evaluate: {len(items)} held-out items of a known task, {max_new_tokens} new tokens,"
             f" batches of {batch_size}: each must be at least 1"
         )
+    form = rendered["template"], rendered["style"], rendered["system"]
+    if form_sha256(*form) != rendered["form_sha256"]:
+        raise InputError(f"template: {form[0]} in style {form[1]} has changed, run 3_render again")
     from tunix_rt_nb import models, sampling  # the only two here that need JAX
 
     model, tokenizer = models.load(model_folder)
     chosen = template(rendered["template"])
-    prompts = [encode_prompt(chosen.prompt(t.prompt), tokenizer, chosen.bos) for _, t in items]
-    written = sampling.generate(model, tokenizer, prompts, chosen.stop, max_new_tokens, batch_size)
+    prompts = [
+        encode_prompt(chosen.prompt(t.prompt, form[2]), tokenizer, chosen.bos) for _, t in items
+    ]
+    written = sampling.generate(model, tokenizer, prompts, chosen.stops, max_new_tokens, batch_size)
+    said = [answer._replace(text=chosen.said(answer.text)) for answer in written]
     return [
-        grade(trace_id, trace, generation, rendered["style"])
-        for (trace_id, trace), generation in zip(items, written, strict=True)
+        grade(trace_id, trace, answer, rendered["style"])
+        for (trace_id, trace), answer in zip(items, said, strict=True)
     ]
 
 
@@ -78,7 +86,7 @@ def grade(
 
     Example:
       >>> trace = next(tasks.draw("arithmetic", 1, seed=0))
-      >>> from tunix_rt_nb.chat import respond
+      >>> from tunix_rt_nb.response import respond
       >>> from tunix_rt_nb.sampling import Generation
       >>> grade("x", trace, Generation(respond(trace), 90, True))["steps_right"]
       1.0

@@ -1,15 +1,66 @@
 """Files that are whole or not there, and what they contain as a hash."""
 
+import fcntl
 import hashlib
 import json
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
 from tunix_rt_nb.errors import InputError
+
+
+class Draft:
+    """A file that is being written and has no name yet."""
+
+    def __init__(self, path: Path, file: IO[bytes]) -> None:
+        self.path = path
+        self.file = file
+
+    def settle(self) -> None:
+        """Brings to the disk what was written."""
+        self.file.flush()
+        os.fsync(self.file.fileno())
+
+    def publish(self, path: Path) -> None:
+        """Gives the file its name, at once and for good; what had that name is replaced."""
+        self.settle()
+        self.path.chmod(0o644)
+        os.replace(self.path, path)
+        _sync_folder(path.parent)
+
+
+@contextmanager
+def draft(folder: Path) -> Iterator[Draft]:
+    """A new file in a folder; it is gone again unless it is published.
+
+    Raises:
+      InputError: the folder cannot be written to, or is full.
+
+    Example:
+      >>> folder = Path(tempfile.mkdtemp())
+      >>> with draft(folder) as new:
+      ...     _ = new.file.write(b"whole")
+      ...     new.publish(folder / "x")
+      >>> (folder / "x").read_bytes()
+      b'whole'
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle, name = _locked_file(folder)
+    except OSError as error:
+        raise unwritable(folder, error) from None
+    path = Path(name)
+    try:
+        with os.fdopen(handle, "wb", buffering=1 << 20) as file:
+            yield Draft(path, file)
+    except OSError as error:
+        raise unwritable(folder, error) from None
+    finally:
+        path.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -20,23 +71,66 @@ def atomic(path: Path) -> Iterator[IO[bytes]]:
       >>> with atomic(Path(tempfile.mkdtemp()) / "x") as file:
       ...     _ = file.write(b"whole")
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    with draft(path.parent) as new:
+        yield new.file
+        new.publish(path)
+
+
+def sweep(folder: Path) -> None:
+    """Removes the drafts of writers that were killed."""
+    for path in folder.glob(".draft-*.tmp"):
+        with suppress(OSError), path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # fails while its writer lives
+            path.unlink(missing_ok=True)
+
+
+def remove(paths: Iterable[Path]) -> None:
+    """Removes files, for good."""
+    folders = set()
+    for path in paths:
+        path.unlink(missing_ok=True)
+        folders.add(path.parent)
+    for folder in folders:
+        _sync_folder(folder)
+
+
+def _locked_file(folder: Path) -> tuple[int, str]:
+    """A new file that the kernel holds locked for as long as this process lives."""
+    while True:
+        handle, name = tempfile.mkstemp(dir=folder, prefix=".draft-", suffix=".tmp")
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        if os.fstat(handle).st_nlink:  # else a sweep came in between
+            return handle, name
+        os.close(handle)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
     try:
-        with os.fdopen(handle, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
+        os.fsync(handle)
     finally:
-        os.close(folder)
+        os.close(handle)
+
+
+def unwritable(folder: Path, error: OSError) -> InputError:
+    """The error for a folder that cannot be written to, with the reason that the system gives."""
+    return InputError(f"{folder}: cannot be written: {error.strerror or error}")
+
+
+def lines(file: IO[bytes], most: int) -> Iterator[bytes]:
+    r"""The lines of a file, however long: one over `most` bytes is cut off after one byte more.
+
+    Example:
+      >>> import io
+      >>> list(lines(io.BytesIO(b"ab\nabcdefg\nc"), 3))
+      [b'ab\n', b'abcd', b'c']
+    """
+    while line := file.readline(most + 1):
+        rest = line
+        while len(rest) > most and not rest.endswith(b"\n"):
+            rest = file.readline(most + 1)
+        yield line
 
 
 def json_line(record: Mapping[str, Any]) -> bytes:

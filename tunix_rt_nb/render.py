@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from tunix_rt_nb import dataset, files
-from tunix_rt_nb.chat import Chat, Parsed, parse, render, respond, template
+from tunix_rt_nb.chat import Chat, Read, form_sha256, render, template, text_of, unrender
 from tunix_rt_nb.errors import InputError, unknown
-from tunix_rt_nb.tokens import BOS, Example, Tokenizer, encode, train_tokenizer
+from tunix_rt_nb.tokens import Example, Tokenizer, encode, train_tokenizer
 from tunix_rt_nb.trace import Trace
 
 _FILES = ("train.jsonl", "eval.jsonl", "rejects.jsonl", "tokenizer.model")
@@ -22,19 +22,28 @@ def render_dataset(
     template_name: str = "gemma",
     style: str = "numbered",
     max_length: int = 192,
+    system: str = "",
 ) -> dict[str, Any]:
     """Renders both sides of a dataset into a folder; the manifest is written last.
 
     An example longer than `max_length` is not cut: it is left out, counted, and listed in
-    `rejects.jsonl`; so is a trace that would not read back from its rendering as it is, because
-    its text looks like the style's own marks.
+    `rejects.jsonl`.
+
+    Args:
+      system: the system message of every chat; empty for none, or for the template's own where it
+        has one.
 
     Returns:
-      The manifest: what was rendered how, the counts, the sha256 of every file.
+      The manifest: what was rendered how, the counts, the sha256 of every file, and `form_sha256`,
+      that of all that defines the template, the style and the system message.
 
     Raises:
-      InputError: no training example fits; or a mask breaks one of its laws (names the trace).
+      InputError: no training example fits; the tokenizer lacks a piece of the template; or a trace
+        does not read back, or a mask breaks one of its laws (names the trace).
     """
+    form = (template_name, style, system)
+    for piece in template(template_name).pieces:
+        tokenizer.control(piece)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "manifest.json").unlink(missing_ok=True)
     rejects: list[dict[str, Any]] = []
@@ -42,11 +51,12 @@ def render_dataset(
     for side in ("train", "eval"):
         lines = []
         for trace_id, trace in dataset.load(source, side):
-            chat = render(trace, template_name, style)
-            example = encode(chat, tokenizer, template(template_name).bos, trace_id)
+            chat = render(trace, *form)
+            example = encode(chat, tokenizer, trace_id)
             check(example, chat, tokenizer)
-            if reason := _why_not(example, trace, style, max_length):
-                rejects.append({"id": trace_id, "reason": reason, "tokens": len(example)})
+            check_text(chat, trace, trace_id, *form)
+            if len(example) > max_length:
+                rejects.append({"id": trace_id, "reason": "too_long", "tokens": len(example)})
             else:
                 mask = [int(trained) for trained in example.mask]
                 lines.append({"id": trace_id, "text": chat.text, "ids": example.ids, "mask": mask})
@@ -63,6 +73,8 @@ def render_dataset(
         "dataset_sha256": made_from["sha256"],
         "template": template_name,
         "style": style,
+        "system": system,
+        "form_sha256": form_sha256(*form),
         "max_length": max_length,
         "examples": counts,
         "rejected": dict(Counter(reject["reason"] for reject in rejects)),
@@ -70,14 +82,6 @@ def render_dataset(
     }
     files.write_json(folder / "manifest.json", manifest)
     return manifest
-
-
-def _why_not(example: Example, trace: Trace, style: str, max_length: int) -> str | None:
-    """Why an example is left out, or None where it is not."""
-    if len(example) > max_length:
-        return "too_long"
-    as_is = Parsed(tuple(step.content for step in trace.steps), trace.final_answer, strict=True)
-    return None if parse(respond(trace, style), style) == as_is else "does_not_read_back"
 
 
 def load(folder: Path, side: str, limit: int | None = None) -> list[Example]:
@@ -115,7 +119,7 @@ def lengths_by_task(examples: Iterable[Example], source: Path) -> dict[str, list
 
 
 def tokenizer_for(
-    model: str, source: Path, vocab_size: int, template_name: str, style: str
+    model: str, source: Path, vocab_size: int, template_name: str, style: str, system: str = ""
 ) -> Tokenizer:
     """The tokenizer of a model; for `tiny`, one trained on the dataset's training side.
 
@@ -127,9 +131,10 @@ def tokenizer_for(
 
     def texts() -> Iterator[str]:
         for _, trace in dataset.load(source, "train"):
-            yield from _literal(render(trace, template_name, style))
+            yield from _literal(render(trace, template_name, style, system))
 
-    return Tokenizer(train_tokenizer(texts(), vocab_size))
+    controls = template(template_name).pieces
+    return Tokenizer(train_tokenizer(texts(), vocab_size, controls))
 
 
 def _literal(chat: Chat) -> Iterable[str]:
@@ -139,22 +144,44 @@ def _literal(chat: Chat) -> Iterable[str]:
 def check(example: Example, chat: Chat, tokenizer: Tokenizer) -> None:
     """Holds an example to the laws of its mask.
 
-    One BOS, first; at least one trained token; the trained tokens are the response and its stop,
-    read back exactly; what comes before them is the prompt.
+    One BOS, first (none where the template has none); no control token but the template's; at
+    least one trained token; the trained tokens are the response and its stop, read back exactly;
+    what comes before them is the prompt.
 
     Raises:
       InputError: names the trace and the law.
     """
     trained = list(compress(example.ids, example.mask))
     prompt = len(example) - len(trained)
+    bos = [tokenizer.control(chat.bos)] if chat.bos else []
+    marks = [tokenizer.control(s.text) for s in (*chat.prompt, *chat.response) if s.control]
+    every = set(tokenizer.controls.values())
     laws = {
-        "one BOS, first": [i for i, t in enumerate(example.ids) if t == BOS] == [0],
+        "one BOS, first": [n for n, t in enumerate(example.ids) if t in bos] == [0][: len(bos)],
         "only the end is trained": bool(trained) and not any(example.mask[:prompt]),
         "the trained text is the response and its stop": tokenizer.decode(trained)
-        == "".join(segment.text for segment in chat.response),
-        "the text before it is the prompt": tokenizer.decode(example.ids[1:prompt])
-        == "".join(segment.text for segment in chat.prompt),
+        == text_of(chat.response),
+        "the text before it is the prompt": tokenizer.decode(example.ids[len(bos) : prompt])
+        == text_of(chat.prompt),
+        "no text is a control token": [t for t in example.ids if t in every] == bos + marks,
     }
     for law, holds in laws.items():
         if not holds:
             raise InputError(f"trace {example.id}: cannot be rendered: broken law: {law}")
+
+
+def check_text(
+    chat: Chat, trace: Trace, trace_id: str, template_name: str, style: str, system: str
+) -> None:
+    """Reads the text of a chat back and compares it with the trace.
+
+    Raises:
+      InputError: names the trace.
+    """
+    said = Read(trace.prompt, tuple(step.content for step in trace.steps), trace.final_answer)
+    try:
+        same = unrender(chat.text, template_name, style, system) == said
+    except InputError:
+        same = False
+    if not same:
+        raise InputError(f"trace {trace_id}: cannot be rendered: its text reads back as another")

@@ -4,9 +4,12 @@ Whatever stands in a trace or comes from a model is escaped: here it is text, ne
 places are bold as well as coloured, because some web viewers strip colours.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
+
+from tunix_rt_nb.tasks import DIFFICULTIES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,15 +28,20 @@ def _html(text: str) -> "HTML":
 
 
 def trace_html(trace: "Trace", problems: Sequence[str] = ()) -> "HTML":
-    """A trace as a person would read it, each step ticked, or followed by what is wrong with it."""
+    """A trace as a person would read it, under its task's name.
+
+    Each step is ticked, or crossed and followed by what is wrong with it.
+    """
     wrong = {p.split(":")[0]: p for p in problems}
     steps = "".join(
         f"<li>{escape(step.content)} {_tick(f'step {step.i + 1}' not in wrong)}</li>"
         for step in trace.steps
     )
     said = "".join(f"<p>{escape(p)}</p>" for p in problems)
+    task = f"<h4>{escape(trace.task)}</h4>" if trace.task else ""
+    prompt = escape(trace.prompt).replace("\n", "<br>")
     return _html(
-        f"<p><b>{escape(trace.prompt)}</b></p><ol>{steps}</ol>"
+        f"{task}<p><b>{prompt}</b></p><ol>{steps}</ol>"
         f"<p>Answer: <b>{escape(trace.final_answer)}</b> {_tick('answer' not in wrong)}</p>{said}"
     )
 
@@ -70,6 +78,15 @@ def _axes(width: float = 7, height: float = 3) -> Any:
     return axes
 
 
+def _panels(n: int, height: float) -> list[Any]:
+    from matplotlib.figure import Figure
+
+    panels = Figure(figsize=(3.5 * n, height), layout="constrained").subplots(1, n)
+    for axes in panels:
+        axes.spines[["top", "right"]].set_visible(False)
+    return list(panels)
+
+
 def _image(axes: Any) -> "Image":
     """A picture that shows in every viewer, whatever plotting backend the notebook has."""
     from io import BytesIO
@@ -79,6 +96,39 @@ def _image(axes: Any) -> "Image":
     png = BytesIO()
     axes.figure.savefig(png, format="png", dpi=110)
     return Image(png.getvalue())
+
+
+def store_plot(rows: Iterable[Mapping[str, Any]]) -> "Image":
+    """Traces by task and difficulty, and how long they are.
+
+    Args:
+      rows: `task`, `difficulty`, `steps`, `characters` and how many `traces` there are of those.
+    """
+    shares: dict[str, Counter[str]] = {}
+    lengths: dict[str, Counter[int]] = {"steps": Counter(), "characters": Counter()}
+    for row in rows:
+        shares.setdefault(row["difficulty"], Counter())[row["task"]] += row["traces"]
+        for field, found in lengths.items():
+            found[row[field]] += row["traces"]
+    names = sorted({name for counts in shares.values() for name in counts}, reverse=True)
+    bars, *histograms = _panels(3, height=max(2.4, 0.3 * len(names) + 0.8))
+    left = [0] * len(names)
+    for difficulty, counts in sorted(shares.items(), key=lambda share: _level(share[0])):
+        share = [counts[name] for name in names]
+        bars.barh(names, share, left=left, label=difficulty or "no difficulty")
+        left = [a + b for a, b in zip(left, share, strict=True)]
+    bars.set(xlabel="traces")
+    bars.legend(frameon=False)
+    for axes, (field, found) in zip(histograms, lengths.items(), strict=True):
+        width = max(1, (max(found) - min(found)) // 30)  # whole numbers, some 30 bars at most
+        edges = range(min(found), max(found) + width + 1, width)
+        axes.hist(list(found), weights=list(found.values()), bins=list(edges), align="left")
+        axes.set(xlabel=f"{field} a trace")
+    return _image(bars)
+
+
+def _level(difficulty: str) -> int:
+    return DIFFICULTIES.index(difficulty) if difficulty in DIFFICULTIES else len(DIFFICULTIES)
 
 
 def length_plot(lengths: Mapping[str, Sequence[int]], limit: int) -> "Image":

@@ -8,7 +8,7 @@ import numpy as np
 from tunix.generate import sampler as tunix_sampler
 
 from tunix_rt_nb.models import gemma3
-from tunix_rt_nb.tokens import EOS, Tokenizer
+from tunix_rt_nb.tokens import Tokenizer
 
 
 class Generation(NamedTuple):
@@ -50,12 +50,12 @@ def generate(
     model: gemma3.Gemma3,
     tokenizer: Tokenizer,
     prompts: Sequence[Sequence[int]],
-    stop: str,
+    stops: Sequence[str],
     max_new_tokens: int,
     batch_size: int = 64,
     on_batch: Callable[[int], None] = lambda done: None,
 ) -> list[Generation]:
-    """Answers prompts greedily, `batch_size` at a time, each until the stop piece or `<eos>`.
+    """Answers prompts greedily, `batch_size` at a time, each until one of the stop pieces.
 
     Args:
       prompts: the ids of each prompt, from BOS to the opening of the model's turn.
@@ -70,14 +70,14 @@ def generate(
         longest + max_new_tokens, config.num_layers, config.num_kv_heads, config.head_dim
     )
     sampler = _IdSampler(model, _Adapter(tokenizer), cache)
-    stops = [tokenizer.control(stop), EOS]
+    ends = [tokenizer.control(piece) for piece in stops]
     written: list[Generation] = []
     for start in range(0, len(prompts), batch_size):
         batch = list(prompts[start : start + batch_size])
         filled = batch + [batch[-1]] * (batch_size - len(batch))  # one shape, one compilation
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
-            output = sampler(filled, max_new_tokens, max_prompt_length=longest, eos_tokens=stops)
+            output = sampler(filled, max_new_tokens, max_prompt_length=longest, eos_tokens=ends)
         for ids in output.tokens[: len(batch)]:
             stopped = len(ids) < max_new_tokens
             written.append(Generation(tokenizer.decode(ids), len(ids), stopped))

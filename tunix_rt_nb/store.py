@@ -1,23 +1,28 @@
 """The trace store: DuckDB over append-only JSONL shards.
 
 A shard is written under a temporary name, flushed and renamed, and never touched again; its name
-is the hash of its content. So a kill at any moment loses nothing, two writers lose nothing, and
-adding the same traces twice adds nothing.
+is the hash of its content. No trace is in two shards: a writer that has its traces on the disk
+takes the lock, leaves out those that came in meanwhile, and only then gives its shard a name. So a
+kill at any moment loses nothing, two writers lose and repeat nothing, and adding the same traces
+twice adds nothing. A deletion is a file of its own kind; who was deleted stays so.
 """
 
-import hashlib
-import json
-from collections.abc import Iterable, Mapping
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import duckdb
-
-from tunix_rt_nb import files, tasks
+from tunix_rt_nb import files, index, intake, shards, verify
+from tunix_rt_nb.contents import Contents
 from tunix_rt_nb.errors import InputError
-from tunix_rt_nb.trace import Trace, parse_line
+from tunix_rt_nb.filters import condition
+from tunix_rt_nb.shards import ShardDraft, Stored, record
+from tunix_rt_nb.strict_json import MAX_LINE
+from tunix_rt_nb.trace import Trace, id_of
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 COLUMNS = {
     "id": "VARCHAR",
@@ -28,6 +33,10 @@ COLUMNS = {
     "final_answer": "VARCHAR",
     "meta": "JSON",
 }
+_DELETED = {"id": "VARCHAR", "deleted_at": "VARCHAR"}
+
+
+__all__ = ["COLUMNS", "Added", "Stored", "TraceStore", "now", "record", "sql"]
 
 
 @cache
@@ -36,23 +45,17 @@ def sql(name: str) -> str:
     return (Path(__file__).parent / "sql" / f"{name}.sql").read_text(encoding="utf-8")
 
 
-def record(trace: Trace, created_at: str) -> dict[str, Any]:
-    """A trace as a shard keeps it."""
-    return {"id": trace.id, "created_at": created_at, **trace.model_dump()}
-
-
-def _import(line: bytes, where: str) -> Trace:
-    trace = parse_line(line, where)
-    if trace.task in tasks.TASKS and (wrong := tasks.problems(trace)):
-        raise InputError(f"{where}: {wrong[0]}")
-    return trace
+def now() -> str:
+    """The time, as the store writes it."""
+    return _utc(datetime.now(UTC).isoformat())
 
 
 class Added(NamedTuple):
-    """How many traces were new and how many the store already had."""
+    """How many traces were new, how many the store already had, how many had been deleted."""
 
     new: int
     known: int
+    deleted: int = 0
 
 
 class TraceStore:
@@ -67,9 +70,9 @@ class TraceStore:
       >>> store = TraceStore(Path(tempfile.mkdtemp()))
       >>> trace = Trace.of("What is 2 + 2?", [("compute", "2 + 2 = 4.")], "4")
       >>> store.add([trace], created_at="2026-01-01T00:00:00Z")
-      Added(new=1, known=0)
+      Added(new=1, known=0, deleted=0)
       >>> store.add([trace], created_at="2026-01-02T00:00:00Z")
-      Added(new=0, known=1)
+      Added(new=0, known=1, deleted=0)
     """
 
     def __init__(self, folder: Path, threads: int | None = None) -> None:
@@ -78,48 +81,107 @@ class TraceStore:
 
     def shards(self) -> list[Path]:
         """The shard files, in the order of their names."""
-        return sorted(self.folder.glob("*.jsonl"))
+        return shards.shards(self.folder)
 
     def add(self, traces: Iterable[Trace], created_at: str) -> Added:
         """Adds the traces that are not here yet, as one new shard: all of them or none.
 
         Raises:
-          InputError: `created_at` is no ISO 8601 time.
+          InputError: `created_at` is no ISO 8601 time, or the folder cannot be written to.
         """
-        try:
-            datetime.fromisoformat(created_at)
-        except ValueError:
-            raise InputError(f"created_at: {created_at!r} is no ISO 8601 time") from None
-        known = {row["id"] for row in self.query("SELECT id FROM traces")}
-        lines: dict[str, bytes] = {}
-        total = 0
-        for trace in traces:
-            total += 1
-            row = record(trace, created_at)
-            if row["id"] not in known:
-                lines.setdefault(row["id"], files.json_line(row))
-        if lines:
-            content = b"".join(lines.values())
-            name = f"traces-{hashlib.sha256(content).hexdigest()[:16]}.jsonl"
-            with files.atomic(self.folder / name) as file:
-                file.write(content)
-        return Added(len(lines), total - len(lines))
+        time = _utc(created_at)
+        at = index.micros(time)
+        begin = b'","created_at":"%b",' % time.encode()
+        with shards.draft(self.folder) as new:
+            for trace in traces:
+                key = trace.key
+                content = trace.canonical_bytes()[1:]
+                new.append(b'{"id":"%b%b%b\n' % (id_of(key).encode(), begin, content), key, at)
+            return self._commit(new)
 
     def import_file(self, path: Path, created_at: str) -> Added:
         """Adds the traces of a JSON lines file, all or none; those of a known task are checked.
 
         Raises:
-          InputError: `file:line: field: reason` of the first bad line, or the file is not there.
+          InputError: `file:line: field: reason` of each bad line, or the file is not there.
         """
-        try:
-            lines = path.read_bytes().splitlines()
-        except OSError as error:
-            raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-        if not lines:
-            raise InputError(f"{path}: holds no traces, expected JSON lines")
-        return self.add(
-            [_import(line, f"{path}:{n}") for n, line in enumerate(lines, 1)], created_at
-        )
+        return self.add(intake.read([path]), created_at)
+
+    def delete(self, ids: Iterable[str], deleted_at: str) -> list[str]:
+        """Deletes traces for good: all of them or none; adding them again does not bring them back.
+
+        Args:
+          ids: ids or unique beginnings of ids.
+
+        Returns:
+          The ids of what was deleted.
+
+        Raises:
+          InputError: no trace or several begin so; then nothing is deleted.
+        """
+        time = _utc(deleted_at)
+        with shards.writing(self.folder):
+            here = Contents(self.folder)
+            found = here.ids(list(dict.fromkeys(here.find(id) for id in ids)))
+            shards.write_deletion(self.folder, found, time)
+        return found
+
+    def compact(self) -> int:
+        """Merges all shards into one, without the deleted traces and without any trace twice.
+
+        Killed at any moment, it leaves every trace there once; who reads meanwhile is waited for.
+
+        Returns:
+          How many traces were left out.
+        """
+        with shards.writing(self.folder):
+            return shards.compact(self.folder)
+
+    def newest(
+        self, limit: int | None = None, offset: int = 0, filters: Mapping[str, Any] | None = None
+    ) -> list[Stored]:
+        """Traces from the newest on, those of one time by their ids.
+
+        Args:
+          filters: as those of a dataset: a `meta` path -> a value, or `{operator: value}`.
+        """
+        if filters:
+            where, parameters = condition(filters)
+            parameters |= {"limit": limit, "offset": offset}
+            found = self.query(sql("list").format(where=where), parameters)
+        with shards.reading(self.folder):
+            here = Contents(self.folder)
+            if filters:
+                return here.take(here.rows([row["id"] for row in found]))
+            most = None if limit is None else offset + limit
+            return here.take(index.newest(here.table, most)[offset:])
+
+    def get(self, ids: Sequence[str]) -> list[Stored]:
+        """The traces with these ids or unique beginnings of ids, in this order.
+
+        Raises:
+          InputError: no trace or several begin so.
+        """
+        with shards.reading(self.folder):
+            here = Contents(self.folder)
+            return here.take([here.find(id) for id in ids])
+
+    def __iter__(self) -> Iterator[Stored]:
+        """All traces, one at a time, shard by shard."""
+        with shards.reading(self.folder):
+            gone = set(index.keys(shards.deleted(self.folder)))
+            for shard in self.shards():
+                index.check(shard)
+                with shard.open("rb") as file:
+                    for number, line in enumerate(files.lines(file, MAX_LINE), 1):
+                        stored = Stored.of(line, f"{shard}:{number}")
+                        if stored.trace.key not in gone:
+                            yield stored
+
+    def count(self) -> int:
+        """How many traces there are."""
+        with shards.reading(self.folder):
+            return len(Contents(self.folder).table)
 
     def query(self, query: str, parameters: Mapping[str, object] | None = None) -> list[dict]:
         """Runs a query over the view `traces`, one row for each id; values are bound by `$name`.
@@ -127,10 +189,12 @@ class TraceStore:
         Raises:
           InputError: a shard is damaged; the message names file, line and field.
         """
+        import duckdb  # slow to load, and of no use to a list of the newest
+
         config: dict[str, Any] = {"threads": self._threads} if self._threads else {}
-        with duckdb.connect(config=config) as connection:
+        with shards.reading(self.folder), duckdb.connect(config=config) as connection:
             try:
-                self._define_view(connection)
+                self._define_views(connection)
                 cursor = connection.execute(query, dict(parameters or {}))
                 names = [column[0] for column in cursor.description]
                 return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
@@ -138,24 +202,55 @@ class TraceStore:
                 self.check()  # names the line where a shard is to blame
                 raise
 
-    def count(self) -> int:
-        """How many traces there are."""
-        return self.query("SELECT count(*) AS n FROM traces")[0]["n"]
-
     def check(self) -> None:
         """Reads every line of every shard; `InputError` names the first bad one."""
-        for shard in self.shards():
-            for number, line in enumerate(shard.read_bytes().splitlines(), 1):
-                trace = parse_line(line, f"{shard}:{number}")
-                if json.loads(line)["id"] != trace.id:
-                    raise InputError(f"{shard}:{number}: id: is not that of the content")
+        for found in verify.Verification(self.folder, steps=False):
+            raise InputError(found)
 
-    def _define_view(self, connection: duckdb.DuckDBPyConnection) -> None:
-        shards = [str(path) for path in self.shards()]
-        if shards:
-            lines = connection.read_json(shards, columns=COLUMNS, format="newline_delimited")  # type: ignore[arg-type]
-            lines.create_view("shards")
-        else:
-            columns = ", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())
-            connection.execute(f"CREATE TABLE shards ({columns})")
+    def _commit(self, new: ShardDraft) -> Added:
+        draft, table = new.settle(), new.table()
+        with shards.writing(self.folder):
+            gone = index.among(table, shards.deleted(self.folder))
+            there = index.concatenate(index.read(shard) for shard in self.shards())
+            fresh = ~(gone | index.repeated(table) | index.among(table, there))
+            if fresh.all() and len(table):
+                new.publish(self.folder)
+            elif fresh.any():
+                with shards.draft(self.folder) as part:
+                    part.copy(draft, table, fresh)
+                    part.publish(self.folder)
+        return Added(int(fresh.sum()), int((~fresh & ~gone).sum()), int(gone.sum()))
+
+    def _define_views(self, connection: "DuckDBPyConnection") -> None:
+        for shard in self.shards():
+            index.check(shard)
+        _define(connection, "shards", COLUMNS, self.shards())
+        _define(connection, "deleted", _DELETED, shards.deletions(self.folder))
         connection.execute(sql("traces"))
+
+
+def _define(
+    connection: "DuckDBPyConnection", name: str, columns: Mapping[str, str], found: list[Path]
+) -> None:
+    """A view of JSON lines files, or a table without rows where there are none."""
+    if found:
+        paths = [str(path) for path in found]
+        lines = connection.read_json(paths, columns=columns, format="newline_delimited")  # type: ignore[arg-type]
+        lines.create_view(name)
+    else:
+        typed = ", ".join(f"{column} {kind}" for column, kind in columns.items())
+        connection.execute(f"CREATE TABLE {name} ({typed})")
+
+
+def _utc(created_at: str) -> str:
+    """A time as the store writes it.
+
+    Example:
+      >>> _utc("2026-01-01T01:00:00+01:00")
+      '2026-01-01T00:00:00Z'
+    """
+    try:
+        since = timedelta(microseconds=index.micros(created_at))
+    except ValueError as error:
+        raise InputError(str(error)) from None
+    return (index.EPOCH + since).isoformat().replace("+00:00", "Z")

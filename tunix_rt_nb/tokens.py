@@ -6,19 +6,22 @@ construction and no marker has to be searched for.
 
 import io
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby, pairwise
+from operator import attrgetter
 
 import numpy as np
 import sentencepiece
 
-from tunix_rt_nb.chat import Chat, Segment
+from tunix_rt_nb import pieces
+from tunix_rt_nb.chat import TEMPLATES, Chat, Segment
 from tunix_rt_nb.errors import InputError
 
 PAD, EOS, BOS, UNK = 0, 1, 2, 3  # as Gemma numbers them
+_NUMBERED = ("<pad>", "<eos>", "<bos>")
 _SPACE = "▁"  # how SentencePiece writes a space
-_TURNS = ("<start_of_turn>", "<end_of_turn>")
 
 
 class Tokenizer:
@@ -35,32 +38,32 @@ class Tokenizer:
     def __init__(self, model: bytes) -> None:
         self.model = model
         self._pieces = sentencepiece.SentencePieceProcessor()
-        self._pieces.LoadFromSerializedProto(model)
+        self._pieces.LoadFromSerializedProto(pieces.as_it_is(model))
+        self.controls = pieces.controls(model)
+        self._silent = {
+            number: piece
+            for piece, number in self.controls.items()
+            if self._pieces.IsControl(number)
+        }
+        self._control_in_text = re.compile("|".join(_overlapping(self.controls)) or "(?!)")
 
     def __len__(self) -> int:
         return len(self._pieces)
-
-    @cached_property
-    def controls(self) -> dict[str, int]:
-        """Every piece that steers a model, and its id."""
-        marked = [i for i in range(len(self)) if self._pieces.IsControl(i)]
-        turns = [self._pieces.PieceToId(piece) for piece in _TURNS]
-        return {self._pieces.IdToPiece(i): i for i in [*marked, *turns]}
-
-    @cached_property
-    def _inside_control(self) -> re.Pattern[str]:
-        """Matches the place after the first character of each control piece in a text."""
-        pieces = "|".join(f"(?<={re.escape(p[0])})(?={re.escape(p[1:])})" for p in self.controls)
-        return re.compile(pieces)
 
     @cached_property
     def _space_bytes(self) -> list[int]:
         return [self._pieces.PieceToId(f"<0x{byte:02X}>") for byte in _SPACE.encode()]
 
     def control(self, piece: str) -> int:
-        """The id of a control piece; `InputError` where this tokenizer has none of that name."""
+        """The id of a control piece.
+
+        Raises:
+          InputError: this tokenizer has none of that name; it names the templates that need it.
+        """
         if piece not in self.controls:
-            raise InputError(f"tokenizer: has no control piece {piece!r}, the template needs it")
+            needed = [name for name, template in TEMPLATES.items() if piece in template.pieces]
+            by = f"template {', '.join(needed)}" if needed else "the template"
+            raise InputError(f"tokenizer: has no control piece {piece!r}, {by} needs it")
         return self.controls[piece]
 
     def literal(self, text: str) -> list[int]:
@@ -70,19 +73,36 @@ class Tokenizer:
         apart; joined, they decode to the same text. So does SentencePiece's own mark for a space,
         which is spelled in bytes.
         """
+        cuts = [found.end() for found in self._control_in_text.finditer(text)]
+        if not cuts and _SPACE not in text:
+            return self._pieces.Encode(text)
         ids: list[int] = []
-        for part in self._inside_control.split(text):
-            for n, run in enumerate(part.split(_SPACE)):
+        for start, end in pairwise([0, *cuts, len(text)]):
+            for n, run in enumerate(text[start:end].split(_SPACE)):
                 ids += (self._space_bytes if n else []) + self._pieces.Encode(run)
         return ids
 
     def decode(self, ids: Iterable[int]) -> str:
-        """The text of some ids; control tokens that are not turns are left out."""
-        return self._pieces.Decode([int(i) for i in ids])
+        """The text of some ids, control pieces by their names."""
+        ids = [int(i) for i in ids]
+        if self._silent.keys().isdisjoint(ids):
+            return self._pieces.Decode(ids)
+        return "".join(
+            self._pieces.Decode(list(run)) if name is None else name * len(list(run))
+            for name, run in groupby(ids, self._silent.get)
+        )
 
     def piece(self, token: int) -> str:
         """How one token looks, for people."""
         return self._pieces.IdToPiece(token).replace(_SPACE, " ").replace("<0x0A>", "\n")
+
+
+def _overlapping(controls: Iterable[str]) -> Iterator[str]:
+    """Patterns that find the first character of every control piece in a text, even where two of
+    them share characters."""
+    for first, group in groupby(sorted(controls), lambda piece: piece[0]):
+        rests = "|".join(re.escape(piece[1:]) for piece in group)
+        yield f"{re.escape(first)}(?={rests})"
 
 
 @dataclass(frozen=True)
@@ -97,46 +117,34 @@ class Example:
         return len(self.ids)
 
 
-def encode(chat: Chat, tokenizer: Tokenizer, bos: str = "<bos>", trace_id: str = "") -> Example:
-    """Tokenises a chat: one BOS, the prompt (not trained), the response and its stop (trained).
+def encode(chat: Chat, tokenizer: Tokenizer, trace_id: str = "") -> Example:
+    """Tokenises a chat: BOS and prompt (not trained), then the response and its stop (trained).
 
     Raises:
       InputError: the tokenizer lacks a piece of the template.
     """
-    ids: list[int] = [tokenizer.control(bos)]
-    mask: list[bool] = [False]
-
-    def add(segments: Sequence[Segment], trained: bool) -> None:
-        for segment in _joined(segments):
-            new = (
-                [tokenizer.control(segment.text)]
-                if segment.control
-                else tokenizer.literal(segment.text)
-            )
-            ids.extend(new)
-            mask.extend([trained] * len(new))
-
-    add(chat.prompt, trained=False)
-    add(chat.response, trained=True)
-    return Example(trace_id, tuple(ids), tuple(mask))
+    given = encode_prompt(chat.prompt, tokenizer, chat.bos)
+    trained = _ids(chat.response, tokenizer)
+    mask = (False,) * len(given) + (True,) * len(trained)
+    return Example(trace_id, (*given, *trained), mask)
 
 
 def encode_prompt(
-    segments: Sequence[Segment], tokenizer: Tokenizer, bos: str = "<bos>"
+    segments: Sequence[Segment], tokenizer: Tokenizer, bos: str | None = "<bos>"
 ) -> list[int]:
     """The ids a model is given to answer: exactly those that stand before a trained response."""
-    return list(encode(Chat(tuple(segments), ()), tokenizer, bos).ids)
+    return ([tokenizer.control(bos)] if bos else []) + _ids(segments, tokenizer)
 
 
-def _joined(segments: Sequence[Segment]) -> list[Segment]:
-    """Neighbouring literal segments as one, so that they are tokenised as one text."""
-    joined: list[Segment] = []
-    for segment in segments:
-        if joined and not segment.control and not joined[-1].control:
-            joined[-1] = Segment(joined[-1].text + segment.text)
+def _ids(segments: Iterable[Segment], tokenizer: Tokenizer) -> list[int]:
+    """The ids of segments; neighbouring literal ones are tokenised as one text."""
+    ids: list[int] = []
+    for control, run in groupby(segments, attrgetter("control")):
+        if control:
+            ids += [tokenizer.control(segment.text) for segment in run]
         else:
-            joined.append(segment)
-    return joined
+            ids += tokenizer.literal("".join(segment.text for segment in run))
+    return ids
 
 
 @dataclass(frozen=True)
@@ -232,11 +240,15 @@ def _rows(bins: Sequence[Sequence[Example]], length: int) -> Rows:
     return Rows(tokens, segments, positions, trained)
 
 
-def train_tokenizer(texts: Iterable[str], vocab_size: int = 640) -> bytes:
+def train_tokenizer(
+    texts: Iterable[str],
+    vocab_size: int = 640,
+    controls: Iterable[str] = TEMPLATES["gemma"].pieces,
+) -> bytes:
     """Trains a small SentencePiece model the way Gemma's is set up: BPE with byte fallback, single
-    digits, no dummy prefix, nothing normalised, and Gemma's control pieces. Unlike Gemma's, a piece
-    may hold several words, spaces at its end: set phrases become one token, which a model that is
-    trained on little needs.
+    digits, no dummy prefix, nothing normalised, with the control pieces of a template. Unlike
+    Gemma's, a piece may hold several words, spaces at its end: set phrases become one token, which
+    a model that is trained on little needs.
 
     The same texts in the same order give the same bytes: one thread, no sampling.
 
@@ -265,10 +277,10 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int = 640) -> bytes:
         eos_id=EOS,
         bos_id=BOS,
         unk_id=UNK,
-        bos_piece="<bos>",
-        eos_piece="<eos>",
-        pad_piece="<pad>",
-        user_defined_symbols=[*_TURNS, "\n"],
+        pad_piece=_NUMBERED[PAD],
+        eos_piece=_NUMBERED[EOS],
+        bos_piece=_NUMBERED[BOS],
+        user_defined_symbols=[*(c for c in controls if c not in _NUMBERED), "\n"],
         num_threads=1,
         minloglevel=2,
     )

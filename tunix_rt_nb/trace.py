@@ -1,35 +1,55 @@
 """A reasoning trace: a prompt, the steps that solve it, the final answer."""
 
-import json
 import uuid
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from hashlib import sha1
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+import msgspec
+from msgspec import Meta
 
 from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.strict_json import MAX_BYTES, check_json, check_length, exact, why
 
-Model = TypeVar("Model", bound=BaseModel)
-MAX_BYTES = 1 << 20  # a whole trace, as JSON
-_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "tunix_rt_nb/trace")
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+Model = TypeVar("Model", bound="BaseModel")
+_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "tunix_rt_nb/trace").bytes
+
+Name = Annotated[str, Meta(min_length=1, max_length=64)]
+Text = Annotated[str, Meta(min_length=1, max_length=50_000)]
 
 
-class Step(BaseModel):
+class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """One inference: its place, its kind (`read`, `compute`, ...) and what it says."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    i: int = Field(ge=0, strict=True)
-    type: str = Field(min_length=1, max_length=64)
-    content: str = Field(min_length=1, max_length=20_000)
+    content: Annotated[str, Meta(min_length=1, max_length=20_000)]
+    i: Annotated[int, Meta(ge=0)]
+    type: Name
 
 
-class Trace(BaseModel):
+# The fields of both stand in the order of their names: so they are written fastest in that order.
+
+
+class _Fields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    final_answer: Text
+    meta: dict[str, Any] | None = None
+    prompt: Text
+    steps: Annotated[tuple[Step, ...], Meta(min_length=1, max_length=1_000)]
+    trace_version: Name = "1.0"
+
+
+class Trace(_Fields, frozen=True, forbid_unknown_fields=True, kw_only=True, dict=True):
     """A prompt with its steps and answer, within the limits of trace version 1.0.
 
+    `Trace.of`, `Trace.model_validate` and `parse_line` check all of it; the bare constructor takes
+    the types and lengths of the fields on trust.
+
     Raises:
-      pydantic.ValidationError: a field is missing, of the wrong type or out of its limits; step
-        indices are not 0, 1, 2, ...; or the whole is over 1 MiB.
+      InputError: `field: reason`: a field is missing, of the wrong type or out of its limits; step
+        indices are not 0, 1, 2, ...; `meta` is no JSON or has over 64 levels; the whole is over
+        1 MiB.
 
     Example:
       >>> trace = Trace.of("What is 2 + 2?", [("compute", "2 + 2 = 4.")], "4")
@@ -37,31 +57,18 @@ class Trace(BaseModel):
       '2 + 2 = 4.'
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    trace_version: str = Field(default="1.0", min_length=1, max_length=64)
-    prompt: str = Field(min_length=1, max_length=50_000)
-    steps: tuple[Step, ...] = Field(min_length=1, max_length=1_000)
-    final_answer: str = Field(min_length=1, max_length=50_000)
-    meta: dict[str, Any] | None = None
-
-    @field_validator("steps")
-    @classmethod
-    def _contiguous(cls, steps: tuple[Step, ...]) -> tuple[Step, ...]:
-        for place, step in enumerate(steps):
+    def __post_init__(self) -> None:
+        for place, step in enumerate(self.steps):
             if step.i != place:
-                raise ValueError(f"step indices must run 0, 1, 2, ...: found {step.i} at {place}")
-        return steps
-
-    @model_validator(mode="after")
-    def _small_enough(self) -> "Trace":
+                raise ValueError(
+                    f"steps: step indices must run 0, 1, 2, ...: found {step.i} at {place}"
+                )
         try:
-            size = len(self.canonical().encode())
-        except ValueError:  # a lone surrogate, NaN or an infinite number
-            raise ValueError("holds a number or character that JSON and UTF-8 cannot") from None
+            size = len(self.canonical_bytes())
+        except UnicodeEncodeError:
+            raise ValueError("trace: holds half a surrogate pair, which is no character") from None
         if size > MAX_BYTES:
-            raise ValueError(f"a trace may take 1 MiB, this one takes {size} bytes")
-        return self
+            raise ValueError(f"trace: may take 1 MiB, this one takes {size} bytes")
 
     @classmethod
     def of(
@@ -72,23 +79,53 @@ class Trace(BaseModel):
         meta: dict[str, Any] | None = None,
     ) -> "Trace":
         """Builds a trace from `(type, content)` pairs."""
-        numbered = tuple(Step(i=i, type=kind, content=text) for i, (kind, text) in enumerate(steps))
-        return cls(prompt=prompt, steps=numbered, final_answer=final_answer, meta=meta)
+        numbered = [{"i": i, "type": kind, "content": text} for i, (kind, text) in enumerate(steps)]
+        return cls.model_validate(
+            {"prompt": prompt, "steps": numbered, "final_answer": final_answer, "meta": meta}
+        )
+
+    @classmethod
+    def model_validate(cls, fields: Mapping[str, Any]) -> "Trace":
+        """Builds a trace from its fields as JSON has them."""
+        try:
+            return msgspec.convert(fields, cls)
+        except (msgspec.ValidationError, RecursionError) as error:
+            raise InputError(why(error)) from None
+
+    def model_dump(self) -> dict[str, Any]:
+        """The fields as JSON has them."""
+        return {
+            "trace_version": self.trace_version,
+            "prompt": self.prompt,
+            "steps": [{"i": s.i, "type": s.type, "content": s.content} for s in self.steps],
+            "final_answer": self.final_answer,
+            "meta": self.meta,
+        }
 
     def canonical(self) -> str:
-        """The one JSON text of this content: sorted keys, no spaces."""
-        return json.dumps(
-            self.model_dump(),
-            sort_keys=True,
-            separators=(",", ":"),
-            ensure_ascii=False,
-            allow_nan=False,
-        )
+        """The one JSON text of this content: sorted keys, no spaces, floats as Python has them."""
+        return self.canonical_bytes().decode()
+
+    def canonical_bytes(self) -> bytes:
+        """`canonical` in UTF-8."""
+        kept = self.__dict__.get("_canonical")  # a cached_property takes a lock, which is slow
+        if kept is None:
+            odd = self.meta is not None and check_json(self.meta)
+            kept = self.__dict__["_canonical"] = _WRITE(_Exact.of(self) if odd else self)
+        return kept
+
+    @property
+    def key(self) -> bytes:
+        """UUIDv5 of the canonical content: the same trace has the same id everywhere."""
+        digest = bytearray(sha1(_NAMESPACE + self.canonical_bytes()).digest()[:16])
+        digest[6] = digest[6] & 0x0F | 0x50  # version 5
+        digest[8] = digest[8] & 0x3F | 0x80  # of RFC 9562
+        return bytes(digest)
 
     @property
     def id(self) -> str:
-        """UUIDv5 of the canonical content: the same trace has the same id everywhere."""
-        return str(uuid.uuid5(_NAMESPACE, self.canonical()))
+        """The key as a UUID is written."""
+        return id_of(self.key)
 
     @property
     def task(self) -> str | None:
@@ -97,27 +134,37 @@ class Trace(BaseModel):
         return name if isinstance(name, str) else None
 
 
-def explain(error: ValidationError) -> str:
-    """The first problem of a validation error as `field: reason`.
+class _Exact(_Fields, frozen=True, kw_only=True):
+    """A trace whose `meta` has its floats written out."""
+
+    @classmethod
+    def of(cls, trace: Trace) -> "_Exact":
+        fields = {name: getattr(trace, name) for name in trace.__struct_fields__}
+        return cls(**{**fields, "meta": exact(trace.meta)})
+
+
+class _Line(_Fields, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A trace in a file: the two keys that a store adds are passed over."""
+
+    id: Any = None
+    created_at: Any = None
+
+
+_WRITE = msgspec.json.Encoder(order="deterministic").encode
+_READ_LINE = msgspec.json.Decoder(_Line).decode
+_READ_TRACE = msgspec.json.Decoder(Trace).decode
+_READ_OBJECT = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+def id_of(key: bytes) -> str:
+    """A key as a UUID is written.
 
     Example:
-      >>> try:
-      ...     Trace.model_validate({"prompt": 5})
-      ... except ValidationError as error:
-      ...     explain(error)
-      'prompt: Input should be a valid string'
+      >>> id_of(bytes(range(16)))
+      '00010203-0405-0607-0809-0a0b0c0d0e0f'
     """
-    first = error.errors(include_url=False)[0]
-    field = ".".join(str(part) for part in first["loc"]) or "trace"
-    return f"{field}: {first['msg'].removeprefix('Value error, ')}"
-
-
-def checked(kind: type[Model], fields: Mapping[str, Any], where: str = "") -> Model:
-    """A model of these fields; `InputError` says `{where}field: reason` where they do not fit."""
-    try:
-        return kind.model_validate(fields)
-    except ValidationError as error:
-        raise InputError(f"{where}{explain(error)}") from None
+    text = key.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def parse_line(line: str | bytes, where: str) -> Trace:
@@ -131,10 +178,56 @@ def parse_line(line: str | bytes, where: str) -> Trace:
       InputError: `where: field: reason`.
     """
     try:
-        record = json.loads(line)
+        return parse(line)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
+
+
+def parse(line: str | bytes) -> Trace:
+    """`parse_line` whose error says `field: reason` alone."""
+    try:
+        check_length(line)
+        return _READ_TRACE(line)
+    except msgspec.ValidationError:  # it may have the two keys that a store adds
+        return parse_stored(line)[0]
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{where}: not a JSON object: {error}") from None
-    if not isinstance(record, Mapping):
-        raise InputError(f"{where}: expected a JSON object, found {type(record).__name__}")
-    content = {key: value for key, value in record.items() if key not in ("id", "created_at")}
-    return checked(Trace, content, f"{where}: ")
+        raise InputError(why(error, line)) from None
+
+
+def parse_stored(line: str | bytes) -> tuple[Trace, Any, Any]:
+    """`parse` that also gives the `id` and `created_at` that the line has, whatever they are."""
+    try:
+        check_length(line)
+        read = _READ_LINE(line)
+        trace = Trace(
+            trace_version=read.trace_version,
+            prompt=read.prompt,
+            steps=read.steps,
+            final_answer=read.final_answer,
+            meta=read.meta,
+        )
+    except (ValueError, RecursionError) as error:
+        raise InputError(why(error, line)) from None
+    return trace, read.id, read.created_at
+
+
+def parse_object(line: bytes) -> dict[str, Any]:
+    """Reads a JSON object of any kind; raises as `parse` does."""
+    try:
+        check_length(line)
+        return _READ_OBJECT(line)
+    except (ValueError, RecursionError) as error:
+        raise InputError(why(error, line)) from None
+
+
+def checked(kind: type[Model], fields: Mapping[str, Any], where: str = "") -> Model:
+    """A model of these fields; `InputError` says `{where}field: reason` where they do not fit."""
+    from pydantic import ValidationError
+
+    try:
+        return kind.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        field = ".".join(map(str, first["loc"])) or kind.__name__
+        reason = first["msg"].removeprefix("Value error, ")
+        raise InputError(f"{where}{field}: {reason}") from None

@@ -8,7 +8,8 @@ from functools import partial
 from tests.bench import traces
 from tests.bench.measure import Line, seconds
 from tunix_rt_nb import evaluate, tasks
-from tunix_rt_nb.chat import Chat, render, respond
+from tunix_rt_nb.chat import Chat, render
+from tunix_rt_nb.response import respond
 from tunix_rt_nb.sampling import Generation
 from tunix_rt_nb.tokens import Tokenizer, encode, pack, train_tokenizer
 

@@ -1,9 +1,14 @@
--- The chosen traces in the order of the strategy, each with the side of the split it falls on.
+-- The chosen traces in the order of the strategy, each with the side of the split it falls on, the
+-- first trace with its prompt, and the first eval item with its prompt, if there is one.
 --
--- The side depends on the normalised prompt alone: a prompt never changes sides when the data
--- grows, and no prompt stands on both. Of several traces with one prompt the first is kept.
+-- Prompts are compared by `prompt_key.sql`: in Unicode NFC, lower case, white space collapsed. The
+-- side depends on that key alone: a prompt never changes sides when the data grows, and no prompt
+-- stands on both.
 WITH keyed AS (
-    SELECT *, sha256(lower(trim(regexp_replace(prompt, '\s+', ' ', 'g')))) AS prompt_key
+    SELECT
+        *,
+        json_extract_string(meta, '/task') AS task,
+        sha256({prompt_key}) AS prompt_key
     FROM traces
     WHERE {where}
 ),
@@ -13,12 +18,24 @@ ordered AS (
     FROM keyed
     ORDER BY place
     LIMIT $limit
+),
+
+items AS (
+    SELECT unnest($eval_items::VARCHAR[]) AS name, unnest($eval_prompts::VARCHAR[]) AS prompt
+),
+
+held_out AS (
+    SELECT sha256({prompt_key}) AS prompt_key, min(name) AS eval_item
+    FROM items
+    GROUP BY ALL
 )
 
 SELECT
-    * EXCLUDE (place),
+    ordered.* EXCLUDE (place),
     ('0x' || left(sha256('split:' || prompt_key), 8))::UBIGINT
         < $eval_fraction * 4294967296.0 AS is_eval,
-    first_value(id) OVER (PARTITION BY prompt_key ORDER BY place) AS first_id
+    first_value(id) OVER (PARTITION BY prompt_key ORDER BY place) AS first_id,
+    eval_item
 FROM ordered
+LEFT JOIN held_out USING (prompt_key)
 ORDER BY place

@@ -1,5 +1,5 @@
--- Every trace once: where two writers added the same one, the earliest copy stands.
+-- Every trace that was not deleted. Shards have none in common: writers see to that.
 CREATE VIEW traces AS
-SELECT *
+SELECT shards.*
 FROM shards
-QUALIFY row_number() OVER (PARTITION BY id ORDER BY created_at) = 1
+ANTI JOIN deleted USING (id)

@@ -140,7 +140,7 @@ def draw(
             rng, grain, mistakes > 0.0 and rng.random() < mistakes, seed=seed, episode_index=index
         )
         index += 1
-        problem = task.read(trace.prompt)
+        problem = task.problem(trace.prompt)
         if problem in drawn:
             if space is None and index - latest > _PATIENCE:
                 raise InputError(
@@ -180,20 +180,23 @@ def mixture(
         yield from draw(name, share + (k < rest), seed, difficulty, grain, mistakes)
 
 
-def catalogue() -> Iterator[dict[str, Any]]:
-    """Every task: its name, source and question, the size of its spaces, and an example.
+def catalogue(names: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
+    """The tasks of these names, or all: source, question, size of the spaces, an example.
+
+    Raises:
+      InputError: no such task.
 
     Example:
       >>> next(catalogue())["problems"]["easy"]
       2652
     """
-    for name, task in TASKS.items():
-        [trace] = draw(name, 1, seed=0)
+    for task in [get(name) for name in names or TASKS]:
+        [trace] = draw(task.name, 1, seed=0)
         yield {
-            "task": name,
+            "task": task.name,
             "source": task.source,
             "about": task.about,
-            "problems": {level: task(level).space() for level in DIFFICULTIES},
+            "problems": {level: get(task.name, level).space() for level in DIFFICULTIES},
             "prompt": trace.prompt,
             "steps": [step.content for step in trace.steps],
             "answer": trace.final_answer,

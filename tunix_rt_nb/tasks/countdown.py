@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from functools import lru_cache
 from itertools import permutations
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 from tunix_rt_nb.tasks import columns
 from tunix_rt_nb.tasks.division import divide
@@ -111,14 +111,12 @@ class Countdown(GymTask):
         match = next((m for m in (p.fullmatch(prompt) for p in _PROMPTS) if m), None)
         if match is None:
             raise ValueError(f"is no Countdown: {prompt[:80]!r}")
-        problem = tuple(map(int, match["numbers"].split(", "))), int(match["target"])
-        if _search(problem) is None:
-            raise ValueError(f"has no solution in whole numbers: {prompt[:80]!r}")
-        return problem
+        return tuple(map(int, match["numbers"].split(", "))), int(match["target"])
 
     def solve(self, problem: Problem, grain: str) -> Solution:
         way = _search(problem)
-        assert way is not None  # `read` passes no other problem on
+        if way is None:
+            raise ValueError(f"has no solution in whole numbers: {problem[1]} of {problem[0]}")
         lines: list[Line] = []
         left = problem[0]
         for move in _moves(way):
@@ -142,14 +140,13 @@ class Countdown(GymTask):
         return check
 
     def score(self, answer: str, problem: Problem) -> float:
-        # The verifier allows for a small difference, and would run any code.
+        # The verifier allows for a small difference, and would run any code: what is right here
+        # is right there too, and no other way has to be searched for.
         plain = answer.strip()
-        if not re.fullmatch(r"[\d+*/() -]{1,100}", plain, re.ASCII) or _value(plain) != problem[1]:
+        if not re.fullmatch(r"[\d+*/() -]{1,100}", plain, re.ASCII):
             return 0.0
-        return super().score(plain, problem)
-
-    def metadata(self, problem: Problem) -> dict[str, Any]:
-        return {"numbers": list(problem[0]), "target": problem[1]}
+        used = sorted(map(int, re.findall(r"\d+", plain)))
+        return float(used == sorted(problem[0]) and _value(plain) == problem[1])
 
 
 def _results(a: int, b: int) -> Iterator[tuple[str, int]]:
@@ -207,14 +204,19 @@ def _expression(way: Way) -> str:
 
 def _lines(move: Move, left: Numbers, grain: str) -> list[Line]:
     """The lines of a move that leaves these numbers."""
-    a, op, b, value = move
-    if grain == "coarse":
-        return [("compute", f"{a}{op}{b}={value}.", f"Now {a}{op}{b}={value}.")]
-    lines = _WORK[op](a, b)
-    if len(left) > 1:
+    lines = list(_worked(move, grain))
+    if grain == "fine" and len(left) > 1:
         rest = ", ".join(map(str, left))
         lines.append(("left", f"Left: {rest}.", f"That leaves {rest}."))
     return lines
+
+
+@lru_cache(maxsize=20_000)  # every move that could be made is looked at, at each step
+def _worked(move: Move, grain: str) -> tuple[Line, ...]:
+    a, op, b, value = move
+    if grain == "coarse":
+        return (("compute", f"{a}{op}{b}={value}.", f"Now {a}{op}{b}={value}."),)
+    return tuple(_WORK[op](a, b))
 
 
 def _after(move: Move, left: Numbers) -> Numbers:

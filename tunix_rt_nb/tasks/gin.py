@@ -1,10 +1,10 @@
 """Gin Rummy: the deadwood of a hand, the best discard, the knock and its score.
 
-Source: "Gin Rummy" at pagat.com and in the rules of the United States Playing Card Company
-(Bicycle). A knock needs a deadwood of 10 or less after the discard and scores the difference. Gin,
-a knock without deadwood, scores 25 more. The defender may lay off cards on the knocker's melds, but
+Source: the rules of the Gin Rummy Association (GRA_Rules.pdf), which OpenSpiel's `gin_rummy`
+follows. A knock needs a deadwood of 10 or less after the discard and scores the difference. Gin, a
+knock without deadwood, scores 25 more. The defender may lay off cards on the knocker's melds, but
 not on gin. A defender with no more deadwood than the knocker undercuts: the difference and 25 more
-go to the defender.
+go to the defender, also from a tie, for which OpenSpiel gives nothing.
 """
 
 import random

@@ -164,7 +164,7 @@ class HighCardOdds(Task):
         odds = re.fullmatch(r"\s*(\d{1,3})\s*/\s*(\d{1,3})\s*", answer, re.ASCII)
         if odds is None or int(odds[2]) == 0:
             return 0.0
-        right = Fraction(self.solve(problem, "coarse").answer)
+        right = Fraction(self.solution(problem, "fine").answer)
         return float(Fraction(int(odds[1]), int(odds[2])) == right)
 
     def space(self) -> int:

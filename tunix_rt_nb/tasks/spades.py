@@ -95,7 +95,7 @@ class SpadesLegal(_Spades):
         return Solution(lines, legal or every)
 
     def score(self, answer: str, problem: Legal) -> float:
-        return float(sorted(only(answer)) == sorted(self.solve(problem, "coarse").answer.split()))
+        return float(sorted(only(answer)) == sorted(self.solution(problem, "fine").answer.split()))
 
     def space(self) -> int:
         n = _HAND[self.difficulty]

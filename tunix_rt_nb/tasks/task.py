@@ -3,6 +3,7 @@
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Sequence
+from functools import lru_cache
 from typing import Any, ClassVar, NamedTuple
 
 from tunix_rt_nb.errors import unknown
@@ -77,17 +78,25 @@ class Task(ABC):
     def space(self) -> int | None:
         """How many distinct problems there are at this difficulty; None where too many to count."""
 
+    def problem(self, prompt: str) -> Hashable:
+        """As `read`, remembered for a moment: a trace is written, checked and graded in a row."""
+        return _read(type(self), prompt)
+
+    def solution(self, problem: Hashable, grain: str) -> Solution:
+        """As `solve`, remembered likewise."""
+        return _solve(type(self), problem, grain)
+
     def facts(self, problem: Any) -> dict[str, Any]:
         """What `meta` says of a problem besides its task and difficulty."""
         return {}
 
     def score(self, answer: str, problem: Any) -> float:
         """How right an answer to a problem is, 0.0 to 1.0."""
-        return float(answer.strip() == self.solve(problem, "coarse").answer)
+        return float(answer.strip() == self.solution(problem, "fine").answer)
 
     def checker(self, problem: Any, grain: str) -> Checker:
         """Checks the steps of a solution one after the other."""
-        lines = self.solve(problem, grain).lines
+        lines = self.solution(problem, grain).lines
 
         def check(before: Sequence[str], said: str | None) -> str | None:
             if len(before) >= len(lines):
@@ -115,8 +124,8 @@ class Task(ABC):
           What is 17 + 20 - 36?
         """
         prompt = self.prompt(rng)
-        problem = self.read(prompt)
-        lines, answer = self.solve(problem, grain)
+        problem = self.problem(prompt)
+        lines, answer = self.solution(problem, grain)
         voice = rng.randrange(6)  # one wording throughout a trace
         steps = [(line[0], line[1 + voice % (len(line) - 1)]) for line in lines]
         about = {
@@ -139,7 +148,7 @@ class Task(ABC):
         Raises:
           ValueError: the prompt is none of this task's.
         """
-        problem = self.read(trace.prompt)
+        problem = self.problem(trace.prompt)
         said = [step.content for step in trace.steps]
         reviews = []
         for grain in sorted(GRAINS, key=lambda grain: grain != (trace.meta or {}).get("grain")):
@@ -154,7 +163,17 @@ class Task(ABC):
 
     def grade(self, answer: str, trace: Trace) -> float:
         """How right an answer to the trace's prompt is, 0.0 to 1.0; raises as `review` does."""
-        return self.score(answer, self.read(trace.prompt))
+        return self.score(answer, self.problem(trace.prompt))
+
+
+@lru_cache(maxsize=64)
+def _read(task: type[Task], prompt: str) -> Hashable:
+    return task().read(prompt)
+
+
+@lru_cache(maxsize=64)
+def _solve(task: type[Task], problem: Hashable, grain: str) -> Solution:
+    return task().solve(problem, grain)
 
 
 def _follow(check: Checker, said: Sequence[str]) -> Review:

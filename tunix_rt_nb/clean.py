@@ -1,0 +1,186 @@
+"""Clean: which traces stay out of a dataset, and what each of them collided with.
+
+The sieves, in order: the same prompt, nearly the same prompt, a prompt of an eval set. Each trace
+that is left out is listed with the reason and with what it collided with.
+
+Prompts of a known task are alike on purpose and differ in a number or a card: `tasks` tells which
+of them state the same problem. All others are compared by their words.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel, Field
+
+from tunix_rt_nb import tasks
+from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.near import near_duplicates, ngrams, words
+from tunix_rt_nb.trace import checked
+
+REASONS = ("duplicate_prompt", "near_duplicate", "in_eval_set")
+
+_NGRAM = 8  # words
+_BOILERPLATE = 10  # prompts of a dataset that may share an n-gram; in more of them it says nothing
+
+Reject = dict[str, Any]
+"""`{"id", "reason", "of"}`, and `similarity` or `ngram`, which say how it was found."""
+
+
+class EvalItem(NamedTuple):
+    """A prompt that must not be trained on, and the known task it belongs to, if any."""
+
+    name: str
+    prompt: str
+    task: str | None
+
+
+class _Line(BaseModel):
+    """What counts here of a line of an eval set."""
+
+    id: str = Field(min_length=1)
+    prompt: str = Field(min_length=1)
+    category: Any = None
+    meta: Any = None
+
+    def task(self) -> str | None:
+        """The known task that its category or its `meta.task` names."""
+        named = [self.category, self.meta.get("task") if isinstance(self.meta, dict) else None]
+        return next((n for n in named if isinstance(n, str) and n in tasks.TASKS), None)
+
+
+def eval_items(eval_sets: Iterable[str]) -> list[EvalItem]:
+    """The items of JSON lines files, each called `FILE#id`, in the order of these names.
+
+    Raises:
+      InputError: a file is not there or empty, a line is malformed (`file:line: field: reason`),
+        or an id stands there twice.
+    """
+    found: dict[str, EvalItem] = {}
+    for path in eval_sets:
+        for number, line in enumerate(_lines(Path(path)), 1):
+            where = f"{path}:{number}: "
+            item = _read(line, where)
+            name = f"{path}#{item.id}"
+            if name in found:
+                raise InputError(f"{where}id: {item.id!r} is that of an earlier item")
+            found[name] = EvalItem(name, item.prompt, item.task())
+    return sorted(found.values())
+
+
+def _lines(path: Path) -> list[bytes]:
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError as error:
+        raise InputError(f"eval_sets: {path}: cannot be read: {error.strerror}") from None
+    if not lines:
+        raise InputError(f"eval_sets: {path}: holds no items, expected JSON lines")
+    return lines
+
+
+def _read(line: bytes, where: str) -> _Line:
+    try:
+        fields = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{where}not a JSON object: {error}") from None
+    if not isinstance(fields, dict):
+        raise InputError(f"{where}expected a JSON object, found {type(fields).__name__}")
+    return checked(_Line, fields, where)
+
+
+def rejects(
+    rows: Sequence[Mapping[str, Any]], near: float | None = None, items: Sequence[EvalItem] = ()
+) -> list[Reject]:
+    """Which of the selected rows stay out of the dataset, and why, in their order.
+
+    Args:
+      rows: as `dataset.select` gives them: with `id`, `prompt`, `task`, `first_id`, the first
+        trace with this prompt, and `eval_item`, the item with this prompt or None.
+      near: the similarity from which on a prompt is a near-duplicate; None keeps them all.
+      items: the items of the eval sets.
+    """
+    found = {row["id"]: _duplicate(row) for row in rows if row["first_id"] != row["id"]}
+    if near is not None:
+        left = _left(rows, found)
+        prompts = {row["id"]: row["prompt"] for row in left if row["task"] not in tasks.TASKS}
+        found |= near_duplicates(prompts, near)
+    if items:
+        found |= in_eval_sets(_left(rows, found), items)
+    return [found[row["id"]] for row in rows if row["id"] in found]
+
+
+def _left(
+    rows: Sequence[Mapping[str, Any]], found: Mapping[str, Reject]
+) -> list[Mapping[str, Any]]:
+    return [row for row in rows if row["id"] not in found]
+
+
+def _duplicate(row: Mapping[str, Any]) -> Reject:
+    return {"id": row["id"], "reason": "duplicate_prompt", "of": row["first_id"]}
+
+
+def in_eval_sets(rows: Sequence[Mapping[str, Any]], items: Sequence[EvalItem]) -> dict[str, Reject]:
+    """The rows that give an eval set away: by its prompt, by its problem, by eight of its words.
+
+    A prompt of a known task goes by its problem, any other by its 8-grams of words.
+
+    Args:
+      rows: as in `rejects`.
+      items: the items of the eval sets.
+    """
+    problems = {
+        (item.task, problem): item.name
+        for item in reversed(items)
+        if item.task and (problem := _problem(item.task, item.prompt)) is not None
+    }
+    asked = {task for task, _ in problems}
+    found: dict[str, Reject] = {}
+    prompts: dict[str, str] = {}
+    for row in rows:
+        name = row["eval_item"]
+        if name is None and row["task"] in asked:
+            name = problems.get((row["task"], _problem(row["task"], row["prompt"])))
+        if name is not None:
+            found[row["id"]] = {"id": row["id"], "reason": "in_eval_set", "of": name}
+        elif row["task"] not in tasks.TASKS:
+            prompts[row["id"]] = row["prompt"]
+    return found | _sharing(prompts, items)
+
+
+def _problem(task: str, prompt: str) -> Hashable | None:
+    try:
+        return tasks.get(task).problem(prompt)
+    except ValueError:
+        return None
+
+
+def _sharing(prompts: Mapping[str, str], items: Sequence[EvalItem]) -> dict[str, Reject]:
+    """The prompts that share an 8-gram with an item, unless it is boilerplate.
+
+    An 8-gram that stands in more than 10 prompts is boilerplate (T. Brown et al., Language Models
+    are Few-Shot Learners, 2020, appendix C). It is counted in the prompts that are left, until no
+    more leave, so that what is said of the dataset holds for the dataset.
+    """
+    names = {gram: i.name for i in reversed(items) for gram in ngrams(words(i.prompt), _NGRAM)}
+    shared: dict[str, list[tuple[str, ...]]] = {}
+    for trace_id, prompt in prompts.items():
+        found = words(prompt)
+        if not names.keys().isdisjoint(ngrams(found, _NGRAM)):
+            shared[trace_id] = [gram for gram in ngrams(found, _NGRAM) if gram in names]
+    counts = Counter(gram for grams in shared.values() for gram in set(grams))
+    rejected: dict[str, Reject] = {}
+    while hits := {i: gram for i, grams in shared.items() if (gram := _telling(grams, counts))}:
+        for trace_id, gram in hits.items():
+            counts.subtract(set(shared.pop(trace_id)))
+            reject = {"reason": "in_eval_set", "of": names[gram], "ngram": " ".join(gram)}
+            rejected[trace_id] = {"id": trace_id, **reject}
+    return rejected
+
+
+def _telling(
+    grams: Sequence[tuple[str, ...]], counts: Mapping[tuple[str, ...], int]
+) -> tuple[str, ...] | None:
+    """The first n-gram that is no boilerplate; a prompt as a whole never is."""
+    return next((g for g in grams if len(g) < _NGRAM or counts[g] <= _BOILERPLATE), None)

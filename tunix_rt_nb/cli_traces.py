@@ -1,0 +1,299 @@
+"""tunix-rt-nb traces: the trace store from the command line."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tunix_rt_nb import display, interchange, runs
+from tunix_rt_nb.errors import InputError
+
+if TYPE_CHECKING:
+    from tunix_rt_nb.store import TraceStore
+
+_BIG = 8 << 20  # bytes of shards from which two processes verify faster than one
+
+
+@click.group()
+def traces() -> None:
+    """Import, list, show, compare, score, delete, verify and compact traces.
+
+    \b
+    Example: tunix-rt-nb traces import mine.jsonl
+    """
+
+
+def _store_option(help: str) -> Callable[[Any], Any]:
+    folder = click.Path(file_okay=False, path_type=Path)
+    return click.option("--store", "folder", metavar="FOLDER", type=folder, help=help)
+
+
+_to_read = _store_option(
+    "Where the traces are: data/traces unless given; while that is empty, those of the newest run."
+)
+_to_change = _store_option("Where the traces are: data/traces unless given.")
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def _open(folder: Path | None, to_read: bool = True) -> "TraceStore":
+    from tunix_rt_nb.store import TraceStore  # numpy, which not every command needs
+
+    if folder is not None:
+        if to_read and not folder.is_dir():
+            raise InputError(f"--store: {folder} is no folder")
+        return TraceStore(folder)
+    own = TraceStore(runs.home() / "data" / "traces")
+    newest = None if own.shards() or not to_read else runs.newest("generate")
+    return TraceStore(newest / "traces") if newest else own
+
+
+@traces.command("import")
+@click.argument(
+    "paths", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path)
+)
+@click.option(
+    "--as",
+    "form",
+    type=click.Choice(list(interchange.FORMS)),
+    default="trace",
+    show_default=True,
+    help="What the records are.",
+)
+@_to_change
+@_json
+def import_(paths: tuple[Path, ...], form: str, folder: Path | None, as_json: bool) -> None:
+    """Add the traces of JSON lines files: all of them or, where a line is bad, none.
+
+    A file may be gzip, or - for standard input. What is there already is not added again, and
+    what was deleted stays so. Traces of a known task are checked step by step.
+
+    \b
+    Examples:
+      tunix-rt-nb traces import mine.jsonl
+      tunix-rt-nb traces import --as gsm8k train.jsonl.gz test.jsonl.gz
+    """
+    from tunix_rt_nb import intake
+    from tunix_rt_nb.store import now
+
+    store = _open(folder, to_read=False)
+    progress = display.Progress(paths)
+    try:
+        added = store.add(intake.read(paths, form, progress), now())
+    finally:
+        progress.end()
+    told = f"{display.added(added)}: {store.folder}"
+    click.echo(json.dumps(added._asdict()) if as_json else told)
+
+
+@traces.command("list")
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="How many."
+)
+@click.option("--offset", type=click.IntRange(min=0), default=0, help="How many to pass over.")
+@click.option("--task", help="Only those of this task.")
+@click.option(
+    "--where",
+    "conditions",
+    metavar="PATH=VALUE",
+    multiple=True,
+    help="Only those whose meta has this value; also with != < <= > >=.",
+)
+@_to_read
+@_json
+def list_(
+    limit: int,
+    offset: int,
+    task: str | None,
+    conditions: tuple[str, ...],
+    folder: Path | None,
+    as_json: bool,
+) -> None:
+    """List traces, the newest first, those of one time by their ids.
+
+    \b
+    Examples:
+      tunix-rt-nb traces list --limit 100
+      tunix-rt-nb traces list --task arithmetic --where difficulty=hard --json
+    """
+    store = _open(folder)
+    filters = _filters(conditions) | ({"task": task} if task else {})
+    found = store.newest(limit, offset, filters)
+    if as_json:
+        click.echo(json.dumps([stored.record() for stored in found], ensure_ascii=False))
+        return
+    for stored in found:
+        click.echo(display.line(stored))
+    click.echo(f"{len(found):,} of {store.count():,} traces in {store.folder}", err=True)
+
+
+def _filters(conditions: tuple[str, ...]) -> dict[str, Any]:
+    """`PATH=VALUE` as a filter; VALUE is JSON where it can be, else text."""
+    filters: dict[str, Any] = {}
+    for text in conditions:
+        operator = next((op for op in ("!=", "<=", ">=", "=", "<", ">") if op in text), "")
+        path, _, value = text.partition(operator) if operator else ("", "", "")
+        if not path:
+            raise InputError(f"--where: expected PATH=VALUE, found {text!r}")
+        filters.setdefault(path, {})[operator] = _value(value)
+    return filters
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+@traces.command()
+@click.argument("id")
+@_to_read
+@_json
+def show(id: str, folder: Path | None, as_json: bool) -> None:
+    """Show a trace, with a tick at each step that the checker of its task accepts.
+
+    ID may be the beginning of one, as long as no other trace has it.
+
+    \b
+    Example: tunix-rt-nb traces show 1f3a
+    """
+    from tunix_rt_nb.scores import checks
+
+    [stored] = _open(folder).get([id])
+    checked = checks(stored.trace)
+    if as_json:
+        told = checked and checked._asdict()
+        click.echo(json.dumps({**stored.record(), "checks": told}, ensure_ascii=False))
+    else:
+        click.echo(display.page(stored, checked))
+
+
+@traces.command()
+@click.argument("a")
+@click.argument("b")
+@_to_read
+@_json
+def compare(a: str, b: str, folder: Path | None, as_json: bool) -> None:
+    """Compare two traces, their steps aligned.
+
+    Between them stands = where both say the same, ~ where they do not, < or > where only one has
+    anything to say. A and B are ids or their beginnings.
+
+    \b
+    Example: tunix-rt-nb traces compare 1f3a 77c0
+    """
+    from tunix_rt_nb.compare import Row, align, side_by_side
+    from tunix_rt_nb.scores import score
+    from tunix_rt_nb.store import now
+
+    both = _open(folder).get([a, b])
+    rows = align(both[0].trace, both[1].trace)
+    scores = [score(stored.trace, now()) for stored in both]
+    if as_json:
+        sides = [{**stored.record(), **found} for stored, found in zip(both, scores, strict=True)]
+        told = {"a": sides[0], "b": sides[1], "rows": [row._asdict() for row in rows]}
+        click.echo(json.dumps(told, ensure_ascii=False))
+        return
+    ids = Row("id", " ", both[0].trace.id, both[1].trace.id)
+    values = Row("score", " ", display.score(scores[0]), display.score(scores[1]))
+    click.echo(side_by_side([ids, values, *rows], display.width()))
+
+
+@traces.command("score")
+@click.argument("ids", metavar="[ID...]", nargs=-1)
+@_to_read
+@_json
+def score_command(ids: tuple[str, ...], folder: Path | None, as_json: bool) -> None:
+    """Score traces: those with these ids, or all.
+
+    The baseline score is half for ten steps, half for 500 characters a step, 0 to 100. For known
+    tasks the share of right steps and whether the answer is right are what counts.
+
+    \b
+    Examples:
+      tunix-rt-nb traces score
+      tunix-rt-nb traces score 1f3a --json
+    """
+    from tunix_rt_nb.scores import score, summary
+    from tunix_rt_nb.store import now
+
+    store, scored_at = _open(folder), now()
+    found = store.get(ids) if ids else store
+    scored = ((stored.trace, score(stored.trace, scored_at)) for stored in found)
+    if as_json:
+        display.echo_array({"id": trace.id, **values} for trace, values in scored)
+    elif ids:
+        for trace, values in scored:
+            click.echo(f"{trace.id}  {display.score(values)}")
+    else:
+        for row in summary(scored):
+            click.echo(display.summary(row))
+
+
+@traces.command()
+@click.argument("ids", metavar="ID...", nargs=-1, required=True)
+@_to_change
+@_json
+def delete(ids: tuple[str, ...], folder: Path | None, as_json: bool) -> None:
+    """Delete traces: all of them or, where an ID is unknown, none.
+
+    An ID may be the beginning of one. A deleted trace stays deleted when it is imported again.
+
+    \b
+    Example: tunix-rt-nb traces delete 1f3a
+    """
+    from tunix_rt_nb.store import now
+
+    deleted = _open(folder, to_read=False).delete(ids, now())
+    click.echo(json.dumps({"deleted": deleted}) if as_json else "\n".join(deleted))
+
+
+@traces.command("verify")
+@_to_read
+@_json
+@click.pass_context
+def verify_command(context: click.Context, folder: Path | None, as_json: bool) -> None:
+    """Check every trace again: its line, its id, that it is there once, its steps, its answer.
+
+    Prints what is wrong, a line each, and ends with 1 where there is anything.
+
+    \b
+    Example: tunix-rt-nb traces verify
+    """
+    from tunix_rt_nb.verify import Verification
+
+    store = _open(folder)
+    big = sum(shard.stat().st_size for shard in store.shards()) > _BIG
+    verification = Verification(store.folder, processes=min(2, os.cpu_count() or 1) if big else 1)
+    wrong = []
+    for line in verification:
+        wrong.append(line)
+        if not as_json:
+            click.echo(line)
+    counts = {"traces": verification.traces, "checked": verification.checked}
+    if as_json:
+        click.echo(json.dumps({**counts, "wrong": wrong}, ensure_ascii=False))
+    else:
+        told = f"{verification.traces:,} traces, {verification.checked:,} of them of known tasks"
+        click.echo(f"{told}: {len(wrong) or 'nothing'} wrong in {store.folder}")
+    context.exit(1 if wrong else 0)
+
+
+@traces.command()
+@_to_change
+@_json
+def compact(folder: Path | None, as_json: bool) -> None:
+    """Merge the shards into one, without the deleted traces.
+
+    \b
+    Example: tunix-rt-nb traces compact
+    """
+    store = _open(folder, to_read=False)
+    before = len(store.shards())
+    left_out = store.compact()
+    counts = {"shards_before": before, "shards": len(store.shards()), "left_out": left_out}
+    told = f"{before} shards became {counts['shards']}, {left_out} deleted traces left out"
+    click.echo(json.dumps(counts) if as_json else told)

@@ -1,0 +1,76 @@
+"""Two traces side by side, their steps aligned."""
+
+import textwrap
+from difflib import SequenceMatcher
+from itertools import zip_longest
+from typing import NamedTuple
+
+from tunix_rt_nb.text import printable
+from tunix_rt_nb.trace import Trace
+
+
+class Row(NamedTuple):
+    """What stands beside each other.
+
+    Attributes:
+      part: `prompt`, `step` or `answer`.
+      mark: `=` the same, `~` not the same, `<` or `>` on one side only.
+    """
+
+    part: str
+    mark: str
+    a: str | None
+    b: str | None
+
+
+def align(a: Trace, b: Trace) -> list[Row]:
+    """The prompts, the steps and the answers of two traces beside each other.
+
+    Example:
+      >>> one = Trace.of("p", [("s", "x"), ("s", "y")], "1")
+      >>> two = Trace.of("p", [("s", "y")], "2")
+      >>> [row.mark for row in align(one, two)]
+      ['=', '<', '=', '~']
+    """
+    left = [step.content for step in a.steps]
+    right = [step.content for step in b.steps]
+    blocks = SequenceMatcher(None, left, right, autojunk=False).get_opcodes()
+    return [
+        _row("prompt", a.prompt, b.prompt),
+        *(
+            _row("step", one, two)
+            for _, i, j, k, m in blocks
+            for one, two in zip_longest(left[i:j], right[k:m])
+        ),
+        _row("answer", a.final_answer, b.final_answer),
+    ]
+
+
+def side_by_side(rows: list[Row], width: int) -> str:
+    """The rows as text of two columns, at most `width` wide.
+
+    Example:
+      >>> print(side_by_side([Row("step", "~", "1 + 1 = 2.", "1 + 1 = 3.")], 40))
+      step   1 + 1 = 2.      ~ 1 + 1 = 3.
+    """
+    column = max((width - 10) // 2, 10)
+    lines = []
+    for row in rows:
+        cells = zip_longest(_wrap(row.a, column), _wrap(row.b, column), fillvalue="")
+        for k, (one, two) in enumerate(cells):
+            part = "" if k else row.part
+            lines.append(f"{part:<6} {one:<{column}} {row.mark} {two}".rstrip())
+    return "\n".join(lines)
+
+
+def _row(part: str, a: str | None, b: str | None) -> Row:
+    mark = "=" if a == b else "<" if b is None else ">" if a is None else "~"
+    return Row(part, mark, a, b)
+
+
+def _wrap(text: str | None, width: int) -> list[str]:
+    return [
+        piece
+        for line in printable(text or "").split("\n")
+        for piece in textwrap.wrap(line, width) or [""]
+    ]

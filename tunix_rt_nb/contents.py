@@ -1,0 +1,74 @@
+"""Which traces a store has: found by id and read one by one, without a look at the others."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tunix_rt_nb import index, shards
+from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.shards import Stored
+from tunix_rt_nb.strict_json import MAX_LINE
+from tunix_rt_nb.trace import id_of
+
+
+class Contents:
+    """Where each trace of a folder of shards is; those that were deleted are left out.
+
+    Attributes:
+      table: their rows.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._shards = shards.shards(folder)
+        tables = [index.read(shard) for shard in self._shards]
+        whole = index.concatenate(tables)
+        shard_of = np.repeat(np.arange(len(tables)), [len(table) for table in tables])
+        self._gone = shards.deleted(folder)
+        kept = ~index.among(whole, self._gone)
+        self.table, self._shard_of = whole[kept], shard_of[kept]
+
+    def rows(self, ids: Iterable[str]) -> list[int]:
+        """The rows of these ids, in their order, of those that are there."""
+        return index.places(self.table, index.rows(b"".join(map(index.key_of, ids))))
+
+    def find(self, id: str) -> int:
+        """The row of an id or of a unique beginning of one."""
+        found = index.starting_with(self.table, id)
+        if len(found) == 1:
+            return int(found[0])
+        if len(found):
+            some = ", ".join(self.ids(found[:3]))
+            raise InputError(f"id: {len(found)} traces begin with {id!r}, give more of it: {some}")
+        was = "was deleted" if len(index.starting_with(self._gone, id)) else "is not there"
+        raise InputError(f"id: {id!r} {was}, no such trace in {self._folder}")
+
+    def ids(self, rows: Sequence[int] | np.ndarray) -> list[str]:
+        """The ids of some rows."""
+        return [id_of(key) for key in index.keys(self.table[rows])]
+
+    def take(self, rows: Iterable[int]) -> list[Stored]:
+        """The traces of some rows."""
+        return [self._read(int(k)) for k in rows]
+
+    def _read(self, k: int) -> Stored:
+        shard, place = self._shards[self._shard_of[k]], int(self.table["place"][k])
+        with shard.open("rb") as file:
+            file.seek(place)
+            line = file.readline(MAX_LINE + 1)
+        try:
+            stored = Stored.of(line, "")
+        except InputError as error:  # only now it pays to count lines
+            raise InputError(f"{shard}:{_line_number(shard, place)}{error}") from None
+        if stored.trace.id not in self.ids([k]):
+            raise InputError(f"{index.path_of(shard)}: does not fit its shard, remove it")
+        return stored
+
+
+def _line_number(shard: Path, place: int) -> int:
+    """The number of the line that begins at a byte."""
+    with shard.open("rb") as file:
+        return 1 + sum(
+            file.read(min(1 << 20, place - k)).count(b"\n") for k in range(0, place, 1 << 20)
+        )

@@ -1,0 +1,132 @@
+"""Traces and scores as text on a terminal."""
+
+import json
+import shutil
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tunix_rt_nb.text import one_line, printable
+
+if TYPE_CHECKING:
+    from tunix_rt_nb.scores import Checks
+    from tunix_rt_nb.store import Added, Stored
+
+
+def width() -> int:
+    """How wide the terminal is."""
+    return shutil.get_terminal_size((100, 24)).columns
+
+
+def line(stored: "Stored") -> str:
+    """A trace on one line."""
+    trace = stored.trace
+    task = one_line(trace.task or "-", 16)
+    prompt = one_line(trace.prompt, max(width() - 56, 20))
+    return f"{trace.id[:8]}  {stored.created_at[:19]}  {task:<16} {len(trace.steps):>4}  {prompt}"
+
+
+def page(stored: "Stored", checked: "Checks | None") -> str:
+    """A whole trace, each step with a tick or a cross and why."""
+    trace = stored.trace
+    meta = [] if trace.meta is None else [json.dumps(trace.meta, ensure_ascii=False)]
+    lines = [f"{trace.id}  {stored.created_at}", *meta, "", trace.prompt, ""]
+    reasons = checked.steps if checked else [None] * len(trace.steps)
+    for step, reason in zip(trace.steps, reasons, strict=True):
+        text = step.content.replace("\n", "\n       ")
+        lines.append(f"{_tick(checked and not reason)} {step.i + 1:>3}. {text}")
+        if reason:
+            lines.append(f"       {one_line(reason)}")
+    if checked and checked.end:
+        lines.append(f"✗ {len(trace.steps) + 1:>3}. is missing: {one_line(checked.end)}")
+    lines.append(f"{_tick(checked and checked.answer)} Answer: {trace.final_answer}")
+    return printable("\n".join(lines))
+
+
+def score(found: dict[str, Any]) -> str:
+    """The score of a trace."""
+    if found["steps_verified"] is None:
+        return f"{found['score']}"
+    answer = "right" if found["answer_verified"] else "wrong"
+    return f"{found['score']}, {found['steps_verified']:.0%} of the steps right, answer {answer}"
+
+
+def summary(row: dict[str, Any]) -> str:
+    """The mean scores of a task."""
+    told = f"{one_line(row['task'], 24):<24} {row['traces']:>9,} traces, score {row['score']:.2f}"
+    if row["steps_verified"] is None:
+        return told
+    steps, answers = row["steps_verified"], row["answers_verified"]
+    return f"{told}, {steps:.2%} of the steps and {answers:.2%} of the answers right"
+
+
+def added(counts: "Added") -> str:
+    """What came of an import."""
+    told = f"{counts.new:,} new traces, {counts.known:,} already there"
+    return f"{told}, {counts.deleted:,} deleted earlier" if counts.deleted else told
+
+
+def echo_array(records: Iterable[dict[str, Any]]) -> None:
+    """Prints a JSON array, however long."""
+    before = "["
+    for record in records:
+        click.echo(before + json.dumps(record, ensure_ascii=False), nl=False)
+        before = ",\n"
+    click.echo("[]" if before == "[" else "]")
+
+
+def task(entry: dict[str, Any]) -> str:
+    """A task of the catalogue: what it asks, how many problems it has, and one of them solved."""
+    sizes = [
+        f"{level} {_size(n)}" if n else f"{level} countless"
+        for level, n in entry["problems"].items()
+    ]
+    steps = [f"    {i}. {text}" for i, text in enumerate(entry["steps"], 1)]
+    return "\n".join(
+        [
+            f"{entry['task']} ({entry['source']}): {entry['about']}",
+            f"  problems: {', '.join(sizes)}",
+            *(f"    {line}" for line in entry["prompt"].splitlines()),
+            *steps,
+            f"    Answer: {entry['answer']}\n",
+        ]
+    )
+
+
+def _size(n: int) -> str:
+    return f"{n:,}" if n < 10**9 else f"{n:.0e}"
+
+
+def _tick(right: object) -> str:
+    return " " if right is None else "✓" if right else "✗"
+
+
+class Progress:
+    """How far an import is: a bar on a terminal, elsewhere a line every ten seconds."""
+
+    def __init__(self, paths: Iterable[Path]) -> None:
+        self._total = sum(path.stat().st_size for path in paths if path.is_file())
+        self._lines = self._bytes = 0
+        self._terminal = sys.stderr.isatty()
+        self._told = time.monotonic()
+
+    def __call__(self, lines: int, size: int) -> None:
+        """Takes note of so many lines and bytes more."""
+        self._lines += lines
+        self._bytes += size
+        if self._terminal:
+            share = min(self._bytes / self._total, 1.0) if self._total else 0.0
+            bar = "#" * round(24 * share)
+            click.echo(f"\r  [{bar:<24}] {share:4.0%}  {self._lines:,} lines", err=True, nl=False)
+        elif time.monotonic() - self._told >= 10:
+            self._told = time.monotonic()
+            click.echo(f"  {self._lines:,} lines read", err=True)
+
+    def end(self) -> None:
+        """Wipes the bar."""
+        if self._terminal:
+            click.echo("\r\x1b[K", err=True, nl=False)

@@ -1,0 +1,231 @@
+"""Which traces a shard holds and where: an index beside each shard spares reading it.
+
+A row is a trace: the 128 bits of its id, its time in microseconds since 1970, and the byte where
+its line begins. An index is written before its shard. One that is missing, as beside a shard that
+was put there by hand, is made up for by reading the shard.
+"""
+
+from array import array
+from collections.abc import Iterable
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from tunix_rt_nb import files
+from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.strict_json import MAX_LINE, why
+from tunix_rt_nb.trace import id_of
+
+ROW = np.dtype([("hi", "<u8"), ("lo", "<u8"), ("at", "<i8"), ("place", "<i8")])
+_FIT = np.dtype([("bytes", "<u8"), ("rows", "<u8")])
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class _Head(msgspec.Struct):
+    id: str
+    created_at: str
+
+
+_READ = msgspec.json.Decoder(_Head).decode
+
+
+def rows(keys: bytes, at: Iterable[int] = (0,), places: Iterable[int] = (0,)) -> np.ndarray:
+    """The rows of keys that are written one after the other.
+
+    Example:
+      >>> rows(bytes(15) + b"\\x07", [1], [5]).tolist()
+      [(0, 7, 1, 5)]
+    """
+    halves = np.frombuffer(keys, ">u8").reshape(-1, 2)
+    table = np.empty(len(halves), ROW)
+    table["hi"], table["lo"] = halves[:, 0], halves[:, 1]
+    table["at"], table["place"] = at, places
+    return table
+
+
+def path_of(shard: Path) -> Path:
+    """Where the index of a shard is."""
+    return shard.with_name(f".{shard.stem}.index")
+
+
+def write(shard: Path, size: int, table: np.ndarray) -> None:
+    """Writes the index of a shard that takes so many bytes."""
+    with files.atomic(path_of(shard)) as file:
+        file.write(np.array([(size, len(table))], _FIT).tobytes() + table.tobytes())
+
+
+def read(shard: Path) -> np.ndarray:
+    """The rows of a shard in the order of its lines; raises as `scan` and `check` do."""
+    check(shard)
+    try:
+        return np.frombuffer(path_of(shard).read_bytes(), ROW, offset=_FIT.itemsize)
+    except FileNotFoundError:
+        return scan(shard)
+
+
+def check(shard: Path) -> None:
+    """Holds a shard to the size that its index says, if it has one.
+
+    Raises:
+      InputError: it was cut off or altered; the message names the line, where one is broken.
+    """
+    try:
+        with path_of(shard).open("rb") as file:
+            fit = np.fromfile(file, _FIT, count=1)
+            count = (file.seek(0, 2) - _FIT.itemsize) / ROW.itemsize
+    except FileNotFoundError:
+        return
+    if not len(fit) or fit["rows"][0] != count:
+        raise InputError(f"{path_of(shard)}: is damaged, remove it")
+    if fit["bytes"][0] != shard.stat().st_size:
+        found = len(scan(shard))
+        raise InputError(
+            f"{shard}:{found + 1}: was cut off or altered: {fit['rows'][0]} traces were written,"
+            f" {found} are there; if that is meant, remove {path_of(shard).name}"
+        )
+
+
+def scan(shard: Path) -> np.ndarray:
+    """The rows of a shard as its lines have them.
+
+    Raises:
+      InputError: the shard is damaged; the message names the line.
+    """
+    keys, times, places, place = bytearray(), array("q"), array("q"), 0
+    with shard.open("rb") as file:
+        for number, line in enumerate(files.lines(file, MAX_LINE), 1):
+            try:
+                head = _READ(line)
+                keys += key_of(head.id)
+                times.append(micros(head.created_at))
+            except (ValueError, RecursionError) as error:
+                raise InputError(f"{shard}:{number}: {why(error, line)}") from None
+            places.append(place)
+            place += len(line)
+    return rows(bytes(keys), times, places)
+
+
+def key_of(text: str) -> bytes:
+    """The key that an id says; `ValueError` where it is no UUID.
+
+    Example:
+      >>> key_of("00010203-0405-0607-0809-0a0b0c0d0e0f") == bytes(range(16))
+      True
+    """
+    with suppress(ValueError):
+        key = bytes.fromhex(text.replace("-", ""))
+        if len(key) == 16 and id_of(key) == text:
+            return key
+    raise ValueError(f"id: {text[:80]!r} is no UUID")
+
+
+def micros(created_at: str) -> int:
+    """Microseconds since 1970; a time without a zone is in UTC."""
+    try:
+        time = datetime.fromisoformat(created_at)
+    except (ValueError, TypeError):
+        raise ValueError(f"created_at: {str(created_at)[:80]!r} is no ISO 8601 time") from None
+    since = (time if time.tzinfo else time.replace(tzinfo=UTC)) - EPOCH
+    return since // timedelta(microseconds=1)
+
+
+def among(table: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Which rows of a table have a key that is also in another.
+
+    Example:
+      >>> table, other = rows(bytes(16) + bytes([1] * 16)), rows(bytes([1] * 16))
+      >>> among(table, other).tolist()
+      [False, True]
+    """
+    found = np.isin(table["hi"], others["hi"])
+    if found.any():
+        pairs = set(_pairs(others))
+        found[found] = [pair in pairs for pair in _pairs(table[found])]
+    return found
+
+
+def repeated(table: np.ndarray) -> np.ndarray:
+    """Which rows have the key of a row before them.
+
+    Example:
+      >>> repeated(rows(bytes(32) + bytes([1] * 16))).tolist()
+      [False, True, False]
+    """
+    found = np.zeros(len(table), bool)
+    order = np.lexsort((table["lo"], table["hi"]))
+    hi, lo = table["hi"][order], table["lo"][order]
+    found[order[1:]] = (hi[1:] == hi[:-1]) & (lo[1:] == lo[:-1])
+    return found
+
+
+def newest(table: np.ndarray, limit: int | None = None) -> np.ndarray:
+    """The places of the newest rows from the newest on, those of one time by their ids.
+
+    Example:
+      >>> newest(rows(bytes(range(48)), [1, 2, 2]), limit=2).tolist()
+      [1, 2]
+    """
+    found = np.arange(len(table))
+    if limit is not None and 0 < limit < len(table):  # to sort all takes a second a million
+        last = -np.partition(-table["at"], limit - 1)[limit - 1]
+        newer, tied = np.flatnonzero(table["at"] > last), np.flatnonzero(table["at"] == last)
+        highest = np.partition(table["hi"][tied], limit - len(newer) - 1)[limit - len(newer) - 1]
+        found = np.concatenate([newer, tied[table["hi"][tied] <= highest]])
+    hi, lo, at = table["hi"][found], table["lo"][found], table["at"][found]
+    return found[np.lexsort((lo, hi, -at))][:limit]
+
+
+def starting_with(table: np.ndarray, prefix: str) -> np.ndarray:
+    """The places of the rows whose id begins with these characters.
+
+    Raises:
+      InputError: no id can begin with these characters.
+
+    Example:
+      >>> starting_with(rows(bytes(16) + bytes([1] * 16)), "0101").tolist()
+      [1]
+    """
+    digits = prefix.replace("-", "").lower()
+    if not digits or len(digits) > 32 or set(digits) - set("0123456789abcdef"):
+        raise InputError(f"id: {prefix!r} is no id nor the beginning of one")
+    first, last = (rows(bytes.fromhex(digits.ljust(32, end)))[0] for end in "0f")
+    hi, lo = table["hi"], table["lo"]
+    above = (hi > first["hi"]) | (hi == first["hi"]) & (lo >= first["lo"])
+    below = (hi < last["hi"]) | (hi == last["hi"]) & (lo <= last["lo"])
+    return np.flatnonzero(above & below)
+
+
+def places(table: np.ndarray, wanted: np.ndarray) -> list[int]:
+    """The places of the rows with these keys, in the order of the keys; of what is there.
+
+    Example:
+      >>> table = rows(bytes(16) + bytes([1] * 16))
+      >>> places(table, table[::-1])
+      [1, 0]
+    """
+    found = np.flatnonzero(among(table, wanted))
+    place_of = dict(zip(_pairs(table[found]), found.tolist(), strict=True))
+    return [place_of[pair] for pair in _pairs(wanted) if pair in place_of]
+
+
+def keys(table: np.ndarray) -> list[bytes]:
+    """The keys of the rows.
+
+    Example:
+      >>> keys(rows(bytes(range(16)))) == [bytes(range(16))]
+      True
+    """
+    whole = np.stack([table["hi"], table["lo"]], axis=1).astype(">u8").tobytes()
+    return [whole[k : k + 16] for k in range(0, len(whole), 16)]
+
+
+def concatenate(tables: Iterable[np.ndarray]) -> np.ndarray:
+    """The rows of all tables."""
+    return np.concatenate([np.empty(0, ROW), *tables])
+
+
+def _pairs(table: np.ndarray) -> Iterable[tuple[int, int]]:
+    return zip(table["hi"].tolist(), table["lo"].tolist(), strict=True)

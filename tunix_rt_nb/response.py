@@ -1,0 +1,250 @@
+r"""What a model answers to a prompt: steps and an answer as one text, and back again.
+
+There are two styles:
+
+    numbered                     tags
+    Reasoning:                   <reasoning>
+    1. 2 and 2 are asked.        1. 2 and 2 are asked.
+    2. 2 + 2 = 4.                2. 2 + 2 = 4.
+    Answer: 4                    </reasoning>
+                                 <answer>4</answer>
+
+A text stands in it as it is, with all its lines and spaces. Only where it would be misread does it
+get a backslash, which reading takes away again:
+
+- in front of a further line of a step that begins like a step (`2. `), or like the answer
+  (`Answer: `) in `numbered`;
+- in front of every further line of the answer in `numbered`: a line that has none is no part of the
+  answer, the model ran on;
+- after the `<` of a tag of the style in `tags`, as scripts are kept apart in HTML: `<\/answer>`.
+
+Where there are backslashes already, one more is put to them; so every text reads back exactly.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import filterfalse
+from typing import NamedTuple
+
+from tunix_rt_nb.errors import unknown
+from tunix_rt_nb.trace import Trace
+
+
+class Escape:
+    r"""Puts a backslash where a text would be misread, and takes it away again.
+
+    Args:
+      misread: a character, and a pattern of what is misread after it.
+
+    Example:
+      >>> lists = Escape({"\n": "[0-9]"})
+      >>> print(lists.put("1\n2\n\\3\nx"))
+      1
+      \2
+      \\3
+      x
+      >>> lists.take(lists.put("1\n2\n\\3\nx"))
+      '1\n2\n\\3\nx'
+    """
+
+    def __init__(self, misread: Mapping[str, str]) -> None:
+        places = [(char, rf"(?=\\*(?:{what}))") for char, what in misread.items()]
+        self._bare = re.compile("|".join(char + place for char, place in places))
+        self._escaped = re.compile("|".join(rf"{char}\\{place}" for char, place in places))
+
+    def put(self, text: str) -> str:
+        """The text with a backslash at each place."""
+        if not self._bare.search(text):  # as a rule, and quicker than a substitution
+            return text
+        return self._bare.sub(r"\g<0>\\", text)
+
+    def take(self, text: str) -> str:
+        """The text without them: `take(put(text))` is the text."""
+        if not self._escaped.search(text):
+            return text
+        return self._escaped.sub(lambda found: found[0][0], text)
+
+
+@dataclass(frozen=True)
+class Style:
+    """How a response is written: opening, numbered steps, middle, answer, closing.
+
+    Attributes:
+      in_steps, in_answer: what there would be misread, as `Escape` takes it.
+    """
+
+    opening: str
+    middle: str
+    closing: str
+    in_steps: Mapping[str, str]
+    in_answer: Mapping[str, str]
+
+    @cached_property
+    def steps(self) -> Escape:
+        """Keeps the text of steps apart from what separates them."""
+        return Escape(self.in_steps)
+
+    @cached_property
+    def answer(self) -> Escape:
+        """Keeps the text of an answer apart from what ends it."""
+        return Escape(self.in_answer)
+
+
+_TAG = "/?(?:reasoning|answer)>"
+STYLES = {
+    "numbered": Style(
+        opening="Reasoning:\n",
+        middle="Answer: ",
+        closing="",
+        in_steps={"\n": r"[0-9]+\. |Answer: "},
+        in_answer={"\n": ""},
+    ),
+    # what the Google Tunix Hackathon (Kaggle, 2025) asked models to write
+    "tags": Style(
+        opening="<reasoning>\n",
+        middle="</reasoning>\n<answer>",
+        closing="</answer>",
+        in_steps={"\n": r"[0-9]+\. ", "<": _TAG},
+        in_answer={"<": _TAG},
+    ),
+}
+
+
+def style_named(name: str) -> Style:
+    """The style of that name, or an `InputError` that lists them."""
+    if name not in STYLES:
+        raise unknown("style", name, STYLES)
+    return STYLES[name]
+
+
+def respond(trace: Trace, style: str = "numbered") -> str:
+    r"""The steps of a trace, then its answer.
+
+    Raises:
+      InputError: unknown style.
+
+    Example:
+      >>> trace = Trace.of("?", [("list", "Two are prime:\n2. and\n3."), ("count", "2")], "2")
+      >>> print(respond(trace))
+      Reasoning:
+      1. Two are prime:
+      \2. and
+      3.
+      2. 2
+      Answer: 2
+    """
+    contents = [step.content for step in trace.steps]
+    return _write(contents, trace.final_answer, style_named(style))
+
+
+def _write(steps: Iterable[str], answer: str, how: Style) -> str:
+    lines = "".join(f"{n}. {how.steps.put(step)}\n" for n, step in enumerate(steps, 1))
+    opening = how.opening if lines or how.closing else ""  # an answer alone needs none
+    return f"{opening}{lines}{how.middle}{how.answer.put(answer)}{how.closing}"
+
+
+class Parsed(NamedTuple):
+    """What a response says: its steps, its answer (None where none is found), and whether it
+    kept to the style exactly."""
+
+    steps: tuple[str, ...]
+    answer: str | None
+    strict: bool
+
+
+def parse(response: str, style: str = "numbered") -> Parsed:
+    """Reads steps and answer back from a response (without its stop piece).
+
+    What `respond` wrote reads back as it was. Anything else is read as one would read what a model
+    wrote, whatever the style: see `loose`. Both take time in proportion to the text.
+
+    Raises:
+      InputError: unknown style.
+
+    Example:
+      >>> parse("Reasoning:\\n1. 2 + 2 = 4.\\nAnswer: 4")
+      Parsed(steps=('2 + 2 = 4.',), answer='4', strict=True)
+      >>> parse("so 2 + 2 = 4. answer: 4 of course").answer
+      '4 of course'
+    """
+    return _strict(response, style_named(style)) or loose(response)
+
+
+def _strict(text: str, how: Style) -> Parsed | None:
+    """What a text says that `respond` can have written; None where it cannot."""
+    body = text.removeprefix(how.opening).removesuffix(how.closing)
+    block, _, answer = f"\n{body}".partition("\n" + how.middle)
+    said = tuple(map(how.steps.take, _numbered(block))), how.answer.take(answer)
+    exact = said[1] and _write(*said, how) == text
+    return Parsed(*said, strict=True) if exact else None
+
+
+def _numbered(block: str) -> Iterator[str]:
+    r"""`\n1. a\n2. b` -> "a", "b"; a step may have several lines."""
+    number, at = 1, 0 if block.startswith("\n1. ") else -1
+    while at >= 0:
+        start = at + len(f"\n{number}. ")
+        number += 1
+        at = block.find(f"\n{number}. ", start)
+        yield block[start : at if at >= 0 else None]
+
+
+# Each repetition has a limit or the rest of a line to itself, so no text can make these slow.
+_STEP = re.compile(
+    r"[ >*#]{0,8}(?:step ?([0-9]{1,4}) ?[.:)]|([0-9]{1,4})[.)](?=[\s*]|$))\*{0,2}\s*(.*)",
+    re.IGNORECASE,
+)
+_ANSWER = re.compile(r"[ >*#]{0,8}(?:the )?(?:final )?answer[ *]{0,3}:", re.IGNORECASE)
+_SAID = re.compile(r"\banswer[ *]{0,3}(?:is|:)", re.IGNORECASE)
+_AGAIN = re.compile(r"[ >*#]{0,8}(?:question|problem|prompt|user)\b", re.IGNORECASE)
+_OPENED = re.compile("<answer>", re.IGNORECASE)
+_OTHER_TAG = re.compile("</?(?:reasoning|answer)>", re.IGNORECASE)
+
+
+def loose(text: str) -> Parsed:
+    """Reads what a model wrote in no style, or in one that it did not keep to.
+
+    A step is a line like `1. ...`, `2) ...` or `**Step 3:** ...`. The answer is what the last line
+    like `Answer: ...`, `**Final answer:** ...` or `<answer>...` says; or else the last
+    `the answer is ...`; or else the line after `</reasoning>`. Asterisks and a full stop around it
+    are left out. A model that begins a question or a first step anew, after steps and an answer,
+    has run on: that is not read.
+
+    Example:
+      >>> loose("Sure!\\nStep 1: 2 + 2 = 4.\\n\\n**Answer:** 4.\\nQuestion: 3 + 3?\\nAnswer: 6")
+      Parsed(steps=('2 + 2 = 4.',), answer='4', strict=False)
+    """
+    steps: list[str] = []
+    answer = said = ""
+    lines = _lines(text)
+    for line in lines:
+        step = _STEP.match(line)
+        first = step and "1" in step.group(1, 2)
+        if answer and (_AGAIN.match(line) or (first and steps)):
+            break
+        parts = _SAID.split(line)
+        if step:
+            steps.append(step[3])
+        elif steps and not steps[-1] and len(parts) == 1:
+            steps[-1] = line
+        if len(parts) > 1:
+            value = _plain(parts[-1]) or _plain(next(lines, ""))
+            if _ANSWER.match(line):
+                answer = value or answer
+            else:
+                said = value or said
+    after = filterfalse(_ANSWER.match, _lines(text.partition("</reasoning>")[2]))
+    found = answer or said or _plain(next(after, ""))
+    return Parsed(tuple(steps), found or None, strict=False)
+
+
+def _lines(text: str) -> Iterator[str]:
+    """The lines of a text in which each tag begins one, without those that are empty."""
+    apart = _OTHER_TAG.sub("\n", _OPENED.sub("\nAnswer: ", text))
+    return filter(None, map(str.strip, apart.split("\n")))
+
+
+def _plain(answer: str) -> str:
+    return answer.strip(" :*`").rstrip(".*` ")

@@ -1,0 +1,11 @@
+-- How many traces there are of each task, difficulty and length.
+SELECT
+    coalesce(json_extract_string(meta, '/task'), 'unknown') AS task,
+    coalesce(json_extract_string(meta, '/difficulty'), '') AS difficulty,
+    len(steps) AS steps,
+    length(prompt) + length(final_answer)
+        + list_sum(list_transform(steps, lambda step: length(step.content)))::BIGINT AS characters,
+    count(*) AS traces
+FROM traces
+GROUP BY ALL
+ORDER BY ALL

@@ -1,0 +1,115 @@
+"""JSON that every reader reads alike, and in words what is wrong with any other."""
+
+import json
+import math
+import re
+from typing import Any
+
+import msgspec
+
+from tunix_rt_nb.text import one_line
+
+MAX_BYTES = 1 << 20  # a whole trace
+MAX_LINE = 8 * MAX_BYTES  # a line with a trace: escapes make it longer
+MAX_DEPTH = 64  # objects and lists inside each other
+
+
+def check_length(line: str | bytes) -> None:
+    """`ValueError` where a line is longer than any trace can be."""
+    if len(line) > MAX_LINE:
+        raise ValueError(f"trace: may take 1 MiB, this line takes over {MAX_LINE >> 20} MiB")
+
+
+def why(error: Exception, line: str | bytes = b"") -> str:
+    """What is wrong with a line, as `field: reason`, from the error that reading it raised."""
+    if isinstance(error, msgspec.ValidationError):
+        told = str(error.__cause__) if error.__cause__ else _explain(str(error))
+    elif isinstance(error, RecursionError):
+        told = f"meta: has more than {MAX_DEPTH} levels"
+    elif isinstance(error, UnicodeDecodeError):
+        told = "not a JSON object: is not UTF-8"
+    elif isinstance(error, msgspec.DecodeError):
+        told = f"not a JSON object: {_why_no_json(line)}"
+    else:  # said by Trace itself
+        told = str(error)
+    return one_line(told)
+
+
+def _explain(told: str) -> str:
+    """What msgspec says, as `field: reason`.
+
+    Example:
+      >>> _explain("Expected `str`, got `int` - at `$.steps[0].type`")
+      'steps.0.type: expected str, got int'
+      >>> _explain("Object missing required field `type` - at `$.steps[0]`")
+      'steps.0.type: Field required'
+    """
+    reason, _, path = told.partition(" - at `$")
+    field = re.sub(r"\[(\d+)\]", r".\1", path.rstrip("`").replace("[...]", "")).strip(".")
+    if name := re.fullmatch(r"(?s)Object (missing required|contains unknown) field `(.*)`", reason):
+        field = f"{field}.{name[2]}".lstrip(".")
+        reason = "Field required" if name[1] == "missing required" else "is no field of a trace"
+    else:
+        reason = reason[0].lower() + reason[1:].replace("`", "")
+    return f"{field or 'trace'}: {reason}"
+
+
+def _why_no_json(line: str | bytes) -> str:
+    try:
+        json.loads(line if isinstance(line, str) else line.decode())
+    except json.JSONDecodeError as error:
+        return f"{error.msg.removesuffix(' at')} at character {error.pos + 1}"
+    except UnicodeDecodeError:
+        return "is not UTF-8"
+    except (ValueError, RecursionError):
+        return "holds a number or a nesting without end"
+    return "holds NaN, an infinite number or half a surrogate pair"
+
+
+def check_json(meta: dict[str, Any]) -> bool:
+    """Whether JSON libraries write some float in `meta` differently.
+
+    Raises:
+      ValueError: `meta.path: reason`, where there is anything that JSON cannot say.
+      RecursionError: it is too deep.
+    """
+    try:
+        return _check(meta, 1)
+    except ValueError as error:
+        raise ValueError(f"meta{error}") from None
+
+
+def _check(value: Any, level: int) -> bool:
+    kind = type(value)
+    if kind is str or kind is bool or value is None:
+        return False
+    if kind is int:
+        if not -(1 << 63) <= value < 1 << 64:
+            raise ValueError(": is an integer beyond 64 bits")
+        return False
+    if kind is float:
+        if not math.isfinite(value):
+            raise ValueError(f": is {value}, which is no JSON number")
+        return value != 0.0 and not 1e-4 <= abs(value) < 1e16  # those have an exponent
+    if kind is not dict and kind is not list:
+        raise ValueError(f": is no JSON value but of type {kind.__name__}")
+    if level > MAX_DEPTH:
+        raise RecursionError
+    odd = False
+    for key, inner in value.items() if kind is dict else enumerate(value):
+        if kind is dict and type(key) is not str:
+            raise ValueError(f": has the key {key!r}, which is no text")
+        try:
+            odd |= _check(inner, level + 1)
+        except ValueError as error:
+            raise ValueError(f".{one_line(str(key), 40)}{error}") from None
+    return odd
+
+
+def exact(value: Any) -> Any:
+    """A JSON value whose floats are written as Python writes them."""
+    if type(value) is float:
+        return msgspec.Raw(repr(value).encode())
+    if type(value) is dict:
+        return {key: exact(inner) for key, inner in value.items()}
+    return [exact(inner) for inner in value] if type(value) is list else value

@@ -1,0 +1,22 @@
+"""Text of unknown origin, made fit for a terminal."""
+
+
+def printable(text: str) -> str:
+    r"""The text with what a terminal would obey instead of show replaced; line breaks stay.
+
+    Example:
+      >>> printable("a\x1b[31mb\n")
+      'a�[31mb\n'
+    """
+    return "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)
+
+
+def one_line(text: str, width: int = 200) -> str:
+    r"""The text on one line of at most `width` characters.
+
+    Example:
+      >>> one_line("two\nlines", 7)
+      'two li…'
+    """
+    line = printable(" ".join(text[: 2 * width].split()))
+    return line if len(line) <= width else line[: width - 1] + "…"

@@ -1,0 +1,169 @@
+"""Checks a store again, from its files alone: every line, id, step and answer."""
+
+import re
+from array import array
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from tunix_rt_nb import files, index, shards
+from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.strict_json import MAX_LINE
+from tunix_rt_nb.text import one_line
+from tunix_rt_nb.trace import Trace, id_of
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
+_CHUNK = 1 << 20  # bytes of a shard that a process takes at a time
+
+
+class _Job(NamedTuple):
+    shard: Path
+    first: int  # number of its first line
+    start: int
+    end: int
+    steps: bool
+    gone: frozenset[bytes]
+
+
+class _Part(NamedTuple):
+    keys: bytes
+    numbers: array  # of the lines that have these keys
+    checked: int
+    wrong: list[str]
+
+
+class Verification:
+    """What is wrong with a store, a line each; the same whatever the number of processes.
+
+    Args:
+      folder: the store.
+      steps: also check the steps and answers of all traces of known tasks that are not deleted.
+      processes: how many share the work.
+
+    Attributes:
+      traces: how many there were, deleted ones too, once all is read.
+      checked: how many of them had their steps and answer checked.
+
+    Example:
+      >>> list(Verification(Path("nothing")))
+      []
+    """
+
+    def __init__(self, folder: Path, steps: bool = True, processes: int = 1) -> None:
+        self._folder, self._steps, self._processes = folder, steps, processes
+        self.traces = self.checked = 0
+
+    def __iter__(self) -> Iterator[str]:
+        keys, numbers, lengths = bytearray(), array("q"), []
+        with shards.reading(self._folder):
+            found = shards.shards(self._folder)
+            gone = frozenset(index.keys(shards.deleted(self._folder)))
+            jobs = [list(_jobs(shard, self._steps, gone)) for shard in found]
+            parts = _parts([job for several in jobs for job in several], self._processes)
+            for shard, several in zip(found, jobs, strict=True):
+                wrong, before = 0, len(numbers)
+                for part in islice(parts, len(several)):
+                    keys += part.keys
+                    numbers += part.numbers
+                    self.checked += part.checked
+                    wrong += len(part.wrong)
+                    yield from part.wrong
+                lengths.append(len(numbers) - before)
+                if not wrong:
+                    yield from _altered(shard, index.rows(bytes(keys[16 * before :])))
+        self.traces = len(numbers)
+        yield from _twice(found, lengths, bytes(keys), numbers)
+
+
+def _parts(jobs: list[_Job], processes: int) -> Iterator[_Part]:
+    """What comes of the jobs, in their order."""
+    if processes < 2:
+        yield from map(_check_part, jobs)
+        return
+    import multiprocessing
+
+    context = multiprocessing.get_context("spawn")  # a notebook's threads do not survive a fork
+    pipes = [context.Pipe(duplex=False) for _ in range(processes)]
+    for k, (_, sender) in enumerate(pipes):
+        context.Process(target=_work, args=(jobs[k::processes], sender), daemon=True).start()
+        sender.close()  # so that a worker notices when this process is gone
+    for k in range(len(jobs)):
+        yield pipes[k % processes][0].recv()
+
+
+def _work(jobs: list[_Job], sender: "Connection") -> None:
+    """Does its share of the jobs, as long as there is somebody to tell."""
+    with suppress(BrokenPipeError):
+        for job in jobs:
+            sender.send(_check_part(job))
+
+
+def _jobs(shard: Path, steps: bool, gone: frozenset[bytes]) -> Iterator[_Job]:
+    number = 1
+    with shard.open("rb") as file:
+        while block := file.read(_CHUNK):
+            start, count = file.tell() - len(block), block.count(b"\n")
+            while block and not block.endswith(b"\n"):  # up to the end of its last line
+                block = file.readline(MAX_LINE)
+                count += block.endswith(b"\n")
+            yield _Job(shard, number, start, file.tell(), steps, gone)
+            number += count
+
+
+def _check_part(job: _Job) -> _Part:
+    keys, numbers, checked = bytearray(), array("q"), 0
+    wrong: list[str] = []
+    with job.shard.open("rb") as file:
+        file.seek(job.start)
+        lines = enumerate(files.lines(file, MAX_LINE), job.first)
+        while file.tell() < job.end:
+            number, line = next(lines)
+            where = f"{job.shard}:{number}"
+            try:
+                trace = shards.Stored.of(line, where).trace
+            except InputError as error:
+                wrong.append(str(error))
+                continue
+            keys += trace.key
+            numbers.append(number)
+            if job.steps and trace.task is not None and trace.key not in job.gone:
+                found = _wrong_steps(trace)
+                checked += found is not None
+                wrong += [f"{where}: {one_line(reason)}" for reason in found or ()]
+    return _Part(bytes(keys), numbers, checked, wrong)
+
+
+def _wrong_steps(trace: Trace) -> list[str] | None:
+    """What is wrong with the steps and the answer; None where no known task made them."""
+    from tunix_rt_nb import tasks
+
+    return tasks.problems(trace) if trace.task in tasks.TASKS else None
+
+
+def _altered(shard: Path, table: np.ndarray) -> Iterator[str]:
+    """Where a shard whose lines are sound is not the one that was written, or its index not its."""
+    try:
+        indexed = index.read(shard)
+    except InputError as error:
+        yield str(error)
+        return
+    named = re.fullmatch(r"traces-([0-9a-f]{16})", shard.stem)
+    if named and not files.sha256(shard).startswith(named[1]):
+        yield f"{shard}: was altered after it was written, its name is the hash of other content"
+    elif index.keys(table) != index.keys(indexed):
+        yield f"{index.path_of(shard)}: does not fit its shard, remove it"
+
+
+def _twice(found: list[Path], lengths: list[int], keys: bytes, numbers: array) -> Iterator[str]:
+    """The ids that more than one line has."""
+    shard_of = [shard for shard, length in zip(found, lengths, strict=True) for _ in range(length)]
+    table = index.rows(keys, [0], numbers)
+    for k in index.repeated(table).nonzero()[0]:
+        number, id = table["place"][k], id_of(index.keys(table[k : k + 1])[0])
+        yield f"{shard_of[k]}:{number}: id: {id} is there a second time"
