@@ -3,6 +3,7 @@ import json
 import multiprocessing
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +21,12 @@ from tunix_rt_nb.trace import Trace, parse_line
 from tunix_rt_nb.verify import Verification
 
 LATER = "2026-01-02T00:00:00Z"
+
+
+@pytest.fixture(scope="module")
+def traces() -> list[Trace]:
+    """Of two tasks only, which takes less time than of all."""
+    return [t for name in ("high_card_duel", "arithmetic") for t in tasks.draw(name, 40, seed=7)]
 
 
 def ids(store: TraceStore) -> list[str]:
@@ -76,6 +83,12 @@ def test_text_of_a_trace_is_data_and_not_sql(tmp_path: Path) -> None:
     assert store.newest()[0].trace == nasty
 
 
+def test_a_bad_query_is_one_line(store: TraceStore) -> None:
+    with pytest.raises(InputError, match=f'^{store.folder}: Binder Error: .* "color"') as error:
+        store.query("SELECT color FROM traces")
+    assert "\n" not in str(error.value)
+
+
 def test_duckdb_reads_the_folder_as_it_is(store: TraceStore, traces: list[Trace]) -> None:
     store.delete([traces[0].id], LATER)
     query = f"SELECT id, steps[1].content FROM read_json('{store.folder}/traces-*.jsonl')"
@@ -84,19 +97,22 @@ def test_duckdb_reads_the_folder_as_it_is(store: TraceStore, traces: list[Trace]
     assert {str(id): content for id, content in rows} == {t.id: t.steps[0].content for t in traces}
 
 
-def _add(folder: Path, seed: int) -> None:
-    TraceStore(folder).add(tasks.draw("arithmetic", 300, seed), NOW)
+def _add(folder: Path, first: int) -> None:
+    (folder / f"ready{first}").touch()
+    while len(list(folder.glob("ready*"))) < 3:  # all begin at once
+        time.sleep(0.001)
+    for n in range(first, first + 20):
+        TraceStore(folder).add([small(10 * n + k) for k in range(15)], NOW)
 
 
-def test_two_writers_at_once_lose_and_repeat_nothing(tmp_path: Path) -> None:
+def test_writers_at_once_lose_and_repeat_nothing(tmp_path: Path) -> None:
     context = multiprocessing.get_context("spawn")
-    workers = [context.Process(target=_add, args=(tmp_path, seed)) for seed in (1, 1, 2, 3)]
+    workers = [context.Process(target=_add, args=(tmp_path, first)) for first in (0, 1, 2)]
     for worker in workers:
         worker.start()
     for worker in workers:
         worker.join()
-    expected = {t.id for seed in (1, 2, 3) for t in tasks.draw("arithmetic", 300, seed)}
-    assert ids(TraceStore(tmp_path)) == sorted(expected)
+    assert ids(TraceStore(tmp_path)) == sorted(small(n).id for n in range(10 * 21 + 15))
     assert list(Verification(tmp_path)) == []
 
 
@@ -104,7 +120,7 @@ def test_the_newest_come_first_and_those_of_one_time_by_id(tmp_path: Path) -> No
     store = TraceStore(tmp_path)
     for day in (2, 1, 3):
         store.add([small(10 * day + k) for k in range(3)], f"2026-01-0{day}")
-    store.add([small(99)], "2026-01-02T22:00:00-03:00")  # of the third day, in UTC
+    store.add([small(99)], "2026-01-02T21:00:00.5-03:00")  # of the third day, in UTC
     found = [(stored.created_at[:10], stored.trace.id) for stored in store.newest()]
     assert [day for day, _ in found] == ["2026-01-03"] * 4 + ["2026-01-02"] * 3 + ["2026-01-01"] * 3
     assert store.newest()[0].trace.id == small(99).id
@@ -273,17 +289,19 @@ def test_a_shard_put_there_by_hand_is_read_and_held_to_the_rules(tmp_path: Path)
 
 
 def test_verification_says_the_same_with_any_number_of_processes(
-    store: TraceStore, traces: list[Trace], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wrong = [{**t.model_dump(), "final_answer": "no such answer"} for t in traces if t.steps[1:]]
-    store.add([Trace.model_validate(fields) for fields in wrong], LATER)
-    one, two = Verification(store.folder), Verification(store.folder, processes=2)
+    store = TraceStore(tmp_path)
+    right = list(tasks.draw("arithmetic", 100, seed=7))
+    wrong = [{**trace.model_dump(), "final_answer": "none"} for trace in right]
+    store.add([*right, *(Trace.model_validate(fields) for fields in wrong), small(1)], NOW)
+    one, two = Verification(tmp_path), Verification(tmp_path, processes=2)
     found = list(one)
-    monkeypatch.setattr("tunix_rt_nb.verify._CHUNK", 20_000)  # dozens of jobs
-    assert len(found) == len(wrong)
-    assert all("answer: 'no such answer' is wrong" in line for line in found)
-    assert found == list(two)
-    assert (one.traces, one.checked) == (two.traces, two.checked) == (len(traces) + len(wrong),) * 2
+    assert len(found) == 100
+    assert all("answer: 'none' is wrong" in line for line in found)
+    monkeypatch.setattr("tunix_rt_nb.verify._CHUNK", 9_000)  # a dozen jobs
+    assert list(two) == found
+    assert (one.traces, one.checked) == (two.traces, two.checked) == (201, 200)
 
 
 @pytest.mark.parametrize("content", [b"", b"\n \n", b"{}\n", b'{"prompt": 1}\n'])

@@ -60,7 +60,8 @@ def draft(folder: Path) -> Iterator[Draft]:
     except OSError as error:
         raise unwritable(folder, error) from None
     finally:
-        path.unlink(missing_ok=True)
+        with suppress(OSError):
+            path.unlink()
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """The files of a trace store, and who may touch them when.
 
-traces-HASH.jsonl      a shard: traces, written once
+traces-HASH.jsonl      a shard, written once: a trace a line, its `id`, `created_at` and content
 deleted-HASH.jsonl     ids of deleted traces, written once
 .traces-HASH.index     which traces are in a shard and where (index.py)
 .merge.json            shards that another one replaces, until they are gone
@@ -185,7 +185,7 @@ def writing(folder: Path) -> Iterator[None]:
     lock = FileLock(folder / ".lock")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=PATIENCE)
+        lock.acquire(timeout=PATIENCE, poll_interval=0.01)
     except Timeout:
         raise _busy(folder) from None
     except OSError as error:

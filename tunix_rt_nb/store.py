@@ -2,9 +2,9 @@
 
 A shard is written under a temporary name, flushed and renamed, and never touched again; its name
 is the hash of its content. No trace is in two shards: a writer that has its traces on the disk
-takes the lock, leaves out those that came in meanwhile, and only then gives its shard a name. So a
+takes the lock, leaves out those that are there by now, and only then gives its shard a name. So a
 kill at any moment loses nothing, two writers lose and repeat nothing, and adding the same traces
-twice adds nothing. A deletion is a file of its own kind; who was deleted stays so.
+twice adds nothing. Deletions are files too; a deleted trace stays deleted.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,6 +19,7 @@ from tunix_rt_nb.errors import InputError
 from tunix_rt_nb.filters import condition
 from tunix_rt_nb.shards import ShardDraft, Stored, record
 from tunix_rt_nb.strict_json import MAX_LINE
+from tunix_rt_nb.text import one_line
 from tunix_rt_nb.trace import Trace, id_of
 
 if TYPE_CHECKING:
@@ -123,7 +124,8 @@ class TraceStore:
         with shards.writing(self.folder):
             here = Contents(self.folder)
             found = here.ids(list(dict.fromkeys(here.find(id) for id in ids)))
-            shards.write_deletion(self.folder, found, time)
+            if found:
+                shards.write_deletion(self.folder, found, time)
         return found
 
     def compact(self) -> int:
@@ -187,7 +189,7 @@ class TraceStore:
         """Runs a query over the view `traces`, one row for each id; values are bound by `$name`.
 
         Raises:
-          InputError: a shard is damaged; the message names file, line and field.
+          InputError: a shard is damaged, the message names file, line and field; or a bad query.
         """
         import duckdb  # slow to load, and of no use to a list of the newest
 
@@ -198,9 +200,9 @@ class TraceStore:
                 cursor = connection.execute(query, dict(parameters or {}))
                 names = [column[0] for column in cursor.description]
                 return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-            except duckdb.Error:
+            except duckdb.Error as error:
                 self.check()  # names the line where a shard is to blame
-                raise
+                raise InputError(f"{self.folder}: {one_line(str(error))}") from error
 
     def check(self) -> None:
         """Reads every line of every shard; `InputError` names the first bad one."""

@@ -21,15 +21,15 @@ Name = Annotated[str, Meta(min_length=1, max_length=64)]
 Text = Annotated[str, Meta(min_length=1, max_length=50_000)]
 
 
+# The fields of Step and Trace stand in the order of their names, because canonical JSON does so.
+
+
 class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """One inference: its place, its kind (`read`, `compute`, ...) and what it says."""
 
     content: Annotated[str, Meta(min_length=1, max_length=20_000)]
     i: Annotated[int, Meta(ge=0)]
     type: Name
-
-
-# The fields of both stand in the order of their names: so they are written fastest in that order.
 
 
 class _Fields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

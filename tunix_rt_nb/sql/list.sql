@@ -2,6 +2,6 @@
 SELECT id
 FROM traces
 WHERE {where}
-ORDER BY created_at DESC, id
+ORDER BY created_at::TIMESTAMP DESC, id
 LIMIT $limit
 OFFSET $offset
