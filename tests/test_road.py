@@ -128,7 +128,7 @@ def test_traces_of_ones_own_join_the_generated_ones(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("setting", "says"),
     [
-        ("IMPORT=[{bad}]", "bad.jsonl:2: final_answer: Field required"),
+        ("IMPORT=[{bad}]", "bad.jsonl:2: last_answer: is no field of a trace"),
         ("DATASET_NAME=../x", "dataset_name: '../x' is unsafe"),
         ("FILTERS={{task: chess}}", "filters: none of the 120 traces"),
         ("SEED=null", "SEED: expected int, found None"),
