@@ -62,7 +62,7 @@ def listing() -> Iterator[Line]:
 def verify() -> Iterator[Line]:
     """Checking every step and answer of a store again."""
     with tempfile.TemporaryDirectory() as folder:
-        drawn = every_task(20_000)
+        drawn = every_task(60_000)
         TraceStore(Path(folder)).add(drawn, "2026-01-01")
         took, _ = command("traces", "verify", "--store", folder)
         yield Line(f"verify {len(drawn)}", len(drawn) / took, "traces/s")
