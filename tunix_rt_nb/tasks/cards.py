@@ -50,3 +50,13 @@ def only(answer: str) -> list[str]:
     """
     answer = answer.strip().upper()
     return find(answer) if _ONLY.fullmatch(answer) else []
+
+
+def compared(a: int, b: int) -> str:
+    """Which of two numbers is greater, in words.
+
+    Example:
+      >>> compared(7, 10)
+      '7 is less than 10'
+    """
+    return f"{a} is {'less than' if a < b else 'greater than' if a > b else 'equal to'} {b}"

@@ -1,8 +1,8 @@
 """How one arranges a hand of Gin Rummy: sort it, find melds, lay off, count what is left."""
 
 from collections.abc import Sequence
-from functools import lru_cache
 
+from tunix_rt_nb.tasks.cards import compared
 from tunix_rt_nb.tasks.melds import (
     NONE,
     VALUE,
@@ -23,7 +23,6 @@ from tunix_rt_nb.tasks.melds import (
 from tunix_rt_nb.tasks.task import Line
 
 
-@lru_cache(maxsize=16)  # a trace is written, then checked
 def count(hand: Hand, grain: str, whose: str = "", table: Way = NONE) -> tuple[Sequence[Line], int]:
     """The lines that lead to the deadwood of a hand, and that deadwood.
 
@@ -53,7 +52,6 @@ def count(hand: Hand, grain: str, whose: str = "", table: Way = NONE) -> tuple[S
     return tuple(lines), min(tried)
 
 
-@lru_cache(maxsize=16)
 def discard(hand: Hand, grain: str) -> tuple[Sequence[Line], str]:
     """The lines that lead to the best discard from a hand with a card too many, and that card.
 
@@ -78,16 +76,6 @@ def discard(hand: Hand, grain: str) -> tuple[Sequence[Line], str]:
     if len(found) > 1:
         lines.append(("discard", f"So discard {best}.", f"Then {best} is to be discarded."))
     return tuple(lines), best
-
-
-def compared(a: int, b: int) -> str:
-    """Which of two numbers is greater, in words.
-
-    Example:
-      >>> compared(7, 10)
-      '7 is less than 10'
-    """
-    return f"{a} is {'less than' if a < b else 'greater than' if a > b else 'equal to'} {b}"
 
 
 def _sort(hand: Hand, whose: str) -> list[Line]:

@@ -15,8 +15,8 @@ from math import comb
 from typing import Any
 
 from tunix_rt_nb.tasks import columns
-from tunix_rt_nb.tasks.cards import HAND, distinct, only
-from tunix_rt_nb.tasks.deadwood import compared, count, discard
+from tunix_rt_nb.tasks.cards import HAND, compared, distinct, only
+from tunix_rt_nb.tasks.deadwood import count, discard
 from tunix_rt_nb.tasks.melds import (
     CARDS,
     NONE,

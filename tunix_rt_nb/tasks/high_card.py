@@ -10,7 +10,7 @@ from fractions import Fraction
 from math import perm
 from typing import Any
 
-from tunix_rt_nb.tasks.cards import CARD, DECK, HAND, distinct, find, rank
+from tunix_rt_nb.tasks.cards import CARD, DECK, HAND, compared, distinct, find, rank
 from tunix_rt_nb.tasks.task import Line, Solution, Task
 
 RULES = "High Card Duel, 2 low, A high."
@@ -18,7 +18,6 @@ RESULTS = ("win", "lose", "tie")
 
 _ROUNDS = {"easy": 1, "medium": 3, "hard": 5}
 _KNOWN = {"easy": 0, "medium": 3, "hard": 7}
-_SAID = {1: "greater than", 0: "equal to", -1: "less than"}
 _DUEL = (
     "I hold {}, the opponent holds {}. Do I win, lose or tie?",
     "My card is {}, the opponent's is {}. Is that a win, a loss or a tie for me: win, lose or tie?",
@@ -81,7 +80,7 @@ class HighCardDuel(Task):
             return _rounds(problem, grain)
         [(mine, theirs)] = problem
         r, s = rank(mine), rank(theirs)
-        said = f"{r} is {_SAID[sign(r - s)]} {s}."
+        said = f"{compared(r, s)}."
         lines: list[Line] = [
             ("read", f"My card {mine} has rank {r}.", f"{mine}, my card, has rank {r}."),
             (
@@ -189,6 +188,6 @@ def _rounds(problem: Deals, grain: str) -> Solution:
         if grain == "fine":
             cards = f"{a} is {r}, {b} is {s}"
             lines.append(("read", f"Round {k}: {cards}.", f"In round {k}, {cards}."))
-        said = f"{r} is {_SAID[sign(r - s)]} {s}"
+        said = compared(r, s)
         lines.append(("compare", f"{said}: {score}.", f"{said}, which makes it {score}."))
     return Solution(lines, _result(mine - theirs))

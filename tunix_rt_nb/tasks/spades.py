@@ -9,7 +9,7 @@ import re
 from math import perm
 from typing import Any
 
-from tunix_rt_nb.tasks.cards import CARD, DECK, distinct, find, only, rank
+from tunix_rt_nb.tasks.cards import CARD, DECK, compared, distinct, find, only, rank
 from tunix_rt_nb.tasks.task import Line, Solution, Task
 
 LEGAL_RULES = "Mini Spades: follow suit if able, lead any card."
@@ -163,8 +163,7 @@ class SpadesScore(_Spades):
         lines, mine = _tricks(problem, grain)
         theirs = len(problem[1]) - mine
         bonus = BONUS if mine > theirs else 0
-        size = "greater than" if mine > theirs else "equal to" if mine == theirs else "less than"
-        said = f"{mine} is {size} {theirs}: {mine}+{bonus}={mine + bonus}."
+        said = f"{compared(mine, theirs)}: {mine}+{bonus}={mine + bonus}."
         return Solution([*lines, ("score", said, f"As {said}")], str(mine + bonus))
 
     def space(self) -> int | None:
