@@ -71,17 +71,14 @@ def table(rows: Iterable[Mapping[str, Any]], index: str | None = None) -> "pd.Da
 
 
 def _axes(width: float = 7, height: float = 3) -> Any:
-    from matplotlib.figure import Figure
-
-    axes = Figure(figsize=(width, height), layout="constrained").add_subplot()
-    axes.spines[["top", "right"]].set_visible(False)
+    [axes] = _panels(1, width, height)
     return axes
 
 
-def _panels(n: int, height: float) -> list[Any]:
+def _panels(n: int, width: float, height: float) -> list[Any]:
     from matplotlib.figure import Figure
 
-    panels = Figure(figsize=(3.5 * n, height), layout="constrained").subplots(1, n)
+    panels = Figure((width, height), layout="constrained").subplots(1, n, squeeze=False)[0]
     for axes in panels:
         axes.spines[["top", "right"]].set_visible(False)
     return list(panels)
@@ -111,7 +108,7 @@ def store_plot(rows: Iterable[Mapping[str, Any]]) -> "Image":
         for field, found in lengths.items():
             found[row[field]] += row["traces"]
     names = sorted({name for counts in shares.values() for name in counts}, reverse=True)
-    bars, *histograms = _panels(3, height=max(2.4, 0.3 * len(names) + 0.8))
+    bars, *histograms = _panels(3, 10.5, max(2.4, 0.3 * len(names) + 0.8))
     left = [0] * len(names)
     for difficulty, counts in sorted(shares.items(), key=lambda share: _level(share[0])):
         share = [counts[name] for name in names]
