@@ -28,6 +28,12 @@ def some(name: str, n: int, seed: int, difficulty: str = "easy", **how: Any) -> 
     return list(tasks.draw(name, min(n, space or n), seed, difficulty, **how))
 
 
+def with_step(trace: Trace, i: int, text: str) -> Trace:
+    """The trace with another text as one of its steps."""
+    steps = [(s.type, text if s.i == i else s.content) for s in trace.steps]
+    return Trace.of(trace.prompt, steps, trace.final_answer, trace.meta)
+
+
 @pytest.fixture(scope="session")
 def traces() -> list[Trace]:
     """Forty traces of each task."""

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.conftest import some
+from tests.conftest import some, with_step
 from tests.test_arithmetic import check_columns
 from tests.test_numbers import claims
 from tunix_rt_nb import tasks
@@ -103,8 +103,7 @@ def test_a_changed_number_or_word_in_any_step_is_caught(level: str, grain: str) 
                 old = spot[0]
                 new = str(int(old) + rng.choice([1, 2, 10])) if old.isdigit() else "not"
                 text = step.content[: spot.start()] + new + step.content[spot.end() :]
-                steps = [(s.type, text if s.i == step.i else s.content) for s in trace.steps]
-                wrong = Trace.of(trace.prompt, steps, trace.final_answer, trace.meta)
+                wrong = with_step(trace, step.i, text)
                 assert tasks.get("countdown").check_step(wrong, step.i), (step.content, text)
                 found.append(bool(check_countdown(wrong)))
     assert sum(found) > 0.85 * len(found)  # by the second opinion

@@ -3,7 +3,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.conftest import some
+from tests.conftest import some, with_step
 from tests.test_arithmetic import check_columns
 from tunix_rt_nb import tasks
 from tunix_rt_nb.tasks.counting import LEGS
@@ -161,8 +161,7 @@ def test_the_other_implementation_notices_a_wrong_step(name: str, grain: str) ->
             for spot in re.finditer(r"\d+|larger|smaller|stays|goes", step.content):
                 new = turned.get(spot[0]) or str(int(spot[0]) + 7)
                 text = step.content[: spot.start()] + new + step.content[spot.end() :]
-                steps = [(s.type, text if s.i == step.i else s.content) for s in trace.steps]
-                if ORACLES[name](Trace.of(trace.prompt, steps, trace.final_answer, {})):
+                if ORACLES[name](with_step(trace, step.i, text)):
                     noticed += 1
                 else:
                     missed.append(text)

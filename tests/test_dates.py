@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.conftest import some
+from tests.conftest import some, with_step
 from tests.test_arithmetic import check_columns
 from tunix_rt_nb import tasks
 from tunix_rt_nb.trace import Trace
@@ -213,8 +213,7 @@ def test_the_other_implementation_notices_a_wrong_step(level: str) -> None:
                 )
                 new = str(int(spot[0]) + 1) if spot[0].isdigit() else other
                 text = step.content[: spot.start()] + new + step.content[spot.end() :]
-                steps = [(s.type, text if s.i == step.i else s.content) for s in trace.steps]
-                if check_dates(Trace.of(trace.prompt, steps, trace.final_answer, {})):
+                if check_dates(with_step(trace, step.i, text)):
                     noticed += 1
                 else:
                     missed.append(text)

@@ -3,7 +3,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.conftest import some
+from tests.conftest import some, with_step
 from tests.test_arithmetic import check_columns
 from tunix_rt_nb import tasks
 from tunix_rt_nb.tasks.gym import _dataset
@@ -138,8 +138,7 @@ def test_the_other_implementation_notices_a_wrong_step(name: str) -> None:
                     else "spouse"
                 )
                 text = step.content[: spot.start()] + new + step.content[spot.end() :]
-                steps = [(s.type, text if s.i == step.i else s.content) for s in trace.steps]
-                other = Trace.of(trace.prompt, steps, trace.final_answer, trace.meta)
+                other = with_step(trace, step.i, text)
                 assert ORACLES[name](other), text
 
 

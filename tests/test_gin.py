@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.test_spades import alterations, missed, said, with_step
+from tests.conftest import with_step
+from tests.test_spades import alterations, missed, said
 from tunix_rt_nb import tasks
 from tunix_rt_nb.tasks import melds
 from tunix_rt_nb.tasks.deadwood import count

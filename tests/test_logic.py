@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import some
+from tests.conftest import some, with_step
 from tunix_rt_nb import tasks
 from tunix_rt_nb.tasks.gym import _dataset
 from tunix_rt_nb.tasks.logic import _value
@@ -109,8 +109,7 @@ def test_the_other_implementation_notices_a_wrong_step(grain: str) -> None:
             text = re.sub(
                 r"\b(true|false|fits|contradiction)\b", lambda m: swaps[m[1]], step.content, count=1
             )
-            steps = [(s.type, text if s.i == step.i else s.content) for s in trace.steps]
-            other = Trace.of(trace.prompt, steps, trace.final_answer, trace.meta)
+            other = with_step(trace, step.i, text)
             assert text == step.content or check_knights(other)
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.conftest import some
+from tests.conftest import some, with_step
 from tests.test_arithmetic import check_columns
 from tunix_rt_nb import tasks
 from tunix_rt_nb.tasks.division import divide
@@ -172,8 +172,7 @@ def test_a_changed_number_or_word_in_any_step_is_caught(name: str, level: str, g
                 old = spot[0]
                 new = str(int(old) + rng.choice([1, 2, 10])) if old.isdigit() else "not"
                 text = step.content[: spot.start()] + new + step.content[spot.end() :]
-                steps = [(s.type, text if s.i == step.i else s.content) for s in trace.steps]
-                wrong = Trace.of(trace.prompt, steps, trace.final_answer, trace.meta)
+                wrong = with_step(trace, step.i, text)
                 assert tasks.get(name).check_step(wrong, step.i), (step.content, text)
 
 
@@ -186,9 +185,9 @@ def test_the_second_opinion_finds_nearly_all_mistakes_itself(name: str) -> None:
         spot = rng.choice(list(re.finditer(r"\d+", step.content)))
         other = str(int(spot[0]) + 1)
         text = step.content[: spot.start()] + other + step.content[spot.end() :]
-        steps = [(s.type, text if s.i == step.i else s.content) for s in trace.steps]
-        wrong = Trace.of(trace.prompt, steps, trace.final_answer, trace.meta)
+        wrong = with_step(trace, step.i, text)
         found.append(bool(ORACLES[name](wrong)))
+        steps = [(s.type, s.content) for s in wrong.steps]
         assert ORACLES[name](Trace.of(trace.prompt, steps, "?", trace.meta))
     assert sum(found) > 0.85 * len(found)
 

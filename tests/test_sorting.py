@@ -3,7 +3,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.conftest import some
+from tests.conftest import some, with_step
 from tunix_rt_nb import tasks
 from tunix_rt_nb.trace import Trace
 
@@ -80,8 +80,7 @@ def test_the_other_implementation_notices_a_wrong_step() -> None:
     for trace in some("word_sorting", 50, 2, "medium"):
         for step in trace.steps:
             text = re.sub("before|after", lambda m: turned[m[0]], step.content)
-            steps = [(s.type, text if s.i == step.i else s.content) for s in trace.steps]
-            other = Trace.of(trace.prompt, steps, trace.final_answer, trace.meta)
+            other = with_step(trace, step.i, text)
             assert text == step.content or check_sorting(other)
 
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.conftest import with_step
 from tunix_rt_nb import tasks
 from tunix_rt_nb.tasks.cards import DECK, only
 from tunix_rt_nb.trace import Trace
@@ -164,11 +165,6 @@ def alterations(text: str) -> Iterator[str]:
         for new in (str(int(old) + 1), old + "0") if old.isdigit() else group:
             if new != old:
                 yield text[: spot.start()] + new + text[spot.end() :]
-
-
-def with_step(trace: Trace, i: int, text: str) -> Trace:
-    steps = [(s.type, text if s.i == i else s.content) for s in trace.steps]
-    return Trace.of(trace.prompt, steps, trace.final_answer, trace.meta)
 
 
 def missed(trace: Trace) -> list[str]:
