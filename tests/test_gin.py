@@ -128,6 +128,7 @@ class Walk:
         self.left: list[str] = []  # in no meld
         self.counting: list[str] = []  # of these, still to be counted
         self.total = 0
+        self.ways = 0
         self.tried: list[tuple[int, list[list[str]]]] = []
         self.knocker: tuple[int, list[list[str]]] | None = None  # deadwood and melds
         self.sums: list[int] = []
@@ -135,14 +136,18 @@ class Walk:
     def step(self, text: str) -> bool:
         looks = ((re.fullmatch(pattern, text), look) for pattern, look in LOOKS)
         found = next(((match, look) for match, look in looks if match), None)
-        return found is not None and bool(found[1](self, *found[0].groups()))
+        try:
+            return found is not None and bool(found[1](self, *found[0].groups()))
+        except ValueError:  # it names no card, or one that is not there
+            return False
 
     def deadwood(self) -> tuple[int, list[list[str]]]:
         return min([*self.tried, (self.total, self.melds)], key=lambda way: way[0])
 
     def turn(self, whose: str | None) -> None:
         if whose and self.hand != self.hands[whose]:
-            self.knocker, self.hand, self.tried = self.deadwood(), self.hands[whose], []
+            self.knocker, self.hand = self.deadwood(), self.hands[whose]
+            self.ways, self.tried = 0, []
 
     def by_rank(self, whose: str | None, told: str) -> bool:
         self.turn(whose)
@@ -170,11 +175,12 @@ class Walk:
 
     def way(self, whose: str | None, i: str | None, told: str, left: str | None = None) -> bool:
         self.turn(whose)
-        if i == "2":
+        self.ways += i is not None
+        if self.ways == 2:
             self.tried = [(self.total, self.melds)]
         self.melds = groups(told)
         right = all(bits(meld) in MELDS for meld in self.melds)
-        right &= i is None or int(i) == len(self.tried) + 1
+        right &= i is None or int(i) == self.ways
         return right and (left is None or self.leaves(left))
 
     def leaves(self, told: str) -> bool:
@@ -327,8 +333,8 @@ def test_a_second_implementation_finds_every_step_right(
 def test_the_second_implementation_can_say_no(name: str) -> None:
     trace = next(tasks.draw(name, 1, 1, "hard"))
     for step in trace.steps:
-        text = next(alterations(step.content), "none")
-        assert ORACLES[name](with_step(trace, step.i, text)) != []
+        others = (t for t in alterations(step.content) if t.lower() != step.content.lower())
+        assert ORACLES[name](with_step(trace, step.i, next(others, "none"))) != []
 
 
 @pytest.mark.parametrize("name", NAMES)

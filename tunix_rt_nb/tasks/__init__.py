@@ -136,17 +136,17 @@ def draw(
     index = latest = 0
     while len(drawn) < n:
         rng = _rng(seed, name, difficulty, grain, index)
-        trace = task.generate(
-            rng, grain, mistakes > 0.0 and rng.random() < mistakes, seed=seed, episode_index=index
-        )
+        mistake = mistakes > 0.0 and rng.random() < mistakes
+        prompt = task.prompt(rng)
         index += 1
-        problem = task.problem(trace.prompt)
+        problem = task.problem(prompt)
         if problem in drawn:
             if space is None and index - latest > _PATIENCE:
                 raise InputError(
                     f"n: {n} traces of {name} ({difficulty}) asked for, {len(drawn)} seem to be all"
                 )
             continue
+        trace = task.write(prompt, rng, grain, mistake, seed=seed, episode_index=index - 1)
         wrong = problems(trace)
         if wrong:  # a bug in the task: better no trace than a wrong one
             raise AssertionError(f"{name} wrote a wrong trace: {wrong[0]}: {trace.canonical()}")

@@ -95,9 +95,6 @@ class GinMelds(_Gin):
         lines, deadwood = count(problem, grain)
         return Solution(lines, str(deadwood))
 
-    def score(self, answer: str, problem: Hand) -> float:
-        return float(answer.strip() == str(_least(problem)))
-
     def space(self) -> int | None:
         return _EASY if self.difficulty == "easy" else None
 
@@ -111,7 +108,7 @@ class GinDiscard(_Gin):
     def prompt(self, rng: random.Random) -> str:
         size, melds = _HAND[self.difficulty]
         # With many tens over, there would seldom be one best card.
-        most = (*CARDS[:36], *rng.sample(CARDS[36:], 3))
+        most = (*CARDS[:36], *rng.choices(CARDS[36:], k=3))
         hand = deal(rng, size + 1, self.difficulty == "hard", melds, most, fits=_one_discard)
         return f"{_RULES.format(size)} I hold {' '.join(hand)}. {rng.choice(_DISCARDS)}"
 
@@ -125,7 +122,7 @@ class GinDiscard(_Gin):
         return Solution(*discard(problem, grain))
 
     def score(self, answer: str, problem: Hand) -> float:
-        return float(only(answer) == _discards(problem))
+        return float(only(answer) == [self.solution(problem, "fine").answer])
 
 
 class GinKnock(_Gin):
@@ -156,16 +153,13 @@ class GinKnock(_Gin):
         if len(problem) > 1:
             return _scored(problem[0], problem[1], grain)
         lines, deadwood = count(problem[0], grain)
-        answer = _allowed(deadwood)
+        answer = f"{'yes' if deadwood <= LIMIT else 'no'}, {deadwood}"
         said = f"{compared(deadwood, LIMIT)}: {answer.split(',')[0]}."
         return Solution([*lines, ("knock", said, f"As {said}")], answer)
 
     def score(self, answer: str, problem: tuple[Hand, ...]) -> float:
         said = _ANSWER.fullmatch(answer.strip().lower())
-        if len(problem) > 1:
-            right = _outcome(problem[0], problem[1])[1]
-        else:
-            right = _allowed(_least(problem[0]))
+        right = self.solution(problem, "fine").answer
         return float(said is not None and f"{said[1]}, {said[2]}" == right)
 
     def space(self) -> int | None:
@@ -215,10 +209,6 @@ def _melded(knocker: Hand) -> Way | None:
     if deadwood > LIMIT or choice or (len(found) > 1 and found[1][0] == deadwood):
         return None
     return way
-
-
-def _allowed(deadwood: int) -> str:
-    return f"{'yes' if deadwood <= LIMIT else 'no'}, {deadwood}"
 
 
 def _outcome(knocker: Hand, defender: Hand) -> tuple[Way, str]:

@@ -24,7 +24,7 @@ _SUIT = 0x1FFF
 _RANK = 0x0001_0001_0001_0001
 _ALIKE = {bit: _RANK << i // 4 for i, bit in enumerate(_BIT.values())}
 _SETS = [s for i in range(0, 52, 4) for n in (3, 4) for s in combinations(CARDS[i : i + 4], n)]
-_RUNS = [CARDS[i : i + 4 * n : 4] for n in (3, 4, 5) for i in range(52 - 4 * (n - 1))]
+_RUNS = [CARDS[i : i + 4 * n : 4] for n in (3, 4) for i in range(52 - 4 * (n - 1))]
 
 
 class Way(NamedTuple):
@@ -196,12 +196,13 @@ def deal(
       fits: what else a hand has to be.
     """
     while True:
-        hand = _with_melds(rng, shared, rng.choice(melds)) + rng.sample(most, size)
+        # Some come twice, so twice as many are drawn: faster than a sample of distinct ones.
+        hand = _with_melds(rng, shared, rng.choice(melds)) + rng.choices(most, k=2 * size)
         hand = [card for card in dict.fromkeys(hand) if card not in out][:size]
         every = mask(hand)
         found = bool(sets(every) & runs(every))
         if len(hand) == size and found == shared and len(ways(every)) < 4 and fits(by_rank(hand)):
-            return rng.sample(hand, size)
+            return sorted(hand, key=lambda _: rng.random())
 
 
 def _with_melds(rng: random.Random, shared: bool, melds: int) -> list[str]:

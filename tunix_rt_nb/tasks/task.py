@@ -109,21 +109,41 @@ class Task(ABC):
     def generate(
         self, rng: random.Random, grain: str = "fine", mistake: bool = False, **meta: Any
     ) -> Trace:
-        """Draws a prompt and solves it.
-
-        Args:
-          rng: decides everything, the wording too.
-          grain: `fine` or `coarse`.
-          mistake: put in a wrong step, noticed and repaired in the next; `meta.mistakes` has
-            its place.
-          meta: goes into the trace's `meta`.
+        """Draws a prompt and solves it; the arguments are those of `write`.
 
         Example:
           >>> from tunix_rt_nb import tasks
           >>> print(tasks.get("arithmetic").generate(random.Random(2)).prompt)
           What is 17 + 20 - 36?
         """
-        prompt = self.prompt(rng)
+        return self.write(self.prompt(rng), rng, grain, mistake, **meta)
+
+    def write(
+        self,
+        prompt: str,
+        rng: random.Random,
+        grain: str = "fine",
+        mistake: bool = False,
+        **meta: Any,
+    ) -> Trace:
+        """The worked solution of the problem that a prompt states.
+
+        Args:
+          rng: decides the wording of the steps, and which of them goes wrong.
+          grain: `fine` or `coarse`.
+          mistake: put in a wrong step, noticed and repaired in the next; `meta.mistakes` has
+            its place.
+          meta: goes into the trace's `meta`.
+
+        Raises:
+          ValueError: the prompt is none of this task's.
+
+        Example:
+          >>> from tunix_rt_nb import tasks
+          >>> trace = tasks.get("arithmetic").write("What is 17 + 20 - 36?", random.Random(2))
+          >>> trace.final_answer
+          '1'
+        """
         problem = self.problem(prompt)
         lines, answer = self.solution(problem, grain)
         voice = rng.randrange(6)  # one wording throughout a trace
