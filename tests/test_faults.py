@@ -18,10 +18,10 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import NOW
-from tunix_rt_nb.intake import read
 from tunix_rt_nb.store import TraceStore
+from tunix_rt_nb.store.intake import read
+from tunix_rt_nb.store.verify import Verification
 from tunix_rt_nb.trace import Trace
-from tunix_rt_nb.verify import Verification
 
 KILLS = int(os.environ.get("TUNIX_RT_KILLS", "12"))
 SIZE = 300  # traces of a file

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunix_rt_nb.near import near_duplicates, shingles, similarity
+from tunix_rt_nb.dataset.near import near_duplicates, shingles, similarity
 
 WORDS = [f"w{k}" for k in range(5000)]
 

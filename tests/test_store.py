@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.conftest import NOW
-from tunix_rt_nb import index, tasks
+from tunix_rt_nb import tasks
 from tunix_rt_nb.errors import InputError
-from tunix_rt_nb.intake import read
-from tunix_rt_nb.store import Added, TraceStore
+from tunix_rt_nb.store import Added, TraceStore, index
+from tunix_rt_nb.store.intake import read
+from tunix_rt_nb.store.verify import Verification
 from tunix_rt_nb.trace import Trace, parse_line
-from tunix_rt_nb.verify import Verification
 
 LATER = "2026-01-02T00:00:00Z"
 
@@ -299,7 +299,7 @@ def test_verification_says_the_same_with_any_number_of_processes(
     found = list(one)
     assert len(found) == 100
     assert all("answer: 'none' is wrong" in line for line in found)
-    monkeypatch.setattr("tunix_rt_nb.verify._CHUNK", 9_000)  # a dozen jobs
+    monkeypatch.setattr("tunix_rt_nb.store.verify._CHUNK", 9_000)  # a dozen jobs
     assert list(two) == found
     assert (one.traces, one.checked) == (two.traces, two.checked) == (201, 200)
 

@@ -9,15 +9,16 @@ twice adds nothing. Deletions are files too; a deleted trace stays deleted.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tunix_rt_nb import files, index, intake, shards, verify
-from tunix_rt_nb.contents import Contents
+from tunix_rt_nb import files
 from tunix_rt_nb.errors import InputError
 from tunix_rt_nb.filters import condition
-from tunix_rt_nb.shards import ShardDraft, Stored, record
+from tunix_rt_nb.sql import sql
+from tunix_rt_nb.store import index, intake, shards, verify
+from tunix_rt_nb.store.contents import Contents
+from tunix_rt_nb.store.shards import ShardDraft, Stored, record
 from tunix_rt_nb.strict_json import MAX_LINE
 from tunix_rt_nb.text import one_line
 from tunix_rt_nb.trace import Trace, id_of
@@ -37,13 +38,7 @@ COLUMNS = {
 _DELETED = {"id": "VARCHAR", "deleted_at": "VARCHAR"}
 
 
-__all__ = ["COLUMNS", "Added", "Stored", "TraceStore", "now", "record", "sql"]
-
-
-@cache
-def sql(name: str) -> str:
-    """The text of a query in `sql/`."""
-    return (Path(__file__).parent / "sql" / f"{name}.sql").read_text(encoding="utf-8")
+__all__ = ["COLUMNS", "Added", "Stored", "TraceStore", "now", "record"]
 
 
 def now() -> str:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tunix_rt_nb import display, interchange, runs
+from tunix_rt_nb import interchange, runs
+from tunix_rt_nb.cli import display
 from tunix_rt_nb.errors import InputError
 
 if TYPE_CHECKING:
@@ -75,8 +76,7 @@ def import_(paths: tuple[Path, ...], form: str, folder: Path | None, as_json: bo
       tunix-rt-nb traces import mine.jsonl
       tunix-rt-nb traces import --as gsm8k train.jsonl.gz test.jsonl.gz
     """
-    from tunix_rt_nb import intake
-    from tunix_rt_nb.store import now
+    from tunix_rt_nb.store import intake, now
 
     store = _open(folder, to_read=False)
     progress = display.Progress(paths)
@@ -160,7 +160,7 @@ def show(id: str, folder: Path | None, as_json: bool) -> None:
     \b
     Example: tunix-rt-nb traces show 1f3a
     """
-    from tunix_rt_nb.scores import checks
+    from tunix_rt_nb.store.scores import checks
 
     [stored] = _open(folder).get([id])
     checked = checks(stored.trace)
@@ -185,9 +185,9 @@ def compare(a: str, b: str, folder: Path | None, as_json: bool) -> None:
     \b
     Example: tunix-rt-nb traces compare 1f3a 77c0
     """
-    from tunix_rt_nb.compare import Row, align, side_by_side
-    from tunix_rt_nb.scores import score
     from tunix_rt_nb.store import now
+    from tunix_rt_nb.store.compare import Row, align, side_by_side
+    from tunix_rt_nb.store.scores import score
 
     both = _open(folder).get([a, b])
     rows = align(both[0].trace, both[1].trace)
@@ -217,8 +217,8 @@ def score_command(ids: tuple[str, ...], folder: Path | None, as_json: bool) -> N
       tunix-rt-nb traces score
       tunix-rt-nb traces score 1f3a --json
     """
-    from tunix_rt_nb.scores import score, summary
     from tunix_rt_nb.store import now
+    from tunix_rt_nb.store.scores import score, summary
 
     store, scored_at = _open(folder), now()
     found = store.get(ids) if ids else store
@@ -263,7 +263,7 @@ def verify_command(context: click.Context, folder: Path | None, as_json: bool) -
     \b
     Example: tunix-rt-nb traces verify
     """
-    from tunix_rt_nb.verify import Verification
+    from tunix_rt_nb.store.verify import Verification
 
     store = _open(folder)
     big = sum(shard.stat().st_size for shard in store.shards()) > _BIG

@@ -12,10 +12,12 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 import tunix_rt_nb
-from tunix_rt_nb import clean, files
+from tunix_rt_nb import files
+from tunix_rt_nb.dataset import clean
 from tunix_rt_nb.errors import InputError, check_name
 from tunix_rt_nb.filters import condition
-from tunix_rt_nb.store import COLUMNS, TraceStore, sql
+from tunix_rt_nb.sql import sql
+from tunix_rt_nb.store import COLUMNS, TraceStore
 from tunix_rt_nb.trace import Trace, checked, parse_line
 
 SCHEMA_VERSION = "1.0"

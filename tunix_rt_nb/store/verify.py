@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from tunix_rt_nb import files, index, shards
+from tunix_rt_nb import files
 from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.store import index, shards
 from tunix_rt_nb.strict_json import MAX_LINE
 from tunix_rt_nb.text import one_line
 from tunix_rt_nb.trace import Trace, id_of

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 import tunix_rt_nb
-from tunix_rt_nb import display, runs
-from tunix_rt_nb.cli_traces import traces
+from tunix_rt_nb import runs
+from tunix_rt_nb.cli import display
+from tunix_rt_nb.cli.traces import traces
 from tunix_rt_nb.errors import InputError, check_name
 
 if TYPE_CHECKING:
@@ -168,7 +169,3 @@ def status_command(as_json: bool) -> None:
 
     rows = status.rows()
     click.echo(json.dumps(rows) if as_json else status.table(rows))
-
-
-if __name__ == "__main__":
-    main()

@@ -13,8 +13,8 @@ import click
 from tunix_rt_nb.text import one_line, printable
 
 if TYPE_CHECKING:
-    from tunix_rt_nb.scores import Checks
     from tunix_rt_nb.store import Added, Stored
+    from tunix_rt_nb.store.scores import Checks
 
 
 def width() -> int:

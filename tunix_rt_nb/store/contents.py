@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tunix_rt_nb import index, shards
 from tunix_rt_nb.errors import InputError
-from tunix_rt_nb.shards import Stored
+from tunix_rt_nb.store import index, shards
+from tunix_rt_nb.store.shards import Stored
 from tunix_rt_nb.strict_json import MAX_LINE
 from tunix_rt_nb.trace import id_of
 

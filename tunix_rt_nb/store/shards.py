@@ -24,8 +24,9 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from tunix_rt_nb import files, index
+from tunix_rt_nb import files
 from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.store import index
 from tunix_rt_nb.strict_json import MAX_LINE, why
 from tunix_rt_nb.trace import Trace, parse_stored
 
