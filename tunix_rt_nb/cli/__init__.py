@@ -113,14 +113,14 @@ def run(
 
 
 def _settings(settings: tuple[str, ...]) -> dict[str, Any]:
-    from tunix_rt_nb.chain import read_yaml
+    from tunix_rt_nb import strict_yaml
 
     values = {}
     for setting in settings:
         name, equals, value = setting.partition("=")
         if not equals or not name:
             raise InputError(f"--set: expected KEY=VALUE, found {setting!r}")
-        values[name] = read_yaml(f"--set: {name}", value)
+        values[name] = strict_yaml.parse(f"--set: {name}", value)
     return values
 
 
