@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Iterator
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from tunix_rt_nb.errors import InputError, unknown
+from tunix_rt_nb.sql import sql
 from tunix_rt_nb.text import one_line
 
 if TYPE_CHECKING:
@@ -38,12 +40,6 @@ _KINDS = {  # of expressions; a subquery, a window, a parameter or a star is non
     "OPERATOR",
     "TYPE",
 }
-_FUNCTIONS = """
-SELECT function_name
-FROM duckdb_functions()
-GROUP BY function_name
-HAVING bool_and(function_type = 'scalar' AND stability = 'CONSISTENT')
-"""
 
 
 def check_condition(condition: str, connection: "DuckDBPyConnection") -> str:
@@ -70,7 +66,7 @@ def check_condition(condition: str, connection: "DuckDBPyConnection") -> str:
         raise InputError(f"condition: is no SQL: {one_line(found['error_message'])}")
     expression = _only_expression(found["statements"])
     nodes = list(_nodes(expression))
-    allowed = {name for (name,) in connection.execute(_FUNCTIONS).fetchall()}
+    allowed = _functions()
     named = {name for node in nodes if node["class"] == "LAMBDA" for name in _names(node["lhs"])}
     for node in nodes:
         if node["class"] not in _KINDS:
@@ -85,6 +81,15 @@ def check_condition(condition: str, connection: "DuckDBPyConnection") -> str:
             if column.lower() not in COLUMNS and column not in named:
                 raise unknown("condition: column", column, COLUMNS)
     return condition
+
+
+@cache
+def _functions() -> set[str]:
+    """The functions of DuckDB that depend on nothing but their arguments."""
+    import duckdb
+
+    with duckdb.connect() as connection:
+        return {name for (name,) in connection.execute(sql("functions")).fetchall()}
 
 
 def _only_expression(statements: list[dict[str, Any]]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from tunix_rt_nb.dataset.custom import check_condition
 from tunix_rt_nb.dataset.spec import DatasetSpec
 from tunix_rt_nb.errors import InputError, unknown
 from tunix_rt_nb.sql import sql
+from tunix_rt_nb.text import one_line
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -81,7 +82,12 @@ def _match(connection: "DuckDBPyConnection", spec: DatasetSpec, items: Sequence[
     parameters["by_words"] = spec.near_duplicates is not None or bool(items)
     parameters["not_by_words"] = sorted(set(tasks.TASKS) - {item.task for item in items})
     query = sql("matching").format(where=where, value=value, prompt_key=sql("prompt_key"))
-    connection.execute(query, parameters)
+    try:
+        connection.execute(query, parameters)
+    except Exception as error:
+        if spec.condition is None:
+            raise
+        raise InputError(f"condition: {one_line(str(error))}") from error
 
 
 def quotas(spec: DatasetSpec, found: Mapping[str, int]) -> dict[str, int]:

@@ -1,6 +1,6 @@
 -- The traces that stay, those to train on first: where their lines are found, by the two halves of
 -- their ids, and what the manifest says of them.
-CREATE TEMP TABLE kept AS
+CREATE OR REPLACE TEMP TABLE kept AS
 SELECT
     id,
     ('0x' || left(replace(id, '-', ''), 16))::UBIGINT AS hi,

@@ -1,7 +1,7 @@
 -- The traces for which the filters hold, with what choosing and cleaning need of them. Prompts of
 -- known tasks differ in a number or a card only and are not compared by their words: they go
 -- without them, and so do all where nothing is compared by words.
-CREATE TEMP TABLE matching AS
+CREATE OR REPLACE TEMP TABLE matching AS
 SELECT
     id,
     created_at,

@@ -4,7 +4,7 @@
 -- Prompts are compared by `prompt_key.sql`: in Unicode NFC, lower case, white space collapsed. The
 -- side depends on that key alone: a prompt never changes sides when the data grows, and no prompt
 -- stands on both.
-CREATE TEMP TABLE selected AS
+CREATE OR REPLACE TEMP TABLE selected AS
 WITH ordered AS (
     SELECT *, row_number() OVER (ORDER BY {order}) AS place
     FROM {chosen}
