@@ -139,6 +139,11 @@ class TraceStore:
                 shards.write_deletion(self.folder, found, time)
         return found
 
+    def deleted(self) -> list[str]:
+        """The ids of all traces that were deleted."""
+        with shards.reading(self.folder):
+            return [id_of(key) for key in index.keys(shards.deleted(self.folder))]
+
     def compact(self) -> int:
         """Merges all shards into one, without the deleted traces and without any trace twice.
 
