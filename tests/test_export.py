@@ -26,6 +26,7 @@ from tests import odd
 from tests.conftest import NOW
 from tunix_rt_nb import dataset, files, tasks
 from tunix_rt_nb.dataset import DatasetSpec, build
+from tunix_rt_nb.dataset.folder import sealed
 from tunix_rt_nb.errors import InputError
 from tunix_rt_nb.export import FORMS, KINDS, SIDES, Exported, export
 from tunix_rt_nb.response import respond
@@ -207,7 +208,7 @@ def big(folder: Path, n: int) -> list[str]:
         files.write_lines(folder / f"{side}.jsonl", ({"id": id, **rest} for id in names))
     hashes = {f"{side}.jsonl": files.sha256(folder / f"{side}.jsonl") for side in sides}
     split = {side: len(names) for side, names in sides.items()}
-    files.write_json(folder / "manifest.json", {"files": hashes, "split": split})
+    files.write_json(folder / "manifest.json", sealed({"files": hashes, "split": split}))
     return ids
 
 

@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from tunix_rt_nb import files
-from tunix_rt_nb.dataset import read_manifest
+from tunix_rt_nb.dataset import SIDES, read_manifest
 from tunix_rt_nb.errors import InputError, unknown
 from tunix_rt_nb.sql import sql
 from tunix_rt_nb.store import COLUMNS, TraceStore
 from tunix_rt_nb.text import one_line
 
-SIDES = ("train", "eval")
 _LISTS = {  # form of the records -> what in them is a list, in DuckDB's words
     "tunix_sft": "",
     "trace": "to_json(trace_steps) AS trace_steps",
@@ -150,10 +149,11 @@ class _Picked:
         self._ids = [id for id in asked if id not in deleted]
 
     def copy(self, query: str, values: Mapping[str, Any]) -> int:
-        [row] = self._store.query(query, {**values, "ids": self._ids})
-        if row["Count"] < len(self._ids):
+        with self._store.connect(also=[Path(values["path"])]) as connection:
+            [(written,)] = connection.execute(query, {**values, "ids": self._ids}).fetchall()
+        if written < len(self._ids):
             self._store.get(self._ids)  # names the one that is not there
-        return int(row["Count"])
+        return int(written)
 
 
 def _source(

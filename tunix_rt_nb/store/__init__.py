@@ -25,7 +25,7 @@ from tunix_rt_nb.store.contents import Contents
 from tunix_rt_nb.store.shards import ShardDraft, Stored, record
 from tunix_rt_nb.strict_json import MAX_LINE
 from tunix_rt_nb.text import one_line
-from tunix_rt_nb.trace import Trace
+from tunix_rt_nb.trace import Trace, id_of
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -202,10 +202,13 @@ class TraceStore:
             return len(Contents(self.folder).table)
 
     @contextmanager
-    def connect(self) -> Iterator["DuckDBPyConnection"]:
+    def connect(self, also: Iterable[Path] = ()) -> Iterator["DuckDBPyConnection"]:
         """A DuckDB with the views `traces`, one row for each id, and `fields`, with more columns.
 
-        It reads the files of the store and no other, and nothing can change that.
+        It touches the files of the store and no other, and nothing can change that.
+
+        Args:
+          also: other files that it may touch.
 
         Raises:
           InputError: a shard is damaged, the message names file, line and field; or a bad query.
@@ -221,6 +224,7 @@ class TraceStore:
             connection = stack.enter_context(duckdb.connect(config=config))
             try:
                 self._define_views(connection)
+                _lock(connection, [*self.shards(), *shards.deletions(self.folder), *also])
                 yield connection
             except duckdb.Error as error:
                 self.check()  # names the line where a shard is to blame
@@ -270,9 +274,12 @@ class TraceStore:
         _define(connection, "deleted", _DELETED, gone)
         connection.execute(sql("traces"))
         connection.execute(sql("fields"))
-        connection.execute("SET allowed_paths = $paths", {"paths": [str(p) for p in found + gone]})
-        connection.execute("SET enable_external_access = false")
-        connection.execute("SET lock_configuration = true")
+
+
+def _lock(connection: "DuckDBPyConnection", paths: Iterable[Path]) -> None:
+    connection.execute("SET allowed_paths = $paths", {"paths": [str(path) for path in paths]})
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
 
 
 def records(cursor: "DuckDBPyConnection") -> list[dict[str, Any]]:
