@@ -187,6 +187,11 @@ class Rows:
         return -(-int(self.trained.sum(axis=1).max()) // 16) * 16
 
     @property
+    def trained_tokens(self) -> np.ndarray:
+        """How many tokens of each row are trained, int [rows]."""
+        return self.trained.sum(axis=1)
+
+    @property
     def fill(self) -> float:
         """The share of positions that hold a token of an example."""
         return float((self.segments > 0).mean())
