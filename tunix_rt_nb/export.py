@@ -106,6 +106,8 @@ class _Dataset:
         self, folder: Path, sides: Sequence[str], store: TraceStore | None, threads: int | None
     ) -> None:
         manifest = read_manifest(folder)
+        if "split" not in manifest:
+            raise InputError(f"{folder / 'manifest.json'}: is not that of a dataset")
         self.folder = folder
         self.count = sum(manifest["split"][side] for side in sides)
         if not self.count:

@@ -10,6 +10,7 @@ import click
 import tunix_rt_nb
 from tunix_rt_nb import runs
 from tunix_rt_nb.cli import display
+from tunix_rt_nb.cli.datasets import datasets, smoke_command
 from tunix_rt_nb.cli.traces import traces
 from tunix_rt_nb.errors import InputError, check_name
 
@@ -47,6 +48,8 @@ def main() -> None:
 
 
 main.add_command(traces)
+main.add_command(datasets)
+main.add_command(smoke_command)
 
 _step = click.Choice(runs.STEPS)
 
