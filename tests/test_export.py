@@ -208,7 +208,9 @@ def big(folder: Path, n: int) -> list[str]:
         files.write_lines(folder / f"{side}.jsonl", ({"id": id, **rest} for id in names))
     hashes = {f"{side}.jsonl": files.sha256(folder / f"{side}.jsonl") for side in sides}
     split = {side: len(names) for side, names in sides.items()}
-    files.write_json(folder / "manifest.json", sealed({"files": hashes, "split": split}))
+    files.write_json(
+        folder / "manifest.json", sealed({"dataset_key": "d", "files": hashes, "split": split})
+    )
     return ids
 
 

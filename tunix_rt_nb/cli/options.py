@@ -13,15 +13,16 @@ if TYPE_CHECKING:
     from tunix_rt_nb.store import TraceStore
 
 
-def _store_option(help: str) -> Callable[[Any], Any]:
+def store_option(help: str) -> Callable[[Any], Any]:
+    """`--store`, with what it means to a command."""
     folder = click.Path(file_okay=False, path_type=Path)
     return click.option("--store", "folder", metavar="FOLDER", type=folder, help=help)
 
 
-store_to_read = _store_option(
+store_to_read = store_option(
     "Where the traces are: data/traces unless given; while that is empty, those of the newest run."
 )
-store_to_change = _store_option("Where the traces are: data/traces unless given.")
+store_to_change = store_option("Where the traces are: data/traces unless given.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 

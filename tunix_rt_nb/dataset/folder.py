@@ -43,11 +43,13 @@ def read_manifest(folder: Path) -> dict[str, Any]:
       InputError: there is none, or it was altered after the build.
     """
     manifest = files.read_manifest(folder, "2_build")
-    found = sealed(manifest)["manifest_sha256"] if isinstance(manifest, dict) else None
-    if found is None or found != manifest.get("manifest_sha256"):
+    path = folder / "manifest.json"
+    if not isinstance(manifest, dict) or "dataset_key" not in manifest:
+        raise InputError(f"{path}: is not that of a dataset, give the folder of one")
+    if manifest != sealed(manifest):
         raise InputError(
-            f"{folder / 'manifest.json'}: manifest_sha256: does not fit the rest, it was altered"
-            " after the build, build the dataset again"
+            f"{path}: manifest_sha256: does not fit the rest, it was altered after the build,"
+            " build the dataset again"
         )
     return manifest
 

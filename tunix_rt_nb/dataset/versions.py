@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from tunix_rt_nb import files, runs
 from tunix_rt_nb.dataset.folder import SIDES, read_manifest
 from tunix_rt_nb.dataset.spec import DatasetSpec
-from tunix_rt_nb.errors import unknown
+from tunix_rt_nb.errors import InputError, unknown
 
 
 class Diff(NamedTuple):
@@ -44,7 +44,10 @@ def find(key: str) -> Path:
         return Path(key)
     named = [path for path in folders() if path.name == key]
     if not named:
-        raise unknown("dataset", key, sorted({path.name for path in folders()}) or ["none yet"])
+        known = sorted({path.name for path in folders()})
+        if not known:
+            raise InputError(f"dataset: {key!r} is not there, nor any other, run 2_build first")
+        raise unknown("dataset", key, known)
     own = [path for path in named if path.parent == home()]
     return (own or sorted(named, key=lambda path: path.stat().st_mtime_ns))[-1]
 
