@@ -20,11 +20,11 @@ from tunix.sft import hooks, peft_trainer
 from tunix_rt_nb import files, loss
 from tunix_rt_nb.errors import InputError
 from tunix_rt_nb.models import gemma3, mesh
-from tunix_rt_nb.tokens import Rows
+from tunix_rt_nb.packing import Rows
 from tunix_rt_nb.trace import checked
 
 Report = Callable[[dict[str, Any]], None]
-Batch = dict[str, np.ndarray]  # of `tokens.Rows.take`
+Batch = dict[str, np.ndarray]  # of `packing.Rows.take`
 
 
 class SftConfig(BaseModel):
@@ -112,7 +112,7 @@ def _eval_batches(rows: Rows, batch_size: int) -> Iterator[Batch]:
     for start in range(0, len(rows), batch_size):
         index = np.arange(start, start + batch_size)
         batch = rows.take(index.clip(max=len(rows) - 1))
-        batch["places"][index >= len(rows)] = rows.tokens.shape[1] - 1  # counted already
+        batch["places"][index >= len(rows)] = rows.length - 1  # counted already
         yield batch
 
 
@@ -123,7 +123,7 @@ class _Progress(hooks.TrainingHooks):
         self, path: Path, rows: Rows, eval_rows: Rows, config: SftConfig, report: Report
     ) -> None:
         self._path, self._eval_rows, self._config, self._report = path, eval_rows, config, report
-        self._tokens = rows.fill * config.batch_size * rows.tokens.shape[1]
+        self._tokens = rows.fill * config.batch_size * rows.length
         self._since, self._speed, self._evaluated = 0.0, 0, -1
 
     def on_train_start(self, train_ctx: peft_trainer.PeftTrainer) -> None:
@@ -188,8 +188,9 @@ class _Progress(hooks.TrainingHooks):
 def _fingerprint(config: SftConfig, rows: Rows) -> str:
     """A hash of what the weights depend on, beside the model the run starts from."""
     content = hashlib.sha256(config.model_dump_json().encode())
-    for array in rows.take(np.arange(len(rows))).values():
-        content.update(array.tobytes())
+    for array in (rows.order, rows.ends, rows.examples.index, rows.examples.tokens):
+        content.update(np.ascontiguousarray(array).view(np.uint8).data)
+    content.update(b"%d" % rows.length)
     return content.hexdigest()[:16]
 
 
