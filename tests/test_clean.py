@@ -317,8 +317,9 @@ def test_every_reject_is_counted_and_the_funnel_shows_each_sieve(tmp_path: Path)
     assert manifest["rejected"] == {"duplicate_prompt": 2, "in_eval_set": 1, "near_duplicate": 1}
     assert manifest["eval_sets"] == {path: files.sha256(Path(path))}
     assert manifest["files"]["rejects.jsonl"] == files.sha256(folder / "rejects.jsonl")
-    assert {row["sieve"]: row["traces"] for row in dataset.funnel(store, manifest)} == {
+    assert {row["sieve"]: row["traces"] for row in dataset.funnel(manifest)} == {
         "in the store": 8,
+        "match the filters": 8,
         "selected": 7,
         "one of each prompt": 5,
         "no near-duplicates": 4,

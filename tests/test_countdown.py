@@ -88,12 +88,6 @@ def told(prompt: str, *steps: str, answer: str) -> list[str]:
 
 
 @pytest.mark.parametrize(("level", "grain"), KINDS)
-def test_steps_and_answers_agree_with_a_second_implementation(level: str, grain: str) -> None:
-    for trace in some("countdown", 40, 11, level, grain=grain):
-        assert check_countdown(trace) == [], trace.canonical()
-
-
-@pytest.mark.parametrize(("level", "grain"), KINDS)
 def test_a_changed_number_or_word_in_any_step_is_caught(level: str, grain: str) -> None:
     rng = random.Random(1)
     found = []

@@ -156,14 +156,6 @@ KINDS = [
 
 
 @pytest.mark.parametrize(("name", "level", "grain"), KINDS)
-def test_answers_and_steps_agree_with_a_second_implementation(
-    name: str, level: str, grain: str
-) -> None:
-    for trace in some(name, 80, 11, level, grain=grain):
-        assert ORACLES[name](trace) == [], trace.canonical()
-
-
-@pytest.mark.parametrize(("name", "level", "grain"), KINDS)
 def test_a_changed_number_or_word_in_any_step_is_caught(name: str, level: str, grain: str) -> None:
     rng = random.Random(1)
     for trace in some(name, 10, 12, level, grain=grain):

@@ -131,7 +131,8 @@ def test_the_loss_is_the_mean_over_trained_tokens_alone(model: models.gemma3.Gem
 
 def test_every_epoch_gives_each_row_once_in_another_order() -> None:
     config = SftConfig(steps=2 * len(rows()), batch_size=1)
-    seen = [batch["tokens"].tobytes() for batch in sft.batches(rows(), config)]
+    feed = sft.feed(rows(), config)
+    seen = [feed[k]["tokens"].tobytes() for k in range(len(feed))]
     half = len(seen) // 2
     assert sorted(seen[:half]) == sorted(seen[half:])
     assert seen[:half] != seen[half:]
@@ -154,6 +155,26 @@ def test_training_moves_every_weight_and_lowers_the_loss(
     assert sft.summary(metrics)["eval_loss"] == pytest.approx(
         sft.held_out_loss(model, rows(EXAMPLES[:9])), abs=1e-6
     )
+
+
+def test_a_step_cut_into_batches_is_the_same_step(folder: Path, tmp_path: Path) -> None:
+    """Batches of a step have very different numbers of trained tokens; each counts the same."""
+    short = [e for e in EXAMPLES if len(e) == min(map(len, EXAMPLES))]
+    uneven = rows([*EXAMPLES[:13], *short[:1]])
+    assert len(set(uneven.trained_tokens.tolist())) > 1
+    found = []
+    for size, accumulation in ((4, 1), (2, 2), (1, 4)):
+        model, _ = models.load(folder)
+        config = CONFIG.model_copy(
+            update={"steps": 3, "batch_size": size, "accumulation": accumulation}
+        )
+        metrics = sft.train(model, uneven, uneven, config, tmp_path / str(size))
+        losses = [line["loss"] for line in metrics if "loss" in line]
+        assert len(losses) == 3
+        found.append((losses, sft.summary(metrics)["eval_loss"]))
+    for losses, after in found[1:]:
+        assert losses == pytest.approx(found[0][0], abs=1e-5)
+        assert after == pytest.approx(found[0][1], abs=1e-5)
 
 
 TRAIN = """

@@ -18,12 +18,11 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
 from filelock import FileLock, Timeout
 from pydantic import TypeAdapter, ValidationError
 
 import tunix_rt_nb
-from tunix_rt_nb import files, runs
+from tunix_rt_nb import files, runs, strict_yaml
 from tunix_rt_nb.errors import InputError, unknown
 
 NOTEBOOKS = runs.PROJECT / "notebooks"
@@ -88,28 +87,7 @@ def load_profile(name: str) -> dict[str, Any]:
         path = Path(name)
         if path.suffix not in (".yaml", ".yml") or not _is_file(name):
             raise unknown("profile", name, profile_names())
-    values = read_yaml(str(path), path.read_bytes()) or {}
-    if not isinstance(values, Mapping):
-        raise InputError(f"{path}: expected `NAME: value` lines, found {type(values).__name__}")
-    return {str(key): value for key, value in values.items()}
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML with times left as text, as notebooks take them."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":timestamp")]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-
-
-def read_yaml(where: str, text: str | bytes) -> Any:
-    """Reads a YAML value; `InputError` names where it stands and what is wrong with it."""
-    try:
-        return yaml.load(text, Loader=_Loader)
-    except (yaml.YAMLError, ValueError) as error:
-        raise InputError(f"{where}: is not YAML: {' '.join(str(error).split())}") from None
+    return strict_yaml.read(path)
 
 
 def declared(notebook: Path) -> dict[str, tuple[str, Any]]:

@@ -15,7 +15,11 @@ import numpy as np
 from tunix_rt_nb import files
 
 _TOKEN = np.dtype("<i4")
-_RECORD = np.dtype([("id", "S36"), ("start", "<i8"), ("prompt", "<i4"), ("length", "<i4")])
+
+
+def _record(width: int = 36) -> np.dtype:
+    """Of one example; an id takes 36 bytes, as UUIDs do, where none is longer."""
+    return np.dtype([("id", f"S{width}"), ("start", "<i8"), ("prompt", "<i4"), ("length", "<i4")])
 
 
 @dataclass(frozen=True)
@@ -69,8 +73,9 @@ class Examples:
         cls, ids: list[str], prompts: Iterable[int], lengths: Iterable[int], tokens: np.ndarray
     ) -> "Examples":
         """Examples whose tokens stand one after the other."""
-        index = np.empty(len(ids), _RECORD)
-        index["id"], index["prompt"], index["length"] = ids, prompts, lengths
+        names = [name.encode() for name in ids]
+        index = np.empty(len(ids), _record(max([36, *map(len, names)])))
+        index["id"], index["prompt"], index["length"] = names, prompts, lengths
         index["start"] = np.cumsum(index["length"]) - index["length"]
         return cls(index, tokens)
 
@@ -120,7 +125,7 @@ def writer(folder: Path, side: str) -> Iterator[Callable[[Examples], None]]:
     """What writes examples, some at a time; the files appear when all are written."""
     index_name, tokens_name = names(side)
     with (
-        _growing(folder / index_name, _RECORD) as add_index,
+        _growing(folder / index_name, _record()) as add_index,
         _growing(folder / tokens_name, _TOKEN) as add_tokens,
     ):
         start = 0
@@ -149,7 +154,7 @@ def _growing(path: Path, kind: np.dtype) -> Iterator[Callable[[np.ndarray], None
 
         def add(array: np.ndarray) -> None:
             nonlocal count
-            file.write(array.tobytes())
+            file.write(array.astype(kind, casting="safe", copy=False).tobytes())
             count += len(array)
 
         yield add

@@ -1,21 +1,47 @@
-"""Filters on a trace's `meta`, as one condition in SQL."""
+"""Filters on traces, as one condition in SQL on the view `fields`.
+
+A field is a dotted path in `meta`, with or without `meta.` before it, or one of
+
+- `score`: the baseline score, 0 to 100: half for ten steps, half for 500 characters a step;
+- `step_count`: how many steps there are;
+- `length`: the characters of prompt, steps and answer.
+
+A path in `meta` of one of these names needs its `meta.`.
+"""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tunix_rt_nb.errors import InputError, unknown
 
-_NUMBER = "TRY_CAST({field} AS DOUBLE)"
-_COMPARE: dict[str, tuple[str, Any]] = {  # operator -> condition, and what its operand must be
-    "=": ("{field}::VARCHAR = {value}", object),
-    "!=": ("{field}::VARCHAR IS DISTINCT FROM {value}", object),
-    "<": (_NUMBER + " < {value}", (int, float)),
-    "<=": (_NUMBER + " <= {value}", (int, float)),
-    ">": (_NUMBER + " > {value}", (int, float)),
-    ">=": (_NUMBER + " >= {value}", (int, float)),
-    "in": ("list_contains({value}::VARCHAR[], {field}::VARCHAR)", list),
-    "exists": ("({field} IS NOT NULL) = {value}", bool),
+NUMBERS = ("score", "step_count", "length")
+
+
+def _number(value: Any) -> bool:
+    return type(value) in (int, float)
+
+
+def _numbers(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_number, value))
+
+
+_AS_NUMBER = "TRY_CAST({field} AS DOUBLE)"
+_COMPARE: dict[str, tuple[str, Callable[[Any], bool]]] = {  # -> condition, and what it can take
+    "=": ("{field}::VARCHAR = {value}", lambda value: True),
+    "!=": ("{field}::VARCHAR IS DISTINCT FROM {value}", lambda value: True),
+    "<": (_AS_NUMBER + " < {value}", _number),
+    "<=": (_AS_NUMBER + " <= {value}", _number),
+    ">": (_AS_NUMBER + " > {value}", _number),
+    ">=": (_AS_NUMBER + " >= {value}", _number),
+    "in": ("list_contains({value}::VARCHAR[], {field}::VARCHAR)", lambda v: isinstance(v, list)),
+    "exists": ("({field} IS NOT NULL) = {value}", lambda value: isinstance(value, bool)),
+}
+_OF_NUMBERS = {
+    **_COMPARE,
+    "=": ("{field} = {value}", _number),
+    "!=": ("{field} != {value}", _number),
+    "in": ("list_contains({value}::DOUBLE[], {field})", _numbers),
 }
 
 
@@ -23,7 +49,7 @@ def condition(filters: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     """The filters as one SQL condition, with every path and value bound, never pasted in.
 
     Args:
-      filters: a dotted `meta` path -> a value it must equal, or `{operator: value}`.
+      filters: a field -> a value it must equal, or `{operator: value}`.
 
     Raises:
       InputError: an unknown operator, or an operand that it cannot take.
@@ -36,17 +62,39 @@ def condition(filters: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     parameters: dict[str, Any] = {}
     for path, wanted in filters.items():
         operators = wanted if isinstance(wanted, Mapping) and wanted else {"=": wanted}
+        compare = _OF_NUMBERS if path in NUMBERS else _COMPARE
         for operator, value in operators.items():
-            if operator not in _COMPARE:
-                raise unknown(f"filters: {path}", operator, _COMPARE)
-            template, kind = _COMPARE[operator]
-            if not isinstance(value, kind) or (isinstance(value, bool) and kind == (int, float)):
+            if operator not in compare:
+                raise unknown(f"filters: {path}", operator, compare)
+            template, takes = compare[operator]
+            if not takes(value):
                 raise InputError(f"filters: {path}: {operator!r} cannot take {value!r}")
-            k = len(parameters)
-            parameters |= {f"p{k}": _pointer(path), f"v{k + 1}": _operand(operator, value)}
-            field = f"json_extract(meta, $p{k})"
-            conditions.append(template.format(field=field, value=f"$v{k + 1}"))
+            expression = field(path, parameters)
+            name = f"v{len(parameters)}"
+            parameters[name] = value if path in NUMBERS else _operand(operator, value)
+            conditions.append(template.format(field=expression, value=f"${name}"))
     return " AND ".join(conditions), parameters
+
+
+def field(path: str, parameters: dict[str, Any]) -> str:
+    """A field in SQL; what has to be bound for it is put to the parameters.
+
+    Example:
+      >>> bound = {}
+      >>> field("card.rank", bound), bound
+      ('json_extract(meta, $p0)', {'p0': '/card/rank'})
+    """
+    if path in NUMBERS:
+        return path
+    name = f"p{len(parameters)}"
+    parameters[name] = _pointer(path)
+    return f"json_extract(meta, ${name})"
+
+
+def text(path: str, parameters: dict[str, Any]) -> str:
+    """As `field`, but what stands there as text, without the quotes of JSON."""
+    found = field(path, parameters)
+    return f"{found}::VARCHAR" if path in NUMBERS else f"({found} ->> '$')"
 
 
 def _operand(operator: str, value: Any) -> Any:

@@ -32,10 +32,12 @@ def sums(model: Any, batch: dict[str, Any]) -> tuple[jax.Array, jax.Array]:
     return total, used.sum().astype(jnp.float32)
 
 
-def mean(model: Any, batch: dict[str, Any]) -> jax.Array:
-    """Mean cross-entropy of the trained tokens of a batch, in nats."""
-    total, count = sums(model, batch)
-    return total / jnp.maximum(count, 1)
+def share(model: Any, batch: dict[str, Any]) -> jax.Array:
+    """Summed cross-entropy of the trained tokens of a batch, in nats, over its `weight`.
+
+    Where a batch is a whole step, that is the mean over its tokens.
+    """
+    return sums(model, batch)[0] / jnp.maximum(batch["weight"].mean(), 1)
 
 
 def _hidden(model: Any, batch: dict[str, Any]) -> jax.Array:

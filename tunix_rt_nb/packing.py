@@ -38,11 +38,15 @@ class Rows:
         return np.concatenate([[0], self.ends[:-1]])
 
     @cached_property
+    def trained_tokens(self) -> np.ndarray:
+        """How many tokens of each row are trained, int [rows]."""
+        index = self.examples.index[self.order]
+        return np.add.reduceat(index["length"] - index["prompt"], self._starts)
+
+    @cached_property
     def _most_trained(self) -> int:
         """The most trained tokens of a row, rounded up so that few shapes are compiled."""
-        index = self.examples.index[self.order]
-        trained = np.add.reduceat(index["length"] - index["prompt"], self._starts)
-        return -(-int(trained.max()) // 16) * 16
+        return -(-int(self.trained_tokens.max()) // 16) * 16
 
     def arrays(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         """The chosen rows, each array [rows, length].

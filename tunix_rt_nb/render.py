@@ -18,8 +18,7 @@ from tunix_rt_nb.trace import Trace
 
 A = TypeVar("A")
 B = TypeVar("B")
-SIDES = ("train", "eval")
-_ARRAYS = tuple(name for side in SIDES for name in examples.names(side))
+_ARRAYS = tuple(name for side in dataset.SIDES for name in examples.names(side))
 _FILES = (*_ARRAYS, "rejects.jsonl", "tokenizer.model")
 _AT_A_TIME = 100_000  # characters that are tokenised together; of more a cache would hold less
 _SAMPLE = 10_000  # traces that a tokenizer is trained on, about
@@ -58,7 +57,7 @@ def render_dataset(
     (folder / "manifest.json").unlink(missing_ok=True)
     counts, rejected = Counter[str](), Counter[str]()
     with files.atomic(folder / "rejects.jsonl") as rejects:
-        for side in SIDES:
+        for side in dataset.SIDES:
             with examples.writer(folder, side) as add:
                 for some in _encoded(dataset.load(source, side), tokenizer, how):
                     fits = some.index["length"] <= max_length
@@ -80,7 +79,7 @@ def render_dataset(
         "system": system,
         "form_sha256": how.sha256,
         "max_length": max_length,
-        "examples": {side: counts[side] for side in SIDES},
+        "examples": {side: counts[side] for side in dataset.SIDES},
         "rejected": dict(rejected),
         "files": {name: files.sha256(folder / name) for name in _FILES},
     }

@@ -130,6 +130,25 @@ def _level(difficulty: str) -> int:
     return DIFFICULTIES.index(difficulty) if difficulty in DIFFICULTIES else len(DIFFICULTIES)
 
 
+def funnel_plot(funnel: Sequence[Mapping[str, Any]], tokens: Mapping[str, Any]) -> "Image":
+    """How many traces are left after each sieve, and how long those in the dataset are.
+
+    Args:
+      funnel: `sieve` and `traces`, from the first sieve on.
+      tokens: as a dataset's manifest has them.
+    """
+    sieves, lengths = _panels(2, 10.5, 3)
+    names, counts = ([row[field] for row in reversed(funnel)] for field in ("sieve", "traces"))
+    sieves.bar_label(sieves.barh(names, counts, color=_AFTER), fmt="{:,.0f}", padding=3)
+    sieves.margins(x=0.15)
+    sieves.set(xlabel="traces")
+    upto, heights = zip(*tokens["histogram"], strict=True)
+    width = upto[1] - upto[0] if len(upto) > 1 else 1
+    lengths.bar(upto, heights, width=-width, align="edge", color=_AFTER)
+    lengths.set(xlabel=f"{tokens['unit']} a trace", ylabel=f"of {tokens['sample']:,} traces")
+    return _image(sieves)
+
+
 def length_plot(lengths: Mapping[str, Sequence[int]], limit: int) -> "Image":
     """A histogram of tokens an example, by task, with the maximum length marked."""
     axes = _axes()

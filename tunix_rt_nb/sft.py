@@ -19,12 +19,12 @@ from tunix.sft import hooks, peft_trainer
 
 from tunix_rt_nb import files, loss
 from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.feed import Batch, Feed
 from tunix_rt_nb.models import gemma3, mesh
 from tunix_rt_nb.packing import Rows
 from tunix_rt_nb.trace import checked
 
 Report = Callable[[dict[str, Any]], None]
-Batch = dict[str, np.ndarray]  # of `packing.Rows.take`
 
 
 class SftConfig(BaseModel):
@@ -32,7 +32,8 @@ class SftConfig(BaseModel):
 
     Attributes:
       steps: optimiser steps.
-      batch_size: packed rows a step.
+      batch_size: packed rows a batch.
+      accumulation: batches a step; every trained token of a step counts the same.
       learning_rate: at its peak, after `warmup_steps` of linear rise; then a cosine to zero.
       weight_decay: AdamW's, on matrices only, not on norms and embeddings.
       checkpoint_every, eval_every: in steps.
@@ -42,6 +43,7 @@ class SftConfig(BaseModel):
 
     steps: int = Field(default=300, ge=1)
     batch_size: int = Field(default=8, ge=1)
+    accumulation: int = Field(default=1, ge=1)
     learning_rate: float = Field(default=3e-3, gt=0, le=1)
     warmup_steps: int = Field(default=20, ge=0)
     weight_decay: float = Field(default=0.01, ge=0, le=1)
@@ -64,9 +66,9 @@ def held_out_loss(model: nnx.Module, rows: Rows, batch_size: int = 16) -> float:
 _jitted_sums = nnx.jit(loss.sums)
 
 
-def optimizer(config: SftConfig) -> optax.GradientTransformation:
-    """AdamW with warm-up, cosine decay and clipping; the learning rate is readable in its state."""
-    schedule = optax.warmup_cosine_decay_schedule(
+def schedule(config: SftConfig) -> optax.Schedule:
+    """The learning rate of each step: a linear rise, then a cosine to zero."""
+    return optax.warmup_cosine_decay_schedule(
         0.0,
         config.learning_rate,
         min(config.warmup_steps, config.steps),
@@ -74,13 +76,13 @@ def optimizer(config: SftConfig) -> optax.GradientTransformation:
         end_value=0.0,
     )
 
-    def build(learning_rate: float) -> optax.GradientTransformation:
-        return optax.chain(
-            optax.clip_by_global_norm(1.0),
-            optax.adamw(learning_rate, b2=0.95, weight_decay=config.weight_decay, mask=_decayed),
-        )
 
-    return optax.inject_hyperparams(build)(learning_rate=schedule)
+def optimizer(config: SftConfig) -> optax.GradientTransformation:
+    """AdamW with warm-up, cosine decay and clipping."""
+    return optax.chain(
+        optax.clip_by_global_norm(1.0),
+        optax.adamw(schedule(config), b2=0.95, weight_decay=config.weight_decay, mask=_decayed),
+    )
 
 
 def _decayed(params: Any) -> Any:
@@ -89,25 +91,26 @@ def _decayed(params: Any) -> Any:
     )
 
 
-def batches(rows: Rows, config: SftConfig) -> Iterator[Batch]:
-    """The batches of a whole run: every epoch all rows in an order drawn from the seed.
-
-    The order depends on seed and epoch alone, so a resumed run finds its place.
-    """
-    if len(rows) < config.batch_size:
-        raise InputError(
-            f"batch_size: {config.batch_size} rows a step, but there are only {len(rows)} rows"
-        )
-    left, epoch = np.empty(0, int), 0
-    for _ in range(config.steps):
-        while len(left) < config.batch_size:
-            order = np.random.default_rng([config.seed, epoch]).permutation(len(rows))
-            left, epoch = np.concatenate([left, order]), epoch + 1
-        yield rows.take(left[: config.batch_size])
-        left = left[config.batch_size :]
+def feed(rows: Rows, config: SftConfig) -> Feed:
+    """The batches of a whole run."""
+    return Feed(rows, config.batch_size, config.accumulation, config.steps, config.seed)
 
 
-def _eval_batches(rows: Rows, batch_size: int) -> Iterator[Batch]:
+class _Source(hooks.DataHooks):
+    """Gives Tunix the batch that its own count of batches asks for, also after a resume."""
+
+    def __init__(self, batches: Feed) -> None:
+        self._batches = batches
+
+    def load_next_train_batch(self, train_ctx: peft_trainer.PeftTrainer) -> Batch | None:
+        done = train_ctx.iter_steps
+        return self._batches[done] if done < len(self._batches) else None
+
+    def load_next_eval_batch(self, train_ctx: peft_trainer.PeftTrainer) -> None:
+        return None
+
+
+def _eval_batches(rows: Rows, batch_size: int) -> Iterator[dict[str, np.ndarray]]:
     """All rows once, in batches of one shape; the last one is filled up with untrained rows."""
     for start in range(0, len(rows), batch_size):
         index = np.arange(start, start + batch_size)
@@ -123,7 +126,8 @@ class _Progress(hooks.TrainingHooks):
         self, path: Path, rows: Rows, eval_rows: Rows, config: SftConfig, report: Report
     ) -> None:
         self._path, self._eval_rows, self._config, self._report = path, eval_rows, config, report
-        self._tokens = rows.fill * config.batch_size * rows.length
+        self._tokens = rows.fill * config.batch_size * config.accumulation * rows.length
+        self._schedule = schedule(config)
         self._since, self._speed, self._evaluated = 0.0, 0, -1
 
     def on_train_start(self, train_ctx: peft_trainer.PeftTrainer) -> None:
@@ -151,7 +155,7 @@ class _Progress(hooks.TrainingHooks):
                 "step": train_step,
                 "loss": float(train_loss),
                 "grad_norm": float(history("", "grad_norm", "train")[-1]),
-                "learning_rate": float(history("", "learning_rate", "train")[-1]),
+                "learning_rate": float(self._schedule(train_step - 1)),
                 "tokens_per_second": self._speed,
             }
         )
@@ -226,18 +230,20 @@ def train(
     Raises:
       InputError: fewer rows than a batch takes, or a loss that is not a number.
     """
-    next(batches(rows, config))  # too few rows fail here, before anything is compiled
+    batches = feed(rows, config)  # too few rows fail here, before anything is compiled
     checkpoints = folder / "checkpoints"
     fingerprint = _fingerprint(config, rows)
     for other in checkpoints.glob("*"):
         if other.name != fingerprint:
             shutil.rmtree(other)
+    several = config.accumulation if config.accumulation > 1 else None
     with mesh():
         trainer = peft_trainer.PeftTrainer(
             model,
             optimizer(config),
             peft_trainer.TrainingConfig(
                 eval_every_n_steps=config.steps,  # unused: our own counts every token the same
+                gradient_accumulation_steps=several,
                 max_steps=None,  # the feed ends by itself; with a number Tunix draws its own bar
                 checkpoint_root_directory=str((checkpoints / fingerprint).absolute()),
                 checkpointing_options=ocp.CheckpointManagerOptions(
@@ -245,9 +251,10 @@ def train(
                 ),
             ),
         )
-        trainer.with_loss_fn(loss.mean).with_gen_model_input_fn(lambda batch: {"batch": batch})
+        trainer.with_loss_fn(loss.share).with_gen_model_input_fn(lambda batch: {"batch": batch})
+        trainer.with_data_hooks(_Source(batches))
         trainer.with_training_hooks(
             _Progress(folder / "metrics.jsonl", rows, eval_rows, config, report)
         )
-        trainer.train(batches(rows, config))
+        trainer.train([])
     return list(files.read_lines(folder / "metrics.jsonl"))

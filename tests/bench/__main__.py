@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator
 from functools import partial
 
-from tests.bench import traces
+from tests.bench import pipeline, traces
 from tests.bench.measure import Line, seconds
 from tunix_rt_nb import evaluate, tasks
 from tunix_rt_nb.chat import Chat, render
@@ -45,6 +45,7 @@ BENCHMARKS = {
     "import": traces.add,
     "list": traces.listing,
     "verify": traces.verify,
+    "pipeline": pipeline.pipeline,
     "pack": packing,
     "grade": grade,
 }
@@ -62,7 +63,10 @@ def main(arguments: list[str]) -> None:
 
 def _text(line: Line) -> str:
     digits = 2 if line.ours < 100 else 0
-    return f"{line.name:<34}{line.ours:>12,.{digits}f} {line.unit}"
+    text = f"{line.name:<34}{line.ours:>12,.{digits}f} {line.unit}"
+    if line.peer is None:
+        return text
+    return f"{text}, peer {line.peer:,.{digits}f}: {line.ratio:.2f} times as good"
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Drawing, importing, listing and verifying traces, each command in a process of its own."""
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -94,6 +95,11 @@ def foreign(n: int) -> Iterator[dict[str, object]]:
 
 def command(*arguments: str) -> tuple[float, float]:
     """Runs `tunix-rt-nb` in a new process: seconds, and peak memory in MiB."""
+    return process(["-m", "tunix_rt_nb.cli", *arguments])
+
+
+def process(arguments: list[str], environment: dict[str, str] | None = None) -> tuple[float, float]:
+    """Runs Python in a new process: seconds, and peak memory in MiB."""
     code = (
         "import os, sys, time; started = time.perf_counter()\n"
         "pid = os.spawnv(os.P_NOWAIT, sys.executable, [sys.executable, *sys.argv[1:]])\n"
@@ -101,13 +107,14 @@ def command(*arguments: str) -> tuple[float, float]:
         "print(status, time.perf_counter() - started, usage.ru_maxrss / 1024, file=sys.stderr)"
     )
     told = subprocess.run(
-        [sys.executable, "-c", code, "-m", "tunix_rt_nb.cli", *arguments],
+        [sys.executable, "-c", code, *arguments],
         check=True,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
+        env={**os.environ, **(environment or {})},
     ).stderr
     status, took, peak = told.splitlines()[-1].split()
     if status != "0":
-        sys.exit(f"bench: {' '.join(arguments)}: {told}")
+        sys.exit(f"bench: {' '.join(arguments)[:200]}: {told}")
     return float(took), float(peak)

@@ -10,6 +10,8 @@ import click
 import tunix_rt_nb
 from tunix_rt_nb import runs
 from tunix_rt_nb.cli import display
+from tunix_rt_nb.cli.datasets import datasets
+from tunix_rt_nb.cli.smoke import smoke_command
 from tunix_rt_nb.cli.traces import traces
 from tunix_rt_nb.errors import InputError, check_name
 
@@ -47,6 +49,8 @@ def main() -> None:
 
 
 main.add_command(traces)
+main.add_command(datasets)
+main.add_command(smoke_command)
 
 _step = click.Choice(runs.STEPS)
 
@@ -113,14 +117,14 @@ def run(
 
 
 def _settings(settings: tuple[str, ...]) -> dict[str, Any]:
-    from tunix_rt_nb.chain import read_yaml
+    from tunix_rt_nb import strict_yaml
 
     values = {}
     for setting in settings:
         name, equals, value = setting.partition("=")
         if not equals or not name:
             raise InputError(f"--set: expected KEY=VALUE, found {setting!r}")
-        values[name] = read_yaml(f"--set: {name}", value)
+        values[name] = strict_yaml.parse(f"--set: {name}", value)
     return values
 
 

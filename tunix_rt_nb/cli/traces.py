@@ -2,18 +2,18 @@
 
 import json
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from tunix_rt_nb import interchange, runs
+from tunix_rt_nb import interchange
 from tunix_rt_nb.cli import display
+from tunix_rt_nb.cli.options import json_option, open_store, store_to_change, store_to_read
 from tunix_rt_nb.errors import InputError
 
 if TYPE_CHECKING:
-    from tunix_rt_nb.store import TraceStore
+    pass
 
 _BIG = 8 << 20  # bytes of shards from which two processes verify faster than one
 
@@ -25,30 +25,6 @@ def traces() -> None:
     \b
     Example: tunix-rt-nb traces import mine.jsonl
     """
-
-
-def _store_option(help: str) -> Callable[[Any], Any]:
-    folder = click.Path(file_okay=False, path_type=Path)
-    return click.option("--store", "folder", metavar="FOLDER", type=folder, help=help)
-
-
-_to_read = _store_option(
-    "Where the traces are: data/traces unless given; while that is empty, those of the newest run."
-)
-_to_change = _store_option("Where the traces are: data/traces unless given.")
-_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-
-
-def _open(folder: Path | None, to_read: bool = True) -> "TraceStore":
-    from tunix_rt_nb.store import TraceStore  # numpy, which not every command needs
-
-    if folder is not None:
-        if to_read and not folder.is_dir():
-            raise InputError(f"--store: {folder} is no folder")
-        return TraceStore(folder)
-    own = TraceStore(runs.home() / "data" / "traces")
-    newest = None if own.shards() or not to_read else runs.newest("generate")
-    return TraceStore(newest / "traces") if newest else own
 
 
 @traces.command("import")
@@ -63,8 +39,8 @@ def _open(folder: Path | None, to_read: bool = True) -> "TraceStore":
     show_default=True,
     help="What the records are.",
 )
-@_to_change
-@_json
+@store_to_change
+@json_option
 def import_(paths: tuple[Path, ...], form: str, folder: Path | None, as_json: bool) -> None:
     """Add the traces of JSON lines files: all of them or, where a line is bad, none.
 
@@ -78,7 +54,7 @@ def import_(paths: tuple[Path, ...], form: str, folder: Path | None, as_json: bo
     """
     from tunix_rt_nb.store import intake, now
 
-    store = _open(folder, to_read=False)
+    store = open_store(folder, to_read=False)
     progress = display.Progress(paths)
     try:
         added = store.add(intake.read(paths, form, progress), now())
@@ -101,8 +77,8 @@ def import_(paths: tuple[Path, ...], form: str, folder: Path | None, as_json: bo
     multiple=True,
     help="Only those whose meta has this value; also with != < <= > >=.",
 )
-@_to_read
-@_json
+@store_to_read
+@json_option
 def list_(
     limit: int,
     offset: int,
@@ -118,7 +94,7 @@ def list_(
       tunix-rt-nb traces list --limit 100
       tunix-rt-nb traces list --task arithmetic --where difficulty=hard --json
     """
-    store = _open(folder)
+    store = open_store(folder)
     filters = _filters(conditions) | ({"task": task} if task else {})
     found = store.newest(limit, offset, filters)
     if as_json:
@@ -150,8 +126,8 @@ def _value(text: str) -> Any:
 
 @traces.command()
 @click.argument("id")
-@_to_read
-@_json
+@store_to_read
+@json_option
 def show(id: str, folder: Path | None, as_json: bool) -> None:
     """Show a trace, with a tick at each step that the checker of its task accepts.
 
@@ -162,7 +138,7 @@ def show(id: str, folder: Path | None, as_json: bool) -> None:
     """
     from tunix_rt_nb.store.scores import checks
 
-    [stored] = _open(folder).get([id])
+    [stored] = open_store(folder).get([id])
     checked = checks(stored.trace)
     if as_json:
         told = checked and checked._asdict()
@@ -174,8 +150,8 @@ def show(id: str, folder: Path | None, as_json: bool) -> None:
 @traces.command()
 @click.argument("a")
 @click.argument("b")
-@_to_read
-@_json
+@store_to_read
+@json_option
 def compare(a: str, b: str, folder: Path | None, as_json: bool) -> None:
     """Compare two traces, their steps aligned.
 
@@ -189,7 +165,7 @@ def compare(a: str, b: str, folder: Path | None, as_json: bool) -> None:
     from tunix_rt_nb.store.compare import Row, align, side_by_side
     from tunix_rt_nb.store.scores import score
 
-    both = _open(folder).get([a, b])
+    both = open_store(folder).get([a, b])
     rows = align(both[0].trace, both[1].trace)
     scores = [score(stored.trace, now()) for stored in both]
     if as_json:
@@ -204,8 +180,8 @@ def compare(a: str, b: str, folder: Path | None, as_json: bool) -> None:
 
 @traces.command("score")
 @click.argument("ids", metavar="[ID...]", nargs=-1)
-@_to_read
-@_json
+@store_to_read
+@json_option
 def score_command(ids: tuple[str, ...], folder: Path | None, as_json: bool) -> None:
     """Score traces: those with these ids, or all.
 
@@ -220,7 +196,7 @@ def score_command(ids: tuple[str, ...], folder: Path | None, as_json: bool) -> N
     from tunix_rt_nb.store import now
     from tunix_rt_nb.store.scores import score, summary
 
-    store, scored_at = _open(folder), now()
+    store, scored_at = open_store(folder), now()
     found = store.get(ids) if ids else store
     scored = ((stored.trace, score(stored.trace, scored_at)) for stored in found)
     if as_json:
@@ -235,8 +211,8 @@ def score_command(ids: tuple[str, ...], folder: Path | None, as_json: bool) -> N
 
 @traces.command()
 @click.argument("ids", metavar="ID...", nargs=-1, required=True)
-@_to_change
-@_json
+@store_to_change
+@json_option
 def delete(ids: tuple[str, ...], folder: Path | None, as_json: bool) -> None:
     """Delete traces: all of them or, where an ID is unknown, none.
 
@@ -247,13 +223,13 @@ def delete(ids: tuple[str, ...], folder: Path | None, as_json: bool) -> None:
     """
     from tunix_rt_nb.store import now
 
-    deleted = _open(folder, to_read=False).delete(ids, now())
+    deleted = open_store(folder, to_read=False).delete(ids, now())
     click.echo(json.dumps({"deleted": deleted}) if as_json else "\n".join(deleted))
 
 
 @traces.command("verify")
-@_to_read
-@_json
+@store_to_read
+@json_option
 @click.pass_context
 def verify_command(context: click.Context, folder: Path | None, as_json: bool) -> None:
     """Check every trace again: its line, its id, that it is there once, its steps, its answer.
@@ -265,7 +241,7 @@ def verify_command(context: click.Context, folder: Path | None, as_json: bool) -
     """
     from tunix_rt_nb.store.verify import Verification
 
-    store = _open(folder)
+    store = open_store(folder)
     big = sum(shard.stat().st_size for shard in store.shards()) > _BIG
     verification = Verification(store.folder, processes=min(2, os.cpu_count() or 1) if big else 1)
     wrong = []
@@ -283,15 +259,15 @@ def verify_command(context: click.Context, folder: Path | None, as_json: bool) -
 
 
 @traces.command()
-@_to_change
-@_json
+@store_to_change
+@json_option
 def compact(folder: Path | None, as_json: bool) -> None:
     """Merge the shards into one, without the deleted traces.
 
     \b
     Example: tunix-rt-nb traces compact
     """
-    store = _open(folder, to_read=False)
+    store = open_store(folder, to_read=False)
     before = len(store.shards())
     left_out = store.compact()
     counts = {"shards_before": before, "shards": len(store.shards()), "left_out": left_out}

@@ -4,18 +4,10 @@
 -- Prompts are compared by `prompt_key.sql`: in Unicode NFC, lower case, white space collapsed. The
 -- side depends on that key alone: a prompt never changes sides when the data grows, and no prompt
 -- stands on both.
-WITH keyed AS (
-    SELECT
-        *,
-        json_extract_string(meta, '/task') AS task,
-        sha256({prompt_key}) AS prompt_key
-    FROM traces
-    WHERE {where}
-),
-
-ordered AS (
+CREATE OR REPLACE TEMP TABLE selected AS
+WITH ordered AS (
     SELECT *, row_number() OVER (ORDER BY {order}) AS place
-    FROM keyed
+    FROM {chosen}
     ORDER BY place
     LIMIT $limit
 ),
@@ -31,11 +23,10 @@ held_out AS (
 )
 
 SELECT
-    ordered.* EXCLUDE (place),
+    ordered.* EXCLUDE (prompt_key, value),
     ('0x' || left(sha256('split:' || prompt_key), 8))::UBIGINT
         < $eval_fraction * 4294967296.0 AS is_eval,
     first_value(id) OVER (PARTITION BY prompt_key ORDER BY place) AS first_id,
     eval_item
 FROM ordered
 LEFT JOIN held_out USING (prompt_key)
-ORDER BY place

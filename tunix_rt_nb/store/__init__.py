@@ -8,9 +8,13 @@ twice adds nothing. Deletions are files too; a deleted trace stays deleted.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
 
 from tunix_rt_nb import files
 from tunix_rt_nb.errors import InputError
@@ -35,10 +39,11 @@ COLUMNS = {
     "final_answer": "VARCHAR",
     "meta": "JSON",
 }
+_MEMORY = "600MB"  # what does not fit goes to the disk
 _DELETED = {"id": "VARCHAR", "deleted_at": "VARCHAR"}
 
 
-__all__ = ["COLUMNS", "Added", "Stored", "TraceStore", "now", "record"]
+__all__ = ["COLUMNS", "Added", "Stored", "TraceStore", "now", "record", "records"]
 
 
 def now() -> str:
@@ -87,12 +92,23 @@ class TraceStore:
         """
         time = _utc(created_at)
         at = index.micros(time)
-        begin = b'","created_at":"%b",' % time.encode()
         with shards.draft(self.folder) as new:
             for trace in traces:
                 key = trace.key
-                content = trace.canonical_bytes()[1:]
-                new.append(b'{"id":"%b%b%b\n' % (id_of(key).encode(), begin, content), key, at)
+                new.append(shards.line_of(trace, key, time), key, at)
+            return self._commit(new)
+
+    def add_lines(self, path: Path) -> Added:
+        """Adds the traces of a file whose lines are those of a shard, with the times they have.
+
+        Raises:
+          InputError: `file:line: field: reason` of a bad line.
+        """
+        with shards.draft(self.folder) as new, path.open("rb") as file:
+            for number, line in enumerate(files.lines(file, MAX_LINE), 1):
+                trace, created_at = Stored.of(line, f"{path}:{number}")
+                key = trace.key
+                new.append(shards.line_of(trace, key, created_at), key, index.micros(created_at))
             return self._commit(new)
 
     def import_file(self, path: Path, created_at: str) -> Added:
@@ -122,6 +138,11 @@ class TraceStore:
             if found:
                 shards.write_deletion(self.folder, found, time)
         return found
+
+    def deleted(self) -> list[str]:
+        """The ids of all traces that were deleted."""
+        with shards.reading(self.folder):
+            return [id_of(key) for key in index.keys(shards.deleted(self.folder))]
 
     def compact(self) -> int:
         """Merges all shards into one, without the deleted traces and without any trace twice.
@@ -180,24 +201,51 @@ class TraceStore:
         with shards.reading(self.folder):
             return len(Contents(self.folder).table)
 
-    def query(self, query: str, parameters: Mapping[str, object] | None = None) -> list[dict]:
-        """Runs a query over the view `traces`, one row for each id; values are bound by `$name`.
+    @contextmanager
+    def connect(self, also: Iterable[Path] = ()) -> Iterator["DuckDBPyConnection"]:
+        """A DuckDB with the views `traces`, one row for each id, and `fields`, with more columns.
+
+        It touches the files of the store and no other, and nothing can change that.
+
+        Args:
+          also: other files that it may touch.
 
         Raises:
           InputError: a shard is damaged, the message names file, line and field; or a bad query.
         """
         import duckdb  # slow to load, and of no use to a list of the newest
 
-        config: dict[str, Any] = {"threads": self._threads} if self._threads else {}
-        with shards.reading(self.folder), duckdb.connect(config=config) as connection:
+        with ExitStack() as stack:
+            stack.enter_context(shards.reading(self.folder))
+            spill = stack.enter_context(TemporaryDirectory(ignore_cleanup_errors=True))
+            config: dict[str, Any] = {"temp_directory": spill, "memory_limit": _MEMORY}
+            if self._threads:
+                config["threads"] = self._threads
+            connection = stack.enter_context(duckdb.connect(config=config))
             try:
                 self._define_views(connection)
-                cursor = connection.execute(query, dict(parameters or {}))
-                names = [column[0] for column in cursor.description]
-                return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+                _lock(connection, [*self.shards(), *shards.deletions(self.folder), *also])
+                yield connection
             except duckdb.Error as error:
                 self.check()  # names the line where a shard is to blame
                 raise InputError(f"{self.folder}: {one_line(str(error))}") from error
+
+    def query(self, query: str, parameters: Mapping[str, object] | None = None) -> list[dict]:
+        """Runs a query in a connection as `connect` gives; values are bound by `$name`."""
+        with self.connect() as connection:
+            return records(connection.execute(query, dict(parameters or {})))
+
+    def lines(self, wanted: np.ndarray) -> Iterator[bytes]:
+        """The lines of some traces, as a shard keeps them, in their order.
+
+        Args:
+          wanted: `hi` and `lo`, the two halves of each id: ROW[n].
+
+        Raises:
+          InputError: a line is damaged.
+        """
+        with shards.reading(self.folder):
+            yield from Contents(self.folder).lines(wanted)
 
     def check(self) -> None:
         """Reads every line of every shard; `InputError` names the first bad one."""
@@ -219,11 +267,25 @@ class TraceStore:
         return Added(int(fresh.sum()), int((~fresh & ~gone).sum()), int(gone.sum()))
 
     def _define_views(self, connection: "DuckDBPyConnection") -> None:
-        for shard in self.shards():
+        found, gone = self.shards(), shards.deletions(self.folder)
+        for shard in found:
             index.check(shard)
-        _define(connection, "shards", COLUMNS, self.shards())
-        _define(connection, "deleted", _DELETED, shards.deletions(self.folder))
+        _define(connection, "shards", COLUMNS, found)
+        _define(connection, "deleted", _DELETED, gone)
         connection.execute(sql("traces"))
+        connection.execute(sql("fields"))
+
+
+def _lock(connection: "DuckDBPyConnection", paths: Iterable[Path]) -> None:
+    connection.execute("SET allowed_paths = $paths", {"paths": [str(path) for path in paths]})
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
+
+
+def records(cursor: "DuckDBPyConnection") -> list[dict[str, Any]]:
+    """The rows that a query found, by the names of their columns."""
+    names = [column[0] for column in cursor.description]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
 def _define(

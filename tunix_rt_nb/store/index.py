@@ -198,17 +198,28 @@ def starting_with(table: np.ndarray, prefix: str) -> np.ndarray:
     return np.flatnonzero(above & below)
 
 
-def places(table: np.ndarray, wanted: np.ndarray) -> list[int]:
+def places(table: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     """The places of the rows with these keys, in the order of the keys; of what is there.
 
     Example:
       >>> table = rows(bytes(16) + bytes([1] * 16))
-      >>> places(table, table[::-1])
+      >>> places(table, table[::-1]).tolist()
       [1, 0]
     """
-    found = np.flatnonzero(among(table, wanted))
-    place_of = dict(zip(_pairs(table[found]), found.tolist(), strict=True))
-    return [place_of[pair] for pair in _pairs(wanted) if pair in place_of]
+    if not len(table):
+        return np.empty(0, np.int64)
+    order = np.lexsort((table["lo"], table["hi"]))
+    hi, lo = table["hi"][order], table["lo"][order]
+    found = np.searchsorted(hi, wanted["hi"])
+    while True:
+        found = np.minimum(found, len(table) - 1)
+        passed = (hi[found] == wanted["hi"]) & (lo[found] < wanted["lo"])
+        passed &= found < len(table) - 1
+        if not passed.any():
+            break
+        found[passed] += 1  # keys that are alike in their first half
+    there = (hi[found] == wanted["hi"]) & (lo[found] == wanted["lo"])
+    return order[found[there]]
 
 
 def keys(table: np.ndarray) -> list[bytes]:

@@ -28,7 +28,7 @@ from tunix_rt_nb import files
 from tunix_rt_nb.errors import InputError
 from tunix_rt_nb.store import index
 from tunix_rt_nb.strict_json import MAX_LINE, why
-from tunix_rt_nb.trace import Trace, parse_stored
+from tunix_rt_nb.trace import Trace, id_of, parse_stored
 
 PATIENCE = 60.0  # seconds that one waits for another process
 
@@ -36,6 +36,16 @@ PATIENCE = 60.0  # seconds that one waits for another process
 def record(trace: Trace, created_at: str) -> dict[str, Any]:
     """A trace as a shard keeps it."""
     return {"id": trace.id, "created_at": created_at, **trace.model_dump()}
+
+
+def line_of(trace: Trace, key: bytes, created_at: str) -> bytes:
+    """The line of a shard that a trace takes; `key` is the trace's, which takes time to find."""
+    content = trace.canonical_bytes()[1:]
+    return b'{"id":"%b","created_at":"%b",%b\n' % (
+        id_of(key).encode(),
+        created_at.encode(),
+        content,
+    )
 
 
 class Stored(NamedTuple):
@@ -83,13 +93,22 @@ class ShardDraft:
         self._places.append(self._size)
         self._size += len(line)
 
-    def copy(self, source: Path, table: np.ndarray, keep: np.ndarray) -> None:
-        """Adds some of the traces of a file, which has the rows of a table."""
+    def copy(
+        self, source: Path, table: np.ndarray, keep: np.ndarray, rewrite: bool = False
+    ) -> None:
+        """Adds some of the traces of a file, which has the rows of a table.
+
+        Args:
+          rewrite: whether its lines may be written in other ways than ours.
+        """
         chosen = zip(keep.tolist(), index.keys(table), table["at"].tolist(), strict=True)
         with source.open("rb") as file:
             for line, (kept, key, at) in zip(files.lines(file, MAX_LINE), chosen, strict=True):
+                if kept and rewrite:
+                    trace, created_at = Stored.of(line, str(source))
+                    line = line_of(trace, key, created_at)
                 if kept:
-                    self.append(line if line.endswith(b"\n") else line + b"\n", key, at)
+                    self.append(line, key, at)
 
     def table(self) -> np.ndarray:
         """The rows so far."""
@@ -214,7 +233,8 @@ def compact(folder: Path) -> int:
         return 0
     with draft(folder) as new:
         for shard, table in zip(old, tables, strict=True):
-            new.copy(shard, table, keep[: len(table)])
+            by_hand = not index.path_of(shard).exists()
+            new.copy(shard, table, keep[: len(table)], rewrite=by_hand)
             keep = keep[len(table) :]
         _replace(folder, old, new)
     return len(whole) - len(new.table())

@@ -1,0 +1,72 @@
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from tests.conftest import NOW
+from tunix_rt_nb import tasks
+from tunix_rt_nb.cli import main
+from tunix_rt_nb.store import TraceStore
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home whose store has sixty sums."""
+    monkeypatch.setenv("TUNIX_RT_HOME", str(tmp_path))
+    TraceStore(tmp_path / "data" / "traces").add(tasks.draw("arithmetic", 60, 0), NOW)
+    return tmp_path
+
+
+def tool(*arguments: str) -> Result:
+    return CliRunner().invoke(main, ["datasets", *arguments])
+
+
+def spec(home: Path, **fields: object) -> str:
+    path = home / "spec.yaml"
+    path.write_text(json.dumps({"dataset_name": "sums", "eval_fraction": 0.2, **fields}))
+    return str(path)
+
+
+def test_a_dataset_is_built_listed_and_shown(home: Path) -> None:
+    built = tool("build", spec(home, tags=["first"]))
+    assert built.exit_code == 0, built.output
+    folder = home / "data" / "datasets" / "sums-v1"
+    assert (folder / "manifest.json").exists()
+    assert "in the store" in built.stdout and "arithmetic" in built.stdout
+    assert tool("show", "sums-v1").stdout == built.stdout == tool("show", str(folder)).stdout
+    manifest = json.loads(tool("show", "sums-v1", "--json").stdout)
+    assert manifest["trace_count"] == 60
+    [row] = json.loads(tool("list", "--tag", "first", "--json").stdout)
+    assert row["dataset"] == "sums-v1" and row["train"] + row["eval"] == 60
+    assert json.loads(tool("list", "--tag", "other", "--json").stdout) == []
+
+
+def test_versions_are_compared_and_merged(home: Path) -> None:
+    tool("build", spec(home, limit=40))
+    grown = tool("build", spec(home, dataset_version="v2", parent_dataset_id="sums-v1"))
+    assert "changes: 20 added, 0 removed, 0 moved, 40 kept" in grown.stdout
+    found = tool("diff", "sums-v1", "sums-v2")
+    assert found.exit_code == 0
+    assert len([line for line in found.stdout.splitlines() if line.startswith("+ ")]) == 20
+    merged = tool("merge", "sums-v1", "sums-v2", "--name", "both", "--json")
+    assert json.loads(merged.stdout)["trace_count"] == 60
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["build", "none.yaml"], "none.yaml: cannot be read: No such file"),
+        (["show", "sum-v1"], "dataset: unknown 'sum-v1', did you mean sums-v1?"),
+        (["diff", "sums-v1", "x"], "dataset: unknown 'x'"),
+        (["merge", "sums-v1", "--name", "a b"], "dataset_name: 'a b' is unsafe"),
+    ],
+)
+def test_a_wrong_command_ends_with_one_line_and_2(
+    home: Path, arguments: list[str], says: str
+) -> None:
+    tool("build", spec(home))
+    result = tool(*arguments)
+    assert result.exit_code == 2
+    assert result.stderr.startswith("tunix-rt-nb: ") and says in result.stderr
+    assert result.stderr.count("\n") == 1

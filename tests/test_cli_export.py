@@ -1,0 +1,191 @@
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+
+from tests.conftest import NOW
+from tunix_rt_nb import files, job, tasks
+from tunix_rt_nb.cli import main
+from tunix_rt_nb.cli.datasets import FORMS as CHOICES
+from tunix_rt_nb.dataset import DatasetSpec, build, find
+from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.export import FORMS, KINDS
+from tunix_rt_nb.store import TraceStore
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("TUNIX_RT_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def own(home: Path) -> TraceStore:
+    """The store in data/traces, and the dataset cards-v1 built from it."""
+    store = TraceStore(home / "data/traces")
+    store.add(tasks.draw("high_card_duel", 30, seed=1), NOW)
+    build(store, DatasetSpec.of(dataset_name="cards"), home / "data/datasets")
+    return store
+
+
+@pytest.fixture
+def run_store(home: Path) -> TraceStore:
+    """The store of a run, and the dataset sums-v1 that the run built from it."""
+    folder = home / "runs/r"
+    store = TraceStore(folder / "1_generate/traces")
+    store.add(tasks.draw("arithmetic", 30, seed=1), NOW)
+    build(store, DatasetSpec.of(dataset_name="sums"), folder / "2_build")
+    made_from = {"generate": {"folder": "../1_generate", "sha256": ""}}
+    files.write_json(folder / "2_build/result.json", {"inputs": made_from, "outputs": {}})
+    return store
+
+
+def invoke(*arguments: object) -> Result:
+    return CliRunner().invoke(main, list(map(str, arguments)))
+
+
+def told(*arguments: object) -> str:
+    result = invoke(*arguments)
+    assert result.exit_code == 0, result.stderr
+    return result.stdout
+
+
+def bad(*arguments: object) -> str:
+    """The one line that a command ends with for bad input."""
+    result = invoke(*arguments)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert result.stderr.count("\n") == 1
+    return result.stderr.removeprefix("tunix-rt-nb: ").rstrip("\n")
+
+
+def ids(path: Path) -> list[str]:
+    return [line["id"] for line in files.read_lines(path)]
+
+
+@pytest.mark.usefixtures("own", "run_store")
+def test_a_dataset_is_found_by_key_or_path_in_data_or_the_newest_run(home: Path) -> None:
+    cards, sums = home / "data/datasets/cards-v1", home / "runs/r/2_build/sums-v1"
+    assert find("cards-v1") == cards
+    assert find("sums-v1") == sums
+    assert find(str(cards)) == cards
+    with pytest.raises(InputError) as error:
+        find("card-v1")
+    expected = "did you mean cards-v1? expected one of: cards-v1, sums-v1"
+    assert str(error.value) == f"dataset: unknown 'card-v1', {expected}"
+
+
+def test_without_any_dataset_it_says_how_to_make_one() -> None:
+    with pytest.raises(InputError, match="'cards-v1' is not there, nor any other, run 2_build"):
+        find("cards-v1")
+
+
+@pytest.mark.usefixtures("own")
+@pytest.mark.parametrize("form", FORMS)
+def test_a_dataset_is_exported_in_every_form(form: str, tmp_path: Path) -> None:
+    out = tmp_path / "x.jsonl"
+    assert told("datasets", "export", "cards-v1", "--format", form, "-o", out) == (
+        f"30 records of the form {form}: {out}\n"
+    )
+    assert len(ids(out)) == 30
+
+
+def test_the_choices_are_those_of_the_export() -> None:
+    assert set(CHOICES) == set(FORMS)
+    assert all(kind in told("datasets", "export", "--help") for kind in KINDS)
+
+
+def test_deleted_traces_are_left_out_and_counted(own: TraceStore, tmp_path: Path) -> None:
+    out = tmp_path / "x.jsonl"
+    told("datasets", "export", "cards-v1", "-o", out)
+    before = ids(out)
+    told("traces", "delete", before[2])
+    done = told("datasets", "export", "cards-v1", "-o", out)
+    assert done == f"29 records of the form tunix_sft, 1 deleted traces left out: {out}\n"
+    assert ids(out) == before[:2] + before[3:]
+    asked = f"{before[5]},{before[2]}, {before[0][:9]}"
+    done = told("datasets", "export", "--ids", asked, "-o", out, "--json")
+    counts = {"written": 2, "deleted": 1, "format": "tunix_sft", "path": str(out)}
+    assert json.loads(done) == counts
+    assert ids(out) == [before[5], before[0]]
+
+
+@pytest.mark.usefixtures("own")
+def test_what_was_deleted_in_its_run_stays_out_of_a_dataset(
+    run_store: TraceStore, tmp_path: Path
+) -> None:
+    gone = run_store.newest(1)[0].trace.id
+    told("traces", "delete", gone, "--store", run_store.folder)
+    out = tmp_path / "x.jsonl"
+    assert "29 records of the form tunix_sft, 1 deleted" in told(
+        "datasets", "export", "sums-v1", "-o", out
+    )
+    assert gone not in ids(out)
+    other = tmp_path / "other"
+    other.mkdir()
+    told("datasets", "export", "sums-v1", "-o", out, "--store", other)
+    assert gone in ids(out)
+
+
+@pytest.mark.usefixtures("own")
+def test_bad_input_is_one_line(home: Path, tmp_path: Path) -> None:
+    out = ("-o", tmp_path / "x.jsonl")
+    assert "one of the two" in bad("datasets", "export", *out)
+    assert "one of the two" in bad("datasets", "export", "cards-v1", "--ids", "1f", *out)
+    assert "one of the two" in bad("datasets", "export", "--ids", " , ", *out)
+    assert "no such trace in" in bad("datasets", "export", "--ids", "0" * 12, *out)
+    assert "ends in none of" in bad("datasets", "export", "cards-v1", "-o", tmp_path / "x.txt")
+    assert "did you mean cards-v1?" in bad("datasets", "export", "cards-v2", *out)
+    assert "did you mean cards-v1?" in bad("datasets", "tunix-yaml", "cards-v2")
+    rendered = home / "rendered"
+    files.write_json(rendered / "manifest.json", {"files": {}})
+    assert "is not that of a dataset" in bad("datasets", "export", rendered, *out)
+    assert not (tmp_path / "x.jsonl").exists()
+
+
+@pytest.mark.usefixtures("own")
+def test_the_job_of_a_dataset_is_printed_or_written(home: Path, tmp_path: Path) -> None:
+    printed = told("datasets", "tunix-yaml", "cards-v1")
+    found = yaml.safe_load(printed)
+    assert found["model"] == {"model_id": "tiny"}
+    path = str(home / "data/datasets/cards-v1")
+    assert found["dataset"] == {"format": "tunix_sft", "path": path}
+    assert found["output"] == {"output_dir": str(home / "runs/cards-v1")}
+    out = tmp_path / "job.yaml"
+    options = ("--model-id", "google/gemma-3-270m", "--output-dir", tmp_path / "out: #1")
+    assert told("datasets", "tunix-yaml", path, "-o", out, *options) == ""
+    written = job.read(out)
+    assert written.model.model_id == "google/gemma-3-270m"
+    assert written.output.output_dir == str(tmp_path / "out: #1")
+    assert written.training.model_dump() == found["training"]
+    assert "model.model_id: " in bad("datasets", "tunix-yaml", "cards-v1", "--model-id", "")
+
+
+@pytest.mark.usefixtures("own")
+@pytest.mark.parametrize("form", FORMS)
+def test_the_job_of_an_exported_file_names_its_form(form: str, tmp_path: Path) -> None:
+    told("datasets", "export", "cards-v1", "--format", form, "-o", tmp_path / "x.jsonl")
+    found = yaml.safe_load(told("datasets", "tunix-yaml", tmp_path / "x.jsonl"))
+    assert found["dataset"] == {"format": form, "path": str(tmp_path / "x.jsonl")}
+    assert found["output"]["output_dir"].endswith("runs/x")
+    (tmp_path / "x.jsonl").write_text("{}\n")
+    assert "x.jsonl:1: " in bad("datasets", "tunix-yaml", tmp_path / "x.jsonl")
+
+
+def test_smoke_ends_with_one_where_a_line_is_bad_and_two_where_there_is_no_file(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "x.jsonl"
+    path.write_text('{"id": "1"}\n')
+    result = invoke("smoke", path)
+    assert result.exit_code == 1
+    assert result.stdout == (
+        f"{path}:1: metadata: Field required, the nearest form is messages\n"
+        "✗ records   1 of 1 lines are bad\n"
+    )
+    found = json.loads(invoke("smoke", path, "--json").stdout)
+    assert (found["right"], found["records"], found["form"]) == (False, 1, None)
+    assert found["checks"] == [{"name": "records", "right": False, "told": "1 of 1 lines are bad"}]
+    assert bad("smoke", tmp_path / "y.jsonl").endswith("cannot be read: No such file or directory")

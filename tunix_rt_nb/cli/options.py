@@ -1,0 +1,39 @@
+"""Options that several commands have."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tunix_rt_nb import runs
+from tunix_rt_nb.errors import InputError
+
+if TYPE_CHECKING:
+    from tunix_rt_nb.store import TraceStore
+
+
+def store_option(help: str) -> Callable[[Any], Any]:
+    """`--store`, with what it means to a command."""
+    folder = click.Path(file_okay=False, path_type=Path)
+    return click.option("--store", "folder", metavar="FOLDER", type=folder, help=help)
+
+
+store_to_read = store_option(
+    "Where the traces are: data/traces unless given; while that is empty, those of the newest run."
+)
+store_to_change = store_option("Where the traces are: data/traces unless given.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def open_store(folder: Path | None, to_read: bool = True) -> "TraceStore":
+    """The store that `--store` names, or the one that is meant without it."""
+    from tunix_rt_nb.store import TraceStore  # numpy, which not every command needs
+
+    if folder is not None:
+        if to_read and not folder.is_dir():
+            raise InputError(f"--store: {folder} is no folder")
+        return TraceStore(folder)
+    own = TraceStore(runs.home() / "data" / "traces")
+    newest = None if own.shards() or not to_read else runs.newest("generate")
+    return TraceStore(newest / "traces") if newest else own

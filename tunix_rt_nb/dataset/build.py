@@ -1,0 +1,193 @@
+"""Select, clean and split traces into a dataset: a folder that one can cite."""
+
+import hashlib
+import uuid
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import tunix_rt_nb
+from tunix_rt_nb import files
+from tunix_rt_nb.dataset import clean, versions
+from tunix_rt_nb.dataset.card import card, token_statistics
+from tunix_rt_nb.dataset.folder import SIDES, read_manifest, sealed
+from tunix_rt_nb.dataset.selection import select
+from tunix_rt_nb.dataset.spec import DatasetSpec
+from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.sql import sql
+from tunix_rt_nb.store import TraceStore, records
+from tunix_rt_nb.store.index import ROW
+from tunix_rt_nb.trace import parse_line
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+SCHEMA_VERSION = "1.0"
+_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "tunix_rt_nb/dataset")
+
+
+def build(
+    store: TraceStore,
+    spec: DatasetSpec,
+    parent: Path,
+    merged_from: Mapping[str, str] | None = None,
+) -> Path:
+    """Builds the dataset folder `parent/{key}`; the manifest is written last.
+
+    The same store content and spec give the same bytes on any day and thread count: `created_at`
+    is the newest trace's, `build_id` a hash of the content. A folder without a manifest is an
+    interrupted build and is made anew.
+
+    Args:
+      merged_from: key -> sha256 of the datasets that the traces come from, if any.
+
+    Raises:
+      InputError: nothing selected or left, a damaged shard, a bad filter or eval set, an unknown
+        parent, or the key exists with other content.
+    """
+    earlier = versions.parent(spec, parent)
+    items = clean.eval_items(spec.eval_sets)
+    with store.connect() as connection:
+        matching, selected = select(connection, spec, items)
+        considered = {"in_store": store.count(), "matching": matching, "selected": selected}
+        if not selected:
+            raise InputError(_nothing(store, spec, considered))
+        rejects = _clean(connection, spec, items)
+        said = _statistics(connection)
+        sides = {side: _rows(connection, side) for side in SIDES}
+        ids = [id for (id,) in connection.execute("SELECT id FROM kept").fetchall()]
+    if not len(sides["train"]):
+        raise InputError(
+            f"eval_fraction: {spec.eval_fraction} leaves nothing to train on:"
+            f" {selected} selected, {len(rejects)} refused, {len(sides['eval'])} held out"
+        )
+    found = {
+        "merged_from": merged_from,
+        "considered": considered,
+        "split": {side: len(rows) for side, rows in sides.items()},
+        **said,
+        "rejected": dict(Counter(reject["reason"] for reject in rejects)),
+        "tokens": token_statistics(store.lines(_sample(np.concatenate(list(sides.values()))))),
+        "trace_ids": ids,
+    }
+    contents = {side: store.lines(rows) for side, rows in sides.items()}
+    contents["rejects"] = map(files.json_line, rejects)
+    if earlier is not None:
+        found["changes"] = versions.diff(earlier, found).counts()
+    return _write(parent / spec.key, spec, contents, found)
+
+
+def _clean(
+    connection: "DuckDBPyConnection", spec: DatasetSpec, items: Sequence[clean.EvalItem]
+) -> list[clean.Reject]:
+    """Fills the table `kept` with what cleaning leaves; what it does not leave."""
+    suspects = connection.execute(
+        "SELECT id, task, prompt, first_id, eval_item FROM selected"
+        " WHERE first_id <> id OR eval_item IS NOT NULL OR prompt IS NOT NULL ORDER BY place"
+    )
+    rejects = clean.rejects(records(suspects), spec.near_duplicates, items)
+    connection.execute(sql("kept"), {"refused": [reject["id"] for reject in rejects]})
+    return rejects
+
+
+def _rows(connection: "DuckDBPyConnection", side: str) -> np.ndarray:
+    """The ids of one side, in order, as an index has them."""
+    query = "SELECT hi, lo FROM kept WHERE is_eval = $held_out"
+    found = connection.execute(query, {"held_out": side == "eval"}).fetchnumpy()
+    rows = np.zeros(len(found["hi"]), ROW)
+    rows["hi"], rows["lo"] = found["hi"], found["lo"]
+    return rows
+
+
+def _sample(rows: np.ndarray, size: int = 1000) -> np.ndarray:
+    """Some rows, those of the lowest ids: ids are hashes, so this is a random sample."""
+    return rows[np.lexsort((rows["lo"], rows["hi"]))[:size]]
+
+
+def _statistics(connection: "DuckDBPyConnection") -> dict[str, Any]:
+    [whole] = records(connection.execute(sql("statistics")))
+    count, newest = whole.pop("trace_count"), whole.pop("created_at")
+    tasks = {row.pop("task"): row for row in records(connection.execute(sql("tasks")))}
+    return {"created_at": newest, "trace_count": count, "tasks": tasks, "stats": whole}
+
+
+def _nothing(store: TraceStore, spec: DatasetSpec, considered: Mapping[str, int]) -> str:
+    if considered["matching"]:
+        return (
+            f"selection_strategy: {spec.selection_strategy} selects none of the"
+            f" {considered['matching']} traces that match the filters"
+        )
+    also = " and the condition" if spec.condition else ""
+    return (
+        f"filters: none of the {considered['in_store']} traces in {store.folder} match"
+        f" {spec.filters}{also}"
+    )
+
+
+def _write(
+    folder: Path,
+    spec: DatasetSpec,
+    contents: Mapping[str, Iterable[bytes]],
+    found: Mapping[str, Any],
+) -> Path:
+    with ExitStack() as stack:
+        drafts = {f"{name}.jsonl": stack.enter_context(files.draft(folder)) for name in contents}
+        hashes = {
+            name: _write_lines(draft, lines)
+            for (name, draft), lines in zip(drafts.items(), contents.values(), strict=True)
+        }
+        if (folder / "manifest.json").exists():
+            _check_same(folder, spec, hashes)
+            return folder
+        for name, draft in drafts.items():
+            draft.publish(folder / name)
+    content = files.digest([spec.key, hashes])
+    manifest = {
+        "dataset_key": spec.key,
+        "build_id": str(uuid.uuid5(_NAMESPACE, content)),
+        "dataset_schema_version": SCHEMA_VERSION,
+        "code_version": tunix_rt_nb.__version__,
+        **spec.model_dump(),
+        "eval_sets": _hashes(spec),
+        "sha256": content,
+        "files": hashes,
+        **found,
+    }
+    with (folder / "train.jsonl").open("rb") as train:
+        example = parse_line(train.readline(), str(folder / "train.jsonl"))
+    with files.atomic(folder / "README.md") as file:
+        file.write(card(manifest, example).encode())
+    files.write_json(folder / "manifest.json", sealed(manifest))
+    return folder
+
+
+def _write_lines(draft: files.Draft, lines: Iterable[bytes]) -> str:
+    content = hashlib.sha256()
+    for line in lines:
+        draft.file.write(line)
+        content.update(line)
+    return content.hexdigest()
+
+
+def _check_same(folder: Path, spec: DatasetSpec, hashes: Mapping[str, str]) -> None:
+    manifest = read_manifest(folder)
+    if manifest["files"] != hashes:
+        raise InputError(
+            f"{folder}: exists with other content; a dataset never changes,"
+            " give another dataset_version"
+        )
+    asked = {**spec.model_dump(), "eval_sets": _hashes(spec)}
+    other = [name for name, value in asked.items() if manifest[name] != value]
+    if other:
+        raise InputError(
+            f"{folder}: exists with the same traces but another {', '.join(other)};"
+            " a dataset never changes, give another dataset_version"
+        )
+
+
+def _hashes(spec: DatasetSpec) -> dict[str, str]:
+    return {path: files.sha256(Path(path)) for path in spec.eval_sets}

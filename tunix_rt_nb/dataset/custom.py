@@ -1,0 +1,117 @@
+"""A condition that somebody wrote in SQL: checked to be a condition and nothing else."""
+
+import json
+from collections.abc import Iterator
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from tunix_rt_nb.errors import InputError, unknown
+from tunix_rt_nb.sql import sql
+from tunix_rt_nb.text import one_line
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+COLUMNS = (
+    "id",
+    "created_at",
+    "trace_version",
+    "prompt",
+    "steps",
+    "final_answer",
+    "meta",
+    "task",
+    "step_count",
+    "length",
+    "score",
+)
+
+_KINDS = {  # of expressions; a subquery, a window, a parameter or a star is none of these
+    "BETWEEN",
+    "CASE",
+    "CAST",
+    "COLLATE",
+    "COLUMN_REF",
+    "COMPARISON",
+    "CONJUNCTION",
+    "CONSTANT",
+    "FUNCTION",
+    "LAMBDA",
+    "OPERATOR",
+    "TYPE",
+}
+
+
+def check_condition(condition: str, connection: "DuckDBPyConnection") -> str:
+    """Passes a condition on that looks at one trace and at nothing else.
+
+    DuckDB's own parser takes it apart. What may stand in it: the columns of a trace, constants,
+    comparisons, and functions of their arguments alone; no other table, file, setting or clock, no
+    chance, no second statement. The connection it runs in reads the store's files only and is
+    locked; this check makes that the same condition gives the same dataset.
+
+    Raises:
+      InputError: `condition: ...`, with what is wrong.
+
+    Example:
+      >>> import duckdb
+      >>> check_condition("step_count > 3 AND prompt LIKE '%card%'", duckdb.connect())
+      "step_count > 3 AND prompt LIKE '%card%'"
+    """
+    query = "SELECT json_serialize_sql($query)"
+    # In lines of its own, so that a comment at its end hides nothing.
+    [(text,)] = connection.execute(query, {"query": f"SELECT (\n{condition}\n)"}).fetchall()
+    found = json.loads(text)
+    if found["error"]:
+        raise InputError(f"condition: is no SQL: {one_line(found['error_message'])}")
+    expression = _only_expression(found["statements"])
+    nodes = list(_nodes(expression))
+    allowed = _functions()
+    named = {name for node in nodes if node["class"] == "LAMBDA" for name in _names(node["lhs"])}
+    for node in nodes:
+        if node["class"] not in _KINDS:
+            raise InputError(f"condition: {node['class'].lower()} may not stand in a condition")
+        if node["class"] == "FUNCTION" and node["function_name"].lower() not in allowed:
+            raise InputError(
+                f"condition: {node['function_name']}() may not be used, only functions that depend"
+                " on nothing but their arguments"
+            )
+        if node["class"] == "COLUMN_REF":
+            column = node["column_names"][0]
+            if column.lower() not in COLUMNS and column not in named:
+                raise unknown("condition: column", column, COLUMNS)
+    return condition
+
+
+@cache
+def _functions() -> set[str]:
+    """The functions of DuckDB that depend on nothing but their arguments."""
+    import duckdb
+
+    with duckdb.connect() as connection:
+        return {name for (name,) in connection.execute(sql("functions")).fetchall()}
+
+
+def _only_expression(statements: list[dict[str, Any]]) -> dict[str, Any]:
+    node = statements[0]["node"]
+    expressions = node.get("select_list") or []
+    added = ("modifiers", "where_clause", "group_expressions", "having", "sample", "qualify")
+    plain = len(statements) == len(expressions) == 1 and not any(node[name] for name in added)
+    if not plain or node["from_table"]["type"] != "EMPTY" or node["cte_map"]["map"]:
+        raise InputError("condition: expected one condition in SQL, found more than that")
+    return expressions[0]
+
+
+def _nodes(value: Any) -> Iterator[dict[str, Any]]:
+    """Every expression in an expression."""
+    if isinstance(value, dict) and "class" in value:
+        yield value
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for part in inner:
+        yield from _nodes(part)
+
+
+def _names(parameters: Any) -> Iterator[str]:
+    for node in _nodes(parameters):
+        if node["class"] == "COLUMN_REF":
+            yield node["column_names"][0]

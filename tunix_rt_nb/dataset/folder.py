@@ -1,0 +1,85 @@
+"""A dataset's folder: what is in it, and that it is what was built.
+
+datasets/cards-v1/
+  manifest.json       what is in it, why, and the hashes of the rest; written last
+  train.jsonl         a trace a line, as the store keeps it
+  eval.jsonl          the same for what is held out
+  rejects.jsonl       what was left out, why, and what it collided with
+  README.md           the card
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from tunix_rt_nb import files
+from tunix_rt_nb.dataset import clean
+from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.trace import Trace, parse_line
+
+SIDES = ("train", "eval")
+
+
+def load(folder: Path, side: str) -> Iterator[tuple[str, Trace]]:
+    """The (id, trace) pairs of one side, `train` or `eval`, of a complete dataset.
+
+    Raises:
+      InputError: no manifest (the build was interrupted), or a file that was altered since.
+    """
+    path = folder / f"{side}.jsonl"
+    files.check_unaltered(
+        path, read_manifest(folder), "was altered after the build, build it again"
+    )
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            trace = parse_line(line, f"{path}:{number}")
+            yield trace.id, trace
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a complete dataset folder.
+
+    Raises:
+      InputError: there is none, or it was altered after the build.
+    """
+    manifest = files.read_manifest(folder, "2_build")
+    path = folder / "manifest.json"
+    if not isinstance(manifest, dict) or "dataset_key" not in manifest:
+        raise InputError(f"{path}: is not that of a dataset, give the folder of one")
+    if manifest != sealed(manifest):
+        raise InputError(
+            f"{path}: manifest_sha256: does not fit the rest, it was altered after the build,"
+            " build the dataset again"
+        )
+    return manifest
+
+
+def sealed(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """A manifest with the hash of all else that it says."""
+    said = {name: value for name, value in manifest.items() if name != "manifest_sha256"}
+    return {**said, "manifest_sha256": files.digest(said)}
+
+
+def funnel(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """How many traces were left after each sieve, from all in the store to both sides."""
+    rejected = [manifest["rejected"].get(reason, 0) for reason in clean.REASONS]
+    kept = manifest["trace_count"]
+    sieves = {
+        "in the store": manifest["considered"]["in_store"],
+        "match the filters": manifest["considered"]["matching"],
+        "selected": kept + sum(rejected),
+        "one of each prompt": kept + sum(rejected[1:]),
+        "no near-duplicates": kept + sum(rejected[2:]),
+        "in no eval set": kept,
+        "to train on": manifest["split"]["train"],
+        "held out": manifest["split"]["eval"],
+    }
+    return [{"sieve": name, "traces": count} for name, count in sieves.items()]
+
+
+def by_task(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """How many traces of each task are on each side of a dataset."""
+    return [
+        {"task": task, "to train on": sides["train"], "held out": sides["eval"]}
+        for task, sides in manifest["tasks"].items()
+    ]

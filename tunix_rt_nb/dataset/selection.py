@@ -1,0 +1,139 @@
+"""Which traces a spec selects, and in what order."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from tunix_rt_nb import filters, tasks
+from tunix_rt_nb.dataset.clean import EvalItem
+from tunix_rt_nb.dataset.custom import check_condition
+from tunix_rt_nb.dataset.spec import DatasetSpec
+from tunix_rt_nb.errors import InputError, unknown
+from tunix_rt_nb.sql import sql
+from tunix_rt_nb.text import one_line
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+# Chance is a hash: a sample of DuckDB's own would change with the number of threads.
+_BY_CHANCE = "sha256($seed || ':' || id), id"
+_NEWEST = "created_at::TIMESTAMP DESC, id"
+_ORDER = {
+    "latest": _NEWEST,
+    "custom": _NEWEST,
+    "random": _BY_CHANCE,
+    "stratified": _BY_CHANCE,
+    "quality": "value DESC, id",
+}
+
+
+def select(
+    connection: "DuckDBPyConnection", spec: DatasetSpec, items: Sequence[EvalItem] = ()
+) -> tuple[int, int]:
+    """Fills the table `selected`: the traces in order, as `select.sql` says.
+
+    Args:
+      connection: as `TraceStore.connect` gives it.
+      items: the items of the eval sets.
+
+    Returns:
+      How many traces match the filters, and how many are selected.
+
+    Raises:
+      InputError: a filter, a condition or a quota does not fit.
+    """
+    _match(connection, spec, items)
+    parameters: dict[str, Any] = {
+        "limit": spec.limit,
+        "eval_fraction": spec.eval_fraction,
+        "eval_items": [item.name for item in items],
+        "eval_prompts": [item.prompt for item in items],
+    }
+    order, chosen = _ORDER[spec.selection_strategy], "matching"
+    if order == _BY_CHANCE:
+        parameters["seed"] = str(spec.seed or 0)
+    if spec.selection_strategy == "quality":
+        chosen = "(FROM matching WHERE value >= $floor)"
+        parameters["floor"] = float("-inf" if spec.quality_floor is None else spec.quality_floor)
+    if spec.selection_strategy == "stratified":
+        chosen = sql("strata").format(order=order)
+        found = dict(
+            connection.execute("SELECT value, count(*) FROM matching GROUP BY 1").fetchall()
+        )
+        wanted = quotas(spec, found)
+        parameters |= {"strata": list(wanted), "quotas": list(wanted.values())}
+    query = sql("select").format(order=order, chosen=chosen, prompt_key=sql("prompt_key"))
+    connection.execute(query, parameters)
+    [counts] = connection.execute(
+        "SELECT (SELECT count(*) FROM matching), (SELECT count(*) FROM selected)"
+    ).fetchall()
+    return counts
+
+
+def _match(connection: "DuckDBPyConnection", spec: DatasetSpec, items: Sequence[EvalItem]) -> None:
+    where, parameters = filters.condition(spec.filters)
+    if spec.condition is not None:
+        # In lines of its own: it may end with a comment.
+        where += f" AND (\n{check_condition(spec.condition, connection)}\n)"
+    value = "NULL"
+    if spec.selection_strategy == "quality":
+        value = f"TRY_CAST({filters.field(spec.quality_by, parameters)} AS DOUBLE)"
+    elif spec.stratify_by is not None:
+        value = f"coalesce({filters.text(spec.stratify_by, parameters)}, 'none')"
+    parameters["by_words"] = spec.near_duplicates is not None or bool(items)
+    parameters["not_by_words"] = sorted(set(tasks.TASKS) - {item.task for item in items})
+    query = sql("matching").format(where=where, value=value, prompt_key=sql("prompt_key"))
+    try:
+        connection.execute(query, parameters)
+    except Exception as error:
+        if spec.condition is None:
+            raise
+        raise InputError(f"condition: {one_line(str(error))}") from error
+
+
+def quotas(spec: DatasetSpec, found: Mapping[str, int]) -> dict[str, int]:
+    """How many traces to take of each value of the field `stratify_by`.
+
+    Args:
+      found: value -> how many traces there are of it.
+
+    Raises:
+      InputError: there are fewer than a quota asks for, or none of a value.
+
+    Example:
+      >>> even = DatasetSpec.of(dataset_name="d", selection_strategy="stratified",
+      ...                       stratify_by="task", limit=10)
+      >>> quotas(even, {"a": 2, "b": 50, "c": 60})
+      {'a': 2, 'b': 4, 'c': 4}
+    """
+    for value, n in (spec.quotas or dict.fromkeys(spec.proportions or {}, 1)).items():
+        if value not in found:
+            raise unknown(f"quotas: value of {spec.stratify_by}", value, sorted(found))
+        if n > found[value]:
+            raise InputError(f"quotas: {value}: {n} asked for, {found[value]} match the filters")
+    if spec.quotas:
+        return spec.quotas
+    if spec.proportions:
+        return _in_proportion(spec.proportions, found, spec.limit)
+    return _evenly(found, spec.limit or 0)
+
+
+def _in_proportion(
+    shares: Mapping[str, float], found: Mapping[str, int], limit: int | None
+) -> dict[str, int]:
+    """The most traces that have exactly these shares, what is left over to the largest parts."""
+    total = min(int(found[value] / share + 1e-9) for value, share in shares.items())
+    total = min(total, limit or total)
+    taken = {value: int(share * total + 1e-9) for value, share in shares.items()}
+    parts = sorted(shares, key=lambda value: (taken[value] - shares[value] * total, value))
+    for value in parts[: total - sum(taken.values())]:
+        taken[value] += 1
+    return taken
+
+
+def _evenly(found: Mapping[str, int], limit: int) -> dict[str, int]:
+    """As even as can be: who has fewer gives all, and the others share the rest."""
+    taken: dict[str, int] = {}
+    for k, value in enumerate(sorted(found, key=lambda value: (found[value], value))):
+        left = limit - sum(taken.values())
+        taken[value] = min(found[value], left // (len(found) - k))
+    return taken

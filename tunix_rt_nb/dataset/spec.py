@@ -1,0 +1,137 @@
+"""What a dataset is to contain."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from tunix_rt_nb import strict_yaml
+from tunix_rt_nb.errors import InputError, check_name
+from tunix_rt_nb.trace import checked
+
+_OPTIONS = {  # strategy -> the fields that belong to it
+    "random": ("seed",),
+    "stratified": ("seed", "stratify_by", "quotas", "proportions"),
+    "quality": ("quality_by", "quality_floor"),
+    "custom": ("condition",),
+}
+_NEEDED = {
+    "random": ("seed", "give an integer"),
+    "stratified": ("stratify_by", "give a field such as task or meta.difficulty"),
+    "custom": ("condition", "give a condition in SQL such as step_count > 3"),
+}
+
+
+class DatasetSpec(BaseModel):
+    """What a dataset is to contain; the fields of a YAML spec.
+
+    Attributes:
+      dataset_name, dataset_version: together the key; letters, digits, `.`, `_`, `-`.
+      filters: a field -> a value it must equal, or `{operator: value}` with `=`, `!=`, `<`, `<=`,
+        `>`, `>=`, `in`, `exists`; all must hold. A field is a dotted path in `meta`, or one of
+        `score`, `step_count` and `length` (`filters.py` says what they are).
+      limit: how many traces to select at most, before cleaning; None for all.
+      selection_strategy: `latest` (newest first); `random` (by a hash of seed and id);
+        `stratified` (so many of each value of a field, chosen by the hash); `quality` (best
+        first); or `custom` (a condition in SQL, newest first).
+      seed: for `random`, which needs one, and `stratified` (0 unless given).
+      stratify_by: a field, as in `filters`.
+      quotas: value of that field -> how many traces of it. Values that are not named stay out.
+      proportions: value of that field -> its share, together 1; as many traces as there are of
+        all, or `limit`. With neither, `limit` traces are spread evenly.
+      quality_by: a field with numbers, as in `filters`.
+      quality_floor: the least value; traces without a value stay out in any case.
+      condition: what must hold, in DuckDB's SQL, of `id`, `created_at`, `trace_version`, `prompt`,
+        `steps`, `final_answer`, `meta`, `task`, `step_count`, `length` and `score`.
+      eval_fraction: the share of prompts that is held out, by the hash of the prompt.
+      near_duplicates: the similarity (Jaccard, of every three words in a row) from which on one of
+        two prompts of no known task stays out; None keeps both.
+      eval_sets: JSON lines files whose prompts must not be in the dataset.
+      parent_dataset_id: the key or build id of the version before, with which this is compared.
+      tags: what to find the dataset by.
+      session_id, training_run_id: kept in the manifest.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    dataset_name: str
+    dataset_version: str = "v1"
+    filters: dict[str, Any] = {}
+    limit: int | None = Field(default=None, ge=1)
+    selection_strategy: Literal["latest", "random", "stratified", "quality", "custom"] = "latest"
+    seed: int | None = None
+    stratify_by: str | None = None
+    quotas: dict[str, int] | None = None
+    proportions: dict[str, float] | None = None
+    quality_by: str = "score"
+    quality_floor: float | None = None
+    condition: str | None = None
+    eval_fraction: float = Field(default=0.1, ge=0.0, lt=1.0)
+    near_duplicates: float | None = Field(default=0.8, ge=0.5, le=1.0)
+    eval_sets: list[str] = []
+    parent_dataset_id: str | None = None
+    tags: list[str] = []
+    session_id: str | None = None
+    training_run_id: str | None = None
+
+    @property
+    def key(self) -> str:
+        """The name of the dataset's folder."""
+        return f"{self.dataset_name}-{self.dataset_version}"
+
+    @classmethod
+    def of(cls, where: str = "", /, **fields: Any) -> "DatasetSpec":
+        """Checks the fields of a spec.
+
+        Raises:
+          InputError: one line that names the field, after `where`.
+
+        Example:
+          >>> DatasetSpec.of(dataset_name="cards", dataset_version="v2").key
+          'cards-v2'
+        """
+        spec = checked(cls, fields, where)
+        try:
+            check_name("dataset_name", spec.dataset_name)
+            check_name("dataset_version", spec.dataset_version)
+            spec._check_strategy(fields)
+        except InputError as error:
+            raise InputError(f"{where}{error}") from None
+        return spec
+
+    @classmethod
+    def read(cls, path: Path) -> "DatasetSpec":
+        """Reads a YAML spec; raises as `of` does, with the file's name."""
+        return cls.of(f"{path}: ", **strict_yaml.read(path))
+
+    def _check_strategy(self, given: dict[str, Any]) -> None:
+        strategy = self.selection_strategy
+        field, hint = _NEEDED.get(strategy, ("dataset_name", ""))
+        if getattr(self, field) is None:
+            raise InputError(f"{field}: selection_strategy {strategy} needs a {field}, {hint}")
+        every = {name for names in _OPTIONS.values() for name in names}
+        for name in sorted(every - set(_OPTIONS.get(strategy, ()))):
+            # A seed is no mistake where it decides nothing: notebooks always have one.
+            if name != "seed" and given.get(name) not in (None, "", self._default(name)):
+                raise InputError(f"{name}: means nothing to selection_strategy {strategy}")
+        if strategy == "stratified":
+            self._check_strata()
+
+    def _default(self, name: str) -> Any:
+        return type(self).model_fields[name].default
+
+    def _check_strata(self) -> None:
+        if self.quotas and self.proportions:
+            raise InputError("quotas: go without proportions, give one of them")
+        if self.quotas and min(self.quotas.values()) < 1:
+            raise InputError("quotas: expected 1 or more of each value")
+        if self.quotas and self.limit:
+            raise InputError("limit: goes without quotas, which say how many there are to be")
+        if self.proportions:
+            shares = self.proportions.values()
+            if min(shares) <= 0 or abs(sum(shares) - 1) > 1e-6:
+                raise InputError(
+                    f"proportions: expected shares over 0 that add up to 1: {self.proportions}"
+                )
+        if not (self.quotas or self.proportions or self.limit):
+            raise InputError("limit: stratified without quotas or proportions needs a limit")

@@ -1,0 +1,114 @@
+"""Datasets beside each other: which there are, and how two of them differ."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tunix_rt_nb import files, runs
+from tunix_rt_nb.dataset.folder import SIDES, read_manifest
+from tunix_rt_nb.dataset.spec import DatasetSpec
+from tunix_rt_nb.errors import InputError, unknown
+
+
+class Diff(NamedTuple):
+    """How a dataset differs from another: ids of traces, in order."""
+
+    added: list[str]
+    removed: list[str]
+    moved: list[str]
+    kept: int
+
+    def counts(self) -> dict[str, int]:
+        """How many there are of each."""
+        return {name: n if isinstance(n, int) else len(n) for name, n in self._asdict().items()}
+
+
+def home() -> Path:
+    """Where datasets are that belong to no run."""
+    return runs.home() / "data" / "datasets"
+
+
+def folders() -> list[Path]:
+    """The folders of all datasets, those of runs too, complete or not."""
+    found = [*home().glob("*/"), *(runs.home() / "runs").glob(f"*/{runs.stem('build')}/*/")]
+    return sorted(path for path in found if not path.name.startswith("."))
+
+
+def find(key: str) -> Path:
+    """The folder of a dataset: its path, or its key; that of the newest run where several have it.
+
+    Raises:
+      InputError: there is none.
+    """
+    if (Path(key) / "manifest.json").exists():
+        return Path(key)
+    named = [path for path in folders() if path.name == key]
+    if not named:
+        known = sorted({path.name for path in folders()})
+        if not known:
+            raise InputError(f"dataset: {key!r} is not there, nor any other, run 2_build first")
+        raise unknown("dataset", key, known)
+    own = [path for path in named if path.parent == home()]
+    return (own or sorted(named, key=lambda path: path.stat().st_mtime_ns))[-1]
+
+
+def listing(tag: str | None = None) -> Iterator[dict[str, Any]]:
+    """A row for each dataset: counts, when its newest trace was made, tags, its parent, its folder.
+
+    A folder whose build was interrupted has no manifest: its `state` is `incomplete`.
+    """
+    for folder in folders():
+        if not (folder / "manifest.json").exists():
+            if tag is None:
+                yield {"dataset": folder.name, "state": "incomplete", "folder": str(folder)}
+            continue
+        manifest = read_manifest(folder)
+        if tag is None or tag in manifest["tags"]:
+            yield {
+                "dataset": manifest["dataset_key"],
+                "state": "complete",
+                **manifest["split"],
+                "tasks": len(manifest["tasks"]),
+                "created_at": manifest["created_at"],
+                "strategy": manifest["selection_strategy"],
+                "tags": manifest["tags"],
+                "parent": manifest["parent_dataset_id"],
+                "sha256": manifest["sha256"],
+                "folder": str(folder),
+            }
+
+
+def diff(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> Diff:
+    """How the later of two datasets differs from the earlier one, by their manifests."""
+    before, after = _sides(earlier), _sides(later)
+    return Diff(
+        added=[id for id in after if id not in before],
+        removed=[id for id in before if id not in after],
+        moved=[id for id, side in after.items() if before.get(id, side) != side],
+        kept=len(before.keys() & after.keys()),
+    )
+
+
+def _sides(manifest: Mapping[str, Any]) -> dict[str, str]:
+    """Trace id -> the side it is on; the ids of the training side come first."""
+    train = manifest["split"]["train"]
+    return {id: SIDES[k >= train] for k, id in enumerate(manifest["trace_ids"])}
+
+
+def parent(spec: DatasetSpec, beside: Path) -> dict[str, Any] | None:
+    """The manifest of the dataset that a spec names as its parent, by key or build id.
+
+    Raises:
+      InputError: there is none in that folder, nor among all datasets.
+    """
+    if spec.parent_dataset_id is None:
+        return None
+    others = [f for f in [*sorted(beside.glob("*/")), *folders()] if f.name != spec.key]
+    complete = [folder for folder in others if (folder / "manifest.json").exists()]
+    for folder in complete:
+        # The build id is looked up without a check: what another dataset is like does not matter.
+        build_id = files.read_manifest(folder, "2_build").get("build_id")
+        if spec.parent_dataset_id in (folder.name, build_id):
+            return read_manifest(folder)
+    known = sorted({folder.name for folder in complete})
+    raise unknown("parent_dataset_id", spec.parent_dataset_id, known or ["none yet"])

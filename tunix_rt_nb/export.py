@@ -1,0 +1,256 @@
+"""Traces out, as records that others read: JSON lines, Parquet, CSV, ArrayRecord, TFRecord.
+
+DuckDB makes and writes the records, by a query for each form in `sql/`. Their order is the same on
+any number of threads: `train.jsonl` of a dataset as it stands, then `eval.jsonl`; or that of the
+ids that were given.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from tunix_rt_nb import files
+from tunix_rt_nb.dataset import SIDES, read_manifest
+from tunix_rt_nb.errors import InputError, unknown
+from tunix_rt_nb.sql import sql
+from tunix_rt_nb.store import COLUMNS, TraceStore
+from tunix_rt_nb.text import one_line
+
+_LISTS = {  # form of the records -> what in them is a list, in DuckDB's words
+    "tunix_sft": "",
+    "trace": "to_json(trace_steps) AS trace_steps",
+    "training_example": "",
+    "messages": "to_json(messages) AS messages",
+}
+FORMS = tuple(_LISTS)
+
+
+class Exported(NamedTuple):
+    """How many traces were written, and how many were not because they are deleted."""
+
+    written: int
+    deleted: int
+
+
+def export(
+    path: Path,
+    form: str = "tunix_sft",
+    *,
+    dataset: Path | None = None,
+    split: str | None = None,
+    ids: Sequence[str] = (),
+    store: TraceStore | None = None,
+    threads: int | None = None,
+) -> Exported:
+    """Writes the traces of a dataset, or those with some ids, one record each.
+
+    Args:
+      path: the file; its name says of what kind it is, one of `KINDS`. It appears whole and on the
+        disk, or not at all; a file of that name is replaced.
+      form: one of `FORMS`.
+      dataset: the folder of a dataset.
+      split: `train` or `eval`, one side of the dataset; None for both.
+      ids: instead of a dataset, ids or unique beginnings of ids of the store's traces.
+      store: the store of the ids; for a dataset the one whose deleted traces stay out.
+      threads: how many threads DuckDB may use on a dataset; those of the store on ids.
+
+    Raises:
+      InputError: both a dataset and ids or neither; an unknown form, kind, side or id; a dataset
+        that is incomplete or was altered; nothing to write; no library for the kind; or no place
+        to write to.
+
+    Example:
+      >>> import tempfile
+      >>> from tunix_rt_nb.trace import Trace
+      >>> folder = Path(tempfile.mkdtemp())
+      >>> store = TraceStore(folder / "traces")
+      >>> trace = Trace.of("What is 2 + 2?", [("compute", "2 + 2 = 4.")], "4")
+      >>> _ = store.add([trace], created_at="2026-01-01T00:00:00Z")
+      >>> export(folder / "x.jsonl", "training_example", ids=[trace.id], store=store)
+      Exported(written=1, deleted=0)
+    """
+    if form not in FORMS:
+        raise unknown("format", form, FORMS)
+    kind = _kind(path)
+    source = _source(dataset, split, ids, store, threads)
+    _check_output(path, source.folder)
+    files.sweep(path.parent)
+    with files.draft(path.parent) as new:
+        if kind in _WRITERS:
+            written = _write_records(source, form, _WRITERS[kind](str(new.path)), path.parent)
+        else:
+            written = source.copy(*_copy(source.rows, form, kind, new.path))
+        if not written:
+            raise InputError(f"{source.folder}: nothing to export, all traces are deleted")
+        new.publish(path)
+    return Exported(written, source.count - written)
+
+
+class _Source(Protocol):
+    """Where traces come from: a folder, a query for them, and how many that names."""
+
+    folder: Path
+    rows: str
+    count: int
+
+    def copy(self, query: str, values: Mapping[str, Any]) -> int:
+        """Runs a COPY of these rows; how many it wrote."""
+
+
+class _Dataset:
+    rows = sql("export_dataset")
+
+    def __init__(
+        self, folder: Path, sides: Sequence[str], store: TraceStore | None, threads: int | None
+    ) -> None:
+        manifest = read_manifest(folder)
+        self.folder = folder
+        self.count = sum(manifest["split"][side] for side in sides)
+        if not self.count:
+            raise InputError(f"{folder}: nothing to export, there is no trace in {sides[0]}.jsonl")
+        self._paths = [folder / f"{side}.jsonl" for side in sides]
+        for path in self._paths:
+            files.check_unaltered(path, manifest, "was altered after the build, build it again")
+        self._deleted: list[list[str]] = [[] for _ in range(256)]
+        for id in store.deleted() if store else ():
+            self._deleted[int(id[:2], 16)].append(id)
+        self._threads = threads
+
+    def copy(self, query: str, values: Mapping[str, Any]) -> int:
+        import duckdb
+
+        config: dict[str, Any] = {"threads": self._threads} if self._threads else {}
+        with duckdb.connect(config=config) as connection:
+            try:
+                connection.read_json(
+                    [str(path) for path in self._paths],  # type: ignore[arg-type]
+                    columns=COLUMNS,
+                    format="newline_delimited",
+                ).create_view("lines")
+                bound = {**values, "deleted": self._deleted}
+                [(written,)] = connection.execute(query, bound).fetchall()
+            except duckdb.Error as error:
+                raise InputError(f"{self.folder}: {one_line(str(error))}") from error
+        return int(written)
+
+
+class _Picked:
+    rows = sql("export_ids")
+
+    def __init__(self, store: TraceStore, ids: Sequence[str]) -> None:
+        short = [id for id in ids if len(id) < 36]
+        whole = dict(zip(short, (found.trace.id for found in store.get(short)), strict=True))
+        deleted = set(store.deleted())
+        asked = dict.fromkeys(whole.get(id, id.lower()) for id in ids)
+        self.folder = store.folder
+        self.count = len(asked)
+        self._store = store
+        self._ids = [id for id in asked if id not in deleted]
+
+    def copy(self, query: str, values: Mapping[str, Any]) -> int:
+        with self._store.connect(also=[Path(values["path"])]) as connection:
+            [(written,)] = connection.execute(query, {**values, "ids": self._ids}).fetchall()
+        if written < len(self._ids):
+            self._store.get(self._ids)  # names the one that is not there
+        return int(written)
+
+
+def _source(
+    dataset: Path | None,
+    split: str | None,
+    ids: Sequence[str],
+    store: TraceStore | None,
+    threads: int | None,
+) -> _Source:
+    if (dataset is None) == (not ids):
+        raise InputError("export: give the key of a dataset or ids of traces, one of the two")
+    if dataset is not None:
+        if split is not None and split not in SIDES:
+            raise unknown("split", split, SIDES)
+        return _Dataset(dataset, [split] if split else SIDES, store, threads)
+    if store is None or split is not None:
+        raise InputError("export: ids are those of a store, and have no split")
+    return _Picked(store, ids)
+
+
+_METADATA = "metadata::VARCHAR AS metadata"
+_OPTIONS = {
+    ".jsonl": "FORMAT json",
+    ".jsonl.gz": "FORMAT json, COMPRESSION gzip",
+    ".parquet": "FORMAT parquet",
+    ".csv": "FORMAT csv, HEADER",
+}
+
+
+def _copy(rows: str, form: str, kind: str, path: Path) -> tuple[str, dict[str, str]]:
+    """The COPY that writes the records of some rows to a file, and what it has bound."""
+    parts = {"metadata": sql("export_metadata"), "response": sql("export_response")}
+    records = sql(f"export_{form}").format(**parts)
+    as_text = {".parquet": [_METADATA], ".csv": [_METADATA, _LISTS[form]]}.get(kind, [])
+    replace = f"REPLACE ({', '.join(filter(None, as_text))})" if as_text else ""
+    # without a file of its own DuckDB writes to the draft, which is brought to the disk
+    options = f"{_OPTIONS[kind]}, USE_TMP_FILE false"
+    query = f"WITH exported AS (\n{rows}) SELECT * {replace} FROM (\n{records})"
+    return f"COPY ({query}) TO $path ({options})", {"path": str(path)}
+
+
+class _Writer(Protocol):
+    def write(self, record: bytes) -> Any: ...
+
+    def close(self) -> None: ...
+
+
+def _write_records(source: _Source, form: str, writer: _Writer, folder: Path) -> int:
+    """Writes each record as the text of its JSON line."""
+    with files.draft(folder) as lines:
+        try:
+            with closing(writer):
+                written = source.copy(*_copy(source.rows, form, ".jsonl", lines.path))
+                with lines.path.open("rb") as file:
+                    for line in file:
+                        writer.write(line.removesuffix(b"\n"))
+        except RuntimeError as error:  # of ArrayRecord, as when the disk is full
+            raise InputError(f"{folder}: cannot be written: {one_line(str(error))}") from None
+    return written
+
+
+def _array_record(path: str) -> _Writer:
+    try:
+        from array_record.python.array_record_module import ArrayRecordWriter
+    except ImportError:
+        raise _missing("ArrayRecord", "array_record") from None
+    return ArrayRecordWriter(path, "group_size:1")  # so that each record is found by its number
+
+
+def _tfrecord(path: str) -> _Writer:
+    try:
+        from tensorboardX.record_writer import RecordWriter
+    except ImportError:
+        raise _missing("TFRecord", "tensorboardX") from None
+    return RecordWriter(path)
+
+
+def _missing(kind: str, package: str) -> InputError:
+    return InputError(f"{kind}: needs a library that is not here: pip install {package}")
+
+
+_WRITERS: dict[str, Callable[[str], _Writer]] = {
+    ".array_record": _array_record,
+    ".tfrecord": _tfrecord,
+}
+KINDS = (*_OPTIONS, *_WRITERS)
+
+
+def _kind(path: Path) -> str:
+    for kind in KINDS:
+        if path.name.endswith(kind):
+            return kind
+    raise InputError(f"{path}: ends in none of {', '.join(KINDS)}, which say what to write")
+
+
+def _check_output(path: Path, source: Path) -> None:
+    if path.parent.resolve() == source.resolve():
+        raise InputError(f"{path}: is in the folder that is read, which never changes")
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path}: is there and is no file, give another name")

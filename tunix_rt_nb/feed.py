@@ -1,0 +1,76 @@
+"""Which rows each step of a training run is trained on."""
+
+from functools import lru_cache
+
+import numpy as np
+
+from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.packing import Rows
+
+Batch = dict[str, np.ndarray]  # of `Rows.take`, and `weight`
+
+
+class Feed:
+    """The batches of a run, each found by its number: a run that goes on replays nothing.
+
+    Every epoch has all rows in an order drawn from seed and epoch alone. A step takes
+    `accumulation` batches. The loss of a batch is its summed cross-entropy over its `weight`, which
+    every row of it has: a share of the tokens that its whole step trains. So the mean of the
+    batches of a step, which is what a trainer takes, counts every token the same, however the step
+    is cut.
+
+    Args:
+      rows: packed examples.
+      batch_size: rows a batch.
+      steps: optimiser steps.
+
+    Raises:
+      InputError: fewer rows than a step takes.
+
+    Example:
+      >>> from tunix_rt_nb.examples import Example, Examples
+      >>> from tunix_rt_nb.packing import pack
+      >>> rows = pack(Examples.of([Example("a", (2, 7, 8), 1)] * 6), length=8)
+      >>> feed = Feed(rows, batch_size=1, accumulation=2, steps=3, seed=0)
+      >>> len(feed), feed[0]["tokens"].shape, feed[0]["weight"].tolist()
+      (6, (1, 8), [4.0])
+    """
+
+    def __init__(
+        self, rows: Rows, batch_size: int, accumulation: int, steps: int, seed: int
+    ) -> None:
+        if len(rows) < batch_size * accumulation:
+            raise InputError(
+                f"batch_size: {batch_size * accumulation} rows a step, but there are only"
+                f" {len(rows)} rows"
+            )
+        self._rows, self._seed = rows, seed
+        self._batch_size, self._accumulation, self._steps = batch_size, accumulation, steps
+        self._trained = rows.trained_tokens
+        self._order = lru_cache(maxsize=4)(self._epoch)
+
+    def __len__(self) -> int:
+        return self._steps * self._accumulation
+
+    def __getitem__(self, k: int) -> Batch:
+        """Batch number `k`; IndexError after the last."""
+        if not 0 <= k < len(self):
+            raise IndexError(k)
+        step = k // self._accumulation
+        of_step = self.rows_of(step)
+        weight = np.full(self._batch_size, self._trained[of_step].sum() / self._accumulation)
+        first = k % self._accumulation * self._batch_size
+        batch = self._rows.take(of_step[first : first + self._batch_size])
+        return {**batch, "weight": weight.astype(np.float32)}
+
+    def rows_of(self, step: int) -> np.ndarray:
+        """The numbers of the rows that a step takes, the first step being 0."""
+        size = self._batch_size * self._accumulation
+        places = np.arange(step * size, (step + 1) * size)
+        epochs, within = divmod(places, len(self._rows))
+        return np.array(
+            [self._order(epoch)[k] for epoch, k in zip(epochs.tolist(), within, strict=True)]
+        )
+
+    def _epoch(self, epoch: int) -> np.ndarray:
+        return np.random.default_rng([self._seed, epoch]).permutation(len(self._rows))

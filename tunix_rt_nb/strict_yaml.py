@@ -1,0 +1,53 @@
+"""YAML as people mean it: times stay text, and no key stands twice."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tunix_rt_nb.errors import InputError
+
+
+class _Loader(yaml.SafeLoader):
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for place, key in enumerate(keys):
+            if key in keys[:place]:
+                line = node.value[place][0].start_mark.line + 1
+                raise yaml.YAMLError(f"line {line}: {key!r} stands there twice")
+        return super().construct_mapping(node, deep)
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":timestamp")]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def parse(where: str, text: str | bytes) -> Any:
+    """Reads a YAML value; `InputError` names where it stands and what is wrong with it.
+
+    Example:
+      >>> parse("--set: X", "{a: [1, 2026-01-01]}")
+      {'a': [1, '2026-01-01']}
+    """
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
+        raise InputError(f"{where}: is not YAML: {' '.join(str(error).split())}") from None
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The `NAME: value` lines of a YAML file.
+
+    Raises:
+      InputError: the file cannot be read, or holds anything else.
+    """
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    values = parse(str(path), text)
+    if not isinstance(values, dict | None):
+        raise InputError(f"{path}: expected `NAME: value` lines, found {type(values).__name__}")
+    return {str(key): value for key, value in (values or {}).items()}
