@@ -2,8 +2,8 @@
 
 from hypothesis import strategies as st
 
-from tunix_rt_nb.chat import TEMPLATES
 from tunix_rt_nb.response import STYLES
+from tunix_rt_nb.templates import TEMPLATES
 from tunix_rt_nb.trace import Trace
 
 PIECES = sorted({piece for template in TEMPLATES.values() for piece in template.pieces})

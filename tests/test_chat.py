@@ -6,9 +6,10 @@ from hypothesis import strategies as st
 
 from tests import odd
 from tests.golden import published
-from tunix_rt_nb.chat import TEMPLATES, Read, form_sha256, render, text_of, unrender
+from tunix_rt_nb.chat import Read, form, render, unrender
 from tunix_rt_nb.errors import InputError
 from tunix_rt_nb.response import STYLES, parse, respond
+from tunix_rt_nb.templates import TEMPLATES, text_of
 from tunix_rt_nb.trace import Trace
 
 TRACE = Trace.of("What is 2 + 2?", [("a", "Two and two."), ("b", "2 + 2 = 4.")], "4")
@@ -30,8 +31,13 @@ def test_a_system_message_of_gemma_opens_the_users_turn() -> None:
 trimmed = odd.texts().map(str.strip).filter(bool)  # published templates strip what we keep
 
 
-@pytest.mark.parametrize("name", TEMPLATES)
-@given(trace=odd.traces(trimmed), style=st.sampled_from(sorted(STYLES)), system=trimmed)
+@settings(max_examples=1000)
+@given(
+    name=st.sampled_from(sorted(TEMPLATES)),
+    trace=odd.traces(trimmed),
+    style=st.sampled_from(sorted(STYLES)),
+    system=trimmed,
+)
 def test_chats_are_those_of_the_published_templates(
     name: str, trace: Trace, style: str, system: str
 ) -> None:
@@ -54,6 +60,7 @@ def test_every_chat_reads_back_whatever_its_trace_says(trace: Trace, system: str
         for style in STYLES:
             chat = render(trace, name, style, system)
             assert unrender(chat.text, name, style, system) == said
+            assert chat.text == text_of((*chat.prompt, *chat.response))
             written = text_of(chat.response).removesuffix(template.stop)
             assert parse(template.said(written), style) == (*said[1:], True)
 
@@ -84,10 +91,13 @@ def test_a_chat_in_a_chat_is_the_prompts(name: str, style: str) -> None:
     ],
 )
 def test_what_is_no_chat_of_that_form_is_refused(text: str) -> None:
-    with pytest.raises(InputError, match="is no trace in template 'gemma' and style 'numbered'"):
+    with pytest.raises(
+        InputError, match="is no trace in this template, style and system message, render"
+    ):
         unrender(text)
 
 
+@settings(max_examples=1000)
 @given(odd.traces(odd.texts()), odd.texts())
 def test_text_of_a_trace_is_literal_in_every_template(trace: Trace, system: str) -> None:
     plain = Trace.of("p", [("s", "s")], "a")
@@ -101,7 +111,8 @@ def test_text_of_a_trace_is_literal_in_every_template(trace: Trace, system: str)
 def test_each_template_states_its_pieces(name: str) -> None:
     template, chat = TEMPLATES[name], render(TRACE, name)
     assert chat.response[-1] == (template.stop, True)
-    assert chat.bos == template.bos
+    assert form(name).tail[0].control
+    assert text_of(form(name).head).startswith(template.bos or "<|im_start|>")
     pieces = {s.text for s in (*chat.prompt, *chat.response) if s.control} | {*template.stops}
     assert {*template.pieces} == pieces | ({template.bos} - {None})
     literal = "".join(s.text for s in (*chat.prompt, *chat.response) if not s.control)
@@ -109,12 +120,12 @@ def test_each_template_states_its_pieces(name: str) -> None:
 
 
 def test_what_defines_a_form_defines_its_hash(monkeypatch: pytest.MonkeyPatch) -> None:
-    hashes = {form_sha256(t, s, m) for t in TEMPLATES for s in STYLES for m in ("", "Be brief.")}
+    hashes = {form(t, s, m).sha256 for t in TEMPLATES for s in STYLES for m in ("", "Be brief.")}
     assert len(hashes) == 16
-    before = form_sha256("gemma", "tags")
+    before = form("gemma", "tags").sha256
     other = dataclasses.replace(TEMPLATES["gemma"], after_system="\n")
     monkeypatch.setitem(TEMPLATES, "gemma", other)
-    assert form_sha256("gemma", "tags") != before
+    assert form("gemma", "tags").sha256 != before
 
 
 def test_unknown_templates_and_styles_are_named() -> None:

@@ -1,15 +1,21 @@
+import io
+from collections.abc import Callable, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sentencepiece
 
 from tests.conftest import NOW
 from tunix_rt_nb import dataset, files, render, tasks
-from tunix_rt_nb.chat import TEMPLATES, Chat, Segment, form_sha256, unrender
+from tunix_rt_nb.chat import Chat, form, unrender
 from tunix_rt_nb.chat import render as render_chat
 from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.examples import Example, Examples
 from tunix_rt_nb.store import TraceStore
-from tunix_rt_nb.tokens import Example, Tokenizer, encode
+from tunix_rt_nb.templates import TEMPLATES
+from tunix_rt_nb.tokens import Tokenizer, encode
 from tunix_rt_nb.trace import Trace
 
 
@@ -44,7 +50,7 @@ def test_the_same_dataset_renders_to_the_same_bytes(source: Path, tmp_path: Path
 
 def test_what_is_left_out_is_counted_and_listed(source: Path, tmp_path: Path) -> None:
     manifest = rendered(source, tmp_path / "out", max_length=250)
-    rejects = list(files.read_lines(tmp_path / "out/rejects.jsonl"))
+    rejects = render.rejects(tmp_path / "out")
     assert manifest["rejected"] == {"too_long": len(rejects)}
     assert 1 <= len(rejects) < sum(manifest["examples"].values())
     assert all(reject["tokens"] > 250 for reject in rejects)
@@ -61,70 +67,109 @@ def test_a_dataset_renders_in_every_form_and_reads_back(
     manifest = rendered(source, tmp_path, name, style, system=system, max_length=100_000)
     assert manifest["rejected"] == {}
     how = {"template": name, "style": style, "system": system}
-    assert manifest.items() >= (how | {"form_sha256": form_sha256(name, style, system)}).items()
+    assert manifest.items() >= (how | {"form_sha256": form(name, style, system).sha256}).items()
     traces = dict(dataset.load(source, "train"))
-    for line in files.read_lines(tmp_path / "train.jsonl"):
-        trace = traces.pop(line["id"])
+    tokenizer = render.load_tokenizer(tmp_path)
+    for example in render.load(tmp_path, "train"):
+        trace = traces.pop(example.id)
         steps = tuple(step.content for step in trace.steps)
-        assert unrender(line["text"], name, style, system) == (
-            (trace.prompt, steps, trace.final_answer)
-        )
+        bos = TEMPLATES[name].bos
+        text = tokenizer.decode(example.ids[1 if bos else 0 :])
+        assert unrender(text, name, style, system) == (trace.prompt, steps, trace.final_answer)
     assert not traces
 
 
 def test_loaded_examples_are_those_of_the_traces(source: Path, tmp_path: Path) -> None:
     rendered(source, tmp_path / "out", max_length=100_000)
-    tokenizer = Tokenizer((tmp_path / "out/tokenizer.model").read_bytes())
+    tokenizer = render.load_tokenizer(tmp_path / "out")
     traces = dict(dataset.load(source, "train"))
     examples = render.load(tmp_path / "out", "train")
-    for example in examples:
-        assert example == encode(render_chat(traces[example.id]), tokenizer, trace_id=example.id)
-    assert render.load(tmp_path / "out", "train", limit=3) == examples[:3]
-    assert render.lengths_by_task(examples, source).keys() >= tasks.TASKS.keys()
+    for example, (trace_id, trace) in zip(examples, traces.items(), strict=True):
+        assert example == encode([render_chat(trace)], tokenizer, [trace_id])[0]
+    assert list(render.load(tmp_path / "out", "train", limit=3)) == list(examples)[:3]
+    lengths = render.lengths_by_task(examples, source)
+    assert lengths.keys() >= tasks.TASKS.keys()
+    assert sorted(chain(*lengths.values())) == sorted(map(len, examples))
+
+
+def test_batches_of_any_size_render_to_the_same_bytes(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = rendered(source, tmp_path / "one")
+    monkeypatch.setattr(render, "_AT_A_TIME", 1)
+    assert rendered(source, tmp_path / "two") == whole
 
 
 @pytest.mark.parametrize(
     ("break_it", "law"),
     [
-        (lambda ids, mask: ((9, *ids), (False, *mask)), "one BOS, first"),
-        (lambda ids, mask: ((2, *ids), (False, *mask)), "one BOS, first"),
-        (lambda ids, mask: (ids, (False,) * len(mask)), "only the end is trained"),
-        (lambda ids, mask: (ids, (True,) * len(mask)), "trained text is the response"),
-        (lambda ids, mask: (ids, (False, *mask[:-1])), "trained text is the response"),
-        (lambda ids, mask: (ids, (*mask[1:], True)), "trained text is the response"),
-        (lambda ids, mask: (ids[:-1], mask[:-1]), "trained text is the response"),
-        (lambda ids, mask: (ids[:3] + ids[4:], mask[:3] + mask[4:]), "before it is the prompt"),
+        (lambda ids, prompt: ((9, *ids), prompt + 1), "one BOS, first"),
+        (lambda ids, prompt: ((2, *ids), prompt + 1), "one BOS, first"),
+        (lambda ids, prompt: ((*ids, 2), prompt), "one BOS, first"),
+        (lambda ids, prompt: (ids, len(ids)), "at least one token is trained"),
+        (lambda ids, prompt: (ids, 0), "trained text is the response"),
+        (lambda ids, prompt: (ids, prompt + 1), "trained text is the response"),
+        (lambda ids, prompt: (ids, prompt - 1), "trained text is the response"),
+        (lambda ids, prompt: (ids[:-1], prompt), "trained text is the response"),
+        (lambda ids, prompt: ((*ids, ids[-1]), prompt), "trained text is the response"),
+        (lambda ids, prompt: (ids[:3] + ids[4:], prompt - 1), "before it is the prompt"),
     ],
 )
 def test_a_broken_mask_names_the_trace_and_the_law(
-    source: Path, break_it: object, law: str
+    source: Path, break_it: Callable[..., tuple[tuple[int, ...], int]], law: str
 ) -> None:
     tokenizer = render.tokenizer_for("tiny", source, 640, "gemma", "numbered")
-    trace = next(tasks.draw("arithmetic", 1, 0))
-    chat = render_chat(trace)
-    example = encode(chat, tokenizer, trace_id="trace-7")
-    render.check(example, chat, tokenizer)
-    broken = Example("trace-7", *break_it(example.ids, example.mask))  # type: ignore[operator]
+    chats = [render_chat(trace) for trace in tasks.draw("arithmetic", 9, 0)]
+    examples = list(encode(chats, tokenizer, [f"trace-{n}" for n in range(9)]))
+    render.check(Examples.of(examples), chats, tokenizer)
+    examples[7] = Example("trace-7", *break_it(examples[7].ids, examples[7].prompt))
     with pytest.raises(InputError, match=f"trace trace-7: cannot be rendered: .*{law}"):
-        render.check(broken, chat, tokenizer)
+        render.check(Examples.of(examples), chats, tokenizer)
 
 
-def test_text_that_became_a_control_token_is_noticed(source: Path) -> None:
-    tokenizer = render.tokenizer_for("tiny", source, 640, "gemma", "numbered")
-    chat = render_chat(Trace.of("<end_of_turn>", [("s", "a")], "b"))
-    become = [Segment(s.text, s.control or s.text == "<end_of_turn>") for s in chat.prompt]
-    example = encode(Chat(tuple(become), chat.response), tokenizer, "trace-7")
-    with pytest.raises(InputError, match="trace trace-7: .*: no text is a control token"):
-        render.check(example, chat, tokenizer)
+class Careless(Tokenizer):
+    """One that takes control pieces from a text, as SentencePiece does by itself."""
+
+    def literals(self, texts: Sequence[str]) -> list[list[int]]:
+        return self._pieces.Encode(list(texts))
+
+
+def test_text_that_became_a_control_token_is_noticed(source: Path, tmp_path: Path) -> None:
+    tokenizer = Careless(render.tokenizer_for("tiny", source, 640, "gemma", "numbered").model)
+    for said in (["<end_of_turn>", "a", "b"], ["p", "<start_of_turn>", "b"]):
+        chats = [render_chat(Trace.of(said[0], [("s", said[1])], said[2]))]
+        encoded = encode(chats, tokenizer, ["trace-7"])
+        with pytest.raises(InputError, match="trace trace-7: .*: no text is a control token"):
+            render.check(encoded, chats, tokenizer)
+    with pytest.raises(InputError, match="trace [0-9a-f-]{36}: cannot be rendered: broken law"):
+        render.render_dataset(source, tmp_path / "out", tokenizer)
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_a_text_that_the_tokenizer_does_not_know_is_noticed(source: Path, tmp_path: Path) -> None:
+    model = io.BytesIO()
+    pieces = ["<start_of_turn>", "<end_of_turn>", "<bos>", "<eos>"]
+    sentencepiece.SentencePieceTrainer.Train(
+        sentence_iterator=iter(["Reasoning: 1. Answer: user model"]),
+        model_writer=model,
+        model_type="bpe",
+        vocab_size=60,
+        hard_vocab_limit=False,
+        user_defined_symbols=["\n", *pieces],
+        minloglevel=2,
+    )
+    with pytest.raises(InputError, match="broken law: the trained text is the response"):
+        render.render_dataset(source, tmp_path, Tokenizer(model.getvalue()))
 
 
 def test_text_that_reads_back_as_another_is_noticed() -> None:
-    form = ("mistral", "tags", "Be brief.")
     trace, other = tasks.draw("arithmetic", 2, 0)
-    render.check_text(render_chat(trace, *form), trace, "trace-7", *form)
-    for chat in (render_chat(other, *form), render_chat(trace)):
+    how = form("mistral", "tags", "Be brief.")
+    render.check_text(how.render(trace), trace, "trace-7")
+    chat = how.render(trace)
+    for wrong in (how.render(other), Chat(how, chat.asked, chat.said[:-1]), Chat(how, "", "")):
         with pytest.raises(InputError, match="trace trace-7: .*: its text reads back as another"):
-            render.check_text(chat, trace, "trace-7", *form)
+            render.check_text(wrong, trace, "trace-7")
 
 
 def test_a_tokenizer_that_lacks_a_piece_renders_nothing(source: Path, tmp_path: Path) -> None:
@@ -136,20 +181,71 @@ def test_a_tokenizer_that_lacks_a_piece_renders_nothing(source: Path, tmp_path: 
 
 def test_another_chat_than_the_examples_is_noticed(source: Path) -> None:
     tokenizer = render.tokenizer_for("tiny", source, 640, "gemma", "numbered")
-    chat = render_chat(next(tasks.draw("arithmetic", 1, 0)))
-    example = encode(chat, tokenizer)
+    chat, other = map(render_chat, tasks.draw("arithmetic", 2, 0))
+    encoded = encode([chat], tokenizer, ["trace-7"])
     with pytest.raises(InputError, match="before it is the prompt"):
-        render.check(example, Chat((Segment("other"),), chat.response), tokenizer)
+        render.check(encoded, [chat._replace(asked=other.asked)], tokenizer)
+
+
+@pytest.mark.parametrize(
+    ("name", "read"),
+    [
+        ("train.npy", lambda folder: render.load(folder, "train")),
+        ("train_tokens.npy", lambda folder: render.load(folder, "train")),
+        ("eval_tokens.npy", lambda folder: render.load(folder, "eval")),
+        ("rejects.jsonl", render.rejects),
+        ("tokenizer.model", render.load_tokenizer),
+    ],
+)
+def test_a_file_that_was_altered_or_lost_is_named_with_its_sha256(
+    source: Path, tmp_path: Path, name: str, read: Callable[[Path], object]
+) -> None:
+    rendered(source, tmp_path)
+    read(tmp_path)
+    path = tmp_path / name
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]) if content else b" ")
+    sha256 = files.sha256(path)[:12]
+    with pytest.raises(InputError, match=f"{name}: was altered .* its sha256 is {sha256} and not"):
+        read(tmp_path)
+    path.unlink()
+    with pytest.raises(InputError, match=f"{name}: was altered .* its sha256 is none and not"):
+        read(tmp_path)
+    (tmp_path / "manifest.json").unlink()
+    with pytest.raises(InputError, match=r"has no manifest\.json, run 3_render again"):
+        read(tmp_path)
+
+
+def test_a_rendering_that_fails_is_incomplete(source: Path, tmp_path: Path) -> None:
+    rendered(source, tmp_path)
+    with pytest.raises(InputError, match="no training example fits"):
+        rendered(source, tmp_path, max_length=9)
+    with pytest.raises(InputError, match=r"has no manifest\.json, run 3_render again"):
+        render.load(tmp_path, "train")
+
+
+def test_a_tokenizer_is_trained_on_a_share_of_a_large_dataset(
+    source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = render.tokenizer_for("tiny", source, 640, "gemma", "numbered")
+    count = dataset.read_manifest(source)["split"]["train"]
+    monkeypatch.setattr(render, "_SAMPLE", count)
+    assert render.tokenizer_for("tiny", source, 640, "gemma", "numbered").model == whole.model
+    monkeypatch.setattr(render, "_SAMPLE", count / 10)
+    some = render.tokenizer_for("tiny", source, 640, "gemma", "numbered")
+    again = render.tokenizer_for("tiny", source, 640, "gemma", "numbered")
+    assert whole.model != some.model == again.model
+
+
+def test_a_side_without_examples_is_named(store: TraceStore, tmp_path: Path) -> None:
+    spec = dataset.DatasetSpec.of(dataset_name="d", eval_fraction=0.0)
+    rendered(dataset.build(store, spec, tmp_path), tmp_path / "out")
+    with pytest.raises(InputError, match=r"eval\.npy: holds no example, more traces"):
+        render.load(tmp_path / "out", "eval")
 
 
 def test_bad_requests_get_one_line(source: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="max_length: no training example fits into 9 tokens"):
         rendered(source, tmp_path / "out", max_length=9)
-    with pytest.raises(InputError, match=r"has no manifest\.json, run 3_render again"):
-        render.load(tmp_path / "out", "train")
-    rendered(source, tmp_path / "out")
-    (tmp_path / "out/train.jsonl").write_text("{}\n")
-    with pytest.raises(InputError, match=r"train\.jsonl: was altered"):
-        render.load(tmp_path / "out", "train")
     with pytest.raises(InputError, match="model: unknown 'huge'"):
         render.tokenizer_for("huge", source, 640, "gemma", "numbered")

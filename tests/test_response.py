@@ -1,7 +1,7 @@
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests import odd
@@ -30,6 +30,7 @@ def test_the_reasoning_is_left_out_where_there_are_no_steps() -> None:
     assert parse("Answer: 4") == ((), "4", True)
 
 
+@settings(max_examples=1000)
 @given(odd.traces(odd.texts()))
 def test_every_trace_reads_back_whatever_its_text(trace: Trace) -> None:
     for style in STYLES:
@@ -37,6 +38,7 @@ def test_every_trace_reads_back_whatever_its_text(trace: Trace) -> None:
         assert parsed == (contents(trace), trace.final_answer, True)
 
 
+@settings(max_examples=1000)
 @given(st.sampled_from(sorted(STYLES)), odd.texts(), st.booleans())
 def test_a_strict_text_is_what_its_steps_and_answer_are_written_as(
     style: str, text: str, opened: bool

@@ -14,18 +14,12 @@ from flax import nnx
 from safetensors.numpy import load_file
 
 from tunix_rt_nb import files, models, sampling, sft, tasks
-from tunix_rt_nb.chat import render, template
+from tunix_rt_nb.chat import form, render
 from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.examples import Example, Examples
+from tunix_rt_nb.packing import Rows, pack
 from tunix_rt_nb.sft import SftConfig
-from tunix_rt_nb.tokens import (
-    Example,
-    Rows,
-    Tokenizer,
-    encode,
-    encode_prompt,
-    pack,
-    train_tokenizer,
-)
+from tunix_rt_nb.tokens import Tokenizer, encode, encode_prompts, train_tokenizer
 
 # Tunix 0.1.7 uses names that JAX 0.10 and Flax 0.12 have deprecated
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -33,7 +27,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 DRAWN = list(tasks.draw("high_card_duel", 60, seed=0))
 TEXTS = [s.text for t in DRAWN for s in (*render(t).prompt, *render(t).response) if not s.control]
 TOKENIZER = Tokenizer(train_tokenizer(TEXTS, 512))
-EXAMPLES = [encode(render(trace), TOKENIZER) for trace in DRAWN]
+EXAMPLES = list(encode([render(t) for t in DRAWN], TOKENIZER, [t.id for t in DRAWN]))
 LENGTH = 160
 CONFIG = SftConfig(
     steps=8, batch_size=2, learning_rate=1e-3, warmup_steps=2, checkpoint_every=3, eval_every=4
@@ -52,19 +46,23 @@ def model(folder: Path) -> models.gemma3.Gemma3:
 
 
 def rows(examples: list[Example] = EXAMPLES) -> Rows:
-    return pack(examples, LENGTH)
+    return pack(Examples.of(examples), LENGTH)
 
 
 def state(model: nnx.Module) -> dict[str, np.ndarray]:
     return models.to_hugging_face(model)
 
 
-def logits(model: models.gemma3.Gemma3, batch: Rows) -> np.ndarray:
-    same = batch.segments[:, :, None] == batch.segments[:, None, :]
+def arrays(rows: Rows) -> dict[str, np.ndarray]:
+    return rows.arrays(np.arange(len(rows)))
+
+
+def logits(model: models.gemma3.Gemma3, rows: Rows) -> np.ndarray:
+    batch = arrays(rows)
+    same = batch["segments"][:, :, None] == batch["segments"][:, None, :]
     mask = same & np.tril(np.ones((LENGTH, LENGTH), bool))
-    return np.asarray(
-        model(jnp.asarray(batch.tokens), jnp.asarray(batch.positions), None, jnp.asarray(mask))[0]
-    )
+    tokens, positions = jnp.asarray(batch["tokens"]), jnp.asarray(batch["positions"])
+    return np.asarray(model(tokens, positions, None, jnp.asarray(mask))[0])
 
 
 def test_the_same_seed_makes_the_same_model(folder: Path, tmp_path: Path) -> None:
@@ -97,10 +95,8 @@ def test_what_is_no_model_is_named(tmp_path: Path) -> None:
 
 
 def test_packing_does_not_change_the_loss(model: models.gemma3.Gemma3) -> None:
-    apart = [pack([example], LENGTH) for example in EXAMPLES]
-    alone = Rows(
-        *(np.concatenate([getattr(r, f) for r in apart]) for f in Rows.__dataclass_fields__)
-    )
+    each = np.arange(len(EXAMPLES))
+    alone = Rows(Examples.of(EXAMPLES), LENGTH, order=each, ends=each + 1)
     assert len(rows()) < len(alone) / 1.8
     together = sft.held_out_loss(model, rows())
     assert together == pytest.approx(sft.held_out_loss(model, alone), abs=1e-5)
@@ -108,7 +104,7 @@ def test_packing_does_not_change_the_loss(model: models.gemma3.Gemma3) -> None:
 
 def test_an_example_never_sees_its_neighbour(model: models.gemma3.Gemma3) -> None:
     first, second = EXAMPLES[0], EXAMPLES[1]
-    changed = Example("x", (*second.ids[:1], *reversed(second.ids[1:])), second.mask)
+    changed = Example("x", (*second.ids[:1], *reversed(second.ids[1:])), second.prompt)
     place = slice(0, len(first))
     one = logits(model, sft_rows(first, second))[0, place]
     other = logits(model, sft_rows(first, changed))[0, place]
@@ -119,19 +115,18 @@ def test_an_example_never_sees_its_neighbour(model: models.gemma3.Gemma3) -> Non
 
 def sft_rows(*examples: Example) -> Rows:
     """One row with the examples in the order given, packed by hand."""
-    from tunix_rt_nb.tokens import _rows
-
-    return _rows([examples], LENGTH)
+    n = len(examples)
+    return Rows(Examples.of(examples), LENGTH, order=np.arange(n), ends=np.array([n]))
 
 
 def test_the_loss_is_the_mean_over_trained_tokens_alone(model: models.gemma3.Gemma3) -> None:
-    batch = rows()
-    scores = jax.nn.log_softmax(logits(model, batch).astype(np.float64), axis=-1)
+    batch = arrays(rows())
+    scores = jax.nn.log_softmax(logits(model, rows()).astype(np.float64), axis=-1)
     chosen = [
-        -scores[row, column - 1, batch.tokens[row, column]]
-        for row, column in zip(*np.nonzero(batch.trained), strict=True)
+        -scores[row, column - 1, batch["tokens"][row, column]]
+        for row, column in zip(*np.nonzero(batch["trained"]), strict=True)
     ]
-    assert sft.held_out_loss(model, batch) == pytest.approx(float(np.mean(chosen)), abs=1e-5)
+    assert sft.held_out_loss(model, rows()) == pytest.approx(float(np.mean(chosen)), abs=1e-5)
 
 
 def test_every_epoch_gives_each_row_once_in_another_order() -> None:
@@ -165,7 +160,7 @@ def test_training_moves_every_weight_and_lowers_the_loss(
 def test_a_step_cut_into_batches_is_the_same_step(folder: Path, tmp_path: Path) -> None:
     """Batches of a step have very different numbers of trained tokens; each counts the same."""
     short = [e for e in EXAMPLES if len(e) == min(map(len, EXAMPLES))]
-    uneven = pack([*EXAMPLES[:13], *short[:1]], LENGTH)
+    uneven = rows([*EXAMPLES[:13], *short[:1]])
     assert len(set(uneven.trained_tokens.tolist())) > 1
     found = []
     for size, accumulation in ((4, 1), (2, 2), (1, 4)):
@@ -248,20 +243,20 @@ def test_a_value_out_of_range_is_named(field: str, value: float) -> None:
 
 
 def test_sampling_is_the_greedy_choice_of_the_full_model(model: models.gemma3.Gemma3) -> None:
-    gemma = template("gemma")
-    prompts = [encode_prompt(gemma.prompt(t.prompt), TOKENIZER) for t in DRAWN[:5]]
+    gemma = form("gemma").template
+    prompts = encode_prompts([trace.prompt for trace in DRAWN[:5]], TOKENIZER, form("gemma"))
     written = sampling.generate(model, TOKENIZER, prompts, gemma.stops, 6, batch_size=4)
     for prompt, generation in zip(prompts, written, strict=True):
         ids = list(prompt)
         for _ in range(generation.tokens):
-            example = Example("x", tuple(ids), (False,) * len(ids))
+            example = Example("x", tuple(ids), len(ids))
             ids.append(int(logits(model, sft_rows(example))[0, len(ids) - 1].argmax()))
         assert TOKENIZER.decode(ids[len(prompt) :]) == generation.text
 
 
 def test_answers_do_not_depend_on_the_batch(model: models.gemma3.Gemma3) -> None:
-    gemma = template("gemma")
-    prompts = [encode_prompt(gemma.prompt(t.prompt), TOKENIZER) for t in DRAWN[:5]]
+    gemma = form("gemma").template
+    prompts = encode_prompts([trace.prompt for trace in DRAWN[:5]], TOKENIZER, form("gemma"))
     one = sampling.generate(model, TOKENIZER, prompts, gemma.stops, 5, batch_size=5)
     other = sampling.generate(model, TOKENIZER, prompts, gemma.stops, 5, batch_size=2)
     assert [g.text for g in one] == [g.text for g in other]

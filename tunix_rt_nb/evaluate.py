@@ -7,10 +7,10 @@ from statistics import fmean, pstdev
 from typing import TYPE_CHECKING, Any
 
 from tunix_rt_nb import tasks
-from tunix_rt_nb.chat import form_sha256, template
+from tunix_rt_nb.chat import form
 from tunix_rt_nb.errors import InputError
 from tunix_rt_nb.response import parse
-from tunix_rt_nb.tokens import encode_prompt
+from tunix_rt_nb.tokens import encode_prompts
 from tunix_rt_nb.trace import Trace
 
 if TYPE_CHECKING:
@@ -56,16 +56,17 @@ def predict(
             f"evaluate: {len(items)} held-out items of a known task, {max_new_tokens} new tokens,"
             f" batches of {batch_size}: each must be at least 1"
         )
-    form = rendered["template"], rendered["style"], rendered["system"]
-    if form_sha256(*form) != rendered["form_sha256"]:
-        raise InputError(f"template: {form[0]} in style {form[1]} has changed, run 3_render again")
+    names = rendered["template"], rendered["style"], rendered["system"]
+    how = form(*names)
+    if how.sha256 != rendered["form_sha256"]:
+        raise InputError(
+            f"template: {names[0]} in style {names[1]} has changed, run 3_render again"
+        )
     from tunix_rt_nb import models, sampling  # the only two here that need JAX
 
     model, tokenizer = models.load(model_folder)
-    chosen = template(rendered["template"])
-    prompts = [
-        encode_prompt(chosen.prompt(t.prompt, form[2]), tokenizer, chosen.bos) for _, t in items
-    ]
+    chosen = how.template
+    prompts = encode_prompts([trace.prompt for _, trace in items], tokenizer, how)
     written = sampling.generate(model, tokenizer, prompts, chosen.stops, max_new_tokens, batch_size)
     said = [answer._replace(text=chosen.said(answer.text)) for answer in written]
     return [

@@ -5,7 +5,7 @@ from functools import lru_cache
 import numpy as np
 
 from tunix_rt_nb.errors import InputError
-from tunix_rt_nb.tokens import Rows
+from tunix_rt_nb.packing import Rows
 
 Batch = dict[str, np.ndarray]  # of `Rows.take`, and `weight`
 
@@ -28,9 +28,10 @@ class Feed:
       InputError: fewer rows than a step takes.
 
     Example:
-      >>> from tunix_rt_nb.tokens import Example, pack
-      >>> example = Example("a", (2, 7, 8), (False, True, True))
-      >>> feed = Feed(pack([example] * 6, length=8), batch_size=1, accumulation=2, steps=3, seed=0)
+      >>> from tunix_rt_nb.examples import Example, Examples
+      >>> from tunix_rt_nb.packing import pack
+      >>> rows = pack(Examples.of([Example("a", (2, 7, 8), 1)] * 6), length=8)
+      >>> feed = Feed(rows, batch_size=1, accumulation=2, steps=3, seed=0)
       >>> len(feed), feed[0]["tokens"].shape, feed[0]["weight"].tolist()
       (6, (1, 8), [4.0])
     """

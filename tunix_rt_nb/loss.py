@@ -17,7 +17,7 @@ def sums(model: Any, batch: dict[str, Any]) -> tuple[jax.Array, jax.Array]:
 
     Args:
       model: Tunix's Gemma 3.
-      batch: of `tokens.Rows.take`: `tokens`, `segments`, `positions` are [rows, length] and
+      batch: of `packing.Rows.take`: `tokens`, `segments`, `positions` are [rows, length] and
         `places` [rows, most trained tokens of a row]: where a trained token is predicted.
     """
     hidden = _hidden(model, batch)

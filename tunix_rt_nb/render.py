@@ -1,18 +1,27 @@
 """A dataset rendered: every trace as token ids with its loss mask, checked, ready to train on."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from itertools import compress, islice
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from tunix_rt_nb import dataset, files
-from tunix_rt_nb.chat import Chat, Read, form_sha256, render, template, text_of, unrender
+import numpy as np
+
+from tunix_rt_nb import dataset, examples, files
+from tunix_rt_nb.chat import Chat, Form, Read, form, render
 from tunix_rt_nb.errors import InputError, unknown
-from tunix_rt_nb.tokens import Example, Tokenizer, encode, train_tokenizer
+from tunix_rt_nb.examples import Examples
+from tunix_rt_nb.templates import template
+from tunix_rt_nb.tokens import Tokenizer, encode, train_tokenizer
 from tunix_rt_nb.trace import Trace
 
-_FILES = ("train.jsonl", "eval.jsonl", "rejects.jsonl", "tokenizer.model")
+A = TypeVar("A")
+B = TypeVar("B")
+_ARRAYS = tuple(name for side in dataset.SIDES for name in examples.names(side))
+_FILES = (*_ARRAYS, "rejects.jsonl", "tokenizer.model")
+_AT_A_TIME = 100_000  # characters that are tokenised together; of more a cache would hold less
+_SAMPLE = 10_000  # traces that a tokenizer is trained on, about
 
 
 def render_dataset(
@@ -27,7 +36,7 @@ def render_dataset(
     """Renders both sides of a dataset into a folder; the manifest is written last.
 
     An example longer than `max_length` is not cut: it is left out, counted, and listed in
-    `rejects.jsonl`.
+    `rejects.jsonl`. However large the dataset, only some examples are in memory at a time.
 
     Args:
       system: the system message of every chat; empty for none, or for the template's own where it
@@ -41,30 +50,24 @@ def render_dataset(
       InputError: no training example fits; the tokenizer lacks a piece of the template; or a trace
         does not read back, or a mask breaks one of its laws (names the trace).
     """
-    form = (template_name, style, system)
-    for piece in template(template_name).pieces:
+    how = form(template_name, style, system)
+    for piece in how.template.pieces:
         tokenizer.control(piece)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "manifest.json").unlink(missing_ok=True)
-    rejects: list[dict[str, Any]] = []
-    counts: dict[str, int] = {}
-    for side in ("train", "eval"):
-        lines = []
-        for trace_id, trace in dataset.load(source, side):
-            chat = render(trace, *form)
-            example = encode(chat, tokenizer, trace_id)
-            check(example, chat, tokenizer)
-            check_text(chat, trace, trace_id, *form)
-            if len(example) > max_length:
-                rejects.append({"id": trace_id, "reason": "too_long", "tokens": len(example)})
-            else:
-                mask = [int(trained) for trained in example.mask]
-                lines.append({"id": trace_id, "text": chat.text, "ids": example.ids, "mask": mask})
-        counts[side] = len(lines)
-        files.write_lines(folder / f"{side}.jsonl", lines)
+    counts, rejected = Counter[str](), Counter[str]()
+    with files.atomic(folder / "rejects.jsonl") as rejects:
+        for side in dataset.SIDES:
+            with examples.writer(folder, side) as add:
+                for some in _encoded(dataset.load(source, side), tokenizer, how):
+                    fits = some.index["length"] <= max_length
+                    add(some.chosen(fits))
+                    counts[side] += int(fits.sum())
+                    for long in some.index[~fits]:
+                        rejects.write(files.json_line(_reject(long)))
+                        rejected["too_long"] += 1
     if not counts["train"]:
         raise InputError(f"max_length: no training example fits into {max_length} tokens")
-    files.write_lines(folder / "rejects.jsonl", rejects)
     with files.atomic(folder / "tokenizer.model") as file:
         file.write(tokenizer.model)
     made_from = dataset.read_manifest(source)
@@ -74,34 +77,103 @@ def render_dataset(
         "template": template_name,
         "style": style,
         "system": system,
-        "form_sha256": form_sha256(*form),
+        "form_sha256": how.sha256,
         "max_length": max_length,
-        "examples": counts,
-        "rejected": dict(Counter(reject["reason"] for reject in rejects)),
+        "examples": {side: counts[side] for side in dataset.SIDES},
+        "rejected": dict(rejected),
         "files": {name: files.sha256(folder / name) for name in _FILES},
     }
     files.write_json(folder / "manifest.json", manifest)
     return manifest
 
 
-def load(folder: Path, side: str, limit: int | None = None) -> list[Example]:
+def _reject(long: np.void) -> dict[str, Any]:
+    return {"id": long["id"].decode(), "reason": "too_long", "tokens": int(long["length"])}
+
+
+def _encoded(
+    traces: Iterable[tuple[str, Trace]], tokenizer: Tokenizer, how: Form
+) -> Iterator[Examples]:
+    """The examples of all traces, checked, some at a time."""
+
+    def encoded(some: list[tuple[str, Chat]]) -> tuple[list[Chat], Examples]:
+        ids, chats = [trace_id for trace_id, _ in some], [chat for _, chat in some]
+        return chats, encode(chats, tokenizer, ids)
+
+    for chats, found in _one_ahead(encoded, _batches(traces, how)):
+        check(found, chats, tokenizer)
+        yield found
+
+
+def _one_ahead(work: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:
+    """The results of some work, of which a thread does the next meanwhile.
+
+    The tokenizer holds no lock of Python's while it works.
+    """
+    with ThreadPoolExecutor(1) as thread:
+        last: Future[B] | None = None
+        for item in items:
+            coming = thread.submit(work, item)
+            if last:
+                yield last.result()
+            last = coming
+        if last:
+            yield last.result()
+
+
+def _batches(traces: Iterable[tuple[str, Trace]], how: Form) -> Iterator[list[tuple[str, Chat]]]:
+    """The chats of all traces, each read back, some at a time."""
+    chats: list[tuple[str, Chat]] = []
+    size = 0
+    for trace_id, trace in traces:
+        chat = how.render(trace)
+        check_text(chat, trace, trace_id)
+        chats.append((trace_id, chat))
+        size += len(chat.asked) + len(chat.said)
+        if size >= _AT_A_TIME:
+            yield chats
+            chats, size = [], 0
+    if chats:
+        yield chats
+
+
+def load(folder: Path, side: str, limit: int | None = None) -> Examples:
     """The examples of one side of a rendered dataset, at most `limit` of them.
 
     Raises:
       InputError: the folder is not complete, a file was altered since, or there is no example.
     """
-    path = folder / f"{side}.jsonl"
-    altered = "was altered after it was rendered, run 3_render again"
-    files.check_unaltered(path, read_manifest(folder), altered)
-    examples = [
-        Example(line["id"], tuple(line["ids"]), tuple(map(bool, line["mask"])))
-        for line in islice(files.read_lines(path), limit and max(limit, 0))
-    ]
-    if not examples:
+    _check_unaltered(folder, examples.names(side))
+    every = examples.load(folder, side)
+    some = every if limit is None else every.chosen(slice(max(limit, 0)))
+    if not len(some):
         raise InputError(
-            f"{path}: holds no example, more traces or another eval_fraction would help"
+            f"{folder / examples.names(side)[0]}: holds no example,"
+            " more traces or another eval_fraction would help"
         )
-    return examples
+    return some
+
+
+def load_tokenizer(folder: Path) -> Tokenizer:
+    """The tokenizer of a rendered dataset.
+
+    Raises:
+      InputError: the folder is not complete, or the file was altered since.
+    """
+    _check_unaltered(folder, ["tokenizer.model"])
+    return Tokenizer((folder / "tokenizer.model").read_bytes())
+
+
+def _check_unaltered(folder: Path, names: Iterable[str]) -> None:
+    hashes = read_manifest(folder)["files"]
+    for name in names:
+        path = folder / name
+        found = files.sha256(path) if path.exists() else "none"
+        if found != hashes.get(name):
+            raise InputError(
+                f"{path}: was altered after it was rendered, its sha256 is {found[:12]}"
+                f" and not {hashes.get(name, 'none')[:12]}: run 3_render again"
+            )
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -109,13 +181,25 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return files.read_manifest(folder, "3_render")
 
 
-def lengths_by_task(examples: Iterable[Example], source: Path) -> dict[str, list[int]]:
+def rejects(folder: Path) -> list[dict[str, Any]]:
+    """What was left out of a rendered dataset: `id`, `reason` and how many `tokens` it has.
+
+    Raises:
+      InputError: the folder is not complete, or the file was altered since.
+    """
+    _check_unaltered(folder, ["rejects.jsonl"])
+    return list(files.read_lines(folder / "rejects.jsonl"))
+
+
+def lengths_by_task(rendered: Examples, source: Path) -> dict[str, list[int]]:
     """The token counts of the training examples of a dataset, by task."""
-    tasks = {trace_id: trace.task or "unknown" for trace_id, trace in dataset.load(source, "train")}
-    lengths: dict[str, list[int]] = {}
-    for example in examples:
-        lengths.setdefault(tasks[example.id], []).append(len(example))
-    return dict(sorted(lengths.items()))
+    ids, lengths = rendered.index["id"].tolist(), rendered.index["length"].tolist()
+    length_of = dict(zip(ids, lengths, strict=True))
+    found: dict[str, list[int]] = {}
+    for trace_id, trace in dataset.load(source, "train"):
+        if length := length_of.get(trace_id.encode()):
+            found.setdefault(trace.task or "unknown", []).append(length)
+    return dict(sorted(found.items()))
 
 
 def tokenizer_for(
@@ -123,15 +207,20 @@ def tokenizer_for(
 ) -> Tokenizer:
     """The tokenizer of a model; for `tiny`, one trained on the dataset's training side.
 
+    Of a large dataset it is trained on some 10,000 traces: those whose ids, which are hashes, are
+    the lowest. So the same dataset gives the same tokenizer.
+
     Raises:
       InputError: unknown model.
     """
     if model != "tiny":
         raise unknown("model", model, ["tiny"])
+    share = _SAMPLE / max(1, dataset.read_manifest(source)["split"]["train"])
 
     def texts() -> Iterator[str]:
-        for _, trace in dataset.load(source, "train"):
-            yield from _literal(render(trace, template_name, style, system))
+        for trace_id, trace in dataset.load(source, "train"):
+            if int(trace_id[:8], 16) < share * 2**32:
+                yield from _literal(render(trace, template_name, style, system))
 
     controls = template(template_name).pieces
     return Tokenizer(train_tokenizer(texts(), vocab_size, controls))
@@ -141,8 +230,8 @@ def _literal(chat: Chat) -> Iterable[str]:
     return (s.text for s in (*chat.prompt, *chat.response) if not s.control)
 
 
-def check(example: Example, chat: Chat, tokenizer: Tokenizer) -> None:
-    """Holds an example to the laws of its mask.
+def check(encoded: Examples, chats: Sequence[Chat], tokenizer: Tokenizer) -> None:
+    """Holds the examples of some chats to the laws of their masks.
 
     One BOS, first (none where the template has none); no control token but the template's; at
     least one trained token; the trained tokens are the response and its stop, read back exactly;
@@ -151,37 +240,51 @@ def check(example: Example, chat: Chat, tokenizer: Tokenizer) -> None:
     Raises:
       InputError: names the trace and the law.
     """
-    trained = list(compress(example.ids, example.mask))
-    prompt = len(example) - len(trained)
-    bos = [tokenizer.control(chat.bos)] if chat.bos else []
-    marks = [tokenizer.control(s.text) for s in (*chat.prompt, *chat.response) if s.control]
-    every = set(tokenizer.controls.values())
-    laws = {
-        "one BOS, first": [n for n, t in enumerate(example.ids) if t in bos] == [0][: len(bos)],
-        "only the end is trained": bool(trained) and not any(example.mask[:prompt]),
-        "the trained text is the response and its stop": tokenizer.decode(trained)
-        == text_of(chat.response),
-        "the text before it is the prompt": tokenizer.decode(example.ids[len(bos) : prompt])
-        == text_of(chat.prompt),
-        "no text is a control token": [t for t in example.ids if t in every] == bos + marks,
-    }
-    for law, holds in laws.items():
-        if not holds:
-            raise InputError(f"trace {example.id}: cannot be rendered: broken law: {law}")
+    how, index = chats[0].form, encoded.index
+    starts, ends = index["start"], index["start"] + index["length"]
+    cuts = starts + index["prompt"]
+    spelled, sizes = tokenizer.spell(encoded.tokens)
+    byte = _before(sizes)
+    prompts = _slices(spelled, byte[starts], byte[cuts])
+    responses = _slices(spelled, byte[cuts], byte[ends])
+    steers = np.isin(encoded.tokens, [*tokenizer.controls.values()])
+    count = _before(steers)
+    controls = _slices(encoded.tokens[steers].tolist(), count[starts], count[ends])
+    first = encoded.tokens[starts]
+    own = [
+        tokenizer.controls[segment.text]
+        for segment in (*how.head, *how.tail, *how.template.response(""))
+        if segment.control
+    ]
+    bos, name = own[: how.template.bos is not None], how.template.bos or ""
+    for n, (chat, found) in enumerate(zip(chats, controls, strict=True)):
+        laws = {
+            "one BOS, first": not bos or (first[n] == bos[0] and found.count(bos[0]) == 1),
+            "at least one token is trained": cuts[n] < ends[n],
+            "the trained text is the response and its stop": responses[n] == chat.trained.encode(),
+            "the text before it is the prompt": prompts[n] == f"{name}{chat.given}".encode(),
+            "no text is a control token": found == own,
+        }
+        for law, holds in laws.items():
+            if not holds:
+                raise InputError(f"trace {encoded[n].id}: cannot be rendered: broken law: {law}")
 
 
-def check_text(
-    chat: Chat, trace: Trace, trace_id: str, template_name: str, style: str, system: str
-) -> None:
+def _slices(whole: Any, starts: np.ndarray, ends: np.ndarray) -> list[Any]:
+    return [whole[a:b] for a, b in zip(starts.tolist(), ends.tolist(), strict=True)]
+
+
+def _before(sizes: np.ndarray) -> np.ndarray:
+    """How much comes before each place, and in all."""
+    return np.concatenate([[0], np.cumsum(sizes)])
+
+
+def check_text(chat: Chat, trace: Trace, trace_id: str) -> None:
     """Reads the text of a chat back and compares it with the trace.
 
     Raises:
       InputError: names the trace.
     """
-    said = Read(trace.prompt, tuple(step.content for step in trace.steps), trace.final_answer)
-    try:
-        same = unrender(chat.text, template_name, style, system) == said
-    except InputError:
-        same = False
-    if not same:
+    said = Read(trace.prompt, tuple([step.content for step in trace.steps]), trace.final_answer)
+    if chat.form.read(chat.text) != said:
         raise InputError(f"trace {trace_id}: cannot be rendered: its text reads back as another")

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     import pandas as pd
     from IPython.display import HTML, Image
 
-    from tunix_rt_nb.tokens import Example, Tokenizer
+    from tunix_rt_nb.examples import Example
+    from tunix_rt_nb.packing import Rows
+    from tunix_rt_nb.tokens import Tokenizer
     from tunix_rt_nb.trace import Trace
 
 _BEFORE, _AFTER = "#b0b7c3", "#2f6fde"
@@ -157,11 +159,11 @@ def length_plot(lengths: Mapping[str, Sequence[int]], limit: int) -> "Image":
     return _image(axes)
 
 
-def rows_plot(segments: Any, most: int = 24) -> "Image":
-    """Packed rows from the fullest on, one colour an example, white where nothing stands."""
+def rows_plot(rows: "Rows", most: int = 24) -> "Image":
+    """Some packed rows, one colour an example, white where nothing stands."""
     import numpy as np
 
-    shown = np.asarray(segments[:: max(1, len(segments) // most)])
+    shown = rows.arrays(np.arange(0, len(rows), max(1, len(rows) // most)))["segments"]
     axes = _axes(height=2.6)
     axes.imshow(np.where(shown > 0, (shown - 1) % 10, np.nan), aspect="auto", cmap="tab10")
     axes.set(xlabel="token of the row", ylabel="packed row")

@@ -22,7 +22,7 @@ Where there are backslashes already, one more is put to them; so every text read
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import filterfalse
@@ -31,22 +31,24 @@ from typing import NamedTuple
 from tunix_rt_nb.errors import unknown
 from tunix_rt_nb.trace import Trace
 
+_APART = "\0"  # what no pattern matches, so joined texts match where they do alone
+
 
 class Escape:
-    r"""Puts a backslash where a text would be misread, and takes it away again.
+    r"""Puts a backslash where texts would be misread, and takes it away again.
 
     Args:
       misread: a character, and a pattern of what is misread after it.
 
     Example:
       >>> lists = Escape({"\n": "[0-9]"})
-      >>> print(lists.put("1\n2\n\\3\nx"))
+      >>> print(*lists.put(["1\n2\n\\3\nx"]))
       1
       \2
       \\3
       x
-      >>> lists.take(lists.put("1\n2\n\\3\nx"))
-      '1\n2\n\\3\nx'
+      >>> lists.take(lists.put(["1\n2\n\\3\nx"]))
+      ['1\n2\n\\3\nx']
     """
 
     def __init__(self, misread: Mapping[str, str]) -> None:
@@ -54,17 +56,17 @@ class Escape:
         self._bare = re.compile("|".join(char + place for char, place in places))
         self._escaped = re.compile("|".join(rf"{char}\\{place}" for char, place in places))
 
-    def put(self, text: str) -> str:
-        """The text with a backslash at each place."""
-        if not self._bare.search(text):  # as a rule, and quicker than a substitution
-            return text
-        return self._bare.sub(r"\g<0>\\", text)
+    def put(self, texts: Sequence[str]) -> Sequence[str]:
+        """The texts with a backslash at each place."""
+        if not self._bare.search(_APART.join(texts)):  # as a rule, and quicker than substitutions
+            return texts
+        return [self._bare.sub(r"\g<0>\\", text) for text in texts]
 
-    def take(self, text: str) -> str:
-        """The text without them: `take(put(text))` is the text."""
-        if not self._escaped.search(text):
-            return text
-        return self._escaped.sub(lambda found: found[0][0], text)
+    def take(self, texts: Sequence[str]) -> Sequence[str]:
+        """The texts without them: `take(put(texts))` are the texts."""
+        if not self._escaped.search(_APART.join(texts)):
+            return texts
+        return [self._escaped.sub(lambda found: found[0][0], text) for text in texts]
 
 
 @dataclass(frozen=True)
@@ -135,14 +137,27 @@ def respond(trace: Trace, style: str = "numbered") -> str:
       2. 2
       Answer: 2
     """
-    contents = [step.content for step in trace.steps]
-    return _write(contents, trace.final_answer, style_named(style))
+    steps = [step.content for step in trace.steps]
+    return write(steps, trace.final_answer, style_named(style))
 
 
-def _write(steps: Iterable[str], answer: str, how: Style) -> str:
-    lines = "".join(f"{n}. {how.steps.put(step)}\n" for n, step in enumerate(steps, 1))
+def write(steps: Sequence[str], answer: str, how: Style) -> str:
+    """Steps and an answer in a style; `respond` of a trace that has them."""
+    lines = "".join([f"{n}. {step}\n" for n, step in enumerate(how.steps.put(steps), 1)])
     opening = how.opening if lines or how.closing else ""  # an answer alone needs none
-    return f"{opening}{lines}{how.middle}{how.answer.put(answer)}{how.closing}"
+    return f"{opening}{lines}{how.middle}{how.answer.put([answer])[0]}{how.closing}"
+
+
+def unwrite(text: str, how: Style) -> tuple[tuple[str, ...], str]:
+    """The steps and the answer of a text that `write` wrote; of another, whatever comes of it.
+
+    Example:
+      >>> unwrite("Reasoning:\\n1. 2 + 2 = 4.\\nAnswer: 4", STYLES["numbered"])
+      (('2 + 2 = 4.',), '4')
+    """
+    body = text.removeprefix(how.opening).removesuffix(how.closing)
+    block, _, answer = f"\n{body}".partition("\n" + how.middle)
+    return tuple(how.steps.take(_numbered(block))), how.answer.take([answer])[0]
 
 
 class Parsed(NamedTuple):
@@ -169,26 +184,22 @@ def parse(response: str, style: str = "numbered") -> Parsed:
       >>> parse("so 2 + 2 = 4. answer: 4 of course").answer
       '4 of course'
     """
-    return _strict(response, style_named(style)) or loose(response)
+    how = style_named(style)
+    steps, answer = unwrite(response, how)
+    if answer and write(steps, answer, how) == response:
+        return Parsed(steps, answer, strict=True)
+    return loose(response)
 
 
-def _strict(text: str, how: Style) -> Parsed | None:
-    """What a text says that `respond` can have written; None where it cannot."""
-    body = text.removeprefix(how.opening).removesuffix(how.closing)
-    block, _, answer = f"\n{body}".partition("\n" + how.middle)
-    said = tuple(map(how.steps.take, _numbered(block))), how.answer.take(answer)
-    exact = said[1] and _write(*said, how) == text
-    return Parsed(*said, strict=True) if exact else None
-
-
-def _numbered(block: str) -> Iterator[str]:
+def _numbered(block: str) -> list[str]:
     r"""`\n1. a\n2. b` -> "a", "b"; a step may have several lines."""
-    number, at = 1, 0 if block.startswith("\n1. ") else -1
+    found: list[str] = []
+    at = 0 if block.startswith("\n1. ") else -1
     while at >= 0:
-        start = at + len(f"\n{number}. ")
-        number += 1
-        at = block.find(f"\n{number}. ", start)
-        yield block[start : at if at >= 0 else None]
+        start = at + len(f"\n{len(found) + 1}. ")
+        at = block.find(f"\n{len(found) + 2}. ", start)
+        found.append(block[start : at if at >= 0 else None])
+    return found
 
 
 # Each repetition has a limit or the rest of a line to itself, so no text can make these slow.

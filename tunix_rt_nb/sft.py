@@ -21,7 +21,7 @@ from tunix_rt_nb import files, loss
 from tunix_rt_nb.errors import InputError
 from tunix_rt_nb.feed import Batch, Feed
 from tunix_rt_nb.models import gemma3, mesh
-from tunix_rt_nb.tokens import Rows
+from tunix_rt_nb.packing import Rows
 from tunix_rt_nb.trace import checked
 
 Report = Callable[[dict[str, Any]], None]
@@ -115,7 +115,7 @@ def _eval_batches(rows: Rows, batch_size: int) -> Iterator[dict[str, np.ndarray]
     for start in range(0, len(rows), batch_size):
         index = np.arange(start, start + batch_size)
         batch = rows.take(index.clip(max=len(rows) - 1))
-        batch["places"][index >= len(rows)] = rows.tokens.shape[1] - 1  # counted already
+        batch["places"][index >= len(rows)] = rows.length - 1  # counted already
         yield batch
 
 
@@ -126,7 +126,7 @@ class _Progress(hooks.TrainingHooks):
         self, path: Path, rows: Rows, eval_rows: Rows, config: SftConfig, report: Report
     ) -> None:
         self._path, self._eval_rows, self._config, self._report = path, eval_rows, config, report
-        self._tokens = rows.fill * config.batch_size * config.accumulation * rows.tokens.shape[1]
+        self._tokens = rows.fill * config.batch_size * config.accumulation * rows.length
         self._schedule = schedule(config)
         self._since, self._speed, self._evaluated = 0.0, 0, -1
 
@@ -192,8 +192,9 @@ class _Progress(hooks.TrainingHooks):
 def _fingerprint(config: SftConfig, rows: Rows) -> str:
     """A hash of what the weights depend on, beside the model the run starts from."""
     content = hashlib.sha256(config.model_dump_json().encode())
-    for array in rows.take(np.arange(len(rows))).values():
-        content.update(array.tobytes())
+    for array in (rows.order, rows.ends, rows.examples.index, rows.examples.tokens):
+        content.update(np.ascontiguousarray(array).view(np.uint8).data)
+    content.update(b"%d" % rows.length)
     return content.hexdigest()[:16]
 
 

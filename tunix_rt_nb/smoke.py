@@ -8,20 +8,24 @@ from typing import Annotated, Any, NamedTuple
 from zlib import crc32
 
 import msgspec
+import numpy as np
 
 from tunix_rt_nb import files, render
-from tunix_rt_nb.chat import Chat, template
+from tunix_rt_nb.chat import Chat, form
 from tunix_rt_nb.errors import InputError
-from tunix_rt_nb.response import respond, style_named
+from tunix_rt_nb.examples import Examples
+from tunix_rt_nb.packing import Rows, pack
+from tunix_rt_nb.response import respond
 from tunix_rt_nb.strict_json import MAX_LINE, check_length, why
 from tunix_rt_nb.text import one_line
-from tunix_rt_nb.tokens import Example, Rows, Tokenizer, encode, pack, train_tokenizer
+from tunix_rt_nb.tokens import Tokenizer, encode, train_tokenizer
 from tunix_rt_nb.trace import Trace, parse_object
 
 MAX_TOLD = 20  # bad lines told one by one
 LONGEST = 2_048  # tokens of a sample that is trained on
 STEPS = 2
-_GEMMA, _NUMBERED = template("gemma"), style_named("numbered")
+_SFT = form("gemma", "numbered")
+_GEMMA, _NUMBERED = _SFT.template, _SFT.style
 _Full = Annotated[str, msgspec.Meta(min_length=1)]
 
 
@@ -174,8 +178,7 @@ class _Reader:
                 continue
             self._ids.add(record.id)
             self._marked += any(piece in prompt + response for piece in _GEMMA.pieces)
-            chat = Chat(_GEMMA.prompt(prompt), _GEMMA.response(response), _GEMMA.bos)
-            yield _Sample(record.id, chat)
+            yield _Sample(record.id, Chat(_SFT, prompt, response))
 
     def _lines(self) -> Iterator[bytes]:
         try:
@@ -238,37 +241,35 @@ def form_of(record: dict[str, Any]) -> str:
 
 
 def _check_samples(samples: Sequence[_Sample]) -> Iterator[Check]:
-    segments = [s for _, chat in samples for s in (*chat.prompt, *chat.response)]
+    chats = [chat for _, chat in samples]
+    segments = [s for chat in chats for s in (*chat.prompt, *chat.response)]
     tokenizer = Tokenizer(train_tokenizer((s.text for s in segments if not s.control), 512))
-    examples = []
     try:
-        for id, chat in samples:
-            examples.append(encode(chat, tokenizer, id))
-            render.check(examples[-1], chat, tokenizer)
+        examples = encode(chats, tokenizer, [sample.id for sample in samples])
+        render.check(examples, chats, tokenizer)
     except InputError as error:
         yield Check("masks", False, str(error))
         return
-    trained = sum(sum(example.mask) for example in examples)
-    total = sum(map(len, examples))
+    lengths = examples.index["length"]
+    total, trained = lengths.sum(), (lengths - examples.index["prompt"]).sum()
     told = f"{len(examples)} samples, {trained:,} of {total:,} tokens trained: every response to"
     yield Check("masks", True, f"{told} its stop, no prompt, one BOS")
-    short = [example for example in examples if len(example) <= LONGEST]
-    if not short:
+    short = examples.chosen(lengths <= LONGEST)
+    if not len(short):
         yield Check("arrays", False, f"all samples have over {LONGEST:,} tokens")
         return
-    length = -(-max(map(len, short)) // 64) * 64
-    rows = pack(short, length)
-    yield _check_arrays(rows, short, length, len(examples))
+    rows = pack(short, -(-int(short.index["length"].max()) // 64) * 64)
+    yield _check_arrays(rows, short, len(examples))
     yield _train(rows, tokenizer)
 
 
-def _check_arrays(rows: Rows, examples: Sequence[Example], length: int, of: int) -> Check:
-    shape = (len(rows), length)
-    arrays = (rows.tokens, rows.segments, rows.positions, rows.trained)
+def _check_arrays(rows: Rows, examples: Examples, of: int) -> Check:
+    arrays = rows.arrays(np.arange(len(rows)))
+    lengths, shape = examples.index["length"], (len(rows), rows.length)
     right = (
-        all(array.shape == shape for array in arrays)
-        and (rows.segments > 0).sum() == sum(map(len, examples))
-        and rows.trained.sum() == sum(sum(example.mask) for example in examples)
+        all(array.shape == shape for array in arrays.values())
+        and (arrays["segments"] > 0).sum() == lengths.sum()
+        and arrays["trained"].sum() == (lengths - examples.index["prompt"]).sum()
     )
     few = f"; {of - len(examples)} samples have over {LONGEST:,} tokens" * (of > len(examples))
     told = f"tokens, segments, positions and trained are [{shape[0]}, {shape[1]}]"

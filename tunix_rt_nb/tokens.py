@@ -1,4 +1,4 @@
-"""Text to ids and loss mask, together; and examples packed into rows.
+"""Text to ids and loss mask, together.
 
 Prompt and response are tokenised separately and joined, so the prompt's ids are a prefix by
 construction and no marker has to be searched for.
@@ -7,7 +7,6 @@ construction and no marker has to be searched for.
 import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby, pairwise
 from operator import attrgetter
@@ -16,8 +15,10 @@ import numpy as np
 import sentencepiece
 
 from tunix_rt_nb import pieces
-from tunix_rt_nb.chat import TEMPLATES, Chat, Segment
+from tunix_rt_nb.chat import Chat, Form
 from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.examples import Examples, spans
+from tunix_rt_nb.templates import TEMPLATES, Segment
 
 PAD, EOS, BOS, UNK = 0, 1, 2, 3  # as Gemma numbers them
 _NUMBERED = ("<pad>", "<eos>", "<bos>")
@@ -45,7 +46,8 @@ class Tokenizer:
             for piece, number in self.controls.items()
             if self._pieces.IsControl(number)
         }
-        self._control_in_text = re.compile("|".join(_overlapping(self.controls)) or "(?!)")
+        cuts = [*_overlapping(self.controls), _SPACE]
+        self._cut = re.compile("|".join(cuts))
 
     def __len__(self) -> int:
         return len(self._pieces)
@@ -73,13 +75,34 @@ class Tokenizer:
         apart; joined, they decode to the same text. So does SentencePiece's own mark for a space,
         which is spelled in bytes.
         """
-        cuts = [found.end() for found in self._control_in_text.finditer(text)]
-        if not cuts and _SPACE not in text:
-            return self._pieces.Encode(text)
+        return self._apart(text) if self._cut.search(text) else self._pieces.Encode(text)
+
+    def literals(self, texts: Sequence[str]) -> list[list[int]]:
+        """`literal` of many texts, in half the time of one by one."""
+        ids = self._pieces.Encode(texts, num_threads=1)
+        for place, text in enumerate(texts):
+            if self._cut.search(text):
+                ids[place] = self._apart(text)
+        return ids
+
+    def segments(self, segments: Iterable[Segment]) -> list[int]:
+        """The ids of segments; neighbouring literal ones are tokenised as one text."""
         ids: list[int] = []
+        for control, run in groupby(segments, attrgetter("control")):
+            if control:
+                ids += [self.control(segment.text) for segment in run]
+            else:
+                ids += self.literal("".join(segment.text for segment in run))
+        return ids
+
+    def _apart(self, text: str) -> list[int]:
+        ids: list[int] = []
+        cuts = [found.end() for found in self._cut.finditer(text)]
         for start, end in pairwise([0, *cuts, len(text)]):
-            for n, run in enumerate(text[start:end].split(_SPACE)):
-                ids += (self._space_bytes if n else []) + self._pieces.Encode(run)
+            run = text[start:end]
+            ids += self._pieces.Encode(run.removesuffix(_SPACE))
+            if run.endswith(_SPACE):
+                ids += self._space_bytes
         return ids
 
     def decode(self, ids: Iterable[int]) -> str:
@@ -91,6 +114,26 @@ class Tokenizer:
             self._pieces.Decode(list(run)) if name is None else name * len(list(run))
             for name, run in groupby(ids, self._silent.get)
         )
+
+    def spell(self, tokens: np.ndarray) -> tuple[bytes, np.ndarray]:
+        """What tokens stand for in UTF-8, control pieces by their names, and how many bytes each.
+
+        A byte that no text has stands for whatever the tokenizer does not know.
+        """
+        letters, starts, sizes = self._spelling
+        return letters[spans(starts[tokens], sizes[tokens])].tobytes(), sizes[tokens]
+
+    @cached_property
+    def _spelling(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        spelled = [self._spell(token) for token in range(len(self))]
+        sizes = np.array([len(word) for word in spelled])
+        return np.frombuffer(b"".join(spelled), np.uint8), np.cumsum(sizes) - sizes, sizes
+
+    def _spell(self, token: int) -> bytes:
+        piece = self._pieces.IdToPiece(token)
+        if self._pieces.IsByte(token):
+            return bytes([int(piece[1:-1], 16)])
+        return b"\xff" if self._pieces.IsUnknown(token) else piece.replace(_SPACE, " ").encode()
 
     def piece(self, token: int) -> str:
         """How one token looks, for people."""
@@ -105,144 +148,34 @@ def _overlapping(controls: Iterable[str]) -> Iterator[str]:
         yield f"{re.escape(first)}(?={rests})"
 
 
-@dataclass(frozen=True)
-class Example:
-    """The token ids of one chat and, of the same length, whether each is trained on."""
+def encode(chats: Sequence[Chat], tokenizer: Tokenizer, ids: Sequence[str]) -> Examples:
+    """Tokenises chats: BOS and prompt (not trained), then the response and its stop (trained).
 
-    id: str
-    ids: tuple[int, ...]
-    mask: tuple[bool, ...]
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-
-def encode(chat: Chat, tokenizer: Tokenizer, trace_id: str = "") -> Example:
-    """Tokenises a chat: BOS and prompt (not trained), then the response and its stop (trained).
+    Args:
+      chats: one or more, all of one form.
+      ids: what to call each example.
 
     Raises:
       InputError: the tokenizer lacks a piece of the template.
     """
-    given = encode_prompt(chat.prompt, tokenizer, chat.bos)
-    trained = _ids(chat.response, tokenizer)
-    mask = (False,) * len(given) + (True,) * len(trained)
-    return Example(trace_id, (*given, *trained), mask)
+    template = chats[0].form.template
+    prompts = encode_prompts([chat.asked for chat in chats], tokenizer, chats[0].form)
+    said = tokenizer.literals([template.before_response + chat.said for chat in chats])
+    stop = [tokenizer.control(template.stop)]
+    tokens: list[int] = []
+    for prompt, response in zip(prompts, said, strict=True):
+        tokens += prompt
+        tokens += response
+        tokens += stop
+    given = [len(prompt) for prompt in prompts]
+    lengths = [n + len(response) + 1 for n, response in zip(given, said, strict=True)]
+    return Examples.joined(list(ids), given, lengths, np.array(tokens, np.int32))
 
 
-def encode_prompt(
-    segments: Sequence[Segment], tokenizer: Tokenizer, bos: str | None = "<bos>"
-) -> list[int]:
+def encode_prompts(prompts: Sequence[str], tokenizer: Tokenizer, form: Form) -> list[list[int]]:
     """The ids a model is given to answer: exactly those that stand before a trained response."""
-    return ([tokenizer.control(bos)] if bos else []) + _ids(segments, tokenizer)
-
-
-def _ids(segments: Iterable[Segment], tokenizer: Tokenizer) -> list[int]:
-    """The ids of segments; neighbouring literal ones are tokenised as one text."""
-    ids: list[int] = []
-    for control, run in groupby(segments, attrgetter("control")):
-        if control:
-            ids += [tokenizer.control(segment.text) for segment in run]
-        else:
-            ids += tokenizer.literal("".join(segment.text for segment in run))
-    return ids
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Examples packed into rows of one length; every array is [rows, length].
-
-    Attributes:
-      tokens: int32 ids, PAD where nothing stands.
-      segments: int32, 1, 2, ... for the examples of a row, 0 for padding; a position may attend
-        only to earlier ones of its own segment.
-      positions: int32, from 0 in each segment.
-      trained: bool, whether the token is to be predicted.
-    """
-
-    tokens: np.ndarray
-    segments: np.ndarray
-    positions: np.ndarray
-    trained: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.tokens)
-
-    def take(self, index: np.ndarray) -> dict[str, np.ndarray]:
-        """The chosen rows as a batch for training.
-
-        Returns:
-          `tokens`, `segments` and `positions`, [rows, length], and int32 `places`, [rows, most]:
-          where in a row a trained token is predicted (one before it), filled up with length - 1.
-        """
-        follows = self.trained[index, 1:]
-        order = np.argsort(~follows, axis=1, kind="stable")[:, : self._most_trained]
-        used = np.take_along_axis(follows, order, axis=1)
-        places = np.where(used, order, follows.shape[1]).astype(np.int32)
-        arrays = {n: getattr(self, n)[index] for n in ("tokens", "segments", "positions")}
-        return arrays | {"places": places}
-
-    @cached_property
-    def _most_trained(self) -> int:
-        """The most trained tokens of a row, rounded up so that few shapes are compiled."""
-        return -(-int(self.trained.sum(axis=1).max()) // 16) * 16
-
-    @property
-    def trained_tokens(self) -> np.ndarray:
-        """How many tokens of each row are trained, int [rows]."""
-        return self.trained.sum(axis=1)
-
-    @property
-    def fill(self) -> float:
-        """The share of positions that hold a token of an example."""
-        return float((self.segments > 0).mean())
-
-
-def pack(examples: Sequence[Example], length: int) -> Rows:
-    """Packs examples into rows, best fit decreasing: the longest first, each into the fullest row
-    that still has room for it. The same examples give the same rows.
-
-    Raises:
-      InputError: an example is longer than a row; or there is none.
-
-    Example:
-      >>> one = Example("a", (2, 7, 8), (False, True, True))
-      >>> rows = pack([one, one], length=8)
-      >>> rows.segments.tolist(), rows.positions.tolist()
-      ([[1, 1, 1, 2, 2, 2, 0, 0]], [[0, 1, 2, 0, 1, 2, 0, 0]])
-    """
-    if not examples:
-        raise InputError("pack: there are no examples")
-    bins: list[list[Example]] = []
-    with_room: list[list[int]] = [[] for _ in range(length + 1)]
-    for example in sorted(examples, key=len, reverse=True):
-        need = len(example)
-        if need > length:
-            raise InputError(f"{example.id}: {need} tokens do not fit into a row of {length}")
-        room = next((r for r in range(need, length + 1) if with_room[r]), None)
-        if room is None:
-            room = length
-            with_room[length].append(len(bins))
-            bins.append([])
-        chosen = with_room[room].pop()
-        bins[chosen].append(example)
-        with_room[room - need].append(chosen)
-    return _rows(bins, length)
-
-
-def _rows(bins: Sequence[Sequence[Example]], length: int) -> Rows:
-    shape = (len(bins), length)
-    tokens, segments, positions = (np.zeros(shape, np.int32) for _ in range(3))
-    trained = np.zeros(shape, bool)
-    for row, examples in enumerate(bins):
-        start = 0
-        for number, example in enumerate(examples, 1):
-            place = slice(start, start + len(example))
-            tokens[row, place] = example.ids
-            segments[row, place] = number
-            positions[row, place] = np.arange(len(example))
-            trained[row, place] = example.mask
-            start += len(example)
-    return Rows(tokens, segments, positions, trained)
+    head, tail = tokenizer.segments(form.head), tokenizer.segments(form.tail)
+    return [head + ids + tail for ids in tokenizer.literals([form.lead + p for p in prompts])]
 
 
 def train_tokenizer(

@@ -1,0 +1,131 @@
+from random import Random
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tunix_rt_nb import tasks
+from tunix_rt_nb.chat import render
+from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.examples import Example, Examples, load, writer
+from tunix_rt_nb.packing import Rows, pack
+from tunix_rt_nb.tokens import Tokenizer, encode, train_tokenizer
+
+LENGTH = 32
+
+
+def example(number: int, length: int) -> Example:
+    ids = tuple(range(100 * number + 4, 100 * number + 4 + length))
+    return Example(f"trace-{number}", ids, number % length)
+
+
+examples = st.lists(st.integers(1, LENGTH), min_size=1, max_size=60).map(
+    lambda lengths: [example(k, n) for k, n in enumerate(lengths)]
+)
+
+
+def arrays(rows: Rows) -> dict[str, np.ndarray]:
+    return rows.arrays(np.arange(len(rows)))
+
+
+@settings(max_examples=1000)
+@given(examples)
+def test_packing_keeps_every_example_whole_and_apart(packed: list[Example]) -> None:
+    found = []
+    for row in zip(*arrays(pack(Examples.of(packed), LENGTH)).values(), strict=True):
+        tokens, segments, positions, trained = row
+        for number in range(1, segments.max() + 1):
+            place = np.flatnonzero(segments == number)
+            assert (np.diff(place) == 1).all()
+            assert positions[place].tolist() == list(range(len(place)))
+            found.append((tuple(tokens[place].tolist()), tuple(trained[place].tolist())))
+        assert not (tokens[segments == 0].any() or positions[segments == 0].any())
+        assert not trained[segments == 0].any()
+    assert sorted(found) == sorted((e.ids, e.mask) for e in packed)
+
+
+def one_by_one(packed: list[Example]) -> list[list[str]]:
+    """Best fit decreasing as textbooks have it; of two rows as full, the one filled last."""
+    rows: list[list[Example]] = []
+    filled: list[int] = []
+    for each in sorted(packed, key=len, reverse=True):
+        room = [LENGTH - sum(map(len, row)) for row in rows]
+        fits = [n for n in reversed(filled) if room[n] >= len(each)]
+        best = min(fits, key=room.__getitem__, default=len(rows))
+        if best == len(rows):
+            rows.append([])
+        rows[best].append(each)
+        filled = [*(n for n in filled if n != best), best]
+    return [[each.id for each in row] for row in rows]
+
+
+@settings(max_examples=1000)
+@given(examples)
+def test_packing_is_best_fit_decreasing(packed: list[Example]) -> None:
+    rows = pack(Examples.of(packed), LENGTH)
+    starts = [0, *rows.ends[:-1]]
+    index = Examples.of(packed).index["id"][rows.order]
+    ids = [[name.decode() for name in index[a:b]] for a, b in zip(starts, rows.ends, strict=True)]
+    assert ids == one_by_one(packed)
+    assert rows.fill == pytest.approx((arrays(rows)["segments"] > 0).mean())
+
+
+@given(examples, st.randoms())
+def test_a_batch_predicts_every_trained_token_that_has_one_before_it(
+    packed: list[Example], random: Random
+) -> None:
+    rows = pack(Examples.of(packed), LENGTH)
+    chosen = np.array([random.choice(range(len(rows))) for _ in range(3)])
+    batch, all_rows = rows.take(chosen), arrays(rows)
+    assert all(np.array_equal(batch[n], all_rows[n][chosen]) for n in ("tokens", "segments"))
+    for places, row in zip(batch["places"], chosen, strict=True):
+        used = [place for place in places.tolist() if place < LENGTH - 1]
+        assert used == (np.flatnonzero(all_rows["trained"][row, 1:])).tolist()
+
+
+@pytest.mark.parametrize(("length", "fill"), [(192, 0.89), (320, 0.95), (512, 0.95)])
+def test_rows_of_our_tasks_are_full(length: int, fill: float) -> None:
+    """Examples have some 50 or some 90 tokens here, so of 256 or 192 more stay empty."""
+    drawn = [t for name in ("arithmetic", "high_card_duel") for t in tasks.draw(name, 900, 0)]
+    chats = [render(trace) for trace in drawn]
+    texts = [s.text for c in chats for s in (*c.prompt, *c.response) if not s.control]
+    encoded = encode(chats, Tokenizer(train_tokenizer(texts)), [trace.id for trace in drawn])
+    assert pack(encoded, length).fill >= fill
+
+
+@pytest.mark.parametrize(("mean", "fill"), [(10, 0.999), (100, 0.94), (200, 0.79)])
+def test_a_million_examples_are_packed_in_seconds(mean: int, fill: float) -> None:
+    lengths = np.random.default_rng(0).poisson(mean, 1_000_000).clip(1, 512)
+    encoded = Examples.joined(["x"] * len(lengths), lengths // 2, lengths, np.zeros(0, np.int32))
+    rows = pack(encoded, 512)
+    assert np.array_equal(np.sort(rows.order), np.arange(len(lengths)))
+    assert np.add.reduceat(lengths[rows.order], [0, *rows.ends[:-1]]).max() <= 512
+    assert rows.fill > fill
+
+
+def test_what_does_not_fit_is_refused_by_name() -> None:
+    long = Examples.of([example(1, 9)])
+    with pytest.raises(InputError, match="trace-1: 9 tokens do not fit into a row of 8"):
+        pack(long, 8)
+    with pytest.raises(InputError, match="no examples"):
+        pack(Examples.of([]), 8)
+
+
+@given(st.lists(examples, max_size=3), st.booleans())
+def test_examples_that_are_written_are_read(
+    tmp_path_factory: pytest.TempPathFactory, parts: list[list[Example]], backwards: bool
+) -> None:
+    folder = tmp_path_factory.mktemp("examples")
+    step = -1 if backwards else 1
+    with writer(folder, "train") as add:
+        for part in parts:
+            add(Examples.of(part).chosen(slice(None, None, step)))
+        assert not any(folder.glob("*.npy"))
+    written = [each for part in parts for each in part[::step]]
+    read = load(folder, "train")
+    assert list(read) == written
+    assert len(read.tokens) == sum(map(len, written))
+    assert np.load(folder / "train.npy", allow_pickle=False)["id"].tolist() == [
+        each.id.encode() for each in written
+    ]

@@ -1,0 +1,168 @@
+"""Tokenised examples as arrays: as many as one likes, in memory or in two files.
+
+One array holds the tokens of all examples, one after the other; another has a record an example.
+The loss mask needs no array: the tokens of a prompt are not trained on, those of a response are.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from tunix_rt_nb import files
+
+_TOKEN = np.dtype("<i4")
+
+
+def _record(width: int = 36) -> np.dtype:
+    """Of one example; an id takes 36 bytes, as UUIDs do, where none is longer."""
+    return np.dtype([("id", f"S{width}"), ("start", "<i8"), ("prompt", "<i4"), ("length", "<i4")])
+
+
+@dataclass(frozen=True)
+class Example:
+    """The token ids of one chat; the first `prompt` of them are not trained on, the others are."""
+
+    id: str
+    ids: tuple[int, ...]
+    prompt: int
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def mask(self) -> tuple[bool, ...]:
+        """Whether each token is trained on."""
+        return tuple(place >= self.prompt for place in range(len(self)))
+
+
+@dataclass(frozen=True)
+class Examples:
+    """A sequence of examples.
+
+    Attributes:
+      index: a record an example: its `id`, where its tokens `start`, how many of them are `prompt`,
+        and its `length`, that is how many there are in all.
+      tokens: int32.
+
+    Example:
+      >>> examples = Examples.of([Example("a", (2, 7, 8), 1), Example("b", (2, 9), 1)])
+      >>> examples[1]
+      Example(id='b', ids=(2, 9), prompt=1)
+      >>> examples.tokens.tolist(), examples.index["length"].tolist()
+      ([2, 7, 8, 2, 9], [3, 2])
+    """
+
+    index: np.ndarray
+    tokens: np.ndarray
+
+    @classmethod
+    def of(cls, examples: Iterable[Example]) -> "Examples":
+        """Puts examples together."""
+        every = list(examples)
+        tokens = np.array([token for example in every for token in example.ids], _TOKEN)
+        return cls.joined(
+            [e.id for e in every], [e.prompt for e in every], [len(e) for e in every], tokens
+        )
+
+    @classmethod
+    def joined(
+        cls, ids: list[str], prompts: Iterable[int], lengths: Iterable[int], tokens: np.ndarray
+    ) -> "Examples":
+        """Examples whose tokens stand one after the other."""
+        names = [name.encode() for name in ids]
+        index = np.empty(len(ids), _record(max([36, *map(len, names)])))
+        index["id"], index["prompt"], index["length"] = names, prompts, lengths
+        index["start"] = np.cumsum(index["length"]) - index["length"]
+        return cls(index, tokens)
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def __getitem__(self, place: int) -> Example:
+        one = self.index[place]
+        ids = self.tokens[one["start"] : one["start"] + one["length"]]
+        return Example(one["id"].decode(), tuple(ids.tolist()), int(one["prompt"]))
+
+    def __iter__(self) -> Iterator[Example]:
+        return map(self.__getitem__, range(len(self)))
+
+    def chosen(self, places: Any) -> "Examples":
+        """Some of them, as one indexes an array; the tokens are not copied."""
+        return Examples(self.index[places], self.tokens)
+
+
+def spans(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """The places of spans that begin at `starts`, one span after the other.
+
+    Example:
+      >>> spans(np.array([10, 20]), np.array([3, 2])).tolist()
+      [10, 11, 12, 20, 21]
+    """
+    before = np.cumsum(lengths) - lengths
+    return np.repeat(starts - before, lengths) + np.arange(lengths.sum())
+
+
+def names(side: str) -> tuple[str, str]:
+    """The files that hold the examples of one side: of the index, and of the tokens."""
+    return f"{side}.npy", f"{side}_tokens.npy"
+
+
+def load(folder: Path, side: str) -> Examples:
+    """The examples that `writer` wrote; memory is taken only for what is looked at."""
+    index, tokens = (
+        np.asarray(np.load(folder / name, mmap_mode="r", allow_pickle=False))
+        for name in names(side)
+    )
+    return Examples(index, tokens)
+
+
+@contextmanager
+def writer(folder: Path, side: str) -> Iterator[Callable[[Examples], None]]:
+    """What writes examples, some at a time; the files appear when all are written."""
+    index_name, tokens_name = names(side)
+    with (
+        _growing(folder / index_name, _record()) as add_index,
+        _growing(folder / tokens_name, _TOKEN) as add_tokens,
+    ):
+        start = 0
+
+        def add(examples: Examples) -> None:
+            nonlocal start
+            index = examples.index.copy()
+            add_tokens(examples.tokens[spans(index["start"], index["length"])])
+            index["start"] = start + np.cumsum(index["length"]) - index["length"]
+            add_index(index)
+            start += int(index["length"].sum())
+
+        yield add
+
+
+@contextmanager
+def _growing(path: Path, kind: np.dtype) -> Iterator[Callable[[np.ndarray], None]]:
+    """What appends to a file of one array.
+
+    Its header has room for any number, which NumPy leaves there for this purpose; so it is written
+    again when that is known. https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
+    """
+    with files.atomic(path) as file:
+        _head(file, kind, 0)
+        count = 0
+
+        def add(array: np.ndarray) -> None:
+            nonlocal count
+            file.write(array.astype(kind, casting="safe", copy=False).tobytes())
+            count += len(array)
+
+        yield add
+        file.seek(0)
+        _head(file, kind, count)
+
+
+def _head(file: IO[bytes], kind: np.dtype, count: int) -> None:
+    descr = np.lib.format.dtype_to_descr(kind)
+    fields = {"descr": descr, "fortran_order": False, "shape": (count,)}
+    np.lib.format.write_array_header_1_0(file, fields)

@@ -1,0 +1,149 @@
+"""How the chat models of several families write turns.
+
+A chat is a list of segments, each either literal text or one control piece. The two never mix:
+what stands in a trace is always literal, so it cannot become a control token.
+"""
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from typing import NamedTuple
+
+from tunix_rt_nb.errors import unknown
+
+
+class Segment(NamedTuple):
+    """A run of literal text, or one control piece such as `<end_of_turn>`."""
+
+    text: str
+    control: bool = False
+
+
+@dataclass(frozen=True)
+class Template:
+    r"""How a chat model's turns are written.
+
+    Where a family's own template strips the white space around a message, this one keeps it.
+
+    Attributes:
+      bos: the piece that comes first, a token that is no part of the text; None for none.
+      turns: the control pieces in the strings below.
+      before_prompt: what opens the user's turn; with a system message `before_system` does.
+      after_system: what comes between a system message and the prompt.
+      after_prompt: what closes the user's turn and opens the model's; there a model takes over.
+      before_response: what a model writes first.
+      stops: the pieces that end a response: the one it is trained to end with, then others that
+        a model may end with.
+      default_system: the system message of a chat that is given none.
+
+    Example:
+      >>> TEMPLATES["mistral"].prompt("2 + 2?")[:2]
+      (Segment(text='[INST]', control=True), Segment(text=' ', control=False))
+    """
+
+    bos: str | None
+    turns: tuple[str, ...]
+    before_prompt: str
+    before_system: str
+    after_system: str
+    after_prompt: str
+    stops: tuple[str, ...]
+    before_response: str = ""
+    default_system: str = ""
+
+    @property
+    def stop(self) -> str:
+        """The piece that a response is trained to end with."""
+        return self.stops[0]
+
+    @property
+    def pieces(self) -> tuple[str, ...]:
+        """Every control piece that a tokenizer must have for this template."""
+        every = (*([self.bos] if self.bos else []), *self.turns, *self.stops)
+        return tuple(dict.fromkeys(every))
+
+    def opening(self, system: str = "") -> tuple[Segment, ...]:
+        """All that comes before the prompt."""
+        system = system or self.default_system
+        if not system:
+            return segments(self.before_prompt, self.turns)
+        before = segments(self.before_system, self.turns)
+        return (*before, Segment(system), *segments(self.after_system, self.turns))
+
+    def prompt(self, text: str, system: str = "") -> tuple[Segment, ...]:
+        """The user's turn and the opening of the model's."""
+        closing = segments(self.after_prompt, self.turns)
+        return (*self.opening(system), Segment(text), *closing)
+
+    def response(self, text: str) -> tuple[Segment, ...]:
+        """The model's turn, to its stop piece."""
+        return Segment(self.before_response + text), Segment(self.stop, True)
+
+    def said(self, written: str) -> str:
+        """The response in what a model wrote."""
+        return written.removeprefix(self.before_response)
+
+
+@cache
+def segments(text: str, turns: tuple[str, ...]) -> tuple[Segment, ...]:
+    """A part of a template, cut at its control pieces."""
+    parts = re.split(f"({'|'.join(map(re.escape, turns))})", text)
+    return tuple(Segment(part, part in turns) for part in parts if part)
+
+
+TEMPLATES = {
+    # https://ai.google.dev/gemma/docs/core/prompt-structure
+    "gemma": Template(
+        bos="<bos>",
+        turns=("<start_of_turn>", "<end_of_turn>"),
+        before_prompt="<start_of_turn>user\n",
+        before_system="<start_of_turn>user\n",  # Gemma has no turn for the system
+        after_system="\n\n",
+        after_prompt="<end_of_turn>\n<start_of_turn>model\n",
+        stops=("<end_of_turn>", "<eos>"),
+    ),
+    # https://huggingface.co/Qwen/Qwen2.5-7B-Instruct: no BOS, and a system message in any case
+    "chatml": Template(
+        bos=None,
+        turns=("<|im_start|>", "<|im_end|>"),
+        before_prompt="<|im_start|>user\n",
+        before_system="<|im_start|>system\n",
+        after_system="<|im_end|>\n<|im_start|>user\n",
+        after_prompt="<|im_end|>\n<|im_start|>assistant\n",
+        stops=("<|im_end|>", "<|endoftext|>"),
+        default_system="You are Qwen, created by Alibaba Cloud. You are a helpful assistant.",
+    ),
+    # https://www.llama.com/docs/model-cards-and-prompt-formats/meta-llama-3
+    "llama3": Template(
+        bos="<|begin_of_text|>",
+        turns=("<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"),
+        before_prompt="<|start_header_id|>user<|end_header_id|>\n\n",
+        before_system="<|start_header_id|>system<|end_header_id|>\n\n",
+        after_system="<|eot_id|><|start_header_id|>user<|end_header_id|>\n\n",
+        after_prompt="<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n",
+        stops=("<|eot_id|>", "<|end_of_text|>"),
+    ),
+    # https://github.com/mistralai/mistral-common, version 3: the spaces are tokens' beginnings
+    "mistral": Template(
+        bos="<s>",
+        turns=("[INST]", "[/INST]"),
+        before_prompt="[INST] ",
+        before_system="[INST] ",
+        after_system="\n\n",
+        after_prompt="[/INST]",
+        before_response=" ",
+        stops=("</s>",),
+    ),
+}
+
+
+def template(name: str) -> Template:
+    """The template of that name, or an `InputError` that lists them."""
+    if name not in TEMPLATES:
+        raise unknown("template", name, TEMPLATES)
+    return TEMPLATES[name]
+
+
+def text_of(segments: tuple[Segment, ...]) -> str:
+    """What segments say, control pieces by their names."""
+    return "".join([segment.text for segment in segments])
