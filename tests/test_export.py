@@ -233,13 +233,14 @@ def test_order_and_bytes_do_not_depend_on_the_threads(tmp_path: Path) -> None:
     assert [line[7:43] for line in lines(tmp_path / "out.jsonl")] == left
 
 
-def test_where_memory_is_short_for_several_threads_one_does_it(
-    some_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("kind", [".jsonl", ".parquet"])
+def test_what_needs_more_memory_gets_it_and_is_the_same(
+    kind: str, some_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    export(tmp_path / "a.jsonl", dataset=some_dataset)
+    export(tmp_path / f"a{kind}", dataset=some_dataset)
     monkeypatch.setattr("tunix_rt_nb.export._MEMORY", "1MB")
-    export(tmp_path / "b.jsonl", dataset=some_dataset)
-    assert (tmp_path / "a.jsonl").read_bytes() == (tmp_path / "b.jsonl").read_bytes()
+    export(tmp_path / f"b{kind}", dataset=some_dataset)
+    assert (tmp_path / f"a{kind}").read_bytes() == (tmp_path / f"b{kind}").read_bytes()
 
 
 def test_ids_keep_the_order_in_which_they_are_given(tmp_path: Path) -> None:

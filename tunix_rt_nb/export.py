@@ -18,7 +18,8 @@ from tunix_rt_nb.sql import sql
 from tunix_rt_nb.store import COLUMNS, TraceStore
 from tunix_rt_nb.text import one_line
 
-_THREADS, _MEMORY = 4, "600MB"  # each thread holds tens of megabytes, more make little quicker
+# One thread alone would cut Parquet into other row groups; many need a gigabyte and more.
+_LEAST, _MOST, _MEMORY = 2, 4, "600MB"
 _LISTS = {  # form of the records -> what in them is a list, in DuckDB's words
     "tunix_sft": "",
     "trace": "to_json(trace_steps) AS trace_steps",
@@ -117,7 +118,7 @@ class _Dataset:
         self._deleted: list[list[str]] = [[] for _ in range(256)]
         for id in store.deleted() if store else ():
             self._deleted[int(id[:2], 16)].append(id)
-        self._threads = threads or min(_THREADS, os.cpu_count() or 1)
+        self._threads = max(threads or min(_MOST, os.cpu_count() or 1), _LEAST)
 
     def copy(self, query: str, values: Mapping[str, Any]) -> int:
         import duckdb
@@ -126,8 +127,8 @@ class _Dataset:
         try:
             try:
                 return self._run(query, bound, threads=self._threads, memory_limit=_MEMORY)
-            except duckdb.OutOfMemoryException:  # traces of a megabyte; one thread needs the least
-                return self._run(query, bound, threads=1)
+            except duckdb.OutOfMemoryException:  # traces of some hundred kilobytes
+                return self._run(query, bound, threads=_LEAST)
         except duckdb.Error as error:
             raise InputError(f"{self.folder}: {one_line(str(error))}") from error
 
