@@ -75,6 +75,14 @@ def test_no_prompt_stands_on_both_sides(
     assert dataset.read_manifest(folder)["rejected"] == {"duplicate_prompt": refused}
 
 
+def test_prompts_that_differ_behind_a_nul_are_different(tmp_path: Path) -> None:
+    store = TraceStore(tmp_path / "s")
+    prompts = ["a\0bé", "a\0cé", "a\0bé ", "A\0BÉ"]
+    store.add([Trace.of(p, [("s", "t")], "a", {"n": n}) for n, p in enumerate(prompts)], NOW)
+    folder = build(store, spec(near_duplicates=None, eval_fraction=0.0), tmp_path)
+    assert dataset.read_manifest(folder)["rejected"] == {"duplicate_prompt": 2}
+
+
 def test_a_prompt_never_changes_sides_when_the_data_grows(
     store: TraceStore, tmp_path: Path
 ) -> None:

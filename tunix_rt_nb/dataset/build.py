@@ -71,7 +71,7 @@ def build(
         "split": {side: len(rows) for side, rows in sides.items()},
         **said,
         "rejected": dict(Counter(reject["reason"] for reject in rejects)),
-        "tokens": token_statistics(store.lines(_sample(np.concatenate(list(sides.values()))))),
+        "tokens": token_statistics(_sample(store, np.concatenate(list(sides.values())))),
         "trace_ids": ids,
     }
     contents = {side: store.lines(rows) for side, rows in sides.items()}
@@ -103,9 +103,10 @@ def _rows(connection: "DuckDBPyConnection", side: str) -> np.ndarray:
     return rows
 
 
-def _sample(rows: np.ndarray, size: int = 1000) -> np.ndarray:
-    """Some rows, those of the lowest ids: ids are hashes, so this is a random sample."""
-    return rows[np.lexsort((rows["lo"], rows["hi"]))[:size]]
+def _sample(store: TraceStore, rows: np.ndarray, size: int = 1000) -> list[bytes]:
+    """The lines of some rows, those of the lowest ids: ids are hashes, so the sample is random."""
+    lowest = rows[np.lexsort((rows["lo"], rows["hi"]))[:size]]
+    return b"".join(store.lines(lowest)).splitlines()
 
 
 def _statistics(connection: "DuckDBPyConnection") -> dict[str, Any]:

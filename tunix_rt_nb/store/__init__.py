@@ -236,7 +236,7 @@ class TraceStore:
             return records(connection.execute(query, dict(parameters or {})))
 
     def lines(self, wanted: np.ndarray) -> Iterator[bytes]:
-        """The lines of some traces, as a shard keeps them, in their order.
+        """The lines of some traces, as a shard keeps them, in their order, many at a time.
 
         Args:
           wanted: `hi` and `lo`, the two halves of each id: ROW[n].

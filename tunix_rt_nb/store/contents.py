@@ -13,6 +13,8 @@ from tunix_rt_nb.store.shards import Stored
 from tunix_rt_nb.strict_json import MAX_LINE
 from tunix_rt_nb.trace import id_of
 
+_BLOCK = 1000  # lines
+
 
 class Contents:
     """Where each trace of a folder of shards is; those that were deleted are left out.
@@ -60,20 +62,28 @@ class Contents:
         return [self._read(int(k)) for k in rows]
 
     def lines(self, wanted: np.ndarray) -> Iterator[bytes]:
-        """The lines of the traces with these ids, in their order; a trace that is gone has none.
+        """The lines of the traces with these ids, in their order, many at a time.
 
-        A shard that has no index was put there by hand: its lines are read and written anew, so
-        that the same trace has the same line wherever it comes from.
+        A trace that is gone has none. A shard that has no index was put there by hand: its lines
+        are read and written anew, so that the same trace has the same line wherever it comes from.
         """
         rows = index.places(self.table, wanted)
-        ours = [index.path_of(shard).exists() for shard in self._shards]
-        chosen = self._shard_of[rows], self.table["place"][rows], self._end[rows]
+        by_hand = [not index.path_of(shard).exists() for shard in self._shards]
         with ExitStack() as stack:
             maps = [stack.enter_context(_mapped(shard)) for shard in self._shards]
-            for row, *where in zip(rows.tolist(), *(c.tolist() for c in chosen), strict=True):
-                shard, place, end = where
-                line = maps[shard][place:end]
-                yield line if ours[shard] else self._rewritten(line, row)
+            for start in range(0, len(rows), _BLOCK):
+                block = rows[start : start + _BLOCK]
+                of = self._shard_of[block].tolist()
+                spans = zip(
+                    of, self.table["place"][block].tolist(), self._end[block].tolist(), strict=True
+                )
+                lines = [maps[shard][place:end] for shard, place, end in spans]
+                if any(by_hand):
+                    lines = [
+                        self._rewritten(line, row) if by_hand[shard] else line
+                        for line, row, shard in zip(lines, block.tolist(), of, strict=True)
+                    ]
+                yield b"".join(lines)
 
     def _rewritten(self, line: bytes, row: int) -> bytes:
         try:
