@@ -3,29 +3,12 @@
 import json
 import sys
 from collections.abc import Iterator
-from functools import partial
 
-from tests.bench import pipeline, traces
+from tests.bench import pipeline, rendering, traces
 from tests.bench.measure import Line, seconds
-from tunix_rt_nb import evaluate, tasks
-from tunix_rt_nb.chat import Chat, render
+from tunix_rt_nb import evaluate
 from tunix_rt_nb.response import respond
 from tunix_rt_nb.sampling import Generation
-from tunix_rt_nb.tokens import Tokenizer, encode, pack, train_tokenizer
-
-
-def packing() -> Iterator[Line]:
-    """Encoding and packing rendered traces."""
-    drawn = list(tasks.draw("arithmetic", 10_000, seed=0))
-    texts = [s.text for t in drawn[:500] for s in render(t).response if not s.control]
-    tokenizer = Tokenizer(train_tokenizer(texts))
-
-    def encode_and_pack(chats: list[Chat]) -> None:
-        pack([encode(chat, tokenizer) for chat in chats], 256)
-
-    for n in (1_000, 10_000):
-        chats = [render(trace) for trace in drawn[:n]]
-        yield Line(f"pack {n}", n / seconds(partial(encode_and_pack, chats)), "examples/s")
 
 
 def grade() -> Iterator[Line]:
@@ -46,7 +29,7 @@ BENCHMARKS = {
     "list": traces.listing,
     "verify": traces.verify,
     "pipeline": pipeline.pipeline,
-    "pack": packing,
+    "pack": rendering.packing,
     "grade": grade,
 }
 
