@@ -233,6 +233,16 @@ def test_order_and_bytes_do_not_depend_on_the_threads(tmp_path: Path) -> None:
     assert [line[7:43] for line in lines(tmp_path / "out.jsonl")] == left
 
 
+@pytest.mark.parametrize("kind", [".jsonl", ".parquet"])
+def test_what_needs_more_memory_gets_it_and_is_the_same(
+    kind: str, some_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export(tmp_path / f"a{kind}", dataset=some_dataset)
+    monkeypatch.setattr("tunix_rt_nb.export._MEMORY", "1MB")
+    export(tmp_path / f"b{kind}", dataset=some_dataset)
+    assert (tmp_path / f"a{kind}").read_bytes() == (tmp_path / f"b{kind}").read_bytes()
+
+
 def test_ids_keep_the_order_in_which_they_are_given(tmp_path: Path) -> None:
     traces = [Trace.of(f"p{k}", [("s", "x" * 500)], "a") for k in range(5_000)]
     keep(tmp_path, traces)

@@ -5,6 +5,7 @@ any number of threads: `train.jsonl` of a dataset as it stands, then `eval.jsonl
 ids that were given.
 """
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -17,6 +18,8 @@ from tunix_rt_nb.sql import sql
 from tunix_rt_nb.store import COLUMNS, TraceStore
 from tunix_rt_nb.text import one_line
 
+# One thread alone would cut Parquet into other row groups; many need a gigabyte and more.
+_LEAST, _MOST, _MEMORY = 2, 4, "600MB"
 _LISTS = {  # form of the records -> what in them is a list, in DuckDB's words
     "tunix_sft": "",
     "trace": "to_json(trace_steps) AS trace_steps",
@@ -115,23 +118,30 @@ class _Dataset:
         self._deleted: list[list[str]] = [[] for _ in range(256)]
         for id in store.deleted() if store else ():
             self._deleted[int(id[:2], 16)].append(id)
-        self._threads = threads
+        self._threads = max(threads or min(_MOST, os.cpu_count() or 1), _LEAST)
 
     def copy(self, query: str, values: Mapping[str, Any]) -> int:
         import duckdb
 
-        config: dict[str, Any] = {"threads": self._threads} if self._threads else {}
-        with duckdb.connect(config=config) as connection:
+        bound = {**values, "deleted": self._deleted}
+        try:
             try:
-                connection.read_json(
-                    [str(path) for path in self._paths],  # type: ignore[arg-type]
-                    columns=COLUMNS,
-                    format="newline_delimited",
-                ).create_view("lines")
-                bound = {**values, "deleted": self._deleted}
-                [(written,)] = connection.execute(query, bound).fetchall()
-            except duckdb.Error as error:
-                raise InputError(f"{self.folder}: {one_line(str(error))}") from error
+                return self._run(query, bound, threads=self._threads, memory_limit=_MEMORY)
+            except duckdb.OutOfMemoryException:  # traces of some hundred kilobytes
+                return self._run(query, bound, threads=_LEAST)
+        except duckdb.Error as error:
+            raise InputError(f"{self.folder}: {one_line(str(error))}") from error
+
+    def _run(self, query: str, bound: Mapping[str, Any], **config: Any) -> int:
+        import duckdb
+
+        with duckdb.connect(config={**config, "temp_directory": ""}) as connection:
+            connection.read_json(
+                [str(path) for path in self._paths],  # type: ignore[arg-type]
+                columns=COLUMNS,
+                format="newline_delimited",
+            ).create_view("lines")
+            [(written,)] = connection.execute(query, dict(bound)).fetchall()
         return int(written)
 
 
@@ -178,7 +188,7 @@ _METADATA = "metadata::VARCHAR AS metadata"
 _OPTIONS = {
     ".jsonl": "FORMAT json",
     ".jsonl.gz": "FORMAT json, COMPRESSION gzip",
-    ".parquet": "FORMAT parquet",
+    ".parquet": "FORMAT parquet, ROW_GROUP_SIZE 20480",  # a whole group is held in memory
     ".csv": "FORMAT csv, HEADER",
 }
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import median
 
 from tests.bench.measure import Line
-from tests.bench.traces import command, foreign, process
+from tests.bench.traces import foreign, process
 from tunix_rt_nb import files
 from tunix_rt_nb.store import TraceStore
 from tunix_rt_nb.trace import Trace
@@ -16,12 +16,23 @@ SIZES = (10_000, 200_000, 1_000_000)
 PAIRED = 200_000  # the size at which the other route runs too; it takes a minute
 REPEATS = 3
 
-SPEC = """
-dataset_name: bench
-filters: {number: {">=": 1000}}
-selection_strategy: random
-seed: 0
-near_duplicates: null  # the other route has none
+OURS = """
+import sys
+import tempfile
+from pathlib import Path
+from tunix_rt_nb.dataset import DatasetSpec, build
+from tunix_rt_nb.export import export
+from tunix_rt_nb.store import TraceStore
+
+spec = DatasetSpec.of(
+    dataset_name="bench",
+    filters={"number": {">=": 1000}},
+    selection_strategy="random",
+    seed=0,
+    near_duplicates=None,  # the other route looks for none
+)
+folder = build(TraceStore(Path(sys.argv[1])), spec, Path(tempfile.mkdtemp(dir=sys.argv[3])))
+export(Path(sys.argv[2]), "tunix_sft", dataset=folder)
 """
 
 PEER = """
@@ -55,35 +66,22 @@ def pipeline() -> Iterator[Line]:
             home = Path(folder)
             store = TraceStore(home / "store")
             store.add((Trace.model_validate(fields) for fields in foreign(n)), "2026-01-01")
-            runs = [_ours(home) for _ in range(REPEATS if n <= PAIRED else 1)]
-            seconds, peak = median(took for took, _ in runs), max(peak for _, peak in runs)
-            theirs = None
+            ours = [_run(OURS, home, store.folder, "ours") for _ in range(REPEATS)]
+            seconds, peak = median(took for took, _ in ours), max(peak for _, peak in ours)
+            peer = ratio = None
             if n == PAIRED:
                 [shard] = store.shards()
-                theirs = median(_theirs(home, shard) for _ in range(REPEATS))
+                theirs = median(_run(PEER, home, shard, "theirs")[0] for _ in range(REPEATS))
+                peer, ratio = n / theirs, theirs / seconds
                 _check_same(home)
-        ratio = theirs / seconds if theirs else None
-        peer = n / theirs if theirs else None
         yield Line(f"pipeline {n}", n / seconds, "traces/s", peer, ratio)
         yield Line(f"pipeline {n}, peak memory", peak, "MiB")
 
 
-def _ours(home: Path) -> tuple[float, float]:
-    """Builds and exports, each in a new process."""
-    (home / "spec.yaml").write_text(SPEC)
-    out = Path(tempfile.mkdtemp(dir=home))
-    build = ("datasets", "build", str(home / "spec.yaml"), "--store", str(home / "store"))
-    first = command(*build, "--out", str(out))
-    export = ("--format", "tunix_sft", "-o", str(home / "ours.jsonl"))
-    second = command("datasets", "export", str(out / "bench-v1"), *export)
-    return first[0] + second[0], max(first[1], second[1])
-
-
-def _theirs(home: Path, shard: Path) -> float:
-    cache = tempfile.mkdtemp(dir=home)
-    environment = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_CACHE": cache}
-    took, _ = process(["-c", PEER, str(shard), str(home / "theirs.jsonl")], environment)
-    return took
+def _run(code: str, home: Path, source: Path, name: str) -> tuple[float, float]:
+    """Runs one of the two as a new process with an empty cache: seconds, and peak memory."""
+    cache = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_CACHE": tempfile.mkdtemp(dir=home)}
+    return process(["-c", code, str(source), str(home / f"{name}.jsonl"), str(home)], cache)
 
 
 def _check_same(home: Path) -> None:
