@@ -90,7 +90,7 @@ def test_a_run_killed_in_every_step_ends_as_an_undisturbed_one(
     assert everything == contents(undisturbed, *runs.STEPS)
     assert {
         "build/quickstart-v1/manifest.json",
-        "render/train.jsonl",
+        "render/train_tokens.npy",
         "train/model/model.safetensors",
     } <= everything.keys()
 

@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Iterator
 
-from tests.bench import pipeline, traces
+from tests.bench import pipeline, rendering, traces
 from tests.bench.measure import Line, seconds
 from tunix_rt_nb import evaluate
 from tunix_rt_nb.response import respond
@@ -29,6 +29,7 @@ BENCHMARKS = {
     "list": traces.listing,
     "verify": traces.verify,
     "pipeline": pipeline.pipeline,
+    "pack": rendering.packing,
     "grade": grade,
 }
 
