@@ -35,7 +35,13 @@ def _help(command: click.Command, path: tuple[str, ...]) -> str:
     context = click.Context(
         command, info_name=" ".join(path), terminal_width=88, **main.context_settings
     )
-    return f"```text\n{command.get_help(context)}\n```"
+    name = " ".join(path[1:])
+    text = f"```text\n{command.get_help(context)}\n```"
+    return f"<details>\n<summary><code>{name}</code>: {_summary(command)}</summary>\n\n{text}\n</details>"
+
+
+def _summary(command: click.Command) -> str:
+    return (command.help or "").split("\n\n")[0].replace("\n", " ").strip()
 
 
 def renew_readme() -> None:
