@@ -10,6 +10,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
+import msgspec
+
 from tunix_rt_nb.errors import InputError
 
 
@@ -154,7 +156,8 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
 def write_json(path: Path, value: Any) -> None:
     """Writes one indented JSON value, atomically."""
     with atomic(path) as file:
-        file.write(json.dumps(value, indent=2, ensure_ascii=False).encode() + b"\n")
+        text = json.dumps(value, ensure_ascii=False).encode()
+        file.write(msgspec.json.format(text, indent=2) + b"\n")  # json indents much slower
 
 
 def read_json(path: Path) -> Any:

@@ -4,6 +4,7 @@ import hashlib
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,7 +60,7 @@ def build(
         rejects = _clean(connection, spec, items)
         said = _statistics(connection)
         sides = {side: _rows(connection, side) for side in SIDES}
-        ids = [id for (id,) in connection.execute("SELECT id FROM kept").fetchall()]
+        ids = connection.execute("SELECT id FROM kept").fetchnumpy()["id"].tolist()
     if not len(sides["train"]):
         raise InputError(
             f"eval_fraction: {spec.eval_fraction} leaves nothing to train on:"
@@ -168,9 +169,10 @@ def _write(
 
 def _write_lines(draft: files.Draft, lines: Iterable[bytes]) -> str:
     content = hashlib.sha256()
-    for line in lines:
-        draft.file.write(line)
-        content.update(line)
+    with ThreadPoolExecutor(1) as hashing:  # beside reading and writing
+        for block in lines:
+            hashing.submit(content.update, block)
+            draft.file.write(block)
     return content.hexdigest()
 
 
