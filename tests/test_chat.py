@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tests import odd
 from tests.golden import published
-from tunix_rt_nb.chat import Read, form, render, unrender
+from tunix_rt_nb.chat import Said, form, render, unrender
 from tunix_rt_nb.errors import InputError
 from tunix_rt_nb.response import STYLES, parse, respond
 from tunix_rt_nb.templates import TEMPLATES, text_of
@@ -55,7 +55,7 @@ def test_chats_are_those_of_the_published_templates(
 @settings(max_examples=1000)
 @given(odd.traces(odd.texts()), st.one_of(st.just(""), odd.texts()))
 def test_every_chat_reads_back_whatever_its_trace_says(trace: Trace, system: str) -> None:
-    said = Read(trace.prompt, tuple(step.content for step in trace.steps), trace.final_answer)
+    said = Said(trace.prompt, tuple(step.content for step in trace.steps), trace.final_answer)
     for name, template in TEMPLATES.items():
         for style in STYLES:
             chat = render(trace, name, style, system)

@@ -12,12 +12,17 @@ from tunix_rt_nb.templates import Segment, Template, segments, template, text_of
 from tunix_rt_nb.trace import Trace
 
 
-class Read(NamedTuple):
-    """What the text of a chat says."""
+class Said(NamedTuple):
+    """What a chat says, however it is written."""
 
     prompt: str
     steps: tuple[str, ...]
     answer: str
+
+    @classmethod
+    def of(cls, trace: Trace) -> "Said":
+        """What a trace says."""
+        return cls(trace.prompt, tuple(step.content for step in trace.steps), trace.final_answer)
 
 
 @dataclass(frozen=True)
@@ -64,35 +69,33 @@ class Form:
         """Of all that defines how a trace is written."""
         return files.digest([asdict(self.template), asdict(self.style), self.system])
 
-    def render(self, trace: Trace) -> "Chat":
-        """Writes a trace as a chat."""
-        steps = [step.content for step in trace.steps]
-        return Chat(self, trace.prompt, write(steps, trace.final_answer, self.style))
+    def write(self, said: Said) -> "Chat":
+        """Writes a prompt, steps and an answer as a chat."""
+        return Chat(self, said.prompt, write(said.steps, said.answer, self.style))
 
-    def read(self, text: str) -> Read:
-        """What a text says that `render` wrote; of another, whatever comes of it: see `unrender`.
+    def read(self, text: str) -> Said:
+        """What a text says that `write` wrote; of another, whatever comes of it: see `unrender`.
 
         A prompt may hold anything, even another chat. But a response holds a line that begins with
         `1. ` under the style's opening only once, so the last one in the text is where it begins.
         """
         cut = text.rfind(f"{self.between}{self.style.opening}1. ")
         said = text[cut + len(self.between) :].removesuffix(self.template.stop)
-        return Read(text[len(self.before) : cut], *unwrite(said, self.style))
+        return Said(text[len(self.before) : cut], *unwrite(said, self.style))
 
-    def unrender(self, text: str) -> Read:
-        """The inverse of `render`.
+    def unrender(self, text: str) -> Said:
+        """`read` of a text that may be no chat of this form.
 
         Raises:
-          InputError: the text is not the rendering of a trace in this form.
+          InputError: it is none.
         """
-        read = self.read(text)
-        written = Chat(self, read.prompt, write(read.steps, read.answer, self.style))
-        if not (read.steps and read.answer and written.text == text):
+        said = self.read(text)
+        if not (said.steps and said.answer and self.write(said).text == text):
             raise InputError(
                 "chat: is no trace in this template, style and system message,"
                 f" render it with `render`: it begins {text[:40]!r}"
             )
-        return read
+        return said
 
 
 def _literal_end(opening: tuple[Segment, ...]) -> tuple[Segment, ...]:
@@ -164,12 +167,12 @@ def render(
       1. 2 + 2 = 4.
       Answer: 4<end_of_turn>
     """
-    return form(template_name, style, system).render(trace)
+    return form(template_name, style, system).write(Said.of(trace))
 
 
 def unrender(
     text: str, template_name: str = "gemma", style: str = "numbered", system: str = ""
-) -> Read:
+) -> Said:
     """Reads prompt, steps and answer back from a rendered chat; the inverse of `render`.
 
     Raises:
@@ -178,6 +181,6 @@ def unrender(
     Example:
       >>> trace = Trace.of("Say [/INST] Reasoning:\\n1. x", [("say", "Said.")], "yes")
       >>> unrender(render(trace, "mistral").text, "mistral")
-      Read(prompt='Say [/INST] Reasoning:\\n1. x', steps=('Said.',), answer='yes')
+      Said(prompt='Say [/INST] Reasoning:\\n1. x', steps=('Said.',), answer='yes')
     """
     return form(template_name, style, system).unrender(text)

@@ -1,20 +1,20 @@
 """A dataset rendered: every trace as token ids with its loss mask, checked, ready to train on."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
 import numpy as np
 
 from tunix_rt_nb import dataset, examples, files
-from tunix_rt_nb.chat import Chat, Form, Read, form, render
+from tunix_rt_nb.chat import Chat, Form, Said, form
 from tunix_rt_nb.errors import InputError, unknown
 from tunix_rt_nb.examples import Examples
-from tunix_rt_nb.templates import template
+from tunix_rt_nb.laws import check, check_text
 from tunix_rt_nb.tokens import Tokenizer, encode, train_tokenizer
-from tunix_rt_nb.trace import Trace
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -59,7 +59,7 @@ def render_dataset(
     with files.atomic(folder / "rejects.jsonl") as rejects:
         for side in dataset.SIDES:
             with examples.writer(folder, side) as add:
-                for some in _encoded(dataset.load(source, side), tokenizer, how):
+                for some in _encoded(_said(source, side), tokenizer, how):
                     fits = some.index["length"] <= max_length
                     add(some.chosen(fits))
                     counts[side] += int(fits.sum())
@@ -91,8 +91,35 @@ def _reject(long: np.void) -> dict[str, Any]:
     return {"id": long["id"].decode(), "reason": "too_long", "tokens": int(long["length"])}
 
 
+class _Step(msgspec.Struct, gc=False):
+    content: str
+
+
+class _Line(msgspec.Struct, gc=False):
+    """What rendering takes from a line of a dataset, which was checked when it was built."""
+
+    id: str
+    prompt: str
+    steps: list[_Step]
+    final_answer: str
+
+
+_READ = msgspec.json.Decoder(_Line).decode
+
+
+def _said(source: Path, side: str) -> Iterator[tuple[str, Said]]:
+    """What the traces of one side of a dataset say, by their ids."""
+    path = source / f"{side}.jsonl"
+    altered = "was altered after the build, build it again"
+    files.check_unaltered(path, dataset.read_manifest(source), altered)
+    with path.open("rb") as lines:
+        for line in map(_READ, lines):
+            steps = tuple([step.content for step in line.steps])
+            yield line.id, Said(line.prompt, steps, line.final_answer)
+
+
 def _encoded(
-    traces: Iterable[tuple[str, Trace]], tokenizer: Tokenizer, how: Form
+    traces: Iterable[tuple[str, Said]], tokenizer: Tokenizer, how: Form
 ) -> Iterator[Examples]:
     """The examples of all traces, checked, some at a time."""
 
@@ -121,13 +148,13 @@ def _one_ahead(work: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:
             yield last.result()
 
 
-def _batches(traces: Iterable[tuple[str, Trace]], how: Form) -> Iterator[list[tuple[str, Chat]]]:
+def _batches(traces: Iterable[tuple[str, Said]], how: Form) -> Iterator[list[tuple[str, Chat]]]:
     """The chats of all traces, each read back, some at a time."""
     chats: list[tuple[str, Chat]] = []
     size = 0
-    for trace_id, trace in traces:
-        chat = how.render(trace)
-        check_text(chat, trace, trace_id)
+    for trace_id, said in traces:
+        chat = how.write(said)
+        check_text(chat, said, trace_id)
         chats.append((trace_id, chat))
         size += len(chat.asked) + len(chat.said)
         if size >= _AT_A_TIME:
@@ -215,76 +242,16 @@ def tokenizer_for(
     """
     if model != "tiny":
         raise unknown("model", model, ["tiny"])
+    how = form(template_name, style, system)
     share = _SAMPLE / max(1, dataset.read_manifest(source)["split"]["train"])
 
     def texts() -> Iterator[str]:
-        for trace_id, trace in dataset.load(source, "train"):
+        for trace_id, said in _said(source, "train"):
             if int(trace_id[:8], 16) < share * 2**32:
-                yield from _literal(render(trace, template_name, style, system))
+                yield from _literal(how.write(said))
 
-    controls = template(template_name).pieces
-    return Tokenizer(train_tokenizer(texts(), vocab_size, controls))
+    return Tokenizer(train_tokenizer(texts(), vocab_size, how.template.pieces))
 
 
 def _literal(chat: Chat) -> Iterable[str]:
     return (s.text for s in (*chat.prompt, *chat.response) if not s.control)
-
-
-def check(encoded: Examples, chats: Sequence[Chat], tokenizer: Tokenizer) -> None:
-    """Holds the examples of some chats to the laws of their masks.
-
-    One BOS, first (none where the template has none); no control token but the template's; at
-    least one trained token; the trained tokens are the response and its stop, read back exactly;
-    what comes before them is the prompt.
-
-    Raises:
-      InputError: names the trace and the law.
-    """
-    how, index = chats[0].form, encoded.index
-    starts, ends = index["start"], index["start"] + index["length"]
-    cuts = starts + index["prompt"]
-    spelled, sizes = tokenizer.spell(encoded.tokens)
-    byte = _before(sizes)
-    prompts = _slices(spelled, byte[starts], byte[cuts])
-    responses = _slices(spelled, byte[cuts], byte[ends])
-    steers = np.isin(encoded.tokens, [*tokenizer.controls.values()])
-    count = _before(steers)
-    controls = _slices(encoded.tokens[steers].tolist(), count[starts], count[ends])
-    first = encoded.tokens[starts]
-    own = [
-        tokenizer.controls[segment.text]
-        for segment in (*how.head, *how.tail, *how.template.response(""))
-        if segment.control
-    ]
-    bos, name = own[: how.template.bos is not None], how.template.bos or ""
-    for n, (chat, found) in enumerate(zip(chats, controls, strict=True)):
-        laws = {
-            "one BOS, first": not bos or (first[n] == bos[0] and found.count(bos[0]) == 1),
-            "at least one token is trained": cuts[n] < ends[n],
-            "the trained text is the response and its stop": responses[n] == chat.trained.encode(),
-            "the text before it is the prompt": prompts[n] == f"{name}{chat.given}".encode(),
-            "no text is a control token": found == own,
-        }
-        for law, holds in laws.items():
-            if not holds:
-                raise InputError(f"trace {encoded[n].id}: cannot be rendered: broken law: {law}")
-
-
-def _slices(whole: Any, starts: np.ndarray, ends: np.ndarray) -> list[Any]:
-    return [whole[a:b] for a, b in zip(starts.tolist(), ends.tolist(), strict=True)]
-
-
-def _before(sizes: np.ndarray) -> np.ndarray:
-    """How much comes before each place, and in all."""
-    return np.concatenate([[0], np.cumsum(sizes)])
-
-
-def check_text(chat: Chat, trace: Trace, trace_id: str) -> None:
-    """Reads the text of a chat back and compares it with the trace.
-
-    Raises:
-      InputError: names the trace.
-    """
-    said = Read(trace.prompt, tuple([step.content for step in trace.steps]), trace.final_answer)
-    if chat.form.read(chat.text) != said:
-        raise InputError(f"trace {trace_id}: cannot be rendered: its text reads back as another")

@@ -10,7 +10,7 @@ from zlib import crc32
 import msgspec
 import numpy as np
 
-from tunix_rt_nb import files, render
+from tunix_rt_nb import files, laws
 from tunix_rt_nb.chat import Chat, form
 from tunix_rt_nb.errors import InputError
 from tunix_rt_nb.examples import Examples
@@ -246,7 +246,7 @@ def _check_samples(samples: Sequence[_Sample]) -> Iterator[Check]:
     tokenizer = Tokenizer(train_tokenizer((s.text for s in segments if not s.control), 512))
     try:
         examples = encode(chats, tokenizer, [sample.id for sample in samples])
-        render.check(examples, chats, tokenizer)
+        laws.check(examples, chats, tokenizer)
     except InputError as error:
         yield Check("masks", False, str(error))
         return

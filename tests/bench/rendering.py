@@ -15,7 +15,7 @@ from typing import Any
 from tests.bench.measure import Line
 from tests.bench.traces import process
 from tunix_rt_nb import dataset, files, render, tasks
-from tunix_rt_nb.chat import form
+from tunix_rt_nb.chat import render as render_chat
 from tunix_rt_nb.store import TraceStore
 
 SIZES = (10_000, 200_000)
@@ -138,7 +138,7 @@ def _prepare(home: Path, n: int) -> None:
     source = dataset.build(store, spec, home)
     tokenizer = render.tokenizer_for("tiny", source, 640, "gemma", "numbered")
     (home / "tokenizer.model").write_bytes(tokenizer.model)
-    chats = (form().render(trace) for _, trace in dataset.load(source, "train"))
+    chats = (render_chat(trace) for _, trace in dataset.load(source, "train"))
     texts = ({"prompt": chat.given, "response": chat.trained} for chat in chats)
     files.write_lines(home / "texts.jsonl", texts)
 
