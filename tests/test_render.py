@@ -220,6 +220,14 @@ def test_a_file_that_was_altered_or_lost_is_named_with_its_sha256(
         read(tmp_path)
 
 
+def test_a_dataset_that_was_altered_is_not_rendered(source: Path, tmp_path: Path) -> None:
+    lines = (source / "train.jsonl").read_bytes().splitlines(keepends=True)
+    (source / "train.jsonl").write_bytes(b"".join(lines[1:]))
+    with pytest.raises(InputError, match=r"train\.jsonl: was altered after the build"):
+        rendered(source, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_rendering_that_fails_is_incomplete(source: Path, tmp_path: Path) -> None:
     rendered(source, tmp_path)
     with pytest.raises(InputError, match="no training example fits"):

@@ -139,7 +139,7 @@ def test_every_control_piece_is_literal_in_a_text() -> None:
                 assert each.decode(each.literal(text)) == text
 
 
-@settings(max_examples=2000)
+@settings(max_examples=1000)
 @given(
     odd.traces(controlled),
     st.sampled_from(FORMS),
