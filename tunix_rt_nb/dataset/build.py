@@ -171,8 +171,9 @@ def _write_lines(draft: files.Draft, lines: Iterable[bytes]) -> str:
     content = hashlib.sha256()
     with ThreadPoolExecutor(1) as hashing:  # beside reading and writing
         for block in lines:
-            hashing.submit(content.update, block)
+            hashed = hashing.submit(content.update, block)
             draft.file.write(block)
+            hashed.result()  # or blocks would pile up where writing is the quicker of the two
     return content.hexdigest()
 
 

@@ -64,10 +64,16 @@ class Contents:
     def lines(self, wanted: np.ndarray) -> Iterator[bytes]:
         """The lines of the traces with these ids, in their order, many at a time.
 
-        A trace that is gone has none. A shard that has no index was put there by hand: its lines
+        A shard that has no index was put there by hand: its lines
         are read and written anew, so that the same trace has the same line wherever it comes from.
+
+        Raises:
+          InputError: a trace is not there, or a line is damaged.
         """
         rows = index.places(self.table, wanted)
+        if len(rows) < len(wanted):
+            gone = len(wanted) - len(rows)
+            raise InputError(f"{self._folder}: {gone} traces were deleted meanwhile, try again")
         by_hand = [not index.path_of(shard).exists() for shard in self._shards]
         with ExitStack() as stack:
             open_files = [stack.enter_context(shard.open("rb")) for shard in self._shards]
