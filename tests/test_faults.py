@@ -19,7 +19,6 @@ import pytest
 
 from tests.conftest import NOW
 from tunix_rt_nb.store import TraceStore
-from tunix_rt_nb.store.intake import read
 from tunix_rt_nb.store.verify import Verification
 from tunix_rt_nb.trace import Trace
 
@@ -66,12 +65,12 @@ def torture_imports(folder: Path) -> None:
 
     def imports(first: int) -> None:
         for n in range(first, KILLS):
-            store.add(read([files[n]]), NOW)
+            store.import_files([files[n]], NOW)
             with acknowledged.open("a") as file:
                 file.write(f"{n}\n")
 
     started = time.perf_counter()
-    store.add(read(files[:1]), NOW)
+    store.import_files(files[:1], NOW)
     once = time.perf_counter() - started
     for n in range(KILLS):
         killed(partial(imports, n), rng.uniform(0, 2 * once))
@@ -84,7 +83,7 @@ def torture_imports(folder: Path) -> None:
             assert not whole & set(there) or whole <= set(there), "half an import is there"
         assert list(Verification(store.folder)) == []
     for file in files:
-        store.add(read([file]), NOW)
+        store.import_files([file], NOW)
     assert sorted(ids(store)) == sorted(id for whole in wholes for id in whole)
     assert not list(store.folder.glob(".draft*")), "a killed writer's draft is left"
     assert len(list(store.folder.glob(".traces*"))) == len(store.shards())
@@ -139,7 +138,7 @@ def torture_every_operation(folder: Path) -> None:
     file = write(folder / "9.jsonl", 9)
     gone = batch(2)[0].id
     cases: list[tuple[Callable[[TraceStore], object], set[str]]] = [
-        (lambda store: store.add(read([file]), NOW), before | {t.id for t in batch(9)}),
+        (lambda store: store.import_files([file], NOW), before | {t.id for t in batch(9)}),
         (lambda store: store.delete([gone], NOW), before - {gone}),
         (lambda store: store.compact(), before),
     ]

@@ -299,9 +299,35 @@ def test_verification_says_the_same_with_any_number_of_processes(
     found = list(one)
     assert len(found) == 100
     assert all("answer: 'none' is wrong" in line for line in found)
+    monkeypatch.setattr("tunix_rt_nb.workers._ALONE", 0.0)
     monkeypatch.setattr("tunix_rt_nb.store.verify._CHUNK", 9_000)  # a dozen jobs
     assert list(two) == found
     assert (one.traces, one.checked) == (two.traces, two.checked) == (201, 200)
+
+
+def test_an_import_is_the_same_with_any_number_of_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tunix_rt_nb.workers._ALONE", 0.0)
+    monkeypatch.setattr("tunix_rt_nb.store.intake._BLOCK", 20_000)  # over a dozen jobs
+    good, bad = tmp_path / "good.jsonl", tmp_path / "bad.jsonl"
+    drawn = list(tasks.draw("arithmetic", 100, seed=7))
+    right = [small(n) for n in range(900)]
+    good.write_bytes(lines([*right, *drawn, *drawn]))
+    wrong = Trace.model_validate({**drawn[0].model_dump(), "final_answer": "none"})
+    bad.write_bytes(lines(right) + b"{}\n" + lines([*drawn, wrong]))
+    told = []
+    for processes in (1, 2):
+        into = TraceStore(tmp_path / f"store{processes}")
+        assert into.import_files([good], NOW, processes=processes) == Added(1000, 100)
+        with pytest.raises(InputError) as error:
+            into.import_files([bad, tmp_path / "none"], NOW, processes=processes)
+        told.append(str(error.value))
+    assert told[0] == told[1]
+    assert told[0].split("\n")[0] == f"{bad}:901: final_answer: Field required"
+    assert told[0].count("\n") == 3
+    one, two = (sorted((tmp_path / f"store{n}").glob("*.jsonl")) for n in (1, 2))
+    assert [shard.read_bytes() for shard in one] == [shard.read_bytes() for shard in two]
 
 
 @pytest.mark.parametrize("content", [b"", b"\n \n", b"{}\n", b'{"prompt": 1}\n'])
@@ -310,7 +336,7 @@ def test_a_bad_file_adds_nothing(store: TraceStore, tmp_path: Path, content: byt
     bad.write_bytes(lines([small(1)]) + content if content.strip() else content)
     before = ids(store)
     with pytest.raises(InputError, match=r"bad.jsonl:2: |bad.jsonl: holds no traces"):
-        store.import_file(bad, NOW)
+        store.import_files([bad], NOW)
     assert ids(store) == before
     assert not list(store.folder.glob(".draft*"))
 
@@ -320,26 +346,26 @@ def test_every_bad_line_is_told_up_to_twenty(tmp_path: Path) -> None:
     file.write_bytes(lines([small(1)]) + b"{}\n" * 33 + b'{"id": 1' + b" " * (9 << 20) + b"}\n")
     for paths, more in (([file], 14), ([file, tmp_path / "none.jsonl", file], 49)):
         with pytest.raises(InputError) as error:
-            list(read(paths))
+            list(read(paths, NOW))
         told = str(error.value).split("\n")
         expected = [f"{file}:{n}: final_answer: Field required" for n in range(2, 22)]
         assert told == [*expected, f"and {more} more bad lines; nothing was imported"]
     file.write_bytes(b"{}\n" + b'{"id": 1' + b" " * (9 << 20) + b"}\n" + lines([small(2)]))
     with pytest.raises(InputError, match=":2: trace: may take 1 MiB.*\n2 bad lines; nothing was"):
-        list(read([file]))
+        list(read([file], NOW))
 
 
 def test_gzip_is_read_and_named_where_it_is_cut_off(tmp_path: Path) -> None:
     file = tmp_path / "t.jsonl.gz"
     whole = gzip.compress(b"\xef\xbb\xbf" + lines([small(n) for n in range(2000)]), mtime=0)
     file.write_bytes(whole)
-    assert TraceStore(tmp_path / "a").import_file(file, NOW) == Added(2000, 0)
+    assert TraceStore(tmp_path / "a").import_files([file], NOW) == Added(2000, 0)
     for damage in (whole[: len(whole) // 2], whole[:-9], whole[:500] + b"x" + whole[501:]):
         file.write_bytes(damage)
         with pytest.raises(
             InputError, match=r"t\.jsonl\.gz:?\d*: (is cut off|cannot be read|not a)"
         ):
-            TraceStore(tmp_path / "b").import_file(file, NOW)
+            TraceStore(tmp_path / "b").import_files([file], NOW)
     assert TraceStore(tmp_path / "b").count() == 0
 
 
@@ -355,7 +381,7 @@ def test_a_wrong_trace_of_a_known_task_is_not_imported(store: TraceStore, tmp_pa
     file = tmp_path / "wrong.jsonl"
     file.write_text(json.dumps(right.model_dump()) + "\n" + json.dumps(wrong) + "\n")
     with pytest.raises(InputError, match=r"wrong\.jsonl:2: answer: '1000' is wrong"):
-        store.import_file(file, NOW)
+        store.import_files([file], NOW)
 
 
 @pytest.mark.parametrize("time", ["yesterday", "", "2026-13-01"])
@@ -367,7 +393,7 @@ def test_a_time_that_is_none_is_refused(store: TraceStore, traces: list[Trace], 
 def test_a_file_that_is_not_there_is_named(store: TraceStore, tmp_path: Path) -> None:
     for path in (tmp_path / "nowhere.jsonl", tmp_path):
         with pytest.raises(InputError, match=f"{path}: cannot be read"):
-            store.import_file(path, NOW)
+            store.import_files([path], NOW)
 
 
 def test_a_folder_that_cannot_be_written_to_is_named(tmp_path: Path, traces: list[Trace]) -> None:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 Model = TypeVar("Model", bound="BaseModel")
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "tunix_rt_nb/trace").bytes
+_FIXED = 0xF000_C000_0000_0000_0000  # the bits of a UUID that say its version and variant
+_VERSION_5 = 0x5000_8000_0000_0000_0000  # by RFC 9562
 
 Name = Annotated[str, Meta(min_length=1, max_length=64)]
 Text = Annotated[str, Meta(min_length=1, max_length=50_000)]
@@ -117,10 +119,8 @@ class Trace(_Fields, frozen=True, forbid_unknown_fields=True, kw_only=True, dict
     @property
     def key(self) -> bytes:
         """UUIDv5 of the canonical content: the same trace has the same id everywhere."""
-        digest = bytearray(sha1(_NAMESPACE + self.canonical_bytes()).digest()[:16])
-        digest[6] = digest[6] & 0x0F | 0x50  # version 5
-        digest[8] = digest[8] & 0x3F | 0x80  # of RFC 9562
-        return bytes(digest)
+        digest = sha1(_NAMESPACE + self.canonical_bytes()).digest()
+        return (int.from_bytes(digest[:16]) & ~_FIXED | _VERSION_5).to_bytes(16)
 
     @property
     def id(self) -> str:
@@ -163,8 +163,8 @@ def id_of(key: bytes) -> str:
       >>> id_of(bytes(range(16)))
       '00010203-0405-0607-0809-0a0b0c0d0e0f'
     """
-    text = key.hex()
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    text = key.hex("-", 2)  # a dash every two bytes, some of them too many
+    return f"{text[:4]}{text[5:29]}{text[30:34]}{text[35:]}"
 
 
 def parse_line(line: str | bytes, where: str) -> Trace:

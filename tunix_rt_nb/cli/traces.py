@@ -1,21 +1,15 @@
 """tunix-rt-nb traces: the trace store from the command line."""
 
 import json
-import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from tunix_rt_nb import interchange
+from tunix_rt_nb import interchange, workers
 from tunix_rt_nb.cli import display
 from tunix_rt_nb.cli.options import json_option, open_store, store_to_change, store_to_read
 from tunix_rt_nb.errors import InputError
-
-if TYPE_CHECKING:
-    pass
-
-_BIG = 8 << 20  # bytes of shards from which two processes verify faster than one
 
 
 @click.group()
@@ -52,12 +46,12 @@ def import_(paths: tuple[Path, ...], form: str, folder: Path | None, as_json: bo
       tunix-rt-nb traces import mine.jsonl
       tunix-rt-nb traces import --as gsm8k train.jsonl.gz test.jsonl.gz
     """
-    from tunix_rt_nb.store import intake, now
+    from tunix_rt_nb.store import now
 
     store = open_store(folder, to_read=False)
     progress = display.Progress(paths)
     try:
-        added = store.add(intake.read(paths, form, progress), now())
+        added = store.import_files(paths, now(), form, progress, workers.processes())
     finally:
         progress.end()
     told = f"{display.added(added)}: {store.folder}"
@@ -242,8 +236,7 @@ def verify_command(context: click.Context, folder: Path | None, as_json: bool) -
     from tunix_rt_nb.store.verify import Verification
 
     store = open_store(folder)
-    big = sum(shard.stat().st_size for shard in store.shards()) > _BIG
-    verification = Verification(store.folder, processes=min(2, os.cpu_count() or 1) if big else 1)
+    verification = Verification(store.folder, processes=workers.processes())
     wrong = []
     for line in verification:
         wrong.append(line)

@@ -111,13 +111,31 @@ class TraceStore:
                 new.append(shards.line_of(trace, key, created_at), key, index.micros(created_at))
             return self._commit(new)
 
-    def import_file(self, path: Path, created_at: str) -> Added:
-        """Adds the traces of a JSON lines file, all or none; those of a known task are checked.
+    def import_files(
+        self,
+        paths: Iterable[Path],
+        created_at: str,
+        form: str = "trace",
+        progress: intake.Progress = intake.unseen,
+        processes: int = 1,
+    ) -> Added:
+        """Adds the traces of JSON lines files, all or none; those of a known task are checked.
+
+        Args:
+          paths: plain or gzip; `-` is standard input. Empty lines are passed over.
+          form: one of `interchange.FORMS`.
+          processes: how many share the work; what is added is the same.
 
         Raises:
-          InputError: `file:line: field: reason` of each bad line, or the file is not there.
+          InputError: `file:line: field: reason` of each of the first 20 bad lines, and how many
+            more there were; or a file is not there.
         """
-        return self.add(intake.read([path]), created_at)
+        time = _utc(created_at)
+        at = index.micros(time)
+        with shards.draft(self.folder) as new:
+            for lines in intake.read(paths, time, form, progress, processes):
+                new.extend(lines, at)
+            return self._commit(new)
 
     def delete(self, ids: Iterable[str], deleted_at: str) -> list[str]:
         """Deletes traces for good: all of them or none; adding them again does not bring them back.

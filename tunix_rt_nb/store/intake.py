@@ -6,53 +6,105 @@ import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any, NamedTuple, cast
 
 from tunix_rt_nb import files, interchange
 from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.store.shards import Lines, lines_of
 from tunix_rt_nb.strict_json import MAX_LINE
 from tunix_rt_nb.text import one_line
 from tunix_rt_nb.trace import Trace
+from tunix_rt_nb.workers import ordered
 
 MAX_TOLD = 20  # bad lines told one by one
 STDIN = Path("-")
+_BLOCK = 1 << 20  # bytes of lines that are parsed at a time
 _EVERY = 5_000  # lines between two reports of progress
 
 Progress = Callable[[int, int], None]
 """Is told how many lines and how many bytes of the files were read since it was last told."""
 
 
+def unseen(lines: int, size: int) -> None:
+    """Shows no progress."""
+
+
+class _Block(NamedTuple):
+    """Some lines of a file, each with its number, or what is wrong with the file."""
+
+    path: Path
+    lines: list[tuple[int, bytes]]
+    wrong: str = ""
+
+
+class _Part(NamedTuple):
+    """What came of a block."""
+
+    lines: Lines
+    bad: list[str]
+
+
 def read(
-    paths: Iterable[Path], form: str = "trace", progress: Progress = lambda lines, size: None
-) -> Iterator[Trace]:
-    """The traces of some files; those of a known task are checked step by step.
+    paths: Iterable[Path],
+    created_at: str,
+    form: str = "trace",
+    progress: Progress = unseen,
+    processes: int = 1,
+) -> Iterator[Lines]:
+    """The traces of some files as lines of a shard; those of a known task are checked step by step.
 
     Args:
       paths: JSON lines files, plain or gzip; `-` is standard input. Empty lines are passed over.
+      created_at: the time that the traces get, as the store writes it.
       form: one of `interchange.FORMS`.
+      processes: how many share the work.
 
     Raises:
       InputError: after the last line, where one was bad: `file:line: field: reason` of each of the
         first 20, and how many more there were.
     """
-    parse = interchange.reader(form)
+    interchange.reader(form)  # or there is no such form
     bad = _Bad()
+    for part in ordered(partial(_parsed, form, created_at), _blocks(paths, progress), processes):
+        for line in part.bad:
+            bad.add(line)
+        if not bad.count:
+            yield part.lines
+    bad.tell()
+
+
+def _parsed(form: str, created_at: str, block: _Block) -> _Part:
+    parse = interchange.reader(form)
+    traces = []
+    bad = [block.wrong] if block.wrong else []
+    for number, line in block.lines:
+        try:
+            trace = parse(line)
+            if trace.meta and "task" in trace.meta:
+                _check_steps(trace)
+        except InputError as error:
+            bad.append(f"{block.path}:{number}: {error}")
+        else:
+            traces.append(trace)
+    return _Part(lines_of(traces, created_at), bad)
+
+
+def _blocks(paths: Iterable[Path], progress: Progress) -> Iterator[_Block]:
     for path in paths:
+        found: list[tuple[int, bytes]] = []
+        size, wrong = 0, ""
         try:
             for number, line in _lines(path, progress):
-                try:
-                    trace = parse(line)
-                    if trace.meta and "task" in trace.meta:
-                        _check_steps(trace)
-                except InputError as error:
-                    bad.add(f"{path}:{number}: {error}")
-                    continue
-                if not bad.count:
-                    yield trace
+                found.append((number, line))
+                size += len(line)
+                if size >= _BLOCK:
+                    yield _Block(path, found)
+                    found, size = [], 0
         except InputError as error:  # the file itself
-            bad.add(str(error))
-    bad.tell()
+            wrong = str(error)
+        yield _Block(path, found, wrong)
 
 
 class _Bad:

@@ -18,6 +18,7 @@ import time
 from array import array
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -75,6 +76,24 @@ class Stored(NamedTuple):
         return record(self.trace, self.created_at)
 
 
+class Lines(NamedTuple):
+    """Lines of a shard: their text, the keys of their traces, and the length of each in bytes."""
+
+    text: bytes
+    keys: bytes
+    lengths: array
+
+
+def lines_of(traces: Iterable[Trace], created_at: str) -> Lines:
+    """The lines of a shard that some traces take."""
+    lines, keys = [], bytearray()
+    for trace in traces:
+        key = trace.key
+        lines.append(line_of(trace, key, created_at))
+        keys += key
+    return Lines(b"".join(lines), bytes(keys), array("q", map(len, lines)))
+
+
 class ShardDraft:
     """A shard that is being written."""
 
@@ -92,6 +111,15 @@ class ShardDraft:
         self._times.append(at)
         self._places.append(self._size)
         self._size += len(line)
+
+    def extend(self, lines: Lines, at: int) -> None:
+        """Adds traces, all of one time."""
+        self._draft.file.write(lines.text)
+        self._hash.update(lines.text)
+        self._keys += lines.keys
+        self._times.extend([at] * len(lines.lengths))
+        self._places.extend(accumulate(lines.lengths[:-1], initial=self._size))
+        self._size += len(lines.text)
 
     def copy(
         self, source: Path, table: np.ndarray, keep: np.ndarray, rewrite: bool = False

@@ -3,10 +3,9 @@
 import re
 from array import array
 from collections.abc import Iterator
-from contextlib import suppress
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,9 +15,7 @@ from tunix_rt_nb.store import index, shards
 from tunix_rt_nb.strict_json import MAX_LINE
 from tunix_rt_nb.text import one_line
 from tunix_rt_nb.trace import Trace, id_of
-
-if TYPE_CHECKING:
-    from multiprocessing.connection import Connection
+from tunix_rt_nb.workers import ordered
 
 _CHUNK = 1 << 20  # bytes of a shard that a process takes at a time
 
@@ -66,7 +63,7 @@ class Verification:
             found = shards.shards(self._folder)
             gone = frozenset(index.keys(shards.deleted(self._folder)))
             jobs = [list(_jobs(shard, self._steps, gone)) for shard in found]
-            parts = _parts([job for several in jobs for job in several], self._processes)
+            parts = ordered(_check_part, chain.from_iterable(jobs), self._processes)
             for shard, several in zip(found, jobs, strict=True):
                 wrong, before = 0, len(numbers)
                 for part in islice(parts, len(several)):
@@ -80,29 +77,6 @@ class Verification:
                     yield from _altered(shard, index.rows(bytes(keys[16 * before :])))
         self.traces = len(numbers)
         yield from _twice(found, lengths, bytes(keys), numbers)
-
-
-def _parts(jobs: list[_Job], processes: int) -> Iterator[_Part]:
-    """What comes of the jobs, in their order."""
-    if processes < 2:
-        yield from map(_check_part, jobs)
-        return
-    import multiprocessing
-
-    context = multiprocessing.get_context("spawn")  # a notebook's threads do not survive a fork
-    pipes = [context.Pipe(duplex=False) for _ in range(processes)]
-    for k, (_, sender) in enumerate(pipes):
-        context.Process(target=_work, args=(jobs[k::processes], sender), daemon=True).start()
-        sender.close()  # so that a worker notices when this process is gone
-    for k in range(len(jobs)):
-        yield pipes[k % processes][0].recv()
-
-
-def _work(jobs: list[_Job], sender: "Connection") -> None:
-    """Does its share of the jobs, as long as there is somebody to tell."""
-    with suppress(BrokenPipeError):
-        for job in jobs:
-            sender.send(_check_part(job))
 
 
 def _jobs(shard: Path, steps: bool, gone: frozenset[bytes]) -> Iterator[_Job]:
