@@ -14,6 +14,7 @@ from tunix_rt_nb import lora
 from tunix_rt_nb.config import SftConfig
 from tunix_rt_nb.errors import InputError
 from tunix_rt_nb.feed import Feed
+from tunix_rt_nb.models import parameter_count
 from tunix_rt_nb.packing import Rows
 from tunix_rt_nb.step import lowered
 
@@ -87,7 +88,7 @@ def useful_flops(model: Any, rows: Rows) -> float:
     Source: Chowdhery et al. 2022, "PaLM", appendix B, on model FLOPs utilisation.
     """
     embedding = model.embedder.input_embedding.value.size
-    weights = sum(x.size for x in jax.tree.leaves(nnx.state(model, nnx.Param))) - embedding
+    weights = parameter_count(model) - embedding
     each = 4 if lora.is_applied(model) else 6
     tokens = int(rows.examples.index["length"].sum())
     return float(each * (weights * tokens + embedding * int(rows.trained_tokens.sum())))

@@ -34,7 +34,7 @@ _KEPT = (
     "metrics.jsonl",
     "tensorboard",
     "key",
-)  # what a step that starts again goes on from
+)  # to go on from
 
 
 def home() -> Path:
