@@ -40,6 +40,13 @@ class Estimate(NamedTuple):
     available: int
     seconds: float
 
+    def __str__(self) -> str:
+        return (
+            f"a device needs {_gib(self.state)} for weights and optimiser and"
+            f" {_gib(self.temporaries)} for a step, and has {_gib(self.available)};"
+            f" the arithmetic alone takes {self.seconds / 60:,.1f} min"
+        )
+
 
 def estimate(model: nnx.Module, feed: Feed, config: SftConfig) -> Estimate:
     """Compiles the very step that training takes and asks the compiler; nothing is computed.

@@ -10,7 +10,7 @@ from flax import nnx
 
 from tunix_rt_nb.errors import InputError
 
-MODULES = ".*(q_einsum|kv_einsum|qkv_einsum|attn_vec_einsum|gate_proj|up_proj|down_proj)"
+MODULES = ".*(_einsum|_proj)"  # all of attention and feed-forward
 
 
 def apply(
