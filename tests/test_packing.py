@@ -139,7 +139,7 @@ def test_the_shipped_mixture_fills_rows_to_95_percent() -> None:
     tokenizer = Tokenizer(train_tokenizer(texts, 640))
     found = encode(chats, tokenizer, [trace.id for trace in drawn])
     rows = pack_full(found, 192)
-    assert 0.95 <= rows.fill
+    assert rows.fill >= 0.95
     assert all(pack(found, length).fill < 0.95 for length in range(192, rows.length, 16))
     assert sorted(rows.order.tolist()) == list(range(len(found)))
 
