@@ -6,7 +6,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from tests.conftest import NOW
-from tunix_rt_nb import files, job, tasks
+from tunix_rt_nb import dataset, files, job, tasks
 from tunix_rt_nb.cli import main
 from tunix_rt_nb.cli.datasets import FORMS as CHOICES
 from tunix_rt_nb.dataset import DatasetSpec, build, find
@@ -172,6 +172,20 @@ def test_the_job_of_an_exported_file_names_its_form(form: str, tmp_path: Path) -
     assert found["output"]["output_dir"].endswith("runs/x")
     (tmp_path / "x.jsonl").write_text("{}\n")
     assert "x.jsonl:1: " in bad("datasets", "tunix-yaml", tmp_path / "x.jsonl")
+
+
+@pytest.mark.usefixtures("own")
+def test_a_job_never_gets_the_folder_of_another_run(home: Path) -> None:
+    def out(key: object) -> str:
+        return str(yaml.safe_load(told("datasets", "tunix-yaml", key))["output"]["output_dir"])
+
+    taken = home / "runs/cards-v1"
+    files.write_json(taken / "run.json", {"format": 1, "profile": "x", "job": {"runner": "tunix"}})
+    assert out("cards-v1") == str(taken)
+    copied = dataset.copy(home / "data/datasets/cards-v1", taken / "2_build")
+    assert out(copied) == f"{taken}-job"
+    files.write_json(taken / "run.json", {"format": 1, "profile": "x", "job": None})
+    assert out("cards-v1") == f"{taken}-job"
 
 
 def test_smoke_ends_with_one_where_a_line_is_bad_and_two_where_there_is_no_file(

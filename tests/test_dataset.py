@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from tests.conftest import NOW
 from tunix_rt_nb import dataset, files, tasks
 from tunix_rt_nb.dataset import DatasetSpec, build
+from tunix_rt_nb.dataset.folder import sealed
 from tunix_rt_nb.dataset.selection import select
 from tunix_rt_nb.errors import InputError
 from tunix_rt_nb.filters import condition
@@ -194,6 +195,39 @@ def test_an_interrupted_or_altered_dataset_is_not_read(store: TraceStore, tmp_pa
         list(dataset.load(folder, "eval"))
     assert build(store, spec(), tmp_path) == folder
     assert list(dataset.load(folder, "train"))
+
+
+def test_a_copy_is_the_dataset_byte_for_byte(store: TraceStore, tmp_path: Path) -> None:
+    source = build(store, spec(), tmp_path / "built")
+    folder = dataset.copy(source.rename(tmp_path / "moved"), tmp_path / "run")
+    assert folder == tmp_path / "run/d-v1"
+    moved = {path.name: path.read_bytes() for path in (tmp_path / "moved").iterdir()}
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == moved
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "train.jsonl", "eval.jsonl", "rejects.jsonl"])
+def test_a_dataset_that_is_not_whole_is_not_copied(
+    store: TraceStore, tmp_path: Path, name: str
+) -> None:
+    source = build(store, spec(), tmp_path)
+    text = (source / name).read_bytes()
+    (source / name).write_bytes(text.replace(b"1", b"7", 1) or b"\n")
+    with pytest.raises(InputError, match=f"{name}: .*altered after the build"):
+        dataset.copy(source, tmp_path / "run")
+    (source / name).unlink()
+    with pytest.raises(InputError, match="is missing|has no manifest.json"):
+        dataset.copy(source, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_no_manifest_makes_a_copy_leave_its_folder(store: TraceStore, tmp_path: Path) -> None:
+    source = build(store, spec(), tmp_path)
+    manifest = dataset.read_manifest(source)
+    for change in ({"dataset_name": "../x"}, {"files": {"../train.jsonl": ""}}):
+        files.write_json(source / "manifest.json", sealed({**manifest, **change}))
+        with pytest.raises(InputError, match="is unsafe"):
+            dataset.copy(source, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_manifest_says_what_is_in_the_dataset(store: TraceStore, tmp_path: Path) -> None:

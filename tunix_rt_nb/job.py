@@ -171,7 +171,7 @@ class Job(_Part):
         if "DATASET" in given:
             read = {step: declared(runs.notebook(step)).keys() for step in runs.STEPS}
             skipped = read.pop("generate") | read.pop("build")
-            for name in others.keys() & skipped - set().union(*read.values()):
+            for name in sorted(others.keys() & skipped - set().union(*read.values())):
                 raise InputError(f"--set: {name}: has no effect, the dataset is taken as it is")
         return {**given, **others}
 
@@ -220,7 +220,7 @@ def load(path: Path) -> Job:
         _check_dataset(job.dataset)
         _check_output(Path(job.output.output_dir), Path(job.dataset.path))
     except InputError as error:
-        raise InputError(f"{path}: {error}") from None
+        raise InputError(f"{path}: {one_line(str(error), 1_000)}") from None
     return job
 
 

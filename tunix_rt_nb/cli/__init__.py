@@ -60,7 +60,7 @@ _step = click.Choice(runs.STEPS)
 @click.option("--set", "settings", metavar="KEY=VALUE", multiple=True, help="A parameter, as YAML.")
 @click.option("--from", "from_step", type=_step, default=runs.STEPS[0], help="First step.")
 @click.option("--to", "to_step", type=_step, default=runs.STEPS[-1], help="Last step.")
-@click.option("--run-id", help="Name of the run folder; the profile's name unless given. No job's.")
+@click.option("--run-id", help="Name of the run folder; the profile's unless given. Not of a job.")
 @click.option("--fresh", is_flag=True, help="Run every step, whatever is there.")
 @click.option("--json", "as_json", is_flag=True, help="End with one JSON line.")
 def run(

@@ -226,7 +226,7 @@ def tunix_yaml(key: str, path: Path | None, model_id: str, output_dir: str | Non
     """Print the Tunix job that trains on a dataset, as YAML, to be run by `tunix-rt-nb run`.
 
     KEY is the key of a dataset, the path of its folder, or a JSON lines file that was exported.
-    Where another run has the folder runs/KEY, it is runs/KEY-job.
+    Where another run or the dataset itself is in runs/KEY, the job's run is runs/KEY-job.
 
     \b
     Examples:
@@ -243,7 +243,7 @@ def tunix_yaml(key: str, path: Path | None, model_id: str, output_dir: str | Non
     else:
         source = versions.find(key)
     out = Path(output_dir) if output_dir else runs.home() / "runs" / name_of(source)
-    if not output_dir and runs.is_taken(out):
+    if not output_dir and (runs.is_taken(out) or source.resolve().is_relative_to(out)):
         out = out.with_name(f"{out.name}-job")
     job = Job.of(
         model={"model_id": model_id},
