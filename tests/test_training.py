@@ -216,15 +216,6 @@ def test_a_killed_training_ends_in_the_same_weights(folder: Path, tmp_path: Path
     assert losses[0] == losses[1]
 
 
-def test_checkpoints_of_another_configuration_are_not_resumed(folder: Path, tmp_path: Path) -> None:
-    for seed in (0, 1):
-        model, _ = models.load(folder)
-        config = CONFIG.model_copy(update={"seed": seed, "steps": 3})
-        metrics = sft.train(model, rows(), rows(EXAMPLES[:9]), config, tmp_path)
-        assert [line["step"] for line in metrics if "loss" in line] == [1, 2, 3]
-    assert len(list((tmp_path / "checkpoints").iterdir())) == 1
-
-
 def test_too_few_rows_are_an_error_before_compiling(tmp_path: Path, folder: Path) -> None:
     model, _ = models.load(folder)
     few = rows(EXAMPLES[:2])

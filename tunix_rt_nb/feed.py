@@ -44,7 +44,7 @@ class Feed:
                 f"batch_size: {batch_size * accumulation} rows a step, but there are only"
                 f" {len(rows)} rows"
             )
-        self._rows, self._seed = rows, seed
+        self.rows, self._seed = rows, seed
         self._batch_size, self._accumulation, self._steps = batch_size, accumulation, steps
         self._trained = rows.trained_tokens
         self._order = lru_cache(maxsize=4)(self._epoch)
@@ -60,17 +60,17 @@ class Feed:
         of_step = self.rows_of(step)
         weight = np.full(self._batch_size, self._trained[of_step].sum() / self._accumulation)
         first = k % self._accumulation * self._batch_size
-        batch = self._rows.take(of_step[first : first + self._batch_size])
+        batch = self.rows.take(of_step[first : first + self._batch_size])
         return {**batch, "weight": weight.astype(np.float32)}
 
     def rows_of(self, step: int) -> np.ndarray:
         """The numbers of the rows that a step takes, the first step being 0."""
         size = self._batch_size * self._accumulation
         places = np.arange(step * size, (step + 1) * size)
-        epochs, within = divmod(places, len(self._rows))
+        epochs, within = divmod(places, len(self.rows))
         return np.array(
             [self._order(epoch)[k] for epoch, k in zip(epochs.tolist(), within, strict=True)]
         )
 
     def _epoch(self, epoch: int) -> np.ndarray:
-        return np.random.default_rng([self._seed, epoch]).permutation(len(self._rows))
+        return np.random.default_rng([self._seed, epoch]).permutation(len(self.rows))

@@ -1,16 +1,22 @@
 """The loss of packed rows: the vocabulary is only ever multiplied where a token is trained."""
 
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
+from tunix.sft.sharding_utils import shard_input
+
+from tunix_rt_nb.models import devices_of
+from tunix_rt_nb.packing import Rows
 
 CHUNK_LOGITS = 2**26  # logits that exist at a time: 256 MiB in float32
 
 
-def sums(model: Any, batch: dict[str, Any]) -> tuple[jax.Array, jax.Array]:
+def sums(model: Any, batch: dict[str, Any], dtype: str = "float32") -> tuple[jax.Array, jax.Array]:
     """Summed cross-entropy of the trained tokens of a batch of packed rows, and their number.
 
     A token attends to the earlier ones of its own segment only, so packing changes nothing.
@@ -19,7 +25,9 @@ def sums(model: Any, batch: dict[str, Any]) -> tuple[jax.Array, jax.Array]:
       model: Tunix's Gemma 3.
       batch: of `packing.Rows.take`: `tokens`, `segments`, `positions` are [rows, length] and
         `places` [rows, most trained tokens of a row]: where a trained token is predicted.
+      dtype: what is multiplied in; the weights stay as they are.
     """
+    model = _in(model, dtype)
     hidden = _hidden(model, batch)
     tokens, places = batch["tokens"], batch["places"]
     last = tokens.shape[1] - 1
@@ -32,12 +40,46 @@ def sums(model: Any, batch: dict[str, Any]) -> tuple[jax.Array, jax.Array]:
     return total, used.sum().astype(jnp.float32)
 
 
-def share(model: Any, batch: dict[str, Any]) -> jax.Array:
+def share(model: Any, batch: dict[str, Any], dtype: str = "float32") -> jax.Array:
     """Summed cross-entropy of the trained tokens of a batch, in nats, over its `weight`.
 
     Where a batch is a whole step, that is the mean over its tokens.
     """
-    return sums(model, batch)[0] / jnp.maximum(batch["weight"].mean(), 1)
+    return sums(model, batch, dtype)[0] / jnp.maximum(batch["weight"].mean(), 1)
+
+
+def held_out_loss(
+    model: nnx.Module, rows: Rows, batch_size: int = 16, dtype: str = "float32"
+) -> float:
+    """Mean cross-entropy of all trained tokens of some rows, every token counting the same."""
+    with devices_of(model):
+        found = [
+            _jitted_sums(model, shard_input(batch, ("fsdp",)), dtype)
+            for batch in _once(rows, batch_size)
+        ]
+    return float(sum(total for total, _ in found) / sum(count for _, count in found))
+
+
+_jitted_sums = nnx.jit(sums, static_argnames="dtype")
+
+
+def _once(rows: Rows, batch_size: int) -> Iterator[dict[str, np.ndarray]]:
+    """All rows once, in batches of one shape; the last one is filled up with untrained rows."""
+    for start in range(0, len(rows), batch_size):
+        index = np.arange(start, start + batch_size)
+        batch = rows.take(index.clip(max=len(rows) - 1))
+        batch["places"][index >= len(rows)] = rows.length - 1  # counted already
+        yield batch
+
+
+def _in(model: Any, dtype: str) -> Any:
+    """The model with its weights in another type; gradients still are those of its own weights."""
+    graph, state = nnx.split(model)
+
+    def cast(x: jax.Array) -> jax.Array:
+        return x.astype(dtype) if jnp.issubdtype(x.dtype, jnp.floating) else x
+
+    return nnx.merge(graph, jax.tree.map(cast, state))
 
 
 def _hidden(model: Any, batch: dict[str, Any]) -> jax.Array:
@@ -94,6 +136,18 @@ def _scaled(gradients: Any, upstream: jax.Array) -> tuple[jax.Array | None, ...]
 cross_entropy.defvjp(_with_gradients, _scaled, symbolic_zeros=True)
 
 
+def _on_mesh(x: jax.Array, *axes: str | None) -> jax.Array:
+    """The array cut over axes of the mesh that there is, as far as they divide it."""
+    mesh = jax.sharding.get_abstract_mesh()
+    if mesh.empty:
+        return x
+    cut = [
+        axis if axis and size % mesh.shape[axis] == 0 else None
+        for axis, size in zip(axes, x.shape, strict=False)
+    ]
+    return jax.lax.with_sharding_constraint(x, jax.sharding.PartitionSpec(*cut))
+
+
 @partial(jax.jit, static_argnums=(3, 4))
 def _forward(
     hidden: jax.Array, embedding: jax.Array, targets: jax.Array, of_hidden: bool, of_embedding: bool
@@ -109,10 +163,13 @@ def _forward(
     aims = jnp.pad(targets, ((0, 0), (0, spare)), constant_values=-1)
     aims = aims.reshape(rows, chunks, size).swapaxes(0, 1)
 
+    by_chunk, aims = _on_mesh(by_chunk, None, "fsdp"), _on_mesh(aims, None, "fsdp")
+    pieces = _on_mesh(embedding, "tp", None)  # gathered once and not in every chunk
+
     def step(carry: Any, chunk: Any) -> tuple[Any, Any]:
         total, by_embedding = carry
         states, aim = chunk
-        logits = jnp.einsum("rpw,vw->rpv", states, embedding, preferred_element_type=jnp.float32)
+        logits = jnp.einsum("rpw,vw->rpv", states, pieces, preferred_element_type=jnp.float32)
         shares = jax.nn.logsumexp(logits, axis=-1, keepdims=True)
         right = jnp.take_along_axis(logits, jnp.maximum(aim, 0)[:, :, None], axis=-1)
         used = (aim >= 0)[:, :, None]
@@ -122,11 +179,12 @@ def _forward(
             hits = jax.nn.one_hot(aim, len(embedding), dtype=jnp.float32)
             error = jnp.where(used, jnp.exp(logits - shares) - hits, 0.0).astype(hidden.dtype)
             if of_hidden:
-                by_state = jnp.einsum("rpv,vw->rpw", error, embedding)
+                by_state = jnp.einsum("rpv,vw->rpw", error, pieces)
             if of_embedding:
                 by_embedding += jnp.einsum(
                     "rpv,rpw->vw", error, states, preferred_element_type=jnp.float32
                 )
+                by_embedding = _on_mesh(by_embedding, "tp", "fsdp")
         return (total, by_embedding), by_state
 
     start = jnp.zeros((), jnp.float32), None

@@ -4,8 +4,12 @@ A model is a folder in Hugging Face format (`config.json`, `model.safetensors`, 
 whether it was made here from scratch or downloaded; training and evaluation only ever see folders.
 """
 
+import dataclasses
+import os
 import re
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +26,40 @@ from tunix_rt_nb.errors import InputError, unknown
 from tunix_rt_nb.tokens import Tokenizer
 
 NAMES = ("tiny",)
+_DTYPES = ("float32", "bfloat16")
 
 
-def mesh() -> jax.sharding.Mesh:
-    """All devices on the `fsdp` axis of an `fsdp` x `tp` mesh."""
+def mesh(tp: int = 1) -> jax.sharding.Mesh:
+    """All devices: rows and weights are cut over `fsdp`, the width of a layer over `tp` of them.
+
+    Raises:
+      InputError: the devices cannot be arranged so.
+    """
+    devices = jax.device_count()
+    if tp < 1 or devices % tp:
+        raise InputError(f"tp: {tp} does not divide the {devices} devices that there are")
     automatic = (jax.sharding.AxisType.Auto,) * 2  # Tunix gives hints, the compiler decides
-    return jax.make_mesh((jax.device_count(), 1), ("fsdp", "tp"), axis_types=automatic)
+    return jax.make_mesh((devices // tp, tp), ("fsdp", "tp"), axis_types=automatic)
+
+
+def mesh_of(model: nnx.Module) -> jax.sharding.Mesh:
+    """The devices that a model was loaded onto."""
+    return jax.tree.leaves(nnx.state(model, nnx.Param))[0].sharding.mesh
+
+
+@contextmanager
+def devices_of(model: nnx.Module) -> Iterator[jax.sharding.Mesh]:
+    """Makes the devices of a model those that are computed on, for JAX and for Tunix."""
+    with jax.set_mesh(mesh_of(model)), (mesh := mesh_of(model)):
+        yield mesh
+
+
+def keep_compilations() -> None:
+    """What JAX compiles is kept in the user's cache: the same shapes start at once next time."""
+    if jax.config.jax_compilation_cache_dir is None:
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        jax.config.update("jax_compilation_cache_dir", str(cache / "tunix_rt_nb" / "jax"))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
 
 
 def create(name: str, tokenizer: Tokenizer, seed: int, folder: Path) -> Path:
@@ -45,17 +77,34 @@ def create(name: str, tokenizer: Tokenizer, seed: int, folder: Path) -> Path:
     return save(model, tokenizer, folder)
 
 
-def load(folder: Path) -> tuple[gemma3.Gemma3, Tokenizer]:
-    """Loads a model folder onto all devices, in float32, with its tokenizer.
+def load(
+    folder: Path, tp: int = 1, dtype: str = "float32", remat: str = "none"
+) -> tuple[gemma3.Gemma3, Tokenizer]:
+    """Loads a model folder onto all devices, with its tokenizer.
+
+    Args:
+      tp: of the devices, how many share the width of a layer; the others share rows and weights.
+      dtype: of the weights.
+      remat: what is computed anew in the backward pass, to save memory: none, block (attention and
+        feed-forward) or decoder (whole layers).
 
     Raises:
-      InputError: the folder holds no model.
+      InputError: the folder holds no model, or there is no such mesh, dtype or remat.
     """
+    keep_compilations()
     if not (folder / "config.json").exists():
         raise InputError(f"{folder}: holds no model (no config.json)")
-    config = _from_hugging_face(files.read_json(folder / "config.json"))
+    if dtype not in _DTYPES:
+        raise unknown("dtype", dtype, _DTYPES)
+    if remat.upper() not in gemma3.RematConfig.__members__:
+        raise unknown("remat", remat, [name.lower() for name in gemma3.RematConfig.__members__])
+    config = dataclasses.replace(
+        _from_hugging_face(files.read_json(folder / "config.json")),
+        remat_config=gemma3.RematConfig[remat.upper()],
+        param_dtype=jnp.dtype(dtype),
+    )
     model = params_safetensors.create_model_from_safe_tensors(
-        str(folder), config, mesh(), dtype=jnp.float32
+        str(folder), config, mesh(tp), dtype=jnp.dtype(dtype)
     )
     return model, Tokenizer((folder / "tokenizer.model").read_bytes())
 

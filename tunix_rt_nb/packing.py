@@ -48,6 +48,10 @@ class Rows:
         """The most trained tokens of a row, rounded up so that few shapes are compiled."""
         return -(-int(self.trained_tokens.max()) // 16) * 16
 
+    def ids(self, row: int) -> list[bytes]:
+        """Of the examples that share a row."""
+        return self.examples.index["id"][self.order[self._starts[row] : self.ends[row]]].tolist()
+
     def arrays(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         """The chosen rows, each array [rows, length].
 

@@ -29,7 +29,12 @@ READS = {  # whose outputs each step reads
     "evaluate": ("build", "render", "train"),
 }
 PROJECT = Path(__file__).resolve().parent.parent
-_KEPT = ("checkpoints", "metrics.jsonl", "key")  # what a step that starts again goes on from
+_KEPT = (
+    "checkpoints",
+    "metrics.jsonl",
+    "tensorboard",
+    "key",
+)  # what a step that starts again goes on from
 
 
 def home() -> Path:

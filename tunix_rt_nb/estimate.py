@@ -1,0 +1,113 @@
+"""What training will take before it starts: memory and time."""
+
+import os
+import time
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from tunix_rt_nb import lora
+from tunix_rt_nb.config import SftConfig
+from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.feed import Feed
+from tunix_rt_nb.packing import Rows
+from tunix_rt_nb.step import lowered
+
+_DATASHEETS = {  # bfloat16 FLOP/s of a chip
+    "TPU v4": 275e12,
+    "TPU v5 lite": 197e12,
+    "TPU v5": 459e12,
+    "TPU v6 lite": 918e12,
+}
+
+
+class Estimate(NamedTuple):
+    """What a device needs, in bytes, and at least how long all steps take, in seconds.
+
+    Attributes:
+      state: the weights and what the optimiser remembers.
+      temporaries: activations, gradients and what else is gone after a step.
+      available: what the device has.
+    """
+
+    state: int
+    temporaries: int
+    available: int
+    seconds: float
+
+
+def estimate(model: nnx.Module, feed: Feed, config: SftConfig) -> Estimate:
+    """Compiles the very step that training takes and asks the compiler; nothing is computed.
+
+    The time is that of its arithmetic at the device's full speed, which no training reaches.
+
+    Raises:
+      InputError: a device has less memory than that.
+    """
+    compiled = lowered(model, feed[0], config).compile()
+    memory = compiled.memory_analysis()
+    fresh = memory.output_size_in_bytes - memory.alias_size_in_bytes  # weights, before the old go
+    found = Estimate(
+        memory.argument_size_in_bytes,
+        memory.temp_size_in_bytes + fresh,
+        available_memory(),
+        compiled.cost_analysis()["flops"] * len(feed) / peak_flops(config.dtype),
+    )
+    if found.state + found.temporaries > found.available:
+        raise InputError(
+            f"batch_size: a step needs {_gib(found.state + found.temporaries)} a device, there are"
+            f" {_gib(found.available)}: fewer rows a batch with more accumulation, shorter rows,"
+            " lora_rank, remat or the optimizer adafactor need less"
+        )
+    return found
+
+
+def _gib(size: int) -> str:
+    return f"{size / 2**30:,.1f} GiB"
+
+
+def available_memory() -> int:
+    """What a device has for us, in bytes; of a CPU, what all its devices share is one's alone."""
+    stats = jax.local_devices()[0].memory_stats()
+    if stats and "bytes_limit" in stats:
+        return stats["bytes_limit"]
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def useful_flops(model: Any, rows: Rows) -> float:
+    """What it takes to learn from some rows once: their examples alone, nothing computed twice.
+
+    Two operations a weight and token forward, four backward, or two where the weights stay as they
+    are; those of the vocabulary at trained tokens only. Attention between tokens is not counted.
+
+    Source: Chowdhery et al. 2022, "PaLM", appendix B, on model FLOPs utilisation.
+    """
+    embedding = model.embedder.input_embedding.value.size
+    weights = sum(x.size for x in jax.tree.leaves(nnx.state(model, nnx.Param))) - embedding
+    each = 4 if lora.is_applied(model) else 6
+    tokens = int(rows.examples.index["length"].sum())
+    return float(each * (weights * tokens + embedding * int(rows.trained_tokens.sum())))
+
+
+def peak_flops(dtype: str) -> float:
+    """The most operations a second of all devices: by their datasheet, else measured."""
+    kind = jax.devices()[0].device_kind
+    return _DATASHEETS[kind] * jax.device_count() if kind in _DATASHEETS else _measured(dtype)
+
+
+@lru_cache
+def _measured(dtype: str) -> float:
+    """By multiplying two matrices, on one device."""
+    size = 1024
+    matrix = jnp.ones((size, size), dtype)
+    multiply = jax.jit(jnp.matmul)
+    times = []
+    for _ in range(6):
+        started = time.perf_counter()
+        multiply(matrix, matrix).block_until_ready()
+        times.append(time.perf_counter() - started)
+    return 2 * size**3 / float(np.min(times))

@@ -1,0 +1,163 @@
+"""What is measured while a model trains: `metrics.jsonl`, TensorBoard, the best weights so far."""
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+from tunix.sft import hooks, peft_trainer
+
+from tunix_rt_nb import checkpoints, files
+from tunix_rt_nb.config import SftConfig
+from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.estimate import peak_flops, useful_flops
+from tunix_rt_nb.feed import Feed
+from tunix_rt_nb.loss import held_out_loss
+from tunix_rt_nb.optimizer import schedule
+from tunix_rt_nb.packing import Rows
+
+Report = Callable[[dict[str, Any]], None]
+
+
+class Metrics(hooks.TrainingHooks):
+    """Writes a line a step, and one each time the held-out loss is taken; a resumed run goes on.
+
+    Attributes:
+      stop: whether training has not become better for so long that it ends.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        feed: Feed,
+        eval_rows: Rows,
+        config: SftConfig,
+        report: Report = lambda line: None,
+    ) -> None:
+        self.stop = False
+        self._path, self._logs = folder / "metrics.jsonl", folder / "tensorboard"
+        self._best_folder = folder / "checkpoints"
+        self._feed, self._eval_rows, self._config, self._report = feed, eval_rows, config, report
+        self._schedule = schedule(config)
+        self._losses: list[float] = []  # held out, after steps
+        self._since = self._flops = 0.0
+        self._speed, self._evaluated = 0, -1
+
+    def on_train_start(self, train_ctx: peft_trainer.PeftTrainer) -> None:
+        from tensorboardX import SummaryWriter
+
+        done = train_ctx.train_steps
+        kept = self._kept(done)
+        files.write_lines(self._path, kept)
+        self._board = SummaryWriter(str(self._logs), purge_step=done + 1 if done else None)
+        self._losses = [r["eval_loss"] for r in kept if "eval_loss" in r and r["step"]]
+        self._flops = useful_flops(train_ctx.model, self._feed.rows) * self._share()
+        self._peak = peak_flops(self._config.dtype)
+        self._look(train_ctx)
+
+    def _kept(self, done: int) -> list[dict[str, Any]]:
+        """The lines of a run that goes on; what came after the checkpoint is written again."""
+        if not done or not self._path.exists():
+            return []
+        lines = self._path.read_bytes().splitlines(keepends=True)
+        whole = [json.loads(line) for line in lines if line.endswith(b"\n")]
+        return [r for r in whole if r["step"] < done + ("loss" in r)]
+
+    def _share(self) -> float:
+        """The share of all rows that a step takes."""
+        return self._config.batch_size * self._config.accumulation / len(self._feed.rows)
+
+    def on_train_step_end(
+        self, train_ctx: peft_trainer.PeftTrainer, train_step: int, train_loss: float
+    ) -> None:
+        """Tunix reports a step when the next one is under way, and the last one when it closes."""
+        norm = float(train_ctx.metrics_logger.get_metric_history("", "grad_norm", "train")[-1])
+        self.check(train_step, float(train_loss), norm)
+        now = time.perf_counter()
+        if train_step < train_ctx.train_steps:
+            self._speed = round(self._tokens() / (now - self._since))
+        used = self._flops * self._speed / self._tokens() / self._peak
+        self._write(
+            {
+                "step": train_step,
+                "loss": float(train_loss),
+                "grad_norm": norm,
+                "learning_rate": float(self._schedule(train_step - 1)),
+                "tokens_per_second": self._speed,
+                "utilisation": round(used, 4),
+            }
+        )
+        self._since = now
+        done = train_ctx.train_steps
+        due = done % self._config.eval_every == 0 or done == self._config.steps
+        if due and done != self._evaluated:
+            self._look(train_ctx)
+
+    def _tokens(self) -> float:
+        """Of examples, that a step takes on average."""
+        return self._feed.rows.examples.index["length"].sum() * self._share()
+
+    def check(self, step: int, loss: float, norm: float) -> None:
+        """`InputError` where a step's loss or gradient is no number; says on which examples."""
+        if np.isfinite(loss) and np.isfinite(norm):
+            return
+        what = f"loss: is {loss}" if not np.isfinite(loss) else f"gradient: its norm is {norm}"
+        rows = self._feed.rows
+        ids = [id.decode() for row in self._feed.rows_of(step - 1) for id in rows.ids(row)]
+        more = f" and {len(ids) - 5} more" if len(ids) > 5 else ""
+        raise InputError(
+            f"{what} at step {step}, on {', '.join(ids[:5])}{more}: lower learning_rate;"
+            " the checkpoint before is kept"
+        )
+
+    def _look(self, train_ctx: peft_trainer.PeftTrainer) -> None:
+        """Takes the held-out loss; keeps the weights where they are the best so far."""
+        step = self._evaluated = train_ctx.train_steps
+        value = held_out_loss(train_ctx.model, self._eval_rows, dtype=self._config.dtype)
+        if step and value < min(self._losses, default=np.inf):
+            checkpoints.save_best(self._best_folder, train_ctx.model, step, value)
+        if step:
+            self._losses.append(value)
+        since_best = len(self._losses) - 1 - int(np.argmin(self._losses)) if self._losses else 0
+        self.stop = 0 < self._config.patience <= since_best
+        self._write({"step": step, "eval_loss": value})
+        self._since = time.perf_counter()
+
+    def _write(self, line: dict[str, Any]) -> None:
+        with self._path.open("ab") as file:
+            file.write(files.json_line(line))
+        for name, value in line.items():
+            if name != "step":
+                self._board.add_scalar(name, value, line["step"])
+        self._report(line)
+
+    def close(self) -> None:
+        """Brings to the disk what TensorBoard shows."""
+        if hasattr(self, "_board"):
+            self._board.close()
+
+    def on_train_end(self, train_ctx: peft_trainer.PeftTrainer) -> None:
+        pass
+
+    def on_train_step_start(self, train_ctx: peft_trainer.PeftTrainer) -> None:
+        pass
+
+    def on_eval_step_start(self, train_ctx: peft_trainer.PeftTrainer) -> None:
+        pass
+
+    def on_eval_step_end(self, train_ctx: peft_trainer.PeftTrainer, eval_loss: float) -> None:
+        pass
+
+
+def summary(metrics: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The figures of a run: steps taken, last losses, median tokens a second."""
+    trained = [line for line in metrics if "loss" in line]
+    return {
+        "steps": max(line["step"] for line in metrics),
+        "loss": trained[-1]["loss"],
+        "eval_loss": next(line["eval_loss"] for line in reversed(metrics) if "eval_loss" in line),
+        "tokens_per_second": median(line["tokens_per_second"] for line in trained),
+    }

@@ -1,0 +1,87 @@
+"""What turns gradients into steps: AdamW, Adafactor or Muon, with warm-up, cosine and clipping."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import optax
+from optax import contrib
+
+from tunix_rt_nb.config import SftConfig
+
+
+def schedule(config: SftConfig) -> optax.Schedule:
+    """The learning rate of each step: a linear rise, then a cosine to zero."""
+    return optax.warmup_cosine_decay_schedule(
+        0.0,
+        config.learning_rate,
+        min(config.warmup_steps, config.steps),
+        max(config.steps, config.warmup_steps + 1),
+        end_value=0.0,
+    )
+
+
+def optimizer(config: SftConfig) -> optax.GradientTransformation:
+    """The optimiser of a configuration; norms and embeddings are not decayed."""
+    return optax.chain(
+        optax.clip_by_global_norm(config.clip_norm),
+        _OPTIMIZERS[config.optimizer](schedule(config), config.weight_decay),
+    )
+
+
+def _adamw(rate: optax.Schedule, decay: float) -> optax.GradientTransformation:
+    return optax.adamw(rate, b2=0.95, weight_decay=decay, mask=_decayed)
+
+
+def _adafactor(rate: optax.Schedule, decay: float) -> optax.GradientTransformation:
+    """Second moments by row and column: a model's optimiser state takes next to nothing.
+
+    Optax's own ready-made one decays weights without regard to the learning rate.
+
+    Source: Shazeer and Stern 2018, "Adafactor: Adaptive Learning Rates with Sublinear Memory Cost".
+    """
+    return optax.chain(
+        optax.scale_by_factored_rms(),
+        optax.clip_by_block_rms(1.0),
+        optax.add_decayed_weights(decay, _decayed),
+        optax.scale_by_learning_rate(rate),
+    )
+
+
+def _muon(rate: optax.Schedule, decay: float) -> optax.GradientTransformation:
+    """Orthogonalised momentum for the matrices, Adam for norms and embeddings.
+
+    Source: Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks".
+    """
+    return contrib.muon(
+        rate, weight_decay=decay, weight_decay_mask=_decayed, muon_weight_dimension_numbers=_axes
+    )
+
+
+_OPTIMIZERS: dict[str, Callable[[optax.Schedule, float], optax.GradientTransformation]] = {
+    "adamw": _adamw,
+    "adafactor": _adafactor,
+    "muon": _muon,
+}
+
+
+def _decayed(params: Any) -> Any:
+    return jax.tree.map_with_path(_is_matrix, params)
+
+
+def _is_matrix(path: Any, x: Any) -> bool:
+    return x.ndim > 1 and "embedding" not in jax.tree_util.keystr(path)
+
+
+def _axes(params: Any) -> Any:
+    """Which axes of each matrix are its inputs and which its outputs; None where Adam is used."""
+
+    def of(path: Any, x: Any) -> contrib.MuonDimensionNumbers | None:
+        name = jax.tree_util.keystr(path)
+        if not _is_matrix(path, x):
+            return None
+        if x.ndim == 2 or "attn_vec_einsum" in name or "lora" in name:  # [..., outputs]
+            return contrib.MuonDimensionNumbers(tuple(range(x.ndim - 1)), x.ndim - 1)
+        return contrib.MuonDimensionNumbers(x.ndim - 2, (x.ndim - 3, x.ndim - 1))
+
+    return jax.tree.map_with_path(of, params)

@@ -1,0 +1,83 @@
+"""The train step: Tunix's, with our loss and optimiser; to run, or to compile and look at."""
+
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+from flax import nnx
+from tunix.sft import peft_trainer
+
+from tunix_rt_nb import loss
+from tunix_rt_nb.config import SftConfig
+from tunix_rt_nb.models import devices_of
+from tunix_rt_nb.optimizer import optimizer
+
+
+class Trainer(peft_trainer.PeftTrainer):
+    """Tunix's trainer, that lets someone look at each step before a checkpoint can be made."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.check = lambda step, loss, norm: None
+
+    def _post_process_train_step(self, aux: Any) -> None:
+        step = self.train_steps + 1
+        found = self._buffered_train_metrics
+        if step % self.config.checkpointing_options.save_interval_steps == 0:
+            norms, _ = found.additional_metrics["grad_norm"]
+            self.check(step, float(found.loss), float(np.mean([np.asarray(x) for x in norms])))
+
+
+def trainer(model: nnx.Module, config: SftConfig, checkpoints: Path | None = None) -> Trainer:
+    """What trains a model: all of it, or its adapters where it has any.
+
+    Args:
+      checkpoints: where they go; the last one there is restored at once.
+    """
+    made = Trainer(
+        model,
+        optimizer(config),
+        peft_trainer.TrainingConfig(
+            eval_every_n_steps=config.steps,  # unused: our own counts every token the same
+            gradient_accumulation_steps=config.accumulation if config.accumulation > 1 else None,
+            max_steps=None,  # the feed ends by itself; with a number Tunix draws its own bar
+            checkpoint_root_directory=str(checkpoints.absolute()) if checkpoints else None,
+            checkpointing_options=ocp.CheckpointManagerOptions(
+                save_interval_steps=config.checkpoint_every, max_to_keep=2
+            ),
+        ),
+    )
+    made.with_loss_fn(lambda model, batch: loss.share(model, batch, config.dtype))
+    made.with_gen_model_input_fn(lambda batch: {"batch": batch})
+    return made
+
+
+def lowered(model: nnx.Module, batch: dict[str, Any], config: SftConfig) -> jax.stages.Lowered:
+    """The step for a batch of this shape, ready to be compiled; nothing is computed or stored."""
+    graph, state = nnx.split(model)
+    made: list[Trainer] = []
+
+    def build(state: Any) -> Any:
+        made.append(trainer(nnx.merge(graph, state), config))
+        return nnx.split((made[0].model, made[0].optimizer))
+
+    with devices_of(model) as mesh:
+        graph, state = jax.eval_shape(build, state)
+        model, state_of_optimizer = nnx.merge(graph, _placed(state, mesh))
+        step = nnx.jit(made[0].create_train_step_fn(), donate_argnames=("optimizer",))
+        rows = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("fsdp"))
+        shapes = {
+            name: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=rows) for name, x in batch.items()
+        }
+        return step.lower(model, state_of_optimizer, shapes)
+
+
+def _placed(state: Any, mesh: jax.sharding.Mesh) -> Any:
+    """The shapes of a state, each on the devices that its array will be on."""
+    return jax.tree.map(
+        lambda x, place: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=place),
+        state,
+        nnx.get_named_sharding(state, mesh),
+    )
