@@ -24,7 +24,7 @@ from tunix_rt_nb.models import gemma3
 
 CONFIG = replace(gemma3.ModelConfig.gemma3_270m(), param_dtype=jnp.float32)
 LENGTH = 512
-BATCH = 2
+BATCH = 2  # of four, plain Tunix would take most of a machine with 24 GB
 RANK = 16
 KINDS = ("full", "lora")
 SIDES = {"ours": training.ours, "theirs": training.theirs}
