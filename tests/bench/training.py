@@ -26,7 +26,7 @@ REPEATS = 3
 STEPS = 60
 WARM = 10  # steps that are not counted; the first one compiles
 SEEDS = (0, 1, 2)
-LOSS_STEPS = 600
+LOSS_STEPS = 400
 TABLE = [(batch, length) for length in (256, 512, 1024, 2048) for batch in (2, 4, 8)]
 TABLE_STEPS = 15
 
