@@ -49,7 +49,7 @@ def main(arguments: list[str]) -> None:
 
 
 def _text(line: Line) -> str:
-    digits = 2 if line.ours < 100 else 0
+    digits = 4 if line.ours < 1 else 2 if line.ours < 100 else 0
     text = f"{line.name:<34}{line.ours:>12,.{digits}f} {line.unit}"
     if line.peer is None:
         return text
