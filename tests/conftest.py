@@ -1,12 +1,17 @@
 """What all tests share."""
 
 import os
+import tempfile
+from pathlib import Path
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault(  # many tests train the same shapes
+    "JAX_COMPILATION_CACHE_DIR", str(Path(tempfile.gettempdir()) / "tunix-rt-tests-jax")
+)
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
 os.environ["COLUMNS"] = "100"
 
-from pathlib import Path
 from typing import Any
 
 import pytest

@@ -14,6 +14,7 @@ from filelock import FileLock
 from tunix_rt_nb import chain, runs
 from tunix_rt_nb.cli import main
 from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.parameters import load_profile, resolve
 
 PARAMETERS = """
 NUMBER: int = 1  # shared by all
@@ -58,7 +59,7 @@ def road(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         parameters = PARAMETERS + ("STEPS: int = 3\n" if train else "")
         work = WORK.format(step=step, log=tmp_path / "done.txt", extra=" {STEPS}" if train else "")
         write(notebooks, step, [work], parameters)
-    monkeypatch.setattr(chain, "NOTEBOOKS", notebooks)
+    monkeypatch.setattr(runs, "NOTEBOOKS", notebooks)
     monkeypatch.setenv("TUNIX_RT_HOME", str(tmp_path / "home"))
     return tmp_path
 
@@ -125,7 +126,7 @@ def test_the_executed_notebooks_are_kept(road: Path) -> None:
 
 
 def test_a_failing_cell_stops_the_chain_with_its_own_error(road: Path) -> None:
-    write(chain.NOTEBOOKS, "build", ["1 / 0"])
+    write(runs.NOTEBOOKS, "build", ["1 / 0"])
     result = invoke("run", "--run-id", "r")
     assert result.exit_code == 1
     assert "2_build.ipynb failed: ZeroDivisionError: division by zero" in result.stderr
@@ -138,7 +139,7 @@ def test_a_failing_cell_stops_the_chain_with_its_own_error(road: Path) -> None:
 
 def test_bad_input_found_in_a_cell_is_bad_input(road: Path) -> None:
     write(
-        chain.NOTEBOOKS,
+        runs.NOTEBOOKS,
         "generate",
         ["from tunix_rt_nb.errors import InputError", "raise InputError('f:3: prompt: missing')"],
     )
@@ -148,7 +149,7 @@ def test_bad_input_found_in_a_cell_is_bad_input(road: Path) -> None:
 
 
 def test_a_notebook_that_leaves_no_result_did_not_do_its_step(road: Path) -> None:
-    write(chain.NOTEBOOKS, "generate", ["pass"])
+    write(runs.NOTEBOOKS, "generate", ["pass"])
     result = invoke("run")
     assert result.exit_code == 2
     assert "result.json: is missing" in result.stderr
@@ -191,9 +192,9 @@ def test_an_unknown_step_names_the_steps(road: Path) -> None:
 
 
 def test_yaml_of_a_profile_is_read_and_typed(road: Path) -> None:
-    assert chain.resolve(chain.load_profile("other"))["train"]["NUMBER"] == 7
-    assert chain.resolve({"rate": "1e-3"})["train"]["RATE"] == 0.001
-    assert chain.resolve({"RATE": 2})["train"]["RATE"] == 2.0
+    assert resolve(load_profile("other"))["train"]["NUMBER"] == 7
+    assert resolve({"rate": "1e-3"})["train"]["RATE"] == 0.001
+    assert resolve({"RATE": 2})["train"]["RATE"] == 2.0
     bad = road / "bad.yaml"
     bad.write_text("- 1\n- 2\n")
     assert "expected `NAME: value` lines, found list" in invoke("run", str(bad)).stderr
@@ -240,7 +241,7 @@ def test_a_home_that_is_a_file_is_named(road: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_kernel_that_dies_is_a_failed_step(road: Path) -> None:
-    write(chain.NOTEBOOKS, "generate", ["import os", "os._exit(9)"])
+    write(runs.NOTEBOOKS, "generate", ["import os", "os._exit(9)"])
     result = invoke("run")
     assert result.exit_code == 1
     assert "1_generate.ipynb failed: its kernel died" in result.stderr

@@ -1,12 +1,18 @@
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests import odd
+from tests.conftest import NOW, some
+from tunix_rt_nb import export, exported, tasks
+from tunix_rt_nb.chat import Said
 from tunix_rt_nb.errors import InputError
-from tunix_rt_nb.interchange import FORMS, reader
+from tunix_rt_nb.interchange import EXPORTED, FORMS, reader
+from tunix_rt_nb.store import TraceStore
 from tunix_rt_nb.trace import Trace
 
 STEP = {"i": 0, "type": "a", "content": "one"}
@@ -55,6 +61,10 @@ def test_an_export_of_the_tracing_service_has_texts_or_steps(found: list) -> Non
     assert trace.meta == {"created_at": "then", "imported": {"id": "7"}}
 
 
+SFT = {
+    "prompts": "<start_of_turn>user\np<end_of_turn>\n<start_of_turn>model\nAnswer: f<end_of_turn>",
+    "final_answer": "f",
+}
 SAID = [
     "<think>1. one\n\n2. two</think>f",
     "<think>\none\ntwo\n</think>\n\nf\n",
@@ -146,6 +156,11 @@ def test_an_instruction_keeps_what_it_is_about() -> None:
         ("tagged", {"prompt": "p", "output": 5}, "output: expected str, got int"),
         ("tagged", {"prompt": "p", "output": SAID[0], "x": 1 << 64}, "meta.imported.x: is an int"),
         ("tagged", [], "trace: expected object, got array"),
+        ("tunix_sft", {"prompts": "p"}, "final_answer: Field required"),
+        ("tunix_sft", {"final_answer": "p"}, "prompts: Field required"),
+        ("tunix_sft", {**SFT, "prompts": "p"}, "prompts: does not begin with '<start_of_turn>us"),
+        ("tunix_sft", {**SFT, "final_answer": "g"}, "prompts: does not end with 'Answer: g<end_of"),
+        ("tunix_sft", SFT, "steps: expected array of length >= 1"),
     ],
 )
 def test_what_is_missing_is_named(form: str, record: Any, says: str) -> None:
@@ -155,8 +170,67 @@ def test_what_is_missing_is_named(form: str, record: Any, says: str) -> None:
 
 
 def test_an_unknown_form_is_refused() -> None:
-    with pytest.raises(InputError, match="--as: unknown 'message', did you mean messages?"):
+    with pytest.raises(InputError, match="form: unknown 'message', did you mean messages?"):
         reader("message")
+
+
+def there_and_back(folder: Path, form: str, traces: list[Trace]) -> dict[str, Trace]:
+    """What an import makes of the export of some traces, by the ids of these."""
+    folder.mkdir()
+    store, path = TraceStore(folder / "traces"), folder / "x.jsonl"
+    store.add(traces, NOW)
+    export.export(path, form, ids=[trace.id for trace in traces], store=store)
+    found = map(reader(EXPORTED[form]), path.read_bytes().splitlines())
+    return {(trace.meta or {})["imported"]["id"]: trace for trace in found}
+
+
+@pytest.mark.parametrize("form", export.FORMS)
+def test_an_export_reads_back_as_the_traces_it_is_of(form: str, tmp_path: Path) -> None:
+    drawn = [trace for name in tasks.TASKS for trace in some(name, 3, seed=1, mistakes=0.5)]
+    found = there_and_back(tmp_path / "x", form, drawn)
+    assert len(found) == len(drawn)
+    for trace in drawn:
+        assert Said.of(found[trace.id]) == Said.of(trace)
+        facts = (found[trace.id].meta or {}).pop("imported")
+        assert {"id": trace.id, "created_at": NOW, "trace_version": "1.0"}.items() <= facts.items()
+        assert found[trace.id].meta == trace.meta
+        assert tasks.problems(found[trace.id]) == []
+
+
+def test_every_form_of_an_export_can_be_read() -> None:
+    assert set(EXPORTED) == set(export.FORMS) == set(exported.FORMS)
+    assert set(EXPORTED.values()) <= FORMS.keys()
+
+
+@settings(max_examples=15)
+@given(st.lists(odd.traces(odd.texts()), min_size=1, max_size=9, unique_by=lambda t: t.id))
+def test_whatever_a_trace_says_its_export_says_it(
+    tmp_path_factory: pytest.TempPathFactory, traces: list[Trace]
+) -> None:
+    for form in ("trace", "training_example", "messages"):
+        found = there_and_back(tmp_path_factory.mktemp("x") / form, form, traces)
+        assert {id: Said.of(trace) for id, trace in found.items()} == {
+            trace.id: Said.of(trace) for trace in traces
+        }
+
+
+@pytest.mark.parametrize("form", export.FORMS)
+def test_an_export_of_an_import_keeps_where_that_came_from(form: str, tmp_path: Path) -> None:
+    first = Trace.of("2 + 2?", [("s", "2 + 2 = 4.")], "4", {"id": 1, "imported": {"id": "q7"}})
+    [once] = there_and_back(tmp_path / "x", form, [first]).values()
+    assert (once.meta or {})["id"] == 1
+    assert (once.meta or {})["imported"]["imported"] == {"id": "q7"}
+
+
+def test_a_step_of_several_lines_stays_one_where_an_export_wrote_it() -> None:
+    said = "Reasoning:\n1. Two are prime:\n\\2. and\n3.\n2. 2\nAnswer: 2"
+    trace = convert("tagged", {"prompt": "p", "response": said})
+    assert steps(trace) == ["Two are prime:\n2. and\n3.", "2"]
+
+
+def test_metadata_that_others_wrote_is_not_taken_for_ours() -> None:
+    record = {"prompt": "p", "response": SAID[0], "metadata": {"task": "arithmetic"}}
+    assert convert("tagged", record).meta == {"imported": {"metadata": {"task": "arithmetic"}}}
 
 
 json_values = st.recursive(

@@ -5,6 +5,7 @@ import yaml
 from hypothesis import given
 
 from tests import odd
+from tunix_rt_nb import strict_yaml
 from tunix_rt_nb.errors import InputError
 from tunix_rt_nb.export import FORMS
 from tunix_rt_nb.job import Job, read, write
@@ -48,7 +49,7 @@ def test_what_is_written_is_read_and_paths_are_from_the_folder_of_the_job(tmp_pa
 @given(odd.texts(), odd.texts(), odd.texts())
 def test_no_name_can_become_yaml(model: str, path: str, out: str) -> None:
     job = Job.of(model={"model_id": model}, dataset={"path": path}, output={"output_dir": out})
-    assert Job.of(**yaml.safe_load(job.yaml())) == job
+    assert Job.of(**strict_yaml.parse("job", job.yaml())) == job
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -103,8 +104,9 @@ def test_a_wrong_field_is_one_line_with_file_and_field(
         ("? [a]\n: 1", "is not YAML: "),
         ("x: 'y", "is not YAML: "),
         ("!!python/object/apply:os.system [ls]", "is not YAML: "),
-        ("[1]", "expected `field: value` lines, found list"),
-        ("", "expected `field: value` lines, found NoneType"),
+        ("[1]", "expected `NAME: value` lines, found list"),
+        ("", "dataset: Field required"),
+        ("runner: tunix\nrunner: tunix", "'runner' stands there twice"),
         ("x: \x00", "is not YAML: "),
         ("[" * 2_000, "is not YAML: "),
     ],

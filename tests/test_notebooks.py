@@ -10,7 +10,7 @@ import nbformat
 import pytest
 from nbformat import NotebookNode
 
-from tunix_rt_nb import chain, files, runs
+from tunix_rt_nb import files, parameters, runs
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -51,7 +51,7 @@ def test_its_one_parameters_cell_is_typed_and_commented(path: Path) -> None:
     for line in tagged[0].source.splitlines():
         assert ": " in line.split("=")[0], f"no type: {line}"
         assert "  # " in line, f"no comment: {line}"
-    assert "RUN_DIR" in chain.declared(path)
+    assert "RUN_DIR" in parameters.declared(path)
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)

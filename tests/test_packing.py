@@ -9,7 +9,7 @@ from tunix_rt_nb import tasks
 from tunix_rt_nb.chat import render
 from tunix_rt_nb.errors import InputError
 from tunix_rt_nb.examples import Example, Examples, load, writer
-from tunix_rt_nb.packing import Rows, pack
+from tunix_rt_nb.packing import Rows, pack, pack_full
 from tunix_rt_nb.tokens import Tokenizer, encode, train_tokenizer
 
 LENGTH = 32
@@ -129,3 +129,23 @@ def test_examples_that_are_written_are_read(
     assert np.load(folder / "train.npy", allow_pickle=False)["id"].tolist() == [
         each.id.encode() for each in written
     ]
+
+
+def test_the_shipped_mixture_fills_rows_to_95_percent() -> None:
+    mixture = {"high_card_duel": 400, "arithmetic": 800}
+    drawn = [trace for name, n in mixture.items() for trace in tasks.draw(name, n, 0)]
+    chats = [render(trace) for trace in drawn]
+    texts = [s.text for chat in chats for s in (*chat.prompt, *chat.response) if not s.control]
+    tokenizer = Tokenizer(train_tokenizer(texts, 640))
+    found = encode(chats, tokenizer, [trace.id for trace in drawn])
+    rows = pack_full(found, 192)
+    assert 0.95 <= rows.fill
+    assert all(pack(found, length).fill < 0.95 for length in range(192, rows.length, 16))
+    assert sorted(rows.order.tolist()) == list(range(len(found)))
+
+
+def test_where_rows_cannot_get_full_the_fullest_are_taken() -> None:
+    few = Examples.of([example(k, 33) for k in range(3)])
+    assert pack_full(few, 48, fill=1.0).length == 112
+    with pytest.raises(InputError, match="do not fit into a row of 32"):
+        pack_full(few, 32)

@@ -12,8 +12,9 @@ from tests.conftest import NOW
 from tunix_rt_nb import files, tasks
 from tunix_rt_nb.errors import InputError
 from tunix_rt_nb.export import FORMS, export
+from tunix_rt_nb.exported import form_of
 from tunix_rt_nb.response import respond
-from tunix_rt_nb.smoke import Smoked, form_of, smoke
+from tunix_rt_nb.smoke import Smoked, smoke
 from tunix_rt_nb.store import TraceStore
 from tunix_rt_nb.trace import Trace
 

@@ -5,7 +5,6 @@ when it last completed, and its outputs are still what it wrote. A step that was
 again; training then goes on from its last checkpoint.
 """
 
-import ast
 import contextlib
 import hashlib
 import json
@@ -14,27 +13,17 @@ import shutil
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from filelock import FileLock, Timeout
-from pydantic import TypeAdapter, ValidationError
 
 import tunix_rt_nb
-from tunix_rt_nb import files, runs, strict_yaml
-from tunix_rt_nb.errors import InputError, unknown
-
-NOTEBOOKS = runs.PROJECT / "notebooks"
-_TYPES = {
-    "int": int,
-    "float": float,
-    "str": str,
-    "bool": bool,
-    "dict": dict[str, Any],
-    "list[str]": list[str],
-}
-_OURS = "RUN_DIR"  # told by the chain, not by a profile
+from tunix_rt_nb import files, runs
+from tunix_rt_nb import job as jobs
+from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.parameters import named_files, resolve
 
 
 class StepFailed(Exception):
@@ -49,100 +38,55 @@ class StepReport(NamedTuple):
     skipped: bool
 
 
-def begin(step: str, run_dir: str = "") -> runs.Stop:
+def begin(step: str, run_dir: str = "", dataset: str = "", job: str = "") -> runs.Stop:
     """A notebook's first call: where to work, and the newest output of the steps before.
 
     Args:
       run_dir: the run's folder, as the chain tells it; empty where the notebook is run alone. Then
         it works in `runs/notebook`, and where there is nothing to go on from, the notebooks before
         it are run first.
+      dataset: the folder of a dataset, which stands for all steps before.
+      job: the file of a Tunix job. Then the notebook works in the job's folder, and those before it
+        are run first where their results are not there or not those of this job.
+
+    Raises:
+      InputError: another process is at work there, or the job cannot begin.
     """
+    if job:
+        return _begin_job(step, run_dir, Path(job))
     chosen = Path(run_dir) if run_dir else runs.home() / "runs" / "notebook"
-    earlier = runs.before(step)
+    earlier = None if dataset else runs.before(step)
     if earlier is None:
         return runs.begin(step, chosen, {}, alone=not run_dir)
     source = chosen / runs.stem(earlier) if run_dir else runs.newest(earlier)
     if source is None:
         print(f"Nothing to go on from yet: running the notebooks up to {runs.stem(earlier)} first.")
-        done = [s for s in runs.STEPS if (chosen / runs.stem(s) / "result.json").exists()]
-        first = runs.STEPS[len(done)] if done == list(runs.STEPS[: len(done)]) else runs.STEPS[0]
-        run(chosen, {}, from_step=first, to_step=earlier)
+        run(chosen, {}, from_step=_next(chosen, step), to_step=earlier)
         source = chosen / runs.stem(earlier)
     return runs.begin(step, chosen, runs.lineage(earlier, source), alone=not run_dir)
 
 
-def profile_names() -> list[str]:
-    """The profiles that ship."""
-    return sorted(path.stem for path in (NOTEBOOKS / "profiles").glob("*.yaml"))
+def _begin_job(step: str, run_dir: str, path: Path) -> runs.Stop:
+    if run_dir:
+        raise InputError("RUN_DIR: a job says where its run is, give RUN_DIR or JOB")
+    job = jobs.load(path)
+    folder, earlier = Path(job.output.output_dir), runs.before(step)
+    inputs = {}
+    if earlier:
+        print(f"The notebooks up to {runs.stem(earlier)} run first, but those that are done.")
+        run(folder, job.parameters(), to_step=earlier, job=job)
+        inputs = runs.lineage(earlier, folder / runs.stem(earlier))
+    return runs.begin(step, folder, inputs, alone=True)
 
 
-def load_profile(name: str) -> dict[str, Any]:
-    """The parameters of a profile: the name of one that ships, or the path of a YAML file.
-
-    Raises:
-      InputError: no such profile, or not a YAML mapping.
-    """
-    path = NOTEBOOKS / "profiles" / f"{name}.yaml"
-    if name not in profile_names():
-        path = Path(name)
-        if path.suffix not in (".yaml", ".yml") or not _is_file(name):
-            raise unknown("profile", name, profile_names())
-    return strict_yaml.read(path)
-
-
-def declared(notebook: Path) -> dict[str, tuple[str, Any]]:
-    """The parameters of a notebook: name -> (type, default), from its tagged cell.
-
-    Raises:
-      InputError: a parameter without a type, or of one that a profile cannot give.
-    """
-    import papermill
-
-    found = {}
-    for name, parameter in papermill.inspect_notebook(str(notebook)).items():
-        kind = str(parameter["inferred_type_name"]).replace(" ", "")
-        if kind not in _TYPES:
-            expected = ", ".join(_TYPES)
-            raise InputError(f"{notebook}: {name}: has type {kind}, expected one of {expected}")
-        found[name] = (kind, ast.literal_eval(parameter["default"]))
-    return found
-
-
-def resolve(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Every parameter of every step, the given values in the place of the defaults, all typed.
-
-    Names are matched in any case; a name that several notebooks declare goes to all of them.
-
-    Raises:
-      InputError: an unknown name, or a value of another type.
-    """
-    by_step = {step: declared(NOTEBOOKS / f"{runs.stem(step)}.ipynb") for step in runs.STEPS}
-    known = {name for parameters in by_step.values() for name in parameters} - {_OURS}
-    given = {}
-    for name, value in values.items():
-        if name.upper() not in known:
-            raise unknown("parameter", name, sorted(known))
-        given[name.upper()] = value
-    return {
-        step: {
-            name: _typed(name, kind, given[name]) if name in given else default
-            for name, (kind, default) in parameters.items()
-            if name != _OURS
-        }
-        for step, parameters in by_step.items()
-    }
-
-
-def _typed(name: str, kind: str, value: Any) -> Any:
-    if kind == "float" and type(value) is int:
-        value = float(value)
-    elif kind == "float" and isinstance(value, str):  # YAML 1.1 reads 1e-3 as text
-        with contextlib.suppress(ValueError):
-            value = float(value)
-    try:
-        return TypeAdapter(_TYPES[kind]).validate_python(value, strict=True)
-    except ValidationError:
-        raise InputError(f"{name}: expected {kind}, found {value!r}") from None
+def _next(run_dir: Path, step: str) -> str:
+    """The step after the last that is complete, as is all that it was made from."""
+    place = runs.STEPS.index(step)
+    for k in reversed(range(place)):
+        with contextlib.suppress(InputError):
+            runs.lineage(runs.STEPS[k], run_dir / runs.stem(runs.STEPS[k]))
+            return runs.STEPS[k + 1]
+    return runs.STEPS[0]
 
 
 def run(
@@ -152,21 +96,24 @@ def run(
     to_step: str = runs.STEPS[-1],
     fresh: bool = False,
     profile: str = "",
+    job: jobs.Job | None = None,
     on_start: Callable[[str], None] = lambda step: None,
     on_step: Callable[[StepReport], None] = lambda report: None,
 ) -> list[StepReport]:
     """Runs the notebooks from one step to another in a run folder.
+
+    Args:
+      values: parameters, by name; where there is a `DATASET`, nothing is generated.
+      profile, job: where the values are from; noted in the folder.
 
     Raises:
       InputError: bad parameters, or a run folder that is in use or of another format.
       StepFailed: a cell raised.
     """
     parameters = resolve(values)
-    first, last = runs.STEPS.index(from_step), runs.STEPS.index(to_step)
-    if first > last:
-        raise InputError(f"--from {from_step} comes after --to {to_step}")
-    _check_format(run_dir, fresh and first == 0)
-    if earlier := runs.before(from_step):
+    steps = _steps(parameters, from_step, to_step)
+    _check_format(run_dir, fresh and from_step == runs.STEPS[0])
+    for earlier in _reads(steps[0], parameters[steps[0]]):
         runs.result(run_dir / runs.stem(earlier))
     run_dir.mkdir(parents=True, exist_ok=True)
     lock = FileLock(run_dir / ".chain.lock")
@@ -176,15 +123,31 @@ def run(
         raise InputError(f"{run_dir}: another run is at work there, wait or stop it") from None
     with lock:
         if fresh:
-            for step in runs.STEPS[first:]:
+            for step in runs.STEPS[runs.STEPS.index(steps[0]) :]:
                 shutil.rmtree(run_dir / runs.stem(step), ignore_errors=True)
-        _write_run(run_dir, profile, parameters)
+        _write_run(run_dir, profile, job, parameters)
         reports = []
-        for step in runs.STEPS[first : last + 1]:
+        for step in steps:
             on_start(step)
             reports.append(_run_step(run_dir, step, parameters[step]))
             on_step(reports[-1])
     return reports
+
+
+def _steps(parameters: Mapping[str, Any], from_step: str, to_step: str) -> Sequence[str]:
+    first, last = runs.STEPS.index(from_step), runs.STEPS.index(to_step)
+    if first > last:
+        raise InputError(f"--from {from_step} comes after --to {to_step}")
+    if not _reads("build", parameters["build"]):
+        first = max(first, runs.STEPS.index("build"))
+    if first > last:
+        raise InputError(f"--to {to_step}: a run with a DATASET begins with build")
+    return runs.STEPS[first : last + 1]
+
+
+def _reads(step: str, parameters: Mapping[str, Any]) -> tuple[str, ...]:
+    """The steps whose outputs it reads; a dataset that is given stands for all before it."""
+    return () if parameters.get("DATASET") else runs.READS[step]
 
 
 def _check_format(run_dir: Path, fresh: bool) -> None:
@@ -200,7 +163,9 @@ def _check_format(run_dir: Path, fresh: bool) -> None:
         )
 
 
-def _write_run(run_dir: Path, profile: str, parameters: Mapping[str, Any]) -> None:
+def _write_run(
+    run_dir: Path, profile: str, job: jobs.Job | None, parameters: Mapping[str, Any]
+) -> None:
     files.write_json(
         run_dir / "run.json",
         {
@@ -208,6 +173,7 @@ def _write_run(run_dir: Path, profile: str, parameters: Mapping[str, Any]) -> No
             "version": tunix_rt_nb.__version__,
             "run_id": run_dir.name,
             "profile": profile,
+            "job": job and job.model_dump(),
             "parameters": parameters,
         },
     )
@@ -225,9 +191,9 @@ def _run_step(run_dir: Path, step: str, parameters: Mapping[str, Any]) -> StepRe
         with files.atomic(key_file) as file:
             file.write(key.encode())
     execute(
-        NOTEBOOKS / f"{runs.stem(step)}.ipynb",
+        runs.notebook(step),
         run_dir / f"{runs.stem(step)}.ipynb",
-        {**parameters, _OURS: str(run_dir)},
+        {**parameters, "RUN_DIR": str(run_dir)},
     )
     runs.result(folder)  # a notebook that ends without its result did not do its step
     return StepReport(step, time.perf_counter() - started, skipped=False)
@@ -245,28 +211,17 @@ def _is_done(folder: Path, key: str) -> bool:
 
 def _key(run_dir: Path, step: str, parameters: Mapping[str, Any]) -> str:
     """The hash of all that a step's outputs depend on: code, parameters, inputs."""
-    inputs = [runs.content_hash(run_dir / runs.stem(name)) for name in runs.READS[step]]
-    read = {path: files.sha256(Path(path)) for path in _named_files(parameters)}
+    earlier = _reads(step, parameters)
+    inputs = [runs.content_hash(run_dir / runs.stem(name)) for name in earlier]
+    named = [Path(name) for name in named_files(parameters)]
+    if dataset := parameters.get("DATASET"):
+        named += sorted(path for path in Path(dataset).glob("*") if path.is_file())
+    read = {str(path): files.sha256(path) for path in named}
     return files.digest([runs.FORMAT, _code_hash(step), parameters, inputs, read])
 
 
-def _named_files(parameters: Mapping[str, Any]) -> list[str]:
-    """The files that parameters name: they count by their content."""
-    values = [
-        v for value in parameters.values() for v in (value if isinstance(value, list) else [value])
-    ]
-    return [v for v in values if isinstance(v, str) and v and _is_file(v)]
-
-
-def _is_file(name: str) -> bool:
-    try:
-        return Path(name).is_file()
-    except OSError:  # too long to be a name
-        return False
-
-
 def _code_hash(step: str) -> str:
-    notebook = json.loads((NOTEBOOKS / f"{runs.stem(step)}.ipynb").read_text(encoding="utf-8"))
+    notebook = json.loads(runs.notebook(step).read_text(encoding="utf-8"))
     cells = ["".join(c["source"]) for c in notebook["cells"] if c["cell_type"] == "code"]
     package = Path(tunix_rt_nb.__file__).parent
     sources = sorted([*package.rglob("*.py"), *package.rglob("*.sql")])

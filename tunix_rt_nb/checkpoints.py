@@ -25,7 +25,7 @@ from tunix_rt_nb.errors import InputError
 from tunix_rt_nb.packing import Rows
 from tunix_rt_nb.text import one_line
 
-_OF_NO_WEIGHT = {"checkpoint_every", "eval_every"}  # a run may go on with others
+_OF_NO_WEIGHT = {"checkpoint_every", "eval_every", "keep"}  # a run may go on with others
 _FULL = ("No space left", "File too large", "Disk quota")  # what systems say
 
 
@@ -115,6 +115,18 @@ def save_best(folder: Path, model: nnx.Module, step: int, loss: float) -> None:
     weights = {name: np.asarray(x) for name, x in trained(model).items()}
     with files.atomic(folder / "best.safetensors") as file:
         file.write(save(weights, {"step": str(step), "eval_loss": repr(loss)}))
+
+
+def listing(folder: Path) -> list[dict[str, Any]]:
+    """What there is to go on from or to go back to: the steps, and the best one's loss."""
+    steps = sorted(int(path.name) for path in (folder / "last").glob("[0-9]*"))
+    found: list[dict[str, Any]] = [{"checkpoint": "last", "step": step} for step in steps]
+    if (path := folder / "best.safetensors").exists():
+        with safe_open(path, "numpy") as file:
+            told = file.metadata()
+        loss = f"held-out loss {float(told['eval_loss']):.4f}"
+        found.append({"checkpoint": f"best, {loss}", "step": int(told["step"])})
+    return found
 
 
 def load_best(folder: Path, model: nnx.Module) -> int:

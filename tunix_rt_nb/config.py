@@ -22,6 +22,7 @@ class SftConfig(BaseModel):
       checkpoint_every, eval_every: in steps.
       patience: training stops early when so many held-out losses in a row were no better than the
         best before them; 0: never.
+      keep: which weights the model has in the end, the last or the best.
 
     Example:
       >>> SftConfig.of(steps=10).batch_size
@@ -43,6 +44,7 @@ class SftConfig(BaseModel):
     checkpoint_every: int = Field(default=100, ge=1)
     eval_every: int = Field(default=100, ge=1)
     patience: int = Field(default=0, ge=0)
+    keep: Literal["last", "best"] = "last"
 
     @classmethod
     def of(cls, **fields: Any) -> "SftConfig":

@@ -14,6 +14,7 @@ from tunix_rt_nb import lora
 from tunix_rt_nb.config import SftConfig
 from tunix_rt_nb.errors import InputError
 from tunix_rt_nb.feed import Feed
+from tunix_rt_nb.models import parameter_count
 from tunix_rt_nb.packing import Rows
 from tunix_rt_nb.step import lowered
 
@@ -38,6 +39,13 @@ class Estimate(NamedTuple):
     temporaries: int
     available: int
     seconds: float
+
+    def __str__(self) -> str:
+        return (
+            f"a device needs {_gib(self.state)} for weights and optimiser and"
+            f" {_gib(self.temporaries)} for a step, and has {_gib(self.available)};"
+            f" the arithmetic alone takes {self.seconds / 60:,.1f} min"
+        )
 
 
 def estimate(model: nnx.Module, feed: Feed, config: SftConfig) -> Estimate:
@@ -87,7 +95,7 @@ def useful_flops(model: Any, rows: Rows) -> float:
     Source: Chowdhery et al. 2022, "PaLM", appendix B, on model FLOPs utilisation.
     """
     embedding = model.embedder.input_embedding.value.size
-    weights = sum(x.size for x in jax.tree.leaves(nnx.state(model, nnx.Param))) - embedding
+    weights = parameter_count(model) - embedding
     each = 4 if lora.is_applied(model) else 6
     tokens = int(rows.examples.index["length"].sum())
     return float(each * (weights * tokens + embedding * int(rows.trained_tokens.sum())))

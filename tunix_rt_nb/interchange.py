@@ -1,14 +1,17 @@
-"""Records that others write, read as traces.
+"""Records that others write, read as traces; and those of our own exports.
 
 What a record holds beside prompt, reasoning and answer is kept in the trace as `meta.imported`.
-Reasoning that is one text becomes a step for each line that is not empty, without its number.
+Reasoning that is one text becomes a step for each line that is not empty, without its number;
+where an export wrote it, the steps are those that it was written from.
 """
 
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from tunix_rt_nb import exported
 from tunix_rt_nb.errors import InputError, unknown
+from tunix_rt_nb.response import STYLES, numbered, unwrite, write
 from tunix_rt_nb.text import one_line
 from tunix_rt_nb.trace import Trace, parse, parse_object
 
@@ -19,6 +22,9 @@ RESPONSES = ("response", "answer", "output", "solution", "completion")
 _ANSWER_LINE = re.compile(r"^[ \t]*(?:Answer:|####)", re.MULTILINE)
 _CALCULATOR = re.compile(r"<<[^<>]*>>")
 _NUMBER = re.compile(r"\d{1,4}[.)]\s+")
+_STYLE = STYLES["numbered"]  # of an export
+# What an export adds to a trace's own meta, and what an import adds to it, once more.
+_FACTS = ("created_at", "trace_version", "format", "imported")
 
 
 def reader(form: str) -> Callable[[bytes], Trace]:
@@ -28,7 +34,7 @@ def reader(form: str) -> Callable[[bytes], Trace]:
       InputError: no such form.
     """
     if form not in FORMS:
-        raise unknown("--as", form, FORMS)
+        raise unknown("form", form, FORMS)
     if form == "trace":
         return parse
     return lambda line: FORMS[form](parse_object(line))
@@ -47,8 +53,8 @@ def reference(record: Record) -> Trace:
     """
     if isinstance(record.get("payload"), dict):
         record = {key: record[key] for key in record if key != "payload"} | record["payload"]
-    exported = ("prompts", "trace_steps", "metadata")
-    names = exported if "trace_steps" in record else ("prompt", "steps", "meta")
+    others = ("prompts", "trace_steps", "metadata")
+    names = others if "trace_steps" in record else ("prompt", "steps", "meta")
     prompt, steps, meta = names
     return _trace(
         record,
@@ -112,33 +118,70 @@ def tagged(record: Record) -> Trace:
     return _from_text(record, (*names, said), prompt, said, _text(record, said))
 
 
+def tunix_sft(record: Record) -> Trace:
+    r"""A text in Gemma's template, as an export has it, which keeps what is in a trace as it is.
+
+    So a line of a step that begins like the next step is read as one.
+
+    Example:
+      >>> said = "Reasoning:\n1. 2 + 2 = 4.\nAnswer: 4<end_of_turn>"
+      >>> text = f"<start_of_turn>user\n2 + 2?<end_of_turn>\n<start_of_turn>model\n{said}"
+      >>> tunix_sft({"prompts": text, "final_answer": "4"}).steps[0].content
+      '2 + 2 = 4.'
+    """
+    answer = _text(record, "final_answer")
+    prompt, said = exported.split(_text(record, "prompts"), answer)
+    block = said.removeprefix(_STYLE.opening).removesuffix(_STYLE.middle + answer)
+    steps = _as_steps(numbered("\n" + block.removesuffix("\n")))
+    used = ("prompts", "final_answer")
+    return _trace(record, used, {}, prompt=prompt, steps=steps, final_answer=answer)
+
+
 FORMS: dict[str, Callable[[Record], Trace]] = {
     "trace": Trace.model_validate,
     "reference": reference,
     "messages": messages,
     "gsm8k": gsm8k,
     "tagged": tagged,
+    "tunix_sft": tunix_sft,
+}
+EXPORTED = {  # form of an export -> the form that reads it
+    "tunix_sft": "tunix_sft",
+    "trace": "reference",
+    "training_example": "tagged",
+    "messages": "messages",
 }
 
 
 def _trace(record: Record, used: Iterable[str], meta: Record, **fields: Any) -> Trace:
     """The trace of these fields; what else is in the record goes into its `meta`."""
     rest = {name: value for name, value in record.items() if name not in used}
+    told = record.get("metadata")
+    if isinstance(told, dict) and "trace_version" in told:  # an export of ours wrote it
+        rest.pop("metadata", None)
+        rest |= {name: told[name] for name in _FACTS if name in told}
+        meta = {name: value for name, value in {**meta, **told}.items() if name not in _FACTS}
     whole = {**meta, "imported": rest} if rest else dict(meta)
     return Trace.model_validate({**fields, "meta": whole or None})
 
 
+def _as_steps(texts: Iterable[str]) -> list[dict[str, Any]]:
+    return [{"i": i, "type": "reason", "content": text} for i, text in enumerate(texts)]
+
+
 def _from_text(record: Record, used: Iterable[str], prompt: str, name: str, said: str) -> Trace:
-    reasoning, answer = _split(said)
-    lines = [_NUMBER.sub("", line, count=1).strip() for line in _lines(reasoning)]
-    if not lines or not answer:
+    texts, answer = unwrite(said, _STYLE)
+    if not texts or not answer or write(texts, answer, _STYLE) != said:  # others wrote it
+        reasoning, answer = _split(said)
+        texts = tuple(_NUMBER.sub("", line, count=1).strip() for line in _lines(reasoning))
+    if not texts or not answer:
         missing = "reasoning" if answer else "answer"
         raise InputError(
             f"{name}: has no {missing}, expected <think>...</think>ANSWER,"
             " <reasoning>...</reasoning><answer>ANSWER</answer>,"
             " or lines and a last one with Answer: ANSWER"
         )
-    steps = [{"i": i, "type": "reason", "content": line} for i, line in enumerate(lines)]
+    steps = _as_steps(texts)
     return _trace(record, used, {}, prompt=prompt, steps=steps, final_answer=answer)
 
 
@@ -170,7 +213,7 @@ def _in_order(record: Record, name: str) -> list[Any]:
     """Steps by their indices, numbered anew; texts alone are steps in the order they stand in."""
     found = _of_type(record, name, list)
     if all(isinstance(step, str) for step in found):
-        return [{"i": i, "type": "reason", "content": text} for i, text in enumerate(found)]
+        return _as_steps(found)
     places: dict[int, int] = {}
     for k, step in enumerate(found):
         where = f"{name}.{k}."

@@ -1,4 +1,4 @@
-"""A Tunix job: which model is fine-tuned on which data, and how, as one YAML file.
+"""A Tunix job: which model is fine-tuned on which data, and how, as one YAML file that is run.
 
 version: '1.0'
 runner: tunix
@@ -19,19 +19,32 @@ output:
   output_dir: /home/me/runs/cards-v1
 """
 
+import re
 from collections.abc import Mapping
 from contextlib import suppress
+from operator import attrgetter
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from tunix_rt_nb import files
-from tunix_rt_nb.errors import InputError
+from tunix_rt_nb import files, runs, strict_yaml
+from tunix_rt_nb.errors import InputError, unknown
 from tunix_rt_nb.text import one_line
 from tunix_rt_nb.trace import checked
 
+MODELS = ("tiny",)  # those that `models.create` knows; asking it would load JAX
+_FIELDS = {  # parameter of the notebooks -> the field that gives it
+    "MODEL": "model.model_id",
+    "MAX_LENGTH": "training.max_seq_length",
+    "LEARNING_RATE": "training.learning_rate",
+    "WEIGHT_DECAY": "training.weight_decay",
+    "EPOCHS": "training.num_epochs",
+    "BATCH_SIZE": "training.batch_size",
+    "DEVICE": "training.device",
+}
+_OF_DATA = ("DATASET", "TRACES", "IMPORT", "IMPORT_AS")  # given by `dataset`
 Form = Literal["tunix_sft", "trace", "training_example", "messages"]
 
 
@@ -61,8 +74,9 @@ class DatasetPart(_Part):
     """What is trained on.
 
     Attributes:
-      format: how a trace is written, one of `export.FORMS`.
-      path: the folder of a dataset, or a file with records of this format.
+      format: how a trace is written in a file, one of `export.FORMS`.
+      path: the folder of a dataset, which is taken as it is; or a JSON lines file with records of
+        this format, of which a dataset is built.
     """
 
     format: Form = "tunix_sft"
@@ -75,8 +89,9 @@ class TrainingPart(_Part):
     Attributes:
       learning_rate: at its peak.
       num_epochs: how often each trace is seen.
-      batch_size: sequences an optimiser step.
+      batch_size: sequences an optimiser step, each packed with traces; all, where they are fewer.
       max_seq_length: tokens of a sequence; a trace that is longer is left out, not cut.
+      device: what JAX must find; auto takes what there is.
     """
 
     learning_rate: _Float = Field(default=2e-5, gt=0, le=1)
@@ -88,7 +103,7 @@ class TrainingPart(_Part):
 
 
 class OutputPart(_Part):
-    """Where all goes that training makes."""
+    """Where all goes that the job makes: the folder of its run."""
 
     output_dir: _Text
 
@@ -115,6 +130,51 @@ class Job(_Part):
         """Checks the fields; `InputError` names the one that is wrong."""
         return checked(cls, fields)
 
+    def parameters(self) -> dict[str, Any]:
+        """The parameters of the notebooks that it gives.
+
+        Example:
+          >>> job = Job.of(dataset={"path": "x.jsonl"}, output={"output_dir": "out"})
+          >>> job.parameters()["IMPORT"], job.parameters()["EPOCHS"]
+          (['x.jsonl'], 3)
+        """
+        given = {name: attrgetter(field)(self) for name, field in _FIELDS.items()}
+        path = Path(self.dataset.path)
+        if path.is_dir():
+            return {**given, "DATASET": str(path)}
+        from tunix_rt_nb.interchange import EXPORTED
+
+        return {
+            **given,
+            "TRACES": {},
+            "IMPORT": [str(path)],
+            "IMPORT_AS": EXPORTED[self.dataset.format],
+            "DATASET_NAME": name_of(path),
+        }
+
+    def and_settings(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Its parameters, and others that it says nothing of.
+
+        Raises:
+          InputError: it does say something of one, or no notebook that is run reads it.
+        """
+        from tunix_rt_nb.parameters import declared
+
+        given = self.parameters()
+        others = {name.upper(): value for name, value in settings.items()}
+        for name in others:
+            field = {**_FIELDS, "STEPS": "training.num_epochs"}.get(name)
+            if name in _OF_DATA:
+                field = "dataset.path"
+            if field:
+                raise InputError(f"--set: {name}: the job says it, change its {field}")
+        if "DATASET" in given:
+            read = {step: declared(runs.notebook(step)).keys() for step in runs.STEPS}
+            skipped = read.pop("generate") | read.pop("build")
+            for name in others.keys() & skipped - set().union(*read.values()):
+                raise InputError(f"--set: {name}: has no effect, the dataset is taken as it is")
+        return {**given, **others}
+
     def yaml(self) -> str:
         """The job as the text of its file."""
         return yaml.safe_dump(self.model_dump(), sort_keys=False)
@@ -132,21 +192,100 @@ def read(path: Path) -> Job:
     Raises:
       InputError: `file: field: reason`; or the file cannot be read or is not YAML.
     """
+    fields = strict_yaml.read(path)
     try:
-        fields = yaml.safe_load(path.read_bytes())
-        if not isinstance(fields, Mapping):
-            raise InputError(f"expected `field: value` lines, found {type(fields).__name__}")
         job = checked(Job, fields)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise InputError(f"{path}: is not YAML: {one_line(str(error))}") from None
     except InputError as error:
         raise InputError(f"{path}: {one_line(str(error))}") from None
-    data, out = path.parent / job.dataset.path, path.parent / job.output.output_dir
+    here = path.parent.absolute()
     return job.model_copy(
         update={
-            "dataset": job.dataset.model_copy(update={"path": str(data)}),
-            "output": OutputPart(output_dir=str(out)),
+            "dataset": job.dataset.model_copy(update={"path": str(here / job.dataset.path)}),
+            "output": OutputPart(output_dir=str(here / job.output.output_dir)),
         }
     )
+
+
+def load(path: Path) -> Job:
+    """Reads a job that can begin.
+
+    Raises:
+      InputError: as `read`; or there is no such model or dataset, or the folder of its run is taken
+        or would take the dataset's place.
+    """
+    job = read(path)
+    try:
+        if job.model.model_id not in MODELS:
+            raise unknown("model.model_id", job.model.model_id, MODELS)
+        _check_dataset(job.dataset)
+        _check_output(Path(job.output.output_dir), Path(job.dataset.path))
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    return job
+
+
+def _check_dataset(data: DatasetPart) -> None:
+    from tunix_rt_nb import dataset, exported
+
+    path = Path(data.path)
+    if path.is_dir():
+        dataset.read_manifest(path)
+    elif not path.is_file():
+        raise InputError(
+            f"dataset.path: {data.path!r} is not there,"
+            " expected the folder of a dataset or a JSON lines file"
+        )
+    elif (found := exported.form_in(path)) != data.format:
+        raise InputError(f"dataset.format: is {data.format}, but {path} has records of {found}")
+
+
+def _check_output(folder: Path, data: Path) -> None:
+    field = "output.output_dir"
+    try:
+        folder, data = folder.resolve(), data.resolve()
+    except ValueError as error:  # a null character
+        raise InputError(f"{field}: {error}") from None
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{field}: {folder} is a file, expected a folder or none yet")
+    if folder.is_relative_to(data):
+        raise InputError(f"{field}: {folder} is in the dataset's folder, which never changes")
+    if any(data.is_relative_to(folder / runs.stem(step)) for step in runs.STEPS):
+        raise InputError(f"{field}: {folder} holds the dataset, which the run would replace")
+    if runs.is_taken(folder):
+        raise InputError(f"{field}: {folder} is the run of something else, give another folder")
+
+
+def name_of(data: Path) -> str:
+    """A name, fit for a dataset and for the folder of a run, after that of a file or folder.
+
+    Example:
+      >>> name_of(Path("my traces.jsonl.gz"))
+      'my-traces'
+    """
+    name = re.sub(r"\.jsonl(\.gz)?$", "", data.name)
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).lstrip("._-")[:64] or "imported"
+
+
+def check_device(device: str) -> None:
+    """`InputError` where JAX's default backend is another device than a job's.
+
+    Example:
+      >>> check_device("auto")
+    """
+    if device == "auto":
+        return
+    import jax
+
+    found = jax.default_backend()
+    if device != found:
+        raise InputError(f"device: is {device}, but JAX runs on {found} here; auto takes what is")
+
+
+def steps(epochs: int, rows: int, batch_size: int) -> int:
+    """How many optimiser steps it takes to see all rows so many times.
+
+    Example:
+      >>> steps(epochs=3, rows=10, batch_size=4)
+      8
+    """
+    return -(-epochs * rows // batch_size)

@@ -87,7 +87,7 @@ class Metrics(hooks.TrainingHooks):
                 "grad_norm": norm,
                 "learning_rate": float(self._schedule(train_step - 1)),
                 "tokens_per_second": self._speed,
-                "utilisation": round(used, 4),
+                "utilisation": round(float(used), 4),
             }
         )
         self._since = now

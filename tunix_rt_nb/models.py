@@ -21,7 +21,7 @@ from safetensors.numpy import save_file
 from tunix.models.gemma3 import model as gemma3
 from tunix.models.gemma3 import params_safetensors
 
-from tunix_rt_nb import files
+from tunix_rt_nb import files, lora
 from tunix_rt_nb.errors import InputError, unknown
 from tunix_rt_nb.tokens import Tokenizer
 
@@ -194,10 +194,13 @@ _SPLIT = {"q_einsum": "q", "kv_einsum": "kv", "qkv_einsum": "qkv"}
 
 
 def to_hugging_face(model: gemma3.Gemma3) -> dict[str, np.ndarray]:
-    """The weights under Hugging Face's names and shapes, the inverse of Tunix's loader."""
+    """The weights under Hugging Face's names and shapes, the inverse of Tunix's loader.
+
+    Adapters are worked into them.
+    """
     out: dict[str, np.ndarray] = {}
-    for path, value in jax.tree.leaves_with_path(nnx.state(model, nnx.Param)):
-        name = _name(path)
+    for path, value in lora.merged(model).items():
+        name = ".".join(map(str, path))
         layer = "".join(re.findall(r"^layers\.\d+\.", name))
         for key, tensor in _tensors(name.removeprefix(layer), np.asarray(value)):
             out[f"model.{layer}{key}.weight"] = np.ascontiguousarray(tensor)

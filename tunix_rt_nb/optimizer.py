@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import optax
+from flax import nnx
 from optax import contrib
 
 from tunix_rt_nb.config import SftConfig
@@ -41,11 +42,30 @@ def _adafactor(rate: optax.Schedule, decay: float) -> optax.GradientTransformati
     Source: Shazeer and Stern 2018, "Adafactor: Adaptive Learning Rates with Sublinear Memory Cost".
     """
     return optax.chain(
-        optax.scale_by_factored_rms(),
+        _whole(optax.scale_by_factored_rms()),
         optax.clip_by_block_rms(1.0),
         optax.add_decayed_weights(decay, _decayed),
         optax.scale_by_learning_rate(rate),
     )
+
+
+def _whole(transformation: optax.GradientTransformation) -> optax.GradientTransformation:
+    """What it remembers by row or by column is small and lies whole on every device.
+
+    Flax would cut it over the mesh as it cuts the matrix itself, which has more axes.
+    """
+
+    def fitting(x: Any) -> Any:
+        if not isinstance(x, nnx.Variable):
+            return x
+        axes = x.get_metadata().get("out_sharding") or ()
+        return x if len(axes) <= x.get_value().ndim else x.get_value()
+
+    def init(params: Any) -> Any:
+        state = transformation.init(params)
+        return jax.tree.map(fitting, state, is_leaf=lambda x: isinstance(x, nnx.Variable))
+
+    return optax.GradientTransformation(init, transformation.update)
 
 
 def _muon(rate: optax.Schedule, decay: float) -> optax.GradientTransformation:

@@ -122,6 +122,30 @@ def pack(examples: Examples, length: int) -> Rows:
     )
 
 
+def pack_full(examples: Examples, longest: int, fill: float = 0.95) -> Rows:
+    """Packs examples of up to `longest` tokens into the shortest rows that get full.
+
+    Attention costs more the longer the row, padding is wasted: so rows are as long as the longest
+    example may be, and 16 tokens longer each time as long as less than `fill` of them is used. Of
+    rows up to three times as long, where none gets so full, the fullest are taken.
+
+    Raises:
+      InputError: as `pack`.
+
+    Example:
+      >>> from tunix_rt_nb.examples import Example
+      >>> rows = pack_full(Examples.of([Example("a", tuple(range(1, 31)), 1)] * 9), longest=48)
+      >>> rows.length, round(rows.fill, 2)
+      (96, 0.94)
+    """
+    best = pack(examples, longest)
+    for length in range(-(-longest // 16) * 16, 3 * longest + 1, 16):
+        if best.fill >= fill:
+            break
+        best = max(best, pack(examples, length), key=lambda rows: rows.fill)
+    return best
+
+
 def _best_fit(lengths: np.ndarray, length: int) -> np.ndarray:
     """The row of each example, of which the longest come first.
 

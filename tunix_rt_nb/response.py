@@ -157,7 +157,7 @@ def unwrite(text: str, how: Style) -> tuple[tuple[str, ...], str]:
     """
     body = text.removeprefix(how.opening).removesuffix(how.closing)
     block, _, answer = f"\n{body}".partition("\n" + how.middle)
-    return tuple(how.steps.take(_numbered(block))), how.answer.take([answer])[0]
+    return tuple(how.steps.take(numbered(block))), how.answer.take([answer])[0]
 
 
 class Parsed(NamedTuple):
@@ -191,8 +191,13 @@ def parse(response: str, style: str = "numbered") -> Parsed:
     return loose(response)
 
 
-def _numbered(block: str) -> list[str]:
-    r"""`\n1. a\n2. b` -> "a", "b"; a step may have several lines."""
+def numbered(block: str) -> list[str]:
+    r"""The steps of a list, as they stand there; one may have several lines.
+
+    Example:
+      >>> numbered("\n1. a\nb\n2. c")
+      ['a\nb', 'c']
+    """
     found: list[str] = []
     at = 0 if block.startswith("\n1. ") else -1
     while at >= 0:

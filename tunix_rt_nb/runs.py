@@ -1,7 +1,7 @@
 """Run folders: where each step of the road works and what it leaves behind.
 
 runs/quickstart/
-  run.json            profile, parameters, versions
+  run.json            profile or job, parameters, versions
   1_generate.ipynb    the executed notebook
   1_generate/         its outputs, and result.json, written last
   ...
@@ -29,12 +29,8 @@ READS = {  # whose outputs each step reads
     "evaluate": ("build", "render", "train"),
 }
 PROJECT = Path(__file__).resolve().parent.parent
-_KEPT = (
-    "checkpoints",
-    "metrics.jsonl",
-    "tensorboard",
-    "key",
-)  # what a step that starts again goes on from
+NOTEBOOKS = PROJECT / "notebooks"
+_KEPT = ("checkpoints", "metrics.jsonl", "tensorboard", "key")  # to go on from
 
 
 def home() -> Path:
@@ -42,7 +38,7 @@ def home() -> Path:
     chosen = os.environ.get("TUNIX_RT_HOME")
     if chosen:
         return Path(chosen).expanduser().resolve()
-    return PROJECT if (PROJECT / "notebooks").is_dir() else Path.cwd()
+    return PROJECT if NOTEBOOKS.is_dir() else Path.cwd()
 
 
 def stem(step: str) -> str:
@@ -53,6 +49,11 @@ def stem(step: str) -> str:
       '4_train'
     """
     return f"{STEPS.index(step) + 1}_{step}"
+
+
+def notebook(step: str) -> Path:
+    """The notebook of a step, as it ships."""
+    return NOTEBOOKS / f"{stem(step)}.ipynb"
 
 
 def before(step: str) -> str | None:
@@ -135,6 +136,15 @@ def begin(step: str, run_dir: Path, inputs: dict[str, Path], alone: bool = False
         if path.name not in _KEPT or (alone and path.name == "key"):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
     return Stop(step, folder, inputs, lock)
+
+
+def is_taken(folder: Path) -> bool:
+    """Whether a folder holds a run, or notebooks, that no job made."""
+    if (folder / "run.json").exists():
+        told = files.read_json(folder / "run.json")
+        return not (isinstance(told, dict) and told.get("job"))
+    stems = tuple(stem(step) for step in STEPS)
+    return any(path.name.startswith(stems) for path in folder.glob("*"))
 
 
 def newest(step: str) -> Path | None:

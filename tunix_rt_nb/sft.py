@@ -111,5 +111,7 @@ def train(
         finally:
             made.checkpoint_manager.close()
             metrics.close()
+    if config.keep == "best":
+        checkpoints.load_best(folder / "checkpoints", model)
     checkpoints.complete(folder / "checkpoints", run)
     return list(files.read_lines(folder / "metrics.jsonl"))

@@ -4,29 +4,26 @@ import heapq
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import NamedTuple
 from zlib import crc32
 
 import msgspec
 import numpy as np
 
-from tunix_rt_nb import files, laws
-from tunix_rt_nb.chat import Chat, form
+from tunix_rt_nb import exported, files, laws
+from tunix_rt_nb.chat import Chat
 from tunix_rt_nb.errors import InputError
 from tunix_rt_nb.examples import Examples
+from tunix_rt_nb.exported import GEMMA_NUMBERED
 from tunix_rt_nb.packing import Rows, pack
-from tunix_rt_nb.response import respond
 from tunix_rt_nb.strict_json import MAX_LINE, check_length, why
 from tunix_rt_nb.text import one_line
 from tunix_rt_nb.tokens import Tokenizer, encode, train_tokenizer
-from tunix_rt_nb.trace import Trace, parse_object
+from tunix_rt_nb.trace import parse_object
 
 MAX_TOLD = 20  # bad lines told one by one
 LONGEST = 2_048  # tokens of a sample that is trained on
 STEPS = 2
-_SFT = form("gemma", "numbered")
-_GEMMA, _NUMBERED = _SFT.template, _SFT.style
-_Full = Annotated[str, msgspec.Meta(min_length=1)]
 
 
 class Check(NamedTuple):
@@ -53,79 +50,6 @@ class Smoked(NamedTuple):
     def right(self) -> bool:
         """Whether nothing is wrong."""
         return all(check.right is not False for check in self.checks)
-
-
-class _Record(msgspec.Struct):
-    id: _Full
-    metadata: dict[str, Any]
-
-    def turns(self) -> tuple[str, str]:
-        """What the user says and what the model answers; `InputError` says `field: reason`."""
-        raise NotImplementedError
-
-
-class _Sft(_Record):
-    prompts: _Full
-    final_answer: _Full
-
-    def turns(self) -> tuple[str, str]:
-        opening, turn = _GEMMA.before_prompt, _GEMMA.after_prompt
-        ending = f"{_NUMBERED.middle}{self.final_answer}{_GEMMA.stop}"
-        if not self.prompts.startswith(opening):
-            raise InputError(f"prompts: does not begin with {opening!r}")
-        if not self.prompts.endswith(ending):
-            raise InputError(f"prompts: does not end with {one_line(repr(ending))}")
-        said = self.prompts[len(opening) : -len(ending)]
-        prompt, found, reasoning = said.rpartition(f"{turn}{_NUMBERED.opening}1. ")
-        if found and reasoning.endswith("\n"):
-            response = said[len(prompt) + len(turn) :] + _NUMBERED.middle + self.final_answer
-        elif said.endswith(turn):  # a trace without steps
-            prompt, response = said.removesuffix(turn), _NUMBERED.middle + self.final_answer
-        else:
-            raise InputError(f"prompts: has no {turn + _NUMBERED.opening + '1. '!r} with steps")
-        return prompt, response
-
-
-class _Trace(_Record):
-    prompts: _Full
-    trace_steps: list[str]
-    final_answer: _Full
-
-    def turns(self) -> tuple[str, str]:
-        steps = [("step", content) for content in self.trace_steps]
-        return self.prompts, respond(Trace.of(self.prompts, steps, self.final_answer))
-
-
-class _Pair(_Record):
-    prompt: _Full
-    response: _Full
-
-    def turns(self) -> tuple[str, str]:
-        return self.prompt, self.response
-
-
-class _Message(msgspec.Struct):
-    role: str
-    content: _Full
-
-
-class _Messages(_Record):
-    messages: list[_Message]
-
-    def turns(self) -> tuple[str, str]:
-        roles = [message.role for message in self.messages]
-        if roles != ["user", "assistant"]:
-            found = one_line(", ".join(roles), 60) or "none"
-            raise InputError(f"messages: expected one user and one assistant turn, found {found}")
-        return self.messages[0].content, self.messages[1].content
-
-
-_FORMS: dict[str, type[_Record]] = {
-    "tunix_sft": _Sft,
-    "trace": _Trace,
-    "training_example": _Pair,
-    "messages": _Messages,
-}
 
 
 class _Sample(NamedTuple):
@@ -177,8 +101,10 @@ class _Reader:
                 self._add(number, f"id: {one_line(record.id, 60)} is there a second time")
                 continue
             self._ids.add(record.id)
-            self._marked += any(piece in prompt + response for piece in _GEMMA.pieces)
-            yield _Sample(record.id, Chat(_SFT, prompt, response))
+            self._marked += any(
+                piece in prompt + response for piece in GEMMA_NUMBERED.template.pieces
+            )
+            yield _Sample(record.id, Chat(GEMMA_NUMBERED, prompt, response))
 
     def _lines(self) -> Iterator[bytes]:
         try:
@@ -187,11 +113,11 @@ class _Reader:
         except OSError as error:
             raise InputError(f"{self._path}: cannot be read: {error.strerror}") from None
 
-    def _parse(self, line: bytes) -> _Record:
+    def _parse(self, line: bytes) -> exported.Record:
         if self.form is None:
-            self.form = form_of(parse_object(line))
+            self.form = exported.form_of(parse_object(line))
         check_length(line)
-        return msgspec.json.decode(line, type=_FORMS[self.form])
+        return msgspec.json.decode(line, type=exported.FORMS[self.form])
 
     def _add(self, number: int, reason: str) -> None:
         self._bad += 1
@@ -219,25 +145,6 @@ class _Reader:
         if self._marked:
             told = f"{self._marked:,} records have one inside their text, which only a trainer"
             yield Check("markers", None, f"{told} that tokenises turn by turn can tell")
-
-
-def form_of(record: dict[str, Any]) -> str:
-    """The form whose fields a record has.
-
-    Raises:
-      InputError: there is none.
-
-    Example:
-      >>> form_of({"id": "1", "prompt": "2 + 2?", "response": "Answer: 4", "metadata": {}})
-      'training_example'
-    """
-    fields = {form: kind.__struct_fields__ for form, kind in _FORMS.items()}
-    lacks = {form: [name for name in names if name not in record] for form, names in fields.items()}
-    # the fields of `tunix_sft` are some of those of `trace`, so of two the larger one is meant
-    nearest = min(lacks, key=lambda form: (len(lacks[form]), -len(fields[form])))
-    if lacks[nearest]:
-        raise InputError(f"{lacks[nearest][0]}: Field required, the nearest form is {nearest}")
-    return nearest
 
 
 def _check_samples(samples: Sequence[_Sample]) -> Iterator[Check]:

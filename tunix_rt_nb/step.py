@@ -25,7 +25,8 @@ class Trainer(peft_trainer.PeftTrainer):
     def _post_process_train_step(self, aux: Any) -> None:
         step = self.train_steps + 1
         found = self._buffered_train_metrics
-        if step % self.config.checkpointing_options.save_interval_steps == 0:
+        every = self.config.checkpointing_options.save_interval_steps
+        if step % every == 0 or self.checkpoint_manager.latest_step() is None:
             norms, _ = found.additional_metrics["grad_norm"]
             self.check(step, float(found.loss), float(np.mean([np.asarray(x) for x in norms])))
 

@@ -6,6 +6,7 @@ from typing import Any
 import yaml
 
 from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.text import one_line
 
 
 class _Loader(yaml.SafeLoader):
@@ -34,7 +35,7 @@ def parse(where: str, text: str | bytes) -> Any:
     try:
         return yaml.load(text, Loader=_Loader)
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
-        raise InputError(f"{where}: is not YAML: {' '.join(str(error).split())}") from None
+        raise InputError(f"{where}: is not YAML: {one_line(str(error))}") from None
 
 
 def read(path: Path) -> dict[str, Any]:

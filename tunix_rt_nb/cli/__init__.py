@@ -60,7 +60,7 @@ _step = click.Choice(runs.STEPS)
 @click.option("--set", "settings", metavar="KEY=VALUE", multiple=True, help="A parameter, as YAML.")
 @click.option("--from", "from_step", type=_step, default=runs.STEPS[0], help="First step.")
 @click.option("--to", "to_step", type=_step, default=runs.STEPS[-1], help="Last step.")
-@click.option("--run-id", help="Name of the run folder; the profile's name unless given.")
+@click.option("--run-id", help="Name of the run folder; the profile's name unless given. No job's.")
 @click.option("--fresh", is_flag=True, help="Run every step, whatever is there.")
 @click.option("--json", "as_json", is_flag=True, help="End with one JSON line.")
 def run(
@@ -72,23 +72,33 @@ def run(
     fresh: bool,
     as_json: bool,
 ) -> None:
-    """Run the five notebooks with the parameters of PROFILE.
+    """Run the five notebooks with the parameters of PROFILE, or as the Tunix job PROFILE says.
 
     Steps whose code, parameters and inputs have not changed are skipped; an interrupted run goes
     on where it stopped.
+
+    A job is a YAML file with a `runner`, as `datasets tunix-yaml` writes it. It says where its run
+    is; --set may give what it says nothing of, and is refused for the rest.
 
     \b
     Examples:
       tunix-rt-nb run
       tunix-rt-nb run quickstart --set LEARNING_RATE=0.003 --run-id slower
       tunix-rt-nb run quickstart --to build
+      tunix-rt-nb run job.yaml --set ITEMS=100
     """
-    from tunix_rt_nb import chain, report  # slow to load
+    from tunix_rt_nb import chain, parameters, report  # slow to load
+    from tunix_rt_nb.job import load
 
-    values = chain.load_profile(profile) | _settings(settings)
-    name = run_id or Path(profile).stem
-    check_name("run-id", name)
-    run_dir = runs.home() / "runs" / name
+    values, given = parameters.load_profile(profile), _settings(settings)
+    job = load(Path(profile)) if "runner" in values else None
+    if job:
+        if run_id:
+            raise InputError(f"--run-id: {profile} says where its run is, in output.output_dir")
+        values, run_dir = job.and_settings(given), Path(job.output.output_dir)
+    else:
+        values |= given
+        run_dir = runs.home() / "runs" / check_name("run-id", run_id or Path(profile).stem)
     line = _StepLines()
     try:
         reports = chain.run(
@@ -98,6 +108,7 @@ def run(
             to_step=to_step,
             fresh=fresh,
             profile=profile,
+            job=job,
             on_start=line.start,
             on_step=line.end,
         )
@@ -113,7 +124,7 @@ def run(
             {"name": r.name, "seconds": round(r.seconds, 1), "skipped": r.skipped} for r in reports
         ]
         scores = report.summary(runs.result(evaluated)) if done else {}
-        click.echo(json.dumps({"run_id": name, "steps": steps, **scores}))
+        click.echo(json.dumps({"run_id": run_dir.name, "steps": steps, **scores}))
 
 
 def _settings(settings: tuple[str, ...]) -> dict[str, Any]:

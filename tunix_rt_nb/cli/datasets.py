@@ -9,7 +9,6 @@ import click
 from tunix_rt_nb import runs
 from tunix_rt_nb.cli import display
 from tunix_rt_nb.cli.options import json_option, open_store, store_option, store_to_read
-from tunix_rt_nb.errors import InputError
 
 if TYPE_CHECKING:
     from tunix_rt_nb.store import TraceStore
@@ -222,11 +221,12 @@ def _store(dataset: Path | None, folder: Path | None) -> "TraceStore":
     "-o", "--output", "path", metavar="FILE", type=click.Path(path_type=Path), help="Write a file."
 )
 @click.option("--model-id", default="tiny", show_default=True, help="The model to start from.")
-@click.option("--output-dir", help="Where training writes to: runs/KEY unless given.")
+@click.option("--output-dir", help="The folder of its run: runs/KEY unless given.")
 def tunix_yaml(key: str, path: Path | None, model_id: str, output_dir: str | None) -> None:
-    """Print the Tunix job that trains on a dataset, as YAML.
+    """Print the Tunix job that trains on a dataset, as YAML, to be run by `tunix-rt-nb run`.
 
     KEY is the key of a dataset, the path of its folder, or a JSON lines file that was exported.
+    Where another run has the folder runs/KEY, it is runs/KEY-job.
 
     \b
     Examples:
@@ -234,15 +234,17 @@ def tunix_yaml(key: str, path: Path | None, model_id: str, output_dir: str | Non
       tunix-rt-nb datasets tunix-yaml quickstart-v1 --output-dir out -o job.yaml
     """
     from tunix_rt_nb.dataset import versions
-    from tunix_rt_nb.job import Job, write
+    from tunix_rt_nb.exported import form_in
+    from tunix_rt_nb.job import Job, name_of, write
 
     source, form = Path(key), FORMS[0]
     if source.is_file():
-        form = _form_in(source)
+        form = form_in(source)
     else:
         source = versions.find(key)
-    name = source.name.removesuffix(".jsonl")
-    out = Path(output_dir) if output_dir else runs.home() / "runs" / name
+    out = Path(output_dir) if output_dir else runs.home() / "runs" / name_of(source)
+    if not output_dir and runs.is_taken(out):
+        out = out.with_name(f"{out.name}-job")
     job = Job.of(
         model={"model_id": model_id},
         dataset={"format": form, "path": str(source.resolve())},
@@ -252,19 +254,6 @@ def tunix_yaml(key: str, path: Path | None, model_id: str, output_dir: str | Non
         write(job, path)
     else:
         click.echo(job.yaml(), nl=False)
-
-
-def _form_in(path: Path) -> str:
-    """The form of the records of a JSON lines file, by its first line."""
-    from tunix_rt_nb.smoke import form_of
-    from tunix_rt_nb.strict_json import MAX_LINE
-    from tunix_rt_nb.trace import parse_object
-
-    try:
-        with path.open("rb") as file:
-            return form_of(parse_object(file.readline(MAX_LINE + 1)))
-    except InputError as error:
-        raise InputError(f"{path}:1: {error}") from None
 
 
 def _tell(folder: Path, as_json: bool) -> None:

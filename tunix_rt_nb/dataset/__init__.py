@@ -1,7 +1,7 @@
 """Datasets: traces that were selected, cleaned and split, in a folder that one can cite."""
 
 from tunix_rt_nb.dataset.build import build
-from tunix_rt_nb.dataset.folder import SIDES, by_task, funnel, load, read_manifest
+from tunix_rt_nb.dataset.folder import SIDES, by_task, copy, funnel, load, read_manifest
 from tunix_rt_nb.dataset.merge import merge
 from tunix_rt_nb.dataset.spec import DatasetSpec
 from tunix_rt_nb.dataset.versions import diff, find, listing
@@ -11,6 +11,7 @@ __all__ = [
     "DatasetSpec",
     "build",
     "by_task",
+    "copy",
     "diff",
     "find",
     "funnel",

@@ -8,13 +8,14 @@ datasets/cards-v1/
   README.md           the card
 """
 
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from tunix_rt_nb import files
 from tunix_rt_nb.dataset import clean
-from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.errors import InputError, check_name
 from tunix_rt_nb.trace import Trace, parse_line
 
 SIDES = ("train", "eval")
@@ -52,6 +53,27 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             " build the dataset again"
         )
     return manifest
+
+
+def copy(source: Path, parent: Path) -> Path:
+    """Copies a dataset as it is into the folder `parent/{key}`; the manifest is written last.
+
+    Raises:
+      InputError: it is not complete, or a file was altered since.
+    """
+    manifest = read_manifest(source)
+    parts = ("dataset_name", "dataset_version")  # of its key
+    folder = parent / "-".join(check_name(name, str(manifest.get(name))) for name in parts)
+    for name in manifest["files"]:
+        path = source / check_name("files", name)
+        if not path.is_file():
+            raise InputError(f"{path}: is missing, build the dataset again")
+        files.check_unaltered(path, manifest, "was altered after the build, build it again")
+    for name in (*manifest["files"], "README.md", "manifest.json"):
+        if (source / name).exists():
+            with (source / name).open("rb") as there, files.atomic(folder / name) as here:
+                shutil.copyfileobj(there, here)
+    return folder
 
 
 def sealed(manifest: Mapping[str, Any]) -> dict[str, Any]:
