@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Iterator
 
-from tests.bench import pipeline, rendering, traces
+from tests.bench import large, pipeline, rendering, traces, training
 from tests.bench.measure import Line, seconds
 from tunix_rt_nb import evaluate
 from tunix_rt_nb.response import respond
@@ -31,6 +31,10 @@ BENCHMARKS = {
     "pipeline": pipeline.pipeline,
     "pack": rendering.packing,
     "grade": grade,
+    "train_tiny": training.train_tiny,
+    "train_270m": large.train_270m,
+    "memory_270m": large.memory_270m,
+    "train_table": training.train_table,
 }
 
 
@@ -45,7 +49,7 @@ def main(arguments: list[str]) -> None:
 
 
 def _text(line: Line) -> str:
-    digits = 2 if line.ours < 100 else 0
+    digits = 4 if line.ours < 1 else 2 if line.ours < 100 else 0
     text = f"{line.name:<34}{line.ours:>12,.{digits}f} {line.unit}"
     if line.peer is None:
         return text

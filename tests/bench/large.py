@@ -1,0 +1,103 @@
+"""Training Gemma 3 270M on the quickstart's traces: time and memory, each run a new process.
+
+The weights are Tunix's random ones and the tokens those of the quickstart's tokenizer, which are
+the first 640 of 262,144: neither changes what a step costs.
+"""
+
+import resource
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+from flax import nnx
+from jax.extend.backend import get_backend
+
+from tests.bench import training
+from tests.bench.measure import Line
+from tests.bench.traces import process
+from tunix_rt_nb import files, lora, models, render
+from tunix_rt_nb.models import gemma3
+
+CONFIG = replace(gemma3.ModelConfig.gemma3_270m(), param_dtype=jnp.float32)
+LENGTH = 512
+BATCH = 2  # of four, plain Tunix would take most of a machine with 24 GB
+RANK = 16
+KINDS = ("full", "lora")
+SIDES = {"ours": training.ours, "theirs": training.theirs}
+STEPS = 8
+WARM = 2
+
+
+def train_270m() -> Iterator[Line]:
+    """Tokens of examples a second, padding not counted: of all weights, and of adapters."""
+    for kind in KINDS:
+        speed, peer = (_runs()[side, kind]["speed"] for side in SIDES)
+        name = f"train_270m {kind}, {BATCH} x {LENGTH}"
+        yield Line(name, speed, "tokens/s", peer, speed / peer)
+
+
+def memory_270m() -> Iterator[Line]:
+    """What a step takes beside weights and optimiser, as compiled; and what the process takes."""
+    for kind in KINDS:
+        for what in ("temporaries", "resident"):
+            size, peer = (_runs()[side, kind][what] for side in SIDES)
+            yield Line(f"memory_270m {kind}, {what}", size, "MiB", peer, peer / size)
+
+
+@cache
+def _runs() -> dict[tuple[str, str], dict[str, float]]:
+    """The figures of each side and kind of training, measured once for both benchmarks."""
+    found = {}
+    with training.quickstart(LENGTH) as home:
+        model = gemma3.Gemma3(CONFIG, rngs=nnx.Rngs(0))
+        models.save(model, render.load_tokenizer(home / "rendered"), home / "model")
+        del model
+        for kind in KINDS:
+            for side in SIDES:
+                process(["-m", "tests.bench.large", str(home), side, kind])
+                found[side, kind] = files.read_json(home / "figures.json")
+    return found
+
+
+class _Watch(training.Clock):
+    """Notes also the memory that was taken, in MiB."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._memory: list[tuple[float, float]] = []
+
+    def tick(self) -> None:
+        super().tick()
+        resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        self._memory.append((_temporaries() / 2**20, resident))
+
+    def figures(self, tokens: float) -> dict[str, Any]:
+        """Of a run with so many tokens a step, before it wrote its last checkpoint."""
+        temporaries, resident = self._memory[-2]
+        speed = tokens / self.step(WARM)
+        return {"speed": speed, "temporaries": temporaries, "resident": resident}
+
+
+def _temporaries() -> int:
+    """Bytes that the compiled train step takes for itself while it runs."""
+    compiled = get_backend().live_executables()
+    steps = [one for one in compiled if one.hlo_modules()[0].name == "jit__train_step"]
+    return max((one.get_compiled_memory_stats().temp_size_in_bytes for one in steps), default=0)
+
+
+def _run(home: Path, side: str, kind: str) -> None:
+    """One run, in this process."""
+    model, _ = models.load(home / "model")
+    if kind == "lora":
+        model = lora.apply(model, RANK, 2.0 * RANK)
+    watch = _Watch()
+    tokens = SIDES[side](home, model, training.settings(STEPS, BATCH), LENGTH, watch)
+    files.write_json(home / "figures.json", watch.figures(tokens))
+
+
+if __name__ == "__main__":
+    _run(Path(sys.argv[1]), *sys.argv[2:])
