@@ -42,8 +42,8 @@ class Estimate(NamedTuple):
 
     def __str__(self) -> str:
         return (
-            f"a device needs {_gib(self.state)} for weights and optimiser and"
-            f" {_gib(self.temporaries)} for a step, and has {_gib(self.available)};"
+            f"a device needs {_told(self.state)} for weights and optimiser and"
+            f" {_told(self.temporaries)} for a step, and has {_told(self.available)};"
             f" the arithmetic alone takes {self.seconds / 60:,.1f} min"
         )
 
@@ -67,15 +67,15 @@ def estimate(model: nnx.Module, feed: Feed, config: SftConfig) -> Estimate:
     )
     if found.state + found.temporaries > found.available:
         raise InputError(
-            f"batch_size: a step needs {_gib(found.state + found.temporaries)} a device, there are"
-            f" {_gib(found.available)}: fewer rows a batch with more accumulation, shorter rows,"
+            f"batch_size: a step needs {_told(found.state + found.temporaries)} a device, there are"
+            f" {_told(found.available)}: fewer rows a batch with more accumulation, shorter rows,"
             " lora_rank, remat or the optimizer adafactor need less"
         )
     return found
 
 
-def _gib(size: int) -> str:
-    return f"{size / 2**30:,.1f} GiB"
+def _told(size: int) -> str:
+    return f"{size / 2**30:,.1f} GiB" if size >= 2**30 else f"{size / 2**20:,.0f} MiB"
 
 
 def available_memory() -> int:

@@ -55,7 +55,7 @@ def held_out_loss(
     with devices_of(model):
         found = [
             _jitted_sums(model, shard_input(batch, ("fsdp",)), dtype)
-            for batch in _once(rows, batch_size)
+            for batch in _once(rows, min(batch_size, len(rows)))
         ]
     return float(sum(total for total, _ in found) / sum(count for _, count in found))
 

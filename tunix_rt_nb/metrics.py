@@ -7,6 +7,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from tunix.sft import hooks, peft_trainer
 
@@ -41,7 +43,8 @@ class Metrics(hooks.TrainingHooks):
         self._path, self._logs = folder / "metrics.jsonl", folder / "tensorboard"
         self._best_folder = folder / "checkpoints"
         self._feed, self._eval_rows, self._config, self._report = feed, eval_rows, config, report
-        self._schedule = schedule(config)
+        # All at once and beforehand: a rate asked for meanwhile would wait for the step under way.
+        self._rates = np.asarray(jax.vmap(schedule(config))(jnp.arange(config.steps)))
         self._losses: list[float] = []  # held out, after steps
         self._since = self._flops = 0.0
         self._speed, self._evaluated = 0, -1
@@ -85,7 +88,7 @@ class Metrics(hooks.TrainingHooks):
                 "step": train_step,
                 "loss": float(train_loss),
                 "grad_norm": norm,
-                "learning_rate": float(self._schedule(train_step - 1)),
+                "learning_rate": float(self._rates[train_step - 1]),
                 "tokens_per_second": self._speed,
                 "utilisation": round(float(used), 4),
             }

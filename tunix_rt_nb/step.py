@@ -7,6 +7,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 from flax import nnx
+from orbax.checkpoint.checkpoint_managers import FixedIntervalPolicy
 from tunix.sft import peft_trainer
 
 from tunix_rt_nb import loss
@@ -25,8 +26,7 @@ class Trainer(peft_trainer.PeftTrainer):
     def _post_process_train_step(self, aux: Any) -> None:
         step = self.train_steps + 1
         found = self._buffered_train_metrics
-        every = self.config.checkpointing_options.save_interval_steps
-        if step % every == 0 or self.checkpoint_manager.latest_step() is None:
+        if step % self.config.checkpointing_options.save_decision_policy.interval == 0:
             norms, _ = found.additional_metrics["grad_norm"]
             self.check(step, float(found.loss), float(np.mean([np.asarray(x) for x in norms])))
 
@@ -46,7 +46,7 @@ def trainer(model: nnx.Module, config: SftConfig, checkpoints: Path | None = Non
             max_steps=None,  # the feed ends by itself; with a number Tunix draws its own bar
             checkpoint_root_directory=str(checkpoints.absolute()) if checkpoints else None,
             checkpointing_options=ocp.CheckpointManagerOptions(
-                save_interval_steps=config.checkpoint_every, max_to_keep=2
+                save_decision_policy=FixedIntervalPolicy(config.checkpoint_every), max_to_keep=2
             ),
         ),
     )
