@@ -10,6 +10,9 @@ os.environ.setdefault(  # many tests train the same shapes
     "JAX_COMPILATION_CACHE_DIR", str(Path(tempfile.gettempdir()) / "tunix-rt-tests-jax")
 )
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
+# Many tests start Python anew: what it imports is compiled once, as where a package is installed.
+os.environ["PYTHONDONTWRITEBYTECODE"] = ""
+os.environ["PYTHONPYCACHEPREFIX"] = str(Path(tempfile.gettempdir()) / "tunix-rt-tests-pyc")
 os.environ["COLUMNS"] = "100"
 
 from typing import Any
