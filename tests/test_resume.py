@@ -22,7 +22,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 CUT = CONFIG.model_copy(update={"accumulation": 2, "steps": 9})
 
 TRAIN = """
-import resource, sys
+import resource, sys, time
 from pathlib import Path
 from tests.test_resume import CUT, EXAMPLES, TOKENIZER, lora, models, rows, sft
 base, out, kind, fill_at = sys.argv[1:]
@@ -33,6 +33,8 @@ if kind == "lora":
 def report(line):
     print(line, flush=True)
     if line["step"] == int(fill_at):
+        while not (Path(out) / "checkpoints/last/3").exists():
+            time.sleep(0.05)
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 
 sft.train(model, rows(), rows(EXAMPLES[:9]), CUT, Path(out), report)
