@@ -105,9 +105,15 @@ def is_full(error: BaseException) -> bool:
 
 def trained(model: nnx.Module) -> dict[str, jax.Array]:
     """The weights that are trained, by their paths: all, or those of the adapters."""
-    kind = nnx.LoRAParam if lora.is_applied(model) else nnx.Param
-    leaves = jax.tree.leaves_with_path(nnx.state(model, kind))
-    return {jax.tree_util.keystr(path, simple=True, separator="."): x for path, x in leaves}
+    return {_name(path): x for path, x in jax.tree.leaves_with_path(_state(model))}
+
+
+def _state(model: nnx.Module) -> nnx.State:
+    return nnx.state(model, nnx.LoRAParam if lora.is_applied(model) else nnx.Param)
+
+
+def _name(path: Any) -> str:
+    return jax.tree_util.keystr(path, simple=True, separator=".")
 
 
 def save_best(folder: Path, model: nnx.Module, step: int, loss: float) -> None:
@@ -141,14 +147,11 @@ def load_best(folder: Path, model: nnx.Module) -> int:
     path = folder / "best.safetensors"
     try:
         with safe_open(path, "numpy") as file:
-            kind = nnx.LoRAParam if lora.is_applied(model) else nnx.Param
-            state = nnx.state(model, kind)
 
-            def read(place: Any, x: jax.Array) -> jax.Array:
-                name = jax.tree_util.keystr(place, simple=True, separator=".")
-                return jax.device_put(file.get_tensor(name), x.sharding)
+            def read(path: Any, x: jax.Array) -> jax.Array:
+                return jax.device_put(file.get_tensor(_name(path)), x.sharding)
 
-            nnx.update(model, jax.tree.map_with_path(read, state))
+            nnx.update(model, jax.tree.map_with_path(read, _state(model)))
             return int(file.metadata()["step"])
     except (OSError, SafetensorError) as error:
         raise InputError(f"{path}: cannot be read: {one_line(str(error))}") from None

@@ -50,7 +50,8 @@ def mesh_of(model: nnx.Module) -> jax.sharding.Mesh:
 @contextmanager
 def devices_of(model: nnx.Module) -> Iterator[jax.sharding.Mesh]:
     """Makes the devices of a model those that are computed on, for JAX and for Tunix."""
-    with jax.set_mesh(mesh_of(model)), (mesh := mesh_of(model)):
+    mesh = mesh_of(model)
+    with jax.set_mesh(mesh), mesh:
         yield mesh
 
 
