@@ -78,7 +78,11 @@ def test_a_batch_predicts_every_trained_token_that_has_one_before_it(
     rows = pack(Examples.of(packed), LENGTH)
     chosen = np.array([random.choice(range(len(rows))) for _ in range(3)])
     batch, all_rows = rows.take(chosen), arrays(rows)
-    assert all(np.array_equal(batch[n], all_rows[n][chosen]) for n in ("tokens", "segments"))
+    blocks = batch.pop("segments")
+    assert np.array_equal(blocks.reshape(3, -1)[:, :LENGTH], all_rows["segments"][chosen])
+    assert not blocks.reshape(3, -1)[:, LENGTH:].any()
+    assert blocks.shape[2] >= max(map(len, packed))
+    assert np.array_equal(batch["tokens"], all_rows["tokens"][chosen])
     for places, row in zip(batch["places"], chosen, strict=True):
         used = [place for place in places.tolist() if place < LENGTH - 1]
         assert used == (np.flatnonzero(all_rows["trained"][row, 1:])).tolist()

@@ -285,7 +285,7 @@ def test_the_estimate_is_of_the_step_that_is_taken(folder: Path) -> None:
 
 def test_a_step_that_cannot_fit_is_refused_before_it_is_taken(folder: Path) -> None:
     model, _ = models.load(folder)
-    long = pack(Examples.of(EXAMPLES[:1]), 2**16)
+    long = pack(Examples.of(EXAMPLES[:1]), 2**22)
     config = CONFIG.model_copy(update={"batch_size": 1})
     with pytest.raises(InputError, match=r"^batch_size: a step needs [\d,.]+ GiB a device, there"):
         estimate(model, sft.feed(long, config), config)

@@ -7,6 +7,7 @@ checkpoints/
 """
 
 import hashlib
+import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -119,8 +120,10 @@ def _name(path: Any) -> str:
 def save_best(folder: Path, model: nnx.Module, step: int, loss: float) -> None:
     """Keeps the trained weights as the best so far."""
     weights = {name: np.asarray(x) for name, x in trained(model).items()}
+    # One entry only: safetensors writes several in an order that is drawn anew each time.
+    told = json.dumps({"step": step, "eval_loss": loss})
     with files.atomic(folder / "best.safetensors") as file:
-        file.write(save(weights, {"step": str(step), "eval_loss": repr(loss)}))
+        file.write(save(weights, {"best": told}))
 
 
 def listing(folder: Path) -> list[dict[str, Any]]:
@@ -129,9 +132,9 @@ def listing(folder: Path) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = [{"checkpoint": "last", "step": step} for step in steps]
     if (path := folder / "best.safetensors").exists():
         with safe_open(path, "numpy") as file:
-            told = file.metadata()
-        loss = f"held-out loss {float(told['eval_loss']):.4f}"
-        found.append({"checkpoint": f"best, {loss}", "step": int(told["step"])})
+            told = json.loads(file.metadata()["best"])
+        loss = f"held-out loss {told['eval_loss']:.4f}"
+        found.append({"checkpoint": f"best, {loss}", "step": told["step"]})
     return found
 
 
@@ -152,6 +155,6 @@ def load_best(folder: Path, model: nnx.Module) -> int:
                 return jax.device_put(file.get_tensor(_name(path)), x.sharding)
 
             nnx.update(model, jax.tree.map_with_path(read, _state(model)))
-            return int(file.metadata()["step"])
+            return json.loads(file.metadata()["best"])["step"]
     except (OSError, SafetensorError) as error:
         raise InputError(f"{path}: cannot be read: {one_line(str(error))}") from None

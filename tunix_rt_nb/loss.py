@@ -23,8 +23,9 @@ def sums(model: Any, batch: dict[str, Any], dtype: str = "float32") -> tuple[jax
 
     Args:
       model: Tunix's Gemma 3.
-      batch: of `packing.Rows.take`: `tokens`, `segments`, `positions` are [rows, length] and
-        `places` [rows, most trained tokens of a row]: where a trained token is predicted.
+      batch: of `packing.Rows.take`: `tokens` and `positions` are [rows, length], `segments` the
+        same in blocks, [rows, blocks, size], and `places` [rows, most trained tokens of a row]:
+        where a trained token is predicted.
       dtype: what is multiplied in; the weights stay as they are.
     """
     model = _in(model, dtype)
@@ -87,10 +88,8 @@ def _hidden(model: Any, batch: dict[str, Any]) -> jax.Array:
 
     The model must be called as a whole: LoRA hooks into its calls.
     """
-    tokens, segments = batch["tokens"], batch["segments"]
-    causal = jnp.tril(jnp.ones((tokens.shape[1],) * 2, bool))
-    same = segments[:, :, None] == segments[:, None, :]
-    model(tokens, batch["positions"], None, same & causal[None], output_hidden_states=True)
+    rows = batch["tokens"], batch["positions"], None, batch["segments"]
+    model(*rows, output_hidden_states=True)
     [hidden] = nnx.pop(model, nnx.Intermediate)["all_hidden_states"].value
     return hidden
 

@@ -59,7 +59,7 @@ class Metrics(hooks.TrainingHooks):
         self._losses = [r["eval_loss"] for r in kept if "eval_loss" in r and r["step"]]
         self._flops = useful_flops(train_ctx.model, self._feed.rows) * self._share()
         self._peak = peak_flops(self._config.dtype)
-        self._look(train_ctx)
+        self._since = time.perf_counter()
 
     def _kept(self, done: int) -> list[dict[str, Any]]:
         """The lines of a run that goes on; what came after the checkpoint is written again."""
@@ -94,10 +94,6 @@ class Metrics(hooks.TrainingHooks):
             }
         )
         self._since = now
-        done = train_ctx.train_steps
-        due = done % self._config.eval_every == 0 or done == self._config.steps
-        if due and done != self._evaluated:
-            self._look(train_ctx)
 
     def _tokens(self) -> float:
         """Of examples, that a step takes on average."""
@@ -116,9 +112,17 @@ class Metrics(hooks.TrainingHooks):
             " the checkpoint before is kept"
         )
 
-    def _look(self, train_ctx: peft_trainer.PeftTrainer) -> None:
-        """Takes the held-out loss; keeps the weights where they are the best so far."""
-        step = self._evaluated = train_ctx.train_steps
+    def look(self, train_ctx: peft_trainer.PeftTrainer) -> None:
+        """Takes the held-out loss where it is due; keeps the weights if they are the best so far.
+
+        To be called between steps, also before the first: when it is due does not depend on where a
+        run went on.
+        """
+        step = train_ctx.train_steps
+        due = step % self._config.eval_every == 0 or step == self._config.steps
+        if not due or step == self._evaluated:
+            return
+        self._evaluated = step
         value = held_out_loss(train_ctx.model, self._eval_rows, dtype=self._config.dtype)
         if step and value < min(self._losses, default=np.inf):
             checkpoints.save_best(self._best_folder, train_ctx.model, step, value)

@@ -21,7 +21,7 @@ from safetensors.numpy import save_file
 from tunix.models.gemma3 import model as gemma3
 from tunix.models.gemma3 import params_safetensors
 
-from tunix_rt_nb import files, lora
+from tunix_rt_nb import attention, files, lora
 from tunix_rt_nb.errors import InputError, unknown
 from tunix_rt_nb.tokens import Tokenizer
 
@@ -107,6 +107,7 @@ def load(
     model = params_safetensors.create_model_from_safe_tensors(
         str(folder), config, mesh(tp), dtype=jnp.dtype(dtype)
     )
+    attention.takes_segments(model)
     return model, Tokenizer((folder / "tokenizer.model").read_bytes())
 
 

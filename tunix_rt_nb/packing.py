@@ -9,6 +9,8 @@ import numpy as np
 from tunix_rt_nb.errors import InputError
 from tunix_rt_nb.examples import Examples, spans
 
+BLOCK = 32  # blocks of rows have a multiple of so many tokens
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -48,6 +50,12 @@ class Rows:
         """The most trained tokens of a row, rounded up so that few shapes are compiled."""
         return -(-int(self.trained_tokens.max()) // 16) * 16
 
+    @cached_property
+    def _blocks(self) -> tuple[int, int]:
+        """Into how many blocks a row is cut, and their size: none is shorter than an example."""
+        size = -(-int(self.examples.index["length"].max()) // BLOCK) * BLOCK
+        return (1, self.length) if 2 * size >= self.length else (-(-self.length // size), size)
+
     def ids(self, row: int) -> list[bytes]:
         """Of the examples that share a row."""
         return self.examples.index["id"][self.order[self._starts[row] : self.ends[row]]].tolist()
@@ -82,11 +90,15 @@ class Rows:
         """The chosen rows as a batch for training.
 
         Returns:
-          `tokens`, `segments` and `positions` as `arrays` has them, and int32 `places`, [rows,
-          most]: where in a row a trained token is predicted (one before it), filled up with
-          length - 1.
+          `tokens` and `positions` as `arrays` has them; `segments` cut into blocks no shorter than
+          the longest example, [rows, blocks, size], filled up with 0, for `attention.attend`; and
+          int32 `places`, [rows, most]: where in a row a trained token is predicted (one before it),
+          filled up with length - 1.
         """
         arrays = self.arrays(rows)
+        blocks, size = self._blocks
+        segments = np.pad(arrays["segments"], ((0, 0), (0, blocks * size - self.length)))
+        arrays["segments"] = segments.reshape(len(rows), blocks, size)
         follows = arrays.pop("trained")[:, 1:]
         order = np.argsort(~follows, axis=1, kind="stable")[:, : self._most_trained]
         used = np.take_along_axis(follows, order, axis=1)

@@ -58,12 +58,16 @@ def _told(folder: Path) -> Iterator[None]:
 
 
 class _Source(hooks.DataHooks):
-    """Gives Tunix the batch that its own count of batches asks for, also after a resume."""
+    """Gives Tunix the batch that its own count of batches asks for, also after a resume.
+
+    It is asked between steps, which is when the held-out loss is taken.
+    """
 
     def __init__(self, batches: Feed, metrics: Metrics) -> None:
         self._batches, self._metrics = batches, metrics
 
     def load_next_train_batch(self, train_ctx: Trainer) -> Batch | None:
+        self._metrics.look(train_ctx)
         done = train_ctx.iter_steps
         return self._batches[done] if done < len(self._batches) and not self._metrics.stop else None
 

@@ -1,0 +1,114 @@
+"""Attention in blocks says what attention over the whole row says, of our own and of Tunix."""
+
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.test_training import EXAMPLES, TOKENIZER, arrays
+from tunix_rt_nb import attention, loss, models
+from tunix_rt_nb.examples import Example, Examples
+from tunix_rt_nb.packing import Rows, pack
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+LENGTH = 400  # of rows; examples have some 60 tokens, so that blocks have 64
+
+
+@pytest.fixture(scope="module", params=[512, 20], ids=["wide window", "narrow window"])
+def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> nnx.Module:
+    folder = models.create("tiny", TOKENIZER, seed=0, folder=tmp_path_factory.mktemp("model"))
+    loaded, _ = models.load(folder)
+    for layer in loaded.layers:
+        layer.attn.sliding_window_size = request.param
+    return loaded
+
+
+def one_by_one(
+    query: np.ndarray, key: np.ndarray, value: np.ndarray, segments: np.ndarray, window: int | None
+) -> np.ndarray:
+    """Each token by itself, in plain float64."""
+    out = np.zeros_like(query, np.float64)
+    each = query.shape[2] // key.shape[2]
+    for row, i, head in np.ndindex(query.shape[:3]):
+        first = 0 if window is None else max(0, i - window + 1)
+        seen = [j for j in range(first, i + 1) if segments[row, j] == segments[row, i]]
+        keys, values = (x[row, seen, head // each].astype(np.float64) for x in (key, value))
+        scores = np.exp(keys @ query[row, i, head].astype(np.float64))
+        out[row, i, head] = scores @ values / scores.sum()
+    return out
+
+
+@settings(max_examples=60)
+@given(
+    lengths=st.lists(st.integers(1, 4), min_size=1, max_size=7),
+    size=st.sampled_from([4, 5]),
+    heads=st.sampled_from([(1, 1), (4, 1), (4, 2), (2, 2)]),
+    window=st.sampled_from([None, 1, 3]),
+    padding=st.integers(0, 6),
+)
+def test_every_token_sees_the_earlier_ones_of_its_segment(
+    lengths: list[int], size: int, heads: tuple[int, int], window: int | None, padding: int
+) -> None:
+    row = np.array([*np.repeat(np.arange(1, len(lengths) + 1), lengths), *[0] * padding])
+    length, used = len(row), sum(lengths)
+    rng = np.random.default_rng(length)
+    query, key, value = (
+        rng.normal(size=(2, length, n, 3)).astype("f4") for n in (*heads, heads[1])
+    )
+    both = np.stack([row, row])
+    blocks = np.pad(both, ((0, 0), (0, -length % size))).reshape(2, -1, size)
+    q, k, v, segments = map(jnp.asarray, (query, key, value, blocks))
+    with jax.numpy_dtype_promotion("strict"):
+        found = attention.attend(q, k, v, segments, window)
+    expected = one_by_one(query, key, value, both, window)
+    np.testing.assert_allclose(found[:, :used], expected[:, :used], atol=1e-5)
+
+
+def test_loss_and_gradients_are_those_of_tunix_own_attention(model: nnx.Module) -> None:
+    rows = pack(Examples.of(EXAMPLES), LENGTH)
+    batch = rows.take(np.arange(2))
+    assert batch["segments"].shape == (2, 7, 64)
+    slope = nnx.value_and_grad(lambda model, batch: loss.sums(model, batch)[0])
+    ours, our_slopes = slope(model, jax.tree.map(jnp.asarray, batch))
+    same = arrays(rows)["segments"][:2]
+    mask = (same[:, :, None] == same[:, None, :]) & np.tril(np.ones((LENGTH, LENGTH), bool))
+    theirs, their_slopes = slope(model, jax.tree.map(jnp.asarray, {**batch, "segments": mask}))
+    assert float(ours) == pytest.approx(float(theirs), rel=1e-6)
+    leaves = zip(jax.tree.leaves(our_slopes), jax.tree.leaves(their_slopes), strict=True)
+    for mine, other in leaves:
+        np.testing.assert_allclose(mine, other, atol=1e-5 * float(jnp.abs(other).max()) + 1e-6)
+
+
+def test_no_example_sees_its_neighbours_across_blocks(model: nnx.Module) -> None:
+    hidden = np.asarray(loss._hidden(model, one_row(EXAMPLES[:4])))
+    ends = np.cumsum([len(example) for example in EXAMPLES[:4]])
+    assert len({*(ends // 64)}) == 4  # each but the first begins in one block and ends in the next
+    for k, example in enumerate(EXAMPLES[:4]):
+        others = [turned(e) if i != k else e for i, e in enumerate(EXAMPLES[:4])]
+        place = slice(ends[k] - len(example), ends[k])
+        found = np.asarray(loss._hidden(model, one_row(others)))
+        assert np.array_equal(found[0, place], hidden[0, place])
+        assert not np.array_equal(found, hidden)
+
+
+def turned(example: Example) -> Example:
+    """Other tokens, as many."""
+    return Example("x", (*example.ids[:1], *reversed(example.ids[1:])), example.prompt)
+
+
+def one_row(examples: list[Example]) -> dict[str, jax.Array]:
+    n = len(examples)
+    rows = Rows(Examples.of(examples), LENGTH, order=np.arange(n), ends=np.array([n]))
+    return jax.tree.map(jnp.asarray, rows.take(np.array([0])))
+
+
+def test_rows_not_much_longer_than_an_example_are_one_block(tmp_path: Path) -> None:
+    longest = max(map(len, EXAMPLES))
+    rows = pack(Examples.of(EXAMPLES), 2 * longest)
+    assert rows.take(np.array([0]))["segments"].shape == (1, 1, 2 * longest)
