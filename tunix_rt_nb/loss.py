@@ -13,7 +13,8 @@ from tunix.sft.sharding_utils import shard_input
 from tunix_rt_nb.models import devices_of
 from tunix_rt_nb.packing import Rows
 
-CHUNK_LOGITS = 2**26  # logits that exist at a time: 256 MiB in float32
+CHUNK_LOGITS = 2**25  # logits that exist at a time: 128 MiB in float32
+_PIECES = 8  # parts of the vocabulary whose gradients are added up one after the other
 
 
 def sums(model: Any, batch: dict[str, Any], dtype: str = "float32") -> tuple[jax.Array, jax.Array]:
@@ -147,6 +148,25 @@ def _on_mesh(x: jax.Array, *axes: str | None) -> jax.Array:
     return jax.lax.with_sharding_constraint(x, jax.sharding.PartitionSpec(*cut))
 
 
+def _added(by_embedding: jax.Array, error: jax.Array, states: jax.Array) -> jax.Array:
+    """The gradient by the embedding with what some places add to it.
+
+    A part of the vocabulary after the other, for the sum would be as large as the gradient itself.
+    """
+    size, rest = divmod(len(by_embedding), _PIECES)
+    mesh = jax.sharding.get_abstract_mesh()
+    if rest or mesh.shape.get("tp", 1) > 1:  # there it is cut over the devices already
+        size = len(by_embedding)
+
+    def add(k: Any, sum: jax.Array) -> jax.Array:
+        of_part = jax.lax.dynamic_slice_in_dim(error, k * size, size, axis=2)
+        more = jnp.einsum("rpv,rpw->vw", of_part, states, preferred_element_type=jnp.float32)
+        so_far = jax.lax.dynamic_slice_in_dim(sum, k * size, size)
+        return jax.lax.dynamic_update_slice_in_dim(sum, so_far + more, k * size, 0)
+
+    return jax.lax.fori_loop(0, len(by_embedding) // size, add, by_embedding)
+
+
 @partial(jax.jit, static_argnums=(3, 4))
 def _forward(
     hidden: jax.Array, embedding: jax.Array, targets: jax.Array, of_hidden: bool, of_embedding: bool
@@ -180,10 +200,7 @@ def _forward(
             if of_hidden:
                 by_state = jnp.einsum("rpv,vw->rpw", error, pieces)
             if of_embedding:
-                by_embedding += jnp.einsum(
-                    "rpv,rpw->vw", error, states, preferred_element_type=jnp.float32
-                )
-                by_embedding = _on_mesh(by_embedding, "tp", "fsdp")
+                by_embedding = _on_mesh(_added(by_embedding, error, states), "tp", "fsdp")
         return (total, by_embedding), by_state
 
     start = jnp.zeros((), jnp.float32), None

@@ -1,5 +1,6 @@
 """The train step: Tunix's, with our loss and optimiser; to run, or to compile and look at."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from tunix.sft import peft_trainer
 
 from tunix_rt_nb import loss
 from tunix_rt_nb.config import SftConfig
-from tunix_rt_nb.models import devices_of
+from tunix_rt_nb.models import devices_of, mesh_of
 from tunix_rt_nb.optimizer import optimizer
 
 
@@ -22,6 +23,21 @@ class Trainer(peft_trainer.PeftTrainer):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self.check = lambda step, loss, norm: None
+
+    def jit_train_and_eval_step(
+        self, skip_jit: bool = False, cache_nnx_graph: bool = False
+    ) -> tuple[Any, Any]:
+        """As Tunix's, which keeps the old weights in memory until it has the new ones."""
+        if self._jitted_train_step_fn is None and not skip_jit:
+            self._shard_optimizer(mesh_of(self.model))
+            step = nnx.cached_partial(self.jitted(), self.model, self.optimizer)
+            self._jitted_train_step_fn = partial(step)  # in which Tunix looks for its `func`
+            self._jitted_eval_step_fn = nnx.jit(self.create_eval_step_fn())
+        return super().jit_train_and_eval_step(skip_jit, cache_nnx_graph)
+
+    def jitted(self) -> Any:
+        """The step as it is compiled; what it is given, weights too, is given up."""
+        return nnx.jit(self.create_train_step_fn(), donate_argnames=("model", "optimizer"))
 
     def _post_process_train_step(self, aux: Any) -> None:
         step = self.train_steps + 1
@@ -67,7 +83,7 @@ def lowered(model: nnx.Module, batch: dict[str, Any], config: SftConfig) -> jax.
     with devices_of(model) as mesh:
         graph, state = jax.eval_shape(build, state)
         model, state_of_optimizer = nnx.merge(graph, _placed(state, mesh))
-        step = nnx.jit(made[0].create_train_step_fn(), donate_argnames=("optimizer",))
+        step = made[0].jitted()
         rows = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("fsdp"))
         shapes = {
             name: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=rows) for name, x in batch.items()
