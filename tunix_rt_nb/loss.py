@@ -14,7 +14,7 @@ from tunix_rt_nb.models import devices_of
 from tunix_rt_nb.packing import Rows
 
 CHUNK_LOGITS = 2**25  # logits that exist at a time: 128 MiB in float32
-_PIECES = 8  # parts of the vocabulary whose gradients are added up one after the other
+_PART = 2**25  # numbers of the embedding's gradient that are added to it at a time
 
 
 def sums(model: Any, batch: dict[str, Any], dtype: str = "float32") -> tuple[jax.Array, jax.Array]:
@@ -151,12 +151,12 @@ def _on_mesh(x: jax.Array, *axes: str | None) -> jax.Array:
 def _added(by_embedding: jax.Array, error: jax.Array, states: jax.Array) -> jax.Array:
     """The gradient by the embedding with what some places add to it.
 
-    A part of the vocabulary after the other, for the sum would be as large as the gradient itself.
+    A part of the vocabulary after the other: what is added would be as large as the gradient.
     """
-    size, rest = divmod(len(by_embedding), _PIECES)
-    mesh = jax.sharding.get_abstract_mesh()
-    if rest or mesh.shape.get("tp", 1) > 1:  # there it is cut over the devices already
-        size = len(by_embedding)
+    size = len(by_embedding)
+    if jax.sharding.get_abstract_mesh().shape.get("tp", 1) == 1:  # else it is cut already
+        while size % 2 == 0 and size * by_embedding.shape[1] > _PART:
+            size //= 2
 
     def add(k: Any, sum: jax.Array) -> jax.Array:
         of_part = jax.lax.dynamic_slice_in_dim(error, k * size, size, axis=2)

@@ -12,7 +12,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax.extend.backend import get_backend
@@ -31,7 +30,6 @@ KINDS = ("full", "lora")
 SIDES = {"ours": training.ours, "theirs": training.theirs}
 STEPS = 7
 WARM = 2
-STATM = Path("/proc/self/statm")
 
 
 def train_270m() -> Iterator[Line]:
@@ -43,12 +41,9 @@ def train_270m() -> Iterator[Line]:
 
 
 def memory_270m() -> Iterator[Line]:
-    """What a step takes beside weights and optimiser, as compiled, and in resident memory.
-
-    And the most resident memory of the whole process, with weights, optimiser and compiler.
-    """
+    """What a step takes beside weights and optimiser, as compiled; and what the process takes."""
     for kind in KINDS:
-        for what in ("temporaries", "resident", "all"):
+        for what in ("temporaries", "resident"):
             size, peer = (_runs()[side, kind][what] for side in SIDES)
             yield Line(f"memory_270m {kind}, {what}", size, "MiB", peer, peer / size)
 
@@ -69,28 +64,22 @@ def _runs() -> dict[tuple[str, str], dict[str, float]]:
 
 
 class _Watch(training.Clock):
-    """Notes also the memory that a step takes beside weights and optimiser."""
+    """Notes also the memory that the process has taken at most."""
 
     def __init__(self) -> None:
         super().__init__()
         self._peaks: list[int] = []
-        self._between: list[int] = []
 
     def tick(self) -> None:
-        jax.block_until_ready(jax.live_arrays())  # no step is under way
         super().tick()
-        self._peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
-        self._between.append(int(STATM.read_text().split()[1]) * resource.getpagesize())
+        self._peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
     def figures(self, tokens: float) -> dict[str, Any]:
         """Of a run with so many tokens a step, before it wrote its last checkpoint."""
-        resident = self._peaks[-2] - min(self._between[WARM:-1])
-        speed = tokens / self.step(WARM)
         return {
-            "speed": speed,
+            "speed": tokens / self.step(WARM),
             "temporaries": _temporaries() / 2**20,
-            "resident": resident / 2**20,
-            "all": self._peaks[-2] / 2**20,
+            "resident": self._peaks[-2] / 2**10,
         }
 
 
