@@ -20,6 +20,9 @@ from tunix_rt_nb.optimizer import optimizer
 class Trainer(peft_trainer.PeftTrainer):
     """Tunix's trainer, that lets someone look at each step before a checkpoint can be made."""
 
+    _jitted_train_step_fn: Any
+    _jitted_eval_step_fn: Any
+
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self.check = lambda step, loss, norm: None
