@@ -13,7 +13,7 @@ from tunix.sft.sharding_utils import shard_input
 from tunix_rt_nb.models import devices_of
 from tunix_rt_nb.packing import Rows
 
-CHUNK_LOGITS = 2**26  # logits that exist at a time: 256 MiB in float32
+CHUNK_LOGITS = 2**26  # logits that a device has at a time: 256 MiB in float32
 
 
 def sums(model: Any, batch: dict[str, Any], dtype: str = "float32") -> tuple[jax.Array, jax.Array]:
@@ -147,13 +147,19 @@ def _on_mesh(x: jax.Array, *axes: str | None) -> jax.Array:
     return jax.lax.with_sharding_constraint(x, jax.sharding.PartitionSpec(*cut))
 
 
+def _devices() -> int:
+    """How many devices share the logits."""
+    mesh = jax.sharding.get_abstract_mesh()
+    return 1 if mesh.empty else mesh.size
+
+
 @partial(jax.jit, static_argnums=(3, 4))
 def _forward(
     hidden: jax.Array, embedding: jax.Array, targets: jax.Array, of_hidden: bool, of_embedding: bool
 ) -> tuple[jax.Array, tuple[jax.Array | None, jax.Array | None]]:
     """The loss, and its gradients by hidden states and embedding where they are wanted."""
     rows, places, width = hidden.shape
-    size = max(1, min(places, CHUNK_LOGITS // (rows * len(embedding))))
+    size = max(1, min(places, CHUNK_LOGITS * _devices() // (rows * len(embedding))))
     chunks = -(-places // size)
     spare = chunks * size - places
     # Chunks are cut along a row, so that rows stay on the device that they are on.

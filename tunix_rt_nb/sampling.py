@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from tunix.generate import sampler as tunix_sampler
@@ -46,6 +46,20 @@ class _Adapter:
         return self._controls["<pad>"]
 
 
+def sampler(model: gemma3.Gemma3, tokenizer: Any, room: int) -> tunix_sampler.Sampler:
+    """Tunix's sampler of a model, for prompts that come as ids.
+
+    Args:
+      tokenizer: with the methods of `_Adapter`.
+      room: tokens of a prompt and its answer.
+    """
+    config = model.config
+    cache = tunix_sampler.CacheConfig(
+        room, config.num_layers, config.num_kv_heads, config.head_dim
+    )
+    return _IdSampler(model, tokenizer, cache)
+
+
 def generate(
     model: gemma3.Gemma3,
     tokenizer: Tokenizer,
@@ -65,11 +79,7 @@ def generate(
       One generation a prompt, in the order of the prompts.
     """
     longest = max(map(len, prompts))
-    config = model.config
-    cache = tunix_sampler.CacheConfig(
-        longest + max_new_tokens, config.num_layers, config.num_kv_heads, config.head_dim
-    )
-    sampler = _IdSampler(model, _Adapter(tokenizer), cache)
+    made = sampler(model, _Adapter(tokenizer), longest + max_new_tokens)
     ends = [tokenizer.control(piece) for piece in stops]
     written: list[Generation] = []
     for start in range(0, len(prompts), batch_size):
@@ -77,7 +87,7 @@ def generate(
         filled = batch + [batch[-1]] * (batch_size - len(batch))  # one shape, one compilation
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
-            output = sampler(filled, max_new_tokens, max_prompt_length=longest, eos_tokens=ends)
+            output = made(filled, max_new_tokens, max_prompt_length=longest, eos_tokens=ends)
         for ids in output.tokens[: len(batch)]:
             stopped = len(ids) < max_new_tokens
             written.append(Generation(tokenizer.decode(ids), len(ids), stopped))

@@ -47,10 +47,11 @@ def train(
     with mesh():
         config = peft_trainer.TrainingConfig(eval_every_n_steps=len(inputs))
         trainer = peft_trainer.PeftTrainer(model, optimizer, config)
-        trainer.with_gen_model_input_fn(_model_input).train(timed())
+        trainer.with_genmodel_input_fn(model_input).train(timed())
 
 
-def _model_input(batch: peft_trainer.TrainingInput) -> dict[str, Any]:
+def model_input(batch: peft_trainer.TrainingInput) -> dict[str, Any]:
+    """What Tunix's model takes for a batch."""
     there = batch.input_tokens != 0
     return {
         "input_tokens": batch.input_tokens,
