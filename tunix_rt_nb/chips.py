@@ -32,7 +32,7 @@ CHIPS = {
     "v4": _chip("TPU v4", 275, 1228, 31.75),
     "v5e": _chip("TPU v5 lite", 197, 819, 15.75),
     "v5p": _chip("TPU v5", 459, 2765, 95.0),
-    "v6e": _chip("TPU v6 lite", 918, 1640, 31.25),
+    "v6e": _chip("TPU v6 lite", 918, 1600, 31.25),
 }
 
 TOPOLOGIES = {  # name -> what the cloud calls it
