@@ -107,7 +107,7 @@ def test_one_chip_takes_what_the_processor_takes(folder: Path) -> None:
     found = preflight.train(settings)
     model, _ = models.load(folder)
     shapes = aot.batch(settings, 16)
-    here = aot.fit(lowered(model, shapes, settings.config), {}, 2**40)
+    here = aot.fit(lowered(model, shapes, settings.config), {}, "state", 2**40)
     assert found["flops"] == pytest.approx(here.flops, rel=0.15)
     assert found["parts"]["temporaries"] == pytest.approx(here.parts["temporaries"], rel=0.15)
 

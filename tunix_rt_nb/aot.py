@@ -101,11 +101,12 @@ def batch(plan: Training, rows: int) -> dict[str, jax.ShapeDtypeStruct]:
     return {**found, "weight": jax.ShapeDtypeStruct((rows,), jnp.float32)}
 
 
-def fit(lowered: jax.stages.Lowered, parts: dict[str, int], available: int) -> Fit:
+def fit(lowered: jax.stages.Lowered, parts: dict[str, int], rest: str, available: int) -> Fit:
     """Compiles a program and reads what it takes of a chip.
 
     Args:
-      parts: those of its arguments that are to be told by name; bytes a chip.
+      parts: bytes a chip of those of its arguments that are known.
+      rest: the name of the others.
     """
     try:
         compiled = lowered.compile()
@@ -117,7 +118,7 @@ def fit(lowered: jax.stages.Lowered, parts: dict[str, int], available: int) -> F
     return Fit(
         min(state + temporaries, available),  # it was not refused
         available,
-        {**parts, "temporaries": temporaries},
+        {**parts, rest: state - sum(parts.values()), "temporaries": temporaries},
         cost["flops"],
         cost["bytes accessed"],
     )
@@ -160,7 +161,7 @@ def train(plan: Training, told: Callable[[str], None]) -> dict[str, Any]:
 
     def needs(units: int) -> int:
         rows = units * plan.shares
-        tried[units] = fit(lower(*made, batch(plan, rows)), parts, memory)
+        tried[units] = fit(lower(*made, batch(plan, rows)), parts, "batch", memory)
         told(f"{rows} rows a batch {_verdict(tried[units])}")
         return tried[units].needed
 
@@ -171,9 +172,16 @@ def train(plan: Training, told: Callable[[str], None]) -> dict[str, Any]:
         answer = {"largest_batch": most * plan.shares, "certain": certain}
     else:
         needs(units)
-    if tried[units].fits:
-        answer["loss"] = loss_alone(plan)
-    return {"fit": tried[units]._asdict(), **answer}
+    found = tried[units]
+    if found.fits:
+        alone, chunks = loss_alone(plan)
+        answer["loss"] = alone.parts["temporaries"]
+        # The compiler counts the body of a loop once, however often it is run.
+        found = found._replace(
+            flops=found.flops + (chunks - 1) * alone.flops,
+            bytes=found.bytes + (chunks - 1) * alone.bytes,
+        )
+    return {"fit": found._asdict(), **answer}
 
 
 def _verdict(found: Fit) -> str:
@@ -181,8 +189,8 @@ def _verdict(found: Fit) -> str:
     return f"fit: {told}" if found.fits else f"do not fit: {told}"
 
 
-def loss_alone(plan: Training) -> int:
-    """Bytes a chip of the loss when it is compiled by itself, with the gradients that it makes."""
+def loss_alone(plan: Training) -> tuple[Fit, int]:
+    """What a chunk of the loss takes, compiled by itself with its gradients; how many there are."""
     place = mesh(plan.topology, plan.tp)
     config = architecture(plan)
     rows, places = batch(plan, plan.config.batch_size)["places"].shape
@@ -200,7 +208,8 @@ def loss_alone(plan: Training) -> int:
     wanted = 0 if plan.lora_rank else (0, 1)
     with jax.set_mesh(place), place:
         step = jax.jit(jax.value_and_grad(loss.cross_entropy, wanted)).lower(*arguments)
-    return estimate.memory(step.compile())[1]
+        chunks, _ = loss.in_chunks(rows, places, config.num_embed)
+    return fit(step, {}, "state", chips.of(plan.topology).memory), chunks
 
 
 class _Ids:
@@ -236,13 +245,13 @@ def generate(plan: Generation, told: Callable[[str], None]) -> dict[str, Any]:
         jax.ShapeDtypeStruct((plan.batch_size, plan.prompt), jnp.int32),
     )
     weights = sampler._flattened_transformer_state
-    parts = {"weights": size(nnx.state(model)), "cache": 0}
+    parts = {"weights": size(nnx.state(model))}
     found = {}
     for name, step in (
         ("prefill", sampler._compiled_prefill_fn.lower(weights, state, None, echo=False)),
         ("decode", sampler._compiled_decode_fn.lower(weights, state)),
     ):
-        found[name] = fit(step, parts, memory)
+        found[name] = fit(step, parts, "cache", memory)
         told(f"{name} of {plan.batch_size} prompts: {_verdict(found[name])}")
     return {name: each._asdict() for name, each in found.items()}
 

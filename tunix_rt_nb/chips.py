@@ -29,15 +29,12 @@ def _chip(kind: str, teraflops: float, gigabytes: float, memory: float) -> Chip:
 
 
 CHIPS = {
-    "v4": _chip("TPU v4", 275, 1228, 31.75),
     "v5e": _chip("TPU v5 lite", 197, 819, 15.75),
     "v5p": _chip("TPU v5", 459, 2765, 95.0),
     "v6e": _chip("TPU v6 lite", 918, 1600, 31.25),
 }
 
 TOPOLOGIES = {  # name -> what the cloud calls it
-    "v4:2x2x1": "v4-8",
-    "v4:2x2x2": "v4-16",
     "v5e:1x1": "v5litepod-1",
     "v5e:2x2": "v5litepod-4",
     "v5e:2x4": "v5litepod-8",

@@ -10,11 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from tunix_rt_nb import chips, lora
+from tunix_rt_nb import chips, lora, loss
 from tunix_rt_nb.config import SftConfig
 from tunix_rt_nb.errors import InputError
-from tunix_rt_nb.feed import Feed
-from tunix_rt_nb.models import parameter_count
+from tunix_rt_nb.feed import Batch, Feed
+from tunix_rt_nb.models import devices_of, mesh_of, parameter_count
 from tunix_rt_nb.packing import Rows
 from tunix_rt_nb.step import lowered
 
@@ -48,11 +48,13 @@ def estimate(model: nnx.Module, feed: Feed, config: SftConfig) -> Estimate:
     Raises:
       InputError: a device has less memory than that.
     """
-    compiled = lowered(model, feed[0], config).compile()
+    batch = feed[0]
+    compiled = lowered(model, batch, config).compile()
+    flops = compiled.cost_analysis()["flops"] + uncounted_flops(model, batch)
     found = Estimate(
         *memory(compiled),
         available_memory(),
-        compiled.cost_analysis()["flops"] * len(feed) / peak_flops(config.dtype),
+        flops * mesh_of(model).size * len(feed) / peak_flops(config.dtype),
     )
     if found.state + found.temporaries > found.available:
         raise InputError(
@@ -68,6 +70,19 @@ def memory(compiled: jax.stages.Compiled) -> tuple[int, int]:
     sizes = compiled.memory_analysis()
     fresh = sizes.output_size_in_bytes - sizes.alias_size_in_bytes  # weights, before the old go
     return sizes.argument_size_in_bytes, sizes.temp_size_in_bytes + fresh
+
+
+def uncounted_flops(model: Any, batch: Batch) -> float:
+    """What the loss takes of a device beside its first chunk.
+
+    The compiler counts the body of a loop once, however often it is run.
+    """
+    vocabulary, width = model.embedder.input_embedding.value.shape
+    rows, places = batch["places"].shape
+    with devices_of(model):
+        chunks, size = loss.in_chunks(rows, places, vocabulary)
+    each = 4 if lora.is_applied(model) else 6
+    return each * (chunks - 1) * rows * size * vocabulary * width / mesh_of(model).size
 
 
 def _told(size: int) -> str:

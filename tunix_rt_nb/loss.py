@@ -147,10 +147,15 @@ def _on_mesh(x: jax.Array, *axes: str | None) -> jax.Array:
     return jax.lax.with_sharding_constraint(x, jax.sharding.PartitionSpec(*cut))
 
 
-def _devices() -> int:
-    """How many devices share the logits."""
+def in_chunks(rows: int, places: int, vocabulary: int) -> tuple[int, int]:
+    """In how many chunks the logits are made, one after the other, and how many places each has.
+
+    All devices of the mesh that there is make a chunk together.
+    """
     mesh = jax.sharding.get_abstract_mesh()
-    return 1 if mesh.empty else mesh.size
+    devices = 1 if mesh.empty else mesh.size
+    size = max(1, min(places, CHUNK_LOGITS * devices // (rows * vocabulary)))
+    return -(-places // size), size
 
 
 @partial(jax.jit, static_argnums=(3, 4))
@@ -159,8 +164,7 @@ def _forward(
 ) -> tuple[jax.Array, tuple[jax.Array | None, jax.Array | None]]:
     """The loss, and its gradients by hidden states and embedding where they are wanted."""
     rows, places, width = hidden.shape
-    size = max(1, min(places, CHUNK_LOGITS * _devices() // (rows * len(embedding))))
-    chunks = -(-places // size)
+    chunks, size = in_chunks(rows, places, len(embedding))
     spare = chunks * size - places
     # Chunks are cut along a row, so that rows stay on the device that they are on.
     by_chunk = jnp.pad(hidden, ((0, 0), (0, spare), (0, 0)))

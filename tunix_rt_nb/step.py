@@ -1,5 +1,6 @@
 """The train step: Tunix's, with our loss and optimiser; to run, or to compile and look at."""
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 from flax import nnx
+from jax.interpreters import pxla
 from orbax.checkpoint.checkpoint_managers import FixedIntervalPolicy
 from tunix.sft import peft_trainer
 
@@ -16,6 +18,8 @@ from tunix_rt_nb.config import SftConfig
 from tunix_rt_nb.models import devices_of
 from tunix_rt_nb.optimizer import optimizer
 
+DONATED = ("model", "optimizer")  # what a step takes over, to write what is new in its place
+
 
 class Trainer(peft_trainer.PeftTrainer):
     """Tunix's trainer, that lets someone look at each step before a checkpoint can be made."""
@@ -23,6 +27,15 @@ class Trainer(peft_trainer.PeftTrainer):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self.check = lambda step, loss, norm: None
+
+    def jit_train_and_eval_step(self, skip_jit: bool = False, cache_nnx_graph: bool = False) -> Any:
+        """As Tunix's, but a step takes over the weights too and never holds old and new at once."""
+        if self._jitted_train_step_fn is None:
+            self._shard_optimizer(pxla.thread_resources.env.physical_mesh)
+            step = nnx.jit(self.create_train_step_fn(), donate_argnames=DONATED)
+            cached = nnx.cached_partial(step, self.model, self.optimizer)
+            self._jitted_train_step_fn = functools.partial(cached)
+        return self._jitted_train_step_fn, self._jitted_eval_step_fn
 
     def _post_process_train_step(self, aux: Any) -> None:
         step = self.train_steps + 1
@@ -82,7 +95,8 @@ def lower(
 ) -> jax.stages.Lowered:
     """The step of a trainer, as the trainer itself would compile it, of what `states` returns."""
     with devices_of(model) as mesh:
-        step = nnx.jit(made.create_train_step_fn(), donate_argnames=("optimizer",))
+        donated = DONATED if isinstance(made, Trainer) else ("optimizer",)
+        step = nnx.jit(made.create_train_step_fn(), donate_argnames=donated)
         rows = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("fsdp"))
         shapes = jax.tree.map(
             lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=rows), batch

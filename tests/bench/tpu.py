@@ -93,7 +93,7 @@ def _plain(out: Path) -> None:
     made = states(model, make)
     tokens = jax.ShapeDtypeStruct((ROWS, LENGTH), jnp.int32)
     batch = peft_trainer.TrainingInput(input_tokens=tokens, input_mask=tokens)
-    found = aot.fit(lower(*made, batch), {}, chips.of(TOPOLOGY).memory)
+    found = aot.fit(lower(*made, batch), {}, "state", chips.of(TOPOLOGY).memory)
     files.write_json(out, found._asdict())
 
 
