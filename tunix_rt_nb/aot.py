@@ -244,6 +244,7 @@ def generate(plan: Generation, told: Callable[[str], None]) -> dict[str, Any]:
         ),
         jax.ShapeDtypeStruct((plan.batch_size, plan.prompt), jnp.int32),
     )
+    state = dataclasses.replace(state, num_input_tokens=plan.prompt)  # is part of the program
     weights = sampler._flattened_transformer_state
     parts = {"weights": size(nnx.state(model))}
     found = {}

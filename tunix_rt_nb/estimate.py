@@ -18,6 +18,7 @@ from tunix_rt_nb.models import devices_of, mesh_of, parameter_count
 from tunix_rt_nb.packing import Rows
 from tunix_rt_nb.step import lowered
 
+
 class Estimate(NamedTuple):
     """What a device needs, in bytes, and at least how long all steps take, in seconds.
 

@@ -136,6 +136,7 @@ class Fit(NamedTuple):
 
     @property
     def fits(self) -> bool:
+        """Whether there is as much as is needed."""
         return self.needed <= self.available
 
 
@@ -303,4 +304,5 @@ def environment(topology: str) -> dict[str, str]:
         "TPU_WORKER_HOSTNAMES": "localhost",
         "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",  # nothing is run: many processes may compile at once
         "TF_CPP_MIN_LOG_LEVEL": "2",
+        "JAX_TRACEBACK_FILTERING": "off",  # so that an error's last line is its own
     }

@@ -54,9 +54,7 @@ def sampler(model: gemma3.Gemma3, tokenizer: Any, room: int) -> tunix_sampler.Sa
       room: tokens of a prompt and its answer.
     """
     config = model.config
-    cache = tunix_sampler.CacheConfig(
-        room, config.num_layers, config.num_kv_heads, config.head_dim
-    )
+    cache = tunix_sampler.CacheConfig(room, config.num_layers, config.num_kv_heads, config.head_dim)
     return _IdSampler(model, tokenizer, cache)
 
 
