@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jax
 import pytest
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
+from jax.experimental.compilation_cache import compilation_cache
 from tunix.utils import sharding_utils
 
 from tests.test_training import TOKENIZER
@@ -44,7 +46,12 @@ def compiler() -> Iterator[None]:
                 patch.setenv(name, value)
         patch.setattr(sharding_utils, "shard", sharding_utils.shard)
         aot.constrain()
+        used = jax.config.jax_enable_compilation_cache
+        jax.config.update("jax_enable_compilation_cache", False)
+        compilation_cache.reset_cache()
         yield
+        jax.config.update("jax_enable_compilation_cache", used)
+        compilation_cache.reset_cache()
 
 
 def trained(plan: Training, told: list[str] | None = None) -> tuple[Fit, dict[str, Any]]:

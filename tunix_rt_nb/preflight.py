@@ -303,6 +303,7 @@ def environment(topology: str) -> dict[str, str]:
         "TPU_ACCELERATOR_TYPE": chips.TOPOLOGIES[topology],
         "TPU_WORKER_HOSTNAMES": "localhost",
         "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",  # nothing is run: many processes may compile at once
+        "JAX_ENABLE_COMPILATION_CACHE": "false",  # what is compiled here cannot be read back
         "TF_CPP_MIN_LOG_LEVEL": "2",
         "JAX_TRACEBACK_FILTERING": "off",  # so that an error's last line is its own
     }
