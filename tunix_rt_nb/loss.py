@@ -14,6 +14,7 @@ from tunix_rt_nb.models import devices_of
 from tunix_rt_nb.packing import Rows
 
 CHUNK_LOGITS = 2**26  # logits that a device has at a time: 256 MiB in float32
+_VOCABULARY = ("tp", "fsdp")  # all devices
 
 
 def sums(model: Any, batch: dict[str, Any], dtype: str = "float32") -> tuple[jax.Array, jax.Array]:
@@ -135,16 +136,12 @@ def _scaled(gradients: Any, upstream: jax.Array) -> tuple[jax.Array | None, ...]
 cross_entropy.defvjp(_with_gradients, _scaled, symbolic_zeros=True)
 
 
-def _on_mesh(x: jax.Array, *axes: str | None) -> jax.Array:
-    """The array cut over axes of the mesh that there is, as far as they divide it."""
+def _on_mesh(x: jax.Array, *axes: str | tuple[str, ...] | None) -> jax.Array:
+    """The array cut over axes of the mesh that there is; whole along the others."""
     mesh = jax.sharding.get_abstract_mesh()
     if mesh.empty:
         return x
-    cut = [
-        axis if axis and size % mesh.shape[axis] == 0 else None
-        for axis, size in zip(axes, x.shape, strict=False)
-    ]
-    return jax.lax.with_sharding_constraint(x, jax.sharding.PartitionSpec(*cut))
+    return jax.lax.with_sharding_constraint(x, jax.sharding.PartitionSpec(*axes))
 
 
 def in_chunks(rows: int, places: int, vocabulary: int) -> tuple[int, int]:
@@ -166,34 +163,40 @@ def _forward(
     rows, places, width = hidden.shape
     chunks, size = in_chunks(rows, places, len(embedding))
     spare = chunks * size - places
-    # Chunks are cut along a row, so that rows stay on the device that they are on.
+    # Every device has its part of the vocabulary and sees the chunk's places of all rows: those are
+    # small, where the embedding and its gradient, gathered on each device, would be gigabytes.
     by_chunk = jnp.pad(hidden, ((0, 0), (0, spare), (0, 0)))
     by_chunk = by_chunk.reshape(rows, chunks, size, width).swapaxes(0, 1)
     aims = jnp.pad(targets, ((0, 0), (0, spare)), constant_values=-1)
     aims = aims.reshape(rows, chunks, size).swapaxes(0, 1)
 
     by_chunk, aims = _on_mesh(by_chunk, None, "fsdp"), _on_mesh(aims, None, "fsdp")
-    pieces = _on_mesh(embedding, "tp", None)  # gathered once and not in every chunk
+    pieces = _on_mesh(embedding, _VOCABULARY, None)
+    numbers = _on_mesh(jnp.arange(len(embedding)), _VOCABULARY)
 
     def step(carry: Any, chunk: Any) -> tuple[Any, Any]:
         total, by_embedding = carry
-        states, aim = chunk
+        states, aim = (_on_mesh(x, None) for x in chunk)
         logits = jnp.einsum("rpw,vw->rpv", states, pieces, preferred_element_type=jnp.float32)
+        logits = _on_mesh(logits, None, None, _VOCABULARY)
         shares = jax.nn.logsumexp(logits, axis=-1, keepdims=True)
-        right = jnp.take_along_axis(logits, jnp.maximum(aim, 0)[:, :, None], axis=-1)
+        hits = aim[:, :, None] == numbers
+        right = jnp.where(hits, logits, 0.0).sum(axis=-1, keepdims=True)
         used = (aim >= 0)[:, :, None]
         total += jnp.where(used, shares - right, 0.0).sum()
         by_state = None
         if of_hidden or of_embedding:
-            hits = jax.nn.one_hot(aim, len(embedding), dtype=jnp.float32)
-            error = jnp.where(used, jnp.exp(logits - shares) - hits, 0.0).astype(hidden.dtype)
+            error = jnp.where(used, jnp.exp(logits - shares) - hits.astype(jnp.float32), 0.0).astype(hidden.dtype)
             if of_hidden:
-                by_state = jnp.einsum("rpv,vw->rpw", error, pieces)
+                by_state = jnp.einsum(
+                    "rpv,vw->rpw", error, pieces, preferred_element_type=jnp.float32
+                )
+                by_state = _on_mesh(by_state, "fsdp").astype(hidden.dtype)
             if of_embedding:
                 by_embedding += jnp.einsum(
                     "rpv,rpw->vw", error, states, preferred_element_type=jnp.float32
                 )
-                by_embedding = _on_mesh(by_embedding, "tp", "fsdp")
+                by_embedding = _on_mesh(by_embedding, _VOCABULARY, None)
         return (total, by_embedding), by_state
 
     start = jnp.zeros((), jnp.float32), None
@@ -202,7 +205,6 @@ def _forward(
     (total, by_embedding), by_hidden = jax.lax.scan(step, start, (by_chunk, aims))
     if of_hidden:
         by_hidden = by_hidden.swapaxes(0, 1).reshape(rows, chunks * size, width)[:, :places]
-        by_hidden = by_hidden.astype(hidden.dtype)
     if of_embedding:
-        by_embedding = by_embedding.astype(embedding.dtype)
+        by_embedding = _on_mesh(by_embedding.astype(embedding.dtype), "tp", "fsdp")
     return total, (by_hidden, by_embedding)
