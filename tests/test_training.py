@@ -330,6 +330,28 @@ def test_sampling_is_the_greedy_choice_of_the_full_model(model: models.gemma3.Ge
         assert TOKENIZER.decode(ids[len(prompt) :]) == generation.text
 
 
+def test_an_answer_ends_where_its_stop_token_comes_first_whatever_the_others_do(
+    model: models.gemma3.Gemma3,
+) -> None:
+    for layer in model.layers:  # else a new model repeats one token for ever
+        layer.post_ffw_norm.scale.value = jnp.full_like(layer.post_ffw_norm.scale.value, 9.0)
+    prompts = encode_prompts([trace.prompt for trace in DRAWN[:30]], TOKENIZER, form("gemma"))
+    batch = sampling._padded(prompts, 32)
+
+    def answers(ends: list[int]) -> dict[int, list[int]]:
+        found = sampling._answers(model, batch, 30, jnp.array(ends, int), batch.shape[1] + 24, 24)
+        return {row: tokens.tolist() for row, tokens in found}
+
+    whole = answers([])
+    assert sorted(whole) == list(range(30)) and {len(tokens) for tokens in whole.values()} == {24}
+    ends = sorted({tokens[k] for k, tokens in zip(range(3, 20), whole.values(), strict=False)})
+    stopped = answers(ends)
+    for row, tokens in whole.items():
+        stop = next((i + 1 for i, token in enumerate(tokens) if token in ends), 24)
+        assert stopped[row] == tokens[:stop]
+    assert len({len(tokens) for tokens in stopped.values()}) > 3
+
+
 def test_answers_do_not_depend_on_the_batch(model: models.gemma3.Gemma3) -> None:
     gemma = form("gemma").template
     prompts = encode_prompts([trace.prompt for trace in DRAWN[:5]], TOKENIZER, form("gemma"))

@@ -51,7 +51,7 @@ def estimate(model: nnx.Module, feed: Feed, config: SftConfig) -> Estimate:
     """
     batch = feed[0]
     compiled = lowered(model, batch, config).compile()
-    flops = compiled.cost_analysis()["flops"] + uncounted_flops(model, batch)
+    flops = compiled.cost_analysis()["flops"] + _uncounted_flops(model, batch)
     found = Estimate(
         *memory(compiled),
         available_memory(),
@@ -66,24 +66,17 @@ def estimate(model: nnx.Module, feed: Feed, config: SftConfig) -> Estimate:
     return found
 
 
+def _uncounted_flops(model: Any, batch: Batch) -> float:
+    shape = model.embedder.input_embedding.value.shape
+    with devices_of(model):
+        return loss.uncounted_flops(*batch["places"].shape, shape, not lora.is_applied(model))
+
+
 def memory(compiled: jax.stages.Compiled) -> tuple[int, int]:
     """What a program is given and what it takes beside that, in bytes a device."""
     sizes = compiled.memory_analysis()
     fresh = sizes.output_size_in_bytes - sizes.alias_size_in_bytes  # weights, before the old go
     return sizes.argument_size_in_bytes, sizes.temp_size_in_bytes + fresh
-
-
-def uncounted_flops(model: Any, batch: Batch) -> float:
-    """What the loss takes of a device beside its first chunk.
-
-    The compiler counts the body of a loop once, however often it is run.
-    """
-    vocabulary, width = model.embedder.input_embedding.value.shape
-    rows, places = batch["places"].shape
-    with devices_of(model):
-        chunks, size = loss.in_chunks(rows, places, vocabulary)
-    each = 4 if lora.is_applied(model) else 6
-    return each * (chunks - 1) * rows * size * vocabulary * width / mesh_of(model).size
 
 
 def _told(size: int) -> str:

@@ -13,8 +13,9 @@ from tunix.sft.sharding_utils import shard_input
 from tunix_rt_nb.models import devices_of
 from tunix_rt_nb.packing import Rows
 
-CHUNK_LOGITS = 2**26  # logits that a device has at a time: 256 MiB in float32
-_VOCABULARY = ("tp", "fsdp")  # all devices
+CHUNK_LOGITS = 2**25  # logits that a device has at a time: 128 MiB in float32
+_PIECES = 8  # parts of the vocabulary whose gradients are added up one after the other
+_VOCABULARY = ("tp", "fsdp")  # it is cut over all devices
 
 
 def sums(model: Any, batch: dict[str, Any], dtype: str = "float32") -> tuple[jax.Array, jax.Array]:
@@ -144,15 +145,56 @@ def _on_mesh(x: jax.Array, *axes: str | tuple[str, ...] | None) -> jax.Array:
     return jax.lax.with_sharding_constraint(x, jax.sharding.PartitionSpec(*axes))
 
 
-def in_chunks(rows: int, places: int, vocabulary: int) -> tuple[int, int]:
-    """In how many chunks the logits are made, one after the other, and how many places each has.
-
-    All devices of the mesh that there is make a chunk together.
-    """
+def _devices() -> int:
+    """How many devices make the logits together."""
     mesh = jax.sharding.get_abstract_mesh()
-    devices = 1 if mesh.empty else mesh.size
-    size = max(1, min(places, CHUNK_LOGITS * devices // (rows * vocabulary)))
+    return 1 if mesh.empty else mesh.size
+
+
+def in_chunks(rows: int, places: int, vocabulary: int) -> tuple[int, int]:
+    """In how many chunks the logits are made, one after the other, and how many places each has."""
+    size = max(1, min(places, CHUNK_LOGITS * _devices() // (rows * vocabulary)))
     return -(-places // size), size
+
+
+def _pieces(vocabulary: int) -> int:
+    """Into how many parts the gradient by the embedding is cut."""
+    return 1 if _devices() > 1 or vocabulary % _PIECES else _PIECES
+
+
+def uncounted_flops(
+    rows: int, places: int, embedding: tuple[int, int], of_embedding: bool
+) -> float:
+    """What a device multiplies for a batch beside what the compiler counts.
+
+    The compiler counts the body of a loop once, however often it is run.
+
+    Args:
+      embedding: its shape.
+      of_embedding: whether its gradient is wanted.
+    """
+    chunks, size = in_chunks(rows, places, embedding[0])
+    once = 2.0 * rows * size * embedding[0] * embedding[1] / _devices()  # a multiplication
+    missing = 2 * (chunks - 1) * once
+    if of_embedding:
+        missing += (chunks - 1 / _pieces(embedding[0])) * once
+    return missing
+
+
+def _added(by_embedding: jax.Array, error: jax.Array, states: jax.Array) -> jax.Array:
+    """The gradient by the embedding with what some places add to it.
+
+    A part of the vocabulary after the other, for the sum would be as large as the gradient itself.
+    """
+    size = len(by_embedding) // _pieces(len(by_embedding))
+
+    def add(k: Any, sum: jax.Array) -> jax.Array:
+        of_part = jax.lax.dynamic_slice_in_dim(error, k * size, size, axis=2)
+        more = jnp.einsum("rpv,rpw->vw", of_part, states, preferred_element_type=jnp.float32)
+        so_far = jax.lax.dynamic_slice_in_dim(sum, k * size, size)
+        return jax.lax.dynamic_update_slice_in_dim(sum, so_far + more, k * size, 0)
+
+    return jax.lax.fori_loop(0, len(by_embedding) // size, add, by_embedding)
 
 
 @partial(jax.jit, static_argnums=(3, 4))
@@ -186,17 +228,15 @@ def _forward(
         total += jnp.where(used, shares - right, 0.0).sum()
         by_state = None
         if of_hidden or of_embedding:
-            error = jnp.where(used, jnp.exp(logits - shares) - hits.astype(jnp.float32), 0.0).astype(hidden.dtype)
+            error = jnp.exp(logits - shares) - hits.astype(jnp.float32)
+            error = jnp.where(used, error, 0.0).astype(hidden.dtype)
             if of_hidden:
                 by_state = jnp.einsum(
                     "rpv,vw->rpw", error, pieces, preferred_element_type=jnp.float32
                 )
                 by_state = _on_mesh(by_state, "fsdp").astype(hidden.dtype)
             if of_embedding:
-                by_embedding += jnp.einsum(
-                    "rpv,rpw->vw", error, states, preferred_element_type=jnp.float32
-                )
-                by_embedding = _on_mesh(by_embedding, _VOCABULARY, None)
+                by_embedding = _on_mesh(_added(by_embedding, error, states), _VOCABULARY, None)
         return (total, by_embedding), by_state
 
     start = jnp.zeros((), jnp.float32), None

@@ -1,14 +1,21 @@
-"""Batched generation: many prompts in, many responses out, one compilation."""
+"""Batched generation: many prompts in, many responses out, few compilations."""
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
-from tunix.generate import sampler as tunix_sampler
+from flax import nnx
+from tunix.sft.sharding_utils import shard_input
 
-from tunix_rt_nb.models import gemma3
-from tunix_rt_nb.tokens import Tokenizer
+from tunix_rt_nb.models import devices_of, gemma3
+from tunix_rt_nb.tokens import PAD, Tokenizer
+
+BUCKET = 32  # prompts are read in lengths that are a multiple of so many tokens
+FEWEST = 8  # answers that are written at a time: of less, a step takes as long
 
 
 class Generation(NamedTuple):
@@ -19,43 +26,26 @@ class Generation(NamedTuple):
     stopped: bool
 
 
-class _IdSampler(tunix_sampler.Sampler):
-    """Tunix's sampler over ids of our own making: a prompt's text never becomes a control token."""
+class Answers(NamedTuple):
+    """Answers under way.
 
-    def tokenize(self, ids: Sequence[int]) -> np.ndarray:
-        return np.asarray(ids, np.int32)
-
-
-class _Adapter:
-    """What the sampler asks of a tokenizer."""
-
-    def __init__(self, tokenizer: Tokenizer) -> None:
-        self.decode = tokenizer.decode
-        self._controls = tokenizer.controls
-
-    def encode(self, text: str) -> list[int]:
-        raise NotImplementedError("prompts come as ids")
-
-    def bos_id(self) -> int:
-        return self._controls["<bos>"]
-
-    def eos_id(self) -> int:
-        return self._controls["<eos>"]
-
-    def pad_id(self) -> int:
-        return self._controls["<pad>"]
-
-
-def sampler(model: gemma3.Gemma3, tokenizer: Any, room: int) -> tunix_sampler.Sampler:
-    """Tunix's sampler of a model, for prompts that come as ids.
-
-    Args:
-      tokenizer: with the methods of `_Adapter`.
-      room: tokens of a prompt and its answer.
+    Attributes:
+      tokens: int32 [rows, most]: what is written, stop tokens too.
+      last: int32 [rows]: what is to be read next.
+      done: bool [rows].
+      seen: bool [rows, room]: where in the cache there is a token of the row.
+      cache: Tunix's: keys and values by layer, each [rows, room, groups, width].
+      at: int32, where in the cache `last` goes, in every row.
+      first: int32, what `at` was at first.
     """
-    config = model.config
-    cache = tunix_sampler.CacheConfig(room, config.num_layers, config.num_kv_heads, config.head_dim)
-    return _IdSampler(model, tokenizer, cache)
+
+    tokens: jax.Array
+    last: jax.Array
+    done: jax.Array
+    seen: jax.Array
+    cache: dict[str, dict[str, jax.Array]]
+    at: jax.Array
+    first: jax.Array
 
 
 def generate(
@@ -69,6 +59,9 @@ def generate(
 ) -> list[Generation]:
     """Answers prompts greedily, `batch_size` at a time, each until one of the stop pieces.
 
+    Prompts of about a length are read together. When half of a batch has stopped, the other half
+    goes on alone.
+
     Args:
       prompts: the ids of each prompt, from BOS to the opening of the model's turn.
       on_batch: called with the number of prompts answered so far.
@@ -76,18 +69,128 @@ def generate(
     Returns:
       One generation a prompt, in the order of the prompts.
     """
-    longest = max(map(len, prompts))
-    made = sampler(model, _Adapter(tokenizer), longest + max_new_tokens)
-    ends = [tokenizer.control(piece) for piece in stops]
-    written: list[Generation] = []
-    for start in range(0, len(prompts), batch_size):
-        batch = list(prompts[start : start + batch_size])
-        filled = batch + [batch[-1]] * (batch_size - len(batch))  # one shape, one compilation
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)
-            output = made(filled, max_new_tokens, max_prompt_length=longest, eos_tokens=ends)
-        for ids in output.tokens[: len(batch)]:
-            stopped = len(ids) < max_new_tokens
-            written.append(Generation(tokenizer.decode(ids), len(ids), stopped))
+    ends = jnp.array([tokenizer.control(piece) for piece in stops])
+    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
+    room = _bucket(len(prompts[order[-1]])) + max_new_tokens
+    written: dict[int, Generation] = {}
+    for start in range(0, len(order), batch_size):
+        numbers = order[start : start + batch_size]
+        batch = _padded([prompts[i] for i in numbers], _shape(len(numbers), batch_size))
+        for row, ids in _answers(model, batch, len(numbers), ends, room, max_new_tokens):
+            stopped = bool(np.isin(ids[-1], ends))
+            text = tokenizer.decode(ids[:-1] if stopped else ids)
+            written[numbers[row]] = Generation(text, len(ids) - stopped, stopped)
         on_batch(len(written))
-    return written
+    return [written[i] for i in range(len(prompts))]
+
+
+def _bucket(length: int) -> int:
+    return -(-length // BUCKET) * BUCKET
+
+
+def _shape(n: int, most: int) -> int:
+    """Rows for n answers: `most`, halved as long as they have room."""
+    while most % 2 == 0 and most // 2 >= max(n, FEWEST):
+        most //= 2
+    return most
+
+
+def _padded(prompts: Sequence[Sequence[int]], rows: int) -> np.ndarray:
+    """Prompts as int32 [rows, length], each at the right end of its row; the last one repeated."""
+    ids = np.full((rows, _bucket(max(map(len, prompts)))), PAD, np.int32)
+    for row in range(rows):
+        prompt = prompts[min(row, len(prompts) - 1)]
+        ids[row, -len(prompt) :] = prompt
+    return ids
+
+
+def _answers(
+    model: nnx.Module, ids: np.ndarray, used: int, ends: jax.Array, room: int, most: int
+) -> Iterator[tuple[int, np.ndarray]]:
+    """What is written in each row that is used, up to its stop token: row and tokens."""
+    rows = np.arange(len(ids))
+    done = rows >= used
+    with devices_of(model) as mesh, warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # Tunix 0.1.7 with Flax 0.12
+        if len(ids) % mesh.shape["fsdp"] == 0:
+            ids = shard_input(ids, ("fsdp",))
+        state = read(model, ids, done, room=room, most=most)
+        while True:
+            smaller = _shape(1, len(rows)) < len(rows)
+            state = write(model, state, ends, len(rows) // 2 if smaller else 0)
+            done, tokens = np.asarray(state.done), np.asarray(state.tokens)
+            over = done | (int(state.at - state.first) == most)
+            for row in np.flatnonzero(over & (rows < used)):
+                stop = np.flatnonzero(np.isin(tokens[row], ends))
+                yield rows[row], tokens[row, : stop[0] + 1 if len(stop) else most]
+            if over.all():
+                return
+            kept = np.argsort(over, kind="stable")[: _shape(int((~over).sum()), len(rows))]
+            rows = np.where(over, used, rows)[kept]  # those that are over are told already
+            state = _chosen(state, kept)
+
+
+@partial(nnx.jit, static_argnames=("room", "most"))
+def read(model: Any, ids: jax.Array, done: jax.Array, room: int, most: int) -> Answers:
+    """Reads prompts but for their last tokens, with which writing begins; no logits are made.
+
+    Args:
+      ids: int32 [rows, length], prompts at the right end of each row.
+      done: bool [rows]: where nothing is to be written.
+      room: how many tokens a row of the cache holds.
+      most: how many tokens may be written.
+    """
+    rows, length = ids.shape
+    there = ids != PAD
+    seen = jnp.pad(there[:, :-1], ((0, 0), (0, room - length + 1)))
+    earlier = jnp.arange(room)[None, :] <= jnp.arange(length - 1)[:, None]
+    positions = jnp.maximum(jnp.cumsum(there, 1) - 1, 0)
+    empty = _cache(model, rows, room)
+    _, cache = model(ids[:, :-1], positions[:, :-1], empty, seen[:, None, :] & earlier)
+    first = jnp.int32(length - 1)
+    tokens = jnp.full((rows, most), PAD, jnp.int32)
+    return Answers(tokens, ids[:, -1], done, seen, cache, first, first)
+
+
+def _cache(model: Any, rows: int, room: int) -> dict[str, dict[str, jax.Array]]:
+    config = model.config
+    shape = rows, room, config.num_kv_heads, config.head_dim
+    dtype = model.embedder.input_embedding.value.dtype
+    return {
+        f"layer_{i}": {
+            "k": jnp.zeros(shape, dtype),
+            "v": jnp.zeros(shape, dtype),
+            "end_index": jnp.zeros(rows, jnp.int32),
+        }
+        for i in range(config.num_layers)
+    }
+
+
+@partial(nnx.jit, donate_argnames="state")
+def write(model: Any, state: Answers, ends: jax.Array, fewest: int) -> Answers:
+    """Writes on, until no more than `fewest` answers are under way or there is no more room."""
+    graph, weights = nnx.split(model)
+
+    def under_way(state: Answers) -> jax.Array:
+        written = state.at - state.first
+        return (written < state.tokens.shape[1]) & ((~state.done).sum() > fewest)
+
+    def step(state: Answers) -> Answers:
+        model = nnx.merge(graph, weights)
+        positions = state.seen.sum(1)
+        seen = state.seen.at[:, state.at].set(True)
+        logits, cache = model(
+            state.last[:, None], positions[:, None], state.cache, seen[:, None, :]
+        )
+        found = jnp.where(state.done, PAD, jnp.argmax(logits[:, -1], axis=-1).astype(jnp.int32))
+        tokens = state.tokens.at[:, state.at - state.first].set(found)
+        done = state.done | jnp.isin(found, ends)
+        return Answers(tokens, found, done, seen, cache, state.at + 1, state.first)
+
+    return jax.lax.while_loop(under_way, step, state)
+
+
+@jax.jit
+def _chosen(state: Answers, rows: jax.Array) -> Answers:
+    """Some rows of what is under way."""
+    return jax.tree.map(lambda x: x[rows] if x.ndim else x, state)

@@ -1,7 +1,7 @@
 """The train step: Tunix's, with our loss and optimiser; to run, or to compile and look at."""
 
-import functools
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,16 +9,13 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 from flax import nnx
-from jax.interpreters import pxla
 from orbax.checkpoint.checkpoint_managers import FixedIntervalPolicy
 from tunix.sft import peft_trainer
 
 from tunix_rt_nb import loss
 from tunix_rt_nb.config import SftConfig
-from tunix_rt_nb.models import devices_of
+from tunix_rt_nb.models import devices_of, mesh_of
 from tunix_rt_nb.optimizer import optimizer
-
-DONATED = ("model", "optimizer")  # what a step takes over, to write what is new in its place
 
 
 class Trainer(peft_trainer.PeftTrainer):
@@ -28,14 +25,20 @@ class Trainer(peft_trainer.PeftTrainer):
         super().__init__(*arguments, **named)
         self.check = lambda step, loss, norm: None
 
-    def jit_train_and_eval_step(self, skip_jit: bool = False, cache_nnx_graph: bool = False) -> Any:
-        """As Tunix's, but a step takes over the weights too and never holds old and new at once."""
-        if self._jitted_train_step_fn is None:
-            self._shard_optimizer(pxla.thread_resources.env.physical_mesh)
-            step = nnx.jit(self.create_train_step_fn(), donate_argnames=DONATED)
-            cached = nnx.cached_partial(step, self.model, self.optimizer)
-            self._jitted_train_step_fn = functools.partial(cached)
-        return self._jitted_train_step_fn, self._jitted_eval_step_fn
+    def jit_train_and_eval_step(
+        self, skip_jit: bool = False, cache_nnx_graph: bool = False
+    ) -> tuple[Any, Any]:
+        """As Tunix's, which keeps the old weights in memory until it has the new ones."""
+        if self._jitted_train_step_fn is None and not skip_jit:
+            self._shard_optimizer(mesh_of(self.model))
+            step = nnx.cached_partial(self.jitted(), self.model, self.optimizer)
+            self._jitted_train_step_fn = partial(step)  # in which Tunix looks for its `func`
+            self._jitted_eval_step_fn = nnx.jit(self.create_eval_step_fn())
+        return super().jit_train_and_eval_step(skip_jit, cache_nnx_graph)
+
+    def jitted(self) -> Any:
+        """The step as it is compiled; what it is given, weights too, is given up."""
+        return nnx.jit(self.create_train_step_fn(), donate_argnames=("model", "optimizer"))
 
     def _post_process_train_step(self, aux: Any) -> None:
         step = self.train_steps + 1
@@ -75,11 +78,11 @@ def lowered(model: nnx.Module, batch: Any, config: SftConfig) -> jax.stages.Lowe
 
 
 def states(
-    model: nnx.Module, make: Callable[[nnx.Module], peft_trainer.PeftTrainer]
-) -> tuple[peft_trainer.PeftTrainer, nnx.Module, nnx.Optimizer]:
+    model: nnx.Module, make: Callable[[nnx.Module], Trainer]
+) -> tuple[Trainer, nnx.Module, nnx.Optimizer]:
     """What trains a model, and the shapes of the model and its optimiser, each on its devices."""
     graph, state = nnx.split(model)
-    made: list[peft_trainer.PeftTrainer] = []
+    made: list[Trainer] = []
 
     def build(state: Any) -> Any:
         made.append(make(nnx.merge(graph, state)))
@@ -91,12 +94,11 @@ def states(
 
 
 def lower(
-    made: peft_trainer.PeftTrainer, model: nnx.Module, optimizer: nnx.Optimizer, batch: Any
+    made: Trainer, model: nnx.Module, optimizer: nnx.Optimizer, batch: Any
 ) -> jax.stages.Lowered:
     """The step of a trainer, as the trainer itself would compile it, of what `states` returns."""
     with devices_of(model) as mesh:
-        donated = DONATED if isinstance(made, Trainer) else ("optimizer",)
-        step = nnx.jit(made.create_train_step_fn(), donate_argnames=donated)
+        step = made.jitted()
         rows = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("fsdp"))
         shapes = jax.tree.map(
             lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=rows), batch

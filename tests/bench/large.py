@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax.extend.backend import get_backend
@@ -28,8 +29,9 @@ BATCH = 2  # of four, plain Tunix would take most of a machine with 24 GB
 RANK = 16
 KINDS = ("full", "lora")
 SIDES = {"ours": training.ours, "theirs": training.theirs}
-STEPS = 8
+STEPS = 7
 WARM = 2
+STATM = Path("/proc/self/statm")
 
 
 def train_270m() -> Iterator[Line]:
@@ -41,9 +43,12 @@ def train_270m() -> Iterator[Line]:
 
 
 def memory_270m() -> Iterator[Line]:
-    """What a step takes beside weights and optimiser, as compiled; and what the process takes."""
+    """What a step takes beside weights and optimiser, as compiled, and in resident memory.
+
+    And the most resident memory of the whole process, with weights, optimiser and compiler.
+    """
     for kind in KINDS:
-        for what in ("temporaries", "resident"):
+        for what in ("temporaries", "resident", "all"):
             size, peer = (_runs()[side, kind][what] for side in SIDES)
             yield Line(f"memory_270m {kind}, {what}", size, "MiB", peer, peer / size)
 
@@ -64,29 +69,40 @@ def _runs() -> dict[tuple[str, str], dict[str, float]]:
 
 
 class _Watch(training.Clock):
-    """Notes also the memory that was taken, in MiB."""
+    """Notes also the memory that a step takes beside weights and optimiser."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._memory: list[tuple[float, float]] = []
+        self._peaks: list[int] = []
+        self._between: list[int] = []
 
     def tick(self) -> None:
+        jax.block_until_ready(jax.live_arrays())  # no step is under way
         super().tick()
-        resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        self._memory.append((_temporaries() / 2**20, resident))
+        self._peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+        self._between.append(int(STATM.read_text().split()[1]) * resource.getpagesize())
 
     def figures(self, tokens: float) -> dict[str, Any]:
         """Of a run with so many tokens a step, before it wrote its last checkpoint."""
-        temporaries, resident = self._memory[-2]
+        resident = self._peaks[-2] - min(self._between[WARM:-1])
         speed = tokens / self.step(WARM)
-        return {"speed": speed, "temporaries": temporaries, "resident": resident}
+        return {
+            "speed": speed,
+            "temporaries": _temporaries() / 2**20,
+            "resident": resident / 2**20,
+            "all": self._peaks[-2] / 2**20,
+        }
 
 
 def _temporaries() -> int:
-    """Bytes that the compiled train step takes for itself while it runs."""
+    """Bytes that the compiled train step takes for itself while it runs, and for what is new."""
     compiled = get_backend().live_executables()
     steps = [one for one in compiled if one.hlo_modules()[0].name == "jit__train_step"]
-    return max((one.get_compiled_memory_stats().temp_size_in_bytes for one in steps), default=0)
+    sizes = [one.get_compiled_memory_stats() for one in steps]
+    return max(
+        (s.temp_size_in_bytes + s.output_size_in_bytes - s.alias_size_in_bytes for s in sizes),
+        default=0,
+    )
 
 
 def _run(home: Path, side: str, kind: str) -> None:
