@@ -10,6 +10,7 @@ import numpy as np
 from flax import nnx
 from tunix.sft.sharding_utils import shard_input
 
+from tunix_rt_nb.attention import soft_cap
 from tunix_rt_nb.models import devices_of
 from tunix_rt_nb.packing import Rows
 
@@ -22,7 +23,7 @@ def sums(model: Any, batch: dict[str, Any], dtype: str = "float32") -> tuple[jax
     A token attends to the earlier ones of its own segment only, so packing changes nothing.
 
     Args:
-      model: Tunix's Gemma 3.
+      model: Tunix's Gemma 3 or Gemma 2.
       batch: of `packing.Rows.take`: `tokens` and `positions` are [rows, length], `segments` the
         same in blocks, [rows, blocks, size], and `places` [rows, most trained tokens of a row]:
         where a trained token is predicted.
@@ -37,7 +38,8 @@ def sums(model: Any, batch: dict[str, Any], dtype: str = "float32") -> tuple[jax
     targets = jnp.take_along_axis(tokens, inside + 1, axis=1)
     used = places < last
     embedding = model.embedder.input_embedding.value
-    total = cross_entropy(at_places, embedding, jnp.where(used, targets, -1))
+    cap = getattr(model, "final_logits_softcap", None)  # Gemma 2 has one
+    total = cross_entropy(at_places, embedding, jnp.where(used, targets, -1), cap)
     return total, used.sum().astype(jnp.float32)
 
 
@@ -94,8 +96,10 @@ def _hidden(model: Any, batch: dict[str, Any]) -> jax.Array:
     return hidden
 
 
-@jax.custom_vjp
-def cross_entropy(hidden: jax.Array, embedding: jax.Array, targets: jax.Array) -> jax.Array:
+@partial(jax.custom_vjp, nondiff_argnums=(3,))
+def cross_entropy(
+    hidden: jax.Array, embedding: jax.Array, targets: jax.Array, cap: float | None = None
+) -> jax.Array:
     """Summed cross-entropy of `hidden @ embedding.T` against targets, in nats, in float32.
 
     The logits of a few places at a time are made, used for the loss *and* for the gradients, and
@@ -106,6 +110,7 @@ def cross_entropy(hidden: jax.Array, embedding: jax.Array, targets: jax.Array) -
       hidden: [rows, places, width].
       embedding: [vocabulary, width].
       targets: int [rows, places], -1 where nothing is to be predicted.
+      cap: of the logits, a soft one.
 
     Source: Wijmans et al. 2024, "Cut Your Losses in Large-Vocabulary Language Models", and Hsu et
     al. 2024, "Liger Kernel", for gradients that are formed in the forward pass.
@@ -115,15 +120,17 @@ def cross_entropy(hidden: jax.Array, embedding: jax.Array, targets: jax.Array) -
       >>> float(cross_entropy(hidden, embedding, jnp.array([[3, -1]]))) == float(jnp.log(8))
       True
     """
-    return _forward(hidden, embedding, targets, False, False)[0]
+    return _forward(hidden, embedding, targets, cap, False, False)[0]
 
 
-def _with_gradients(hidden: Any, embedding: Any, targets: Any) -> tuple[jax.Array, Any]:
+def _with_gradients(
+    hidden: Any, embedding: Any, targets: Any, cap: float | None
+) -> tuple[jax.Array, Any]:
     wanted = hidden.perturbed, embedding.perturbed
-    return _forward(hidden.value, embedding.value, targets.value, *wanted)
+    return _forward(hidden.value, embedding.value, targets.value, cap, *wanted)
 
 
-def _scaled(gradients: Any, upstream: jax.Array) -> tuple[jax.Array | None, ...]:
+def _scaled(cap: float | None, gradients: Any, upstream: jax.Array) -> tuple[jax.Array | None, ...]:
     hidden, embedding = gradients
     return (
         None if hidden is None else (hidden * upstream).astype(hidden.dtype),
@@ -147,9 +154,14 @@ def _on_mesh(x: jax.Array, *axes: str | None) -> jax.Array:
     return jax.lax.with_sharding_constraint(x, jax.sharding.PartitionSpec(*cut))
 
 
-@partial(jax.jit, static_argnums=(3, 4))
+@partial(jax.jit, static_argnums=(3, 4, 5))
 def _forward(
-    hidden: jax.Array, embedding: jax.Array, targets: jax.Array, of_hidden: bool, of_embedding: bool
+    hidden: jax.Array,
+    embedding: jax.Array,
+    targets: jax.Array,
+    cap: float | None,
+    of_hidden: bool,
+    of_embedding: bool,
 ) -> tuple[jax.Array, tuple[jax.Array | None, jax.Array | None]]:
     """The loss, and its gradients by hidden states and embedding where they are wanted."""
     rows, places, width = hidden.shape
@@ -169,6 +181,7 @@ def _forward(
         total, by_embedding = carry
         states, aim = chunk
         logits = jnp.einsum("rpw,vw->rpv", states, pieces, preferred_element_type=jnp.float32)
+        logits = soft_cap(logits, cap)
         shares = jax.nn.logsumexp(logits, axis=-1, keepdims=True)
         right = jnp.take_along_axis(logits, jnp.maximum(aim, 0)[:, :, None], axis=-1)
         used = (aim >= 0)[:, :, None]
@@ -176,7 +189,10 @@ def _forward(
         by_state = None
         if of_hidden or of_embedding:
             hits = jax.nn.one_hot(aim, len(embedding), dtype=jnp.float32)
-            error = jnp.where(used, jnp.exp(logits - shares) - hits, 0.0).astype(hidden.dtype)
+            error = jnp.where(used, jnp.exp(logits - shares) - hits, 0.0)
+            if cap is not None:
+                error *= 1 - (logits / cap) ** 2  # the slope of the cap, by its value
+            error = error.astype(hidden.dtype)
             if of_hidden:
                 by_state = jnp.einsum("rpv,vw->rpw", error, pieces)
             if of_embedding:
