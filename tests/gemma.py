@@ -12,6 +12,7 @@ from tunix_rt_nb.tokens import Tokenizer, train_tokenizer
 
 TOKENIZER = Tokenizer(train_tokenizer(["What is 17 + 25? Add the ones, then the tens."] * 9, 320))
 TOKENS = np.random.default_rng(0).integers(4, 300, size=(2, 40))
+SHOWN = np.s_[:, ::3, :8]  # of the logits, what is kept to compare with
 _COMMON = {
     "vocab_size": len(TOKENIZER),
     "hidden_size": 48,
@@ -29,7 +30,7 @@ GEMMA3 = {
     **_COMMON,
     "model_type": "gemma3_text",
     "architectures": ["Gemma3ForCausalLM"],
-    "num_hidden_layers": 7,  # of which the sixth sees everything
+    "num_hidden_layers": 6,  # of which the last sees everything
     "sliding_window_pattern": 6,
     "rope_theta": 1_000_000.0,
     "rope_local_base_freq": 10_000.0,

@@ -13,7 +13,7 @@ import click
 import nbformat
 from nbclient import NotebookClient
 
-from tests.gemma import CONFIGS, checkpoint, transformers_logits
+from tests.gemma import CONFIGS, SHOWN, checkpoint, transformers_logits
 from tunix_rt_nb.cli import main
 
 ROOT = Path(__file__).parent.parent
@@ -76,19 +76,13 @@ def renew_notebooks() -> None:
             print(path.relative_to(ROOT), flush=True)
 
 
-def logits_of_transformers() -> dict[str, list[list[list[float]]]]:
-    """What Transformers makes of each small checkpoint: at every third place, of eight ids."""
-    with tempfile.TemporaryDirectory() as home:
-        return {
-            name: transformers_logits(checkpoint(Path(home) / name, config))[:, ::3, :8]
-            .round(5)
-            .tolist()
-            for name, config in CONFIGS.items()
-        }
-
-
 def renew_logits() -> None:
-    lines = [f"{json.dumps(name)}: {json.dumps(x)}" for name, x in logits_of_transformers().items()]
+    """What Transformers makes of each small checkpoint."""
+    with tempfile.TemporaryDirectory() as home:
+        lines = []
+        for name, config in CONFIGS.items():
+            found = transformers_logits(checkpoint(Path(home) / name, config))[SHOWN]
+            lines.append(f"{json.dumps(name)}: {json.dumps(found.round(5).tolist())}")
     LOGITS.write_text("{\n" + ",\n".join(lines) + "\n}\n")
 
 

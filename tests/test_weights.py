@@ -36,7 +36,7 @@ def folder(sound: Path, tmp_path: Path) -> Path:
         (lambda w: [w.pop(NORM), w.pop(UP)], f"misses {UP} and 1 more, which config.json"),
         (lambda w: w.update({UP: w[UP].T.copy()}), f"{UP} has the shape 48 x 80, config.json asks"),
         (lambda w: w.update({UP[:-6]: w[UP]}), f"holds {UP[:-6]}, which is no part of what config"),
-        (lambda w: w.update({"model.layers.7.x": w[NORM]}), "holds model.layers.7.x, which is no"),
+        (lambda w: w.update({"model.layers.6.x": w[NORM]}), "holds model.layers.6.x, which is no"),
         (lambda w: w.update({UP: w[UP].astype("i4")}), f"{UP} is of type I32, expected one of: F3"),
         (
             lambda w: w.update({UP: w[UP].astype(ml_dtypes.bfloat16)}),
