@@ -29,7 +29,7 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     family, window = request.param
     folder = tmp_path_factory.mktemp("model")
     if family == "gemma2":
-        checkpoint(folder, GEMMA2, TOKENIZER)
+        checkpoint(folder, {**GEMMA2, "num_hidden_layers": 2}, TOKENIZER)
     else:
         models.create("tiny", TOKENIZER, seed=0, folder=folder)
     loaded, _ = models.load(folder)
