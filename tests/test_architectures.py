@@ -105,7 +105,7 @@ def test_what_is_written_is_read_again(config: dict[str, Any], tmp_path: Path) -
     ("base", "changed", "says"),
     [
         (GEMMA3, {"model_type": "llama"}, "model_type: unknown 'llama', expected one of: gemma3"),
-        (GEMMA3, {"model_type": None}, "model_type: unknown None"),
+        (GEMMA3, {"model_type": None}, "model_type: unknown 'None'"),
         (GEMMA3, {"hidden_size": "48"}, "hidden_size: '48', expected a whole number from 1"),
         (GEMMA3, {"num_hidden_layers": True}, "num_hidden_layers: True, expected a whole number"),
         (GEMMA3, {"head_dim": 15}, "head_dim: 15, expected an even number"),

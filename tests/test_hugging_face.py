@@ -24,7 +24,7 @@ from tests.gemma import (
 )
 from tests.odd import texts
 from tests.renew import LOGITS
-from tunix_rt_nb import files, lora, models
+from tunix_rt_nb import files, lora, models, sampling
 from tunix_rt_nb.chat import form
 from tunix_rt_nb.tokens import encode_prompts
 
@@ -152,6 +152,19 @@ def randomised(model: Any) -> Any:
     drawn = jax.tree.map(lambda x: jnp.asarray(rng.normal(0, 0.2, x.shape), x.dtype), state)
     nnx.update(model, drawn)
     return model
+
+
+def test_a_gemma2_writes_what_its_logits_say(tmp_path: Path) -> None:
+    model, _ = models.load(checkpoint(tmp_path, {**GEMMA2, "sliding_window": 64}))
+    prompts = [[2, 270, 271], [2, 280, 281, 282, 283, 284]]
+    written = sampling.generate(model, TOKENIZER, prompts, ["<eos>"], 6)
+    positions, mask = jnp.arange(12)[None], jnp.tril(jnp.ones((1, 12, 12), bool))
+    for prompt, generation in zip(prompts, written, strict=True):
+        ids = list(prompt)
+        for _ in range(generation.tokens):
+            row = jnp.asarray([ids + [0] * (12 - len(ids))])
+            ids.append(int(_run(model, row, positions, mask)[0, len(ids) - 1].argmax()))
+        assert TOKENIZER.decode(ids[len(prompt) :]) == generation.text
 
 
 def test_a_model_without_adapters_has_none_to_save(tmp_path: Path) -> None:

@@ -90,8 +90,8 @@ def read(path: Path) -> Config:
     """
     settings = _Settings(path)
     families = {"gemma3_text": _gemma3, "gemma3": _gemma3, "gemma2": _gemma2}
-    family = settings.told.get("model_type")
-    if not isinstance(family, str) or family not in families:
+    family = str(settings.told.get("model_type"))
+    if family not in families:
         raise unknown(f"{path}: model_type", family, families)
     for name, values in _FIXED.items():
         settings.require(name, *values)
@@ -113,6 +113,7 @@ def written(config: Config, dtype: str) -> dict[str, Any]:
         "eos_token_id": 1,
         "bos_token_id": 2,
         "torch_dtype": dtype,
+        "transformers_version": "4.57.0",  # whose names these are; newer ones read them too
     }
 
 
@@ -168,7 +169,8 @@ class _Settings:
         layers = self.count("num_hidden_layers")
         if self.get("layer_types") is None:
             period = self.count("sliding_window_pattern")
-            return [_kind(n % period == 0) for n in range(1, layers + 1)]
+            near, far = _KINDS.values()
+            return [near if n % period else far for n in range(1, layers + 1)]
         kinds = self.told["layer_types"]
         if not isinstance(kinds, list) or len(kinds) != layers or {*kinds} - {*_KINDS.values()}:
             raise self.refused("layer_types", f"{layers} of {' and '.join(_KINDS.values())}")
@@ -183,7 +185,7 @@ class _Settings:
         scaling = self._mapping("rope_scaling") if kind == "full_attention" else {}
         found = {"rope_theta": theta, **(given.get(kind) or given), **scaling}
         how = found.get("rope_type", found.get("type", "default"))
-        factor = found.get("factor") if how == "linear" else 1.0
+        factor: Any = found.get("factor") if how == "linear" else 1.0
         numbers = _is_number(found["rope_theta"]) and _is_number(factor) and factor >= 1
         if how not in ("default", "linear") or not numbers:
             name = "rope_scaling" if scaling else "rope_parameters"
@@ -199,10 +201,6 @@ class _Settings:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _kind(is_global: bool) -> str:
-    return _KINDS["GLOBAL" if is_global else "LOCAL_SLIDING"]
 
 
 def _in_turn(layers: int) -> list[str]:
