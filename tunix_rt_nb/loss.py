@@ -10,6 +10,7 @@ import numpy as np
 from flax import nnx
 from tunix.sft.sharding_utils import shard_input
 
+from tunix_rt_nb.attention import soft_cap
 from tunix_rt_nb.models import devices_of
 from tunix_rt_nb.packing import Rows
 
@@ -24,7 +25,7 @@ def sums(model: Any, batch: dict[str, Any], dtype: str = "float32") -> tuple[jax
     A token attends to the earlier ones of its own segment only, so packing changes nothing.
 
     Args:
-      model: Tunix's Gemma 3.
+      model: Tunix's Gemma 3 or Gemma 2.
       batch: of `packing.Rows.take`: `tokens` and `positions` are [rows, length], `segments` the
         same in blocks, [rows, blocks, size], and `places` [rows, most trained tokens of a row]:
         where a trained token is predicted.
@@ -39,7 +40,8 @@ def sums(model: Any, batch: dict[str, Any], dtype: str = "float32") -> tuple[jax
     targets = jnp.take_along_axis(tokens, inside + 1, axis=1)
     used = places < last
     embedding = model.embedder.input_embedding.value
-    total = cross_entropy(at_places, embedding, jnp.where(used, targets, -1))
+    cap = getattr(model, "final_logits_softcap", None)  # Gemma 2 has one
+    total = cross_entropy(at_places, embedding, jnp.where(used, targets, -1), cap)
     return total, used.sum().astype(jnp.float32)
 
 
@@ -96,8 +98,10 @@ def _hidden(model: Any, batch: dict[str, Any]) -> jax.Array:
     return hidden
 
 
-@jax.custom_vjp
-def cross_entropy(hidden: jax.Array, embedding: jax.Array, targets: jax.Array) -> jax.Array:
+@partial(jax.custom_vjp, nondiff_argnums=(3,))
+def cross_entropy(
+    hidden: jax.Array, embedding: jax.Array, targets: jax.Array, cap: float | None = None
+) -> jax.Array:
     """Summed cross-entropy of `hidden @ embedding.T` against targets, in nats, in float32.
 
     The logits of a few places at a time are made, used for the loss *and* for the gradients, and
@@ -108,6 +112,7 @@ def cross_entropy(hidden: jax.Array, embedding: jax.Array, targets: jax.Array) -
       hidden: [rows, places, width].
       embedding: [vocabulary, width].
       targets: int [rows, places], -1 where nothing is to be predicted.
+      cap: of the logits, a soft one.
 
     Source: Wijmans et al. 2024, "Cut Your Losses in Large-Vocabulary Language Models", and Hsu et
     al. 2024, "Liger Kernel", for gradients that are formed in the forward pass.
@@ -117,15 +122,17 @@ def cross_entropy(hidden: jax.Array, embedding: jax.Array, targets: jax.Array) -
       >>> float(cross_entropy(hidden, embedding, jnp.array([[3, -1]]))) == float(jnp.log(8))
       True
     """
-    return _forward(hidden, embedding, targets, False, False)[0]
+    return _forward(hidden, embedding, targets, cap, False, False)[0]
 
 
-def _with_gradients(hidden: Any, embedding: Any, targets: Any) -> tuple[jax.Array, Any]:
+def _with_gradients(
+    hidden: Any, embedding: Any, targets: Any, cap: float | None
+) -> tuple[jax.Array, Any]:
     wanted = hidden.perturbed, embedding.perturbed
-    return _forward(hidden.value, embedding.value, targets.value, *wanted)
+    return _forward(hidden.value, embedding.value, targets.value, cap, *wanted)
 
 
-def _scaled(gradients: Any, upstream: jax.Array) -> tuple[jax.Array | None, ...]:
+def _scaled(cap: float | None, gradients: Any, upstream: jax.Array) -> tuple[jax.Array | None, ...]:
     hidden, embedding = gradients
     return (
         None if hidden is None else (hidden * upstream).astype(hidden.dtype),
@@ -186,20 +193,30 @@ def _added(by_embedding: jax.Array, error: jax.Array, states: jax.Array) -> jax.
 
     A part of the vocabulary after the other, for the sum would be as large as the gradient itself.
     """
-    size = len(by_embedding) // _pieces(len(by_embedding))
+    pieces = _pieces(len(by_embedding))
+    size = len(by_embedding) // pieces
+
+    def of(error: jax.Array) -> jax.Array:
+        return jnp.einsum("rpv,rpw->vw", error, states, preferred_element_type=jnp.float32)
 
     def add(k: Any, sum: jax.Array) -> jax.Array:
-        of_part = jax.lax.dynamic_slice_in_dim(error, k * size, size, axis=2)
-        more = jnp.einsum("rpv,rpw->vw", of_part, states, preferred_element_type=jnp.float32)
+        more = of(jax.lax.dynamic_slice_in_dim(error, k * size, size, axis=2))
         so_far = jax.lax.dynamic_slice_in_dim(sum, k * size, size)
         return jax.lax.dynamic_update_slice_in_dim(sum, so_far + more, k * size, 0)
 
-    return jax.lax.fori_loop(0, len(by_embedding) // size, add, by_embedding)
+    if pieces == 1:
+        return by_embedding + of(error)
+    return jax.lax.fori_loop(0, pieces, add, by_embedding)
 
 
-@partial(jax.jit, static_argnums=(3, 4))
+@partial(jax.jit, static_argnums=(3, 4, 5))
 def _forward(
-    hidden: jax.Array, embedding: jax.Array, targets: jax.Array, of_hidden: bool, of_embedding: bool
+    hidden: jax.Array,
+    embedding: jax.Array,
+    targets: jax.Array,
+    cap: float | None,
+    of_hidden: bool,
+    of_embedding: bool,
 ) -> tuple[jax.Array, tuple[jax.Array | None, jax.Array | None]]:
     """The loss, and its gradients by hidden states and embedding where they are wanted."""
     rows, places, width = hidden.shape
@@ -220,7 +237,7 @@ def _forward(
         total, by_embedding = carry
         states, aim = (_on_mesh(x, None) for x in chunk)
         logits = jnp.einsum("rpw,vw->rpv", states, pieces, preferred_element_type=jnp.float32)
-        logits = _on_mesh(logits, None, None, _VOCABULARY)
+        logits = soft_cap(_on_mesh(logits, None, None, _VOCABULARY), cap)
         shares = jax.nn.logsumexp(logits, axis=-1, keepdims=True)
         hits = aim[:, :, None] == numbers
         right = jnp.where(hits, logits, 0.0).sum(axis=-1, keepdims=True)
@@ -229,7 +246,10 @@ def _forward(
         by_state = None
         if of_hidden or of_embedding:
             error = jnp.exp(logits - shares) - hits.astype(jnp.float32)
-            error = jnp.where(used, error, 0.0).astype(hidden.dtype)
+            error = jnp.where(used, error, 0.0)
+            if cap is not None:
+                error *= 1 - (logits / cap) ** 2  # the slope of the cap, by its value
+            error = error.astype(hidden.dtype)
             if of_hidden:
                 by_state = jnp.einsum(
                     "rpv,vw->rpw", error, pieces, preferred_element_type=jnp.float32
