@@ -14,38 +14,29 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import nnx
 from jax.experimental import topologies
 from jax.interpreters import pxla
 from jax.sharding import NamedSharding, PartitionSpec
+from tunix.models.gemma import model as gemma2
 from tunix.models.gemma3 import model as gemma3
 from tunix.utils import sharding_utils
 
-from tunix_rt_nb import attention, chips, estimate, files, lora, loss, models, packing, sampling
-from tunix_rt_nb.errors import InputError, unknown
+from tunix_rt_nb import architectures, attention, chips, estimate, lora, loss, packing, sampling
+from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.models import devices_of
 from tunix_rt_nb.preflight import Fit, Generation, Plan, Training, largest
 from tunix_rt_nb.step import lower, placed, states, trainer
 
-_ARCHITECTURES: dict[str, Callable[[], gemma3.ModelConfig]] = {
-    "gemma3-270m": gemma3.ModelConfig.gemma3_270m,
-    "gemma3-270m-it": gemma3.ModelConfig.gemma3_270m_it,
-    "gemma3-1b": gemma3.ModelConfig.gemma3_1b_pt,
-    "gemma3-1b-it": gemma3.ModelConfig.gemma3_1b_it,
-    "gemma3-4b": gemma3.ModelConfig.gemma3_4b_pt,
-}
 
-
-def _known(name: str) -> gemma3.ModelConfig:
+def _architecture(name: str) -> architectures.Config:
     """Of a model by its name, or of a folder."""
-    if name in _ARCHITECTURES:
-        return _ARCHITECTURES[name]()
-    config = Path(name) / "config.json"
-    if config.exists():
-        return models._from_hugging_face(files.read_json(config))
-    if Path(name).is_dir():
+    folder = Path(name)
+    if (folder / "config.json").exists():
+        return architectures.read(folder / "config.json")
+    if folder.is_dir():
         raise InputError(f"{name}: holds no model (no config.json)")
-    raise unknown("model", name, _ARCHITECTURES)
+    return architectures.named(name)
 
 
 def mesh(topology: str, tp: int = 1) -> jax.sharding.Mesh:
@@ -55,37 +46,34 @@ def mesh(topology: str, tp: int = 1) -> jax.sharding.Mesh:
     return topologies.make_mesh(described, shape, ("fsdp", "tp"))
 
 
-def abstract(build: Callable[[], nnx.Module], mesh: jax.sharding.Mesh) -> Any:
-    """A model of shapes, each on the devices that its weights will be on."""
-    graph, state = nnx.split(nnx.eval_shape(build))
-    return nnx.merge(graph, placed(state, mesh))
-
-
-def architecture(plan: Plan) -> gemma3.ModelConfig:
-    """The model of a plan, as `models.load` configures it.
+def base(plan: Plan, mesh: jax.sharding.Mesh) -> Any:
+    """The model of a plan as Tunix loads it, but of shapes, on the devices of its weights.
 
     Raises:
       InputError: it is unknown.
     """
+    config = _architecture(plan.model)
+    of_gemma3 = isinstance(config, gemma3.ModelConfig)
     remat = plan.remat if isinstance(plan, Training) else "none"
-    return dataclasses.replace(
-        _known(plan.model),
-        param_dtype=jnp.dtype(plan.weights),
-        remat_config=gemma3.RematConfig[remat.upper()],
-    )
+    kinds = (gemma3 if of_gemma3 else gemma2).RematConfig
+    config = dataclasses.replace(config, remat_config=kinds[remat.upper()])
+    kind = gemma3.Gemma3 if of_gemma3 else gemma2.Gemma
+    graph, state = nnx.split(nnx.eval_shape(lambda: kind(config, rngs=nnx.Rngs(0))))
+    state = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, jnp.dtype(plan.weights)), state)
+    return nnx.merge(graph, placed(state, mesh))
 
 
 def _model(plan: Plan, mesh: jax.sharding.Mesh) -> Any:
-    config = architecture(plan)
-
-    def build() -> nnx.Module:
-        model = gemma3.Gemma3(config, rngs=nnx.Rngs(0))
-        attention.takes_segments(model)
-        if isinstance(plan, Training) and plan.lora_rank:
-            return lora.apply(model, plan.lora_rank, plan.lora_alpha, plan.lora_modules)
+    """As training and generation have it."""
+    model = base(plan, mesh)
+    attention.takes_segments(model)
+    if not isinstance(plan, Training) or not plan.lora_rank:
         return model
-
-    return abstract(build, mesh)
+    graph, state = nnx.split(model)
+    how = plan.lora_rank, plan.lora_alpha, plan.lora_modules
+    adapted = nnx.eval_shape(lambda state: lora.apply(nnx.merge(graph, state), *how), state)
+    graph, state = nnx.split(adapted)
+    return nnx.merge(graph, placed(state, mesh))
 
 
 def batch(plan: Training, rows: int) -> dict[str, jax.ShapeDtypeStruct]:
@@ -101,27 +89,30 @@ def batch(plan: Training, rows: int) -> dict[str, jax.ShapeDtypeStruct]:
     return {**found, "weight": jax.ShapeDtypeStruct((rows,), jnp.float32)}
 
 
-def fit(lowered: jax.stages.Lowered, parts: dict[str, int], rest: str, available: int) -> Fit:
+def fit(lowered: Any, parts: dict[str, int], rest: str, available: int) -> tuple[Fit, Any]:
     """Compiles a program and reads what it takes of a chip.
 
     Args:
       parts: bytes a chip of those of its arguments that are known.
       rest: the name of the others.
+
+    Returns:
+      What it takes, and the compiled program, None if it does not fit.
     """
     try:
         compiled = lowered.compile()
     except jax.errors.JaxRuntimeError as error:
-        needed, available = refused(str(error))
-        return Fit(needed, available, parts)
+        return Fit(*refused(str(error)), parts), None
     state, temporaries = estimate.memory(compiled)
     cost = compiled.cost_analysis()
-    return Fit(
+    found = Fit(
         min(state + temporaries, available),  # it was not refused
         available,
         {**parts, rest: state - sum(parts.values()), "temporaries": temporaries},
         cost["flops"],
         cost["bytes accessed"],
     )
+    return found, compiled
 
 
 _UNITS = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
@@ -161,7 +152,7 @@ def train(plan: Training, told: Callable[[str], None]) -> dict[str, Any]:
 
     def needs(units: int) -> int:
         rows = units * plan.shares
-        tried[units] = fit(lower(*made, batch(plan, rows)), parts, "batch", memory)
+        tried[units], _ = fit(lower(*made, batch(plan, rows)), parts, "batch", memory)
         told(f"{rows} rows a batch {_verdict(tried[units])}")
         return tried[units].needed
 
@@ -174,12 +165,10 @@ def train(plan: Training, told: Callable[[str], None]) -> dict[str, Any]:
         needs(units)
     found = tried[units]
     if found.fits:
-        alone, chunks = loss_alone(plan)
+        alone, chunks, missing = loss_alone(plan)
         answer["loss"] = alone.parts["temporaries"]
-        # The compiler counts the body of a loop once, however often it is run.
         found = found._replace(
-            flops=found.flops + (chunks - 1) * alone.flops,
-            bytes=found.bytes + (chunks - 1) * alone.bytes,
+            flops=found.flops + missing, bytes=found.bytes + (chunks - 1) * alone.bytes
         )
     return {"fit": found._asdict(), **answer}
 
@@ -189,72 +178,60 @@ def _verdict(found: Fit) -> str:
     return f"fit: {told}" if found.fits else f"do not fit: {told}"
 
 
-def loss_alone(plan: Training) -> tuple[Fit, int]:
-    """What a chunk of the loss takes, compiled by itself with its gradients; how many there are."""
+def loss_alone(plan: Training) -> tuple[Fit, int, float]:
+    """What the loss takes, compiled by itself with its gradients.
+
+    Returns:
+      What a chunk of it takes, how many there are, and the operations that were not counted.
+    """
     place = mesh(plan.topology, plan.tp)
-    config = architecture(plan)
+    config = _architecture(plan.model)
     rows, places = batch(plan, plan.config.batch_size)["places"].shape
+    embedding = config.num_embed, config.embed_dim
 
     def shape(cut: tuple[str | None, ...], dtype: str, *sizes: int) -> jax.ShapeDtypeStruct:
         sharding = NamedSharding(place, PartitionSpec(*cut))
         return jax.ShapeDtypeStruct(sizes, jnp.dtype(dtype), sharding=sharding)
 
-    dtype = plan.config.dtype
     arguments = (
-        shape(("fsdp",), dtype, rows, places, config.embed_dim),
-        shape(("tp", "fsdp"), dtype, config.num_embed, config.embed_dim),
+        shape(("fsdp",), plan.config.dtype, rows, places, config.embed_dim),
+        shape(("tp", "fsdp"), plan.config.dtype, *embedding),
         shape(("fsdp",), "int32", rows, places),
     )
     wanted = 0 if plan.lora_rank else (0, 1)
     with jax.set_mesh(place), place:
         step = jax.jit(jax.value_and_grad(loss.cross_entropy, wanted)).lower(*arguments)
         chunks, _ = loss.in_chunks(rows, places, config.num_embed)
-    return fit(step, {}, "state", chips.of(plan.topology).memory), chunks
-
-
-class _Ids:
-    """The tokenizer of a sampler that is never given text."""
-
-    def encode(self, text: str) -> list[int]:
-        raise NotImplementedError
-
-    def decode(self, ids: list[int]) -> str:
-        raise NotImplementedError
-
-    def pad_id(self) -> int:
-        return 0
-
-    def eos_id(self) -> int:
-        return 1
-
-    def bos_id(self) -> int:
-        return 2
+        missing = loss.uncounted_flops(rows, places, embedding, not plan.lora_rank)
+    found, _ = fit(step, {}, "state", chips.of(plan.topology).memory)
+    return found, chunks, missing
 
 
 def generate(plan: Generation, told: Callable[[str], None]) -> dict[str, Any]:
     """Compiles what reads prompts and what writes answers, as `sampling.generate` has them."""
     model = _model(plan, mesh(plan.topology, plan.tp))
     memory = chips.of(plan.topology).memory
-    room = plan.prompt + plan.new_tokens
-    sampler = sampling.sampler(model, _Ids(), room)
-    sampler.eos_ids = np.array([1], np.int32)
-    state = jax.eval_shape(
-        lambda ids: sampler.init_sample_state(
-            ids, room, False, None, 0.0, None, None, jax.random.key(0), None
-        ),
-        jax.ShapeDtypeStruct((plan.batch_size, plan.prompt), jnp.int32),
-    )
-    state = dataclasses.replace(state, num_input_tokens=plan.prompt)  # is part of the program
-    weights = sampler._flattened_transformer_state
     parts = {"weights": size(nnx.state(model))}
-    found = {}
-    for name, step in (
-        ("prefill", sampler._compiled_prefill_fn.lower(weights, state, None, echo=False)),
-        ("decode", sampler._compiled_decode_fn.lower(weights, state)),
-    ):
-        found[name] = fit(step, parts, "cache", memory)
-        told(f"{name} of {plan.batch_size} prompts: {_verdict(found[name])}")
-    return {name: each._asdict() for name, each in found.items()}
+    shape = plan.batch_size, plan.prompt
+    with devices_of(model) as place:
+        cut = PartitionSpec("fsdp" if plan.batch_size % plan.shares == 0 else None)
+        ids = jax.ShapeDtypeStruct(shape, jnp.int32, sharding=NamedSharding(place, cut))
+        done = jax.ShapeDtypeStruct(shape[:1], bool)
+        most = plan.new_tokens
+        step = sampling.read.lower(model, ids, done, room=plan.prompt + most, most=most)
+        reading, compiled = fit(step, parts, "prompts", memory)
+        told(f"reading {plan.batch_size} prompts: {_verdict(reading)}")
+        if compiled is None:
+            return {"prefill": reading._asdict()}
+        state = jax.tree.map(
+            lambda x, place: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=place),
+            step.lowered.out_info[-1],
+            compiled.compiled.output_shardings[-1],
+        )
+        ends = jax.ShapeDtypeStruct((1,), jnp.int32)
+        writing, _ = fit(sampling.write.lower(model, state, ends, 0), parts, "cache", memory)
+        told(f"writing {plan.batch_size} answers: {_verdict(writing)}")
+    return {"prefill": reading._asdict(), "decode": writing._asdict()}
 
 
 def _constrained(x: jax.Array, axes: tuple[str | None, ...], eager: bool = False) -> jax.Array:

@@ -186,20 +186,21 @@ def generate(plan: Generation, told: Told = lambda line: None) -> dict[str, Any]
     """Compiles what reads a batch of prompts and what writes the answers, token by token.
 
     Returns:
-      `fits`, and for `prefill` and `decode` each what `train` tells of memory; `seconds` of the
-      one and of each token of the other by the roofline.
+      `fits`, and for `prefill`, and for `decode` if that fits, each what `train` tells of memory;
+      `seconds` of the one and of each token of the other by the roofline.
 
     Raises:
       InputError: as `train`.
     """
     found = _asked("generate", plan, told)
-    parts = {}
-    for name in ("prefill", "decode"):
-        fit = Fit(**found[name])
-        parts[name] = _told(fit)
+    answer: dict[str, Any] = {"fits": len(found) == 2}
+    for name, part in found.items():
+        fit = Fit(**part)
+        answer["fits"] &= fit.fits
+        answer[name] = _told(fit)
         if fit.fits:
-            parts[name]["seconds"] = roofline(fit, plan.topology)
-    return {"fits": all(part["fits"] for part in parts.values()), **parts}
+            answer[name]["seconds"] = roofline(fit, plan.topology)
+    return answer
 
 
 def _told(fit: Fit) -> dict[str, Any]:

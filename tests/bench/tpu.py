@@ -14,11 +14,15 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from flax import nnx
+from tunix.sft import peft_trainer
 
 from tests.bench import plain
 from tests.bench.measure import Line
 from tests.bench.traces import process
-from tunix_rt_nb import chips, files, preflight
+from tunix_rt_nb import aot, chips, files, preflight
+from tunix_rt_nb.optimizer import optimizer
+from tunix_rt_nb.step import lower, states
 
 TOPOLOGY = "v5e:2x4"
 ROWS = 8  # of more, plain Tunix does not fit
@@ -26,15 +30,16 @@ LENGTH = 2048
 TRAINED = 0.5
 PACKED = 0.97
 FILL = 0.4
+REMAT = "block"
 WHOLE = 32  # rows of the step that plain Tunix cannot take
 
 
-def plan(rows: int, weights: str) -> preflight.Training:
+def plan(rows: int) -> preflight.Training:
     """Ours."""
     return preflight.Training.of(
         model="gemma3-1b",
-        weights=weights,
-        remat="decoder",
+        weights="bfloat16",
+        remat=REMAT,
         length=LENGTH,
         trained=TRAINED,
         fill=PACKED,
@@ -66,34 +71,24 @@ def _figures() -> dict[str, dict[str, Any]]:
         out = Path(folder) / "figures.json"
         process(["-m", "tests.bench.tpu", str(out)], preflight.environment(TOPOLOGY))
         theirs = files.read_json(out)
-    ours, whole = (preflight.train(plan(rows, "bfloat16")) for rows in (ROWS, WHOLE))
+    ours, whole = (preflight.train(plan(rows)) for rows in (ROWS, WHOLE))
     return {"ours": ours, "whole": whole, "plain": theirs}
 
 
 def _plain(out: Path) -> None:
     """Compiles plain Tunix's step, in this process."""
-    from flax import nnx
-    from tunix.sft import peft_trainer
-
-    from tunix_rt_nb import aot
-    from tunix_rt_nb.optimizer import optimizer
-    from tunix_rt_nb.step import lower, states
-
     aot.constrain()
-    settings = plan(ROWS, "bfloat16")
-    model = aot.abstract(
-        lambda: aot.gemma3.Gemma3(aot.architecture(settings), rngs=nnx.Rngs(0)), aot.mesh(TOPOLOGY)
-    )
+    settings = plan(ROWS)
 
-    def make(model: nnx.Module) -> peft_trainer.PeftTrainer:
+    def make(model: nnx.Module) -> plain.Trainer:
         config = peft_trainer.TrainingConfig(eval_every_n_steps=1)
-        made = peft_trainer.PeftTrainer(model, optimizer(settings.config), config)
+        made = plain.Trainer(model, optimizer(settings.config), config)
         return made.with_gen_model_input_fn(plain.model_input)
 
-    made = states(model, make)
     tokens = jax.ShapeDtypeStruct((ROWS, LENGTH), jnp.int32)
     batch = peft_trainer.TrainingInput(input_tokens=tokens, input_mask=tokens)
-    found = aot.fit(lower(*made, batch), {}, "state", chips.of(TOPOLOGY).memory)
+    step = lower(*states(aot.base(settings, aot.mesh(TOPOLOGY)), make), batch)
+    found, _ = aot.fit(step, {}, "state", chips.of(TOPOLOGY).memory)
     files.write_json(out, found._asdict())
 
 

@@ -104,8 +104,9 @@ def _training(shared: dict[str, Any], options: dict[str, Any]) -> Any:
 def _page(answer: dict[str, Any], options: dict[str, Any]) -> Iterator[str]:
     if options["generation"]:
         for name in ("prefill", "decode"):
-            yield from (f"{name}: {line}" for line in _memory(answer[name]))
-        if "seconds" in answer["decode"]:
+            if name in answer:
+                yield from (f"{name}: {line}" for line in _memory(answer[name]))
+        if answer["fits"]:
             speed = options["batch"] / answer["decode"]["seconds"]
             yield f"decode: at most {speed:,.0f} tokens/s"
         return
