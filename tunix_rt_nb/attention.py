@@ -90,8 +90,9 @@ def attend(
 ) -> jax.Array:
     """Softmax attention of each token to the earlier ones of its own segment.
 
-    No segment is longer than a block. So all that a token attends to stands in its own block and
-    the one before, and time and memory grow with the length of a row, not with its square.
+    No segment, or at least no window, is longer than a block. So all that a token attends to stands
+    in its own block and the one before, and time and memory grow with the length of a row, not with
+    its square.
 
     Args:
       query: [rows, length, heads, width], scaled.
@@ -113,6 +114,7 @@ def attend(
       [0.0, 0.5, 2.0, 2.5]
     """
     rows, length, heads, width = query.shape
+    segments = _within(segments, window)
     blocks, size = segments.shape[1:]
     groups = key.shape[2]
 
@@ -128,6 +130,15 @@ def attend(
     shares = jax.nn.softmax(jnp.where(allowed, scores, gemma3.K_MASK), axis=-1)
     found = jnp.einsum("bnkgqs,bnskd->bnqkgd", shares.astype(value.dtype), values)
     return found.reshape(rows, blocks * size, heads, width)[:, :length]
+
+
+def _within(segments: jax.Array, window: int | None) -> jax.Array:
+    """Segments in blocks as short as the window, where a token reaches further than two of them."""
+    rows, blocks, size = segments.shape
+    if window is None or 2 * window >= min(blocks, 2) * size:
+        return segments
+    spare = -blocks * size % window
+    return jnp.pad(segments.reshape(rows, -1), ((0, 0), (0, spare))).reshape(rows, -1, window)
 
 
 def _with_before(x: jax.Array) -> jax.Array:
