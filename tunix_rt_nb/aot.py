@@ -22,7 +22,17 @@ from tunix.models.gemma import model as gemma2
 from tunix.models.gemma3 import model as gemma3
 from tunix.utils import sharding_utils
 
-from tunix_rt_nb import architectures, attention, chips, estimate, lora, loss, packing, sampling
+from tunix_rt_nb import (
+    architectures,
+    attention,
+    chips,
+    estimate,
+    hlo,
+    lora,
+    loss,
+    packing,
+    sampling,
+)
 from tunix_rt_nb.errors import InputError
 from tunix_rt_nb.models import devices_of
 from tunix_rt_nb.preflight import Fit, Generation, Plan, Training, largest
@@ -104,13 +114,12 @@ def fit(lowered: Any, parts: dict[str, int], rest: str, available: int) -> tuple
     except jax.errors.JaxRuntimeError as error:
         return Fit(*refused(str(error)), parts), None
     state, temporaries = estimate.memory(compiled)
-    cost = compiled.cost_analysis()
     found = Fit(
         min(state + temporaries, available),  # it was not refused
         available,
         {**parts, rest: state - sum(parts.values()), "temporaries": temporaries},
-        cost["flops"],
-        cost["bytes accessed"],
+        hlo.operations(compiled),
+        compiled.cost_analysis()["bytes accessed"],
     )
     return found, compiled
 
@@ -165,11 +174,9 @@ def train(plan: Training, told: Callable[[str], None]) -> dict[str, Any]:
         needs(units)
     found = tried[units]
     if found.fits:
-        alone, chunks, missing = loss_alone(plan)
+        alone, chunks = loss_alone(plan)
         answer["loss"] = alone.parts["temporaries"]
-        found = found._replace(
-            flops=found.flops + missing, bytes=found.bytes + (chunks - 1) * alone.bytes
-        )
+        found = found._replace(bytes=found.bytes + (chunks - 1) * alone.bytes)
     return {"fit": found._asdict(), **answer}
 
 
@@ -178,11 +185,11 @@ def _verdict(found: Fit) -> str:
     return f"fit: {told}" if found.fits else f"do not fit: {told}"
 
 
-def loss_alone(plan: Training) -> tuple[Fit, int, float]:
+def loss_alone(plan: Training) -> tuple[Fit, int]:
     """What the loss takes, compiled by itself with its gradients.
 
     Returns:
-      What a chunk of it takes, how many there are, and the operations that were not counted.
+      What it takes, but what it moves for one chunk only; and how many chunks there are.
     """
     place = mesh(plan.topology, plan.tp)
     config = _architecture(plan.model)
@@ -202,9 +209,8 @@ def loss_alone(plan: Training) -> tuple[Fit, int, float]:
     with jax.set_mesh(place), place:
         step = jax.jit(jax.value_and_grad(loss.cross_entropy, wanted)).lower(*arguments)
         chunks, _ = loss.in_chunks(rows, places, config.num_embed)
-        missing = loss.uncounted_flops(rows, places, embedding, not plan.lora_rank)
     found, _ = fit(step, {}, "state", chips.of(plan.topology).memory)
-    return found, chunks, missing
+    return found, chunks
 
 
 def generate(plan: Generation, told: Callable[[str], None]) -> dict[str, Any]:

@@ -10,11 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from tunix_rt_nb import chips, lora, loss
+from tunix_rt_nb import chips, hlo, lora
 from tunix_rt_nb.config import SftConfig
 from tunix_rt_nb.errors import InputError
-from tunix_rt_nb.feed import Batch, Feed
-from tunix_rt_nb.models import devices_of, mesh_of, parameter_count
+from tunix_rt_nb.feed import Feed
+from tunix_rt_nb.models import mesh_of, parameter_count
 from tunix_rt_nb.packing import Rows
 from tunix_rt_nb.step import lowered
 
@@ -49,13 +49,11 @@ def estimate(model: nnx.Module, feed: Feed, config: SftConfig) -> Estimate:
     Raises:
       InputError: a device has less memory than that.
     """
-    batch = feed[0]
-    compiled = lowered(model, batch, config).compile()
-    flops = compiled.cost_analysis()["flops"] + _uncounted_flops(model, batch)
+    compiled = lowered(model, feed[0], config).compile()
     found = Estimate(
         *memory(compiled),
         available_memory(),
-        flops * mesh_of(model).size * len(feed) / peak_flops(config.dtype),
+        hlo.operations(compiled) * mesh_of(model).size * len(feed) / peak_flops(config.dtype),
     )
     if found.state + found.temporaries > found.available:
         raise InputError(
@@ -64,12 +62,6 @@ def estimate(model: nnx.Module, feed: Feed, config: SftConfig) -> Estimate:
             " lora_rank, remat or the optimizer adafactor need less"
         )
     return found
-
-
-def _uncounted_flops(model: Any, batch: Batch) -> float:
-    shape = model.embedder.input_embedding.value.shape
-    with devices_of(model):
-        return loss.uncounted_flops(*batch["places"].shape, shape, not lora.is_applied(model))
 
 
 def memory(compiled: jax.stages.Compiled) -> tuple[int, int]:

@@ -169,25 +169,6 @@ def _pieces(vocabulary: int) -> int:
     return 1 if _devices() > 1 or vocabulary % _PIECES else _PIECES
 
 
-def uncounted_flops(
-    rows: int, places: int, embedding: tuple[int, int], of_embedding: bool
-) -> float:
-    """What a device multiplies for a batch beside what the compiler counts.
-
-    The compiler counts the body of a loop once, however often it is run.
-
-    Args:
-      embedding: its shape.
-      of_embedding: whether its gradient is wanted.
-    """
-    chunks, size = in_chunks(rows, places, embedding[0])
-    once = 2.0 * rows * size * embedding[0] * embedding[1] / _devices()  # a multiplication
-    missing = 2 * (chunks - 1) * once
-    if of_embedding:
-        missing += (chunks - 1 / _pieces(embedding[0])) * once
-    return missing
-
-
 def _added(by_embedding: jax.Array, error: jax.Array, states: jax.Array) -> jax.Array:
     """The gradient by the embedding with what some places add to it.
 

@@ -30,7 +30,7 @@ LENGTH = 2048
 TRAINED = 0.5
 PACKED = 0.97
 FILL = 0.4
-REMAT = "block"
+REMAT = "decoder"
 WHOLE = 32  # rows of the step that plain Tunix cannot take
 
 
