@@ -1,5 +1,9 @@
-"""Renews what is generated and checked in: `python -m tests.renew readme` or `notebooks`."""
+"""Renews what is generated and checked in: `python -m tests.renew readme`, `notebooks` or `logits`.
 
+The last one needs PyTorch.
+"""
+
+import json
 import os
 import sys
 import tempfile
@@ -9,9 +13,11 @@ import click
 import nbformat
 from nbclient import NotebookClient
 
+from tests.gemma import CONFIGS, SHOWN, checkpoint, transformers_logits
 from tunix_rt_nb.cli import main
 
 ROOT = Path(__file__).parent.parent
+LOGITS = ROOT / "tests" / "golden" / "logits.json"
 START, END = "<!-- commands: python -m tests.renew readme -->", "<!-- end of commands -->"
 
 
@@ -70,5 +76,15 @@ def renew_notebooks() -> None:
             print(path.relative_to(ROOT), flush=True)
 
 
+def renew_logits() -> None:
+    """What Transformers makes of each small checkpoint."""
+    with tempfile.TemporaryDirectory() as home:
+        lines = []
+        for name, config in CONFIGS.items():
+            found = transformers_logits(checkpoint(Path(home) / name, config))[SHOWN]
+            lines.append(f"{json.dumps(name)}: {json.dumps(found.round(5).tolist())}")
+    LOGITS.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+
+
 if __name__ == "__main__":
-    {"readme": renew_readme, "notebooks": renew_notebooks}[sys.argv[1]]()
+    {"readme": renew_readme, "notebooks": renew_notebooks, "logits": renew_logits}[sys.argv[1]]()

@@ -10,6 +10,7 @@ from flax import nnx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.gemma import GEMMA2, checkpoint
 from tests.test_training import EXAMPLES, TOKENIZER, arrays
 from tunix_rt_nb import attention, loss, models
 from tunix_rt_nb.examples import Example, Examples
@@ -20,17 +21,30 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 LENGTH = 400  # of rows; examples have some 60 tokens, so that blocks have 64
 
 
-@pytest.fixture(scope="module", params=[512, 20], ids=["wide window", "narrow window"])
+MODELS = [("gemma3", 512), ("gemma3", 20), ("gemma2", 512), ("gemma2", 20)]  # family and window
+
+
+@pytest.fixture(scope="module", params=MODELS, ids=lambda model: f"{model[0]}, window {model[1]}")
 def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> nnx.Module:
-    folder = models.create("tiny", TOKENIZER, seed=0, folder=tmp_path_factory.mktemp("model"))
+    family, window = request.param
+    folder = tmp_path_factory.mktemp("model")
+    if family == "gemma2":
+        checkpoint(folder, {**GEMMA2, "num_hidden_layers": 2}, TOKENIZER)
+    else:
+        models.create("tiny", TOKENIZER, seed=0, folder=folder)
     loaded, _ = models.load(folder)
     for layer in loaded.layers:
-        layer.attn.sliding_window_size = request.param
+        layer.attn.sliding_window_size = window
     return loaded
 
 
 def one_by_one(
-    query: np.ndarray, key: np.ndarray, value: np.ndarray, segments: np.ndarray, window: int | None
+    query: np.ndarray,
+    key: np.ndarray,
+    value: np.ndarray,
+    segments: np.ndarray,
+    window: int | None,
+    cap: float | None,
 ) -> np.ndarray:
     """Each token by itself, in plain float64."""
     out = np.zeros_like(query, np.float64)
@@ -39,8 +53,9 @@ def one_by_one(
         first = 0 if window is None else max(0, i - window + 1)
         seen = [j for j in range(first, i + 1) if segments[row, j] == segments[row, i]]
         keys, values = (x[row, seen, head // each].astype(np.float64) for x in (key, value))
-        scores = np.exp(keys @ query[row, i, head].astype(np.float64))
-        out[row, i, head] = scores @ values / scores.sum()
+        scores = keys @ query[row, i, head].astype(np.float64)
+        shares = np.exp(scores if cap is None else cap * np.tanh(scores / cap))
+        out[row, i, head] = shares @ values / shares.sum()
     return out
 
 
@@ -50,10 +65,16 @@ def one_by_one(
     size=st.sampled_from([4, 5]),
     heads=st.sampled_from([(1, 1), (4, 1), (4, 2), (2, 2)]),
     window=st.sampled_from([None, 1, 3]),
+    cap=st.sampled_from([None, 0.5]),
     padding=st.integers(0, 6),
 )
 def test_every_token_sees_the_earlier_ones_of_its_segment(
-    lengths: list[int], size: int, heads: tuple[int, int], window: int | None, padding: int
+    lengths: list[int],
+    size: int,
+    heads: tuple[int, int],
+    window: int | None,
+    cap: float | None,
+    padding: int,
 ) -> None:
     row = np.array([*np.repeat(np.arange(1, len(lengths) + 1), lengths), *[0] * padding])
     length, used = len(row), sum(lengths)
@@ -65,13 +86,17 @@ def test_every_token_sees_the_earlier_ones_of_its_segment(
     blocks = np.pad(both, ((0, 0), (0, -length % size))).reshape(2, -1, size)
     q, k, v, segments = map(jnp.asarray, (query, key, value, blocks))
     with jax.numpy_dtype_promotion("strict"):
-        found = attention.attend(q, k, v, segments, window)
-    expected = one_by_one(query, key, value, both, window)
+        found = attention.attend(q, k, v, segments, window, cap)
+    expected = one_by_one(query, key, value, both, window, cap)
     np.testing.assert_allclose(found[:, :used], expected[:, :used], atol=1e-5)
 
 
 def test_loss_and_gradients_are_those_of_tunix_own_attention(model: nnx.Module) -> None:
-    rows = pack(Examples.of(EXAMPLES), LENGTH)
+    if isinstance(model, models.gemma2.Gemma):  # whose windows Tunix counts from the row's start
+        each = np.arange(2)
+        rows = Rows(Examples.of(EXAMPLES[:2]), LENGTH, order=each, ends=each + 1)
+    else:
+        rows = pack(Examples.of(EXAMPLES), LENGTH)
     batch = rows.take(np.arange(2))
     assert batch["segments"].shape == (2, 7, 64)
     slope = nnx.value_and_grad(lambda model, batch: loss.sums(model, batch)[0])
@@ -83,6 +108,14 @@ def test_loss_and_gradients_are_those_of_tunix_own_attention(model: nnx.Module) 
     leaves = zip(jax.tree.leaves(our_slopes), jax.tree.leaves(their_slopes), strict=True)
     for mine, other in leaves:
         np.testing.assert_allclose(mine, other, atol=1e-5 * float(jnp.abs(other).max()) + 1e-6)
+
+
+def test_examples_packed_into_a_row_lose_what_they_lose_alone(model: nnx.Module) -> None:
+    examples = Examples.of(EXAMPLES)
+    each = np.arange(len(examples))
+    alone = Rows(examples, LENGTH, order=each, ends=each + 1)
+    packed = loss.held_out_loss(model, pack(examples, LENGTH))
+    assert packed == pytest.approx(loss.held_out_loss(model, alone), abs=1e-5)
 
 
 def test_no_example_sees_its_neighbours_across_blocks(model: nnx.Module) -> None:

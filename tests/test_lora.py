@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.gemma import GEMMA2, checkpoint
 from tests.test_training import CONFIG, EXAMPLES, TOKENIZER, logits, rows, state
 from tunix_rt_nb import checkpoints, lora, models, sft
 from tunix_rt_nb.errors import InputError
@@ -44,6 +45,23 @@ def test_every_adapter_is_trained_nothing_else_and_merged_it_says_the_same(
     changed = {name for name, weight in state(merged).items() if (weight != base[name]).any()}
     assert len(changed) == 3 * 7
     assert all("_proj" in name for name in changed)
+
+
+@pytest.mark.parametrize("kind", ["full", "lora"])
+def test_a_gemma2_is_trained_as_a_gemma3_is(kind: str, tmp_path: Path) -> None:
+    model, _ = models.load(checkpoint(tmp_path / "base", GEMMA2, TOKENIZER))
+    if kind == "lora":
+        model = lora.apply(model, rank=4, alpha=8.0)
+    before = {name: np.array(x) for name, x in checkpoints.trained(model).items()}
+    config = CONFIG.model_copy(update={"steps": 30, "learning_rate": 1e-2})
+    metrics = sft.train(model, rows(), rows(EXAMPLES[:9]), config, tmp_path / "run")
+    after = checkpoints.trained(model)
+    assert [name for name in before if np.array_equal(before[name], after[name])] == []
+    held_out = [line["eval_loss"] for line in metrics if "eval_loss" in line]
+    assert held_out[-1] < 0.9 * held_out[0]
+    models.save(model, TOKENIZER, tmp_path / "model")
+    saved, _ = models.load(tmp_path / "model")
+    np.testing.assert_allclose(logits(saved, rows()), logits(model, rows()), atol=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,12 @@ import pytest
 from tunix_rt_nb import loss
 
 
-def plain(hidden: jax.Array, embedding: jax.Array, targets: jax.Array) -> jax.Array:
+def plain(
+    hidden: jax.Array, embedding: jax.Array, targets: jax.Array, cap: float | None = None
+) -> jax.Array:
     logits = hidden @ embedding.T
+    if cap is not None:
+        logits = cap * jnp.tanh(logits / cap)
     losses = optax.softmax_cross_entropy_with_integer_labels(logits, jnp.maximum(targets, 0))
     return jnp.where(targets >= 0, losses, 0.0).sum()
 
@@ -24,21 +28,22 @@ def drawn(rows: int, places: int, vocabulary: int, seed: int) -> tuple[jax.Array
     )
 
 
+@pytest.mark.parametrize("cap", [None, 0.7])
 @pytest.mark.parametrize(("at_once", "places"), [(2**26, 9), (100, 9), (100, 8), (1, 3)])
 def test_loss_and_gradients_equal_the_plain_ones_in_chunks_of_any_size(
-    monkeypatch: pytest.MonkeyPatch, at_once: int, places: int
+    monkeypatch: pytest.MonkeyPatch, at_once: int, places: int, cap: float | None
 ) -> None:
     hidden, embedding, targets = drawn(2, places, 24, at_once)
     monkeypatch.setattr(loss, "CHUNK_LOGITS", at_once)
     monkeypatch.setattr(loss, "_PART", 16 * at_once)
     loss._forward.clear_cache()
     with jax.numpy_dtype_promotion("strict"):
-        theirs = jax.value_and_grad(plain, (0, 1))(hidden, embedding, targets)
-        ours = jax.value_and_grad(loss.cross_entropy, (0, 1))(hidden, embedding, targets)
+        theirs = jax.value_and_grad(plain, (0, 1))(hidden, embedding, targets, cap)
+        ours = jax.value_and_grad(loss.cross_entropy, (0, 1))(hidden, embedding, targets, cap)
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), ours[1], theirs[1])
         assert float(ours[0]) == pytest.approx(float(theirs[0]), rel=1e-6)
-        assert float(loss.cross_entropy(hidden, embedding, targets)) == float(ours[0])
-        by_hidden = jax.grad(loss.cross_entropy)(hidden, embedding, targets)
+        assert float(loss.cross_entropy(hidden, embedding, targets, cap)) == float(ours[0])
+        by_hidden = jax.grad(loss.cross_entropy)(hidden, embedding, targets, cap)
         np.testing.assert_allclose(by_hidden, theirs[1][0], atol=1e-5)
 
 

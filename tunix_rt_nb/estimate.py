@@ -10,20 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from tunix_rt_nb import lora
+from tunix_rt_nb import chips, hlo, lora
 from tunix_rt_nb.config import SftConfig
 from tunix_rt_nb.errors import InputError
 from tunix_rt_nb.feed import Feed
-from tunix_rt_nb.models import parameter_count
+from tunix_rt_nb.models import mesh_of, parameter_count
 from tunix_rt_nb.packing import Rows
 from tunix_rt_nb.step import lowered
-
-_DATASHEETS = {  # bfloat16 FLOP/s of a chip
-    "TPU v4": 275e12,
-    "TPU v5 lite": 197e12,
-    "TPU v5": 459e12,
-    "TPU v6 lite": 918e12,
-}
 
 
 class Estimate(NamedTuple):
@@ -57,13 +50,10 @@ def estimate(model: nnx.Module, feed: Feed, config: SftConfig) -> Estimate:
       InputError: a device has less memory than that.
     """
     compiled = lowered(model, feed[0], config).compile()
-    memory = compiled.memory_analysis()
-    fresh = memory.output_size_in_bytes - memory.alias_size_in_bytes  # weights, before the old go
     found = Estimate(
-        memory.argument_size_in_bytes,
-        memory.temp_size_in_bytes + fresh,
+        *memory(compiled),
         available_memory(),
-        compiled.cost_analysis()["flops"] * len(feed) / peak_flops(config.dtype),
+        hlo.operations(compiled) * mesh_of(model).size * len(feed) / peak_flops(config.dtype),
     )
     if found.state + found.temporaries > found.available:
         raise InputError(
@@ -72,6 +62,13 @@ def estimate(model: nnx.Module, feed: Feed, config: SftConfig) -> Estimate:
             " lora_rank, remat or the optimizer adafactor need less"
         )
     return found
+
+
+def memory(compiled: jax.stages.Compiled) -> tuple[int, int]:
+    """What a program is given and what it takes beside that, in bytes a device."""
+    sizes = compiled.memory_analysis()
+    fresh = sizes.output_size_in_bytes - sizes.alias_size_in_bytes  # weights, before the old go
+    return sizes.argument_size_in_bytes, sizes.temp_size_in_bytes + fresh
 
 
 def _told(size: int) -> str:
@@ -103,8 +100,9 @@ def useful_flops(model: Any, rows: Rows) -> float:
 
 def peak_flops(dtype: str) -> float:
     """The most operations a second of all devices: by their datasheet, else measured."""
+    rates = {chip.kind: chip.flops for chip in chips.CHIPS.values()}
     kind = jax.devices()[0].device_kind
-    return _DATASHEETS[kind] * jax.device_count() if kind in _DATASHEETS else _measured(dtype)
+    return rates[kind] * jax.device_count() if kind in rates else _measured(dtype)
 
 
 @lru_cache

@@ -1,13 +1,17 @@
 """Low-rank adapters (LoRA): small matrices that are trained in place of the model's own."""
 
 import re
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import qwix
 from flax import nnx
 
+from tunix_rt_nb import files, hugging_face, weights
 from tunix_rt_nb.errors import InputError
 
 MODULES = ".*(_einsum|_proj)"  # all of attention and feed-forward
@@ -46,21 +50,72 @@ def apply(
     return adapted
 
 
-def merged(model: nnx.Module) -> dict[tuple[Any, ...], jax.Array]:
+def merged(model: nnx.Module) -> dict[str, jax.Array]:
     """The weights of a model by their paths, with its adapters, if it has any, worked into them."""
-    weights = {path: value[...] for path, value in nnx.to_flat_state(nnx.state(model, nnx.Param))}
+    found = hugging_face.by_path(model)
+    for path, (a, b) in _adapters(found).items():
+        del found[f"{path}_lora_a"], found[f"{path}_lora_b"]
+        change = jnp.tensordot(a, b, 1)
+        if path.endswith("_einsum.w") and "attn_vec" not in path:  # inputs are the last but one
+            change = jnp.moveaxis(change, 0, -2)
+        found[path] += (change * model.lora_scale).astype(found[path].dtype)
+    return found
+
+
+def _adapters(named: Mapping[str, jax.Array]) -> dict[str, tuple[jax.Array, jax.Array]]:
+    """A and B of each matrix that has them, by its path."""
+    paths = [name.removesuffix("_lora_a") for name in named if name.endswith("_lora_a")]
+    return {path: (named[f"{path}_lora_a"], named[f"{path}_lora_b"]) for path in paths}
+
+
+def save_adapter(model: nnx.Module, folder: Path, base: str | None = None) -> Path:
+    """Writes the adapters alone, as the library PEFT loads them.
+
+    `adapter_config.json` comes last, so that it marks completion.
+
+    Args:
+      base: the model that they were trained on, as Hugging Face knows it.
+
+    Raises:
+      InputError: the model has none.
+    """
+    if not is_applied(model):
+        raise InputError(f"{folder}: the model has no adapters to save")
+    folder.mkdir(parents=True, exist_ok=True)
+    found = _peft_tensors(model)
+    weights.write(folder / "adapter_model.safetensors", found)
+    names = [name.removeprefix("base_model.model.") for name in found]
+    modules = sorted({name.rsplit(".lora_", 1)[0] for name in names})
+    rank = next(x.shape[0] for name, x in found.items() if "lora_A" in name)
+    settings = {
+        "peft_type": "LORA",
+        "task_type": "CAUSAL_LM",
+        "base_model_name_or_path": base,
+        "r": rank,
+        "lora_alpha": model.lora_scale * rank,
+        "target_modules": modules,
+        "lora_dropout": 0.0,
+        "bias": "none",
+        "fan_in_fan_out": False,
+        "inference_mode": True,
+    }
+    files.write_json(folder / "adapter_config.json", settings)
+    return folder
+
+
+def _peft_tensors(model: nnx.Module) -> dict[str, np.ndarray]:
+    """A and B of every module of Transformers' model, [rank, inputs] and [outputs, rank].
+
+    Those that are one matrix in Tunix, as keys and values, have one A in common.
+    """
     found = {}
-    for path, weight in weights.items():
-        *module, name = path
-        if str(name).endswith(("_lora_a", "_lora_b")):
-            continue
-        a, b = (weights.get((*module, f"{name}_lora_{letter}")) for letter in "ab")
-        if a is not None and b is not None:
-            change = jnp.tensordot(a, b, 1) * model.lora_scale
-            if "attn_vec_einsum" not in module and "attn" in module:  # inputs are the last but one
-                change = jnp.moveaxis(change, 0, -2)
-            weight = weight + change.astype(weight.dtype)
-        found[path] = weight
+    for path, (a, b) in _adapters(hugging_face.by_path(model)).items():
+        rank, modules = a.shape[-1], hugging_face.modules(path)
+        outputs = np.split(np.asarray(b).reshape(rank, -1), len(modules), axis=1)
+        for module, part in zip(modules, outputs, strict=True):
+            name = f"base_model.model.{module}"
+            found[f"{name}.lora_A.weight"] = np.asarray(a).reshape(-1, rank).T
+            found[f"{name}.lora_B.weight"] = part.T
     return found
 
 

@@ -10,11 +10,13 @@ import numpy as np
 from flax import nnx
 from tunix.sft.sharding_utils import shard_input
 
+from tunix_rt_nb.attention import soft_cap
 from tunix_rt_nb.models import devices_of
 from tunix_rt_nb.packing import Rows
 
-CHUNK_LOGITS = 2**25  # logits that exist at a time: 128 MiB in float32
+CHUNK_LOGITS = 2**25  # logits that a device has at a time: 128 MiB in float32
 _PART = 2**25  # numbers of the embedding's gradient that are added to it at a time
+_VOCABULARY = ("tp", "fsdp")  # it is cut over all devices
 
 
 def sums(model: Any, batch: dict[str, Any], dtype: str = "float32") -> tuple[jax.Array, jax.Array]:
@@ -23,7 +25,7 @@ def sums(model: Any, batch: dict[str, Any], dtype: str = "float32") -> tuple[jax
     A token attends to the earlier ones of its own segment only, so packing changes nothing.
 
     Args:
-      model: Tunix's Gemma 3.
+      model: Tunix's Gemma 3 or Gemma 2.
       batch: of `packing.Rows.take`: `tokens` and `positions` are [rows, length], `segments` the
         same in blocks, [rows, blocks, size], and `places` [rows, most trained tokens of a row]:
         where a trained token is predicted.
@@ -38,7 +40,8 @@ def sums(model: Any, batch: dict[str, Any], dtype: str = "float32") -> tuple[jax
     targets = jnp.take_along_axis(tokens, inside + 1, axis=1)
     used = places < last
     embedding = model.embedder.input_embedding.value
-    total = cross_entropy(at_places, embedding, jnp.where(used, targets, -1))
+    cap = getattr(model, "final_logits_softcap", None)  # Gemma 2 has one
+    total = cross_entropy(at_places, embedding, jnp.where(used, targets, -1), cap)
     return total, used.sum().astype(jnp.float32)
 
 
@@ -95,8 +98,10 @@ def _hidden(model: Any, batch: dict[str, Any]) -> jax.Array:
     return hidden
 
 
-@jax.custom_vjp
-def cross_entropy(hidden: jax.Array, embedding: jax.Array, targets: jax.Array) -> jax.Array:
+@partial(jax.custom_vjp, nondiff_argnums=(3,))
+def cross_entropy(
+    hidden: jax.Array, embedding: jax.Array, targets: jax.Array, cap: float | None = None
+) -> jax.Array:
     """Summed cross-entropy of `hidden @ embedding.T` against targets, in nats, in float32.
 
     The logits of a few places at a time are made, used for the loss *and* for the gradients, and
@@ -107,6 +112,7 @@ def cross_entropy(hidden: jax.Array, embedding: jax.Array, targets: jax.Array) -
       hidden: [rows, places, width].
       embedding: [vocabulary, width].
       targets: int [rows, places], -1 where nothing is to be predicted.
+      cap: of the logits, a soft one.
 
     Source: Wijmans et al. 2024, "Cut Your Losses in Large-Vocabulary Language Models", and Hsu et
     al. 2024, "Liger Kernel", for gradients that are formed in the forward pass.
@@ -116,15 +122,17 @@ def cross_entropy(hidden: jax.Array, embedding: jax.Array, targets: jax.Array) -
       >>> float(cross_entropy(hidden, embedding, jnp.array([[3, -1]]))) == float(jnp.log(8))
       True
     """
-    return _forward(hidden, embedding, targets, False, False)[0]
+    return _forward(hidden, embedding, targets, cap, False, False)[0]
 
 
-def _with_gradients(hidden: Any, embedding: Any, targets: Any) -> tuple[jax.Array, Any]:
+def _with_gradients(
+    hidden: Any, embedding: Any, targets: Any, cap: float | None
+) -> tuple[jax.Array, Any]:
     wanted = hidden.perturbed, embedding.perturbed
-    return _forward(hidden.value, embedding.value, targets.value, *wanted)
+    return _forward(hidden.value, embedding.value, targets.value, cap, *wanted)
 
 
-def _scaled(gradients: Any, upstream: jax.Array) -> tuple[jax.Array | None, ...]:
+def _scaled(cap: float | None, gradients: Any, upstream: jax.Array) -> tuple[jax.Array | None, ...]:
     hidden, embedding = gradients
     return (
         None if hidden is None else (hidden * upstream).astype(hidden.dtype),
@@ -136,16 +144,34 @@ def _scaled(gradients: Any, upstream: jax.Array) -> tuple[jax.Array | None, ...]
 cross_entropy.defvjp(_with_gradients, _scaled, symbolic_zeros=True)
 
 
-def _on_mesh(x: jax.Array, *axes: str | None) -> jax.Array:
-    """The array cut over axes of the mesh that there is, as far as they divide it."""
+def _on_mesh(x: jax.Array, *axes: str | tuple[str, ...] | None) -> jax.Array:
+    """The array cut over axes of the mesh that there is; whole along the others."""
     mesh = jax.sharding.get_abstract_mesh()
     if mesh.empty:
         return x
-    cut = [
-        axis if axis and size % mesh.shape[axis] == 0 else None
-        for axis, size in zip(axes, x.shape, strict=False)
-    ]
-    return jax.lax.with_sharding_constraint(x, jax.sharding.PartitionSpec(*cut))
+    return jax.lax.with_sharding_constraint(x, jax.sharding.PartitionSpec(*axes))
+
+
+def _devices() -> int:
+    """How many devices make the logits together."""
+    mesh = jax.sharding.get_abstract_mesh()
+    return 1 if mesh.empty else mesh.size
+
+
+def in_chunks(rows: int, places: int, vocabulary: int) -> tuple[int, int]:
+    """In how many chunks the logits are made, one after the other, and how many places each has."""
+    size = max(1, min(places, CHUNK_LOGITS * _devices() // (rows * vocabulary)))
+    return -(-places // size), size
+
+
+def _pieces(vocabulary: int, width: int) -> int:
+    """Into how many parts the gradient by the embedding is cut; on a mesh it is cut already."""
+    pieces = 1
+    while _devices() == 1 and vocabulary % (2 * pieces) == 0:
+        if vocabulary // pieces * width <= _PART:
+            break
+        pieces *= 2
+    return pieces
 
 
 def _added(by_embedding: jax.Array, error: jax.Array, states: jax.Array) -> jax.Array:
@@ -153,54 +179,70 @@ def _added(by_embedding: jax.Array, error: jax.Array, states: jax.Array) -> jax.
 
     A part of the vocabulary after the other: what is added would be as large as the gradient.
     """
-    size = len(by_embedding)
-    if jax.sharding.get_abstract_mesh().shape.get("tp", 1) == 1:  # else it is cut already
-        while size % 2 == 0 and size * by_embedding.shape[1] > _PART:
-            size //= 2
+    pieces = _pieces(*by_embedding.shape)
+    size = len(by_embedding) // pieces
+
+    def of(error: jax.Array) -> jax.Array:
+        return jnp.einsum("rpv,rpw->vw", error, states, preferred_element_type=jnp.float32)
 
     def add(k: Any, sum: jax.Array) -> jax.Array:
-        of_part = jax.lax.dynamic_slice_in_dim(error, k * size, size, axis=2)
-        more = jnp.einsum("rpv,rpw->vw", of_part, states, preferred_element_type=jnp.float32)
+        more = of(jax.lax.dynamic_slice_in_dim(error, k * size, size, axis=2))
         so_far = jax.lax.dynamic_slice_in_dim(sum, k * size, size)
         return jax.lax.dynamic_update_slice_in_dim(sum, so_far + more, k * size, 0)
 
-    return jax.lax.fori_loop(0, len(by_embedding) // size, add, by_embedding)
+    if pieces == 1:
+        return by_embedding + of(error)
+    return jax.lax.fori_loop(0, pieces, add, by_embedding)
 
 
-@partial(jax.jit, static_argnums=(3, 4))
+@partial(jax.jit, static_argnums=(3, 4, 5))
 def _forward(
-    hidden: jax.Array, embedding: jax.Array, targets: jax.Array, of_hidden: bool, of_embedding: bool
+    hidden: jax.Array,
+    embedding: jax.Array,
+    targets: jax.Array,
+    cap: float | None,
+    of_hidden: bool,
+    of_embedding: bool,
 ) -> tuple[jax.Array, tuple[jax.Array | None, jax.Array | None]]:
     """The loss, and its gradients by hidden states and embedding where they are wanted."""
     rows, places, width = hidden.shape
-    size = max(1, min(places, CHUNK_LOGITS // (rows * len(embedding))))
-    chunks = -(-places // size)
+    chunks, size = in_chunks(rows, places, len(embedding))
     spare = chunks * size - places
-    # Chunks are cut along a row, so that rows stay on the device that they are on.
+    # Every device has its part of the vocabulary and sees the chunk's places of all rows: those are
+    # small, where the embedding and its gradient, gathered on each device, would be gigabytes.
     by_chunk = jnp.pad(hidden, ((0, 0), (0, spare), (0, 0)))
     by_chunk = by_chunk.reshape(rows, chunks, size, width).swapaxes(0, 1)
     aims = jnp.pad(targets, ((0, 0), (0, spare)), constant_values=-1)
     aims = aims.reshape(rows, chunks, size).swapaxes(0, 1)
 
     by_chunk, aims = _on_mesh(by_chunk, None, "fsdp"), _on_mesh(aims, None, "fsdp")
-    pieces = _on_mesh(embedding, "tp", None)  # gathered once and not in every chunk
+    pieces = _on_mesh(embedding, _VOCABULARY, None)
+    numbers = _on_mesh(jnp.arange(len(embedding)), _VOCABULARY)
 
     def step(carry: Any, chunk: Any) -> tuple[Any, Any]:
         total, by_embedding = carry
-        states, aim = chunk
+        states, aim = (_on_mesh(x, None) for x in chunk)
         logits = jnp.einsum("rpw,vw->rpv", states, pieces, preferred_element_type=jnp.float32)
+        logits = soft_cap(_on_mesh(logits, None, None, _VOCABULARY), cap)
         shares = jax.nn.logsumexp(logits, axis=-1, keepdims=True)
-        right = jnp.take_along_axis(logits, jnp.maximum(aim, 0)[:, :, None], axis=-1)
+        hits = aim[:, :, None] == numbers
+        right = jnp.where(hits, logits, 0.0).sum(axis=-1, keepdims=True)
         used = (aim >= 0)[:, :, None]
         total += jnp.where(used, shares - right, 0.0).sum()
         by_state = None
         if of_hidden or of_embedding:
-            hits = jax.nn.one_hot(aim, len(embedding), dtype=jnp.float32)
-            error = jnp.where(used, jnp.exp(logits - shares) - hits, 0.0).astype(hidden.dtype)
+            error = jnp.exp(logits - shares) - hits.astype(jnp.float32)
+            error = jnp.where(used, error, 0.0)
+            if cap is not None:
+                error *= 1 - (logits / cap) ** 2  # the slope of the cap, by its value
+            error = error.astype(hidden.dtype)
             if of_hidden:
-                by_state = jnp.einsum("rpv,vw->rpw", error, pieces)
+                by_state = jnp.einsum(
+                    "rpv,vw->rpw", error, pieces, preferred_element_type=jnp.float32
+                )
+                by_state = _on_mesh(by_state, "fsdp").astype(hidden.dtype)
             if of_embedding:
-                by_embedding = _on_mesh(_added(by_embedding, error, states), "tp", "fsdp")
+                by_embedding = _on_mesh(_added(by_embedding, error, states), _VOCABULARY, None)
         return (total, by_embedding), by_state
 
     start = jnp.zeros((), jnp.float32), None
@@ -209,7 +251,6 @@ def _forward(
     (total, by_embedding), by_hidden = jax.lax.scan(step, start, (by_chunk, aims))
     if of_hidden:
         by_hidden = by_hidden.swapaxes(0, 1).reshape(rows, chunks * size, width)[:, :places]
-        by_hidden = by_hidden.astype(hidden.dtype)
     if of_embedding:
-        by_embedding = by_embedding.astype(embedding.dtype)
+        by_embedding = _on_mesh(by_embedding.astype(embedding.dtype), "tp", "fsdp")
     return total, (by_hidden, by_embedding)

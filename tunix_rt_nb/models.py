@@ -6,27 +6,38 @@ whether it was made here from scratch or downloaded; training and evaluation onl
 
 import dataclasses
 import os
-import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from safetensors.numpy import save_file
+from tunix.models.gemma import model as gemma2
+from tunix.models.gemma import params_safetensors as gemma2_files
 from tunix.models.gemma3 import model as gemma3
-from tunix.models.gemma3 import params_safetensors
+from tunix.models.gemma3 import params_safetensors as gemma3_files
 
-from tunix_rt_nb import attention, files, lora
+from tunix_rt_nb import (
+    architectures,
+    attention,
+    files,
+    hugging_face,
+    lora,
+    tokenizer_files,
+    weights,
+)
 from tunix_rt_nb.errors import InputError, unknown
 from tunix_rt_nb.tokens import Tokenizer
 
 NAMES = ("tiny",)
+architecture = architectures.named
+Model: TypeAlias = gemma3.Gemma3 | gemma2.Gemma
 _DTYPES = ("float32", "bfloat16")
+_ROWS_FOR_IMAGES = 64  # which the embedding of Gemma 3 4B has beyond its tokenizer
 
 
 def mesh(tp: int = 1) -> jax.sharding.Mesh:
@@ -80,8 +91,8 @@ def create(name: str, tokenizer: Tokenizer, seed: int, folder: Path) -> Path:
 
 def load(
     folder: Path, tp: int = 1, dtype: str = "float32", remat: str = "none"
-) -> tuple[gemma3.Gemma3, Tokenizer]:
-    """Loads a model folder onto all devices, with its tokenizer.
+) -> tuple[Model, Tokenizer]:
+    """Loads a model folder onto all devices, with its tokenizer: of a Gemma 3 or a Gemma 2.
 
     Args:
       tp: of the devices, how many share the width of a layer; the others share rows and weights.
@@ -90,38 +101,59 @@ def load(
         feed-forward) or decoder (whole layers).
 
     Raises:
-      InputError: the folder holds no model, or there is no such mesh, dtype or remat.
+      InputError: the folder holds no model, or not all of it, or one that Tunix has not; or there
+        is no such mesh, dtype or remat.
     """
     keep_compilations()
-    if not (folder / "config.json").exists():
-        raise InputError(f"{folder}: holds no model (no config.json)")
     if dtype not in _DTYPES:
         raise unknown("dtype", dtype, _DTYPES)
-    if remat.upper() not in gemma3.RematConfig.__members__:
-        raise unknown("remat", remat, [name.lower() for name in gemma3.RematConfig.__members__])
-    config = dataclasses.replace(
-        _from_hugging_face(files.read_json(folder / "config.json")),
-        remat_config=gemma3.RematConfig[remat.upper()],
-        param_dtype=jnp.dtype(dtype),
-    )
-    model = params_safetensors.create_model_from_safe_tensors(
-        str(folder), config, mesh(tp), dtype=jnp.dtype(dtype)
-    )
+    config, tokenizer = _described(folder)
+    of_gemma3 = isinstance(config, gemma3.ModelConfig)
+    kinds = (gemma3 if of_gemma3 else gemma2).RematConfig
+    if remat.upper() not in kinds.__members__:
+        raise unknown("remat", remat, [name.lower() for name in kinds.__members__])
+    config = dataclasses.replace(config, remat_config=kinds[remat.upper()])
+    weights.check(folder, hugging_face.shapes(config), "language_model." if of_gemma3 else "")
+    loader = (gemma3_files if of_gemma3 else gemma2_files).create_model_from_safe_tensors
+    model = loader(str(folder), config, mesh(tp), dtype=jnp.dtype(dtype))
     attention.takes_segments(model)
-    return model, Tokenizer((folder / "tokenizer.model").read_bytes())
+    return model, tokenizer
 
 
-def save(model: gemma3.Gemma3, tokenizer: Tokenizer, folder: Path) -> Path:
-    """Writes a model folder; `config.json` comes last, so that it marks completion."""
+def _described(folder: Path) -> tuple[architectures.Config, Tokenizer]:
+    """The architecture and the tokenizer of a model folder."""
+    for name in ("config.json", "tokenizer.model"):
+        if not (folder / name).exists():
+            raise InputError(f"{folder}: holds no model (no {name})")
+    config = architectures.read(folder / "config.json")
+    tokenizer = Tokenizer((folder / "tokenizer.model").read_bytes())
+    if not 0 <= config.num_embed - len(tokenizer) <= _ROWS_FOR_IMAGES:
+        raise InputError(
+            f"{folder / 'config.json'}: vocab_size: {config.num_embed}, but tokenizer.model has"
+            f" {len(tokenizer)} pieces: they are not of one model"
+        )
+    return config, tokenizer
+
+
+def save(model: Model, tokenizer: Tokenizer, folder: Path) -> Path:
+    """Writes a model folder that Transformers loads too, adapters worked into the weights.
+
+    `config.json` comes last, so that it marks completion.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    with files.atomic(folder / "tokenizer.model") as file:
-        file.write(tokenizer.model)
-    weights = folder / "model.safetensors"
-    partial = weights.with_suffix(".tmp")
-    save_file(to_hugging_face(model), partial, metadata={"format": "pt"})
-    partial.replace(weights)
-    files.write_json(folder / "config.json", _hugging_face_config(model.config))
+    for name, content in tokenizer_files.contents(tokenizer).items():
+        with files.atomic(folder / name) as file:
+            file.write(content)
+    tensors = to_hugging_face(model)
+    weights.write(folder / "model.safetensors", tensors)
+    dtype = tensors["model.norm.weight"].dtype.name
+    files.write_json(folder / "config.json", architectures.written(model.config, dtype))
     return folder
+
+
+def to_hugging_face(model: Model) -> dict[str, np.ndarray]:
+    """The weights under Transformers' names and in its shapes, adapters worked into them."""
+    return hugging_face.tensors({path: np.asarray(x) for path, x in lora.merged(model).items()})
 
 
 def parameter_count(model: nnx.Module) -> int:
@@ -176,89 +208,3 @@ def _name(path: tuple[Any, ...]) -> str:
     """A parameter's path as `layers.0.attn.q_einsum.w`."""
     parts = [str(getattr(part, "key", getattr(part, "idx", ""))) for part in path]
     return ".".join(part for part in parts if part not in ("", "value"))
-
-
-_HUGGING_FACE_NAMES = {
-    "embedder.input_embedding": "embed_tokens",
-    "final_norm.scale": "norm",
-    "attn.attn_vec_einsum.w": "self_attn.o_proj",
-    "attn._query_norm.scale": "self_attn.q_norm",
-    "attn._key_norm.scale": "self_attn.k_norm",
-    "pre_attention_norm.scale": "input_layernorm",
-    "post_attention_norm.scale": "post_attention_layernorm",
-    "pre_ffw_norm.scale": "pre_feedforward_layernorm",
-    "post_ffw_norm.scale": "post_feedforward_layernorm",
-    "mlp.gate_proj.kernel": "mlp.gate_proj",
-    "mlp.up_proj.kernel": "mlp.up_proj",
-    "mlp.down_proj.kernel": "mlp.down_proj",
-}
-_SPLIT = {"q_einsum": "q", "kv_einsum": "kv", "qkv_einsum": "qkv"}
-
-
-def to_hugging_face(model: gemma3.Gemma3) -> dict[str, np.ndarray]:
-    """The weights under Hugging Face's names and shapes, the inverse of Tunix's loader.
-
-    Adapters are worked into them.
-    """
-    out: dict[str, np.ndarray] = {}
-    for path, value in lora.merged(model).items():
-        name = ".".join(map(str, path))
-        layer = "".join(re.findall(r"^layers\.\d+\.", name))
-        for key, tensor in _tensors(name.removeprefix(layer), np.asarray(value)):
-            out[f"model.{layer}{key}.weight"] = np.ascontiguousarray(tensor)
-    return out
-
-
-def _tensors(name: str, weight: np.ndarray) -> list[tuple[str, np.ndarray]]:
-    fused = re.fullmatch(r"attn\.(\w+)\.w", name)
-    if fused and fused[1] in _SPLIT:
-        letters = _SPLIT[fused[1]]
-        parts = weight.reshape(len(letters), *weight.shape[-3:])  # each [heads, features, dim]
-        return [
-            (f"self_attn.{x}_proj", part.transpose(0, 2, 1).reshape(-1, part.shape[1]))
-            for x, part in zip(letters, parts, strict=True)
-        ]
-    if name.endswith(".kernel"):
-        weight = weight.T
-    elif name == "attn.attn_vec_einsum.w":
-        weight = weight.reshape(-1, weight.shape[-1]).T
-    return [(_HUGGING_FACE_NAMES[name], weight)]
-
-
-def _hugging_face_config(config: gemma3.ModelConfig) -> dict[str, Any]:
-    return {
-        "architectures": ["Gemma3ForCausalLM"],
-        "model_type": "gemma3_text",
-        "vocab_size": config.num_embed,
-        "hidden_size": config.embed_dim,
-        "intermediate_size": config.hidden_dim,
-        "num_hidden_layers": config.num_layers,
-        "num_attention_heads": config.num_heads,
-        "num_key_value_heads": config.num_kv_heads,
-        "head_dim": config.head_dim,
-        "query_pre_attn_scalar": config.head_dim,
-        "sliding_window": config.sliding_window_size,
-        "sliding_window_pattern": len(gemma3.GEMMA3_ATTENTION_PATTERN),
-        "rope_theta": config.global_base_frequency,
-        "rope_local_base_freq": config.local_base_frequency,
-        "hidden_activation": "gelu_pytorch_tanh",
-        "rms_norm_eps": 1e-6,
-        "tie_word_embeddings": True,
-        "torch_dtype": "float32",
-    }
-
-
-def _from_hugging_face(config: dict[str, Any]) -> gemma3.ModelConfig:
-    return gemma3.ModelConfig(
-        num_layers=config["num_hidden_layers"],
-        num_embed=config["vocab_size"],
-        embed_dim=config["hidden_size"],
-        hidden_dim=config["intermediate_size"],
-        num_heads=config["num_attention_heads"],
-        head_dim=config["head_dim"],
-        num_kv_heads=config["num_key_value_heads"],
-        sliding_window_size=config["sliding_window"],
-        local_base_frequency=config["rope_local_base_freq"],
-        global_base_frequency=config["rope_theta"],
-        param_dtype=jnp.float32,
-    )

@@ -52,9 +52,7 @@ class Rows:
 
     @cached_property
     def _blocks(self) -> tuple[int, int]:
-        """Into how many blocks a row is cut, and their size: none is shorter than an example."""
-        size = -(-int(self.examples.index["length"].max()) // BLOCK) * BLOCK
-        return (1, self.length) if 2 * size >= self.length else (-(-self.length // size), size)
+        return blocks(self.length, int(self.examples.index["length"].max()))
 
     def ids(self, row: int) -> list[bytes]:
         """Of the examples that share a row."""
@@ -103,6 +101,17 @@ class Rows:
         order = np.argsort(~follows, axis=1, kind="stable")[:, : self._most_trained]
         used = np.take_along_axis(follows, order, axis=1)
         return arrays | {"places": np.where(used, order, self.length - 1).astype(np.int32)}
+
+
+def blocks(length: int, longest: int) -> tuple[int, int]:
+    """Into how many blocks a row is cut, and their size: none is shorter than an example.
+
+    Example:
+      >>> blocks(256, longest=60)
+      (4, 64)
+    """
+    size = -(-longest // BLOCK) * BLOCK
+    return (1, length) if 2 * size >= length else (-(-length // size), size)
 
 
 def pack(examples: Examples, length: int) -> Rows:

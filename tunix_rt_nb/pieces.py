@@ -5,10 +5,20 @@ The file is a protocol buffer, sentencepiece_model.proto: field 1 of the model, 
 https://protobuf.dev/programming-guides/encoding
 """
 
+import struct
 from collections.abc import Iterator
+from typing import NamedTuple
 
-_NORMAL, _CONTROL, _USER_DEFINED = 1, 3, 4  # kinds of pieces
+NORMAL, CONTROL, USER_DEFINED = 1, 3, 4  # kinds of pieces
 _PIECE, _SCORE, _KIND = b"\x0a", b"\x15", b"\x18"  # fields, each with how it is written
+
+
+class Piece(NamedTuple):
+    """A piece of the vocabulary; in its text a space is `▁`."""
+
+    text: str
+    score: float
+    kind: int
 
 
 def controls(model: bytes) -> dict[str, int]:
@@ -22,10 +32,11 @@ def controls(model: bytes) -> dict[str, int]:
       model: a SentencePiece model, as its file holds it.
     """
     found = {}
-    for number, (piece, kind) in enumerate(_pieces(model)):
-        marks = kind == _USER_DEFINED and len(piece) > 1 and not piece.isspace()
-        if kind == _CONTROL or marks:
-            found[piece] = number
+    for number, piece in enumerate(read(model)):
+        text = piece.text.replace("▁", " ")
+        marks = piece.kind == USER_DEFINED and len(text) > 1 and not text.isspace()
+        if piece.kind == CONTROL or marks:
+            found[text] = number
     return found
 
 
@@ -39,18 +50,19 @@ def as_it_is(model: bytes) -> bytes:
     return model + b"\x1a\x04\x18\x00\x20\x00"
 
 
-def _pieces(model: bytes) -> Iterator[tuple[str, int]]:
-    """The text and the kind of each piece, in the order of their ids."""
+def read(model: bytes) -> Iterator[Piece]:
+    """The pieces of a model, in the order of their ids."""
     at = 0
     while at < len(model):
         field, (size, start) = model[at : at + 1], _varint(model, at + 1)
         at = start + size
         if field == _PIECE:
             length, text = _varint(model, start + 1)
-            piece = model[text : text + length].decode().replace("▁", " ")
-            rest = model[text + length : at]
-            kind = rest[5:] if rest.startswith(_SCORE) else rest
-            yield piece, kind[1] if kind.startswith(_KIND) else _NORMAL
+            piece = model[text : text + length].decode()
+            rest, score = model[text + length : at], 0.0
+            if rest.startswith(_SCORE):
+                (score,), rest = struct.unpack_from("<f", rest, 1), rest[5:]
+            yield Piece(piece, score, rest[1] if rest.startswith(_KIND) else NORMAL)
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:

@@ -1,5 +1,6 @@
 """The train step: Tunix's, with our loss and optimiser; to run, or to compile and look at."""
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -74,27 +75,41 @@ def trainer(model: nnx.Module, config: SftConfig, checkpoints: Path | None = Non
     return made
 
 
-def lowered(model: nnx.Module, batch: dict[str, Any], config: SftConfig) -> jax.stages.Lowered:
+def lowered(model: nnx.Module, batch: Any, config: SftConfig) -> jax.stages.Lowered:
     """The step for a batch of this shape, ready to be compiled; nothing is computed or stored."""
+    return lower(*states(model, lambda model: trainer(model, config)), batch)
+
+
+def states(
+    model: nnx.Module, make: Callable[[nnx.Module], Trainer]
+) -> tuple[Trainer, nnx.Module, nnx.Optimizer]:
+    """What trains a model, and the shapes of the model and its optimiser, each on its devices."""
     graph, state = nnx.split(model)
     made: list[Trainer] = []
 
     def build(state: Any) -> Any:
-        made.append(trainer(nnx.merge(graph, state), config))
+        made.append(make(nnx.merge(graph, state)))
         return nnx.split((made[0].model, made[0].optimizer))
 
     with devices_of(model) as mesh:
         graph, state = jax.eval_shape(build, state)
-        model, state_of_optimizer = nnx.merge(graph, _placed(state, mesh))
-        step = made[0].jitted()
+        return made[0], *nnx.merge(graph, placed(state, mesh))
+
+
+def lower(
+    made: Trainer, model: nnx.Module, optimizer: nnx.Optimizer, batch: Any
+) -> jax.stages.Lowered:
+    """The step of a trainer, as the trainer itself would compile it, of what `states` returns."""
+    with devices_of(model) as mesh:
+        step = made.jitted()
         rows = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("fsdp"))
-        shapes = {
-            name: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=rows) for name, x in batch.items()
-        }
-        return step.lower(model, state_of_optimizer, shapes)
+        shapes = jax.tree.map(
+            lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=rows), batch
+        )
+        return step.lower(model, optimizer, shapes)
 
 
-def _placed(state: Any, mesh: jax.sharding.Mesh) -> Any:
+def placed(state: Any, mesh: jax.sharding.Mesh) -> Any:
     """The shapes of a state, each on the devices that its array will be on."""
     return jax.tree.map(
         lambda x, place: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=place),

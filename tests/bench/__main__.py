@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Iterator
 
-from tests.bench import large, pipeline, rendering, traces, training
+from tests.bench import large, pipeline, rendering, tpu, traces, training
 from tests.bench.measure import Line, seconds
 from tunix_rt_nb import evaluate
 from tunix_rt_nb.response import respond
@@ -35,6 +35,8 @@ BENCHMARKS = {
     "train_270m": large.train_270m,
     "memory_270m": large.memory_270m,
     "train_table": training.train_table,
+    "tpu_hbm": tpu.tpu_hbm,
+    "tpu_flops": tpu.tpu_flops,
 }
 
 

@@ -21,6 +21,7 @@ from tests.bench.measure import Line
 from tests.bench.traces import process
 from tunix_rt_nb import files, lora, models, render
 from tunix_rt_nb.models import gemma3
+from tunix_rt_nb.tokens import Tokenizer
 
 CONFIG = replace(gemma3.ModelConfig.gemma3_270m(), param_dtype=jnp.float32)
 LENGTH = 512
@@ -54,13 +55,24 @@ def _runs() -> dict[tuple[str, str], dict[str, float]]:
     found = {}
     with training.quickstart(LENGTH) as home:
         model = gemma3.Gemma3(CONFIG, rngs=nnx.Rngs(0))
-        models.save(model, render.load_tokenizer(home / "rendered"), home / "model")
+        tokenizer = _filled_up(render.load_tokenizer(home / "rendered"), CONFIG.num_embed)
+        models.save(model, tokenizer, home / "model")
         del model
         for kind in KINDS:
             for side in SIDES:
                 process(["-m", "tests.bench.large", str(home), side, kind])
                 found[side, kind] = files.read_json(home / "figures.json")
     return found
+
+
+def _filled_up(tokenizer: Tokenizer, size: int) -> Tokenizer:
+    """The tokenizer with unused pieces up to so many: messages that are added to the file's list."""
+    added = []
+    for number in range(len(tokenizer), size):
+        name = f"<unused{number}>".encode()
+        piece = b"\x0a" + bytes([len(name)]) + name + b"\x18\x05"
+        added.append(b"\x0a" + bytes([len(piece)]) + piece)
+    return Tokenizer(tokenizer.model + b"".join(added))
 
 
 class _Watch(training.Clock):

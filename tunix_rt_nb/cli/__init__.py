@@ -11,6 +11,7 @@ import tunix_rt_nb
 from tunix_rt_nb import runs
 from tunix_rt_nb.cli import display
 from tunix_rt_nb.cli.datasets import datasets
+from tunix_rt_nb.cli.preflight import preflight_command
 from tunix_rt_nb.cli.smoke import smoke_command
 from tunix_rt_nb.cli.traces import traces
 from tunix_rt_nb.errors import InputError, check_name
@@ -51,6 +52,7 @@ def main() -> None:
 main.add_command(traces)
 main.add_command(datasets)
 main.add_command(smoke_command)
+main.add_command(preflight_command)
 
 _step = click.Choice(runs.STEPS)
 

@@ -61,7 +61,7 @@ checked by a program. Built by tunix_rt_nb {manifest["code_version"]}.
 
 | task | to train on | held out |
 | --- | ---: | ---: |
-{_table((_cell(task), n["train"], n["eval"]) for task, n in manifest["tasks"].items())}
+{table((cell(task), n["train"], n["eval"]) for task, n in manifest["tasks"].items())}
 
 ## Length
 
@@ -108,11 +108,12 @@ def _front_matter(manifest: Mapping[str, Any]) -> str:
 def _refused(manifest: Mapping[str, Any]) -> str:
     if not manifest["rejected"]:
         return "Nothing."
-    rows = _table(manifest["rejected"].items())
+    rows = table(manifest["rejected"].items())
     return f"| reason | traces |\n| --- | ---: |\n{rows}"
 
 
-def _table(rows: Iterable[Iterable[object]]) -> str:
+def table(rows: Iterable[Iterable[object]]) -> str:
+    """The rows of a table; what they hold stays in its cell by `cell`."""
     return "\n".join(f"| {' | '.join(map(str, row))} |" for row in rows)
 
 
@@ -121,7 +122,7 @@ def _histogram(bins: Iterable[tuple[int, int]]) -> str:
     return "\n".join(f"{f'to {upto}':>8} {'█' * -(-_WIDTH * n // most)} {n}" for upto, n in bins)
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
     """A text that stays in its cell of a table."""
     return re.sub(r"([\\|`*_<>\[\]&])", r"\\\1", " ".join(text.split()))[:100]
 

@@ -1,0 +1,96 @@
+"""A train step on a Kaggle v5e-8, compiled without one: memory and arithmetic, ours and Tunix's.
+
+Gemma 3 1B, all weights, on both sides with the same weights (bfloat16), optimiser, remat and mesh
+and as many tokens a step. Ours are packed; of plain Tunix's rows, which are padded to the longest
+example, `FILL` is taken to be tokens. Half of the tokens are trained.
+"""
+
+import sys
+import tempfile
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from tunix.sft import peft_trainer
+
+from tests.bench import plain
+from tests.bench.measure import Line
+from tests.bench.traces import process
+from tunix_rt_nb import aot, chips, files, preflight
+from tunix_rt_nb.optimizer import optimizer
+from tunix_rt_nb.step import lower, states
+
+TOPOLOGY = "v5e:2x4"
+ROWS = 8  # of more, plain Tunix does not fit
+LENGTH = 2048
+TRAINED = 0.5
+PACKED = 0.97
+FILL = 0.4
+REMAT = "decoder"
+WHOLE = 32  # rows of the step that plain Tunix cannot take
+
+
+def plan(rows: int) -> preflight.Training:
+    """Ours."""
+    return preflight.Training.of(
+        model="gemma3-1b",
+        weights="bfloat16",
+        remat=REMAT,
+        length=LENGTH,
+        trained=TRAINED,
+        fill=PACKED,
+        config={"batch_size": rows, "dtype": "bfloat16"},
+    )
+
+
+def tpu_hbm() -> Iterator[Line]:
+    """What a step takes of a chip beside weights and optimiser; and a step of 65,536 tokens."""
+    size, peer = (_figures()[side]["parts"]["temporaries"] / 2**20 for side in ("ours", "plain"))
+    yield Line(f"tpu_hbm {ROWS} x {LENGTH}, temporaries", size, "MiB", peer, peer / size)
+    whole = _figures()["whole"]
+    yield Line(f"tpu_hbm {WHOLE} x {LENGTH}, all", whole["needed"] / 2**20, "MiB")
+
+
+def tpu_flops() -> Iterator[Line]:
+    """Operations a token of an example."""
+    ours, theirs = (
+        _figures()[side]["flops"] * 8 / (ROWS * LENGTH * fill) / 1e9
+        for side, fill in (("ours", PACKED), ("plain", FILL))
+    )
+    yield Line(f"tpu_flops {ROWS} x {LENGTH}", ours, "GFLOP/token", theirs, theirs / ours)
+
+
+@cache
+def _figures() -> dict[str, dict[str, Any]]:
+    """Each compiled once, for both benchmarks."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "figures.json"
+        process(["-m", "tests.bench.tpu", str(out)], preflight.environment(TOPOLOGY))
+        theirs = files.read_json(out)
+    ours, whole = (preflight.train(plan(rows)) for rows in (ROWS, WHOLE))
+    return {"ours": ours, "whole": whole, "plain": theirs}
+
+
+def _plain(out: Path) -> None:
+    """Compiles plain Tunix's step, in this process."""
+    aot.constrain()
+    settings = plan(ROWS)
+
+    def make(model: nnx.Module) -> plain.Trainer:
+        config = peft_trainer.TrainingConfig(eval_every_n_steps=1)
+        made = plain.Trainer(model, optimizer(settings.config), config)
+        return made.with_gen_model_input_fn(plain.model_input)
+
+    tokens = jax.ShapeDtypeStruct((ROWS, LENGTH), jnp.int32)
+    batch = peft_trainer.TrainingInput(input_tokens=tokens, input_mask=tokens)
+    step = lower(*states(aot.base(settings, aot.mesh(TOPOLOGY)), make), batch)
+    found, _ = aot.fit(step, {}, "state", chips.of(TOPOLOGY).memory)
+    files.write_json(out, found._asdict())
+
+
+if __name__ == "__main__":
+    _plain(Path(sys.argv[1]))

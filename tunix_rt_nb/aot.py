@@ -1,0 +1,281 @@
+"""Compiles ahead of time for TPUs that are not there; `preflight` runs this as a process.
+
+Reads what is asked as JSON from standard input and answers in lines of JSON.
+"""
+
+import dataclasses
+import json
+import math
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax.experimental import topologies
+from jax.interpreters import pxla
+from jax.sharding import NamedSharding, PartitionSpec
+from tunix.models.gemma import model as gemma2
+from tunix.models.gemma3 import model as gemma3
+from tunix.utils import sharding_utils
+
+from tunix_rt_nb import (
+    architectures,
+    attention,
+    chips,
+    estimate,
+    hlo,
+    lora,
+    loss,
+    packing,
+    sampling,
+)
+from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.models import devices_of
+from tunix_rt_nb.preflight import Fit, Generation, Plan, Training, largest
+from tunix_rt_nb.step import lower, placed, states, trainer
+
+
+def _architecture(name: str) -> architectures.Config:
+    """Of a model by its name, or of a folder."""
+    folder = Path(name)
+    if (folder / "config.json").exists():
+        return architectures.read(folder / "config.json")
+    if folder.is_dir():
+        raise InputError(f"{name}: holds no model (no config.json)")
+    return architectures.named(name)
+
+
+def mesh(topology: str, tp: int = 1) -> jax.sharding.Mesh:
+    """The chips of a topology, arranged as `models.mesh` arranges those that are there."""
+    described = topologies.get_topology_desc(topology, platform="tpu")
+    shape = (len(described.devices) // tp, tp)
+    return topologies.make_mesh(described, shape, ("fsdp", "tp"))
+
+
+def base(plan: Plan, mesh: jax.sharding.Mesh) -> Any:
+    """The model of a plan as Tunix loads it, but of shapes, on the devices of its weights.
+
+    Raises:
+      InputError: it is unknown.
+    """
+    config = _architecture(plan.model)
+    of_gemma3 = isinstance(config, gemma3.ModelConfig)
+    remat = plan.remat if isinstance(plan, Training) else "none"
+    kinds = (gemma3 if of_gemma3 else gemma2).RematConfig
+    config = dataclasses.replace(config, remat_config=kinds[remat.upper()])
+    kind = gemma3.Gemma3 if of_gemma3 else gemma2.Gemma
+    graph, state = nnx.split(nnx.eval_shape(lambda: kind(config, rngs=nnx.Rngs(0))))
+    state = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, jnp.dtype(plan.weights)), state)
+    return nnx.merge(graph, placed(state, mesh))
+
+
+def _model(plan: Plan, mesh: jax.sharding.Mesh) -> Any:
+    """As training and generation have it."""
+    model = base(plan, mesh)
+    attention.takes_segments(model)
+    if not isinstance(plan, Training) or not plan.lora_rank:
+        return model
+    graph, state = nnx.split(model)
+    how = plan.lora_rank, plan.lora_alpha, plan.lora_modules
+    adapted = nnx.eval_shape(lambda state: lora.apply(nnx.merge(graph, state), *how), state)
+    graph, state = nnx.split(adapted)
+    return nnx.merge(graph, placed(state, mesh))
+
+
+def batch(plan: Training, rows: int) -> dict[str, jax.ShapeDtypeStruct]:
+    """The shapes of a batch of so many rows, as `feed` makes them."""
+    blocks, size = packing.blocks(plan.length, plan.longest or plan.length)
+    shapes = {
+        "tokens": (rows, plan.length),
+        "positions": (rows, plan.length),
+        "segments": (rows, blocks, size),
+        "places": (rows, -(-math.ceil(plan.trained * plan.length) // 16) * 16),
+    }
+    found = {name: jax.ShapeDtypeStruct(shape, jnp.int32) for name, shape in shapes.items()}
+    return {**found, "weight": jax.ShapeDtypeStruct((rows,), jnp.float32)}
+
+
+def fit(lowered: Any, parts: dict[str, int], rest: str, available: int) -> tuple[Fit, Any]:
+    """Compiles a program and reads what it takes of a chip.
+
+    Args:
+      parts: bytes a chip of those of its arguments that are known.
+      rest: the name of the others.
+
+    Returns:
+      What it takes, and the compiled program, None if it does not fit.
+    """
+    try:
+        compiled = lowered.compile()
+    except jax.errors.JaxRuntimeError as error:
+        return Fit(*refused(str(error)), parts), None
+    state, temporaries = estimate.memory(compiled)
+    found = Fit(
+        min(state + temporaries, available),  # it was not refused
+        available,
+        {**parts, rest: state - sum(parts.values()), "temporaries": temporaries},
+        hlo.operations(compiled),
+        compiled.cost_analysis()["bytes accessed"],
+    )
+    return found, compiled
+
+
+_UNITS = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+
+
+def refused(message: str) -> tuple[int, int]:
+    """What a program needs and what there is, in bytes, as the compiler says when it refuses it.
+
+    Raises:
+      RuntimeError: the message is about something else.
+
+    Example:
+      >>> refused("RESOURCE_EXHAUSTED: ... Used 16.40G of 15.75G hbm. Exceeded hbm capacity by ...")
+      (17609365914, 16911433728)
+    """
+    found = re.search(r"Used ([\d.]+)([KMGT]) of ([\d.]+)([KMGT]) hbm", message)
+    if not found:
+        raise RuntimeError(message)
+    needed, unit, there, unit_there = found.groups()
+    return int(float(needed) * _UNITS[unit]), int(float(there) * _UNITS[unit_there])
+
+
+def size(state: Any) -> int:
+    """Bytes of the shapes of a state that lie on one device."""
+    return sum(
+        math.prod(x.sharding.shard_shape(x.shape)) * x.dtype.itemsize
+        for x in jax.tree.leaves(state)
+    )
+
+
+def train(plan: Training, told: Callable[[str], None]) -> dict[str, Any]:
+    """Compiles the train step, with other batches too if the largest is searched for."""
+    memory = chips.of(plan.topology).memory
+    made = states(_model(plan, mesh(plan.topology, plan.tp)), lambda m: trainer(m, plan.config))
+    parts = {"weights": size(made[1]), "optimizer": size(nnx.state(made[2], nnx.OptState))}
+    tried: dict[int, Fit] = {}
+
+    def needs(units: int) -> int:
+        rows = units * plan.shares
+        tried[units], _ = fit(lower(*made, batch(plan, rows)), parts, "batch", memory)
+        told(f"{rows} rows a batch {_verdict(tried[units])}")
+        return tried[units].needed
+
+    units = plan.config.batch_size // plan.shares
+    answer: dict[str, Any] = {}
+    if plan.search:
+        most, certain = largest(needs, memory, sum(parts.values()), units)
+        answer = {"largest_batch": most * plan.shares, "certain": certain}
+    else:
+        needs(units)
+    found = tried[units]
+    if found.fits:
+        alone, chunks = loss_alone(plan)
+        answer["loss"] = alone.parts["temporaries"]
+        found = found._replace(bytes=found.bytes + (chunks - 1) * alone.bytes)
+    return {"fit": found._asdict(), **answer}
+
+
+def _verdict(found: Fit) -> str:
+    told = f"{found.needed / 2**30:.2f} of {found.available / 2**30:.2f} GiB a chip"
+    return f"fit: {told}" if found.fits else f"do not fit: {told}"
+
+
+def loss_alone(plan: Training) -> tuple[Fit, int]:
+    """What the loss takes, compiled by itself with its gradients.
+
+    Returns:
+      What it takes, but what it moves for one chunk only; and how many chunks there are.
+    """
+    place = mesh(plan.topology, plan.tp)
+    config = _architecture(plan.model)
+    rows, places = batch(plan, plan.config.batch_size)["places"].shape
+    embedding = config.num_embed, config.embed_dim
+
+    def shape(cut: tuple[str | None, ...], dtype: str, *sizes: int) -> jax.ShapeDtypeStruct:
+        sharding = NamedSharding(place, PartitionSpec(*cut))
+        return jax.ShapeDtypeStruct(sizes, jnp.dtype(dtype), sharding=sharding)
+
+    arguments = (
+        shape(("fsdp",), plan.config.dtype, rows, places, config.embed_dim),
+        shape(("tp", "fsdp"), plan.config.dtype, *embedding),
+        shape(("fsdp",), "int32", rows, places),
+    )
+    wanted = 0 if plan.lora_rank else (0, 1)
+    with jax.set_mesh(place), place:
+        step = jax.jit(jax.value_and_grad(loss.cross_entropy, wanted)).lower(*arguments)
+        chunks, _ = loss.in_chunks(rows, places, config.num_embed)
+    found, _ = fit(step, {}, "state", chips.of(plan.topology).memory)
+    return found, chunks
+
+
+def generate(plan: Generation, told: Callable[[str], None]) -> dict[str, Any]:
+    """Compiles what reads prompts and what writes answers, as `sampling.generate` has them."""
+    model = _model(plan, mesh(plan.topology, plan.tp))
+    memory = chips.of(plan.topology).memory
+    parts = {"weights": size(nnx.state(model))}
+    shape = plan.batch_size, plan.prompt
+    with devices_of(model) as place:
+        cut = PartitionSpec("fsdp" if plan.batch_size % plan.shares == 0 else None)
+        ids = jax.ShapeDtypeStruct(shape, jnp.int32, sharding=NamedSharding(place, cut))
+        done = jax.ShapeDtypeStruct(shape[:1], bool)
+        most = plan.new_tokens
+        step = sampling.read.lower(model, ids, done, room=plan.prompt + most, most=most)
+        reading, compiled = fit(step, parts, "prompts", memory)
+        told(f"reading {plan.batch_size} prompts: {_verdict(reading)}")
+        if compiled is None:
+            return {"prefill": reading._asdict()}
+        state = jax.tree.map(
+            lambda x, place: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=place),
+            step.lowered.out_info[-1],
+            compiled.compiled.output_shardings[-1],
+        )
+        ends = jax.ShapeDtypeStruct((1,), jnp.int32)
+        writing, _ = fit(sampling.write.lower(model, state, ends, 0), parts, "cache", memory)
+        told(f"writing {plan.batch_size} answers: {_verdict(writing)}")
+    return {"prefill": reading._asdict(), "decode": writing._asdict()}
+
+
+def _constrained(x: jax.Array, axes: tuple[str | None, ...], eager: bool = False) -> jax.Array:
+    mesh = pxla.thread_resources.env.physical_mesh
+    if mesh.empty:
+        return x
+    return jax.lax.with_sharding_constraint(x, NamedSharding(mesh, PartitionSpec(*axes)))
+
+
+def constrain() -> None:
+    """Lets Tunix cut activations over the chips as it does on a TPU.
+
+    It asks whether the first device of the process is a CPU, which here it is, and leaves them to
+    the compiler then.
+    """
+    sharding_utils.shard = _constrained
+
+
+def _say(**answer: Any) -> None:
+    print(json.dumps(answer), flush=True)
+
+
+def main() -> None:
+    """Answers one request."""
+    request = json.load(sys.stdin)
+    constrain()
+
+    def told(line: str) -> None:
+        _say(told=line)
+
+    try:
+        if request["what"] == "train":
+            _say(**train(Training.of(**request["plan"]), told))
+        else:
+            _say(**generate(Generation.of(**request["plan"]), told))
+    except InputError as error:
+        _say(wrong=str(error))
+
+
+if __name__ == "__main__":
+    main()

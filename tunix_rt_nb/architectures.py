@@ -1,0 +1,298 @@
+"""Architectures: by name, and as Hugging Face's config.json describes them."""
+
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import jax.numpy as jnp
+from tunix.models.gemma import model as gemma2
+from tunix.models.gemma3 import model as gemma3
+
+from tunix_rt_nb import files
+from tunix_rt_nb.errors import InputError, unknown
+from tunix_rt_nb.text import one_line
+
+Config: TypeAlias = gemma3.ModelConfig | gemma2.ModelConfig
+
+_NAMED = {
+    "gemma3-270m": gemma3.ModelConfig.gemma3_270m,
+    "gemma3-1b": gemma3.ModelConfig.gemma3_1b_pt,
+    "gemma3-4b": gemma3.ModelConfig.gemma3_4b_pt,
+    "gemma2-2b": gemma2.ModelConfig.gemma2_2b,
+}
+_ROWS = {"gemma3-4b": 262_208, "gemma2-2b": 256_000}  # of Hugging Face's embeddings, not Google's
+_SIZES = {
+    "num_layers": "num_hidden_layers",
+    "num_embed": "vocab_size",
+    "embed_dim": "hidden_size",
+    "hidden_dim": "intermediate_size",
+    "num_heads": "num_attention_heads",
+    "head_dim": "head_dim",
+    "num_kv_heads": "num_key_value_heads",
+    "sliding_window_size": "sliding_window",
+}
+_FIXED: dict[str, tuple[Any, ...]] = {  # what Tunix has no other of; the first is the default
+    "hidden_activation": ("gelu_pytorch_tanh",),
+    "rms_norm_eps": (1e-6,),
+    "tie_word_embeddings": (True,),
+    "attention_bias": (False,),
+    "use_bidirectional_attention": (False, None),
+    "quantization_config": (None,),
+}
+# Of Transformers' Gemma3TextConfig and Gemma2Config, for what a config.json leaves out
+_DEFAULTS: dict[str, Any] = {
+    "vocab_size": 262_208,
+    "hidden_size": 2304,
+    "intermediate_size": 9216,
+    "num_hidden_layers": 26,
+    "num_attention_heads": 8,
+    "num_key_value_heads": 4,
+    "head_dim": 256,
+    "query_pre_attn_scalar": 256,
+    "sliding_window": 4096,
+    "sliding_window_pattern": 6,
+    **{name: values[0] for name, values in _FIXED.items()},
+}
+_OF_GEMMA2 = {
+    "vocab_size": 256_000,
+    "sliding_window_pattern": 2,
+    "attn_logit_softcapping": 50.0,
+    "final_logit_softcapping": 30.0,
+}
+_KINDS = {"LOCAL_SLIDING": "sliding_attention", "GLOBAL": "full_attention"}
+
+
+def named(name: str) -> Config:
+    """The architecture of a model by its name, `gemma3-1b` or `gemma3-1b-it`.
+
+    Raises:
+      InputError: unknown model.
+
+    Example:
+      >>> named("gemma3-270m-it").num_layers
+      18
+    """
+    plain = name.removesuffix("-it")
+    if plain not in _NAMED:
+        raise unknown("model", name, [each + end for each in _NAMED for end in ("", "-it")])
+    config = _NAMED[plain]()
+    config.num_embed = _ROWS.get(plain, config.num_embed)
+    return config
+
+
+def read(path: Path) -> Config:
+    """The architecture that a config.json describes: of a Gemma 3 text model or of a Gemma 2.
+
+    Of a Gemma 3 that also sees images, the part that reads text.
+
+    Raises:
+      InputError: it is of another model, or has a setting that Tunix has not.
+    """
+    settings = _Settings(path)
+    families = {"gemma3_text": _gemma3, "gemma3": _gemma3, "gemma2": _gemma2}
+    family = str(settings.told.get("model_type"))
+    if family not in families:
+        raise unknown(f"{path}: model_type", family, families)
+    for name, values in _FIXED.items():
+        settings.require(name, *values)
+    return families[family](settings)
+
+
+def written(config: Config, dtype: str) -> dict[str, Any]:
+    """What `read` reads, for a config.json.
+
+    Args:
+      dtype: of the weights.
+    """
+    more = _of_gemma3(config) if isinstance(config, gemma3.ModelConfig) else _of_gemma2(config)
+    return {
+        **{theirs: getattr(config, ours) for ours, theirs in _SIZES.items()},
+        **{name: values[0] for name, values in _FIXED.items() if values[0] is not None},
+        **more,
+        "pad_token_id": 0,
+        "eos_token_id": 1,
+        "bos_token_id": 2,
+        "torch_dtype": dtype,
+        "transformers_version": "4.57.0",  # whose names these are; newer ones read them too
+    }
+
+
+class _Settings:
+    """What a config.json says."""
+
+    def __init__(self, path: Path) -> None:
+        told = files.read_json(path)
+        if not isinstance(told, dict):
+            raise InputError(f"{path}: holds no settings, expected an object")
+        text = told.get("text_config")
+        self.path = path
+        self.told = {**told, **text} if isinstance(text, dict) else told
+        self._defaults = _DEFAULTS
+        if self.told.get("model_type") == "gemma2":
+            self._defaults = {**_DEFAULTS, **_OF_GEMMA2}
+
+    def get(self, name: str) -> Any:
+        return self.told.get(name, self._defaults.get(name))
+
+    def refused(self, name: str, expected: str) -> InputError:
+        found = one_line(repr(self.get(name)), 80)
+        return InputError(f"{self.path}: {name}: {found}, expected {expected}")
+
+    def require(self, name: str, *values: Any) -> None:
+        """Refuses all but some values."""
+        if self.get(name) not in values:
+            raise self.refused(name, f"{values[0]}, Tunix has no other")
+
+    def count(self, name: str) -> int:
+        """A whole number from 1."""
+        value = self.get(name)
+        if type(value) is not int or value < 1:
+            raise self.refused(name, "a whole number from 1")
+        return value
+
+    def sizes(self) -> dict[str, int]:
+        found = {ours: self.count(theirs) for ours, theirs in _SIZES.items()}
+        if found["head_dim"] % 2:
+            raise self.refused("head_dim", "an even number")
+        if found["num_heads"] % found["num_kv_heads"]:
+            raise self.refused("num_key_value_heads", f"a divisor of {found['num_heads']}")
+        return found
+
+    def cap(self, name: str) -> float | None:
+        """Where values are capped softly, if they are."""
+        value = self.get(name)
+        if value is not None and not (_is_number(value) and value > 0):
+            raise self.refused(name, "a number above 0 or null")
+        return value
+
+    def layer_types(self) -> list[str]:
+        layers = self.count("num_hidden_layers")
+        if self.get("layer_types") is None:
+            period = self.count("sliding_window_pattern")
+            near, far = _KINDS.values()
+            return [near if n % period else far for n in range(1, layers + 1)]
+        kinds = self.told["layer_types"]
+        if not isinstance(kinds, list) or len(kinds) != layers or {*kinds} - {*_KINDS.values()}:
+            raise self.refused("layer_types", f"{layers} of {' and '.join(_KINDS.values())}")
+        return kinds
+
+    def rope(self, kind: str, theta: Any) -> tuple[float, float]:
+        """Base frequency and linear scale of the positions, in layers of a kind.
+
+        Newer files say both in `rope_parameters`, for each kind apart where they differ.
+        """
+        given = self._mapping("rope_parameters")
+        scaling = self._mapping("rope_scaling") if kind == "full_attention" else {}
+        found = {"rope_theta": theta, **(given.get(kind) or given), **scaling}
+        how = found.get("rope_type", found.get("type", "default"))
+        factor: Any = found.get("factor") if how == "linear" else 1.0
+        numbers = _is_number(found["rope_theta"]) and _is_number(factor) and factor >= 1
+        if how not in ("default", "linear") or not numbers:
+            name = "rope_scaling" if scaling else "rope_parameters"
+            raise self.refused(name, "default, or linear with a factor from 1, Tunix has no other")
+        return found["rope_theta"], factor
+
+    def _mapping(self, name: str) -> dict[str, Any]:
+        value = self.get(name) or {}
+        if not isinstance(value, dict):
+            raise self.refused(name, "an object")
+        return value
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _in_turn(layers: int) -> list[str]:
+    """The kinds of Gemma 3's layers, which Tunix has built in."""
+    kinds = islice(cycle(gemma3.GEMMA3_ATTENTION_PATTERN), layers)
+    return [_KINDS[kind.name] for kind in kinds]
+
+
+def _gemma3(settings: _Settings) -> gemma3.ModelConfig:
+    settings.require("attn_logit_softcapping", None)
+    settings.require("final_logit_softcapping", None)
+    sizes = settings.sizes()
+    if settings.layer_types() != _in_turn(sizes["num_layers"]):
+        name = "layer_types" if settings.get("layer_types") else "sliding_window_pattern"
+        raise settings.refused(name, "five sliding layers, then a full one, Tunix has no other")
+    near, scale = settings.rope(
+        "sliding_attention", settings.told.get("rope_local_base_freq", 10_000)
+    )
+    if scale != 1:
+        raise settings.refused("rope_parameters", "none for sliding_attention but a base frequency")
+    far, scale = settings.rope("full_attention", settings.told.get("rope_theta", 1_000_000))
+    return gemma3.ModelConfig(
+        **sizes,
+        local_base_frequency=near,
+        global_base_frequency=far,
+        global_scale_factor=scale,
+        query_pre_attn_norm=_query_scale(settings, sizes),
+        param_dtype=jnp.float32,
+    )
+
+
+def _query_scale(
+    settings: _Settings, sizes: dict[str, int]
+) -> gemma3.QueryPreAttentionNormalisation:
+    choices = gemma3.QueryPreAttentionNormalisation
+    scalar, each = settings.get("query_pre_attn_scalar"), sizes["embed_dim"] // sizes["num_heads"]
+    if scalar == sizes["head_dim"]:
+        return choices.BY_ONE_OVER_SQRT_HEAD_DIM
+    if scalar == each:
+        return choices.BY_ONE_OVER_SQRT_EMBED_DIM_DIV_NUM_HEADS
+    expected = f"{sizes['head_dim']} or {each} (head_dim, or hidden_size a head)"
+    raise settings.refused("query_pre_attn_scalar", f"{expected}, Tunix has no other")
+
+
+def _gemma2(settings: _Settings) -> gemma2.ModelConfig:
+    sizes = settings.sizes()
+    settings.require("query_pre_attn_scalar", sizes["head_dim"])
+    if settings.rope("full_attention", settings.told.get("rope_theta", 10_000)) != (10_000, 1):
+        name = "rope_theta" if "rope_theta" in settings.told else "rope_parameters"
+        raise settings.refused(name, "a base frequency of 10000 and no scaling, Tunix has no other")
+    kinds = {theirs: gemma2.AttentionType[ours] for ours, theirs in _KINDS.items()}
+    return gemma2.ModelConfig(
+        **sizes,
+        attention_types=tuple(kinds[kind] for kind in settings.layer_types()),
+        attn_logits_soft_cap=settings.cap("attn_logit_softcapping"),
+        final_logit_softcap=settings.cap("final_logit_softcapping"),
+        use_post_attn_norm=True,
+        use_post_ffw_norm=True,
+    )
+
+
+def _of_gemma3(config: gemma3.ModelConfig) -> dict[str, Any]:
+    by_head = gemma3.QueryPreAttentionNormalisation.BY_ONE_OVER_SQRT_HEAD_DIM
+    scaled = config.global_scale_factor != 1
+    return {
+        "architectures": ["Gemma3ForCausalLM"],
+        "model_type": "gemma3_text",
+        "query_pre_attn_scalar": (
+            config.head_dim
+            if config.query_pre_attn_norm == by_head
+            else config.embed_dim // config.num_heads
+        ),
+        "sliding_window_pattern": len(gemma3.GEMMA3_ATTENTION_PATTERN),
+        "layer_types": _in_turn(config.num_layers),
+        "rope_theta": float(config.global_base_frequency),
+        "rope_local_base_freq": float(config.local_base_frequency),
+        "rope_scaling": (
+            {"rope_type": "linear", "factor": config.global_scale_factor} if scaled else None
+        ),
+        "max_position_embeddings": 131_072 if scaled else 32_768,  # as it was trained
+    }
+
+
+def _of_gemma2(config: gemma2.ModelConfig) -> dict[str, Any]:
+    kinds = list(config.attention_types)[: config.num_layers]
+    return {
+        "architectures": ["Gemma2ForCausalLM"],
+        "model_type": "gemma2",
+        "query_pre_attn_scalar": config.head_dim,
+        "layer_types": [_KINDS[kind.name] for kind in kinds],
+        "attn_logit_softcapping": config.attn_logits_soft_cap,
+        "final_logit_softcapping": config.final_logit_softcap,
+        "rope_theta": 10_000.0,
+        "max_position_embeddings": 8192,
+    }

@@ -1,0 +1,80 @@
+"""How Hugging Face names and shapes the weights that Tunix holds."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+from flax import nnx
+from tunix.models.gemma import model as gemma2
+from tunix.models.gemma3 import model as gemma3
+
+from tunix_rt_nb.architectures import Config
+
+_NAMES = {  # of a matrix that Tunix holds as one, several
+    "embedder.input_embedding": "embed_tokens",
+    "final_norm.scale": "norm",
+    "attn.q_einsum.w": "self_attn.q_proj",
+    "attn.kv_einsum.w": "self_attn.k_proj self_attn.v_proj",
+    "attn.qkv_einsum.w": "self_attn.q_proj self_attn.k_proj self_attn.v_proj",
+    "attn.attn_vec_einsum.w": "self_attn.o_proj",
+    "attn._query_norm.scale": "self_attn.q_norm",
+    "attn._key_norm.scale": "self_attn.k_norm",
+    "pre_attention_norm.scale": "input_layernorm",
+    "post_attention_norm.scale": "post_attention_layernorm",  # of Gemma 3
+    "post_attn_norm.scale": "post_attention_layernorm",  # of Gemma 2
+    "pre_ffw_norm.scale": "pre_feedforward_layernorm",
+    "post_ffw_norm.scale": "post_feedforward_layernorm",
+    "mlp.gate_proj.kernel": "mlp.gate_proj",
+    "mlp.up_proj.kernel": "mlp.up_proj",
+    "mlp.down_proj.kernel": "mlp.down_proj",
+}
+
+
+def model_class(config: Config) -> type[nnx.Module]:
+    """Tunix's model of an architecture."""
+    return gemma3.Gemma3 if isinstance(config, gemma3.ModelConfig) else gemma2.Gemma
+
+
+def modules(path: str) -> list[str]:
+    """The modules of Transformers that hold what Tunix holds at a path.
+
+    Example:
+      >>> modules("layers.7.attn.kv_einsum.w")
+      ['model.layers.7.self_attn.k_proj', 'model.layers.7.self_attn.v_proj']
+    """
+    layer = "".join(re.findall(r"^layers\.\d+\.", path))
+    return [f"model.{layer}{name}" for name in _NAMES[path.removeprefix(layer)].split()]
+
+
+def tensors(weights: Mapping[str, Any]) -> dict[str, Any]:
+    """Tunix's weights by Transformers' names and in its shapes, the inverse of Tunix's loader."""
+    return {
+        f"{module}.weight": part
+        for path, weight in weights.items()
+        for module, part in zip(modules(path), _parts(path, weight), strict=True)
+    }
+
+
+def _parts(path: str, weight: Any) -> list[Any]:
+    """A weight as it is in each of its modules: [outputs, inputs], heads side by side."""
+    if path.endswith(".kernel"):
+        return [weight.T]
+    if path.endswith("attn_vec_einsum.w"):  # [heads, head_dim, features]
+        return [weight.reshape(-1, weight.shape[-1]).T]
+    if path.endswith("_einsum.w"):  # [..., heads, features, head_dim]
+        each = weight.reshape(-1, *weight.shape[-3:])
+        return [part.transpose(0, 2, 1).reshape(-1, part.shape[1]) for part in each]
+    return [weight]
+
+
+def shapes(config: Config) -> dict[str, tuple[int, ...]]:
+    """The tensors that a model of an architecture consists of, and their shapes."""
+    model = nnx.eval_shape(lambda: model_class(config)(config, rngs=nnx.Rngs(0)))
+    return {name: x.shape for name, x in jax.eval_shape(tensors, by_path(model)).items()}
+
+
+def by_path(model: nnx.Module) -> dict[str, jax.Array]:
+    """The weights of a model by their paths, as `layers.0.attn.q_einsum.w`."""
+    state = nnx.to_flat_state(nnx.state(model, nnx.Param))
+    return {".".join(map(str, path)): value.get_value() for path, value in state}

@@ -1,0 +1,104 @@
+"""The card of a trained model, by the conventions of the Hugging Face hub: its folder's README."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tunix_rt_nb import files
+from tunix_rt_nb.dataset.card import cell, table
+
+
+def write(folder: Path, facts: Mapping[str, Any]) -> Path:
+    """Writes the card of a model into its folder.
+
+    Args:
+      facts: `name`, and as far as they are known: `base` (what was trained, as the hub knows it),
+        `license`, `tags`; `data` and `training`, a mapping each of what to show, as the dataset's
+        key and hash; `scores`, task -> {`before`, `after`, `n`}, shares from 0 to 1.
+
+    Example:
+      >>> folder = Path(tempfile.mkdtemp())
+      >>> write(folder, {"name": "adder", "scores": {"arithmetic": {"after": 0.5, "n": 2}}}).name
+      'README.md'
+    """
+    with files.atomic(folder / "README.md") as file:
+        file.write(card(facts).encode())
+    return folder / "README.md"
+
+
+def card(facts: Mapping[str, Any]) -> str:
+    """The text of the card; all that the facts say is text, none of it markup."""
+    sections = [
+        ("Scores", _scores(facts.get("scores", {}))),
+        ("Data", _listed(facts.get("data", {}))),
+        ("Training", _listed(facts.get("training", {}))),
+    ]
+    told = "".join(f"\n## {title}\n\n{text}\n" for title, text in sections if text)
+    origin = f" from {cell(facts['base'])}" if facts.get("base") else ""
+    return f"""---
+{_front_matter(facts)}
+---
+# {cell(facts["name"])}
+
+Trained{origin} with tunix_rt_nb on reasoning traces each step of which a program checked: it writes
+its steps, then the answer. `transformers.AutoModelForCausalLM.from_pretrained` loads this folder.
+{told}"""
+
+
+def _scores(scores: Mapping[str, Mapping[str, Any]]) -> str:
+    """A table of the answers that were right, of held-out prompts."""
+    rows = [
+        (cell(task), _percent(score.get("before")), _percent(score["after"]), score["n"])
+        for task, score in scores.items()
+    ]
+    head = "Right answers to held-out prompts.\n\n| task | before | after | n |\n"
+    return f"{head}| --- | ---: | ---: | ---: |\n{table(rows)}" if rows else ""
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{share:.1%}"
+
+
+def _listed(told: Mapping[str, Any]) -> str:
+    rows = [(cell(name), cell(_text(value))) for name, value in told.items()]
+    return f"| | |\n| --- | --- |\n{table(rows)}" if rows else ""
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _front_matter(facts: Mapping[str, Any]) -> str:
+    """YAML, each value of which is quoted as in JSON, so that a text can mean nothing else."""
+    fields = {
+        "library_name": "transformers",
+        "pipeline_tag": "text-generation",
+        "base_model": facts.get("base"),
+        "license": facts.get("license"),
+        "tags": ["reasoning", "tunix", *facts.get("tags", ())],
+    }
+    if scores := facts.get("scores"):
+        fields["model-index"] = [{"name": facts["name"], "results": _results(scores)}]
+    return "\n".join(f"{name}: {_yaml(value)}" for name, value in fields.items() if value)
+
+
+def _yaml(value: Any) -> str:
+    """JSON as YAML reads it, which knows no pairs of surrogates and folds odd line breaks."""
+    text = json.dumps(value, ensure_ascii=False)
+    return "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in text)
+
+
+def _results(scores: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The scores as the hub reads them.
+
+    Source: https://huggingface.co/docs/hub/model-cards#evaluation-results
+    """
+    return [
+        {
+            "task": {"type": "text-generation"},
+            "dataset": {"name": task, "type": task},
+            "metrics": [{"type": "accuracy", "value": score["after"]}],
+        }
+        for task, score in scores.items()
+    ]

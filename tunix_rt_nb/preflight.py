@@ -1,0 +1,310 @@
+"""Whether a training step or generation fits on a TPU, and what it takes, found without a TPU.
+
+The compiler for TPUs (libtpu) runs on any Linux machine. It is asked in a process of its own, as
+it is configured by environment variables that must be there before JAX is loaded, and as it writes
+to the terminal as it likes.
+"""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from tunix_rt_nb import chips
+from tunix_rt_nb.config import SftConfig
+from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.text import one_line
+from tunix_rt_nb.trace import checked
+
+Told = Callable[[str], None]
+
+
+class Plan(BaseModel):
+    """What is to run where: the model, how it is loaded, and the chips.
+
+    Attributes:
+      model: a name of the catalogue or a model's folder.
+      topology: the chips and how they are arranged, as `v5e:2x4`: a Kaggle v5e-8.
+      tp: of the chips, how many share the width of a layer; the others share rows and weights.
+      weights: the type that weights are kept in.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: str
+    topology: str = "v5e:2x4"
+    tp: int = Field(default=1, ge=1)
+    weights: Literal["float32", "bfloat16"] = "float32"
+
+    @classmethod
+    def of(cls, **fields: Any) -> Self:
+        """Checks the fields; `InputError` names the one that is wrong."""
+        plan = checked(cls, fields)
+        chips.of(plan.topology)
+        if chips.count(plan.topology) % plan.tp:
+            raise InputError(
+                f"tp: {plan.tp} does not divide the {chips.count(plan.topology)} chips of"
+                f" {plan.topology}"
+            )
+        return plan
+
+    @property
+    def shares(self) -> int:
+        """How many ways the rows of a batch are shared."""
+        return chips.count(self.topology) // self.tp
+
+
+class Training(Plan):
+    """A training run.
+
+    Attributes:
+      length: of a row, in tokens.
+      longest: of the examples that are packed into rows, in tokens; 0: as long as a row.
+      trained: the share of the tokens of a row that is trained.
+      fill: the share of a row that holds tokens of examples.
+      remat: what is computed anew in the backward pass.
+      lora_rank: of the adapters, which alone are trained then; 0: all weights are trained.
+      config: how it is trained.
+      search: whether the largest batch that fits is looked for.
+
+    Example:
+      >>> plan = Training.of(model="gemma3-1b", config={"batch_size": 32, "dtype": "bfloat16"})
+      >>> plan.length, plan.shares
+      (2048, 8)
+    """
+
+    length: int = Field(default=2048, ge=2)
+    longest: int = Field(default=0, ge=0)
+    trained: float = Field(default=0.5, gt=0, le=1)
+    fill: float = Field(default=0.95, gt=0, le=1)
+    remat: Literal["none", "block", "decoder"] = "none"
+    lora_rank: int = Field(default=0, ge=0)
+    lora_alpha: float = Field(default=32.0, gt=0)
+    lora_modules: str = ".*(_einsum|_proj)"
+    config: SftConfig = SftConfig()
+    search: bool = False
+
+    @classmethod
+    def of(cls, **fields: Any) -> Self:
+        """Checks the fields; `InputError` names the one that is wrong."""
+        plan = super().of(**fields)
+        if plan.longest > plan.length:
+            raise InputError(f"longest: {plan.longest} tokens do not fit a row of {plan.length}")
+        if plan.config.batch_size % plan.shares:
+            raise InputError(
+                f"batch_size: {plan.config.batch_size} rows do not divide over {plan.shares} chips,"
+                f" use a multiple of {plan.shares}"
+            )
+        return plan
+
+
+class Generation(Plan):
+    """Answers to a batch of prompts.
+
+    Attributes:
+      batch_size: prompts at a time.
+      prompt: tokens of the longest prompt.
+      new_tokens: room for an answer.
+    """
+
+    batch_size: int = Field(default=64, ge=1)
+    prompt: int = Field(default=256, ge=1)
+    new_tokens: int = Field(default=256, ge=1)
+
+
+class Fit(NamedTuple):
+    """What one program takes of one chip.
+
+    Attributes:
+      needed: all bytes, also where there are fewer.
+      parts: of them, those of each part.
+      flops, bytes: operations of the program and what it moves to and from memory; 0 where it
+        does not fit, as nothing was compiled to the end.
+    """
+
+    needed: int
+    available: int
+    parts: dict[str, int]
+    flops: float = 0.0
+    bytes: float = 0.0
+
+    @property
+    def fits(self) -> bool:
+        """Whether there is as much as is needed."""
+        return self.needed <= self.available
+
+
+def train(plan: Training, told: Told = lambda line: None) -> dict[str, Any]:
+    """Compiles the very step that training takes for the chips of a plan.
+
+    Args:
+      told: called with a line as each trial is over.
+
+    Returns:
+      `fits`, `needed`, `available`, `parts` (bytes a chip), `flops` and `bytes` a step and chip,
+      `seconds` a step by the roofline, `tokens_per_second`, `hours` of the whole run, `loss`: the
+      bytes that the loss takes by itself; and where it was searched for, `largest_batch`, and
+      whether it is `certain` that a larger one does not fit.
+
+    Raises:
+      InputError: unknown model, devices that cannot share it, or no libtpu.
+    """
+    found = _asked("train", plan, told)
+    fit = Fit(**found.pop("fit"))
+    answer = _told(fit)
+    if fit.fits:
+        answer |= {
+            "flops": fit.flops * plan.config.accumulation,
+            "bytes": fit.bytes * plan.config.accumulation,
+            **_speed(fit, plan),
+        }
+    return answer | found
+
+
+def _speed(fit: Fit, plan: Training) -> dict[str, float]:
+    """What the roofline allows.
+
+    Source: Williams et al. 2009, "Roofline: an insightful visual performance model".
+    """
+    config = plan.config
+    seconds = roofline(fit, plan.topology) * config.accumulation
+    tokens = config.batch_size * config.accumulation * plan.length * plan.fill
+    return {
+        "seconds": seconds,
+        "tokens_per_second": tokens / seconds,
+        "hours": seconds * config.steps / 3600,
+    }
+
+
+def generate(plan: Generation, told: Told = lambda line: None) -> dict[str, Any]:
+    """Compiles what reads a batch of prompts and what writes the answers, token by token.
+
+    Returns:
+      `fits`, and for `prefill`, and for `decode` if that fits, each what `train` tells of memory;
+      `seconds` of the one and of each token of the other by the roofline.
+
+    Raises:
+      InputError: as `train`.
+    """
+    found = _asked("generate", plan, told)
+    answer: dict[str, Any] = {"fits": len(found) == 2}
+    for name, part in found.items():
+        fit = Fit(**part)
+        answer["fits"] &= fit.fits
+        answer[name] = _told(fit)
+        if fit.fits:
+            answer[name]["seconds"] = roofline(fit, plan.topology)
+    return answer
+
+
+def _told(fit: Fit) -> dict[str, Any]:
+    return {
+        "fits": fit.fits,
+        "needed": fit.needed,
+        "available": fit.available,
+        "parts": fit.parts,
+    }
+
+
+def roofline(fit: Fit, topology: str) -> float:
+    """The least seconds that a program takes: for its arithmetic, or for what it moves."""
+    chip = chips.of(topology)
+    return max(fit.flops / chip.flops, fit.bytes / chip.bandwidth)
+
+
+def largest(
+    needs: Callable[[int], int], available: int, empty: int, start: int, trials: int = 6
+) -> tuple[int, bool]:
+    """The largest count whose need is met, found with few looks at `needs`, which grows with it.
+
+    Each next look is where a line through the two nearest known needs meets what is available.
+
+    Args:
+      empty: what is needed for none.
+      start: where to look first.
+
+    Returns:
+      The count, and whether it is known that one more is too many.
+
+    Example:
+      >>> largest(lambda n: 10 + 3 * n, available=100, empty=10, start=4)
+      (30, True)
+    """
+    known = {0: empty}
+    low, high, at = 0, 0, start
+    while len(known) <= trials:
+        known[at] = needs(at)
+        if known[at] <= available:
+            low = at
+        else:
+            high = at
+        if high == low + 1:
+            return low, True
+        at = _guess(known, available, low, high)
+    return low, False
+
+
+def _guess(known: dict[int, int], available: int, low: int, high: int) -> int:
+    if high:
+        first, second = low, high
+    else:
+        first, second = sorted(known)[-2:]
+    slope = max((known[second] - known[first]) / (second - first), 1e-9)
+    crossing = first + (available - known[first]) / slope
+    most = high - 1 if high else 4 * low
+    return int(min(max(crossing, low + 1), most))
+
+
+def _asked(what: str, plan: Plan, told: Told) -> dict[str, Any]:
+    """Lets the other process compile, and passes on what it says meanwhile."""
+    for name, extra in (("libtpu", "tpu"), ("tunix", "train")):
+        if importlib.util.find_spec(name) is None:
+            raise InputError(f"preflight: {name} is missing: pip install -e '.[{extra}]'")
+    request = json.dumps({"what": what, "plan": plan.model_dump()})
+    command = [sys.executable, "-W", "ignore", "-m", "tunix_rt_nb.aot"]
+    with (
+        tempfile.TemporaryFile("w+") as errors,
+        subprocess.Popen(
+            command,
+            env=environment(plan.topology),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        ) as process,
+    ):
+        assert process.stdin and process.stdout
+        process.stdin.write(request)
+        process.stdin.close()
+        for line in process.stdout:
+            answer = json.loads(line)
+            if "told" in answer:
+                told(answer["told"])
+            elif "wrong" in answer:
+                raise InputError(answer["wrong"])
+            else:
+                return answer
+        errors.seek(0)
+        lines = errors.read().strip().splitlines() or ["it was ended, perhaps for its memory"]
+        raise RuntimeError(f"preflight: the compiler failed: {one_line(lines[-1])}")
+
+
+def environment(topology: str) -> dict[str, str]:
+    """The variables with which libtpu takes a machine without TPUs for one with a topology."""
+    return {
+        **os.environ,
+        "JAX_PLATFORMS": "cpu",
+        "TPU_SKIP_MDS_QUERY": "1",
+        "TPU_ACCELERATOR_TYPE": chips.TOPOLOGIES[topology],
+        "TPU_WORKER_HOSTNAMES": "localhost",
+        "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",  # nothing is run: many processes may compile at once
+        "JAX_ENABLE_COMPILATION_CACHE": "false",  # what is compiled here cannot be read back
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+        "JAX_TRACEBACK_FILTERING": "off",  # so that an error's last line is its own
+    }

@@ -1,0 +1,150 @@
+"""What Hugging Face wants to know of a tokenizer, beside the SentencePiece model itself."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tunix_rt_nb import pieces
+from tunix_rt_nb.templates import TEMPLATES
+from tunix_rt_nb.tokens import Tokenizer
+
+_NAMED = {name: f"<{name}>" for name in ("bos", "eos", "pad", "unk", "mask")}
+# A message is taken as it is, and that of the system stands before the first of the user.
+_GEMMA_CHAT = (
+    "{{ bos_token }}"
+    "{% if messages[0]['role'] == 'system' %}"
+    "{% set opening = messages[0]['content'] + '\n\n' %}{% set turns = messages[1:] %}"
+    "{% else %}{% set opening = '' %}{% set turns = messages %}{% endif %}"
+    "{% for turn in turns %}"
+    "{{ '<start_of_turn>' + ('model' if turn['role'] == 'assistant' else 'user') + '\n' }}"
+    "{{ (opening if loop.first else '') + turn['content'] + '<end_of_turn>\n' }}"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<start_of_turn>model\n' }}{% endif %}"
+)
+
+
+def contents(tokenizer: Tokenizer) -> dict[str, bytes]:
+    """The files of a tokenizer that Transformers loads, by their names."""
+    return {
+        "tokenizer.model": tokenizer.model,
+        "tokenizer.json": _json(_tokenizer(tokenizer), indent=None),
+        "tokenizer_config.json": _json(_settings(tokenizer)),
+        "generation_config.json": _json(_generation(tokenizer)),
+    }
+
+
+def _json(value: Any, indent: int | None = 2) -> bytes:
+    return json.dumps(value, ensure_ascii=False, indent=indent).encode() + b"\n"
+
+
+def _generation(tokenizer: Tokenizer) -> dict[str, Any]:
+    """Where a text begins, and the tokens that end an answer."""
+    controls = tokenizer.controls
+    stops = [stop for stop in ("<eos>", *_chat_pieces(tokenizer, "stops")) if stop in controls]
+    return {
+        "bos_token_id": controls.get("<bos>"),
+        "eos_token_id": list(dict.fromkeys(controls[stop] for stop in stops)),
+        "pad_token_id": controls.get("<pad>"),
+    }
+
+
+def _chat_pieces(tokenizer: Tokenizer, which: str) -> list[str]:
+    """The pieces, or only the stops, of each template that the tokenizer has all pieces of.
+
+    A single one may mean something else: `</s>` ends what is struck through, in Gemma.
+    """
+    known = [t for t in TEMPLATES.values() if tokenizer.controls.keys() >= {*t.pieces}]
+    return [piece for template in known for piece in getattr(template, which)]
+
+
+def _settings(tokenizer: Tokenizer) -> dict[str, Any]:
+    controls = tokenizer.controls.keys() | {"<unk>"}
+    chat = {"chat_template": _GEMMA_CHAT} if "<start_of_turn>" in controls else {}
+    return {
+        "tokenizer_class": "GemmaTokenizer",
+        **{f"{name}_token": piece if piece in controls else None for name, piece in _NAMED.items()},
+        "add_bos_token": "<bos>" in controls,
+        "add_eos_token": False,
+        "clean_up_tokenization_spaces": False,
+        **chat,
+    }
+
+
+def _tokenizer(tokenizer: Tokenizer) -> dict[str, Any]:
+    """The SentencePiece model in the format of the library `tokenizers`."""
+    every = list(pieces.read(tokenizer.model))
+    special = {*_NAMED.values(), *_chat_pieces(tokenizer, "pieces")}
+    return {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": list(_added(every, special)),
+        "normalizer": {"type": "Replace", "pattern": {"String": " "}, "content": "▁"},
+        "pre_tokenizer": None,
+        "post_processor": _opening(tokenizer.controls),
+        "decoder": {
+            "type": "Sequence",
+            "decoders": [
+                {"type": "Replace", "pattern": {"String": "▁"}, "content": " "},
+                {"type": "ByteFallback"},
+                {"type": "Fuse"},
+            ],
+        },
+        "model": {
+            "type": "BPE",
+            "dropout": None,
+            "unk_token": "<unk>",
+            "continuing_subword_prefix": None,
+            "end_of_word_suffix": None,
+            "fuse_unk": True,
+            "byte_fallback": True,
+            "ignore_merges": False,
+            "vocab": {piece.text: number for number, piece in enumerate(every)},
+            "merges": _merges({p.text: p.score for p in every if p.kind == pieces.NORMAL}),
+        },
+    }
+
+
+def _added(every: list[pieces.Piece], special: set[str]) -> Iterator[dict[str, Any]]:
+    """The pieces that are cut out of a text before anything is merged."""
+    for number, piece in enumerate(every):
+        if piece.kind in (pieces.CONTROL, pieces.USER_DEFINED) or piece.text in special:
+            yield {
+                "id": number,
+                "content": piece.text,
+                "single_word": False,
+                "lstrip": False,
+                "rstrip": False,
+                "normalized": "▁" in piece.text,  # the text has spaces
+                "special": piece.kind == pieces.CONTROL or piece.text in special,
+            }
+
+
+def _opening(controls: Mapping[str, int]) -> dict[str, Any] | None:
+    """How BOS comes before a text."""
+    if "<bos>" not in controls:
+        return None
+    bos, text = {"SpecialToken": {"id": "<bos>", "type_id": 0}}, {"id": "A", "type_id": 0}
+    other = {"Sequence": {"id": "B", "type_id": 1}}
+    return {
+        "type": "TemplateProcessing",
+        "single": [bos, {"Sequence": text}],
+        "pair": [bos, {"Sequence": text}, other],
+        "special_tokens": {
+            "<bos>": {"id": "<bos>", "ids": [controls["<bos>"]], "tokens": ["<bos>"]}
+        },
+    }
+
+
+def _merges(scores: Mapping[str, float]) -> list[list[str]]:
+    """Which two pieces may become one, those of the highest score first.
+
+    SentencePiece merges whatever two pieces make a third; here each such pair is listed.
+    """
+    found = [
+        (-score, cut, piece)
+        for piece, score in scores.items()
+        for cut in range(1, len(piece))
+        if piece[:cut] in scores and piece[cut:] in scores
+    ]
+    return [[piece[:cut], piece[cut:]] for _, cut, piece in sorted(found)]

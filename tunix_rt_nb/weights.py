@@ -1,0 +1,137 @@
+"""The safetensors files of a model folder, held to what a model consists of before it is loaded."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from tunix_rt_nb import files
+from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.text import one_line
+
+_TYPES = ("F32", "BF16", "F16")
+_INDEX = "model.safetensors.index.json"
+_UNUSED = (  # parts of a checkpoint that a text model can do without
+    "lm_head.",  # the embedding, again
+    "vision_tower.",
+    "multi_modal_projector.",
+    "model.rotary_emb.",
+)
+
+
+class _Tensor(NamedTuple):
+    """Where a tensor is, and what its file's header says of it."""
+
+    path: Path
+    shape: tuple[int, ...]
+    dtype: str
+
+
+def check(folder: Path, shapes: Mapping[str, tuple[int, ...]], prefix: str = "") -> None:
+    """Holds the tensors of a model folder to what the model consists of.
+
+    Args:
+      shapes: of every tensor, by its name.
+      prefix: what may stand before a name.
+
+    Raises:
+      InputError: a file is missing or cut off, or a tensor is missing, there twice, of another
+        shape, or none of the model.
+    """
+    found = {name.removeprefix(prefix): tensor for name, tensor in _tensors(folder).items()}
+    for name, shape in shapes.items():
+        if name not in found:
+            more = sum(each not in found for each in shapes) - 1
+            others = f" and {more} more" if more else ""
+            raise InputError(
+                f"{_home(folder, name)}: misses {name}{others}, which config.json asks for"
+            )
+        if found[name].shape != shape:
+            raise InputError(
+                f"{found[name].path}: {name} has the shape {_told(found[name].shape)}, config.json"
+                f" asks for {_told(shape)}"
+            )
+    for name in sorted(found.keys() - shapes.keys()):
+        if not name.startswith(_UNUSED) and ".rotary_emb." not in name:
+            raise InputError(
+                f"{found[name].path}: holds {name}, which is no part of what config.json describes"
+            )
+
+
+def write(path: Path, tensors: Mapping[str, np.ndarray]) -> None:
+    """Writes tensors as one file that is whole or not there."""
+    partial = path.with_suffix(".tmp")
+    whole = {name: np.ascontiguousarray(x) for name, x in tensors.items()}
+    save_file(whole, partial, metadata={"format": "pt"})
+    partial.replace(path)
+
+
+def _told(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape))
+
+
+def _tensors(folder: Path) -> dict[str, _Tensor]:
+    """All tensors of a folder by their names."""
+    for name in sorted({*_shards(folder).values()}):
+        if not (folder / name).exists():
+            raise InputError(f"{folder / name}: is missing, {_INDEX} names it: fetch it again")
+    paths = sorted(folder.glob("*.safetensors"))
+    if not paths:
+        raise InputError(f"{folder}: holds no weights (no *.safetensors)")
+    found: dict[str, _Tensor] = {}
+    for path in paths:
+        for name, tensor in _header(path).items():
+            if name in found:
+                raise InputError(f"{path}: holds {name}, as does {found[name].path.name}")
+            found[name] = tensor
+    return found
+
+
+def _shards(folder: Path) -> dict[str, str]:
+    """Which file each tensor is in, by the index of sharded files."""
+    path = folder / _INDEX
+    if not path.exists():
+        return {}
+    index: Any = files.read_json(path)
+    named = index.get("weight_map") if isinstance(index, dict) else None
+    if not isinstance(named, dict) or not all(isinstance(name, str) for name in named.values()):
+        raise InputError(f"{path}: has no weight_map of tensors to files")
+    return named
+
+
+def _home(folder: Path, name: str) -> Path:
+    """The file that should hold a tensor."""
+    paths = list(folder.glob("*.safetensors"))
+    return paths[0] if len(paths) == 1 else folder / _shards(folder).get(name, "")
+
+
+def _header(path: Path) -> dict[str, _Tensor]:
+    """The tensors of a file, which is read no further than to their names."""
+    try:
+        with safe_open(path, "numpy") as file:
+            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
+            found = {
+                name: _Tensor(path, tuple(each.get_shape()), each.get_dtype())
+                for name, each in slices.items()
+            }
+    except (OSError, SafetensorError) as error:
+        told = one_line(str(error), 120)
+        raise InputError(f"{path}: is cut off or damaged, fetch it again: {told}") from None
+    _check_types(path, found)
+    return found
+
+
+def _check_types(path: Path, tensors: Mapping[str, _Tensor]) -> None:
+    """Tunix reads all of a file as of the type of its first tensor."""
+    for name, tensor in tensors.items():
+        if tensor.dtype not in _TYPES:
+            raise InputError(
+                f"{path}: {name} is of type {tensor.dtype}, expected one of: {', '.join(_TYPES)}"
+            )
+    if len({tensor.dtype for tensor in tensors.values()}) > 1:
+        names = {tensor.dtype: name for name, tensor in tensors.items()}
+        told = ", ".join(f"{dtype} ({name})" for dtype, name in sorted(names.items()))
+        raise InputError(f"{path}: holds tensors of several types, {told}: expected one")
