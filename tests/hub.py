@@ -73,7 +73,11 @@ class HuggingFace(Base):
     def info(self, revision: str) -> bytes:
         siblings = [
             {"rfilename": name, "size": len(data), "blobId": etag(name)}
-            | ({"lfs": {"sha256": etag(name), "size": len(data), "pointerSize": 1}} if large else {})
+            | (
+                {"lfs": {"sha256": etag(name), "size": len(data), "pointerSize": 1}}
+                if large
+                else {}
+            )
             for name, data in FILES.items()
             for large in [name in LARGE]
         ]

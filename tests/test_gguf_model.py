@@ -64,7 +64,9 @@ def tensors(family: str = "gemma3") -> dict[str, np.ndarray]:
         shapes |= {f"blk.{n}.{name}.weight": shape for name, shape in layer.items()}
     draw = np.random.default_rng(0)
     return {
-        name: (draw.integers(-8, 8, shape) / 16 if "norm" in name else draw.normal(size=shape)).astype("f4")
+        name: (
+            draw.integers(-8, 8, shape) / 16 if "norm" in name else draw.normal(size=shape)
+        ).astype("f4")
         for name, shape in shapes.items()
     }
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import huggingface_hub
-from huggingface_hub import constants
 import pytest
+from huggingface_hub import constants
 
 from tests import hub
 from tunix_rt_nb import catalog, sources
@@ -153,7 +153,9 @@ def test_a_download_that_was_cut_goes_on_where_it_was(
     folder, _ = found(NAME)
     weights = hub.FILES["model.safetensors"]
     assert (folder / "model.safetensors").read_bytes() == weights
-    ranges = [r for method, name, r in server.asked if (method, name) == ("GET", "model.safetensors")]
+    ranges = [
+        r for method, name, r in server.asked if (method, name) == ("GET", "model.safetensors")
+    ]
     assert ranges == [None, "bytes=200000-"]
 
 

