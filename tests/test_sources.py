@@ -85,6 +85,8 @@ def test_weights_in_several_files_are_all_needed(tmp_path: Path) -> None:
     assert sources.missing(folder) == shards[1]
     (folder / shards[1]).touch()
     assert sources.missing(folder) is None
+    (folder / "model.safetensors.index.json").write_text("[]")
+    assert refused(str(folder)).endswith("index.json: has no weight_map of tensors to files")
 
 
 @pytest.mark.parametrize("name", ["runs/best", "weights.gguf"])
@@ -140,6 +142,7 @@ def test_the_hub_gives_what_is_needed_and_it_stays(server: hub.Hub) -> None:
         f"model: {NAME} from Hugging Face, {folder}",
     ]
     assert {name for _, name, _ in server.asked} == NEEDED
+    assert server.asked[-1][1] == "config.json"
     server.asked.clear()
     assert found(NAME) == (folder, told[1:])
     assert not server.asked

@@ -173,7 +173,7 @@ def _config(contents: _Contents) -> dict[str, Any]:
         "max_position_embeddings": contents.need("context_length"),
         "hidden_activation": "gelu_pytorch_tanh",
         "attention_bias": False,
-        "rms_norm_eps": 1e-6,
+        "rms_norm_eps": round(contents.get("attention.layer_norm_rms_epsilon", 1e-6), 12),
         "pad_token_id": 0,
         "eos_token_id": contents.get("tokenizer.ggml.eos_token_id", 1),
         "bos_token_id": 2,

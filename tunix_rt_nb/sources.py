@@ -56,10 +56,13 @@ def find(name: str, report: Report = print, kaggle_input: Path = KAGGLE_INPUT) -
 
 def missing(folder: Path) -> str | None:
     """The first file that a model folder lacks, or nothing if it is whole."""
+    weights = [next((path.name for path in folder.glob("*.safetensors")), "model.safetensors")]
     if (folder / _INDEX).exists():
-        weights = sorted(set(files.read_json(folder / _INDEX)["weight_map"].values()))
-    else:
-        weights = [next((p.name for p in folder.glob("*.safetensors")), "model.safetensors")]
+        index = files.read_json(folder / _INDEX)
+        named = index.get("weight_map") if isinstance(index, dict) else None
+        if not isinstance(named, dict):
+            raise InputError(f"{folder / _INDEX}: has no weight_map of tensors to files")
+        weights = sorted(set(map(str, named.values())))
     needed = ["config.json", "tokenizer.model", *weights]
     return next((name for name in needed if not (folder / name).exists()), None)
 
