@@ -211,8 +211,9 @@ def _token(hub: Any) -> str | None:
 def _download(hub: Any, known: Known, token: str | None, report: Report) -> Path:
     """Fetches the files that are needed into the cache that all of Hugging Face's libraries share.
 
-    The client goes on where a connection broke, and keeps a file only when it has its full size;
-    it does not compare what came over plain HTTP with its hash, so that is done here.
+    The client goes on where a connection broke, and keeps a file only when it has its full size: a
+    process that was killed begins anew with the file that it was at. What came over plain HTTP it
+    does not compare with its hash, so that is done here.
     `config.json` comes last: where it is, all files are whole.
     """
     at = {"revision": known.revision, "token": token}
