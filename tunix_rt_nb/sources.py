@@ -164,7 +164,7 @@ def _kagglehub(known: Known, report: Report) -> Path:
             requests.head(kaggle.get_endpoint(kaggle.get_env()), timeout=TIMEOUT)
         report(f"model: downloading {known.kaggle} from Kaggle")
         return _complete(Path(kagglehub.model_download(known.kaggle)))
-    except _Absent:
+    except (_Absent, InputError):
         raise
     except Exception as error:  # whatever a client raises, the next source is tried
         page = f"https://www.kaggle.com/models/{known.kaggle.rpartition('/transformers')[0]}"
@@ -189,7 +189,7 @@ def _hugging_face(known: Known, report: Report) -> Path:
     token = _token(hub)
     try:
         return _download(hub, known, token, report)
-    except _Absent:
+    except (_Absent, InputError):
         raise
     except Exception as error:
         page = f"https://huggingface.co/{known.hugging_face}"
@@ -278,6 +278,7 @@ def _packaged(known: Known, report: Report) -> Path:
 
         path = cache() / package.MODEL_NAME
         if not path.exists():
+            files.sweep(path.parent)
             with files.draft(path.parent) as new:
                 package.assemble(new.path, overwrite=True)
                 new.publish(path)
