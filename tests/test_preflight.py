@@ -18,7 +18,7 @@ from tests.test_training import TOKENIZER
 from tunix_rt_nb import aot, files, models, preflight
 from tunix_rt_nb.cli import main
 from tunix_rt_nb.errors import InputError
-from tunix_rt_nb.preflight import Fit, Generation, Training
+from tunix_rt_nb.preflight import Fit, Generation, Told, Training
 from tunix_rt_nb.step import lowered
 
 pytest.importorskip("libtpu")
@@ -54,8 +54,12 @@ def compiler() -> Iterator[None]:
         compilation_cache.reset_cache()
 
 
-def trained(plan: Training, told: list[str] | None = None) -> tuple[Fit, dict[str, Any]]:
-    found = aot.train(plan, [].append if told is None else told.append)
+def unheard(line: str) -> None:
+    """Nobody listens."""
+
+
+def trained(plan: Training, told: Told = unheard) -> tuple[Fit, dict[str, Any]]:
+    found = aot.train(plan, told)
     return Fit(**found.pop("fit")), found
 
 
@@ -75,7 +79,7 @@ def test_a_step_that_fits_is_told_by_its_parts(found: Fit, folder: Path) -> None
 
 def test_what_is_too_large_is_refused_in_words(folder: Path) -> None:
     told: list[str] = []
-    refused, more = trained(plan(folder, 2**17), told)
+    refused, more = trained(plan(folder, 2**17), told.append)
     assert not refused.fits
     assert refused.available == 15.75 * 2**30
     assert more == {}
@@ -121,7 +125,7 @@ def test_one_chip_takes_what_the_processor_takes(folder: Path) -> None:
 
 def test_generation_needs_weights_and_cache(folder: Path) -> None:
     asked = Generation.of(model=str(folder), batch_size=16, prompt=64, new_tokens=64)
-    written = aot.generate(asked, [].append)
+    written = aot.generate(asked, unheard)
     config = files.read_json(folder / "config.json")
     cache = 2 * config["num_hidden_layers"] * 16 * 128 * config["head_dim"] * 4
     for step in ("prefill", "decode"):

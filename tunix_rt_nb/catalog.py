@@ -1,0 +1,107 @@
+"""The models that are known by name, and where their weights are.
+
+Nothing is imported here that costs time: names are checked before JAX is there.
+"""
+
+from typing import NamedTuple
+
+from tunix_rt_nb.errors import unknown
+
+
+class Known(NamedTuple):
+    """A model that has a name.
+
+    Attributes:
+      name: what profiles and the command line call it.
+      family: gemma3 or gemma2, the architecture.
+      hugging_face: its repository on the Hugging Face hub; empty where it is made from scratch.
+      revision: the commit of that repository, so that the same name is always the same bytes.
+      kaggle: its handle on Kaggle, owner/model/framework/variation/version.
+      gguf: whether a Python package brings its weights, so that no account is needed.
+    """
+
+    name: str
+    family: str
+    hugging_face: str
+    revision: str
+    kaggle: str
+    gguf: bool = False
+
+
+_GEMMA_3 = "google/gemma-3/transformers"
+_GEMMA_2 = "google/gemma-2/transformers"
+
+# Names without `-it` are the pretrained models, those with it are tuned to follow instructions.
+# Of gemma3-4b only the language part is meant: its file also holds an encoder of images, which is
+# left out, so no image can be asked about.
+MODELS = {
+    known.name: known
+    for known in (
+        Known("tiny", "gemma3", "", "", ""),
+        Known(
+            "gemma3-270m",
+            "gemma3",
+            "google/gemma-3-270m",
+            "9b0cfec892e2bc2afd938c98eabe4e4a7b1e0ca1",
+            f"{_GEMMA_3}/gemma-3-270m/2",
+            gguf=True,
+        ),
+        Known(
+            "gemma3-270m-it",
+            "gemma3",
+            "google/gemma-3-270m-it",
+            "ac82b4e820549b854eebf28ce6dedaf9fdfa17b3",
+            f"{_GEMMA_3}/gemma-3-270m-it/1",
+        ),
+        Known(
+            "gemma3-1b",
+            "gemma3",
+            "google/gemma-3-1b-pt",
+            "fcf18a2a879aab110ca39f8bffbccd5d49d8eb29",
+            f"{_GEMMA_3}/gemma-3-1b-pt/1",
+        ),
+        Known(
+            "gemma3-1b-it",
+            "gemma3",
+            "google/gemma-3-1b-it",
+            "dcc83ea841ab6100d6b47a070329e1ba4cf78752",
+            f"{_GEMMA_3}/gemma-3-1b-it/1",
+        ),
+        Known(
+            "gemma3-4b",
+            "gemma3",
+            "google/gemma-3-4b-pt",
+            "cc012e0a6d0787b4adcc0fa2c4da74402494554d",
+            f"{_GEMMA_3}/gemma-3-4b-pt/1",
+        ),
+        Known(
+            "gemma2-2b",
+            "gemma2",
+            "google/gemma-2-2b",
+            "c5ebcd40d208330abc697524c919956e692655cf",
+            f"{_GEMMA_2}/gemma-2-2b/2",
+        ),
+        Known(
+            "gemma2-2b-it",
+            "gemma2",
+            "google/gemma-2-2b-it",
+            "299a8560bedf22ed1c72a8a11e7dce4a7f9f51f8",
+            f"{_GEMMA_2}/gemma-2-2b-it/2",
+        ),
+    )
+}
+
+
+def get(name: str) -> Known:
+    """The model of a name.
+
+    Raises:
+      InputError: there is none; it names the nearest.
+
+    Example:
+      >>> get("gemma3-1b").hugging_face
+      'google/gemma-3-1b-pt'
+    """
+    if name not in MODELS:
+        raise unknown("model", name, MODELS)
+    return MODELS[name]

