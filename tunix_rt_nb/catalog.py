@@ -3,6 +3,7 @@
 Nothing is imported here that costs time: names are checked before JAX is there.
 """
 
+from pathlib import Path
 from typing import NamedTuple
 
 from tunix_rt_nb.errors import unknown
@@ -90,6 +91,11 @@ MODELS = {
         ),
     )
 }
+
+
+def is_known(model: str) -> bool:
+    """Whether it is a name of the catalog, or a folder or file that is there."""
+    return model in MODELS or Path(model).exists()
 
 
 def get(name: str) -> Known:

@@ -29,12 +29,11 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from tunix_rt_nb import files, runs, strict_yaml
+from tunix_rt_nb import catalog, files, runs, strict_yaml
 from tunix_rt_nb.errors import InputError, unknown
 from tunix_rt_nb.text import one_line
 from tunix_rt_nb.trace import checked
 
-MODELS = ("tiny",)  # those that `models.create` knows; asking it would load JAX
 _FIELDS = {  # parameter of the notebooks -> the field that gives it
     "MODEL": "model.model_id",
     "MAX_LENGTH": "training.max_seq_length",
@@ -65,7 +64,7 @@ class _Part(BaseModel):
 
 
 class ModelPart(_Part):
-    """The model that training starts from, by its name or its folder."""
+    """The model that training starts from: a name of the catalog, a folder or a GGUF file."""
 
     model_id: _Text = "tiny"
 
@@ -200,10 +199,16 @@ def read(path: Path) -> Job:
     here = path.parent.absolute()
     return job.model_copy(
         update={
+            "model": ModelPart(model_id=_model(job.model.model_id, here)),
             "dataset": job.dataset.model_copy(update={"path": str(here / job.dataset.path)}),
             "output": OutputPart(output_dir=str(here / job.output.output_dir)),
         }
     )
+
+
+def _model(name: str, here: Path) -> str:
+    """A name of the catalog as it is, that of a folder or file from where the job is."""
+    return name if name in catalog.MODELS or not (here / name).exists() else str(here / name)
 
 
 def load(path: Path) -> Job:
@@ -215,8 +220,8 @@ def load(path: Path) -> Job:
     """
     job = read(path)
     try:
-        if job.model.model_id not in MODELS:
-            raise unknown("model.model_id", job.model.model_id, MODELS)
+        if not catalog.is_known(job.model.model_id):
+            raise unknown("model.model_id", job.model.model_id, catalog.MODELS)
         _check_dataset(job.dataset)
         _check_output(Path(job.output.output_dir), Path(job.dataset.path))
     except InputError as error:

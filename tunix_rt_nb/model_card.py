@@ -5,8 +5,49 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tunix_rt_nb import files
+from tunix_rt_nb import catalog, files
 from tunix_rt_nb.dataset.card import cell, table
+
+
+def facts(
+    name: str, model: str, rendered: Mapping[str, Any], training: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What is known of a model before it is evaluated.
+
+    Args:
+      model: that training began with.
+      rendered: the manifest of the rendered dataset.
+      training: how it was trained.
+
+    Example:
+      >>> facts("adder", "gemma3-1b", {"dataset_key": "sums-v1"}, {"steps": 10})["base"]
+      'google/gemma-3-1b-pt'
+    """
+    names = "dataset_key", "dataset_sha256", "template", "style", "system", "examples"
+    known = catalog.MODELS.get(model)
+    base = (known.hugging_face if known else model) or None
+    return {
+        "name": name,
+        "base": base,
+        "license": "gemma" if known and base else None,
+        "data": {key: rendered[key] for key in names if rendered.get(key)},
+        "training": dict(training),
+    }
+
+
+def scores(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The scores of a card, of two scorecards.
+
+    Example:
+      >>> card = {"category_scores": {"sums": {"score": 0.5, "n": 2}}}
+      >>> scores(card, card)
+      {'sums': {'before': 0.5, 'after': 0.5, 'n': 2}}
+    """
+    earlier = before["category_scores"]
+    return {
+        task: {"before": earlier[task]["score"], "after": score["score"], "n": score["n"]}
+        for task, score in after["category_scores"].items()
+    }
 
 
 def write(folder: Path, facts: Mapping[str, Any]) -> Path:

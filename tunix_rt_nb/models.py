@@ -27,13 +27,13 @@ from tunix_rt_nb import (
     files,
     hugging_face,
     lora,
+    sources,
     tokenizer_files,
     weights,
 )
 from tunix_rt_nb.errors import InputError, unknown
 from tunix_rt_nb.tokens import Tokenizer
 
-NAMES = ("tiny",)
 architecture = architectures.named
 Model: TypeAlias = gemma3.Gemma3 | gemma2.Gemma
 _DTYPES = ("float32", "bfloat16")
@@ -74,6 +74,27 @@ def keep_compilations() -> None:
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
 
 
+def base(name: str, tokenizer: Tokenizer, seed: int, folder: Path) -> Path:
+    """The folder of the model that training starts from: `tiny` is made there, others are found.
+
+    Args:
+      name: a name of the catalog, a folder or a GGUF file.
+      tokenizer: of the rendered dataset.
+
+    Raises:
+      InputError: no source has the model, or it has another tokenizer.
+    """
+    if name == "tiny":
+        return create(name, tokenizer, seed, folder)
+    found = sources.find(name)
+    if (found / "tokenizer.model").read_bytes() != tokenizer.model:
+        raise InputError(
+            f"model: the dataset was rendered with another tokenizer than that of {name}:"
+            f" run 3_render with MODEL={name}"
+        )
+    return found
+
+
 def create(name: str, tokenizer: Tokenizer, seed: int, folder: Path) -> Path:
     """Makes a model folder: for `tiny`, a small Gemma 3 with random weights.
 
@@ -82,8 +103,8 @@ def create(name: str, tokenizer: Tokenizer, seed: int, folder: Path) -> Path:
     Raises:
       InputError: unknown model.
     """
-    if name not in NAMES:
-        raise unknown("model", name, NAMES)
+    if name != "tiny":
+        raise unknown("model", name, ["tiny"])
     model = gemma3.Gemma3(_tiny(len(tokenizer)), rngs=nnx.Rngs(seed))
     _initialise(model, seed)
     return save(model, tokenizer, folder)

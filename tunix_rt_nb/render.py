@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 import msgspec
 import numpy as np
 
-from tunix_rt_nb import dataset, examples, files
+from tunix_rt_nb import dataset, examples, files, sources
 from tunix_rt_nb.chat import Chat, Form, Said, form
-from tunix_rt_nb.errors import InputError, unknown
+from tunix_rt_nb.errors import InputError
 from tunix_rt_nb.examples import Examples
 from tunix_rt_nb.laws import check, check_text
 from tunix_rt_nb.tokens import Tokenizer, encode, train_tokenizer
@@ -232,16 +232,16 @@ def lengths_by_task(rendered: Examples, source: Path) -> dict[str, list[int]]:
 def tokenizer_for(
     model: str, source: Path, vocab_size: int, template_name: str, style: str, system: str = ""
 ) -> Tokenizer:
-    """The tokenizer of a model; for `tiny`, one trained on the dataset's training side.
+    """The tokenizer of a model, wherever it is; for `tiny`, one trained on the training side.
 
     Of a large dataset it is trained on some 10,000 traces: those whose ids, which are hashes, are
     the lowest. So the same dataset gives the same tokenizer.
 
     Raises:
-      InputError: unknown model.
+      InputError: no source has the model.
     """
     if model != "tiny":
-        raise unknown("model", model, ["tiny"])
+        return Tokenizer((sources.find(model) / "tokenizer.model").read_bytes())
     how = form(template_name, style, system)
     share = _SAMPLE / max(1, dataset.read_manifest(source)["split"]["train"])
 

@@ -31,6 +31,7 @@ READS = {  # whose outputs each step reads
 PROJECT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = PROJECT / "notebooks"
 _KEPT = ("checkpoints", "metrics.jsonl", "tensorboard", "key")  # to go on from
+_CARD = "model/README.md"  # evaluation adds the scores to it
 
 
 def home() -> Path:
@@ -69,6 +70,7 @@ def outputs(folder: Path) -> dict[str, str]:
         for path in sorted(folder.rglob("*"))
         if path.is_file()
         and path.relative_to(folder).parts[0] not in (*_KEPT, "result.json")
+        and path.relative_to(folder).as_posix() != _CARD
         and not path.name.endswith(".tmp")
     }
 
@@ -87,6 +89,10 @@ class Stop:
     folder: Path
     inputs: dict[str, Path]
     _lock: FileLock
+
+    def place(self, path: Path) -> str:
+        """A path as a result tells it: within the step's folder, which may be moved, from there."""
+        return str(path.relative_to(self.folder) if path.is_relative_to(self.folder) else path)
 
     def finish(self, result: dict[str, Any]) -> dict[str, Any]:
         """Writes `result.json`, which marks the step as complete, and lets go of the folder."""
