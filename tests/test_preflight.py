@@ -181,13 +181,13 @@ def test_an_unknown_model_is_one_line(tmp_path: Path) -> None:
 
 
 def test_the_command_ends_with_1_where_it_does_not_fit(folder: Path) -> None:
-    command = ["preflight", "--model", str(folder), "--length", str(LENGTH)]
+    command = ["preflight", "quickstart", "--set", f"MODEL={folder}"]
     large, wrong, unknown = (
         CliRunner().invoke(main, [*command, *more])
         for more in (
-            ["--batch", str(2**17)],
+            ["--set", f"BATCH_SIZE={2**17}"],
             ["--topology", "v9:2x4"],
-            ["--model", "gemma9"],
+            ["--set", "MODEL=gemma9", "--set", "BATCH_SIZE=8"],
         )
     )
     assert (large.exit_code, wrong.exit_code, unknown.exit_code) == (1, 2, 2)
@@ -197,10 +197,13 @@ def test_the_command_ends_with_1_where_it_does_not_fit(folder: Path) -> None:
 
 
 def test_the_command_finds_the_largest_batch(folder: Path) -> None:
-    options = ["--model", str(folder), "--length", str(LENGTH), "--batch", str(2**13), "--search"]
-    done = CliRunner().invoke(main, ["preflight", *options, "--json"])
+    given = {"MODEL": folder, "BATCH_SIZE": 2**13, "STEPS": 1000}
+    options = [f"--set={name}={value}" for name, value in given.items()]
+    done = CliRunner().invoke(main, ["preflight", "quickstart", *options, "--search", "--json"])
     assert done.exit_code == 0, done.stderr
-    found = json.loads(done.stdout)
+    both = json.loads(done.stdout)
+    assert both["generation"]["fits"]
+    found = both["training"]
     assert found["fits"]
     assert found["largest_batch"] > 2**13
     assert found["hours"] == pytest.approx(found["seconds"] * 1000 / 3600)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from tunix.models.gemma import model as gemma2
 from tunix.models.gemma3 import model as gemma3
 
-from tunix_rt_nb import files
+from tunix_rt_nb import catalog, files
 from tunix_rt_nb.errors import InputError, unknown
 from tunix_rt_nb.text import one_line
 
@@ -66,15 +66,20 @@ def named(name: str) -> Config:
     """The architecture of a model by its name, `gemma3-1b` or `gemma3-1b-it`.
 
     Raises:
-      InputError: unknown model.
+      InputError: unknown model; or it has no architecture of its own.
 
     Example:
       >>> named("gemma3-270m-it").num_layers
       18
     """
     plain = name.removesuffix("-it")
-    if plain not in _NAMED:
-        raise unknown("model", name, [each + end for each in _NAMED for end in ("", "-it")])
+    if name == "tiny":
+        raise InputError(
+            "model: tiny is made anew for each dataset, give the folder of one,"
+            " as runs/quickstart/4_train/base"
+        )
+    if name not in catalog.MODELS:
+        raise unknown("model", name, catalog.MODELS)
     config = _NAMED[plain]()
     config.num_embed = _ROWS.get(plain, config.num_embed)
     return config

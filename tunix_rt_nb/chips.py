@@ -1,5 +1,7 @@
 """TPU chips: what one can do by its datasheet, and in which topologies they come."""
 
+import os
+from pathlib import Path
 from typing import NamedTuple
 
 from tunix_rt_nb.errors import unknown
@@ -46,6 +48,29 @@ TOPOLOGIES = {  # name -> what the cloud calls it
     "v6e:2x4": "v6e-8",
     "v6e:4x4": "v6e-16",
 }
+
+
+_GOOGLE = "0x1ae0"  # the vendor of TPUs, as devices tell it
+
+
+def described(topology: str) -> dict[str, str]:
+    """The variables by which libtpu is told what chips there are, so that it looks for none."""
+    return {
+        "TPU_SKIP_MDS_QUERY": "1",
+        "TPU_ACCELERATOR_TYPE": TOPOLOGIES[topology],
+        "TPU_WORKER_HOSTNAMES": "localhost",
+    }
+
+
+def spare_libtpu() -> None:
+    """Keeps libtpu quiet on a machine without a TPU, where it would complain of that.
+
+    To be called before JAX looks for devices; where there is a TPU nothing changes.
+    """
+    vendors = Path("/sys/bus/pci/devices").glob("*/vendor")
+    if not any(path.read_text().strip() == _GOOGLE for path in vendors):
+        for name, value in described("v5e:1x1").items():
+            os.environ.setdefault(name, value)
 
 
 def of(topology: str) -> Chip:

@@ -24,6 +24,7 @@ from tunix.models.gemma3 import params_safetensors as gemma3_files
 from tunix_rt_nb import (
     architectures,
     attention,
+    chips,
     files,
     hugging_face,
     lora,
@@ -37,6 +38,7 @@ from tunix_rt_nb.tokens import Tokenizer
 architecture = architectures.named
 Model: TypeAlias = gemma3.Gemma3 | gemma2.Gemma
 _DTYPES = ("float32", "bfloat16")
+chips.spare_libtpu()
 _ROWS_FOR_IMAGES = 64  # which the embedding of Gemma 3 4B has beyond its tokenizer
 
 

@@ -46,7 +46,7 @@ class Rows:
         return np.add.reduceat(index["length"] - index["prompt"], self._starts)
 
     @cached_property
-    def _most_trained(self) -> int:
+    def most_trained(self) -> int:
         """The most trained tokens of a row, rounded up so that few shapes are compiled."""
         return -(-int(self.trained_tokens.max()) // 16) * 16
 
@@ -98,7 +98,7 @@ class Rows:
         segments = np.pad(arrays["segments"], ((0, 0), (0, blocks * size - self.length)))
         arrays["segments"] = segments.reshape(len(rows), blocks, size)
         follows = arrays.pop("trained")[:, 1:]
-        order = np.argsort(~follows, axis=1, kind="stable")[:, : self._most_trained]
+        order = np.argsort(~follows, axis=1, kind="stable")[:, : self.most_trained]
         used = np.take_along_axis(follows, order, axis=1)
         return arrays | {"places": np.where(used, order, self.length - 1).astype(np.int32)}
 

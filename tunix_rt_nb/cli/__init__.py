@@ -11,6 +11,7 @@ import tunix_rt_nb
 from tunix_rt_nb import runs
 from tunix_rt_nb.cli import display
 from tunix_rt_nb.cli.datasets import datasets
+from tunix_rt_nb.cli.options import set_option, settings_of
 from tunix_rt_nb.cli.preflight import preflight_command
 from tunix_rt_nb.cli.smoke import smoke_command
 from tunix_rt_nb.cli.traces import traces
@@ -59,7 +60,7 @@ _step = click.Choice(runs.STEPS)
 
 @main.command()
 @click.argument("profile", default="quickstart")
-@click.option("--set", "settings", metavar="KEY=VALUE", multiple=True, help="A parameter, as YAML.")
+@set_option
 @click.option("--from", "from_step", type=_step, default=runs.STEPS[0], help="First step.")
 @click.option("--to", "to_step", type=_step, default=runs.STEPS[-1], help="Last step.")
 @click.option("--run-id", help="Name of the run folder; the profile's unless given. Not of a job.")
@@ -92,7 +93,7 @@ def run(
     from tunix_rt_nb import chain, parameters, report  # slow to load
     from tunix_rt_nb.job import load
 
-    values, given = parameters.load_profile(profile), _settings(settings)
+    values, given = parameters.load_profile(profile), settings_of(settings)
     job = load(Path(profile)) if "runner" in values else None
     if job:
         if run_id:
@@ -127,18 +128,6 @@ def run(
         ]
         scores = report.summary(runs.result(evaluated)) if done else {}
         click.echo(json.dumps({"run_id": run_dir.name, "steps": steps, **scores}))
-
-
-def _settings(settings: tuple[str, ...]) -> dict[str, Any]:
-    from tunix_rt_nb import strict_yaml
-
-    values = {}
-    for setting in settings:
-        name, equals, value = setting.partition("=")
-        if not equals or not name:
-            raise InputError(f"--set: expected KEY=VALUE, found {setting!r}")
-        values[name] = strict_yaml.parse(f"--set: {name}", value)
-    return values
 
 
 class _StepLines:

@@ -26,6 +26,24 @@ store_to_change = store_option("Where the traces are: data/traces unless given."
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
+set_option = click.option(
+    "--set", "settings", metavar="KEY=VALUE", multiple=True, help="A parameter, as YAML."
+)
+
+
+def settings_of(settings: tuple[str, ...]) -> dict[str, Any]:
+    """The parameters that `--set` gives."""
+    from tunix_rt_nb import strict_yaml
+
+    values = {}
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        if not equals or not name:
+            raise InputError(f"--set: expected KEY=VALUE, found {setting!r}")
+        values[name.upper()] = strict_yaml.parse(f"--set: {name}", value)
+    return values
+
+
 def open_store(folder: Path | None, to_read: bool = True) -> "TraceStore":
     """The store that `--store` names, or the one that is meant without it."""
     from tunix_rt_nb.store import TraceStore  # numpy, which not every command needs
