@@ -8,7 +8,7 @@ from tests import odd
 from tunix_rt_nb import strict_yaml
 from tunix_rt_nb.errors import InputError
 from tunix_rt_nb.export import FORMS
-from tunix_rt_nb.job import Job, read, write
+from tunix_rt_nb.job import Job, load, read, write
 
 LEAST = {"dataset": {"path": "d"}, "output": {"output_dir": "out"}}
 
@@ -64,6 +64,19 @@ def test_numbers_are_read_as_people_write_them(tmp_path: Path) -> None:
     )
     found = read(tmp_path / "job.yaml")
     assert (found.version, found.training.learning_rate) == ("1.0", 2e-5)
+
+
+def test_a_model_is_a_name_or_a_folder_taken_from_where_the_job_is(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    for told, meant in (("gemma3-1b", "gemma3-1b"), ("mine", str(tmp_path / "mine"))):
+        (tmp_path / "job.yaml").write_text(yaml.safe_dump({**LEAST, "model": {"model_id": told}}))
+        assert read(tmp_path / "job.yaml").model.model_id == meant
+    for unknown, nearest in (("gemma3-1b-tt", "gemma3-1b-it"), ("x" * 1_000, "")):
+        (tmp_path / "job.yaml").write_text(
+            yaml.safe_dump({**LEAST, "model": {"model_id": unknown}})
+        )
+        with pytest.raises(InputError, match=f"model.model_id: unknown '{unknown[:20]}.*{nearest}"):
+            load(tmp_path / "job.yaml")
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,19 @@ def test_a_card_tells_lineage_and_scores(tmp_path: Path) -> None:
     assert "| lora\\_rank | 16 |" in text
 
 
+def test_what_a_run_knows_becomes_a_card() -> None:
+    rendered = {"dataset_key": "sums-v1", "dataset_sha256": "ab12", "system": "", "files": {}}
+    facts = model_card.facts("adder", "gemma3-1b-it", rendered, {"steps": 10})
+    before, after = ({"category_scores": {"sums": {"score": x, "n": 40}}} for x in (0.0, 0.9))
+    front, text = parts(model_card.card({**facts, "scores": model_card.scores(before, after)}))
+    assert (front["base_model"], front["license"]) == ("google/gemma-3-1b-it", "gemma")
+    assert "| dataset\\_key | sums-v1 |" in text
+    assert "| steps | 10 |" in text
+    assert "| sums | 0.0% | 90.0% | 40 |" in text
+    made_here = model_card.facts("adder", "tiny", rendered, {})
+    assert (made_here["base"], made_here["license"]) == (None, None)
+
+
 def test_what_is_not_known_is_left_out() -> None:
     front, text = parts(model_card.card({"name": "adder"}))
     assert front.keys() == {"library_name", "pipeline_tag", "tags"}

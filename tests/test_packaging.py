@@ -12,7 +12,10 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 def declared() -> dict[str, str]:
     """What `make` installs: everything but the extras for other machines."""
     extras = PROJECT["optional-dependencies"]
-    groups = [PROJECT["dependencies"], *(extras[name] for name in ("train", "notebook", "test"))]
+    groups = [
+        PROJECT["dependencies"],
+        *(extras[name] for name in ("train", "notebook", "tpu", "test")),
+    ]
     found = [Requirement(text) for group in groups for text in group]
     return {r.name.lower(): str(r.specifier) for r in found}
 

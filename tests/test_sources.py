@@ -13,8 +13,9 @@ import pytest
 from huggingface_hub import constants
 
 from tests import hub
-from tunix_rt_nb import catalog, sources
+from tunix_rt_nb import catalog, models, sources
 from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.tokens import Tokenizer, train_tokenizer
 
 NAME = "gemma3-1b"
 KNOWN = catalog.MODELS[NAME]
@@ -265,3 +266,15 @@ def test_terms_not_accepted_on_kaggle_say_what_to_do_and_never_the_key(kaggle: h
     page = "https://www.kaggle.com/models/google/gemma-3"
     assert f"kagglehub: access is refused: accept the terms at {page} with the account" in said
     assert TOKEN not in said
+
+
+def test_training_starts_from_a_model_whose_tokenizer_the_dataset_was_rendered_with(
+    tmp_path: Path,
+) -> None:
+    ours, other = (Tokenizer(train_tokenizer([text], 320)) for text in ("a b c", "d e f"))
+    folder = model(tmp_path / "mine")
+    (folder / "tokenizer.model").write_bytes(ours.model)
+    assert models.base(str(folder), ours, 0, tmp_path / "base") == folder
+    with pytest.raises(InputError, match=r"rendered with another tokenizer .* MODEL="):
+        models.base(str(folder), other, 0, tmp_path / "base")
+    assert not (tmp_path / "base").exists()

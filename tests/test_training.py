@@ -12,15 +12,15 @@ from flax import nnx
 from safetensors.numpy import load_file
 from tensorboardX.proto import event_pb2
 
-from tunix_rt_nb import checkpoints, files, lora, models, sampling, sft, tasks
-from tunix_rt_nb.chat import form, render
+from tunix_rt_nb import checkpoints, files, lora, models, sft, tasks
+from tunix_rt_nb.chat import render
 from tunix_rt_nb.errors import InputError
 from tunix_rt_nb.estimate import estimate
 from tunix_rt_nb.examples import Example, Examples
 from tunix_rt_nb.optimizer import optimizer
 from tunix_rt_nb.packing import Rows, pack
 from tunix_rt_nb.sft import SftConfig
-from tunix_rt_nb.tokens import Tokenizer, encode, encode_prompts, train_tokenizer
+from tunix_rt_nb.tokens import Tokenizer, encode, train_tokenizer
 
 # Tunix 0.1.7 uses names that JAX 0.10 and Flax 0.12 have deprecated
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -316,45 +316,3 @@ def test_too_few_rows_are_an_error_before_compiling(tmp_path: Path, folder: Path
 def test_a_value_out_of_range_is_named(field: str, value: float) -> None:
     with pytest.raises(InputError, match=f"^{field}: "):
         SftConfig.of(**{field: value})
-
-
-def test_sampling_is_the_greedy_choice_of_the_full_model(model: models.gemma3.Gemma3) -> None:
-    gemma = form("gemma").template
-    prompts = encode_prompts([trace.prompt for trace in DRAWN[:5]], TOKENIZER, form("gemma"))
-    written = sampling.generate(model, TOKENIZER, prompts, gemma.stops, 6, batch_size=4)
-    for prompt, generation in zip(prompts, written, strict=True):
-        ids = list(prompt)
-        for _ in range(generation.tokens):
-            example = Example("x", tuple(ids), len(ids))
-            ids.append(int(logits(model, sft_rows(example))[0, len(ids) - 1].argmax()))
-        assert TOKENIZER.decode(ids[len(prompt) :]) == generation.text
-
-
-def test_an_answer_ends_where_its_stop_token_comes_first_whatever_the_others_do(
-    model: models.gemma3.Gemma3,
-) -> None:
-    for layer in model.layers:  # else a new model repeats one token for ever
-        layer.post_ffw_norm.scale.value = jnp.full_like(layer.post_ffw_norm.scale.value, 9.0)
-    prompts = encode_prompts([trace.prompt for trace in DRAWN[:30]], TOKENIZER, form("gemma"))
-    batch = sampling._padded(prompts, 32)
-
-    def answers(ends: list[int]) -> dict[int, list[int]]:
-        found = sampling._answers(model, batch, 30, jnp.array(ends, int), batch.shape[1] + 24, 24)
-        return {row: tokens.tolist() for row, tokens in found}
-
-    whole = answers([])
-    assert sorted(whole) == list(range(30)) and {len(tokens) for tokens in whole.values()} == {24}
-    ends = sorted({tokens[k] for k, tokens in zip(range(3, 20), whole.values(), strict=False)})
-    stopped = answers(ends)
-    for row, tokens in whole.items():
-        stop = next((i + 1 for i, token in enumerate(tokens) if token in ends), 24)
-        assert stopped[row] == tokens[:stop]
-    assert len({len(tokens) for tokens in stopped.values()}) > 3
-
-
-def test_answers_do_not_depend_on_the_batch(model: models.gemma3.Gemma3) -> None:
-    gemma = form("gemma").template
-    prompts = encode_prompts([trace.prompt for trace in DRAWN[:5]], TOKENIZER, form("gemma"))
-    one = sampling.generate(model, TOKENIZER, prompts, gemma.stops, 5, batch_size=5)
-    other = sampling.generate(model, TOKENIZER, prompts, gemma.stops, 5, batch_size=2)
-    assert [g.text for g in one] == [g.text for g in other]

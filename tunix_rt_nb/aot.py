@@ -224,7 +224,8 @@ def generate(plan: Generation, told: Callable[[str], None]) -> dict[str, Any]:
         ids = jax.ShapeDtypeStruct(shape, jnp.int32, sharding=NamedSharding(place, cut))
         done = jax.ShapeDtypeStruct(shape[:1], bool)
         most = plan.new_tokens
-        step = sampling.read.lower(model, ids, done, room=plan.prompt + most, most=most)
+        keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), plan.batch_size))
+        step = sampling.read.lower(model, ids, done, keys, room=plan.prompt + most, most=most)
         reading, compiled = fit(step, parts, "prompts", memory)
         told(f"reading {plan.batch_size} prompts: {_verdict(reading)}")
         if compiled is None:
@@ -235,7 +236,7 @@ def generate(plan: Generation, told: Callable[[str], None]) -> dict[str, Any]:
             compiled.compiled.output_shardings[-1],
         )
         ends = jax.ShapeDtypeStruct((1,), jnp.int32)
-        writing, _ = fit(sampling.write.lower(model, state, ends, 0), parts, "cache", memory)
+        writing, _ = fit(sampling.write.lower(model, state, ends, 0, 0.0), parts, "cache", memory)
         told(f"writing {plan.batch_size} answers: {_verdict(writing)}")
     return {"prefill": reading._asdict(), "decode": writing._asdict()}
 

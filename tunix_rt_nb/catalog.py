@@ -95,7 +95,10 @@ MODELS = {
 
 def is_known(model: str) -> bool:
     """Whether it is a name of the catalog, or a folder or file that is there."""
-    return model in MODELS or Path(model).exists()
+    try:
+        return model in MODELS or Path(model).exists()
+    except OSError:  # too long to be a name
+        return False
 
 
 def get(name: str) -> Known:

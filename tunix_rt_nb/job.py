@@ -208,7 +208,8 @@ def read(path: Path) -> Job:
 
 def _model(name: str, here: Path) -> str:
     """A name of the catalog as it is, that of a folder or file from where the job is."""
-    return name if name in catalog.MODELS or not (here / name).exists() else str(here / name)
+    there = str(here / name)
+    return there if name not in catalog.MODELS and catalog.is_known(there) else name
 
 
 def load(path: Path) -> Job:

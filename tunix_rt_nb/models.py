@@ -158,6 +158,12 @@ def _described(folder: Path) -> tuple[architectures.Config, Tokenizer]:
     return config, tokenizer
 
 
+def content_hash(folder: Path) -> str:
+    """The hash of what a model folder computes: of its weights, its architecture, its tokenizer."""
+    named = ("config.json", "tokenizer.model", *(p.name for p in folder.glob("*.safetensors")))
+    return files.digest({name: files.sha256(folder / name) for name in named})
+
+
 def save(model: Model, tokenizer: Tokenizer, folder: Path) -> Path:
     """Writes a model folder that Transformers loads too, adapters worked into the weights.
 

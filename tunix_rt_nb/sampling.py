@@ -1,8 +1,9 @@
 """Batched generation: many prompts in, many responses out, few compilations."""
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
@@ -37,6 +38,7 @@ class Answers(NamedTuple):
       cache: Tunix's: keys and values by layer, each [rows, room, groups, width].
       at: int32, where in the cache `last` goes, in every row.
       first: int32, what `at` was at first.
+      keys: [rows], what chance decides by.
     """
 
     tokens: jax.Array
@@ -46,6 +48,7 @@ class Answers(NamedTuple):
     cache: dict[str, dict[str, jax.Array]]
     at: jax.Array
     first: jax.Array
+    keys: jax.Array
 
 
 def generate(
@@ -55,16 +58,22 @@ def generate(
     stops: Sequence[str],
     max_new_tokens: int,
     batch_size: int = 64,
-    on_batch: Callable[[int], None] = lambda done: None,
+    temperature: float = 0.0,
+    seed: int = 0,
+    known: Mapping[int, Generation] = MappingProxyType({}),
+    on_batch: Callable[[dict[int, Generation]], None] = lambda written: None,
 ) -> list[Generation]:
-    """Answers prompts greedily, `batch_size` at a time, each until one of the stop pieces.
+    """Answers prompts, `batch_size` at a time, each until one of the stop pieces.
 
     Prompts of about a length are read together. When half of a batch has stopped, the other half
-    goes on alone.
+    goes on alone. What is drawn depends on the seed and the prompt's number, not on the batch.
 
     Args:
       prompts: the ids of each prompt, from BOS to the opening of the model's turn.
-      on_batch: called with the number of prompts answered so far.
+      temperature: 0 takes the likeliest token each time, 1 draws as likely as the model has it.
+      known: answers that are there already, by the number of the prompt: a batch of which all are
+        is not answered again. Left out are whole batches only, so that the others stay as they are.
+      on_batch: called with the answers of each batch.
 
     Returns:
       One generation a prompt, in the order of the prompts.
@@ -75,13 +84,28 @@ def generate(
     written: dict[int, Generation] = {}
     for start in range(0, len(order), batch_size):
         numbers = order[start : start + batch_size]
+        if all(i in known for i in numbers):
+            written |= {i: known[i] for i in numbers}
+            continue
         batch = _padded([prompts[i] for i in numbers], _shape(len(numbers), batch_size))
-        for row, ids in _answers(model, batch, len(numbers), ends, room, max_new_tokens):
-            stopped = bool(np.isin(ids[-1], ends))
-            text = tokenizer.decode(ids[:-1] if stopped else ids)
-            written[numbers[row]] = Generation(text, len(ids) - stopped, stopped)
-        on_batch(len(written))
+        chance = _keys(seed, numbers, len(batch)), temperature
+        rows = _answers(model, batch, *chance, len(numbers), ends, room, max_new_tokens)
+        new = {numbers[row]: _generation(ids, ends, tokenizer) for row, ids in rows}
+        on_batch(new)
+        written |= new
     return [written[i] for i in range(len(prompts))]
+
+
+def _generation(ids: np.ndarray, ends: jax.Array, tokenizer: Tokenizer) -> Generation:
+    stopped = bool(np.isin(ids[-1], ends))
+    text = tokenizer.decode(ids[:-1] if stopped else ids)
+    return Generation(text, len(ids) - stopped, stopped)
+
+
+def _keys(seed: int, numbers: Sequence[int], rows: int) -> jax.Array:
+    """What chance decides by in each row; rows that are not used have the last one's."""
+    all_numbers = np.pad(np.array(numbers, np.uint32), (0, rows - len(numbers)), "edge")
+    return jax.vmap(partial(jax.random.fold_in, jax.random.key(seed)))(all_numbers)
 
 
 def _bucket(length: int) -> int:
@@ -105,7 +129,14 @@ def _padded(prompts: Sequence[Sequence[int]], rows: int) -> np.ndarray:
 
 
 def _answers(
-    model: nnx.Module, ids: np.ndarray, used: int, ends: jax.Array, room: int, most: int
+    model: nnx.Module,
+    ids: np.ndarray,
+    keys: jax.Array,
+    temperature: float,
+    used: int,
+    ends: jax.Array,
+    room: int,
+    most: int,
 ) -> Iterator[tuple[int, np.ndarray]]:
     """What is written in each row that is used, up to its stop token: row and tokens."""
     rows = np.arange(len(ids))
@@ -114,10 +145,10 @@ def _answers(
         warnings.simplefilter("ignore", DeprecationWarning)  # Tunix 0.1.7 with Flax 0.12
         if len(ids) % mesh.shape["fsdp"] == 0:
             ids = shard_input(ids, ("fsdp",))
-        state = read(model, ids, done, room=room, most=most)
+        state = read(model, ids, done, keys, room=room, most=most)
         while True:
             smaller = _shape(1, len(rows)) < len(rows)
-            state = write(model, state, ends, len(rows) // 2 if smaller else 0)
+            state = write(model, state, ends, len(rows) // 2 if smaller else 0, temperature)
             done, tokens = np.asarray(state.done), np.asarray(state.tokens)
             over = done | (int(state.at - state.first) == most)
             for row in np.flatnonzero(over & (rows < used)):
@@ -131,12 +162,15 @@ def _answers(
 
 
 @partial(nnx.jit, static_argnames=("room", "most"))
-def read(model: Any, ids: jax.Array, done: jax.Array, room: int, most: int) -> Answers:
+def read(
+    model: Any, ids: jax.Array, done: jax.Array, keys: jax.Array, room: int, most: int
+) -> Answers:
     """Reads prompts but for their last tokens, with which writing begins; no logits are made.
 
     Args:
       ids: int32 [rows, length], prompts at the right end of each row.
       done: bool [rows]: where nothing is to be written.
+      keys: [rows], what chance decides by.
       room: how many tokens a row of the cache holds.
       most: how many tokens may be written.
     """
@@ -149,7 +183,7 @@ def read(model: Any, ids: jax.Array, done: jax.Array, room: int, most: int) -> A
     _, cache = model(ids[:, :-1], positions[:, :-1], empty, seen[:, None, :] & earlier)
     first = jnp.int32(length - 1)
     tokens = jnp.full((rows, most), PAD, jnp.int32)
-    return Answers(tokens, ids[:, -1], done, seen, cache, first, first)
+    return Answers(tokens, ids[:, -1], done, seen, cache, first, first, keys)
 
 
 def _cache(model: Any, rows: int, room: int) -> dict[str, dict[str, jax.Array]]:
@@ -167,7 +201,7 @@ def _cache(model: Any, rows: int, room: int) -> dict[str, dict[str, jax.Array]]:
 
 
 @partial(nnx.jit, donate_argnames="state")
-def write(model: Any, state: Answers, ends: jax.Array, fewest: int) -> Answers:
+def write(model: Any, state: Answers, ends: jax.Array, fewest: int, temperature: float) -> Answers:
     """Writes on, until no more than `fewest` answers are under way or there is no more room."""
     graph, weights = nnx.split(model)
 
@@ -182,12 +216,33 @@ def write(model: Any, state: Answers, ends: jax.Array, fewest: int) -> Answers:
         logits, cache = model(
             state.last[:, None], positions[:, None], state.cache, seen[:, None, :]
         )
-        found = jnp.where(state.done, PAD, jnp.argmax(logits[:, -1], axis=-1).astype(jnp.int32))
+        chosen = _chosen_tokens(logits[:, -1], state, temperature)
+        found = jnp.where(state.done, PAD, chosen)
         tokens = state.tokens.at[:, state.at - state.first].set(found)
         done = state.done | jnp.isin(found, ends)
-        return Answers(tokens, found, done, seen, cache, state.at + 1, state.first)
+        return Answers(tokens, found, done, seen, cache, state.at + 1, state.first, state.keys)
 
     return jax.lax.while_loop(under_way, step, state)
+
+
+def _chosen_tokens(logits: jax.Array, state: Answers, temperature: float) -> jax.Array:
+    """The likeliest token of each row; at a temperature, of logits that chance has shifted.
+
+    The highest of logits to which Gumbel noise was added is as likely as its softmax says.
+
+    Source: Gumbel 1954, "Statistical Theory of Extreme Values and Some Practical Applications".
+    """
+
+    def noise(key: jax.Array) -> jax.Array:
+        return jax.random.gumbel(jax.random.fold_in(key, state.at - state.first), logits.shape[1:])
+
+    logits = logits.astype(jnp.float32)
+    shifted = jax.lax.cond(
+        temperature > 0,
+        lambda: logits + temperature * jax.vmap(noise)(state.keys),
+        lambda: logits,
+    )
+    return jnp.argmax(shifted, axis=-1).astype(jnp.int32)
 
 
 @jax.jit

@@ -4,7 +4,6 @@ The weights are Tunix's random ones and the tokens those of the quickstart's tok
 the first 640 of 262,144: neither changes what a step costs.
 """
 
-import resource
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,7 +16,7 @@ from flax import nnx
 from jax.extend.backend import get_backend
 
 from tests.bench import training
-from tests.bench.measure import Line
+from tests.bench.measure import Line, peak_memory, settled_memory
 from tests.bench.traces import process
 from tunix_rt_nb import files, lora, models, render
 from tunix_rt_nb.models import gemma3
@@ -42,7 +41,7 @@ def train_270m() -> Iterator[Line]:
 
 
 def memory_270m() -> Iterator[Line]:
-    """What a step takes beside weights and optimiser, as compiled; and what the process takes."""
+    """What a step takes beside weights and optimiser: as compiled, and resident in the process."""
     for kind in KINDS:
         for what in ("temporaries", "resident"):
             size, peer = (_runs()[side, kind][what] for side in SIDES)
@@ -76,22 +75,24 @@ def _filled_up(tokenizer: Tokenizer, size: int) -> Tokenizer:
 
 
 class _Watch(training.Clock):
-    """Notes also the memory that the process has taken at most."""
+    """Notes also how much memory the steps take that the process does not have between them."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._peaks: list[int] = []
+        self._between = self._most = 0
 
     def tick(self) -> None:
+        self._most = peak_memory()
+        if self._between == 0 and len(self._times) == WARM:
+            self._between = settled_memory()
         super().tick()
-        self._peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
     def figures(self, tokens: float) -> dict[str, Any]:
         """Of a run with so many tokens a step, before it wrote its last checkpoint."""
         return {
             "speed": tokens / self.step(WARM),
             "temporaries": _temporaries() / 2**20,
-            "resident": self._peaks[-2] / 2**10,
+            "resident": (self._most - self._between) / 2**20,
         }
 
 

@@ -1,9 +1,15 @@
 """How a benchmark measures, and the line in which it says so."""
 
+import ctypes
+import gc
+import re
 import time
 from collections.abc import Callable
+from pathlib import Path
 from statistics import median
 from typing import NamedTuple
+
+import jax
 
 
 class Line(NamedTuple):
@@ -24,3 +30,26 @@ def seconds(work: Callable[[], object], repeats: int = 3) -> float:
         work()
         times.append(time.perf_counter() - started)
     return median(times)
+
+
+def settled_memory() -> int:
+    """Bytes that the process has resident when nothing is computed and what was freed is given back.
+
+    From here on `peak_memory` counts anew.
+    """
+    jax.block_until_ready(jax.live_arrays())
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
+    Path("/proc/self/clear_refs").write_text("5")
+    return _resident("VmRSS")
+
+
+def peak_memory() -> int:
+    """The most bytes that the process had resident."""
+    return _resident("VmHWM")
+
+
+def _resident(name: str) -> int:
+    status = Path("/proc/self/status").read_text()
+    [found] = re.findall(rf"{name}:\s+(\d+) kB", status)
+    return int(found) * 2**10
