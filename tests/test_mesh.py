@@ -1,4 +1,4 @@
-"""The same training on one device and on eight, however they are arranged.
+"""The same training and the same answers on one device and on eight, however they are arranged.
 
 Eight devices are eight threads of the processor, in a process of their own.
 """
@@ -23,7 +23,8 @@ from pathlib import Path
 import jax, jax.numpy as jnp, numpy as np
 from tests.test_loss import drawn, plain
 from tests.test_training import CONFIG, EXAMPLES, InputError, models, lora, rows, sft
-from tunix_rt_nb import loss
+from tests.test_sampling import GEMMA, PROMPTS, TOKENIZER
+from tunix_rt_nb import loss, sampling
 
 base, out, tp = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 many, held_out = rows(EXAMPLES * 3), rows(EXAMPLES[:9])
@@ -45,6 +46,9 @@ with models.devices_of(model), jax.numpy_dtype_promotion("strict"):
 theirs, their_slopes = jax.value_and_grad(plain, (0, 1))(hidden, embedding, targets)
 difference = max(float(jnp.abs(a - b).max()) for a, b in zip(slopes, their_slopes, strict=True))
 found["loss"] = [float(value - theirs) / 72, difference]
+how = {"batch_size": 8, "temperature": 0.5}
+answers = sampling.generate(models.load(base, tp)[0], TOKENIZER, PROMPTS[:11], GEMMA.stops, 6, **how)
+found["answers"] = [answer.text for answer in answers]
 found["devices"] = list(models.mesh_of(model).devices.shape)
 if jax.device_count() > tp:
     try:
@@ -63,7 +67,7 @@ def trained(folder: Path, out: Path, devices: int, tp: int) -> dict[str, list[fl
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def test_losses_are_the_same_on_every_mesh(tmp_path: Path) -> None:
+def test_losses_and_answers_are_the_same_on_every_mesh(tmp_path: Path) -> None:
     folder = models.create("tiny", TOKENIZER, seed=0, folder=tmp_path / "model")
     one, eight, four_by_two = (
         trained(folder, tmp_path / f"{devices}-{tp}", devices, tp)
@@ -75,6 +79,7 @@ def test_losses_are_the_same_on_every_mesh(tmp_path: Path) -> None:
             assert len(found[kind]) == 5
             assert found[kind] == pytest.approx(one[kind], abs=1e-5)
         np.testing.assert_allclose(found["loss"], 0.0, atol=1e-5)
+        assert found["answers"] == one["answers"]
     assert eight["odd"] == ("batch_size: 3 rows do not divide over 8 devices, use a multiple of 8")
 
 

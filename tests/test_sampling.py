@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -104,7 +105,7 @@ def test_the_same_seed_draws_the_same_in_any_batch_and_another_seed_something_el
     model: models.gemma3.Gemma3,
 ) -> None:
     def texts(batch_size: int, seed: int) -> list[str]:
-        how = {"batch_size": batch_size, "temperature": 1.0, "seed": seed}
+        how: dict[str, Any] = {"batch_size": batch_size, "temperature": 1.0, "seed": seed}
         found = sampling.generate(model, TOKENIZER, PROMPTS[:6], GEMMA.stops, 8, **how)
         return [g.text for g in found]
 
@@ -112,8 +113,8 @@ def test_the_same_seed_draws_the_same_in_any_batch_and_another_seed_something_el
     assert texts(6, 0) != texts(6, 1)
 
 
-def answered(folder: Path, kept: Path, n: int = 12, **how: float) -> list[sampling.Generation]:
-    settings = {"max_new_tokens": 6, "batch_size": 4, **how}
+def answered(folder: Path, kept: Path, n: int = 12, **how: Any) -> list[sampling.Generation]:
+    settings: dict[str, Any] = {"max_new_tokens": 6, "batch_size": 4, **how}
     return answers.answer(folder, PROMPTS[:n], GEMMA.stops, kept, **settings)
 
 
@@ -156,7 +157,7 @@ def test_a_killed_generation_goes_on_and_ends_in_the_same_answers(
         os.kill(victim.pid, signal.SIGKILL)
     there = kept.read_bytes()
     assert there.count(b"\n") < 60
-    how = {"n": 60, "batch_size": 2, "max_new_tokens": 24}
+    how: dict[str, Any] = {"n": 60, "batch_size": 2, "max_new_tokens": 24}
     resumed = answered(folder, kept, **how)
     assert kept.read_bytes().startswith(there[: there.rindex(b"\n") + 1])
     numbers = [json.loads(line)["number"] for line in kept.read_bytes().splitlines()[1:]]
