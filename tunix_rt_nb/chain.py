@@ -214,8 +214,8 @@ def _key(run_dir: Path, step: str, parameters: Mapping[str, Any]) -> str:
     earlier = _reads(step, parameters)
     inputs = [runs.content_hash(run_dir / runs.stem(name)) for name in earlier]
     named = [Path(name) for name in named_files(parameters)]
-    if dataset := parameters.get("DATASET"):
-        named += sorted(path for path in Path(dataset).glob("*") if path.is_file())
+    folders = [Path(parameters[name]) for name in ("DATASET", "MODEL") if parameters.get(name)]
+    named += sorted(path for folder in folders for path in folder.glob("*") if path.is_file())
     read = {str(path): files.sha256(path) for path in named}
     return files.digest([runs.FORMAT, _code_hash(step), parameters, inputs, read])
 

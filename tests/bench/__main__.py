@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Iterator
 
-from tests.bench import large, pipeline, rendering, tpu, traces, training
+from tests.bench import large, pipeline, rendering, sampling, tpu, traces, training
 from tests.bench.measure import Line, seconds
 from tunix_rt_nb import evaluate
 from tunix_rt_nb.response import respond
@@ -31,6 +31,7 @@ BENCHMARKS = {
     "pipeline": pipeline.pipeline,
     "pack": rendering.packing,
     "grade": grade,
+    "sample": sampling.sample,
     "train_tiny": training.train_tiny,
     "train_270m": large.train_270m,
     "memory_270m": large.memory_270m,
