@@ -64,7 +64,10 @@ EDGE_CASES: dict[str, tuple[str, Callable[[Trace], bool]]] = {
     "spades_trick": ("a card is trumped", _step("trumped")),
     "spades_score": ("not one trick", _answer("0")),
     "gin_melds": ("gin, or melds that compete for a card", lambda t: _gin(t) or _compete(t)),
-    "gin_discard": ("a meld of four cards", _step(r"(Melds|Runs|Sets|sequence|rank)[^:]*: .*\w\S( \w\S){3}")),
+    "gin_discard": (
+        "a meld of four cards",
+        _step(r"(Melds|Runs|Sets|sequence|rank)[^:]*: .*\w\S( \w\S){3}"),
+    ),
     "gin_knock": ("exactly 10, or an undercut", _answer("yes, 10|defender, .*")),
     "arithmetic": ("nothing is left", _answer("0")),
     "products": ("a factor that ends in 0, or is 1", _in_prompt(r"0 \*|0\.| 1 ")),

@@ -72,7 +72,18 @@ def test_no_answer_breaks_the_grader_or_takes_long(name: str) -> None:
         assert graded(trace, whole.replace("Answer: ", f"Answer: {text}"))["score"] == 0.0
         assert graded(trace, text)["outcome"] == "no_answer"
         assert graded(trace, f"1. {text}\n" + whole)["steps_right"] < 1.0
-    for text in ("", " ", "\0", "\u2028", "nan", "NaN", "inf", "None", "Answer:", "<answer></answer>"):
+    for text in (
+        "",
+        " ",
+        "\0",
+        "\u2028",
+        "nan",
+        "NaN",
+        "inf",
+        "None",
+        "Answer:",
+        "<answer></answer>",
+    ):
         assert graded(trace, text)["score"] == 0.0
         assert graded(trace, f"Answer: {text}")["score"] == 0.0
     assert time.perf_counter() - started < 5

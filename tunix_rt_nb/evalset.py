@@ -42,11 +42,15 @@ class Item(BaseModel):
         Raises:
           InputError: no such task, the prompt is none of it, or the answer is wrong.
         """
+        if self.category not in tasks.TASKS:
+            raise unknown("category", self.category, tasks.TASKS)
         task = tasks.get(self.category, self.difficulty)
         try:
             trace = task.write(self.prompt, random.Random(0), section=self.section)
         except ValueError as error:
-            raise InputError(f"prompt: is none of {self.category}: {one_line(str(error))}") from None
+            raise InputError(
+                f"prompt: is none of {self.category}: {one_line(str(error))}"
+            ) from None
         if task.grade(self.expected_answer, trace) != 1.0:
             raise InputError(f"expected_answer: {one_line(self.expected_answer, 60)!r} is wrong")
         return trace

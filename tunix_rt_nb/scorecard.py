@@ -21,10 +21,10 @@ _RATES = ("strict_format", "ran_on", "stopped")
 def scorecard(predictions: Sequence[Prediction], n_items: int | None = None) -> dict[str, Any]:
     """Sums up predictions; the same predictions in any order give the same card.
 
-    Scores are shares from 0 to 1. `primary_score` counts every answer that was found, `strict_score`
-    only those in the style. An `interval` is Wilson's at 95 %; where an item was answered several
-    times its score is a mean, and the interval a bootstrap over items. Then there are `pass_at`
-    too (one right answer in k) and `majority_score` (the answer given most often).
+    Scores are shares from 0 to 1. `primary_score` counts every answer that was found,
+    `strict_score` only those in the style. An `interval` is Wilson's at 95 %; where an item was
+    answered several times its score is a mean, and the interval a bootstrap over items. Then there
+    are `pass_at` too (one right answer in k) and `majority_score` (the answer given most often).
 
     Args:
       predictions: as `grade` makes them, or one item's several times.

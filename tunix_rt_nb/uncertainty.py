@@ -1,7 +1,7 @@
 """How sure a figure is: intervals, the p-value of a difference, how many items would tell."""
 
 from collections.abc import Sequence
-from math import ceil, comb, sqrt
+from math import ceil, sqrt
 from statistics import NormalDist, fmean
 
 import numpy as np
@@ -61,7 +61,10 @@ def mcnemar(gained: int, lost: int) -> float:
       0.021484375
     """
     n = gained + lost
-    tail = sum(comb(n, k) for k in range(min(gained, lost) + 1))
+    tail = ways = 1  # n over k, summed up to the smaller of the two
+    for k in range(min(gained, lost)):
+        ways = ways * (n - k) // (k + 1)
+        tail += ways
     return min(1.0, 2 * tail / 2**n)
 
 

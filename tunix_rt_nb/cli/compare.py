@@ -43,7 +43,7 @@ def compare_command(a: str, b: str, show: int, as_json: bool) -> None:
     \b
     Examples:
       tunix-rt-nb runs compare quickstart slower
-      tunix-rt-nb runs compare q/5_evaluate/predictions-before.jsonl q/5_evaluate/predictions-after.jsonl
+      tunix-rt-nb runs compare before.jsonl after.jsonl --show 10
     """
     from tunix_rt_nb import compare, predictions  # slow to load
 
