@@ -18,13 +18,17 @@ ASKED = {"template": "gemma", "style": "numbered", "form_sha256": "f"}
 TRACES = some("arithmetic", 100, seed=3)
 
 
+def graded(k: int, text: str) -> dict[str, Any]:
+    return {**grade(f"{k:03}", TRACES[k], Generation(text, 30, True)), **ASKED}
+
+
+RIGHT = [graded(k, respond(trace)) for k, trace in enumerate(TRACES)]
+WRONG = [graded(k, "Answer: no idea") for k in range(100)]
+
+
 def answers(right: range) -> list[dict[str, Any]]:
     """A hundred items of which those are answered right."""
-    rows = []
-    for k, trace in enumerate(TRACES):
-        text = respond(trace) if k in right else "Answer: no idea"
-        rows.append({**grade(f"{k:03}", trace, Generation(text, 30, True)), **ASKED})
-    return rows
+    return [RIGHT[k] if k in right else WRONG[k] for k in range(100)]
 
 
 HALF, MORE, BIT_MORE = answers(range(50)), answers(range(70)), answers(range(52))
@@ -51,6 +55,17 @@ def test_where_one_cannot_tell_it_says_how_many_more_items_would() -> None:
     same = compare.compare(HALF, HALF)
     assert (same["verdict"], same["difference"], same["p_value"]) == ("cannot tell", 0.0, 1.0)
     assert same["changed"] == []
+
+
+def test_the_p_value_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tunix_rt_nb.uncertainty._RESAMPLES", 10)
+    for gained in range(13):
+        for lost in (0, 1, 4):
+            one, two = range(lost), range(lost, lost + gained)
+            found = compare.compare(answers(one), answers(two))
+            sure = mcnemar(gained, lost) < 0.05
+            told = ("better" if gained > lost else "worse") if sure else "cannot tell"
+            assert found["verdict"] == told
 
 
 def test_the_same_predictions_in_another_order_compare_the_same() -> None:
@@ -184,6 +199,8 @@ def test_runs_are_compared_from_the_command_line(home: Path) -> None:
     folder = str(home / "runs/two")
     found = json.loads(invoke("compare", "two", folder, "--json"))
     assert (found["verdict"], found["n"]) == ("cannot tell", 100)
+    few = written(home / "few.jsonl", MORE[:49])
+    assert "49 items are few, 50 and more decide better" in invoke("compare", str(few), str(few))
     assert "three: no predictions there" in invoke("compare", "one", "three", code=2)
 
 

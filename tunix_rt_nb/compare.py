@@ -148,6 +148,6 @@ def side_by_side(a: Prediction, b: Prediction, width: int = 100) -> str:
 
 
 def _said(prediction: Prediction) -> Trace:
-    read = parse(prediction["response"])
+    read = parse(prediction["response"], prediction.get("style") or "numbered")
     steps = tuple(Step(i=i, type="model", content=text) for i, text in enumerate(read.steps))
     return Trace(prompt=prediction["prompt"], steps=steps, final_answer=prediction["answer"] or "")

@@ -63,7 +63,7 @@ def scorecard(predictions: Sequence[Prediction], n_items: int | None = None) -> 
 
 
 def by_item(predictions: Sequence[Prediction]) -> dict[str, list[Prediction]]:
-    """The predictions of each item, by its id, in the order of these.
+    """The predictions of each item, by its id, in the order of these and of their samples.
 
     Raises:
       InputError: there is none, or a score is no number from 0 to 1.
@@ -78,6 +78,8 @@ def by_item(predictions: Sequence[Prediction]) -> dict[str, list[Prediction]]:
                 where = one_line(str(prediction.get("id")), 60)
                 raise InputError(f"prediction {where}: {field}: {value!r} is not from 0 to 1")
         found.setdefault(str(prediction["id"]), []).append(prediction)
+    for answers in found.values():
+        answers.sort(key=lambda answer: answer.get("sample", 0))
     return dict(sorted(found.items()))
 
 

@@ -46,6 +46,7 @@ def compare_command(a: str, b: str, show: int, as_json: bool) -> None:
       tunix-rt-nb runs compare before.jsonl after.jsonl --show 10
     """
     from tunix_rt_nb import compare, predictions  # slow to load
+    from tunix_rt_nb.scorecard import FEWEST
 
     one, two = (predictions.read(predictions.find(name)) for name in (a, b))
     found = compare.compare(one, two)
@@ -55,6 +56,8 @@ def compare_command(a: str, b: str, show: int, as_json: bool) -> None:
     click.echo(display.columns(_rows(found)))
     click.echo(f"\nB is {compare.told(found)}")
     click.echo(f"{found['gained']} items gained, {found['lost']} lost")
+    if found["n"] < FEWEST:
+        click.echo(f"{found['n']} items are few, {FEWEST} and more decide better", err=True)
     before = {prediction["id"]: prediction for prediction in one}
     after = {prediction["id"]: prediction for prediction in two}
     for name in found["changed"][:show]:
