@@ -14,16 +14,7 @@ from tunix_rt_nb.errors import InputError
 from tunix_rt_nb.text import one_line
 
 
-@click.group("runs")
-def runs_commands() -> None:
-    """Compare runs, and hold them to baselines.
-
-    \b
-    Example: tunix-rt-nb runs compare quickstart slower
-    """
-
-
-@runs_commands.command("compare")
+@click.command("compare")
 @click.argument("a")
 @click.argument("b")
 @click.option(
@@ -84,7 +75,7 @@ def _rows(found: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-@runs_commands.command("baseline")
+@click.command("baseline")
 @click.argument("name")
 @click.argument("run", required=False)
 @click.option("--take", is_flag=True, help="Take RUN's figure as the baseline.")
