@@ -1,6 +1,7 @@
 """The grader, on answers as models write them and on those that it must not be fooled by."""
 
 import random
+import re
 import time
 from collections import Counter
 from fractions import Fraction
@@ -54,9 +55,30 @@ def test_the_answer_to_another_problem_never_scores(name: str) -> None:
                 assert found["score"] == float(same(name, trace.final_answer, other.final_answer))
 
 
+@pytest.mark.parametrize("name", tasks.TASKS)
+def test_an_answer_with_one_sign_changed_never_scores(name: str) -> None:
+    for difficulty in tasks.DIFFICULTIES:
+        for trace in some(name, 12, seed=6, difficulty=difficulty):
+            right = trace.final_answer
+            for k, sign in enumerate(right):
+                for other in CHANGED.get(sign, ()):
+                    wrong = f"{right[:k]}{other}{right[k + 1 :]}"
+                    score = graded(trace, f"Answer: {wrong}")["score"]
+                    assert score == float(same(name, right, wrong)), (right, wrong)
+
+
+SIGNS = ("0123456789", "♠♥♦♣", "+-*", "JQK")
+CHANGED = {a: signs.replace(a, "")[:2] for signs in SIGNS for a in signs}
+
+
 def same(name: str, one: str, other: str) -> bool:
     if name == "high_card_odds":
-        return Fraction(one) == Fraction(other)
+        return int(other.split("/")[1]) > 0 and Fraction(one) == Fraction(other)
+    if name == "base_conversion":
+        return one == other.lstrip("0")
+    if name == "countdown":  # there may be another way
+        numbers = [sorted(re.findall("[0-9]+", text)) for text in (one, other)]
+        return numbers[0] == numbers[1] and eval(one) == eval(other)
     if name == "calendar_arithmetic":  # a leap year is told by Yes, and a day by its name
         return one.lower() == other.lower()
     return one == other
