@@ -69,10 +69,14 @@ def _rows(found: Mapping[str, Any]) -> list[dict[str, Any]]:
             "95 % interval": "{:+.1f} to {:+.1f}".format(*(100 * x for x in group["interval"])),
             "gained": group["gained"],
             "lost": group["lost"],
-            "p": "" if group["p_value"] is None else f"{group['p_value']:.3f}",
+            "p": "" if group["p_value"] is None else _chance(group["p_value"]),
         }
         for name, group in groups.items()
     ]
+
+
+def _chance(p_value: float) -> str:
+    return "<0.001" if p_value < 0.001 else f"{p_value:.3f}"
 
 
 @click.command("baseline")
