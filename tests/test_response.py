@@ -166,7 +166,10 @@ HOSTILE = (
 )
 
 
-@pytest.mark.parametrize("unit", [*HOSTILE.split(","), "*", "> ", " ", "Step 1: \n"])
+MARKS = ("\\boxed{", "\\boxed{1}", "#### 1", "## Answer\n", "the answer isn't ")
+
+
+@pytest.mark.parametrize("unit", [*HOSTILE.split(","), "*", "> ", " ", "Step 1: \n", *MARKS])
 def test_no_text_takes_long(unit: str) -> None:
     many = (unit * 100_000)[:100_000]
     trace = Trace.of("p", [("s", many[:20_000])], many[:50_000])
