@@ -16,7 +16,8 @@ def graded(trace: Trace, text: str, style: str = "numbered") -> dict:
 @pytest.mark.parametrize("style", STYLES)
 @pytest.mark.parametrize("name", tasks.TASKS)
 def test_a_traces_own_rendering_is_all_right(name: str, style: str) -> None:
-    for trace in some(name, 100, seed=11):
+    drawn = [t for level in tasks.DIFFICULTIES for t in some(name, 34, 11, level, mistakes=0.2)]
+    for trace in drawn:
         prediction = graded(trace, respond(trace, style), style)
         assert (prediction["score"], prediction["steps_right"]) == (1.0, 1.0)
         assert prediction["strict_format"]
