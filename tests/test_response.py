@@ -27,7 +27,7 @@ def test_the_two_styles_in_full() -> None:
 def test_the_reasoning_is_left_out_where_there_are_no_steps() -> None:
     alone = Trace(prompt="2 + 2?", steps=(), final_answer="4")
     assert respond(alone) == "Answer: 4"
-    assert parse("Answer: 4") == ((), "4", True)
+    assert parse("Answer: 4") == ((), "4", True, False)
 
 
 @settings(max_examples=1000)
@@ -35,7 +35,7 @@ def test_the_reasoning_is_left_out_where_there_are_no_steps() -> None:
 def test_every_trace_reads_back_whatever_its_text(trace: Trace) -> None:
     for style in STYLES:
         parsed = parse(respond(trace, style), style)
-        assert parsed == (contents(trace), trace.final_answer, True)
+        assert parsed == (contents(trace), trace.final_answer, True, False)
 
 
 @settings(max_examples=1000)
@@ -59,7 +59,7 @@ def test_traces_of_our_tasks_are_written_as_they_are(style: str, traces: list[Tr
         steps = "".join(f"{n}. {step}\n" for n, step in enumerate(contents(trace), 1))
         answer = trace.final_answer
         assert respond(trace, style) == f"{how.opening}{steps}{how.middle}{answer}{how.closing}"
-        assert parse(respond(trace, style), style) == (contents(trace), answer, True)
+        assert parse(respond(trace, style), style) == (contents(trace), answer, True, False)
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,45 @@ def test_further_lines_of_an_answer() -> None:
 )
 def test_what_models_write_is_read_loosely(text: str, answer: str | None, steps: list[str]) -> None:
     for style in STYLES:
-        assert parse(text, style) == (tuple(steps), answer, False)
+        assert parse(text, style)[:3] == (tuple(steps), answer, False)
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("1. x\nAnswer: \\boxed{5}", "5"),
+        ("1. x\nSo $\\boxed{1/2}$.", "1/2"),
+        ("1. x\n#### 5", "5"),
+        ("#### Step 1: x\nThe answer is 5", "5"),
+        ("1. x\n\n## Answer\n\n5", "5"),
+        ("1. x\n**Final answer**\n**5**", "5"),
+        ("1. x\nAnswer: <answer>5</answer>", "5"),
+        ("1. x\nAnswer: $5$", "5"),
+        ("The answer isn't 4", None),
+        ("Let me find the answer\n1. x", None),
+    ],
+)
+def test_answers_are_found_as_other_models_mark_them(text: str, answer: str | None) -> None:
+    assert parse(text).answer == answer
+
+
+@pytest.mark.parametrize(
+    ("text", "ran_on"),
+    [
+        ("Reasoning:\n1. x\nAnswer: 4", False),
+        ("1) x\nThe answer is 4.", False),
+        ("Answer: 4\n", False),
+        ("The answer is 4, no:\n1. x\nAnswer: 5", False),
+        ("", False),
+        ("Reasoning:\n1. x\nAnswer: 4\nAnswer: 4", True),
+        ("Reasoning:\n1. x\nAnswer: 4\nI hope that helps.", True),
+        ("Reasoning:\n1. x\nAnswer: 4\nQuestion: 3 + 3?", True),
+        ("1. x\nThe answer is 4.\nIs that all?", True),
+        ("<reasoning>\n1. x\n</reasoning>\n<answer>4</answer> and so on", True),
+    ],
+)
+def test_a_model_that_goes_on_after_its_answer_has_run_on(text: str, ran_on: bool) -> None:
+    assert parse(text).ran_on == ran_on
 
 
 HOSTILE = (
@@ -128,7 +166,10 @@ HOSTILE = (
 )
 
 
-@pytest.mark.parametrize("unit", [*HOSTILE.split(","), "*", "> ", " ", "Step 1: \n"])
+MARKS = ("\\boxed{", "\\boxed{1}", "#### 1", "## Answer\n", "the answer isn't ")
+
+
+@pytest.mark.parametrize("unit", [*HOSTILE.split(","), "*", "> ", " ", "Step 1: \n", *MARKS])
 def test_no_text_takes_long(unit: str) -> None:
     many = (unit * 100_000)[:100_000]
     trace = Trace.of("p", [("s", many[:20_000])], many[:50_000])

@@ -161,12 +161,18 @@ def unwrite(text: str, how: Style) -> tuple[tuple[str, ...], str]:
 
 
 class Parsed(NamedTuple):
-    """What a response says: its steps, its answer (None where none is found), and whether it
-    kept to the style exactly."""
+    """What a response says.
+
+    Attributes:
+      answer: None where none is found.
+      strict: whether it kept to the style exactly.
+      ran_on: whether it went on after its answer.
+    """
 
     steps: tuple[str, ...]
     answer: str | None
     strict: bool
+    ran_on: bool = False
 
 
 def parse(response: str, style: str = "numbered") -> Parsed:
@@ -180,7 +186,7 @@ def parse(response: str, style: str = "numbered") -> Parsed:
 
     Example:
       >>> parse("Reasoning:\\n1. 2 + 2 = 4.\\nAnswer: 4")
-      Parsed(steps=('2 + 2 = 4.',), answer='4', strict=True)
+      Parsed(steps=('2 + 2 = 4.',), answer='4', strict=True, ran_on=False)
       >>> parse("so 2 + 2 = 4. answer: 4 of course").answer
       '4 of course'
     """
@@ -213,7 +219,9 @@ _STEP = re.compile(
     re.IGNORECASE,
 )
 _ANSWER = re.compile(r"[ >*#]{0,8}(?:the )?(?:final )?answer[ *]{0,3}:", re.IGNORECASE)
-_SAID = re.compile(r"\banswer[ *]{0,3}(?:is|:)", re.IGNORECASE)
+_HEADING = re.compile(r"[ >*#]{0,8}(?:final )?answer[ *#]{0,8}", re.IGNORECASE)
+_SAID = re.compile(r"\banswer[ *]{0,3}(?:is\b|:)", re.IGNORECASE)
+_MARKED = re.compile(r"\\boxed\{([^{}]{0,999})\}|^#### ?([+-]?[0-9].{0,999})$")  # LaTeX, GSM8K
 _AGAIN = re.compile(r"[ >*#]{0,8}(?:question|problem|prompt|user)\b", re.IGNORECASE)
 _OPENED = re.compile("<answer>", re.IGNORECASE)
 _OTHER_TAG = re.compile("</?(?:reasoning|answer)>", re.IGNORECASE)
@@ -223,37 +231,49 @@ def loose(text: str) -> Parsed:
     """Reads what a model wrote in no style, or in one that it did not keep to.
 
     A step is a line like `1. ...`, `2) ...` or `**Step 3:** ...`. The answer is what the last line
-    like `Answer: ...`, `**Final answer:** ...` or `<answer>...` says; or else the last
-    `the answer is ...`; or else the line after `</reasoning>`. Asterisks and a full stop around it
-    are left out. A model that begins a question or a first step anew, after steps and an answer,
-    has run on: that is not read.
+    like `Answer: ...`, `**Final answer:** ...`, `<answer>...` or `#### 4` says, or one with
+    `\\\\boxed{...}`; or else the last `the answer is ...`; or else the line after `</reasoning>`.
+    Asterisks, dollars and a full stop around it are left out. A model that begins a question or a
+    first step anew, after steps and an answer, has run on: that is not read.
 
     Example:
       >>> loose("Sure!\\nStep 1: 2 + 2 = 4.\\n\\n**Answer:** 4.\\nQuestion: 3 + 3?\\nAnswer: 6")
-      Parsed(steps=('2 + 2 = 4.',), answer='4', strict=False)
+      Parsed(steps=('2 + 2 = 4.',), answer='4', strict=False, ran_on=True)
     """
     steps: list[str] = []
     answer = said = ""
+    ran_on = after = False
     lines = _lines(text)
     for line in lines:
         step = _STEP.match(line)
         first = step and "1" in step.group(1, 2)
+        ran_on = bool(answer)
         if answer and (_AGAIN.match(line) or (first and steps)):
             break
-        parts = _SAID.split(line)
         if step:
             steps.append(step[3])
-        elif steps and not steps[-1] and len(parts) == 1:
-            steps[-1] = line
-        if len(parts) > 1:
-            value = _plain(parts[-1]) or _plain(next(lines, ""))
-            if _ANSWER.match(line):
-                answer = value or answer
-            else:
-                said = value or said
-    after = filterfalse(_ANSWER.match, _lines(text.partition("</reasoning>")[2]))
-    found = answer or said or _plain(next(after, ""))
-    return Parsed(tuple(steps), found or None, strict=False)
+        told = _told(line, lines)
+        after = told is None
+        if told is None:
+            if not step and steps and not steps[-1]:
+                steps[-1] = line
+        elif _MARKED.search(line) or _ANSWER.match(line) or _HEADING.fullmatch(line):
+            answer = told or answer
+        else:
+            said = told or said
+    rest = filterfalse(_ANSWER.match, _lines(text.partition("</reasoning>")[2]))
+    found = answer or said or _plain(next(rest, ""))
+    return Parsed(tuple(steps), found or None, False, ran_on or (bool(said) and after))
+
+
+def _told(line: str, lines: Iterator[str]) -> str | None:
+    """The answer that a line tells, or the next one for it; None where it tells none."""
+    if marked := _MARKED.findall(line):
+        return _plain("".join(marked[-1]))
+    _, *parts = _SAID.split(line)
+    if not parts and not _HEADING.fullmatch(line):
+        return None
+    return _plain("".join(parts[-1:])) or _plain(_SAID.split(next(lines, ""))[-1])
 
 
 def _lines(text: str) -> Iterator[str]:
@@ -263,4 +283,4 @@ def _lines(text: str) -> Iterator[str]:
 
 
 def _plain(answer: str) -> str:
-    return answer.strip(" :*`").rstrip(".*` ")
+    return answer.strip(" :*`$").rstrip(".*` $")

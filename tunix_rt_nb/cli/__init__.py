@@ -10,6 +10,7 @@ import click
 import tunix_rt_nb
 from tunix_rt_nb import runs
 from tunix_rt_nb.cli import display
+from tunix_rt_nb.cli.compare import baseline_command, compare_command
 from tunix_rt_nb.cli.datasets import datasets
 from tunix_rt_nb.cli.options import set_option, settings_of
 from tunix_rt_nb.cli.preflight import preflight_command
@@ -54,6 +55,10 @@ main.add_command(traces)
 main.add_command(datasets)
 main.add_command(smoke_command)
 main.add_command(preflight_command)
+runs_commands = click.Group("runs", help="Compare runs, and hold them to baselines.")
+runs_commands.add_command(compare_command)
+runs_commands.add_command(baseline_command)
+main.add_command(runs_commands)
 
 _step = click.Choice(runs.STEPS)
 

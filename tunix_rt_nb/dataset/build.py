@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import tunix_rt_nb
-from tunix_rt_nb import files
+from tunix_rt_nb import evalset, files
 from tunix_rt_nb.dataset import clean, versions
 from tunix_rt_nb.dataset.card import card, token_statistics
 from tunix_rt_nb.dataset.folder import SIDES, read_manifest, sealed
@@ -194,4 +194,4 @@ def _check_same(folder: Path, spec: DatasetSpec, hashes: Mapping[str, str]) -> N
 
 
 def _hashes(spec: DatasetSpec) -> dict[str, str]:
-    return {path: files.sha256(Path(path)) for path in spec.eval_sets}
+    return {path: files.sha256(evalset.find(path)) for path in spec.eval_sets}

@@ -10,12 +10,11 @@ of them state the same problem. All others are compared by their words.
 import json
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, Field
 
-from tunix_rt_nb import tasks
+from tunix_rt_nb import evalset, tasks
 from tunix_rt_nb.dataset.near import near_duplicates, ngrams, words
 from tunix_rt_nb.errors import InputError
 from tunix_rt_nb.trace import checked
@@ -52,7 +51,10 @@ class _Line(BaseModel):
 
 
 def eval_items(eval_sets: Iterable[str]) -> list[EvalItem]:
-    """The items of JSON lines files, each called `FILE#id`, in the order of these names.
+    """The items of eval sets, each called `FILE#id`, in the order of these names.
+
+    Args:
+      eval_sets: JSON lines files, or the names of eval sets that ship.
 
     Raises:
       InputError: a file is not there or empty, a line is malformed (`file:line: field: reason`),
@@ -60,7 +62,7 @@ def eval_items(eval_sets: Iterable[str]) -> list[EvalItem]:
     """
     found: dict[str, EvalItem] = {}
     for path in eval_sets:
-        for number, line in enumerate(_lines(Path(path)), 1):
+        for number, line in enumerate(_lines(path), 1):
             where = f"{path}:{number}: "
             item = _read(line, where)
             name = f"{path}#{item.id}"
@@ -70,9 +72,9 @@ def eval_items(eval_sets: Iterable[str]) -> list[EvalItem]:
     return sorted(found.values())
 
 
-def _lines(path: Path) -> list[bytes]:
+def _lines(path: str) -> list[bytes]:
     try:
-        lines = path.read_bytes().splitlines()
+        lines = evalset.find(path).read_bytes().splitlines()
     except OSError as error:
         raise InputError(f"eval_sets: {path}: cannot be read: {error.strerror}") from None
     if not lines:

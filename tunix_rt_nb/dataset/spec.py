@@ -46,7 +46,7 @@ class DatasetSpec(BaseModel):
       eval_fraction: the share of prompts that is held out, by the hash of the prompt.
       near_duplicates: the similarity (Jaccard, of every three words in a row) from which on one of
         two prompts of no known task stays out; None keeps both.
-      eval_sets: JSON lines files whose prompts must not be in the dataset.
+      eval_sets: JSON lines files whose prompts must not be in the dataset; `core-v1` ships.
       parent_dataset_id: the key or build id of the version before, with which this is compared.
       tags: what to find the dataset by.
       session_id, training_run_id: kept in the manifest.

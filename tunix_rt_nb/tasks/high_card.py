@@ -94,6 +94,9 @@ class HighCardDuel(Task):
             lines = [("compare", f"{mine} is {r}, {theirs} is {s}: {said}")]
         return Solution(lines, _result(r - s))
 
+    def score(self, answer: str, problem: Deals) -> float:
+        return super().score(answer.lower(), problem)
+
     def space(self) -> int:
         n = _ROUNDS[self.difficulty]
         return perm(52, 2 * n)

@@ -1,0 +1,277 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from tests.conftest import some
+from tunix_rt_nb import baseline, compare, files, predictions, scorecard
+from tunix_rt_nb.cli import main
+from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.grade import grade
+from tunix_rt_nb.response import respond
+from tunix_rt_nb.sampling import Generation
+from tunix_rt_nb.uncertainty import mcnemar
+
+ASKED = {"template": "gemma", "style": "numbered", "form_sha256": "f"}
+TRACES = some("arithmetic", 100, seed=3)
+
+
+def graded(k: int, text: str) -> dict[str, Any]:
+    return {**grade(f"{k:03}", TRACES[k], Generation(text, 30, True)), **ASKED}
+
+
+RIGHT = [graded(k, respond(trace)) for k, trace in enumerate(TRACES)]
+WRONG = [graded(k, "Answer: no idea") for k in range(100)]
+
+
+def answers(right: range) -> list[dict[str, Any]]:
+    """A hundred items of which those are answered right."""
+    return [RIGHT[k] if k in right else WRONG[k] for k in range(100)]
+
+
+HALF, MORE, BIT_MORE = answers(range(50)), answers(range(70)), answers(range(52))
+
+
+def test_a_model_that_answers_more_of_the_items_right_is_better() -> None:
+    found = compare.compare(HALF, MORE)
+    assert found["verdict"] == "better"
+    assert (found["gained"], found["lost"], found["n"]) == (20, 0, 100)
+    assert found["difference"] == pytest.approx(0.2)
+    low, high = found["interval"]
+    assert 0.1 < low < 0.2 < high < 0.3
+    assert found["p_value"] == mcnemar(20, 0)
+    assert found["changed"] == [f"{k:03}" for k in range(50, 70)]
+    assert found["more_items"] is None
+    assert compare.compare(MORE, HALF)["verdict"] == "worse"
+
+
+def test_where_one_cannot_tell_it_says_how_many_more_items_would() -> None:
+    found = compare.compare(HALF, BIT_MORE)
+    assert found["verdict"] == "cannot tell"
+    assert found["more_items"] == 293
+    assert compare.told(found).startswith("cannot tell (293 more items needed): +2.0 points")
+    same = compare.compare(HALF, HALF)
+    assert (same["verdict"], same["difference"], same["p_value"]) == ("cannot tell", 0.0, 1.0)
+    assert same["changed"] == []
+
+
+def test_the_p_value_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tunix_rt_nb.uncertainty._RESAMPLES", 10)
+    for gained in range(13):
+        for lost in (0, 1, 4):
+            one, two = range(lost), range(lost, lost + gained)
+            found = compare.compare(answers(one), answers(two))
+            sure = mcnemar(gained, lost) < 0.05
+            told = ("better" if gained > lost else "worse") if sure else "cannot tell"
+            assert found["verdict"] == told
+
+
+def test_the_same_predictions_in_another_order_compare_the_same() -> None:
+    assert compare.compare(HALF[::-1], MORE) == compare.compare(HALF, MORE[::-1])
+
+
+def test_the_figures_are_there_by_section_task_and_difficulty() -> None:
+    found = compare.compare(HALF, MORE)
+    assert found["tasks"]["arithmetic"]["gained"] == 20
+    assert found["sections"].keys() == {"held_out"}
+    assert found["difficulties"]["easy"]["n"] == 100
+    assert "verdict" not in found["tasks"]["arithmetic"]
+
+
+def test_items_answered_several_times_are_compared_by_their_means() -> None:
+    twice = [{**row, "sample": k} for row in HALF for k in range(2)]
+    mixed = [{**row, "sample": k} for k, rows in enumerate((HALF, MORE)) for row in rows]
+    found = compare.compare(twice, mixed)
+    assert (found["difference"], found["p_value"]) == (pytest.approx(0.1), None)
+    assert found["verdict"] == "better"
+
+
+@pytest.mark.parametrize(
+    ("other", "told"),
+    [
+        (MORE[:99], "are of unequal eval sets, 1 items are in one of them only, such as '099'"),
+        (
+            [{**row, "prompt": "p"} for row in MORE],
+            "have unequal eval sets: prompt of '000' is 'Work out ",
+        ),
+        (
+            [{**row, "template": "chatml"} for row in MORE],
+            "unequal templates: template of '000' is",
+        ),
+        (
+            [{**row, "style": "tags"} for row in MORE],
+            "unequal styles: style of '000' is 'numbered'",
+        ),
+        (
+            [{**row, "form_sha256": "g"} for row in MORE],
+            "unequal forms: form_sha256 of '000' is 'f'",
+        ),
+    ],
+)
+def test_what_does_not_compare_is_refused(other: list[dict[str, Any]], told: str) -> None:
+    with pytest.raises(InputError) as error:
+        compare.compare(HALF, other)
+    assert told in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_two_answers_stand_side_by_side_step_by_step() -> None:
+    other = {**HALF[0], "response": HALF[0]["response"].replace("1. ", "1. So "), "answer": "x"}
+    lines = compare.side_by_side(HALF[0], other, 100).splitlines()
+    assert [line[:6].strip() for line in lines] == ["prompt", *["step"] * 4, "answer"]
+    assert " ~ So " in lines[1]
+    assert compare.side_by_side(HALF[99], HALF[0]).count(" > ") == 4  # no steps beside four
+
+
+def written(path: Path, rows: list[dict[str, Any]]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    files.write_lines(path, rows)
+    return path
+
+
+def line(**changed: Any) -> str:
+    return json.dumps({**HALF[1], **changed})
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "holds no predictions, expected JSON lines"),
+        ("{", "x.jsonl:1: not a JSON object: "),
+        ("[]", "x.jsonl:1: expected a JSON object, found list"),
+        ("[" * 100_000, "x.jsonl:1: not a JSON object: "),
+        ('{"id": "1"}', "x.jsonl:1: task: Field required"),
+        (line(score=float("nan")), "x.jsonl:1: score: Input should be"),
+        (line(steps_right=7), "x.jsonl:1: steps_right: Input should be less than or equal to 1"),
+        (line(answer=7), "x.jsonl:1: answer: Input should be a valid string"),
+        (f"{line()}\n{line()}", "x.jsonl:2: id: '001' is that of an earlier line"),
+    ],
+)
+def test_damaged_predictions_are_refused_with_file_and_line(
+    tmp_path: Path, text: str, told: str
+) -> None:
+    (tmp_path / "x.jsonl").write_text(text)
+    with pytest.raises(InputError) as error:
+        predictions.read(tmp_path / "x.jsonl")
+    assert told in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_predictions_are_read_as_they_were_written(tmp_path: Path) -> None:
+    assert predictions.read(written(tmp_path / "x.jsonl", HALF)) == HALF
+
+
+def test_predictions_of_another_set_are_refused() -> None:
+    items = [(f"{k:03}", trace) for k, trace in enumerate(TRACES)]
+    predictions.check_of(HALF, items)
+    with pytest.raises(InputError, match="are of another eval set: '099' is none of its items"):
+        predictions.check_of(HALF, items[:99])
+    with pytest.raises(InputError, match="another eval set: '000' has another prompt there"):
+        predictions.check_of(HALF, [("000", TRACES[1])])
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home with two runs that are evaluated."""
+    monkeypatch.setenv("TUNIX_RT_HOME", str(tmp_path))
+    for name, rows in (("one", HALF), ("two", MORE)):
+        folder = tmp_path / "runs" / name / "5_evaluate"
+        written(folder / "predictions-after.jsonl", rows)
+        card = scorecard.scorecard(rows)
+        files.write_json(folder / "result.json", {"inputs": {}, "outputs": {}, "after": card})
+    return tmp_path
+
+
+def invoke(*arguments: str, code: int = 0) -> str:
+    told = CliRunner().invoke(main, ["runs", *arguments])
+    assert told.exit_code == code, told.output
+    return told.output
+
+
+def test_runs_are_compared_from_the_command_line(home: Path) -> None:
+    told = invoke("compare", "one", "two", "--show", "1")
+    assert "B is better: +20.0 points (" in told
+    assert "20 items gained, 0 lost" in told
+    assert "050, gained:" in told
+    assert "051, gained:" not in told
+    folder = str(home / "runs/two")
+    found = json.loads(invoke("compare", "two", folder, "--json"))
+    assert (found["verdict"], found["n"]) == ("cannot tell", 100)
+    few = written(home / "few.jsonl", MORE[:49])
+    assert "49 items are few, 50 and more decide better" in invoke("compare", str(few), str(few))
+    assert "three: no predictions there" in invoke("compare", "one", "three", code=2)
+
+
+def test_a_run_is_held_to_a_baseline_from_the_command_line(home: Path) -> None:
+    assert "accuracy: primary_score 0.7000 of two, limit 0.6650" in invoke(
+        "baseline", "accuracy", "two", "--take"
+    )
+    assert json.loads(invoke("baseline", "accuracy", "--json"))["items_sha256"]
+    assert invoke("baseline", "accuracy", "two").startswith("pass: primary_score is 0.7000")
+    assert invoke("baseline", "accuracy", "one", code=1).startswith(
+        "regressed: primary_score is 0.5"
+    )
+    assert "baselines/other.json is not there, take it:" in invoke(
+        "baseline", "other", "one", code=2
+    )
+    assert "expected a RUN" in invoke("baseline", "accuracy", "--take", code=2)
+
+
+CARD = {"primary_score": 0.5, "ran_on": 0.1, "items_sha256": "x", "tasks": {"a": {"score": 0.0}}}
+
+
+@pytest.mark.parametrize(
+    ("metric", "direction", "value", "regressed"),
+    [
+        ("primary_score", "higher", 0.475, False),
+        ("primary_score", "higher", 0.4749, True),
+        ("primary_score", "higher", 0.9, False),
+        ("ran_on", "lower", 0.105, False),
+        ("ran_on", "lower", 0.1051, True),
+        ("ran_on", "lower", 0.0, False),
+    ],
+)
+def test_a_figure_may_be_worse_by_its_tolerance_and_no_more(
+    metric: str, direction: str, value: float, regressed: bool
+) -> None:
+    base = baseline.take("b", CARD, metric, direction)
+    assert baseline.check(base, {**CARD, metric: value}).regressed == regressed
+
+
+def test_a_baseline_is_written_and_read_as_it_is(home: Path) -> None:
+    base = baseline.take("b", CARD, "tasks.a.score", tolerance=0.0, run="one")
+    assert baseline.write(base) == home / "baselines/b.json"
+    assert baseline.read("b") == baseline.read(str(home / "baselines/b.json")) == base
+
+
+@pytest.mark.parametrize(
+    ("metric", "told"),
+    [
+        ("primary", "metric: unknown 'primary', did you mean primary_score?"),
+        ("tasks.a", "metric: tasks.a is no number, but dict"),
+        ("tasks.b.score", "metric.tasks: unknown 'b', expected one of: a"),
+        ("items_sha256", "metric: items_sha256 is no number, but str"),
+    ],
+)
+def test_a_metric_that_a_scorecard_lacks_is_named(metric: str, told: str) -> None:
+    with pytest.raises(InputError, match=told):
+        baseline.take("b", CARD, metric)
+
+
+def test_baselines_that_mean_nothing_are_refused(home: Path) -> None:
+    base = baseline.take("b", CARD)
+    with pytest.raises(InputError, match="baseline b: was taken on other items than these"):
+        baseline.check(base, {**CARD, "items_sha256": "y"})
+    for fields, told in (
+        ({"tolerance": -1}, "tolerance: Input should be greater than or equal to 0"),
+        ({"value": "nan"}, "value: Input should be a finite number"),
+        ({"direction": "up"}, "direction: Input should be 'higher' or 'lower'"),
+        ({"speed": 1}, "speed: Extra inputs are not permitted"),
+    ):
+        files.write_json(home / "b.json", {**base.model_dump(), **fields})
+        with pytest.raises(InputError, match=rf"b\.json: {told}"):
+            baseline.read(str(home / "b.json"))
+    with pytest.raises(InputError, match="baseline: '../b' is unsafe"):
+        baseline.take("../b", CARD)

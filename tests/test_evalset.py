@@ -1,0 +1,141 @@
+import json
+import random
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import evalsets
+from tests.conftest import NOW, some
+from tunix_rt_nb import dataset, evalset, files, tasks
+from tunix_rt_nb.dataset import DatasetSpec
+from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.grade import SECTIONS, grade
+from tunix_rt_nb.response import respond
+from tunix_rt_nb.sampling import Generation
+from tunix_rt_nb.store import TraceStore
+from tunix_rt_nb.trace import Trace
+
+ITEMS = evalset.read("core-v1")
+LINES = list(files.read_lines(evalset.find("core-v1")))
+
+
+def sections(field: str) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for line in LINES:
+        found.setdefault(line["section"], set()).add(line[field])
+    return found
+
+
+def test_the_set_that_ships_has_every_task_section_and_difficulty() -> None:
+    assert len(ITEMS) == len(LINES) >= 400
+    assert sections("category")["core"] == sections("category")["edge_case"] == tasks.TASKS.keys()
+    assert sections("difficulty").keys() == set(SECTIONS)
+    assert all(
+        found == {"medium", "hard"} or len(found) == 3 for found in sections("difficulty").values()
+    )
+    core = Counter((x["category"], x["difficulty"]) for x in LINES if x["section"] == "core")
+    assert set(core.values()) == {evalsets.CORE}
+
+
+def test_it_is_what_its_command_makes() -> None:
+    assert list(evalsets.items()) == LINES
+
+
+def test_its_worked_solutions_are_right_and_know_their_section() -> None:
+    for (name, trace), line in zip(ITEMS, LINES, strict=True):
+        assert tasks.problems(trace) == []
+        found = grade(name, trace, Generation(respond(trace), 9, True))
+        assert (found["outcome"], found["section"]) == ("right", line["section"])
+        assert found["expected_answer"] == line["expected_answer"]
+
+
+@pytest.mark.parametrize("name", evalsets.TAKES_STEPS)
+def test_answers_of_trace_sensitive_items_cannot_be_guessed(name: str) -> None:
+    n = 60 if name == "countdown" else 250  # whose prompts take long to draw
+    for level in ("medium", "hard"):
+        task, answers = tasks.get(name, level), Counter[str]()
+        for k in range(n):
+            prompt = task.prompt(random.Random(f"{name}:{level}:{k}"))
+            answers[task.solution(task.problem(prompt), "fine").answer] += 1
+        assert answers.most_common(1)[0][1] <= n * evalsets.MOST_FREQUENT
+    chosen = [t for n, t in ITEMS if n.startswith(f"trace_sensitive-{name}-")]
+    assert len(chosen) == 2 * evalsets.SENSITIVE
+    assert all(map(evalsets.takes_steps, chosen))
+
+
+def test_edge_cases_are_what_they_are_called() -> None:
+    for name, trace in ITEMS:
+        if name.startswith("edge_case-"):
+            about, is_one = evalsets.EDGE_CASES[trace.task or ""]
+            assert is_one(trace), f"{name}: {about}"
+
+
+def test_no_problem_of_it_gets_into_a_dataset_and_each_is_counted(tmp_path: Path) -> None:
+    """Where a training draw hits upon an item, in whatever words, the build leaves it out."""
+    others = [t for name in tasks.TASKS for t in some(name, 4, seed=1)]
+    asked = {evalset.problem(trace) for _, trace in ITEMS}
+    others = [trace for trace in others if evalset.problem(trace) not in asked]
+    store = TraceStore(tmp_path / "traces")
+    store.add([*others, *(trace for _, trace in ITEMS)], NOW)
+    spec = DatasetSpec.of(dataset_name="d", eval_sets=["core-v1"], near_duplicates=None)
+    built = dataset.build(store, spec, tmp_path)
+    manifest = dataset.read_manifest(built)
+    assert manifest["rejected"] == {"in_eval_set": len(ITEMS)}
+    assert manifest["eval_sets"] == {"core-v1": files.sha256(evalset.find("core-v1"))}
+    rejects = list(files.read_lines(built / "rejects.jsonl"))
+    assert {line["of"] for line in rejects} == {f"core-v1#{name}" for name, _ in ITEMS}
+    evalset.check_unseen(ITEMS, (trace for _, trace in dataset.load(built, "train")))
+
+
+def test_items_that_were_trained_on_are_refused() -> None:
+    seen = [trace for _, trace in ITEMS[:3]] + some("arithmetic", 3, seed=0)
+    with pytest.raises(
+        InputError, match="eval set: 3 of 510 items were trained on, such as 'core-"
+    ):
+        evalset.check_unseen(ITEMS, seen)
+    unknown = Trace.of("p", [("s", "t")], "a", {"task": "mine"})
+    evalset.check_unseen(ITEMS, [unknown])
+
+
+def line(**changed: Any) -> str:
+    return json.dumps({**LINES[0], **changed}, ensure_ascii=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "holds no items, expected JSON lines"),
+        ("nonsense", "x.jsonl:1: not a JSON object: "),
+        ("7", "x.jsonl:1: expected a JSON object, found int"),
+        ("[" * 100_000, "x.jsonl:1: not a JSON object: "),
+        ('{"id": "a"}', "x.jsonl:1: prompt: Field required"),
+        (line(id=""), "x.jsonl:1: id: String should have at least 1 character"),
+        (line(id=7), "x.jsonl:1: id: Input should be a valid string"),
+        (line(more=7), "x.jsonl:1: more: Extra inputs are not permitted"),
+        (line(section="other"), "x.jsonl:1: section: Input should be 'core', 'trace_sensitive' or"),
+        (
+            line(difficulty="odd"),
+            "x.jsonl:1: difficulty: Input should be 'easy', 'medium' or 'hard'",
+        ),
+        (line(category="chess"), "x.jsonl:1: category: unknown 'chess'"),
+        (line(prompt="2 + 2?"), "x.jsonl:1: prompt: is none of high_card_duel: "),
+        (line(expected_answer="draw"), "x.jsonl:1: expected_answer: 'draw' is wrong"),
+        (f"{line()}\n{line(prompt='p')}", "x.jsonl:2: id: 'core-high_card_duel-easy-1' is that of"),
+        (f"{line()}\n{line(id='b')}", "x.jsonl:2: prompt: states the problem of item 'core-high"),
+    ],
+)
+def test_a_damaged_set_is_refused_with_file_and_line(tmp_path: Path, text: str, told: str) -> None:
+    (tmp_path / "x.jsonl").write_text(text)
+    with pytest.raises(InputError) as error:
+        evalset.read(str(tmp_path / "x.jsonl"))
+    assert told in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_set_that_is_not_there_is_named() -> None:
+    with pytest.raises(InputError, match="eval set: unknown 'core-v2', did you mean core-v1"):
+        evalset.read("core-v2")
+    with pytest.raises(InputError, match="none/x.jsonl: cannot be read: No such file"):
+        evalset.read("none/x.jsonl")

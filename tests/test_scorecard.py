@@ -1,0 +1,128 @@
+import random
+from typing import Any
+
+import pytest
+
+from tests.conftest import some
+from tunix_rt_nb import files, scorecard, tasks
+from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.grade import grade
+from tunix_rt_nb.response import respond
+from tunix_rt_nb.sampling import Generation
+from tunix_rt_nb.uncertainty import wilson
+
+SPEC_KEYS = (
+    *("n_items", "n_scored", "n_skipped", "primary_score", "stddev", "min_score", "max_score"),
+    *("section_scores", "category_scores", "difficulty_scores"),
+)
+
+
+def one(name: str, task: str, score: float, **more: Any) -> dict[str, Any]:
+    return {
+        "id": name,
+        "task": task,
+        "difficulty": "easy",
+        "score": score,
+        "steps_right": 0.5,
+        **more,
+    }
+
+
+ROWS = [one("1", "a", 1.0), one("2", "a", 0.0), one("3", "b", 1.0), one("4", "b", 1.0)]
+
+
+def test_it_has_the_figures_of_all_items_and_of_each_task() -> None:
+    card = scorecard.scorecard(ROWS)
+    assert set(SPEC_KEYS) <= card.keys()
+    assert (card["n_items"], card["primary_score"], card["steps_right"]) == (4, 0.75, 0.5)
+    assert card["interval"] == wilson(3, 4)
+    half = {"score": 0.5, "interval": wilson(1, 2), "steps_right": 0.5, "n": 2}
+    assert card["category_scores"]["a"] == half
+    assert card["stddev"] == pytest.approx(0.4330127)
+    assert (card["min_score"], card["max_score"]) == (0.0, 1.0)
+
+
+def test_the_order_of_predictions_does_not_matter() -> None:
+    rows = [one(str(k), "ab"[k % 2], k % 3 / 2, section="core") for k in range(200)]
+    shuffled = random.Random(0).sample(rows, len(rows))
+    assert files.digest(scorecard.scorecard(shuffled)) == files.digest(scorecard.scorecard(rows))
+
+
+def test_items_that_were_not_answered_are_counted_as_skipped() -> None:
+    card = scorecard.scorecard(ROWS, n_items=6)
+    assert (card["n_items"], card["n_scored"], card["n_skipped"]) == (6, 4, 2)
+
+
+def test_graded_answers_are_summed_up_by_section_and_by_how_they_were_written() -> None:
+    rows = []
+    for k, trace in enumerate(some("arithmetic", 4, seed=0)):
+        said = respond(trace)
+        texts = [said, said.replace(". ", ") "), f"{said}\nThat is it.", "I do not know"]
+        rows.append(grade(str(k), trace, Generation(texts[k], 10 * k, k != 3)))
+    card = scorecard.scorecard(rows)
+    assert card["section_scores"].keys() == {"held_out"}
+    assert (card["primary_score"], card["strict_score"]) == (0.75, 0.25)
+    assert (card["strict_format"], card["ran_on"], card["stopped"]) == (0.25, 0.25, 0.75)
+    assert card["mean_tokens"] == 15
+    assert card["outcomes"] == {
+        "right": 3,
+        "right_answer_wrong_reasons": 0,
+        "right_reasons_wrong_answer": 0,
+        "wrong": 0,
+        "no_answer": 1,
+    }
+
+
+def test_several_answers_to_an_item_are_one_item_with_a_majority() -> None:
+    answers = {"x": ["7", "7", "8", None], "y": ["1", "2", "2", "3"]}
+    rows = [
+        one(name, "a", float(text in ("7", "1")), answer=text, sample=k)
+        for name, texts in answers.items()
+        for k, text in enumerate(texts)
+    ]
+    card = scorecard.scorecard(rows)
+    assert (card["n_items"], card["samples"], card["primary_score"]) == (2, 4, 0.375)
+    assert card["majority_score"] == 0.5
+    assert card["pass_at"] == {"1": 0.375, "2": pytest.approx((5 / 6 + 1 / 2) / 2), "4": 1.0}
+    low, high = card["interval"]
+    assert 0.25 <= low < high <= 0.5  # of items, not of answers: there are but two
+
+
+def test_what_should_make_one_doubt_a_card_is_said() -> None:
+    few = scorecard.scorecard(
+        [one(str(k), "a", 1.0, strict_format=True, stopped=True) for k in range(49)]
+    )
+    [line] = scorecard.warnings(few)
+    assert "49 items are few: the interval is 7 points wide" in line
+    rows = [one(str(k), "a", 1.0, strict_format=True, stopped=True) for k in range(50)]
+    assert scorecard.warnings(scorecard.scorecard(rows)) == []
+    bad = [{**row, "strict_format": False, "stopped": False} for row in rows]
+    style, stop = scorecard.warnings(scorecard.scorecard(bad))
+    assert "0% of the answers are in the style that was trained" in style
+    assert "0% of the answers end with the stop token" in stop
+
+
+@pytest.mark.parametrize("value", [float("nan"), 1.5, -0.1, None, "1"])
+def test_a_score_that_is_none_is_refused(value: Any) -> None:
+    with pytest.raises(InputError, match="prediction 2: score: .* is not from 0 to 1"):
+        scorecard.scorecard([ROWS[0], {**ROWS[1], "score": value}])
+    with pytest.raises(InputError, match="there are none, expected one an item"):
+        scorecard.scorecard([])
+
+
+def test_pass_at_k_is_what_drawing_gives() -> None:
+    rng, n, right = random.Random(0), 6, 2
+    for k in (1, 3, 5, 6):
+        hits = sum(min(rng.sample(range(n), k)) < right for _ in range(4000))
+        assert scorecard.pass_at(k, n, right) == pytest.approx(hits / 4000, abs=0.03)
+
+
+def test_all_tasks_are_there() -> None:
+    rows = [
+        grade(f"{name}{k}", trace, Generation(respond(trace), 9, True))
+        for name in tasks.TASKS
+        for k, trace in enumerate(some(name, 2, seed=1))
+    ]
+    card = scorecard.scorecard(rows)
+    assert card["category_scores"].keys() == tasks.TASKS.keys()
+    assert card["primary_score"] == card["steps_right"] == card["strict_score"] == 1.0

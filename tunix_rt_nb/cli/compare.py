@@ -1,0 +1,155 @@
+"""tunix-rt-nb runs: two runs compared, and one run held to a figure of another."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tunix_rt_nb import runs
+from tunix_rt_nb.cli import display
+from tunix_rt_nb.cli.options import json_option
+from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.text import one_line
+
+
+@click.command("compare")
+@click.argument("a")
+@click.argument("b")
+@click.option(
+    "--show",
+    type=click.IntRange(min=0),
+    default=3,
+    show_default=True,
+    help="How many of the items that changed to show side by side.",
+)
+@json_option
+def compare_command(a: str, b: str, show: int, as_json: bool) -> None:
+    """Say whether run B answers better than run A, worse, or whether one cannot tell yet.
+
+    A and B are runs, their folders, or files of predictions. They are compared item by item, and
+    must have answered the same items, asked in the same template and style.
+
+    \b
+    Examples:
+      tunix-rt-nb runs compare quickstart slower
+      tunix-rt-nb runs compare before.jsonl after.jsonl --show 10
+    """
+    from tunix_rt_nb import compare, predictions  # slow to load
+    from tunix_rt_nb.scorecard import FEWEST
+
+    one, two = (predictions.read(predictions.find(name)) for name in (a, b))
+    found = compare.compare(one, two)
+    if as_json:
+        click.echo(json.dumps(found))
+        return
+    click.echo(display.columns(_rows(found)))
+    click.echo(f"\nB is {compare.told(found)}")
+    click.echo(f"{found['gained']} items gained, {found['lost']} lost")
+    if found["n"] < FEWEST:
+        click.echo(f"{found['n']} items are few, {FEWEST} and more decide better", err=True)
+    before = {prediction["id"]: prediction for prediction in one}
+    after = {prediction["id"]: prediction for prediction in two}
+    for name in found["changed"][:show]:
+        kind = "gained" if before[name]["score"] < after[name]["score"] else "lost"
+        click.echo(f"\n{one_line(name, 60)}, {kind}:")
+        click.echo(compare.side_by_side(before[name], after[name], display.width()))
+
+
+def _rows(found: Mapping[str, Any]) -> list[dict[str, Any]]:
+    groups = {**found["sections"], **found["difficulties"], **found["tasks"], "all": found}
+    return [
+        {
+            "items of": name,
+            "n": group["n"],
+            "A": f"{group['a']:.1%}",
+            "B": f"{group['b']:.1%}",
+            "difference": f"{100 * group['difference']:+.1f}",
+            "95 % interval": "{:+.1f} to {:+.1f}".format(*(100 * x for x in group["interval"])),
+            "gained": group["gained"],
+            "lost": group["lost"],
+            "p": "" if group["p_value"] is None else _chance(group["p_value"]),
+        }
+        for name, group in groups.items()
+    ]
+
+
+def _chance(p_value: float) -> str:
+    return "<0.001" if p_value < 0.001 else f"{p_value:.3f}"
+
+
+@click.command("baseline")
+@click.argument("name")
+@click.argument("run", required=False)
+@click.option("--take", is_flag=True, help="Take RUN's figure as the baseline.")
+@click.option(
+    "--metric",
+    default="primary_score",
+    show_default=True,
+    help="Where the figure stands in a scorecard, such as category_scores.arithmetic.score.",
+)
+@click.option(
+    "--direction",
+    type=click.Choice(["higher", "lower"]),
+    default="higher",
+    show_default=True,
+    help="Which is better.",
+)
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(0, 1),
+    default=0.05,
+    show_default=True,
+    help="How much worse a run may be, as a share of the baseline.",
+)
+@json_option
+@click.pass_context
+def baseline_command(
+    context: click.Context,
+    name: str,
+    run: str | None,
+    take: bool,
+    metric: str,
+    direction: str,
+    tolerance: float,
+    as_json: bool,
+) -> None:
+    """Hold a run to a baseline: a figure of an earlier one; take it, or show it.
+
+    Ends with 1 where the run is worse than the baseline allows.
+
+    \b
+    Examples:
+      tunix-rt-nb runs baseline accuracy quickstart --take --tolerance 0.02
+      tunix-rt-nb runs baseline accuracy slower
+      tunix-rt-nb runs baseline accuracy
+    """
+    from tunix_rt_nb import baseline
+
+    if run is None or take:
+        if run is None and take:
+            raise InputError("--take: expected a RUN to take the figure from")
+        if run is not None:
+            baseline.write(
+                baseline.take(name, _card(run), metric, direction, tolerance, Path(run).name)
+            )
+        base = baseline.read(name)
+        told = f"{base.name}: {base.metric} {base.value:.4f} of {base.run}, limit {base.limit:.4f}"
+        click.echo(json.dumps({**base.model_dump(), "limit": base.limit}) if as_json else told)
+        return
+    verdict = baseline.check(baseline.read(name), _card(run))
+    base = verdict.baseline
+    record = {**base.model_dump(), "limit": base.limit, "found": verdict.value}
+    line = json.dumps({**record, "regressed": verdict.regressed})
+    click.echo(line if as_json else verdict.told)
+    context.exit(1 if verdict.regressed else 0)
+
+
+def _card(run: str) -> dict[str, Any]:
+    """The scorecard of a run's trained model."""
+    folder = Path(run) if Path(run).is_dir() else runs.home() / "runs" / run
+    found = runs.result(folder / runs.stem("evaluate"))
+    if not isinstance(found.get("after"), dict):
+        raise InputError(f"{folder}: has no scorecard, run 5_evaluate again")
+    return found["after"]

@@ -1,0 +1,153 @@
+"""Two models compared on the same items: is one better, or can one not tell yet?"""
+
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+from typing import Any
+
+from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.predictions import FORM
+from tunix_rt_nb.response import parse
+from tunix_rt_nb.scorecard import Prediction, by_item
+from tunix_rt_nb.store.compare import align
+from tunix_rt_nb.store.compare import side_by_side as _beside
+from tunix_rt_nb.text import one_line
+from tunix_rt_nb.trace import Step, Trace
+from tunix_rt_nb.uncertainty import LEVEL, bootstrap, items_needed, mcnemar
+
+_GROUPS = {"sections": "section", "tasks": "task", "difficulties": "difficulty"}
+
+Items = Mapping[str, Sequence[Prediction]]
+
+
+def compare(a: Sequence[Prediction], b: Sequence[Prediction]) -> dict[str, Any]:
+    """Compares two models by what they answered to the same prompts, asked in the same way.
+
+    `difference` is B's share of right answers less A's, item by item, `interval` its bootstrap
+    interval. `gained` items B alone answers right, `lost` ones A alone; `p_value` is McNemar's,
+    exact, and decides the `verdict`: is B `better` or `worse`, or can one not tell? Then
+    `more_items` says how many more it takes to find a difference of this size. Where items were
+    answered several times, an item's score is a mean: there is no `p_value`, and the interval
+    decides.
+
+    Returns:
+      These, the figures by section, task and difficulty, `steps_difference` with its interval, and
+      the ids of the items that `changed`. Groups have no verdict: of twenty-five, one would differ
+      by chance alone.
+
+    Raises:
+      InputError: the two are of other items, templates or styles.
+    """
+    one, two = by_item(a), by_item(b)
+    _check_same(one, two)
+    found = _compared(one, two, list(one))
+    values = _differences(one, two, "score", list(one))
+    sure = _sure(found)
+    better = "better" if found["difference"] > 0 else "worse"
+    steps = _differences(one, two, "steps_right", list(one))
+    return {
+        **found,
+        "verdict": better if sure else "cannot tell",
+        "more_items": None if sure else max(1, items_needed(values) - len(values)),
+        "steps_difference": fmean(steps),
+        "steps_interval": bootstrap(steps),
+        **{
+            name: {
+                group: _compared(one, two, members)
+                for group, members in _groups(one, field).items()
+            }
+            for name, field in _GROUPS.items()
+        },
+        "changed": [name for name, value in zip(one, values, strict=True) if value],
+    }
+
+
+def _compared(one: Items, two: Items, names: Sequence[str]) -> dict[str, Any]:
+    """How the scores of some of the items differ."""
+    values = _differences(one, two, "score", names)
+    gained, lost = values.count(1.0), values.count(-1.0)
+    binary = set(values) <= {-1.0, 0.0, 1.0}
+    return {
+        "n": len(values),
+        "a": fmean(_mean(one[name], "score") for name in names),
+        "b": fmean(_mean(two[name], "score") for name in names),
+        "difference": fmean(values),
+        "interval": bootstrap(values),
+        "gained": gained,
+        "lost": lost,
+        "p_value": mcnemar(gained, lost) if binary else None,
+    }
+
+
+def _sure(found: Mapping[str, Any]) -> bool:
+    """Whether a difference is more than chance."""
+    low, high = found["interval"]
+    if found["p_value"] is None:
+        return not low <= 0.0 <= high
+    return bool(found["p_value"] < 1 - LEVEL)
+
+
+def _differences(one: Items, two: Items, field: str, names: Sequence[str]) -> list[float]:
+    return [_mean(two[name], field) - _mean(one[name], field) for name in names]
+
+
+def _mean(answers: Sequence[Prediction], field: str) -> float:
+    return fmean(answer[field] for answer in answers)
+
+
+def _groups(items: Items, field: str) -> dict[str, list[str]]:
+    groups: dict[str, list[str]] = {}
+    for name, answers in items.items():
+        groups.setdefault(str(answers[0].get(field)), []).append(name)
+    return dict(sorted(groups.items()))
+
+
+def _check_same(one: Items, two: Items) -> None:
+    """Refuses to compare what was not asked the same, in the same way."""
+    only = sorted(one.keys() ^ two.keys())
+    if only:
+        raise InputError(
+            f"compare: the two are of unequal eval sets, {len(only)} items are in one of them only,"
+            f" such as {one_line(only[0], 60)!r}"
+        )
+    for name in one:
+        first, second = one[name][0], two[name][0]
+        for field in ("prompt", "expected_answer", *FORM):
+            if first.get(field) != second.get(field):
+                what = "eval sets" if field not in FORM else f"{field}s".replace("_sha256s", "s")
+                found = f"{_short(first.get(field))} and {_short(second.get(field))}"
+                raise InputError(
+                    f"compare: the two have unequal {what}: {field} of {one_line(name, 60)!r} is"
+                    f" {found}; evaluate both in the same way"
+                )
+
+
+def _short(value: Any) -> str:
+    return repr(one_line(str(value), 40))
+
+
+def told(found: Mapping[str, Any]) -> str:
+    """The verdict of a comparison in a line.
+
+    Example:
+      >>> told({"verdict": "cannot tell", "more_items": 60, "difference": 0.02, "n": 100,
+      ...       "interval": (-0.04, 0.08), "p_value": 0.69})
+      'cannot tell (60 more items needed): +2.0 points (-4.0 to +8.0), p = 0.69, 100 items'
+    """
+    low, high = found["interval"]
+    verdict = found["verdict"]
+    if found["more_items"]:
+        verdict += f" ({found['more_items']:,} more items needed)"
+    chance = "" if found["p_value"] is None else f", p = {found['p_value']:.2g}"
+    points = f"{100 * found['difference']:+.1f} points ({100 * low:+.1f} to {100 * high:+.1f})"
+    return f"{verdict}: {points}{chance}, {found['n']:,} items"
+
+
+def side_by_side(a: Prediction, b: Prediction, width: int = 100) -> str:
+    """What two models answered to an item, step beside step, as text at most so wide."""
+    return _beside(align(_said(a), _said(b)), width)
+
+
+def _said(prediction: Prediction) -> Trace:
+    read = parse(prediction["response"], prediction.get("style") or "numbered")
+    steps = tuple(Step(i=i, type="model", content=text) for i, text in enumerate(read.steps))
+    return Trace(prompt=prediction["prompt"], steps=steps, final_answer=prediction["answer"] or "")

@@ -1,0 +1,143 @@
+"""Eval sets: items that are never trained on, each checked when they are read.
+
+`core-v1` ships, in `data/evalsets/`; `python -m tests.evalsets` makes it. An item states a problem
+of a known task, which is its category. Three sections tell different things:
+
+- core: problems as they come, of every task and difficulty;
+- trace_sensitive: what takes steps: the most frequent answer is right one time in twenty at most;
+- edge_case: ties, zeros, empty lists, primes, and whatever else a task gets wrong first.
+"""
+
+import json
+import random
+from collections.abc import Hashable, Iterable, Sequence
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from tunix_rt_nb import runs, tasks
+from tunix_rt_nb.errors import InputError, unknown
+from tunix_rt_nb.text import one_line
+from tunix_rt_nb.trace import Trace, checked
+
+SHIPPED = runs.PROJECT / "data" / "evalsets"
+
+
+class Item(BaseModel):
+    """A line of an eval set: a problem, what it belongs to, and its answer."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    id: str = Field(min_length=1, max_length=128)
+    prompt: str = Field(min_length=1, max_length=50_000)
+    expected_answer: str = Field(min_length=1, max_length=50_000)
+    section: Literal["core", "trace_sensitive", "edge_case"]
+    category: str
+    difficulty: Literal["easy", "medium", "hard"]
+
+    def trace(self) -> Trace:
+        """The item as a trace, with its worked solution.
+
+        Raises:
+          InputError: no such task, the prompt is none of it, or the answer is wrong.
+        """
+        if self.category not in tasks.TASKS:
+            raise unknown("category", self.category, tasks.TASKS)
+        task = tasks.get(self.category, self.difficulty)
+        try:
+            trace = task.write(self.prompt, random.Random(0), section=self.section)
+        except ValueError as error:
+            raise InputError(
+                f"prompt: is none of {self.category}: {one_line(str(error))}"
+            ) from None
+        if task.grade(self.expected_answer, trace) != 1.0:
+            raise InputError(f"expected_answer: {one_line(self.expected_answer, 60)!r} is wrong")
+        return trace
+
+
+def names() -> list[str]:
+    """The eval sets that ship."""
+    return sorted(path.stem for path in SHIPPED.glob("*.jsonl"))
+
+
+def find(name: str) -> Path:
+    """The file of an eval set: the name of one that ships, or a path.
+
+    Example:
+      >>> find("core-v1").name, find("my/set.jsonl").name
+      ('core-v1.jsonl', 'set.jsonl')
+    """
+    return SHIPPED / f"{name}.jsonl" if name in names() else Path(name)
+
+
+def read(name: str) -> list[tuple[str, Trace]]:
+    """The items of an eval set: ids, and traces with worked solutions, in the order of the file.
+
+    Args:
+      name: of one that ships, or a path.
+
+    Raises:
+      InputError: `file:line: field: reason`: a line is malformed, an id or a problem stands there
+        twice, the task is unknown, a prompt is none of its task, an expected answer is wrong; or
+        the file is missing or empty.
+
+    Example:
+      >>> len(read("core-v1")) >= 400
+      True
+    """
+    path = find(name)
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError as error:
+        if "/" not in name and not path.suffix:
+            raise unknown("eval set", name, names()) from None
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    if not lines:
+        raise InputError(f"{path}: holds no items, expected JSON lines")
+    found: dict[str, Trace] = {}
+    problems: dict[Hashable, str] = {}
+    for number, line in enumerate(lines, 1):
+        where = f"{path}:{number}: "
+        item = checked(Item, _fields(line, where), where)
+        if item.id in found:
+            raise InputError(f"{where}id: {one_line(item.id, 60)!r} is that of an earlier item")
+        try:
+            found[item.id] = item.trace()
+        except InputError as error:
+            raise InputError(f"{where}{error}") from None
+        earlier = problems.setdefault(problem(found[item.id]), item.id)
+        if earlier != item.id:
+            raise InputError(f"{where}prompt: states the problem of item {one_line(earlier, 60)!r}")
+    return list(found.items())
+
+
+def _fields(line: bytes, where: str) -> dict[str, object]:
+    try:
+        fields = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{where}not a JSON object: {one_line(str(error))}") from None
+    if not isinstance(fields, dict):
+        raise InputError(f"{where}expected a JSON object, found {type(fields).__name__}")
+    return fields
+
+
+def problem(trace: Trace) -> Hashable:
+    """What a trace of a known task asks, in whatever words."""
+    return trace.task, tasks.get(trace.task or "").problem(trace.prompt)
+
+
+def check_unseen(items: Sequence[tuple[str, Trace]], trained: Iterable[Trace]) -> None:
+    """Holds an eval set to be of problems that are in no training set.
+
+    Raises:
+      InputError: some were trained on; says how many and how to build without them.
+    """
+    asked = {problem(trace): name for name, trace in items}
+    known = [trace for trace in trained if trace.task in tasks.TASKS]
+    seen = sorted({asked[p] for p in map(problem, known) if p in asked})
+    if seen:
+        raise InputError(
+            f"eval set: {len(seen)} of {len(items)} items were trained on, such as"
+            f" {one_line(seen[0], 60)!r}: name it in EVAL_SETS and run 2_build again"
+        )

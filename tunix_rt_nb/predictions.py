@@ -1,0 +1,97 @@
+"""Predictions in a file: JSON lines, one for each answer, each checked when they are read."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from tunix_rt_nb import runs
+from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.text import one_line
+from tunix_rt_nb.trace import Trace, checked
+
+FORM = ("template", "style", "form_sha256")  # what of a prediction says how it was asked for
+
+
+class _Line(BaseModel):
+    """What a prediction must have to be summed up and compared."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    id: str = Field(min_length=1)
+    task: str
+    prompt: str
+    expected_answer: str
+    response: str
+    answer: str | None
+    score: float = Field(ge=0.0, le=1.0, allow_inf_nan=False)
+    steps_right: float = Field(ge=0.0, le=1.0, allow_inf_nan=False)
+
+
+def find(name: str) -> Path:
+    """The file of predictions that a name means: a file, a run's folder, or a run in `runs/`.
+
+    Of a run those of the trained model are meant. One before it was trained is named as a file,
+    `.../5_evaluate/predictions-before.jsonl`.
+
+    Raises:
+      InputError: there is none.
+    """
+    if Path(name).is_file():
+        return Path(name)
+    folder = Path(name) if Path(name).is_dir() else runs.home() / "runs" / name
+    path = folder / runs.stem("evaluate") / "predictions-after.jsonl"
+    if not path.is_file():
+        raise InputError(
+            f"{one_line(name, 120)}: no predictions there ({path} is missing), expected a run that"
+            " is evaluated or a file of predictions"
+        )
+    return path
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """The predictions of a file, in its order.
+
+    Raises:
+      InputError: `file:line: field: reason`: a line is malformed, a score is not from 0 to 1, an
+        answer stands there twice; or there is none.
+    """
+    found, seen = [], set()
+    for number, line in enumerate(path.read_bytes().splitlines(), 1):
+        where = f"{path}:{number}: "
+        prediction = _fields(line, where)
+        key = prediction["id"], prediction.get("sample")
+        if key in seen:
+            raise InputError(f"{where}id: {one_line(key[0], 60)!r} is that of an earlier line")
+        seen.add(key)
+        found.append(prediction)
+    if not found:
+        raise InputError(f"{path}: holds no predictions, expected JSON lines")
+    return found
+
+
+def _fields(line: bytes, where: str) -> dict[str, Any]:
+    try:
+        fields = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{where}not a JSON object: {one_line(str(error))}") from None
+    if not isinstance(fields, dict):
+        raise InputError(f"{where}expected a JSON object, found {type(fields).__name__}")
+    checked(_Line, fields, where)
+    return fields
+
+
+def check_of(predictions: Sequence[dict[str, Any]], items: Sequence[tuple[str, Trace]]) -> None:
+    """Holds predictions to be of these items and no others.
+
+    Raises:
+      InputError: a prediction is of another item, or an item has another prompt.
+    """
+    prompts = {name: trace.prompt for name, trace in items}
+    for prediction in predictions:
+        name = prediction["id"]
+        if prompts.get(name) != prediction["prompt"]:
+            why = "has another prompt there" if name in prompts else "is none of its items"
+            raise InputError(f"predictions: are of another eval set: {one_line(name, 60)!r} {why}")

@@ -1,0 +1,195 @@
+"""What many predictions come to: shares, their intervals, and what looks wrong with them."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from math import comb
+from statistics import fmean, pstdev
+from typing import Any
+
+from tunix_rt_nb import files
+from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.grade import OUTCOMES
+from tunix_rt_nb.text import one_line
+from tunix_rt_nb.uncertainty import bootstrap, wilson
+
+Prediction = Mapping[str, Any]
+
+FEWEST = 50  # items: of fewer an interval is so wide that it decides little
+_RATES = ("strict_format", "ran_on", "stopped")
+
+
+def scorecard(predictions: Sequence[Prediction], n_items: int | None = None) -> dict[str, Any]:
+    """Sums up predictions; the same predictions in any order give the same card.
+
+    Scores are shares from 0 to 1. `primary_score` counts every answer that was found,
+    `strict_score` only those in the style. An `interval` is Wilson's at 95 %; where an item was
+    answered several times its score is a mean, and the interval a bootstrap over items. Then there
+    are `pass_at` too (one right answer in k) and `majority_score` (the answer given most often).
+
+    Args:
+      predictions: as `grade` makes them, or one item's several times.
+      n_items: how many items there were, where some were not answered.
+
+    Raises:
+      InputError: there is no prediction, or a score is none.
+
+    Example:
+      >>> one = {"id": "x", "task": "a", "difficulty": "easy", "score": 1.0, "steps_right": 0.5}
+      >>> scorecard([one, {**one, "id": "y", "score": 0.0}])["primary_score"]
+      0.5
+    """
+    items = by_item(predictions)
+    each = [_item(answers) for answers in items.values()]
+    scores = [item["score"] for item in each]
+    answers = max(map(len, items.values()))
+    asked = len(items) if n_items is None else n_items
+    return {
+        "n_items": asked,
+        "n_scored": len(items),
+        "n_skipped": asked - len(items),
+        "primary_score": fmean(scores),
+        "interval": _interval(each),
+        "stddev": pstdev(scores),
+        "min_score": min(scores),
+        "max_score": max(scores),
+        "steps_right": fmean(item["steps_right"] for item in each),
+        "section_scores": _by(each, "section"),
+        "category_scores": _by(each, "task"),
+        "difficulty_scores": _by(each, "difficulty"),
+        **_details([p for item in items.values() for p in item]),
+        **({} if answers == 1 else _several(list(items.values()))),
+        "items_sha256": items_sha256(items),
+    }
+
+
+def by_item(predictions: Sequence[Prediction]) -> dict[str, list[Prediction]]:
+    """The predictions of each item, by its id, in the order of these and of their samples.
+
+    Raises:
+      InputError: there is none, or a score is no number from 0 to 1.
+    """
+    if not predictions:
+        raise InputError("predictions: there are none, expected one an item")
+    found: dict[str, list[Prediction]] = {}
+    for prediction in predictions:
+        for field in ("score", "steps_right"):
+            value = prediction[field]
+            if not (isinstance(value, int | float) and 0.0 <= value <= 1.0):  # NaN is not either
+                where = one_line(str(prediction.get("id")), 60)
+                raise InputError(f"prediction {where}: {field}: {value!r} is not from 0 to 1")
+        found.setdefault(str(prediction["id"]), []).append(prediction)
+    for answers in found.values():
+        answers.sort(key=lambda answer: answer.get("sample", 0))
+    return dict(sorted(found.items()))
+
+
+def items_sha256(items: Mapping[str, Sequence[Prediction]]) -> str:
+    """What was asked, as a hash: figures compare only where it is the same."""
+    asked = [(name, answers[0].get("prompt")) for name, answers in items.items()]
+    return files.digest(sorted(asked))
+
+
+def warnings(card: Mapping[str, Any]) -> list[str]:
+    """What should make one doubt a scorecard, a line each; of a trained model there is none.
+
+    Example:
+      >>> warnings({"n_scored": 12, "interval": (0.2, 0.7), "strict_format": 1.0, "stopped": 1.0})
+      ['12 items are few: the interval is 50 points wide, 50 items and more decide better']
+    """
+    n, (low, high) = card["n_scored"], card["interval"]
+    told = []
+    if n < FEWEST:
+        width = f"the interval is {100 * (high - low):.0f} points wide"
+        told.append(f"{n} items are few: {width}, {FEWEST} items and more decide better")
+    if card["strict_format"] < 0.5:
+        told.append(
+            f"{card['strict_format']:.0%} of the answers are in the style that was trained:"
+            " look at the loss mask, and whether the template is that of training"
+        )
+    if card["stopped"] < 0.5:
+        told.append(
+            f"{card['stopped']:.0%} of the answers end with the stop token: is it trained,"
+            " and is there room for an answer?"
+        )
+    return told
+
+
+def _item(answers: Sequence[Prediction]) -> dict[str, Any]:
+    first = answers[0]
+    return {
+        "score": fmean(answer["score"] for answer in answers),
+        "steps_right": fmean(answer["steps_right"] for answer in answers),
+        **{name: first.get(name) for name in ("section", "task", "difficulty")},
+    }
+
+
+def _interval(each: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
+    scores = [item["score"] for item in each]
+    if set(scores) <= {0.0, 1.0}:
+        return wilson(scores.count(1.0), len(scores))
+    return bootstrap(scores)
+
+
+def _by(each: Sequence[Mapping[str, Any]], field: str) -> dict[str, dict[str, Any]]:
+    groups: dict[str, list[Mapping[str, Any]]] = {}
+    for item in each:
+        groups.setdefault(str(item[field]), []).append(item)
+    return {
+        name: {
+            "score": fmean(item["score"] for item in group),
+            "interval": _interval(group),
+            "steps_right": fmean(item["steps_right"] for item in group),
+            "n": len(group),
+        }
+        for name, group in sorted(groups.items())
+    }
+
+
+def _details(predictions: Sequence[Prediction]) -> dict[str, Any]:
+    """How answers were written, and how answers and steps go together."""
+    told = Counter(prediction.get("outcome") for prediction in predictions)
+    return {
+        "strict_score": fmean(p.get("strict_score", p["score"]) for p in predictions),
+        **{rate: fmean(bool(p.get(rate)) for p in predictions) for rate in _RATES},
+        "mean_tokens": fmean(p.get("tokens", 0) for p in predictions),
+        "outcomes": {outcome: told[outcome] for outcome in OUTCOMES},
+    }
+
+
+def _several(items: Sequence[Sequence[Prediction]]) -> dict[str, Any]:
+    """What can be said where each item was answered several times."""
+    samples = min(map(len, items))
+    right = [(len(item), sum(p["score"] == 1.0 for p in item)) for item in items]
+    powers = [2**k for k in range(samples.bit_length()) if 2**k < samples]
+    return {
+        "samples": samples,
+        "pass_at": {str(k): fmean(pass_at(k, n, c) for n, c in right) for k in (*powers, samples)},
+        "majority_score": fmean(majority(item)["score"] for item in items),
+    }
+
+
+def pass_at(k: int, n: int, right: int) -> float:
+    """The chance that one of k answers is right, of which n were drawn and so many are right.
+
+    The estimate without bias of M. Chen et al., Evaluating Large Language Models Trained on Code,
+    2021, section 2.1.
+
+    Example:
+      >>> pass_at(1, 4, 1), pass_at(2, 4, 1)
+      (0.25, 0.5)
+    """
+    return 1.0 - comb(n - right, k) / comb(n, k)
+
+
+def majority(answers: Sequence[Prediction]) -> Prediction:
+    """The prediction whose answer was given most often; of several, the first.
+
+    X. Wang et al., Self-Consistency Improves Chain of Thought Reasoning in Language Models, 2023.
+
+    Example:
+      >>> majority([{"answer": None}, {"answer": None}, {"answer": "7"}])
+      {'answer': '7'}
+    """
+    given = [answer for answer in answers if answer["answer"] is not None] or answers
+    votes = Counter(str(answer["answer"]).strip() for answer in given)
+    return max(given, key=lambda answer: votes[str(answer["answer"]).strip()])
