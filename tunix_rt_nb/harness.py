@@ -23,6 +23,7 @@ from tunix_rt_nb import files
 from tunix_rt_nb.chat import Form
 from tunix_rt_nb.errors import InputError, check_name
 
+_NEEDED = ("id", "prompt", "expected_answer")
 # What a response says its answer is. A further line of it begins with a backslash: see `response`.
 _ANSWERS = {
     "Answer: ": r"(?m)^Answer: .*(?:\n\\.*)*",
@@ -123,6 +124,30 @@ def _line(item: Mapping[str, Any], how: Form) -> dict[str, Any]:
         "difficulty": item.get("difficulty") or "",
         **({"system": how.system} if how.system else {}),
     }
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """The items of a JSON lines file.
+
+    Raises:
+      InputError: it cannot be read, or `file:line:` what an item lacks.
+    """
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    return [_item(line, f"{path}:{number}") for number, line in enumerate(lines, 1)]
+
+
+def _item(line: bytes, where: str) -> dict[str, Any]:
+    try:
+        item = json.loads(line)
+        lacks = [name for name in _NEEDED if not isinstance(item[name], str)]
+    except (ValueError, KeyError, TypeError):
+        lacks = [*_NEEDED]
+    if lacks:
+        raise InputError(f"{where}: expected a JSON object with {', '.join(lacks)} as text")
+    return dict(item)
 
 
 def command(model: Path, path: Path) -> str:

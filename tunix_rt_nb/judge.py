@@ -26,6 +26,7 @@ CRITERIA = {
     "completeness": "no step that the answer needs is missing",
     "clarity": "a reader can check each step on its own",
 }
+FILE = "judged.jsonl"  # of a run, beside its steps
 _LOWEST, _HIGHEST = 1, 5
 _MOST = 20_000  # characters of a response that are shown to a judge
 _AT_ONCE = 4  # requests
@@ -83,6 +84,14 @@ def judge(
             f" {found[0]['problem']}: {one_line(found[0]['raw'], 100)!r}"
         )
     return found
+
+
+def read(predictions: Sequence[Mapping[str, Any]], path: Path) -> list[dict[str, Any]]:
+    """The judgements of a file that are of these predictions, as they are now; the last of each."""
+    prompts = [(str(prediction["id"]), messages(prediction)) for prediction in predictions]
+    known = {files.digest(asked) for asked in prompts}
+    kept = [made for made in _kept(path) if files.digest([made["id"], made["prompt"]]) in known]
+    return list({_key(made): made for made in kept}.values())
 
 
 def messages(prediction: Mapping[str, Any]) -> list[dict[str, str]]:
