@@ -52,30 +52,34 @@ def write(run: Path) -> Path:
 
 def page(run: Path) -> str:
     """The text of the page; raises as `write` does."""
+    return _template().render(_values(run))
+
+
+def _values(run: Path) -> dict[str, Any]:
     evaluated = run / runs.stem("evaluate")
     lineage = runs.lineage("evaluate", evaluated)
     result = runs.result(evaluated)
     before, after = (predictions(evaluated, when) for when in ("before", "after"))
     rendered = files.read_manifest(lineage["render"], "3_render")
-    return _template().render(
-        run=run.name,
-        card=result["after"],
-        earlier=result["before"],
-        before_after=report.before_after(result["before"], result["after"]),
-        groups=[
+    return {
+        "run": run.name,
+        "card": result["after"],
+        "earlier": result["before"],
+        "before_after": report.before_after(result["before"], result["after"]),
+        "groups": [
             _groups(result, after, "difficulty", "difficulty_scores", DIFFICULTIES),
             _groups(result, after, "section", "section_scores", ()),
         ],
-        outcomes=_outcomes(before, after),
-        manners=_manners(before, after),
-        places=_places(after),
-        worst=[_shown(p, rendered["style"]) for p in _worst(after)],
-        curves=_curves(lineage["train"]),
-        judges=_judges(run, after),
-        lineage=[_made(run, step, folder) for step, folder in lineage.items()],
-        form={name: rendered.get(name) for name in ("template", "style", "system")},
-        parameters=_parameters(run),
-    )
+        "outcomes": _outcomes(before, after),
+        "manners": _manners(before, after),
+        "places": _places(after),
+        "worst": [_shown(p, rendered["style"]) for p in _worst(after)],
+        "curves": _curves(lineage["train"]),
+        "judges": _judges(run, after),
+        "lineage": [_made(run, step, folder) for step, folder in lineage.items()],
+        "form": {name: rendered.get(name) for name in ("template", "style", "system")},
+        "parameters": _parameters(run),
+    }
 
 
 def outcome(prediction: Prediction) -> str:
