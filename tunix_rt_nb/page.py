@@ -7,7 +7,7 @@ markup. The same run folder gives the same bytes.
 import base64
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -255,13 +255,11 @@ def _fact(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)[:200]
 
 
-def _parameters(run: Path) -> Iterator[tuple[str, str, Any]]:
+def _parameters(run: Path) -> list[tuple[str, str, Any]]:
     """Step, name and value of all parameters; a notebook that ran alone has told none."""
     path = run / "run.json"
     told = files.read_json(path).get("parameters", {}) if path.is_file() else {}
-    for step, values in told.items():
-        for name, value in values.items():
-            yield step, name, value
+    return [(step, name, value) for step, of in told.items() for name, value in of.items()]
 
 
 @cache
