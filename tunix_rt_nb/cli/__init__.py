@@ -12,8 +12,10 @@ from tunix_rt_nb import runs
 from tunix_rt_nb.cli import display
 from tunix_rt_nb.cli.compare import baseline_command, compare_command
 from tunix_rt_nb.cli.datasets import datasets
+from tunix_rt_nb.cli.models import models
 from tunix_rt_nb.cli.options import set_option, settings_of
 from tunix_rt_nb.cli.preflight import preflight_command
+from tunix_rt_nb.cli.registry import runs_commands
 from tunix_rt_nb.cli.smoke import smoke_command
 from tunix_rt_nb.cli.traces import traces
 from tunix_rt_nb.errors import InputError, check_name
@@ -53,6 +55,8 @@ def main() -> None:
 
 main.add_command(traces)
 main.add_command(datasets)
+main.add_command(runs_commands)
+main.add_command(models)
 main.add_command(smoke_command)
 main.add_command(preflight_command)
 runs_commands = click.Group("runs", help="Compare runs, and hold them to baselines.")

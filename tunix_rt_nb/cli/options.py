@@ -1,5 +1,6 @@
 """Options that several commands have."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,6 +43,25 @@ def settings_of(settings: tuple[str, ...]) -> dict[str, Any]:
             raise InputError(f"--set: expected KEY=VALUE, found {setting!r}")
         values[name.upper()] = strict_yaml.parse(f"--set: {name}", value)
     return values
+
+
+def filters_of(conditions: tuple[str, ...]) -> dict[str, Any]:
+    """`PATH=VALUE` as a filter; VALUE is JSON where it can be, else text."""
+    filters: dict[str, Any] = {}
+    for text in conditions:
+        operator = next((op for op in ("!=", "<=", ">=", "=", "<", ">") if op in text), "")
+        path, _, value = text.partition(operator) if operator else ("", "", "")
+        if not path:
+            raise InputError(f"--where: expected PATH=VALUE, found {text!r}")
+        filters.setdefault(path, {})[operator] = _value(value)
+    return filters
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
 
 
 def open_store(folder: Path | None, to_read: bool = True) -> "TraceStore":

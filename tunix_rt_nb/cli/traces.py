@@ -2,14 +2,18 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import click
 
 from tunix_rt_nb import interchange, workers
 from tunix_rt_nb.cli import display
-from tunix_rt_nb.cli.options import json_option, open_store, store_to_change, store_to_read
-from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.cli.options import (
+    filters_of,
+    json_option,
+    open_store,
+    store_to_change,
+    store_to_read,
+)
 
 
 @click.group()
@@ -89,7 +93,7 @@ def list_(
       tunix-rt-nb traces list --task arithmetic --where difficulty=hard --json
     """
     store = open_store(folder)
-    filters = _filters(conditions) | ({"task": task} if task else {})
+    filters = filters_of(conditions) | ({"task": task} if task else {})
     found = store.newest(limit, offset, filters)
     if as_json:
         click.echo(json.dumps([stored.record() for stored in found], ensure_ascii=False))
@@ -97,25 +101,6 @@ def list_(
     for stored in found:
         click.echo(display.line(stored))
     click.echo(f"{len(found):,} of {store.count():,} traces in {store.folder}", err=True)
-
-
-def _filters(conditions: tuple[str, ...]) -> dict[str, Any]:
-    """`PATH=VALUE` as a filter; VALUE is JSON where it can be, else text."""
-    filters: dict[str, Any] = {}
-    for text in conditions:
-        operator = next((op for op in ("!=", "<=", ">=", "=", "<", ">") if op in text), "")
-        path, _, value = text.partition(operator) if operator else ("", "", "")
-        if not path:
-            raise InputError(f"--where: expected PATH=VALUE, found {text!r}")
-        filters.setdefault(path, {})[operator] = _value(value)
-    return filters
-
-
-def _value(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return text
 
 
 @traces.command()

@@ -1,0 +1,229 @@
+"""Promoted models: what was trained in a run, kept under a name and a version, for good.
+
+models/
+  .blobs/5fa1...                 every file once, under the sha256 of its content
+  sums/v1/model.safetensors ...  the model folder, of links to them; it loads as it is
+  sums/v1/version.json           from which run and data it is, what it scored
+
+A version never changes, and outlives its run. The same weights are promoted once.
+"""
+
+import hashlib
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from filelock import FileLock
+
+from tunix_rt_nb import files, registry, runs
+from tunix_rt_nb.errors import InputError, check_name, unknown
+from tunix_rt_nb.sql import sql
+
+_CARD = "README.md"
+_STEP = runs.stem("train")
+_CHUNK = 1 << 20
+
+
+class Version(NamedTuple):
+    """A promoted model, and whether it was new."""
+
+    model: str
+    version: str
+    sha256: str
+    folder: Path
+    new: bool
+
+
+def home() -> Path:
+    """Where promoted models are."""
+    return runs.home() / "models"
+
+
+def promote(run: Path, name: str = "") -> Version:
+    """Keeps the model of a run as the next version of a name: v1, v2, ...
+
+    The weights, configuration and tokenizer decide: where a version of this name has just these, it
+    is the answer, and nothing is written. Killed at any moment, it leaves no version or a whole
+    one.
+
+    Args:
+      name: of the model; that of the run unless given.
+
+    Raises:
+      InputError: the run was not trained to the end, or its model was altered since; an unsafe
+        name; or no place to write to.
+    """
+    name = check_name("name", name or run.name)
+    content, told = _content(run / _STEP), _provenance(run)
+    sha256 = files.digest(content)
+    folder = home() / name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise files.unwritable(folder, error) from None
+    with FileLock(folder / ".lock"):
+        made = versions(name)
+        for earlier in made:
+            if manifest(earlier)["sha256"] == sha256:
+                return Version(name, earlier.name, sha256, earlier, new=False)
+        target = folder / f"v{_number(made[-1]) + 1 if made else 1}"
+        told = {"model": name, "version": target.name, "sha256": sha256, **told}
+        _make(target, run / _STEP, content, told)
+    return Version(name, target.name, sha256, target, new=True)
+
+
+def names() -> list[str]:
+    """The names that models were promoted under."""
+    return sorted(path.name for path in home().glob("*/") if versions(path.name))
+
+
+def versions(name: str) -> list[Path]:
+    """The folders of all versions of a name, the first one first."""
+    found = (path for path in (home() / name).glob("v*/version.json"))
+    return sorted((p.parent for p in found if _number(p.parent)), key=_number)
+
+
+def find(name: str) -> Path:
+    """The folder of a version: of `sums/v2` that one, of `sums` the newest.
+
+    Raises:
+      InputError: there is none.
+    """
+    model, _, version = name.partition("/")
+    made = {path.name: path for path in versions(model)} if model in names() else {}
+    if not made:
+        raise unknown("model", model, names() or ["none yet, `models promote` makes one"])
+    if version and version not in made:
+        raise unknown(f"{model}: version", version, made)
+    return made[version] if version else list(made.values())[-1]
+
+
+def manifest(folder: Path) -> dict[str, Any]:
+    """What is known of a version; `InputError` where its `version.json` is damaged."""
+    found = files.read_json(folder / "version.json")
+    if not isinstance(found, dict) or not {"sha256", "files"} <= found.keys():
+        raise InputError(f"{folder / 'version.json'}: is damaged, restore it or remove the version")
+    return found
+
+
+def altered(folder: Path) -> list[str]:
+    """The files of a version that are not what was promoted: changed, or gone."""
+    return [
+        name
+        for name, sha256 in manifest(folder)["files"].items()
+        if not (folder / name).is_file() or files.sha256(folder / name) != sha256
+    ]
+
+
+def listing(name: str = "") -> list[dict[str, Any]]:
+    """A row for each version, read by DuckDB; the newest of a name comes first.
+
+    Args:
+      name: only those of this one.
+    """
+    import duckdb  # slow to load
+
+    found = [path for model in ([name] if name else names()) for path in versions(model)]
+    paths = [str(path / "version.json") for path in found]
+    with duckdb.connect() as connection:
+        rows = connection.execute(sql("models"), {"paths": registry.literal(paths)})
+        fields = [column[0] for column in rows.description or ()]
+        return [dict(zip(fields, row, strict=True)) for row in rows.fetchall()]
+
+
+def _number(folder: Path) -> int:
+    """Of `v12` 12; of what is no version 0."""
+    found = re.fullmatch("v([1-9][0-9]{0,8})", folder.name)
+    return int(found[1]) if found else 0
+
+
+def _content(trained: Path) -> dict[str, str]:
+    """The files of a trained model, as they lie in the folder of a version -> sha256.
+
+    Not the card, which evaluation adds its scores to.
+    """
+    content = {
+        name.removeprefix("model/"): sha256
+        for name, sha256 in runs.result(trained)["outputs"].items()
+        if name.startswith(("model/", "adapter/")) and name != f"model/{_CARD}"
+    }
+    if "config.json" not in content or not all(map(_is_safe, content, content.values())):
+        raise InputError(f"{trained}: holds no model, run {trained.name}.ipynb again")
+    return content
+
+
+def _is_safe(name: str, sha256: str) -> bool:
+    """Whether a file of a result, which may be from elsewhere, is named as training names it."""
+    return bool(
+        re.fullmatch(r"(adapter/)?[\w-][\w.-]*", name) and re.fullmatch("[0-9a-f]{64}", sha256)
+    )
+
+
+def _provenance(run: Path) -> dict[str, Any]:
+    """Where a model comes from and what it scored, as far as the run knows.
+
+    Raises:
+      InputError: what the model was made from was made anew since.
+    """
+    lineage = runs.lineage("train", run / _STEP)
+    trained, row = runs.result(lineage["train"]), registry.row(run)
+    scored = None if row["problem"] else runs.result(run / runs.stem("evaluate"))["after"]
+    return {
+        "run": run.name,
+        "code_version": trained["version"],
+        **{name: row[name] for name in ("dataset", "dataset_sha256", "template", "style")},
+        "base": row["model"],
+        "training": (trained.get("card") or {}).get("training"),
+        "metrics": {name: row[name] for name in ("steps", "eval_loss")},
+        "scorecard": scored,
+        "lineage": {step: runs.content_hash(folder) for step, folder in lineage.items()},
+    }
+
+
+def _make(target: Path, trained: Path, content: Mapping[str, str], told: dict[str, Any]) -> None:
+    """Makes a version aside, and gives it its name when it is whole."""
+    aside = target.with_name(f".{target.name}.tmp")
+    shutil.rmtree(aside, ignore_errors=True)
+    sizes = {}
+    for name, sha256 in content.items():
+        source = trained / (name if name.startswith("adapter/") else f"model/{name}")
+        blob = _blob(source, sha256)
+        _link(blob, aside / name)
+        sizes[name] = blob.stat().st_size
+    card = trained / "model" / _CARD
+    if card.is_file():
+        shutil.copyfile(card, aside / _CARD)
+    told = {**told, "bytes": sum(sizes.values()), "files": dict(content)}
+    files.write_json(aside / "version.json", told)
+    aside.rename(target)
+
+
+def _blob(source: Path, sha256: str) -> Path:
+    """Keeps a file under its hash; `InputError` where it is not what training left."""
+    blobs = home() / ".blobs"
+    blob = blobs / sha256
+    if blob.exists():
+        return blob
+    found = hashlib.sha256()
+    if not source.is_file():
+        raise InputError(f"{source}: is missing, run {_STEP}.ipynb again")
+    with source.open("rb") as file, files.draft(blobs) as new:
+        while chunk := file.read(_CHUNK):
+            found.update(chunk)
+            new.file.write(chunk)
+        if found.hexdigest() != sha256:
+            raise InputError(f"{source}: was altered after training, run {_STEP}.ipynb again")
+        new.publish(blob)
+    blob.chmod(0o444)
+    return blob
+
+
+def _link(blob: Path, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(blob, path)
+    except OSError:  # a file system without links, or with few for a file
+        shutil.copyfile(blob, path)

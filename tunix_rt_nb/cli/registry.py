@@ -1,0 +1,248 @@
+"""tunix-rt-nb runs: what was run, and how well it did, from the command line."""
+
+import json
+from collections.abc import Mapping
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tunix_rt_nb import runs
+from tunix_rt_nb.cli import display
+from tunix_rt_nb.cli.options import filters_of, json_option
+
+# What they call loads DuckDB, Jinja or Matplotlib, which not every command needs.
+
+
+@click.group("runs")
+def runs_commands() -> None:
+    """List, rank, show and judge runs, and write their pages.
+
+    \b
+    Example: tunix-rt-nb runs leaderboard
+    """
+
+
+where_option = click.option(
+    "--where",
+    "conditions",
+    metavar="FIELD=VALUE",
+    multiple=True,
+    help="Only those with this value, as model, dataset, score; also with != < <= > >=.",
+)
+
+
+@runs_commands.command("list")
+@where_option
+@json_option
+def list_(conditions: tuple[str, ...], as_json: bool) -> None:
+    """List the runs, that which finished last comes first.
+
+    Parameters are fields too, as parameters.train.STEPS.
+
+    \b
+    Examples:
+      tunix-rt-nb runs list
+      tunix-rt-nb runs list --where state=failed
+      tunix-rt-nb runs list --where "score>=0.9" --where parameters.train.LORA_RANK=16 --json
+    """
+    from tunix_rt_nb import registry
+
+    rows = registry.listing(filters_of(conditions))
+    if as_json:
+        click.echo(json.dumps(rows, ensure_ascii=False))
+    elif rows:
+        click.echo(display.columns([_listed(row) for row in rows]))
+    click.echo(f"{len(rows)} runs in {runs.home() / 'runs'}", err=True)
+
+
+@runs_commands.command()
+@where_option
+@json_option
+def leaderboard(conditions: tuple[str, ...], as_json: bool) -> None:
+    """Rank the runs by right answers, then by right steps.
+
+    Only runs that answered the same items, asked in the same template and style, stand on one
+    board; the others cannot be compared. A run is left out, and said to be, where it is not
+    evaluated or something of it was made anew since.
+
+    \b
+    Examples:
+      tunix-rt-nb runs leaderboard
+      tunix-rt-nb runs leaderboard --where model=gemma3-270m --json
+    """
+    from tunix_rt_nb import registry
+
+    found = registry.leaderboard(filters_of(conditions))
+    if as_json:
+        click.echo(json.dumps(found._asdict(), ensure_ascii=False))
+        return
+    for board, rows in groupby(found.ranked, lambda row: row["board"]):
+        ranked = list(rows)
+        first = ranked[0]
+        asked = f"{first['items']:,} items, template {first['template']}, style {first['style']}"
+        click.echo(f"board {board}: {asked}\n")
+        click.echo(f"{display.columns([_ranked(row) for row in ranked])}\n")
+    for row in found.left_out:
+        click.echo(f"left out: {row['run']}: {row['problem']}", err=True)
+
+
+@runs_commands.command()
+@click.argument("run")
+@json_option
+def show(run: str, as_json: bool) -> None:
+    """Show a run: how far it came, what it is made from, what it scored.
+
+    RUN is a run's name or the path of its folder.
+
+    \b
+    Example: tunix-rt-nb runs show quickstart
+    """
+    from tunix_rt_nb import registry, report
+
+    row = registry.row(registry.find(run))
+    if as_json:
+        click.echo(json.dumps(row, ensure_ascii=False))
+        return
+    for name, value in row.items():
+        if value is not None and name != "parameters":
+            click.echo(f"{name:<15} {value}")
+    for step, values in row["parameters"].items():
+        click.echo(f"\n{runs.stem(step)}\n{display.columns(_pairs(values))}")
+    if row["problem"] is None:
+        click.echo(report.before_after_text(runs.result(Path(row["folder"]) / "5_evaluate")))
+
+
+@runs_commands.command("report")
+@click.argument("run")
+def report_command(run: str) -> None:
+    """Write report.html into a run's folder: one file, to read anywhere and to send.
+
+    Before and after training, reliability by difficulty, what goes wrong and where first, the ten
+    worst items, the losses, the lineage.
+
+    \b
+    Example: tunix-rt-nb runs report quickstart
+    """
+    from tunix_rt_nb import page, registry
+
+    click.echo(page.write(registry.find(run)))
+
+
+@runs_commands.command("judge")
+@click.argument("run")
+@click.option("--judge", "url", metavar="URL", required=True, help="Its address, as far as /v1.")
+@click.option("--model", required=True, help="The name of a model there.")
+@click.option("--items", type=click.IntRange(min=1), help="How many, the first ones; else all.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=60.0,
+    show_default=True,
+    help="Seconds that an answer may take.",
+)
+@json_option
+def judge_command(
+    run: str, url: str, model: str, items: int | None, timeout: float, as_json: bool
+) -> None:
+    """Have a language model score a run's answers by a rubric, beside what the programs found.
+
+    Any endpoint will do that has OpenAI's chat completions. Its key, if it wants one, is taken from
+    TUNIX_RT_JUDGE_KEY. Prompts, raw answers and scores are kept in the run's judged.jsonl; what is
+    there already is not asked again.
+
+    \b
+    Example: tunix-rt-nb runs judge quickstart --judge http://127.0.0.1:8000/v1 --model gemma
+    """
+    from tunix_rt_nb import judge, page, registry
+
+    folder = registry.find(run)
+    predictions = page.predictions(folder / runs.stem("evaluate"), "after")[:items]
+    endpoint = judge.endpoint(url, model, timeout=timeout)
+    judged = judge.judge(predictions, endpoint, folder / judge.FILE)
+    told = judge.summary(judged)
+    if as_json:
+        click.echo(json.dumps(told))
+        return
+    criteria = ", ".join(f"{name} {mean:.2f} of 5" for name, mean in told["criteria"].items())
+    click.echo(f"{told['scored']} of {told['n']} answers scored: {told['score']:.1%} ({criteria})")
+    click.echo(f"{folder / judge.FILE}", err=True)
+
+
+@runs_commands.command("harness")
+@click.argument("run")
+@click.option(
+    "-o",
+    "--output",
+    "folder",
+    metavar="FOLDER",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where to.",
+)
+@click.option(
+    "--eval-set",
+    "path",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Items to write, in place of those that the run was evaluated on.",
+)
+def harness_command(run: str, folder: Path, path: Path | None) -> None:
+    """Write items as a task of EleutherAI's lm-evaluation-harness, and how to ask RUN's model.
+
+    The harness is not installed with this: pip install "lm_eval[hf]".
+
+    \b
+    Examples:
+      tunix-rt-nb runs harness quickstart -o harness
+      tunix-rt-nb runs harness quickstart -o harness --eval-set data/evalsets/core-v1.jsonl
+    """
+    from tunix_rt_nb import chat, files, harness, page, registry
+
+    found = registry.find(run)
+    lineage = runs.lineage("evaluate", found / runs.stem("evaluate"))
+    rendered = files.read_manifest(lineage["render"], "3_render")
+    how = chat.form(rendered["template"], rendered["style"], rendered["system"])
+    name = path.stem if path else found.name
+    items = harness.read(path) if path else page.predictions(lineage["evaluate"], "after")
+    command = harness.command(lineage["train"] / "model", folder / f"{name}.yaml")
+    asked = registry.row(found)["parameters"].get("evaluate", {})
+    harness.write(folder, name, items, how, asked.get("MAX_NEW_TOKENS", 256))
+    click.echo(command)
+
+
+def _listed(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "run": row["run"],
+        "state": row["state"],
+        "step": row["step"],
+        "finished": (row["finished"] or "")[:16],
+        "model": row["model"],
+        "dataset": row["dataset"],
+        "items": row["items"],
+        "before": _percent(row["before"]),
+        "after": _percent(row["score"]),
+    }
+
+
+def _ranked(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "rank": row["rank"],
+        "run": row["run"],
+        "answers": _percent(row["score"]),
+        "95 % interval": f"{_percent(row['low'])} to {_percent(row['high'])}",
+        "steps right": _percent(row["steps_right"]),
+        "before": _percent(row["before"]),
+        "model": row["model"],
+        "dataset": row["dataset"],
+        "steps": row["steps"],
+    }
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{share:.1%}"
+
+
+def _pairs(values: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [{"parameter": name, "value": json.dumps(value)} for name, value in values.items()]

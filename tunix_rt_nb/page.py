@@ -1,0 +1,277 @@
+"""The page of a run: `report.html`, one file that needs nothing else, to read and to send.
+
+The template escapes whatever is put into it, so what a trace or a model says is text here and never
+markup. The same run folder gives the same bytes.
+"""
+
+import base64
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tunix_rt_nb import evaluate, files, judge, report, runs
+from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.page_template import PAGE
+from tunix_rt_nb.plots import loss_axes, svg
+from tunix_rt_nb.response import parse
+from tunix_rt_nb.tasks import DIFFICULTIES
+from tunix_rt_nb.text import printable
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+Prediction = Mapping[str, Any]
+
+OUTCOMES = {  # of an item
+    "right": "right answer, every step right",
+    "right_answer_wrong_reasons": "right answer for wrong reasons",
+    "right_reasons_wrong_answer": "right steps, wrong answer",
+    "wrong": "wrong step, wrong answer",
+    "no_answer": "no answer",
+}
+_WORST, _PLACES = 10, 8
+_STEPS, _LETTERS = 40, 2_000  # of a response, and of a text, that are shown
+_NO_FACTS = ("step", "version", "inputs", "outputs", "card", "before", "after")
+
+
+def write(run: Path) -> Path:
+    """Writes the page of an evaluated run into its folder, and says where.
+
+    Raises:
+      InputError: the run is not evaluated, or what it was made from was made anew since.
+    """
+    path = run / "report.html"
+    text = page(run).encode()
+    with files.atomic(path) as file:
+        file.write(text)
+    return path
+
+
+def page(run: Path) -> str:
+    """The text of the page; raises as `write` does."""
+    return _template().render(_values(run))
+
+
+def _values(run: Path) -> dict[str, Any]:
+    evaluated = run / runs.stem("evaluate")
+    lineage = runs.lineage("evaluate", evaluated)
+    result = runs.result(evaluated)
+    before, after = (predictions(evaluated, when) for when in ("before", "after"))
+    rendered = files.read_manifest(lineage["render"], "3_render")
+    return {
+        "run": run.name,
+        "card": result["after"],
+        "earlier": result["before"],
+        "before_after": report.before_after(result["before"], result["after"]),
+        "groups": [
+            _groups(result, after, "difficulty", "difficulty_scores", DIFFICULTIES),
+            _groups(result, after, "section", "section_scores", ()),
+        ],
+        "outcomes": _outcomes(before, after),
+        "manners": _manners(before, after),
+        "places": _places(after),
+        "worst": [_shown(p, rendered["style"]) for p in _worst(after)],
+        "curves": _curves(lineage["train"]),
+        "judges": _judges(run, after),
+        "lineage": [_made(run, step, folder) for step, folder in lineage.items()],
+        "form": {name: rendered.get(name) for name in ("template", "style", "system")},
+        "parameters": _parameters(run),
+    }
+
+
+def outcome(prediction: Prediction) -> str:
+    """What came of an item, one of `OUTCOMES`.
+
+    Example:
+      >>> outcome({"answer": "7", "score": 1.0, "steps_right": 0.5})
+      'right_answer_wrong_reasons'
+    """
+    if prediction.get("outcome") in OUTCOMES:
+        return str(prediction["outcome"])
+    if prediction["answer"] is None:
+        return "no_answer"
+    sound = prediction["steps_right"] == 1.0
+    if prediction["score"] == 1.0:
+        return "right" if sound else "right_answer_wrong_reasons"
+    return "right_reasons_wrong_answer" if sound else "wrong"
+
+
+def first_wrong(prediction: Prediction) -> int | None:
+    """The number of the first step that is wrong or missing."""
+    known = min(map(int, prediction["wrong_steps"]), default=None)
+    return prediction.get("first_wrong", known)
+
+
+def predictions(evaluated: Path, when: str) -> list[dict[str, Any]]:
+    """The predictions of a complete evaluation, `before` or `after` training.
+
+    Raises:
+      InputError: it is not complete, or they were altered since.
+    """
+    path = evaluated / f"predictions-{when}.jsonl"
+    told = runs.result(evaluated)["outputs"].get(path.name)
+    if not path.is_file() or files.sha256(path) != told:
+        raise InputError(f"{path}: was altered after the evaluation, run 5_evaluate again")
+    return list(files.read_lines(path))
+
+
+def _groups(
+    result: Mapping[str, Any],
+    after: Sequence[Prediction],
+    field: str,
+    scores: str,
+    order: Sequence[str],
+) -> list[dict[str, Any]]:
+    """How reliable answers are, by difficulty or section: right, and right in every step."""
+    cards = result["before"].get(scores, {}), result["after"].get(scores, {})
+    names = sorted(cards[1], key=lambda name: (order.index(name) if name in order else 9, name))
+    rows = []
+    for name in names:
+        group = [p for p in after if str(p.get(field)) == name]
+        right = sum(p["score"] == 1.0 for p in group)
+        rows.append(
+            {
+                "name": name,
+                "before": cards[0].get(name, {}).get("score"),
+                "sound": sum(outcome(p) == "right" for p in group) / max(1, len(group)),
+                "interval": evaluate.wilson(right, len(group)),
+                **cards[1][name],
+            }
+        )
+    return rows
+
+
+def _outcomes(before: Sequence[Prediction], after: Sequence[Prediction]) -> list[dict[str, Any]]:
+    counts = [Counter(map(outcome, some)) for some in (before, after)]
+    return [
+        {"name": told, "before": counts[0][name], "after": counts[1][name]}
+        for name, told in OUTCOMES.items()
+    ]
+
+
+def _manners(before: Sequence[Prediction], after: Sequence[Prediction]) -> list[dict[str, Any]]:
+    """What was wrong with how answers were written, whatever they say."""
+    wrong = {
+        "not in the style that was trained": lambda p: not p["strict_format"],
+        "went on after the answer": lambda p: p.get("ran_on", False),
+        "did not end in the room that was given": lambda p: not p["stopped"],
+    }
+    return [
+        {"name": name, "before": sum(map(is_so, before)), "after": sum(map(is_so, after))}
+        for name, is_so in wrong.items()
+    ]
+
+
+def _places(after: Sequence[Prediction]) -> list[dict[str, Any]]:
+    """Where solutions go wrong first, the most frequent places, each with one reason."""
+    found: dict[tuple[str, int], list[str]] = {}
+    for p in after:
+        if (step := first_wrong(p)) is not None:
+            reason = p["wrong_steps"].get(str(step), "is missing")
+            found.setdefault((str(p["task"]), step), []).append(reason)
+    ordered = sorted(found.items(), key=lambda place: (-len(place[1]), place[0]))
+    return [
+        {"task": task, "step": step, "n": len(reasons), "reason": _short(min(reasons))}
+        for (task, step), reasons in ordered[:_PLACES]
+    ]
+
+
+def _worst(after: Sequence[Prediction]) -> list[Prediction]:
+    """Those that went wrong, the worst first."""
+    wrong = [p for p in after if outcome(p) != "right"]
+    return sorted(wrong, key=lambda p: (p["score"], p["steps_right"], p["id"]))[:_WORST]
+
+
+def _shown(prediction: Prediction, style: str) -> dict[str, Any]:
+    """A graded answer as the page shows it, no text in it too long."""
+    written = parse(prediction["response"], style).steps
+    first = first_wrong(prediction)
+    steps = [
+        {
+            "text": _short(text),
+            "mark": "first" if n == first else "later" if first and n > first else "right",
+            "reason": _short(prediction["wrong_steps"].get(str(n), "")),
+        }
+        for n, text in enumerate(written[:_STEPS], 1)
+    ]
+    return {
+        "id": prediction["id"],
+        "task": prediction["task"],
+        "difficulty": prediction.get("difficulty"),
+        "prompt": _short(prediction["prompt"]),
+        "steps": steps,
+        "more": max(0, len(written) - _STEPS),
+        "missing": first is not None and first > len(written),
+        "answer": prediction["answer"] and _short(prediction["answer"]),
+        "right": prediction["score"] == 1.0,
+        "expected": _short(prediction["expected_answer"]),
+        "outcome": OUTCOMES[outcome(prediction)],
+        "response": "" if prediction["strict_format"] else _short(prediction["response"]),
+    }
+
+
+def _short(text: str) -> str:
+    more = len(text) - _LETTERS
+    return f"{text[:_LETTERS]} ... ({more:,} characters more)" if more > 0 else text
+
+
+def _curves(trained: Path) -> str:
+    """The losses by step, as the address of a picture that holds it whole; empty without any."""
+    path = trained / "metrics.jsonl"
+    if not path.is_file():
+        return ""
+    drawn = base64.b64encode(svg(loss_axes(files.read_lines(path)))).decode()
+    return f"data:image/svg+xml;base64,{drawn}"
+
+
+def _judges(run: Path, after: Sequence[Prediction]) -> list[dict[str, Any]]:
+    found: dict[str, list[dict[str, Any]]] = {}
+    for made in judge.read(after, run / judge.FILE):
+        found.setdefault(made["judge"], []).append(made)
+    return [judge.summary(some) for _, some in sorted(found.items())]
+
+
+def _made(run: Path, step: str, folder: Path) -> dict[str, Any]:
+    """Where a step's output is and what it is."""
+    result = runs.result(folder)
+    facts = [f"{k}: {_fact(v)}" for k, v in result.items() if k not in _NO_FACTS]
+    return {
+        "step": step,
+        "folder": os.path.relpath(folder, run),
+        "facts": facts,
+        "sha256": runs.content_hash(folder),
+        "version": result["version"],
+    }
+
+
+def _fact(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_fact(inner)}" for name, inner in value.items())
+    if isinstance(value, float):
+        return f"{value:,.5g}"
+    return f"{value:,}" if isinstance(value, int) else str(value)[:200]
+
+
+def _parameters(run: Path) -> list[tuple[str, str, Any]]:
+    """Step, name and value of all parameters; a notebook that ran alone has told none."""
+    path = run / "run.json"
+    told = files.read_json(path).get("parameters", {}) if path.is_file() else {}
+    return [(step, name, value) for step, of in told.items() for name, value in of.items()]
+
+
+@cache
+def _template() -> "Template":
+    import jinja2
+
+    environment = jinja2.Environment(
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda value: printable(value) if type(value) is str else value,
+    )
+    environment.filters["percent"] = lambda share: f"{100 * share:.1f} %"
+    return environment.from_string(PAGE)

@@ -1,0 +1,140 @@
+"""Curves and bars, as pictures that show in every viewer."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+from tunix_rt_nb.tasks import DIFFICULTIES
+
+if TYPE_CHECKING:
+    from IPython.display import Image
+
+    from tunix_rt_nb.packing import Rows
+
+BEFORE, AFTER = "#b0b7c3", "#2f6fde"
+
+
+def panel(width: float = 7, height: float = 3) -> Any:
+    """The axes of a figure that has no others."""
+    [axes] = panels(1, width, height)
+    return axes
+
+
+def panels(n: int, width: float, height: float) -> list[Any]:
+    """The axes of a figure, side by side."""
+    from matplotlib.figure import Figure
+
+    found = Figure((width, height), layout="constrained").subplots(1, n, squeeze=False)[0]
+    for axes in found:
+        axes.spines[["top", "right"]].set_visible(False)
+    return list(found)
+
+
+def image(axes: Any) -> "Image":
+    """A picture that shows in every viewer, whatever plotting backend the notebook has."""
+    from IPython.display import Image
+
+    png = BytesIO()
+    axes.figure.savefig(png, format="png", dpi=110)
+    return Image(png.getvalue())
+
+
+def svg(axes: Any) -> bytes:
+    """The same picture as SVG, with no date and no chance in it: its bytes are always the same."""
+    from matplotlib import rc_context
+
+    drawn = BytesIO()
+    with rc_context({"svg.hashsalt": "tunix_rt_nb"}):
+        axes.figure.savefig(drawn, format="svg", metadata={"Date": None})
+    return drawn.getvalue()
+
+
+def store_plot(rows: Iterable[Mapping[str, Any]]) -> "Image":
+    """Traces by task and difficulty, and how long they are.
+
+    Args:
+      rows: `task`, `difficulty`, `steps`, `characters` and how many `traces` there are of those.
+    """
+    shares: dict[str, Counter[str]] = {}
+    lengths: dict[str, Counter[int]] = {"steps": Counter(), "characters": Counter()}
+    for row in rows:
+        shares.setdefault(row["difficulty"], Counter())[row["task"]] += row["traces"]
+        for field, found in lengths.items():
+            found[row[field]] += row["traces"]
+    names = sorted({name for counts in shares.values() for name in counts}, reverse=True)
+    bars, *histograms = panels(3, 10.5, max(2.4, 0.3 * len(names) + 0.8))
+    left = [0] * len(names)
+    for difficulty, counts in sorted(shares.items(), key=lambda share: _level(share[0])):
+        share = [counts[name] for name in names]
+        bars.barh(names, share, left=left, label=difficulty or "no difficulty")
+        left = [a + b for a, b in zip(left, share, strict=True)]
+    bars.set(xlabel="traces")
+    bars.legend(frameon=False)
+    for axes, (field, found) in zip(histograms, lengths.items(), strict=True):
+        width = max(1, (max(found) - min(found)) // 30)  # whole numbers, some 30 bars at most
+        edges = range(min(found), max(found) + width + 1, width)
+        axes.hist(list(found), weights=list(found.values()), bins=list(edges), align="left")
+        axes.set(xlabel=f"{field} a trace")
+    return image(bars)
+
+
+def _level(difficulty: str) -> int:
+    return DIFFICULTIES.index(difficulty) if difficulty in DIFFICULTIES else len(DIFFICULTIES)
+
+
+def funnel_plot(funnel: Sequence[Mapping[str, Any]], tokens: Mapping[str, Any]) -> "Image":
+    """How many traces are left after each sieve, and how long those in the dataset are.
+
+    Args:
+      funnel: `sieve` and `traces`, from the first sieve on.
+      tokens: as a dataset's manifest has them.
+    """
+    sieves, lengths = panels(2, 10.5, 3)
+    names, counts = ([row[field] for row in reversed(funnel)] for field in ("sieve", "traces"))
+    sieves.bar_label(sieves.barh(names, counts, color=AFTER), fmt="{:,.0f}", padding=3)
+    sieves.margins(x=0.15)
+    sieves.set(xlabel="traces")
+    upto, heights = zip(*tokens["histogram"], strict=True)
+    width = upto[1] - upto[0] if len(upto) > 1 else 1
+    lengths.bar(upto, heights, width=-width, align="edge", color=AFTER)
+    lengths.set(xlabel=f"{tokens['unit']} a trace", ylabel=f"of {tokens['sample']:,} traces")
+    return image(sieves)
+
+
+def length_plot(lengths: Mapping[str, Sequence[int]], limit: int) -> "Image":
+    """A histogram of tokens an example, by task, with the maximum length marked."""
+    axes = panel()
+    axes.hist(list(lengths.values()), bins=40, label=list(lengths), stacked=True)
+    axes.axvline(limit, color="black", linestyle=":", label=f"maximum length {limit}")
+    axes.set(xlabel="tokens an example", ylabel="examples")
+    axes.legend(frameon=False)
+    return image(axes)
+
+
+def rows_plot(rows: "Rows", most: int = 24) -> "Image":
+    """Some packed rows, one colour an example, white where nothing stands."""
+    import numpy as np
+
+    shown = rows.arrays(np.arange(0, len(rows), max(1, len(rows) // most)))["segments"]
+    axes = panel(height=2.6)
+    axes.imshow(np.where(shown > 0, (shown - 1) % 10, np.nan), aspect="auto", cmap="tab10")
+    axes.set(xlabel="token of the row", ylabel="packed row")
+    return image(axes)
+
+
+def loss_plot(metrics: Iterable[Mapping[str, Any]]) -> "Image":
+    """Training and held-out loss by step, on a logarithmic scale."""
+    return image(loss_axes(metrics))
+
+
+def loss_axes(metrics: Iterable[Mapping[str, Any]]) -> Any:
+    """`loss_plot` before it is a picture."""
+    lines = list(metrics)
+    axes = panel()
+    for field, label, style in (("loss", "training", "-"), ("eval_loss", "held out", "o-")):
+        points = [(line["step"], line[field]) for line in lines if field in line]
+        axes.plot(*zip(*points, strict=True), style, label=label, linewidth=1.2)
+    axes.set(xlabel="step", ylabel="loss (nats a token)", yscale="log")
+    axes.legend(frameon=False)
+    return axes

@@ -1,0 +1,259 @@
+"""The runs beside each other: what each is made from, how far it came, what it scored.
+
+Nothing of this is kept: DuckDB reads it from the run folders each time.
+"""
+
+import fcntl
+import json
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tunix_rt_nb import files, runs
+from tunix_rt_nb.errors import InputError, unknown
+from tunix_rt_nb.filters import condition
+from tunix_rt_nb.sql import sql
+from tunix_rt_nb.text import one_line
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+PREDICTIONS = "predictions-after.jsonl"
+_EVALUATED = runs.stem("evaluate")
+_DOCUMENTS = ("told", "trained", "evaluated", "rendered")
+_NOTHING_ASKED = "SELECT '' AS id, '' AS prompt, '' AS expected_answer, '' AS filename LIMIT 0"
+FIELDS = (  # of a row, by which runs are filtered
+    *("run", "state", "step", "finished", "model", "dataset", "steps", "eval_loss", "items"),
+    *("before", "score", "low", "high", "steps_right", "template", "style", "dataset_sha256"),
+    *("form_sha256", "items_sha256", "parameters", "problem", "folder"),
+)
+
+
+class State(NamedTuple):
+    """How far a run came, and what is wrong with it if anything is.
+
+    Attributes:
+      name: completed; running, failed or stopped in its step; outdated or damaged.
+      step: the one that it is in, or the last it completed.
+      problem: why its score does not count; None where it does.
+    """
+
+    name: str
+    step: str
+    problem: str | None
+
+
+class Leaderboard(NamedTuple):
+    """The ranked runs, board by board, and those that cannot be ranked, each with its `problem`."""
+
+    ranked: list[dict[str, Any]]
+    left_out: list[dict[str, Any]]
+
+
+def folders() -> list[Path]:
+    """The folders of all runs, complete or not."""
+    found = (path for path in (runs.home() / "runs").glob("*/") if not path.name.startswith("."))
+    return sorted(path for path in found if is_run(path))
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a folder is a run's: it says so, or a step has worked in it."""
+    return (folder / "run.json").exists() or any(map(folder.joinpath, _begun(folder)))
+
+
+def find(name: str) -> Path:
+    """The folder of a run, by its name or its path.
+
+    Raises:
+      InputError: there is none.
+    """
+    known = {path.name: path for path in folders()}
+    if name in known:
+        return known[name]
+    if Path(name).is_dir() and is_run(Path(name)):
+        return Path(name).resolve()
+    if not known:
+        raise InputError(f"run: {name!r} is not there, nor any other, `tunix-rt-nb run` makes one")
+    raise unknown("run", name, known)
+
+
+def listing(filters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+    """A row for each run, that which finished last comes first.
+
+    Args:
+      filters: field of a row -> value, or `{operator: value}`, as `filters.condition` takes them;
+        `parameters.train.STEPS` is a field too.
+
+    Raises:
+      InputError: an unknown field or operator.
+    """
+    where, values = _condition(filters or {})
+    with _runs(folders()) as connection:
+        query = f"SELECT * FROM runs WHERE {where} ORDER BY finished DESC NULLS LAST, run"
+        return [_row(found) for found in _dicts(connection, query, values)]
+
+
+def leaderboard(filters: Mapping[str, Any] | None = None) -> Leaderboard:
+    """Ranks the runs; only those that were asked the same items in the same form share a board.
+
+    Args:
+      filters: as for `listing`.
+
+    Raises:
+      InputError: an unknown field or operator.
+    """
+    where, values = _condition(filters or {})
+    with _runs(folders()) as connection:
+        ranked = _dicts(connection, sql("leaderboard").format(where=where), values)
+        out = f"SELECT * FROM runs WHERE problem IS NOT NULL AND ({where}) ORDER BY run"
+        return Leaderboard([*map(_row, ranked)], [*map(_row, _dicts(connection, out, values))])
+
+
+def row(folder: Path) -> dict[str, Any]:
+    """The row of one run, wherever it is."""
+    with _runs([folder]) as connection:
+        [found] = _dicts(connection, "SELECT * FROM runs", {})
+        return _row(found)
+
+
+def state(folder: Path) -> State:
+    """How far a run came.
+
+    A step that has begun and left no result is under way while somebody holds the run's lock;
+    else it failed, if its executed notebook says so, or was stopped.
+    """
+    begun = _begun(folder)
+    for step in begun:
+        if not (folder / runs.stem(step) / "result.json").exists():
+            name = "running" if _is_held(folder, step) else _ended(folder, step)
+            return State(name, step, f"{name} in {step}")
+    last = begun[-1] if begun else ""
+    try:
+        if last:
+            runs.lineage(last, folder / runs.stem(last))
+        if last != "evaluate":
+            return State("completed", last, "not evaluated")
+        return State("completed", last, _unusable(folder / _EVALUATED))
+    except (InputError, KeyError, TypeError, AttributeError) as error:
+        damaged = not isinstance(error, InputError) or "made from another" not in str(error)
+        return State("damaged" if damaged else "outdated", last, one_line(str(error)))
+
+
+def _begun(folder: Path) -> list[str]:
+    return [step for step in runs.STEPS if (folder / runs.stem(step)).is_dir()]
+
+
+def _unusable(folder: Path) -> str | None:
+    """Why the predictions of a complete evaluation cannot be ranked; None where they can."""
+    result, path = runs.result(folder), folder / PREDICTIONS
+    score = result["after"]["primary_score"]
+    if not isinstance(score, int | float) or not math.isfinite(score):
+        return f"its score is {score}, which is no number"
+    if not path.is_file() or files.sha256(path) != result["outputs"].get(PREDICTIONS):
+        return f"{PREDICTIONS} was altered after the evaluation"
+    return None
+
+
+def _ended(folder: Path, step: str) -> str:
+    """Whether a step that is not under way failed or was stopped, by its executed notebook."""
+    try:
+        notebook = files.read_json(folder / f"{runs.stem(step)}.ipynb")
+        return "failed" if notebook["metadata"]["papermill"]["exception"] else "stopped"
+    except (OSError, InputError, KeyError, TypeError):
+        return "stopped"
+
+
+def _is_held(folder: Path, step: str) -> bool:
+    """Whether a process is at work in a run; a look that is over at once, and stops nobody."""
+    for name in (".chain.lock", f".{runs.stem(step)}.lock"):
+        try:
+            with (folder / name).open("rb") as lock:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:  # there is none, or a file system without locks
+            continue
+    return False
+
+
+@contextmanager
+def _runs(found: Iterable[Path]) -> "Iterator[DuckDBPyConnection]":
+    """DuckDB with the table `runs`; in its `meta` stands the whole row, to be filtered by."""
+    import duckdb  # slow to load
+
+    places = [_place(folder) for folder in found]
+    documents = sorted({place[name] for place in places for name in _DOCUMENTS} - {None})
+    predictions = [place["predictions"] for place in places if place["predictions"]]
+    values = {"places": places, "documents": literal(documents)}
+    if predictions:
+        values["predictions"] = literal(predictions)
+    asked = sql("asked") if predictions else _NOTHING_ASKED
+    query = sql("runs").format(asked=asked)
+    with duckdb.connect() as connection:
+        connection.execute(f"CREATE TEMP TABLE found AS {query}", values)
+        connection.execute("CREATE VIEW runs AS SELECT *, to_json(found) AS meta FROM found")
+        yield connection
+
+
+def _place(folder: Path) -> dict[str, Any]:
+    """What no file says of a run, and where the files are that say the rest."""
+    name, step, problem = state(folder)
+    results = [folder / runs.stem(step) / "result.json" for step in runs.STEPS]
+    complete = [path.stat().st_mtime for path in results if path.exists()]
+    finished = datetime.fromtimestamp(max(complete), UTC) if complete else None
+    evaluated = folder / _EVALUATED / "result.json"
+    made_from = _inputs(folder) if evaluated.exists() and name == "completed" else {}
+    trained = made_from.get("train", folder / runs.stem("train"))
+    rendered = made_from.get("render", folder / runs.stem("render"))
+    return {
+        "run": folder.name,
+        "state": name,
+        "step": step,
+        "finished": finished and finished.isoformat(timespec="seconds"),
+        "problem": problem,
+        "folder": str(folder),
+        "told": _existing(folder / "run.json"),
+        "trained": _existing(trained / "result.json"),
+        "evaluated": _existing(evaluated),
+        "rendered": _existing(rendered / "manifest.json"),
+        "predictions": None if problem else str(folder / _EVALUATED / PREDICTIONS),
+    }
+
+
+def _inputs(folder: Path) -> dict[str, Path]:
+    """The folders that an evaluation was made from; a notebook alone takes those of any run."""
+    return runs.lineage("evaluate", folder / _EVALUATED)
+
+
+def _existing(path: Path) -> str | None:
+    return str(path) if path.is_file() else None
+
+
+def literal(paths: Iterable[str]) -> list[str]:
+    """Paths as DuckDB takes them, to which some characters would mean many files."""
+    return [re.sub(r"([*?\[\]])", r"[\1]", path) for path in paths]
+
+
+def _condition(filters: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    for path in filters:
+        if path.removeprefix("meta.").split(".")[0] not in FIELDS:
+            raise unknown("field", path, FIELDS)
+    return condition(filters)
+
+
+def _dicts(
+    connection: "DuckDBPyConnection", query: str, values: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    found = connection.execute(query, dict(values))
+    names = [column[0] for column in found.description or ()]
+    return [dict(zip(names, values, strict=True)) for values in found.fetchall()]
+
+
+def _row(found: dict[str, Any]) -> dict[str, Any]:
+    """A row as JSON has it."""
+    parameters = json.loads(found["parameters"]) if found["parameters"] else {}
+    return {name: found[name] for name in found if name != "meta"} | {"parameters": parameters}
