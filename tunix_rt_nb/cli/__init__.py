@@ -11,6 +11,7 @@ import tunix_rt_nb
 from tunix_rt_nb import runs
 from tunix_rt_nb.cli import display
 from tunix_rt_nb.cli.datasets import datasets
+from tunix_rt_nb.cli.kaggle import kaggle_group
 from tunix_rt_nb.cli.options import set_option, settings_of
 from tunix_rt_nb.cli.preflight import preflight_command
 from tunix_rt_nb.cli.smoke import smoke_command
@@ -54,6 +55,7 @@ main.add_command(traces)
 main.add_command(datasets)
 main.add_command(smoke_command)
 main.add_command(preflight_command)
+main.add_command(kaggle_group)
 
 _step = click.Choice(runs.STEPS)
 
