@@ -96,9 +96,9 @@ class Kaggle(ThreadingHTTPServer):
         environment |= {"KAGGLE_KERNEL_RUN_TYPE": "Batch", "HOME": str(working.parent)}
         notebook = "__notebook__.ipynb"
         began = time.monotonic()
+        command = [sys.executable, "-W", "ignore", "-m", "papermill", notebook, notebook]
         with subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-m", "papermill", notebook, notebook]
-            + ["--no-progress-bar", "--stdout-file", "/dev/stdout"],
+            [*command, "--no-progress-bar", "--stdout-file", "/dev/stdout"],
             cwd=working,
             env=environment,
             stdout=subprocess.PIPE,
@@ -139,10 +139,20 @@ class Handler(Base):
 
     def do_PUT(self) -> None:
         token = self.path.rpartition("/")[2]
-        content = self.rfile.read(int(self.headers["Content-Length"]))
+        content = b"".join(self.parts())
         if not self.fails("upload"):
             self.server.blobs[token] = (self.server.blobs[token][0], content)
             self.answer(200)
+
+    def parts(self) -> Iterator[bytes]:
+        """What is uploaded, in one piece or in chunks."""
+        if length := self.headers["Content-Length"]:
+            yield self.rfile.read(int(length))
+            return
+        while size := int(self.rfile.readline(), 16):
+            yield self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
 
     def do_GET(self) -> None:
         path = self.path.removeprefix("http://localhost")
@@ -322,6 +332,9 @@ def serving() -> Iterator[Kaggle]:
             "NO_PROXY": "",
         }.items():
             patch.setenv(name, value)
+        from kaggle.api.kaggle_api_extended import KaggleApi
+
+        patch.setattr(KaggleApi, "args", ["--local"])  # read from the environment once, on import
         try:
             yield server
         finally:

@@ -54,12 +54,14 @@ def _download(api: Any, pushed: Submission, folder: Path, told: Told) -> Path:
     """Downloads all output, and returns the run folder in it, checked."""
     log, count = "", 0
     folder.mkdir()
-    for page in _pages(api, pushed.handle):
-        for file in page.files or []:
-            _fetch(file.url, folder / safe(pushed.handle, file.file_name))
-            count += 1
-        log = log or page.log or ""
-        told(f"{count} files")
+    with requests.Session() as addresses:
+        addresses.auth = _nobody
+        for page in _pages(api, pushed.handle):
+            for file in page.files or []:
+                _fetch(addresses, file.url, folder / safe(pushed.handle, file.file_name))
+                count += 1
+            log = log or page.log or ""
+            told(f"{count} files")
     (folder / "kaggle.log").write_text(log, encoding="utf-8")
     if not log:
         told(f"{pushed.handle}: its log is empty")
@@ -115,11 +117,11 @@ def _pages(api: Any, handle: str) -> Iterator[Any]:
         request.page_token = page.next_page_token
 
 
-def _fetch(url: str, path: Path) -> None:
+def _fetch(addresses: requests.Session, url: str, path: Path) -> None:
     """Downloads a file whole; the address has its own permission and gets no credentials."""
 
     def call() -> None:
-        with requests.get(url, stream=True, timeout=account.TIMEOUT, auth=_nobody) as answer:
+        with addresses.get(url, stream=True, timeout=account.TIMEOUT) as answer:
             answer.raise_for_status()
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("wb") as file:
