@@ -8,6 +8,7 @@ runs/quickstart/kernel/
 
 import json
 import pprint
+import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -84,11 +85,12 @@ def prepare(
     given = {name.upper(): value for name, value in given.items()}
     plan = {"run_id": run_dir.name, "source": source, "values": given, "accelerator": machine}
     own = _notebook(Path(source), given, run_dir.name) if alone else _chain(plan)
+    metadata = _metadata(handle, machine, sources(given))
     notebook = nbformat.v4.new_notebook(cells=_cells(own, asked_for.found))
     text = _text(embedding.stripped(notebook))
     folder = run_dir / "kernel"
     _write(folder / "kernel.ipynb", text)
-    files.write_json(folder / "kernel-metadata.json", _metadata(handle, machine, sources(given)))
+    files.write_json(folder / "kernel-metadata.json", metadata)
     files.write_json(folder / "plan.json", plan)
     return folder
 
@@ -132,8 +134,8 @@ def _chain(plan: Mapping[str, Any]) -> list[NotebookNode]:
 
 def _notebook(path: Path, given: Mapping[str, Any], run_id: str) -> list[NotebookNode]:
     """The cells of one notebook, with the given values after those that it declares."""
-    own = embedding.stripped(embedding.read(path)).cells
-    declared = parameters.declared(path) if given else {}
+    notebook = embedding.stripped(embedding.read(path))
+    own, declared = notebook.cells, _declared(notebook) if given else {}
     for name, value in given.items():
         if name not in declared:
             raise unknown("parameter", name, sorted(declared))
@@ -150,6 +152,13 @@ def _notebook(path: Path, given: Mapping[str, Any], run_id: str) -> list[Noteboo
     first, last = "settle()", f"finish({run_id!r})"
     begin, end = (f"from tunix_rt_nb.kernels import session\n\nsession.{x}" for x in (first, last))
     return [nbformat.v4.new_code_cell(begin), *own, nbformat.v4.new_code_cell(end)]
+
+
+def _declared(notebook: NotebookNode) -> dict[str, tuple[str, Any]]:
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / "notebook.ipynb"
+        nbformat.write(notebook, path)
+        return parameters.declared(path)
 
 
 def _literal(name: str, value: Any) -> str:
