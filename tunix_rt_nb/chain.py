@@ -30,6 +30,10 @@ class StepFailed(Exception):
     """A notebook's cell raised; the message shows the cell's own error and the notebook's path."""
 
 
+class StepUnfinished(StepFailed):
+    """A notebook ended itself because its time was over; it goes on when it is run again."""
+
+
 class StepReport(NamedTuple):
     """How one step went."""
 
@@ -99,16 +103,18 @@ def run(
     job: jobs.Job | None = None,
     on_start: Callable[[str], None] = lambda step: None,
     on_step: Callable[[StepReport], None] = lambda report: None,
+    echo: bool = False,
 ) -> list[StepReport]:
     """Runs the notebooks from one step to another in a run folder.
 
     Args:
       values: parameters, by name; where there is a `DATASET`, nothing is generated.
       profile, job: where the values are from; noted in the folder.
+      echo: what the notebooks print is printed here, too.
 
     Raises:
       InputError: bad parameters, or a run folder that is in use or of another format.
-      StepFailed: a cell raised.
+      StepFailed: a cell raised, or its time was over.
     """
     parameters = resolve(values)
     steps = _steps(parameters, from_step, to_step)
@@ -129,7 +135,7 @@ def run(
         reports = []
         for step in steps:
             on_start(step)
-            reports.append(_run_step(run_dir, step, parameters[step]))
+            reports.append(_run_step(run_dir, step, parameters[step], echo))
             on_step(reports[-1])
     return reports
 
@@ -179,7 +185,7 @@ def _write_run(
     )
 
 
-def _run_step(run_dir: Path, step: str, parameters: Mapping[str, Any]) -> StepReport:
+def _run_step(run_dir: Path, step: str, parameters: Mapping[str, Any], echo: bool) -> StepReport:
     started = time.perf_counter()
     folder = run_dir / runs.stem(step)
     key = _key(run_dir, step, parameters)
@@ -194,6 +200,7 @@ def _run_step(run_dir: Path, step: str, parameters: Mapping[str, Any]) -> StepRe
         runs.notebook(step),
         run_dir / f"{runs.stem(step)}.ipynb",
         {**parameters, "RUN_DIR": str(run_dir)},
+        echo,
     )
     runs.result(folder)  # a notebook that ends without its result did not do its step
     return StepReport(step, time.perf_counter() - started, skipped=False)
@@ -245,13 +252,15 @@ def _stderr_to(path: Path) -> Iterator[None]:
         os.close(saved)
 
 
-def execute(notebook: Path, output: Path, parameters: Mapping[str, Any]) -> None:
+def execute(
+    notebook: Path, output: Path, parameters: Mapping[str, Any], echo: bool = False
+) -> None:
     """Executes one notebook with papermill; the executed copy is kept, also where a cell fails.
 
     What papermill and the kernel have to say beside the notebook goes into a log next to it.
 
     Raises:
-      StepFailed: a cell raised.
+      StepFailed: a cell raised, or its time was over.
       InputError: a cell raised one: bad input is bad input wherever it is found.
     """
     import papermill
@@ -267,11 +276,14 @@ def execute(notebook: Path, output: Path, parameters: Mapping[str, Any]) -> None
                 parameters=dict(parameters),
                 kernel_name="python3",
                 progress_bar=False,
+                stdout_file=sys.stdout if echo else None,
             )
     except papermill.PapermillExecutionError as error:
         told = " ".join(str(error.evalue).split())
         if error.ename == "InputError":
             raise InputError(f"{notebook.name} failed: {told} (see {output})") from None
+        if error.ename == "OutOfTime":
+            raise StepUnfinished(f"{notebook.name}: {told}") from None
         raise StepFailed(f"{notebook.name} failed: {error.ename}: {told} (see {output})") from None
     except DeadKernelError:
         raise StepFailed(

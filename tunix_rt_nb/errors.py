@@ -1,4 +1,4 @@
-"""The one error that users cause: it is told in one line, in a terminal and in a notebook."""
+"""The errors that are told in one line, in a terminal and in a notebook."""
 
 import difflib
 import re
@@ -11,6 +11,13 @@ class InputError(Exception):
     The command line prints it as one line and exits with 2; a notebook shows the line without
     a traceback, because the traceback is ours and the mistake is not.
     """
+
+    def _render_traceback_(self) -> list[str]:
+        return [f"{type(self).__name__}: {self}"]
+
+
+class OutOfTime(Exception):
+    """Training ended itself because its time was over; it goes on when it is run again."""
 
     def _render_traceback_(self) -> list[str]:
         return [f"{type(self).__name__}: {self}"]

@@ -76,7 +76,7 @@ def resolve(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         given[name.upper()] = value
     return {
         step: {
-            name: _typed(name, kind, given[name]) if name in given else default
+            name: typed(name, kind, given[name]) if name in given else default
             for name, (kind, default) in parameters.items()
             if name not in OURS
         }
@@ -84,7 +84,8 @@ def resolve(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     }
 
 
-def _typed(name: str, kind: str, value: Any) -> Any:
+def typed(name: str, kind: str, value: Any) -> Any:
+    """A value as the type of its parameter; `InputError` where it is of another."""
     if kind == "float" and type(value) is int:
         value = float(value)
     elif kind == "float" and isinstance(value, str):  # YAML 1.1 reads 1e-3 as text

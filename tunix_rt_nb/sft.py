@@ -1,5 +1,7 @@
 """Supervised fine-tuning on packed rows, with Tunix's `PeftTrainer`."""
 
+import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +12,7 @@ from tunix.sft import hooks
 
 from tunix_rt_nb import checkpoints, files
 from tunix_rt_nb.config import SftConfig
-from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.errors import InputError, OutOfTime
 from tunix_rt_nb.feed import Batch, Feed
 from tunix_rt_nb.loss import held_out_loss
 from tunix_rt_nb.metrics import Metrics, Report, summary
@@ -57,19 +59,46 @@ def _told(folder: Path) -> Iterator[None]:
         raise
 
 
+def _deadline() -> float:
+    """When training has to end, in seconds since 1970."""
+    given = os.environ.get("TUNIX_RT_DEADLINE") or "inf"
+    try:
+        return float(given)
+    except ValueError:
+        raise InputError(
+            f"TUNIX_RT_DEADLINE: expected seconds since 1970, found {given!r}"
+        ) from None
+
+
 class _Source(hooks.DataHooks):
     """Gives Tunix the batch that its own count of batches asks for, also after a resume.
 
     It is asked between steps, which is when the held-out loss is taken.
+
+    Attributes:
+      late: whether training ended before its last step because its time was over.
     """
 
-    def __init__(self, batches: Feed, metrics: Metrics) -> None:
-        self._batches, self._metrics = batches, metrics
+    def __init__(self, batches: Feed, metrics: Metrics, accumulation: int) -> None:
+        self._batches, self._metrics, self._accumulation = batches, metrics, accumulation
+        self._until = _deadline()
+        self._began_with: int | None = None
+        self.late = False
 
     def load_next_train_batch(self, train_ctx: Trainer) -> Batch | None:
         self._metrics.look(train_ctx)
         done = train_ctx.iter_steps
-        return self._batches[done] if done < len(self._batches) and not self._metrics.stop else None
+        if done >= len(self._batches) or self._metrics.stop:
+            return None
+        self.late = self._is_over(done)
+        return None if self.late else self._batches[done]
+
+    def _is_over(self, done: int) -> bool:
+        """Whether it is time to end: after a whole step, so that each try comes at least so far."""
+        if self._began_with is None:
+            self._began_with = done
+        whole = done % self._accumulation == 0 and done > self._began_with
+        return whole and time.time() >= self._until
 
     def load_next_eval_batch(self, train_ctx: Trainer) -> None:
         return None
@@ -85,7 +114,8 @@ def train(
 ) -> list[dict[str, Any]]:
     """Trains the model in place, from the last checkpoint where there is one.
 
-    Where the model has adapters (`lora.apply`), only they are trained.
+    Where the model has adapters (`lora.apply`), only they are trained. A session that ends at some
+    time says so in `TUNIX_RT_DEADLINE`, in seconds since 1970: then training ends itself before.
 
     Args:
       folder: where `checkpoints/`, `metrics.jsonl` and `tensorboard/` go.
@@ -98,6 +128,7 @@ def train(
       InputError: fewer rows than a batch takes, a batch that the devices cannot share, the
         checkpoints of an interrupted run of another kind, a damaged one, a loss that is not a
         number, a full disk, or too little memory.
+      OutOfTime: the deadline has come; there is a checkpoint of the last step.
     """
     batches = feed(rows, config)  # too few rows fail here, before anything is compiled
     _check_shares(model, config)
@@ -107,7 +138,8 @@ def train(
     with devices_of(model), checkpoints.readable(last):
         made = trainer(model, config, last)
     made.check = metrics.check
-    made.with_data_hooks(_Source(batches, metrics))
+    source = _Source(batches, metrics, config.accumulation)
+    made.with_data_hooks(source)
     made.with_training_hooks(metrics)
     with devices_of(model), _told(folder):
         try:
@@ -115,6 +147,11 @@ def train(
         finally:
             made.checkpoint_manager.close()
             metrics.close()
+    if source.late:
+        raise OutOfTime(
+            f"training ended itself in time after step {made.train_steps} of {config.steps},"
+            " its checkpoint is kept: run this again to go on"
+        )
     if config.keep == "best":
         checkpoints.load_best(folder / "checkpoints", model)
     checkpoints.complete(folder / "checkpoints", run)

@@ -12,6 +12,7 @@ from tunix_rt_nb import runs
 from tunix_rt_nb.cli import display
 from tunix_rt_nb.cli.compare import baseline_command, compare_command
 from tunix_rt_nb.cli.datasets import datasets
+from tunix_rt_nb.cli.kaggle import kaggle_group
 from tunix_rt_nb.cli.models import models
 from tunix_rt_nb.cli.options import set_option, settings_of
 from tunix_rt_nb.cli.preflight import preflight_command
@@ -55,14 +56,13 @@ def main() -> None:
 
 main.add_command(traces)
 main.add_command(datasets)
+runs_commands.add_command(compare_command)
+runs_commands.add_command(baseline_command)
 main.add_command(runs_commands)
 main.add_command(models)
 main.add_command(smoke_command)
 main.add_command(preflight_command)
-runs_commands = click.Group("runs", help="Compare runs, and hold them to baselines.")
-runs_commands.add_command(compare_command)
-runs_commands.add_command(baseline_command)
-main.add_command(runs_commands)
+main.add_command(kaggle_group)
 
 _step = click.Choice(runs.STEPS)
 

@@ -1,0 +1,96 @@
+"""The whole road on a Kaggle that is on this machine: it executes what is pushed with papermill."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from tests import kaggle_server
+from tests.kaggle_server import KEY, Kaggle
+from tunix_rt_nb import chain, dataset, files, runs, tasks
+from tunix_rt_nb.cli import main
+from tunix_rt_nb.kernels import watching
+from tunix_rt_nb.store import TraceStore
+
+pytest.importorskip("kagglesdk")
+pytest.importorskip("slugify")  # importing `kaggle` itself would log in
+
+SMALL = {
+    "TRACES": {"high_card_duel": 60},
+    "STEPS": 4,
+    "EVAL_EXAMPLES": 8,
+    "ITEMS": 4,
+    "MAX_NEW_TOKENS": 16,
+    "EVAL_BATCH_SIZE": 8,
+}
+HANDLE = "me/tunix-rt-mine"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kaggle]:
+    with kaggle_server.serving() as server:
+        server.executes = tmp_path_factory.mktemp("kaggle")
+        yield server
+        for path in server.executes.rglob("*"):
+            path.chmod(0o700)
+
+
+def kaggle(*arguments: str) -> str:
+    told = CliRunner().invoke(main, ["kaggle", *arguments])
+    assert told.exit_code == 0, told.output
+    return told.stdout
+
+
+def hours(folder: Path, before: float, after: float) -> None:
+    """Prepares the kernel for another number of hours."""
+    path = folder / "kernel/kernel.ipynb"
+    text = path.read_text()
+    assert f"HOURS: float = {before}" in text
+    path.write_text(text.replace(f"HOURS: float = {before}", f"HOURS: float = {after}"))
+
+
+def test_a_run_that_was_pushed_twice_comes_home_as_if_it_had_been_run_here(
+    server: Kaggle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TUNIX_RT_HOME", str(tmp_path))
+    monkeypatch.setattr(watching, "EVERY", 0.2)
+    settings = [f"--set={name}={value}" for name, value in SMALL.items()]
+    kaggle("prepare", "quickstart", "--accelerator=none", "--run-id=mine", *settings)
+    folder = tmp_path / "runs/mine"
+    hours(folder, 8.0, 0.0)
+    kaggle("push", "mine")
+    told = kaggle("watch", "mine")
+    assert "4_train.ipynb: training ended itself in time after step 1 of 4" in told
+    kaggle("pull", "mine")
+    assert list(folder.glob("4_train/checkpoints/last/1"))
+    hours(folder, 0.0, 8.0)
+    assert kaggle("push", "mine", "--resume").startswith(f"{HANDLE} version 2")
+    told = kaggle("watch", "mine")
+    assert "going on from" in told
+    assert "3_render     skipped, nothing changed" in told
+    assert "step     4/4  loss" in told
+    assert "95 % interval" in told
+    kaggle("pull", "mine")
+
+    lineage = runs.lineage("evaluate", folder / "5_evaluate")
+    assert set(lineage) == set(runs.STEPS)
+    assert runs.newest("evaluate") == folder / "5_evaluate"
+    lines = list(files.read_lines(folder / "4_train/metrics.jsonl"))
+    assert [line["step"] for line in lines if "loss" in line] == [1, 2, 3, 4]
+    assert "95 % interval" in (folder / "kernel/executed.ipynb").read_text()
+
+    store = TraceStore(tmp_path / "traces")
+    drawn = tasks.mixture("high_card_duel", 60, 0, ["easy"], "fine", 0.0)
+    store.add(drawn, "2026-01-01T00:00:00Z")
+    spec = {"dataset_name": "quickstart", "selection_strategy": "random", "seed": 0}
+    spec |= {"eval_fraction": 0.25, "near_duplicates": 0.8}
+    here = dataset.build(store, dataset.DatasetSpec.of(**spec), tmp_path)
+    there = dataset.read_manifest(folder / "2_build/quickstart-v1")
+    assert there["sha256"] == dataset.read_manifest(here)["sha256"]
+
+    shutil.rmtree(folder / "kernel")
+    assert all(step.skipped for step in chain.run(folder, SMALL, profile="quickstart"))
+    written = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert not any(KEY.encode() in path.read_bytes() for path in written)

@@ -1,0 +1,383 @@
+"""Kernels as they are prepared, and what they do where they run."""
+
+import importlib
+import io
+import json
+import os
+import stat
+import subprocess
+import sys
+import tarfile
+import types
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import papermill
+import pytest
+from click.testing import CliRunner
+from nbformat import NotebookNode
+from slugify import slugify
+
+from tunix_rt_nb import catalog, files, runs
+from tunix_rt_nb.cli import main
+from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.kernels import bootstrap, embedding, handles, kernel, place, session
+
+HANDLE = "me/tunix-rt-mine"
+
+
+def notebook(*cells: str, **metadata: Any) -> NotebookNode:
+    """A notebook as someone saved it after running it."""
+    output = nbformat.v4.new_output("stream", text="an old output")
+    code = [nbformat.v4.new_code_cell(c, outputs=[output], execution_count=7) for c in cells]
+    if code:
+        code[0].metadata["tags"] = ["parameters"]
+    return nbformat.v4.new_notebook(cells=code, metadata=metadata)
+
+
+def read(folder: Path) -> tuple[NotebookNode, dict[str, Any]]:
+    made = nbformat.read(folder / "kernel.ipynb", as_version=4)
+    return made, files.read_json(folder / "kernel-metadata.json")
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The whole chain as a kernel."""
+    return kernel.prepare("kaggle-tpu", {}, tmp_path_factory.mktemp("a") / "mine", HANDLE)
+
+
+def test_the_same_input_makes_the_same_bytes(prepared: Path, tmp_path: Path) -> None:
+    again = kernel.prepare("kaggle-tpu", {}, tmp_path / "mine", HANDLE)
+    for path in sorted(prepared.iterdir()):
+        assert path.read_bytes() == (again / path.name).read_bytes(), path.name
+    other = kernel.prepare("kaggle-tpu", {"EPOCHS": 3}, tmp_path / "other" / "mine", HANDLE)
+    assert (other / "kernel.ipynb").read_bytes() != (again / "kernel.ipynb").read_bytes()
+
+
+def embedded(made: NotebookNode) -> dict[str, str]:
+    """The files of a kernel, as its own cells read them."""
+    bootstrap.FILES.clear()
+    for cell in made.cells:
+        if cell.source.startswith("%%package\n"):
+            bootstrap.package("", cell.source.removeprefix("%%package\n"))
+    return dict(bootstrap.FILES)
+
+
+def test_the_embedded_package_is_what_git_archive_gives(prepared: Path) -> None:
+    found = embedded(read(prepared)[0])
+    here = {"cwd": runs.PROJECT, "capture_output": True}
+    head = subprocess.run(["git", "archive", "HEAD", "tunix_rt_nb"], **here)  # type: ignore[call-overload]
+    if head.returncode:
+        pytest.skip("no git checkout")
+    package = {name for name in found if name.startswith("tunix_rt_nb/")}
+    changed = ["git", "status", "--porcelain", "tunix_rt_nb"]
+    if subprocess.run(changed, **here).stdout:  # type: ignore[call-overload]
+        pytest.skip("the package has changes that are not committed")
+    with tarfile.open(fileobj=io.BytesIO(head.stdout)) as archive:
+        members = [member for member in archive if member.isfile()]
+        assert package == {member.name for member in members}
+        for member in members:
+            file = archive.extractfile(member)
+            assert file and file.read() == found[member.name].encode()
+
+
+def test_the_kernel_of_the_whole_chain_is_under_a_megabyte(prepared: Path) -> None:
+    assert len(json.dumps(read(prepared)[0])) < 1_000_000
+
+
+def test_its_metadata_ask_for_a_private_v5e_8_and_for_the_model_in_its_version(
+    prepared: Path,
+) -> None:
+    _, found = read(prepared)
+    assert found["machine_shape"] == "TpuV5E8"
+    assert found["is_private"] is True
+    assert found["id"] == f"me/{slugify(found['title'])}"
+    assert found["model_sources"] == ["google/gemma-3/transformers/gemma-3-1b-pt/1"]
+    assert not {"docker_image", "docker_image_pinning_type", "enable_gpu"} & found.keys()
+
+
+@pytest.mark.parametrize("profile", ["kaggle-tpu", "kaggle-tpu-gemma2"])
+def test_the_profiles_for_kaggle_name_a_model_that_it_has(profile: str) -> None:
+    from tunix_rt_nb import parameters
+
+    values = parameters.load_profile(profile)
+    [handle] = kernel.sources(values)["model_sources"]
+    assert handles.model(handle) == catalog.MODELS[values["MODEL"]].kaggle
+
+
+def test_a_notebook_is_stripped_and_has_a_kernelspec(tmp_path: Path) -> None:
+    path = tmp_path / "own.ipynb"
+    own = notebook("N: int = 1", "print(N)", kaggle={"accelerator": "gpu"}, widgets={"x": {}})
+    own.cells[1].metadata["execution"] = {"when": "today"}
+    nbformat.write(own, path)
+    made, _ = read(kernel.prepare(str(path), {"N": 5}, tmp_path / "own", "me/own-notebook"))
+    nbformat.validate(made)
+    assert made.metadata == {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+    }
+    code = [cell for cell in made.cells if cell.cell_type == "code"]
+    assert all(cell.outputs == [] and cell.execution_count is None for cell in code)
+    assert not any("execution" in cell.metadata for cell in code)
+    tags = [cell.metadata.get("tags") for cell in code]
+    assert tags.index(["injected-parameters"]) == tags.index(["parameters"]) + 1
+
+
+def test_a_prepared_notebook_runs_in_place_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "own.ipynb"
+    cells = ["N: int = 1", "import tunix_rt_nb\nprint(N, tunix_rt_nb.__file__)"]
+    cells += [  # a run of one file, made by this notebook
+        "from tunix_rt_nb import chain\nstop = chain.begin('generate')\n"
+        "(stop.folder / 'out.txt').write_text('made')\n_ = stop.finish({})"
+    ]
+    nbformat.write(notebook(*cells), path)
+    folder = kernel.prepare(str(path), {"N": 5}, tmp_path / "own", "me/own-notebook", "none")
+    working, inputs = tmp_path / "kaggle/working", tmp_path / "kaggle/input"
+    working.mkdir(parents=True)
+    inputs.mkdir()
+    inputs.chmod(stat.S_IREAD | stat.S_IEXEC)
+    (working / "__notebook__.ipynb").write_bytes((folder / "kernel.ipynb").read_bytes())
+    monkeypatch.setenv("KAGGLE_KERNEL_RUN_TYPE", "Batch")
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    monkeypatch.chdir(working)
+    done = papermill.execute_notebook(
+        "__notebook__.ipynb", "__notebook__.ipynb", progress_bar=False
+    )
+    printed = "".join(o.text for c in done.cells for o in c.get("outputs", []) if "text" in o)
+    assert "installing nothing, all is there" in printed
+    number, at = next(x for x in printed.splitlines() if x.endswith("__init__.py")).split()
+    assert number == "5"
+    assert "tunix_rt_nb-" in at
+    assert (working / "runs/own/1_generate/out.txt").read_text() == "made"
+    session.check(working / "runs/own")
+
+
+def test_an_altered_package_is_not_unpacked(prepared: Path) -> None:
+    found = embedded(read(prepared)[0])
+    bootstrap.FILES["tunix_rt_nb/errors.py"] += "# mine\n"
+    with pytest.raises(RuntimeError, match="was altered: prepare the kernel again"):
+        bootstrap.unpack(embedding.digest(found))
+
+
+def test_what_is_unpacked_is_byte_by_byte_what_was_embedded(
+    prepared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = embedded(read(prepared)[0])
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setenv("PYTHONPATH", "/before")
+    folder = bootstrap.unpack(embedding.digest(found))
+    assert {
+        path.relative_to(folder).as_posix(): path.read_text()
+        for path in folder.rglob("*")
+        if path.is_file()
+    } == found
+    assert os.environ["PYTHONPATH"] == f"{folder}{os.pathsep}/before"
+
+
+def test_the_first_cell_stops_on_kaggle_where_the_accelerator_is_not_there(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("KAGGLE_KERNEL_RUN_TYPE", raising=False)
+    bootstrap.require("tpu 8")
+    assert capsys.readouterr().out == "accelerator: cpu 1\n"
+    monkeypatch.setenv("KAGGLE_KERNEL_RUN_TYPE", "Batch")
+    with pytest.raises(
+        RuntimeError, match="tpu 8 was asked for, JAX finds cpu 1: Kaggle has start"
+    ):
+        bootstrap.require("tpu 8")
+
+
+def test_what_is_missing_is_pinned_and_what_is_there_stays(prepared: Path) -> None:
+    needs = embedding.needed()
+    assert bootstrap.unmet(needs) == []
+    assert bootstrap.unmet({"duckdb>=99": needs["duckdb>=2.0"]}) == needs["duckdb>=2.0"]
+    assert all("==" in pin for pins in needs.values() for pin in pins)
+    assert not {"jax", "flax", "libtpu"} & {need.split(">")[0] for need in needs}
+    first = read(prepared)[0].cells[0].source
+    assert first.startswith(Path(bootstrap.__file__).read_text())
+    assert 'require("tpu 8")' in first
+    assert all(pin in first for pins in needs.values() for pin in pins)
+
+
+def prepare(*arguments: str) -> str:
+    told = CliRunner().invoke(main, ["kaggle", "prepare", *arguments])
+    assert told.exit_code == 2, told.output
+    assert told.stderr.count("\n") == 1
+    return told.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["nothing"], "profile: unknown 'nothing'"),
+        (
+            ["--accelerator", "Tpu1VmV38"],
+            "accelerator: Tpu1VmV38 (TPU v3-8) was retired, use TpuV5",
+        ),
+        (["--accelerator", "TpuV5E9"], "accelerator: unknown 'TpuV5E9', did you mean TpuV5E8?"),
+        (["--kernel", "me/My Kernel!"], "kernel: expected OWNER/SLUG, found 'me/My Kernel!'"),
+        (["--kernel", "me/four"], "a slug has 5 to 50 small letters, digits and single hyphens"),
+        (["--run-id", "../x"], "run-id: '../x' is unsafe"),
+        (["--set", "STEPS=many"], "STEPS: expected int, found 'many'"),
+        (["--set", "STEPZ=1"], "parameter: unknown 'STEPZ', did you mean STEPS?"),
+        (
+            ["--set", "MODEL=google/gemma-3/transformers/gemma-3-1b-pt"],
+            "gemma-3-1b-pt: has no version, add it: google/gemma-3/transformers/gemma-3-1b-pt/1",
+        ),
+        (["--set", "MODEL=./mine"], "push it first: tunix-rt-nb kaggle models push"),
+        (["--set", "DATASET=./mine"], "push it first: tunix-rt-nb kaggle datasets push"),
+        (["--set", "DATASET=me/cards/latest"], "dataset: expected OWNER/SLUG/VERSION"),
+        (["--set", "IMPORT=[README.md]"], "README.md: is a file of this machine, build a dataset"),
+        (["never.ipynb"], "never.ipynb: no such notebook, save it first"),
+    ],
+)
+def test_bad_input_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], says: str
+) -> None:
+    monkeypatch.setenv("TUNIX_RT_HOME", str(tmp_path))
+    monkeypatch.chdir(runs.PROJECT)
+    assert says in prepare("--kernel", HANDLE, *arguments)
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "is no notebook, open it in Jupyter and save it"),
+        ("{}", "is no notebook, open it in Jupyter and save it"),
+        (nbformat.writes(notebook()), "has no code, write some and save it"),
+        (nbformat.writes(notebook("x = 1" * 300_000)), "bytes of source, Kaggle takes 1,000,000"),
+        (nbformat.writes(notebook("N: int = 1")), "parameter: unknown 'M', expected one of: N"),
+    ],
+    ids=["empty", "no notebook", "no code", "too large", "another parameter"],
+)
+def test_a_notebook_that_cannot_be_a_kernel_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, says: str
+) -> None:
+    monkeypatch.setenv("TUNIX_RT_HOME", str(tmp_path))
+    path = tmp_path / "own.ipynb"
+    path.write_text(text)
+    settings = ["--set", "M=1"] if "unknown" in says else []
+    assert says in prepare(str(path), "--kernel", HANDLE, *settings)
+
+
+def test_a_run_of_this_machine_is_left_alone(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setenv("TUNIX_RT_HOME", str(tmp_path))
+    (tmp_path / "runs/quickstart").mkdir(parents=True)
+    (tmp_path / "runs/quickstart/run.json").write_text("{}")
+    says = "runs/quickstart: has a run of this machine, give another --run-id"
+    assert says in prepare("quickstart", "--kernel", HANDLE)
+
+
+@pytest.mark.parametrize(
+    ("handle", "at"),
+    [
+        ("me/cards-set/3", "cards-set"),
+        ("me/cards-set/3", "datasets/me/cards-set"),
+        ("me/cards-set/3", "datasets/me/cards-set/versions/3"),
+        ("me/cards-set/3", "datasets/me/cards-set/cards-v1"),
+        ("g/gemma-3/transformers/gemma-3-1b/1", "gemma-3/transformers/gemma-3-1b/1"),
+        ("g/gemma-3/transformers/gemma-3-1b/1", "models/g/gemma-3/Transformers/gemma-3-1b/1"),
+    ],
+)
+def test_what_is_attached_is_found_in_the_old_and_the_new_layout(
+    tmp_path: Path, handle: str, at: str
+) -> None:
+    (tmp_path / "models/g/gemma-3/transformers/gemma-3-1b/2").mkdir(parents=True)
+    with pytest.raises(InputError, match=f"^{handle}: is not attached, Add Input"):
+        place.mounted(handle, tmp_path)
+    (tmp_path / at).mkdir(parents=True)
+    for name in ("manifest.json", "config.json"):
+        (tmp_path / at / name).touch()
+    assert place.mounted(handle, tmp_path) == tmp_path / at
+
+
+@pytest.mark.parametrize("at", ["tunix-rt-mine", "notebooks/me/tunix-rt-mine"])
+def test_the_output_of_an_earlier_kernel_is_found(tmp_path: Path, at: str) -> None:
+    assert place.earlier("mine", tmp_path) is None
+    (tmp_path / at / "runs/mine").mkdir(parents=True)
+    (tmp_path / at / "runs/mine/run.json").touch()
+    assert place.earlier("mine", tmp_path) == tmp_path / at / "runs/mine"
+
+
+def test_secrets_are_taken_from_kaggle_and_what_is_set_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Client:
+        def get_secret(self, name: str) -> str:
+            return {"HF_TOKEN": "from Kaggle", "KAGGLE_KEY": "other"}[name]
+
+    secrets = types.ModuleType("kaggle_secrets")
+    secrets.UserSecretsClient = Client  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "kaggle_secrets", secrets)
+    for name in (*place.SECRETS, "TUNIX_RT_HOME", "KAGGLE_KERNEL_RUN_TYPE", "COLAB_RELEASE_TAG"):
+        monkeypatch.setenv(name, "")  # so that it is as before afterwards
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("KAGGLE_KEY", "mine")
+    monkeypatch.chdir(tmp_path)
+    place.settle()
+    assert "HF_TOKEN" not in os.environ
+    monkeypatch.setenv("KAGGLE_KERNEL_RUN_TYPE", "Interactive")
+    place.settle()
+    assert runs.home() == tmp_path
+    found = {name: os.environ.get(name) for name in place.SECRETS}
+    assert found == {"HF_TOKEN": "from Kaggle", "KAGGLE_USERNAME": None, "KAGGLE_KEY": "mine"}
+
+
+@pytest.fixture
+def trained(tmp_path: Path) -> Path:
+    """A run folder in which training has left checkpoints."""
+    folder = tmp_path / "scratch/runs/mine"
+    for name in ("last/100/weights", "last/200/weights", "best.safetensors", "run.json"):
+        path = folder / "4_train/checkpoints" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    (folder / ".chain.lock").touch()
+    (folder / "run.json").write_text("{}")
+    return folder
+
+
+def kept(folder: Path) -> set[str]:
+    return {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()}
+
+
+def test_a_run_that_is_not_over_is_kept_with_its_last_checkpoint(
+    trained: Path, tmp_path: Path
+) -> None:
+    found = session.keep(trained, tmp_path / "working/runs/mine")
+    checkpoints = {"last/200/weights", "best.safetensors", "run.json"}
+    assert kept(found) == {
+        "run.json",
+        "output.json",
+        *(f"4_train/checkpoints/{name}" for name in checkpoints),
+    }
+    session.check(found)
+    assert not trained.exists()
+
+
+def test_a_run_that_is_over_is_kept_without(trained: Path, tmp_path: Path) -> None:
+    (trained / "4_train/result.json").write_text("{}")
+    found = session.keep(trained, tmp_path / "working/runs/mine")
+    assert kept(found) == {"run.json", "output.json", "4_train/result.json"}
+
+
+def test_checkpoints_for_which_there_is_no_room_are_dropped_and_told(
+    trained: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(session, "ROOM", 20)
+    found = session.keep(trained, tmp_path / "working/runs/mine")
+    assert kept(found) == {"run.json", "output.json"}
+    assert "checkpoints: dropped" in capsys.readouterr().out
+
+
+def test_the_package_needs_nothing_of_kaggles_to_be_imported() -> None:
+    code = "import sys, tunix_rt_nb.kernels.session; print('kaggle' in sys.modules)"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "False"
+    assert importlib.import_module("tunix_rt_nb.kernels")

@@ -1,0 +1,220 @@
+"""tunix-rt-nb kaggle: the same notebooks on a Kaggle TPU."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tunix_rt_nb import runs
+from tunix_rt_nb.cli.options import set_option, settings_of
+from tunix_rt_nb.errors import InputError, check_name
+
+if TYPE_CHECKING:
+    from tunix_rt_nb.kernels.submission import Submission
+
+
+@click.group("kaggle")
+def kaggle_group() -> None:
+    """Run notebooks as Kaggle kernels: prepare, push, watch, pull; push datasets and models.
+
+    \b
+    Example: tunix-rt-nb kaggle run kaggle-tpu
+    """
+
+
+_run_id = click.option("--run-id", help="Name of the run folder; the profile's unless given.")
+_kernel = click.option(
+    "--kernel", metavar="OWNER/SLUG", help="Its name on Kaggle; yours/tunix-rt-RUN unless given."
+)
+_accelerator = click.option(
+    "--accelerator",
+    default="TpuV5E8",
+    show_default=True,
+    help="The machine: TpuV5E8, TpuV6E8, NvidiaTeslaT4 or none.",
+)
+_force = click.option(
+    "--force", is_flag=True, help="Ask neither whether it fits the chips nor for quota."
+)
+
+
+def _kernels(name: str) -> ModuleType:
+    """A module that needs the `kaggle` package."""
+    import importlib
+
+    try:
+        importlib.import_module("six")  # which the package needs without saying so
+        importlib.import_module("kagglesdk")
+        if importlib.util.find_spec("kaggle") is None:
+            raise ImportError("kaggle")
+        return importlib.import_module(f"tunix_rt_nb.kernels.{name}")
+    except ImportError as error:
+        raise InputError(
+            f"{error.name or 'kaggle'} is missing: pip install -e '.[kaggle]'"
+        ) from None
+
+
+def _told(line: str) -> None:
+    click.echo(line, err=True)
+
+
+def _preparing(command: Callable[..., Any]) -> Callable[..., Any]:
+    """What says which kernel is meant."""
+    for option in (_accelerator, _kernel, _run_id, set_option):
+        command = option(command)
+    return click.argument("source", metavar="PROFILE|NOTEBOOK.ipynb", default="kaggle-tpu")(command)
+
+
+def _prepare(
+    source: str, settings: tuple[str, ...], run_id: str | None, kernel: str | None, accelerator: str
+) -> Path:
+    from tunix_rt_nb.kernels.kernel import prepare
+
+    name = check_name("run-id", run_id or Path(source).stem)
+    if kernel is None:
+        account = _kernels("account")
+        slug = re.sub(r"[^a-z0-9]+", "-", f"tunix-rt-{name}".lower()).strip("-")[:50]
+        kernel = f"{account.username(account.login())}/{slug}"
+    run_dir = runs.home() / "runs" / name
+    return prepare(source, settings_of(settings), run_dir, kernel, accelerator)
+
+
+@kaggle_group.command("prepare")
+@_preparing
+def prepare_command(**how: Any) -> None:
+    """Write a kernel: a notebook that runs on Kaggle as it is, and its metadata.
+
+    PROFILE stands for the whole chain. The package is in the notebook's first cells, to be read;
+    the parameters are written into it. It runs on this machine, too.
+
+    \b
+    Examples:
+      tunix-rt-nb kaggle prepare kaggle-tpu
+      tunix-rt-nb kaggle prepare quickstart --accelerator none --set STEPS=100 --run-id try
+      tunix-rt-nb kaggle prepare notebooks/3_render.ipynb --kernel me/rendering
+    """
+    click.echo(_prepare(**how))
+
+
+@kaggle_group.command("push")
+@click.argument("run_id", metavar="RUN")
+@click.option("--resume", is_flag=True, help="Go on from the output of the last version.")
+@_force
+def push_command(run_id: str, resume: bool, force: bool) -> None:
+    """Push the kernel that was prepared for RUN, which makes Kaggle run it.
+
+    First the training and the answers are compiled for the chips, and refused if they do not fit,
+    and this week's quota is looked at.
+
+    \b
+    Examples:
+      tunix-rt-nb kaggle push kaggle-tpu
+      tunix-rt-nb kaggle push kaggle-tpu --resume
+    """
+    submission = _kernels("submission")
+    run_dir = runs.home() / "runs" / check_name("run-id", run_id)
+    _say(submission.push(run_dir, force, resume, _told))
+
+
+def _say(pushed: "Submission") -> None:
+    click.echo(f"{pushed.handle} version {pushed.version}: {pushed.url}")
+
+
+@kaggle_group.command("watch")
+@click.argument("run_id", metavar="RUN|OWNER/SLUG")
+@click.pass_context
+def watch_command(context: click.Context, run_id: str) -> None:
+    """Show the state and the log of a kernel as they come, until it ends.
+
+    Ends with 1 where the kernel did not complete. Stopped and called again, it goes on with the
+    next line.
+
+    \b
+    Example: tunix-rt-nb kaggle watch kaggle-tpu
+    """
+    pushed = _kernels("submission").find(run_id)
+    context.exit(0 if _kernels("watching").watch(pushed, click.echo) else 1)
+
+
+@kaggle_group.command("pull")
+@click.argument("run_id", metavar="RUN|OWNER/SLUG")
+def pull_command(run_id: str) -> None:
+    """Bring what a kernel has left into its run folder, as if it had been run here.
+
+    The hash of each file is checked; where one is wrong, nothing is taken.
+
+    \b
+    Example: tunix-rt-nb kaggle pull kaggle-tpu
+    """
+    click.echo(_kernels("pulling").pull(_kernels("submission").find(run_id), _told))
+
+
+@kaggle_group.command("run")
+@_preparing
+@_force
+@click.pass_context
+def run_command(context: click.Context, force: bool, **how: Any) -> None:
+    """Prepare, push, watch and pull in one go.
+
+    \b
+    Example: tunix-rt-nb kaggle run kaggle-tpu --set EPOCHS=3
+    """
+    submission, folder = _kernels("submission"), _prepare(**how)
+    pushed = submission.push(folder.parent, force, False, _told)
+    _say(pushed)
+    completed = _kernels("watching").watch(pushed, click.echo)
+    if completed:
+        click.echo(_kernels("pulling").pull(pushed, _told))
+    context.exit(0 if completed else 1)
+
+
+@kaggle_group.group("datasets")
+def datasets_group() -> None:
+    """Datasets on Kaggle.
+
+    \b
+    Example: tunix-rt-nb kaggle datasets push quickstart-v1 me/cards
+    """
+
+
+@datasets_group.command("push")
+@click.argument("key")
+@click.argument("handle", metavar="OWNER/SLUG")
+def push_dataset_command(key: str, handle: str) -> None:
+    """Push a built dataset: a new private Kaggle dataset, or a new version of one.
+
+    KEY is a dataset's key or the path of its folder. Prints what the parameter DATASET takes.
+
+    \b
+    Example: tunix-rt-nb kaggle datasets push all-tasks-v1 me/all-tasks
+    """
+    from tunix_rt_nb import dataset
+
+    click.echo(_kernels("uploads").push_dataset(dataset.find(key), handle, _told))
+
+
+@kaggle_group.group("models")
+def models_group() -> None:
+    """Models on Kaggle.
+
+    \b
+    Example: tunix-rt-nb kaggle models push quickstart me/card-player
+    """
+
+
+@models_group.command("push")
+@click.argument("run_id", metavar="RUN|FOLDER")
+@click.argument("handle", metavar="OWNER/SLUG")
+def push_model_command(run_id: str, handle: str) -> None:
+    """Push the model of a run, or a model's folder: a new private Kaggle model, or a new version.
+
+    Prints what the parameter MODEL takes.
+
+    \b
+    Example: tunix-rt-nb kaggle models push kaggle-tpu me/card-player
+    """
+    of_run = runs.home() / "runs" / run_id / runs.stem("train") / "model"
+    folder = Path(run_id) if Path(run_id).is_dir() else of_run
+    click.echo(_kernels("uploads").push_model(folder, handle, _told))

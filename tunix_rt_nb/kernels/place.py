@@ -1,0 +1,86 @@
+"""Where a notebook is at work: at home, on Kaggle or on Colab, and what it finds there."""
+
+import importlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from tunix_rt_nb.errors import InputError
+
+SECRETS = ("HF_TOKEN", "KAGGLE_USERNAME", "KAGGLE_KEY")
+
+
+def on_kaggle() -> bool:
+    """Whether this is a Kaggle session, interactive or a kernel that was pushed."""
+    return "KAGGLE_KERNEL_RUN_TYPE" in os.environ
+
+
+def inputs() -> Path:
+    """Where Kaggle puts what is attached: `input`, beside the folder that notebooks work in."""
+    return Path.cwd().parent / "input"
+
+
+def settle() -> None:
+    """Makes the working folder of Kaggle or Colab the home of runs; takes what secrets there are.
+
+    Elsewhere nothing changes. What is set already stays.
+    """
+    if not on_kaggle() and "COLAB_RELEASE_TAG" not in os.environ:
+        return
+    os.environ.setdefault("TUNIX_RT_HOME", str(Path.cwd()))
+    for name in SECRETS:
+        value = os.environ.get(name) or _secret(name)
+        if value:
+            os.environ[name] = value
+
+
+def _secret(name: str) -> str | None:
+    """A secret of the notebook; None where there is no such secret, or it may not be read."""
+    for module in ("kaggle_secrets", "google.colab.userdata"):
+        try:
+            client = importlib.import_module(module)
+            get = getattr(client, "get", None) or client.UserSecretsClient().get_secret
+            return get(name)
+        except Exception:  # each has errors of its own; without a secret one goes on
+            continue
+    return None
+
+
+def mounted(handle: str, root: Path | None = None) -> Path:
+    """The folder of a dataset or model that is attached, in whichever layout Kaggle has put it.
+
+    Args:
+      handle: OWNER/SLUG/VERSION or OWNER/MODEL/FRAMEWORK/VARIATION/VERSION.
+
+    Raises:
+      InputError: it is not attached.
+    """
+    root = root or inputs()
+    marker = "manifest.json" if handle.count("/") == 2 else "config.json"
+    for start in _starts(handle):
+        for folder in sorted(root.glob(start)):
+            found = sorted(folder.rglob(marker), key=lambda path: len(path.parts))
+            if found:
+                return found[0].parent
+    raise InputError(f"{handle}: is not attached, Add Input, or prepare the kernel with it")
+
+
+def _starts(handle: str) -> Iterator[str]:
+    """Patterns of where it may be, the newest layout first."""
+    owner, name, *rest = handle.split("/")
+    if len(rest) == 1:
+        yield from (f"datasets/{owner}/{name}/versions/{rest[0]}", f"datasets/{owner}/{name}", name)
+        return
+    framework, variation, version = rest
+    for start in (f"models/{owner}/{name}", name):  # Kaggle has written Transformers, too
+        anycase = "".join(f"[{c.lower()}{c.upper()}]" if c.isalpha() else c for c in framework)
+        yield f"{start}/{anycase}/{variation}/{version}"
+
+
+def earlier(run_id: str, root: Path | None = None) -> Path | None:
+    """The folder of a run in the output of an earlier kernel, if one is attached."""
+    root = root or inputs()
+    for depth in ("*", "*/*", "*/*/*", "*/*/*/*"):
+        for path in sorted(root.glob(f"{depth}/runs/{run_id}/run.json")):
+            return path.parent
+    return None

@@ -1,0 +1,166 @@
+"""Datasets and models as Kaggle keeps them, to be named by a handle with a version."""
+
+import json
+import tempfile
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from tunix_rt_nb import dataset, files
+from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.kernels import account, handles
+from tunix_rt_nb.sources import missing
+from tunix_rt_nb.text import one_line
+
+Told = Callable[[str], object]
+_LICENSES = {"gemma": "Gemma", None: "Apache 2.0"}  # as Kaggle calls them
+
+
+def push_dataset(folder: Path, handle: str, told: Told = print) -> str:
+    """Pushes a built dataset: a new Kaggle dataset, private, or a new version of one.
+
+    Returns:
+      Its handle with the version, which `DATASET` takes.
+
+    Raises:
+      InputError: no complete dataset, no credentials, a bad handle, or Kaggle refuses it.
+    """
+    owner, slug = handles.new("dataset", handle).split("/")
+    manifest = dataset.read_manifest(folder)
+    for side in dataset.SIDES:
+        files.check_unaltered(folder / f"{side}.jsonl", manifest, "was altered after the build")
+    note = f"{manifest['dataset_key']}, sha256 {manifest['sha256']}"
+    metadata = {"id": handle, "title": slug, "licenses": [{"name": "CC0-1.0"}], "subtitle": ""}
+    api = _careful(account.login())
+    before = _version(api, handle)
+    with tempfile.TemporaryDirectory() as scratch:
+        staged = _staged(Path(scratch), folder, {"dataset-metadata.json": metadata})
+        if before:
+            answer = account.asked(
+                handle,
+                lambda: api.dataset_create_version(staged, note, quiet=True, convert_to_csv=False),
+                again=False,
+            )
+        else:
+            answer = account.asked(
+                handle, lambda: api.dataset_create_new(staged, quiet=True), again=False
+            )
+    _check(handle, answer)
+    told(f"pushed {folder.name} to https://www.kaggle.com/datasets/{handle}")
+    return f"{owner}/{slug}/{before + 1}"
+
+
+def push_model(folder: Path, handle: str, told: Told = print) -> str:
+    """Pushes a model folder: a new Kaggle model, private, or a new version of one.
+
+    Returns:
+      Its handle with the version, which `MODEL` takes.
+
+    Raises:
+      InputError: no whole model, no credentials, a bad handle, or Kaggle refuses it.
+    """
+    owner, slug = handles.new("model", handle).split("/")
+    if not folder.is_dir() or missing(folder):
+        raise InputError(f"{folder}: is no model folder, it has no {missing(folder)}")
+    api = _careful(account.login())
+    variation = f"{handle}/transformers/default"
+    before = _instance_version(api, variation)
+    with tempfile.TemporaryDirectory() as scratch:
+        staged = _staged(Path(scratch), folder, _described(owner, slug, folder))
+        if before is None:
+            answer = account.asked(handle, lambda: api.model_create_new(staged), again=False)
+            _check(handle, answer, known=("already",))
+        create = partial(api.model_instance_create, staged, quiet=True)
+        if before:
+            create = partial(api.model_instance_version_create, variation, staged, quiet=True)
+        _check(handle, account.asked(handle, create, again=False))
+    told(f"pushed {folder} to https://www.kaggle.com/models/{handle}")
+    return f"{variation}/{(before or 0) + 1}"
+
+
+def _described(owner: str, slug: str, folder: Path) -> dict[str, Any]:
+    card = folder / "README.md"
+    text = card.read_text(encoding="utf-8") if card.exists() else ""
+    gemma = "license: gemma" in text
+    return {
+        "model-metadata.json": {
+            "ownerSlug": owner,
+            "slug": slug,
+            "title": slug,
+            "isPrivate": True,
+            "description": text or slug,
+        },
+        "model-instance-metadata.json": {
+            "ownerSlug": owner,
+            "modelSlug": slug,
+            "instanceSlug": "default",
+            "framework": "transformers",
+            "licenseName": _LICENSES["gemma" if gemma else None],
+            "overview": slug,
+        },
+    }
+
+
+def _staged(scratch: Path, folder: Path, metadata: Mapping[str, Any]) -> str:
+    """A folder with links to the files and the metadata, as a dataset's own never changes."""
+    for path in folder.iterdir():
+        if path.is_file():
+            (scratch / path.name).symlink_to(path.resolve())
+    for name, content in metadata.items():
+        files.write_json(scratch / name, content)
+    return str(scratch)
+
+
+def _careful(api: Any) -> Any:
+    """Makes an upload that failed an error: the package would leave the file out and go on."""
+    upload = api._upload_blob
+
+    def whole(path: str, *rest: Any) -> Any:
+        token = upload(path, *rest)
+        if token is None:
+            raise InputError(f"{Path(path).name}: could not be uploaded, nothing was pushed")
+        return token
+
+    api._upload_blob = whole
+    return api
+
+
+def _check(handle: str, answer: Any, known: tuple[str, ...] = ()) -> None:
+    error = answer.error or ""
+    if error and not any(word in error.lower() for word in known):
+        raise InputError(f"{handle}: Kaggle refuses it: {one_line(error)}")
+
+
+def _version(api: Any, handle: str) -> int:
+    """The current version of a dataset; 0 where there is none yet."""
+
+    def call() -> int:
+        try:
+            told = api.dataset_status(handle, format="json(current_version_number)")
+        except requests.HTTPError as error:
+            if error.response.status_code in (403, 404):
+                return 0
+            raise
+        return int(json.loads(told)["current_version_number"] or 0)
+
+    return account.asked(handle, call)
+
+
+def _instance_version(api: Any, variation: str) -> int | None:
+    """The current version of a model's variation, 0 where it has none; None: there is no model."""
+
+    def call() -> int | None:
+        model = "/".join(variation.split("/")[:2])
+        for ask, absent in ((api.model_get, None), (api.model_instance_get, 0)):
+            try:
+                found = ask(model if absent is None else variation)
+            except requests.HTTPError as error:
+                if error.response.status_code in (403, 404):
+                    return absent
+                raise
+        return int(found.version_number or 1)
+
+    return account.asked(variation, call)
