@@ -37,7 +37,7 @@ notebooks: $(READY)  ## Execute the notebooks in place, to renew their stored ou
 lock:  ## Resolve the dependencies anew (needs uv).
 	uv pip compile --universal --python-version 3.11 --no-header --no-annotate \
 		--no-emit-package pycosat \
-		--extra train --extra notebook --extra tpu --extra test pyproject.toml -o requirements.lock
+		--extra train --extra notebook --extra tpu --extra kaggle --extra test pyproject.toml -o requirements.lock
 
 # The lock holds every version, so nothing has to be resolved: --no-deps.
 $(READY): requirements.lock pyproject.toml

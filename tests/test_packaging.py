@@ -14,7 +14,7 @@ def declared() -> dict[str, str]:
     extras = PROJECT["optional-dependencies"]
     groups = [
         PROJECT["dependencies"],
-        *(extras[name] for name in ("train", "notebook", "tpu", "test")),
+        *(extras[name] for name in ("train", "notebook", "tpu", "kaggle", "test")),
     ]
     found = [Requirement(text) for group in groups for text in group]
     return {r.name.lower(): str(r.specifier) for r in found}
