@@ -115,7 +115,7 @@ def test_the_same_seed_draws_the_same_in_any_batch_and_another_seed_something_el
 
 def answered(folder: Path, kept: Path, n: int = 12, **how: Any) -> list[sampling.Generation]:
     settings: dict[str, Any] = {"max_new_tokens": 6, "batch_size": 4, **how}
-    return answers.answer(folder, PROMPTS[:n], GEMMA.stops, kept, **settings)
+    return answers.answer(folder, [t.prompt for t in DRAWN[:n]], form("gemma"), kept, **settings)
 
 
 def test_answers_that_are_there_are_not_generated_again(

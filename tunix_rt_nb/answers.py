@@ -8,14 +8,16 @@ from typing import Any
 import msgspec
 
 from tunix_rt_nb import files, models, sampling
+from tunix_rt_nb.chat import Form
 from tunix_rt_nb.sampling import Generation
+from tunix_rt_nb.tokens import encode_prompts
 
 
 def answer(
     model_folder: Path,
-    prompts: Sequence[Sequence[int]],
-    stops: Sequence[str],
-    kept: Path,
+    prompts: Sequence[str],
+    form: Form,
+    kept: Path | None = None,
     report: Callable[[int], None] = lambda done: None,
     **how: Any,
 ) -> list[Generation]:
@@ -25,26 +27,33 @@ def answer(
     again, that of any other call is replaced. So a run that was killed ends in the same answers.
 
     Args:
-      prompts: the ids of each prompt.
-      kept: a JSON lines file: what was asked, then an answer a line.
+      form: what prompts are written in, and answers read.
+      kept: a JSON lines file: what was asked, then an answer a line; None keeps nothing.
       report: called with the number of prompts answered so far.
       how: `max_new_tokens`, `batch_size`, `temperature` and `seed` of `sampling.generate`.
     """
-    asked = files.digest([models.content_hash(model_folder), list(map(list, prompts)), stops, how])
-    known = _read(kept, asked)
     model, tokenizer = models.load(model_folder)
+    asked = files.digest([models.content_hash(model_folder), prompts, form.sha256, how])
+    known = _read(kept, asked) if kept else {}
     done = set(known)
-    with kept.open("ab") as file:
 
-        def on_batch(written: dict[int, Generation]) -> None:
-            file.write(b"".join(map(_line, sorted(written.items()))))
-            file.flush()
-            os.fsync(file.fileno())
-            done.update(written)
-            report(len(done))
+    def on_batch(written: dict[int, Generation]) -> None:
+        if kept:
+            _append(kept, written)
+        done.update(written)
+        report(len(done))
 
-        how = {**how, "known": known, "on_batch": on_batch}
-        return sampling.generate(model, tokenizer, prompts, stops, **how)
+    ids = encode_prompts(prompts, tokenizer, form)
+    stops = form.template.stops
+    found = sampling.generate(model, tokenizer, ids, stops, known=known, on_batch=on_batch, **how)
+    return [answer._replace(text=form.template.said(answer.text)) for answer in found]
+
+
+def _append(path: Path, written: dict[int, Generation]) -> None:
+    with path.open("ab") as file:
+        file.write(b"".join(map(_line, sorted(written.items()))))
+        file.flush()
+        os.fsync(file.fileno())
 
 
 class _Kept(msgspec.Struct, forbid_unknown_fields=True):

@@ -1,6 +1,7 @@
 """Let a model answer what it was not trained on, and grade what it wrote."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,6 @@ from tunix_rt_nb.chat import form
 from tunix_rt_nb.errors import InputError
 from tunix_rt_nb.grade import grade
 from tunix_rt_nb.scorecard import scorecard
-from tunix_rt_nb.tokens import encode_prompts
 from tunix_rt_nb.trace import Trace
 from tunix_rt_nb.uncertainty import wilson
 
@@ -37,23 +37,37 @@ def predict(
     rendered: Mapping[str, Any],
     max_new_tokens: int = 256,
     batch_size: int = 64,
+    kept: Path | None = None,
+    samples: int = 1,
+    temperature: float = 0.0,
+    seed: int = 0,
+    report: Callable[[int], None] = lambda done: None,
 ) -> list[dict[str, Any]]:
     """Lets a model answer items in the template and style it was trained in, and grades them.
 
     Args:
       rendered: the manifest of the rendered dataset.
+      kept: a file where answers are kept as they come, so that a call that was cut off goes on.
+      samples: how many answers an item gets; of several, each prediction has its `sample`.
+      temperature, seed: as `sampling.generate` takes them.
+      report: called with the number of answers so far.
 
     Returns:
-      One prediction an item, in their order, with the form that it was asked for in.
+      The predictions, in the order of the items, with the form that each was asked for in.
 
     Raises:
       InputError: there is no item, no room for an answer, or the template is no longer what it was
         when the dataset was rendered.
     """
-    if not items or min(max_new_tokens, batch_size) < 1:
+    if not items or min(max_new_tokens, batch_size, samples) < 1:
         raise InputError(
             f"evaluate: {len(items)} held-out items of a known task, {max_new_tokens} new tokens,"
-            f" batches of {batch_size}: each must be at least 1"
+            f" batches of {batch_size}, {samples} samples: each must be at least 1"
+        )
+    if not 0 <= temperature < inf or (samples > 1 and temperature == 0):
+        raise InputError(
+            f"temperature: {temperature}, expected a number from 0; above it for several samples,"
+            " which would all be the same"
         )
     names = rendered["template"], rendered["style"], rendered["system"]
     how = form(*names)
@@ -61,15 +75,26 @@ def predict(
         raise InputError(
             f"template: {names[0]} in style {names[1]} has changed, run 3_render again"
         )
-    from tunix_rt_nb import models, sampling  # the only two here that need JAX
+    from tunix_rt_nb import answers  # needs JAX
 
-    model, tokenizer = models.load(model_folder)
-    chosen = how.template
-    prompts = encode_prompts([trace.prompt for _, trace in items], tokenizer, how)
-    written = sampling.generate(model, tokenizer, prompts, chosen.stops, max_new_tokens, batch_size)
-    said = [answer._replace(text=chosen.said(answer.text)) for answer in written]
+    every = [(*item, k) for item in items for k in range(samples)]
+    written = answers.answer(
+        model_folder,
+        [trace.prompt for _, trace, _ in every],
+        how,
+        kept,
+        report,
+        max_new_tokens=max_new_tokens,
+        batch_size=batch_size,
+        temperature=temperature,
+        seed=seed,
+    )
     asked = {"template": names[0], "style": names[1], "form_sha256": how.sha256}
     return [
-        {**grade(trace_id, trace, answer, rendered["style"]), **asked}
-        for (trace_id, trace), answer in zip(items, said, strict=True)
+        {
+            **grade(trace_id, trace, answer, names[1]),
+            **asked,
+            **({"sample": k} if samples > 1 else {}),
+        }
+        for (trace_id, trace, k), answer in zip(every, written, strict=True)
     ]

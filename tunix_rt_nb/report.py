@@ -109,6 +109,19 @@ def progress(steps: int, lines: int = 10) -> Callable[[Mapping[str, Any]], None]
     return report
 
 
+def answering(what: str, n: int, lines: int = 5) -> Callable[[int], None]:
+    """A reporter for generation: about `lines` lines until all `n` prompts are answered."""
+    told = 0
+
+    def report(done: int) -> None:
+        nonlocal told
+        if done * lines // n > told:
+            told = done * lines // n
+            print(f"{what}: {done:>6,}/{n:,} answered", flush=True)
+
+    return report
+
+
 def predictions_html(predictions: Sequence[Mapping[str, Any]]) -> "HTML":
     """Graded answers, each step ticked or crossed, with the reason where it is wrong."""
     return _html("".join(_prediction(p) for p in predictions))
