@@ -40,6 +40,10 @@ def _all_of_a_kind(trace: Trace) -> bool:
     return len(set(re.findall(r" is an? (\w+)", trace.final_answer))) == 1
 
 
+def _gin_or_compete(trace: Trace) -> bool:
+    return trace.final_answer == "0" or _step("[Ww]ay 2")(trace)
+
+
 def _nothing_or_all(trace: Trace) -> bool:
     return trace.final_answer in ("[]", re.findall(r"\[.*\]", trace.prompt)[0])
 
@@ -63,7 +67,7 @@ EDGE_CASES: dict[str, tuple[str, Callable[[Trace], bool]]] = {
     "spades_legal": ("every card may be played", _every_card),
     "spades_trick": ("a card is trumped", _step("trumped")),
     "spades_score": ("not one trick", _answer("0")),
-    "gin_melds": ("gin, or melds that compete for a card", lambda t: _gin(t) or _compete(t)),
+    "gin_melds": ("gin, or melds that compete for a card", _gin_or_compete),
     "gin_discard": (
         "a meld of four cards",
         _step(r"(Melds|Runs|Sets|sequence|rank)[^:]*: .*\w\S( \w\S){3}"),
@@ -87,7 +91,6 @@ EDGE_CASES: dict[str, tuple[str, Callable[[Trace], bool]]] = {
     "word_sorting": ("words that begin alike", _step("both start with")),
     "calendar_arithmetic": ("February, or the end of a century", _in_prompt("[0-9]00|February")),
 }
-_gin, _compete = _answer("0"), _step("[Ww]ay 2")
 
 
 def items() -> Iterator[dict[str, Any]]:

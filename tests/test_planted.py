@@ -70,7 +70,7 @@ def manifest(template: str = "gemma", style: str = "numbered") -> dict[str, Any]
     [{"after_prompt": "<end_of_turn>\n<start_of_turn>model"}, {"before_prompt": "user\n"}],
 )
 def test_a_template_that_is_not_that_of_training_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]
 ) -> None:
     trained = manifest()
     changed = dataclasses.replace(templates.TEMPLATES["gemma"], **change)

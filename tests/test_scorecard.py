@@ -74,7 +74,7 @@ def test_graded_answers_are_summed_up_by_section_and_by_how_they_were_written() 
 
 
 def test_several_answers_to_an_item_are_one_item_with_a_majority() -> None:
-    answers = {"x": ["7", "7", "8", None], "y": ["1", "2", "2", "3"]}
+    answers: dict[str, list[str | None]] = {"x": ["7", "7", "8", None], "y": ["1", "2", "2", "3"]}
     rows = [
         one(name, "a", float(text in ("7", "1")), answer=text, sample=k)
         for name, texts in answers.items()
