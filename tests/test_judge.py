@@ -73,6 +73,10 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     server.server_close()
 
 
+def always(status: int, body: str) -> Callable[[int, dict[str, Any]], tuple[int, bytes]]:
+    return lambda number, question: (status, body.encode())
+
+
 def endpoint(server: Server, **how: Any) -> Endpoint:
     return Endpoint(server.url, "gemma", **{"pause": 0.001, "timeout": 5.0, **how})
 
@@ -228,7 +232,7 @@ def test_the_key_is_sent_and_told_nowhere(
     judge.judge(PREDICTIONS[:1], how, path)
     assert server.asked[0][1]["Authorization"] == f"Bearer {SECRET}"
     for status in (400, 401, 500):
-        server.answers = lambda number, question, status=status: (status, SECRET.encode())
+        server.answers = always(status, SECRET)
         with pytest.raises(InputError) as error:
             judge.judge(PREDICTIONS[1:2], how, path)
         assert SECRET not in str(error.value)

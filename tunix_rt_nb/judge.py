@@ -73,7 +73,7 @@ def judge(
     places = [_key({"id": id, "judge": endpoint.model, "prompt": prompt}) for id, prompt in asked]
     missing = [item for item, place in zip(asked, places, strict=True) if place not in done]
     with path.open("ab") as file, ThreadPoolExecutor(_AT_ONCE) as pool:
-        for made in pool.map(lambda item: _judgement(*item, endpoint), missing):
+        for made in pool.map(lambda item: _judgement(item[0], item[1], endpoint), missing):
             file.write(files.json_line(made))
             file.flush()
             done[_key(made)] = made
