@@ -220,14 +220,16 @@ class Handler(Base):
 
     def GetKernel(self, request: dict[str, Any]) -> dict[str, Any] | None:
         kernel = self.kernel(request)
-        return kernel and {
+        if kernel is None:
+            return None
+        return {
             "metadata": {"currentVersionNumber": len(kernel.pushed)},
             "blob": {"source": kernel.pushed[-1]["text"]},
         }
 
     def GetKernelSessionStatus(self, request: dict[str, Any]) -> dict[str, Any] | None:
         kernel = self.kernel(request)
-        return kernel and {"status": kernel.state, "failureMessage": kernel.failure}
+        return {"status": kernel.state, "failureMessage": kernel.failure} if kernel else None
 
     def ListKernelSessionOutput(self, request: dict[str, Any]) -> dict[str, Any] | None:
         kernel = self.kernel(request)

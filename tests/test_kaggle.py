@@ -295,6 +295,18 @@ def test_an_empty_log_is_told(server: Kaggle, folder: Path) -> None:
     assert f"its log is empty, see https://www.kaggle.com/code/{HANDLE}" in told.stdout
 
 
+@pytest.mark.parametrize("fault", [401, 403])
+def test_a_log_that_may_not_be_read_does_not_end_watch(
+    server: Kaggle, folder: Path, fault: int
+) -> None:
+    kaggle("push", "mine")
+    server.put(HANDLE, states=["RUNNING", "COMPLETE"], log=LOG)
+    server.faults["logs"] = [fault]
+    assert "step 3" in kaggle("watch", "mine").stdout
+    server.faults["GetKernelSessionStatus"] = [fault]
+    refused(kaggle("watch", "mine"), f"({fault})")
+
+
 @pytest.mark.parametrize("fault", [401, 429, 500, HANG, CUT])
 def test_watch_bears_what_passes_and_tells_what_stays(
     server: Kaggle, folder: Path, monkeypatch: pytest.MonkeyPatch, fault: Any

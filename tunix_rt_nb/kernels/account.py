@@ -92,6 +92,20 @@ def asked(what: str, call: Callable[[], _T], again: bool = True) -> _T:
     raise AssertionError("the last attempt returns or raises")
 
 
+def found(what: str, call: Callable[[], _T]) -> _T | None:
+    """As `asked`, but None where Kaggle knows of no such thing that one may see."""
+
+    def ask() -> _T | None:
+        try:
+            return call()
+        except requests.HTTPError as error:
+            if _status(error) in (403, 404):
+                return None
+            raise
+
+    return asked(what, ask)
+
+
 def _status(error: Exception) -> int | None:
     """The HTTP status of an error; the package turns some into a ValueError, in their context."""
     for known in (error, error.__context__):

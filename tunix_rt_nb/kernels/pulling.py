@@ -18,7 +18,7 @@ PAGE = 100
 _EXECUTED = "__notebook__.ipynb"  # where Kaggle keeps what it has executed
 _OURS = ("kernel", "kaggle.json", "kaggle.jsonl")
 
-Told = Callable[[str], object]
+Told = Callable[[str], None]
 
 
 def pull(pushed: Submission, told: Told = print) -> Path:

@@ -4,7 +4,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,6 @@ from tunix_rt_nb.kernels import handles, place
 OUTPUT = "output.json"  # what a kernel left, and the sha256 of each file
 ROOM = 19e9  # bytes that are kept of a session: Kaggle's 20 GB, less some for the notebook itself
 _LOCKS = "*.lock"
-
-Told = Callable[[str], object]
 
 
 def run(run_id: str, values: Mapping[str, Any], hours: float, profile: str = "") -> Path:

@@ -12,15 +12,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import requests
-
 from tunix_rt_nb import catalog, files, parameters, preflight, runs
 from tunix_rt_nb.errors import InputError
 from tunix_rt_nb.kernels import account, handles
 from tunix_rt_nb.kernels.kernel import Accelerator, accelerator
 from tunix_rt_nb.text import one_line
 
-Told = Callable[[str], object]
+Told = Callable[[str], None]
 DATA = {"trained": 0.6, "fill": 0.95}  # as `tunix-rt-nb preflight` takes them
 _NEVER_SAVED = "notebook not found"
 
@@ -136,12 +134,8 @@ def _hours(time: timedelta) -> str:
 
 def _current(api: Any, handle: str) -> int:
     """The last version of a kernel; 0 where there is none yet."""
-    try:
-        return int(_kernel(api, handle).metadata.current_version_number or 0)
-    except requests.HTTPError as error:
-        if error.response.status_code in (403, 404):
-            return 0
-        raise account.told(handle, error) from None
+    kernel = _kernel(api, handle)
+    return int(kernel.metadata.current_version_number or 0) if kernel else 0
 
 
 def _kernel(api: Any, handle: str) -> Any:
@@ -154,25 +148,7 @@ def _kernel(api: Any, handle: str) -> Any:
         with api.build_kaggle_client() as client:
             return client.kernels.kernels_api_client.get_kernel(request)
 
-    return _or_http_error(handle, call)
-
-
-def _or_http_error(what: str, call: Callable[[], Any]) -> Any:
-    """As `account.asked`, but for an answer that the kernel is not there."""
-    found: list[Any] = []
-
-    def patiently() -> None:
-        try:
-            found.append(call())
-        except requests.HTTPError as error:
-            if error.response.status_code not in (403, 404):
-                raise
-            found.append(error)
-
-    account.asked(what, patiently)
-    if isinstance(found[0], requests.HTTPError):
-        raise found[0]
-    return found[0]
+    return account.found(handle, call)
 
 
 def _pushed(api: Any, folder: Path, handle: str, before: int) -> tuple[str, int]:
@@ -211,10 +187,8 @@ def _refusal(handle: str, error: str) -> str:
 
 def kernel_source(api: Any, submission: Submission) -> str:
     """The notebook as Kaggle has it."""
-    try:
-        return str(_kernel(api, submission.handle).blob.source or "")
-    except requests.HTTPError as error:
-        raise account.told(submission.handle, error) from None
+    kernel = _kernel(api, submission.handle)
+    return str(kernel.blob.source or "") if kernel else ""
 
 
 def state(api: Any, submission: Submission) -> tuple[str, str]:

@@ -7,15 +7,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import requests
-
 from tunix_rt_nb import dataset, files
 from tunix_rt_nb.errors import InputError
 from tunix_rt_nb.kernels import account, handles
 from tunix_rt_nb.sources import missing
 from tunix_rt_nb.text import one_line
 
-Told = Callable[[str], object]
+Told = Callable[[str], None]
 _LICENSES = {"gemma": "Gemma", None: "Apache 2.0"}  # as Kaggle calls them
 
 
@@ -67,7 +65,7 @@ def push_model(folder: Path, handle: str, told: Told = print) -> str:
         raise InputError(f"{folder}: is no model folder, it has no {missing(folder)}")
     api = _careful(account.login())
     variation = f"{handle}/transformers/default"
-    before = _instance_version(api, variation)
+    before = _model_version(api, variation)
     with tempfile.TemporaryDirectory() as scratch:
         staged = _staged(Path(scratch), folder, _described(owner, slug, folder))
         if before is None:
@@ -136,31 +134,15 @@ def _check(handle: str, answer: Any, known: tuple[str, ...] = ()) -> None:
 
 def _version(api: Any, handle: str) -> int:
     """The current version of a dataset; 0 where there is none yet."""
-
-    def call() -> int:
-        try:
-            told = api.dataset_status(handle, format="json(current_version_number)")
-        except requests.HTTPError as error:
-            if error.response.status_code in (403, 404):
-                return 0
-            raise
-        return int(json.loads(told)["current_version_number"] or 0)
-
-    return account.asked(handle, call)
+    form = "json(current_version_number)"
+    told = account.found(handle, lambda: api.dataset_status(handle, format=form))
+    return int(json.loads(told)["current_version_number"] or 0) if told else 0
 
 
-def _instance_version(api: Any, variation: str) -> int | None:
+def _model_version(api: Any, variation: str) -> int | None:
     """The current version of a model's variation, 0 where it has none; None: there is no model."""
-
-    def call() -> int | None:
-        model = "/".join(variation.split("/")[:2])
-        for ask, absent in ((api.model_get, None), (api.model_instance_get, 0)):
-            try:
-                found = ask(model if absent is None else variation)
-            except requests.HTTPError as error:
-                if error.response.status_code in (403, 404):
-                    return absent
-                raise
-        return int(found.version_number or 1)
-
-    return account.asked(variation, call)
+    model = "/".join(variation.split("/")[:2])
+    if account.found(model, lambda: api.model_get(model)) is None:
+        return None
+    instance = account.found(variation, lambda: api.model_instance_get(variation))
+    return int(instance.version_number or 1) if instance else 0

@@ -16,7 +16,7 @@ SESSION = 9 * 3600  # seconds
 _UNDER_WAY = ("QUEUED", "RUNNING", "NEW_SCRIPT", "CANCEL_REQUESTED")
 _LAST = 5  # lines that are told of a kernel that failed
 
-Told = Callable[[str], object]
+Told = Callable[[str], None]
 
 
 def watch(pushed: Submission, told: Told = print) -> bool:
@@ -71,11 +71,8 @@ def _read(api: Any, pushed: Submission, told: Told) -> None:
                 log.write(files.json_line(event))
                 log.flush()
                 told(_line(event))
-    except requests.HTTPError as error:
-        if account.told("", error) and error.response.status_code in (401, 403):
-            raise account.told(pushed.handle, error) from None
-    except requests.RequestException:
-        pass  # the state is asked for next, which tells whether Kaggle is there
+    except (requests.RequestException, ValueError):
+        pass  # the state is asked for next, which tells whether Kaggle is there and lets one in
 
 
 def _line(event: dict[str, Any]) -> str:
