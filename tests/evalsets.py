@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterator
 from typing import Any
 
-from tunix_rt_nb import evalset, files, tasks
+from tunix_rt_nb import evalset, files, runs, tasks
 from tunix_rt_nb.trace import Trace
 
 NAME = "core-v1"
@@ -143,4 +143,4 @@ def _some(
 
 
 if __name__ == "__main__":
-    files.write_lines(evalset.SHIPPED / f"{NAME}.jsonl", items())
+    files.write_lines(runs.EVAL_SETS / f"{NAME}.jsonl", items())

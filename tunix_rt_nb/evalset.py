@@ -21,8 +21,6 @@ from tunix_rt_nb.errors import InputError, unknown
 from tunix_rt_nb.text import one_line
 from tunix_rt_nb.trace import Trace, checked
 
-SHIPPED = runs.PROJECT / "data" / "evalsets"
-
 
 class Item(BaseModel):
     """A line of an eval set: a problem, what it belongs to, and its answer."""
@@ -58,7 +56,7 @@ class Item(BaseModel):
 
 def names() -> list[str]:
     """The eval sets that ship."""
-    return sorted(path.stem for path in SHIPPED.glob("*.jsonl"))
+    return sorted(path.stem for path in runs.EVAL_SETS.glob("*.jsonl"))
 
 
 def find(name: str) -> Path:
@@ -68,7 +66,7 @@ def find(name: str) -> Path:
       >>> find("core-v1").name, find("my/set.jsonl").name
       ('core-v1.jsonl', 'set.jsonl')
     """
-    return SHIPPED / f"{name}.jsonl" if name in names() else Path(name)
+    return runs.EVAL_SETS / f"{name}.jsonl" if name in names() else Path(name)
 
 
 def read(name: str) -> list[tuple[str, Trace]]:

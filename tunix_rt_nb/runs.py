@@ -30,6 +30,7 @@ READS = {  # whose outputs each step reads
 }
 PROJECT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = PROJECT / "notebooks"
+EVAL_SETS = PROJECT / "data" / "evalsets"
 _KEPT = ("checkpoints", "metrics.jsonl", "tensorboard", "answers", "key")  # to go on from
 _CARD = "model/README.md"  # evaluation adds the scores to it
 

@@ -99,7 +99,7 @@ def run(
       tunix-rt-nb run quickstart --to build
       tunix-rt-nb run job.yaml --set ITEMS=100
     """
-    from tunix_rt_nb import chain, parameters, report  # slow to load
+    from tunix_rt_nb import baseline, chain, parameters, report  # slow to load
     from tunix_rt_nb.job import load
 
     values, given = parameters.load_profile(profile), settings_of(settings)
@@ -131,12 +131,17 @@ def run(
     if done:
         click.echo(report.before_after_text(runs.result(evaluated)), err=as_json)
     click.echo(f"Everything is in {run_dir}", err=as_json)
+    base = parameters.resolve(values)["evaluate"].get("BASELINE")
     if as_json:
         steps = [
             {"name": r.name, "seconds": round(r.seconds, 1), "skipped": r.skipped} for r in reports
         ]
         scores = report.summary(runs.result(evaluated)) if done else {}
         click.echo(json.dumps({"run_id": run_dir.name, "steps": steps, **scores}))
+    if done and base:
+        verdict = baseline.check(baseline.read(base), runs.result(evaluated)["after"])
+        if verdict.regressed:
+            _fail(verdict.told, 1)
 
 
 class _StepLines:

@@ -30,7 +30,7 @@ _OF_OTHERS = {  # what these need in turn; of reasoning-gym without pycosat, whi
 
 
 def sources() -> dict[str, str]:
-    """The files of the package and the notebooks without their outputs: path -> text.
+    """The package, the eval sets and the notebooks without their outputs: path -> text.
 
     Raises:
       InputError: a file that does not end with a line break, which a cell could not keep.
@@ -41,6 +41,7 @@ def sources() -> dict[str, str]:
     """
     package = Path(tunix_rt_nb.__file__).parent
     paths = sorted(path for path in package.rglob("*") if path.suffix in _KINDS)
+    paths += sorted(runs.EVAL_SETS.glob("*.jsonl"))
     found = {path.relative_to(package.parent).as_posix(): path.read_bytes() for path in paths}
     notebooks = sorted(runs.NOTEBOOKS.glob("*.ipynb"))
     if not notebooks:
