@@ -94,6 +94,7 @@ class Kaggle(ThreadingHTTPServer):
         hidden = ("PYTHONPATH", "TUNIX_RT_HOME", "KAGGLE_", "http_proxy")
         environment = {k: v for k, v in os.environ.items() if not k.startswith(hidden)}
         environment |= {"KAGGLE_KERNEL_RUN_TYPE": "Batch", "HOME": str(working.parent)}
+        environment.setdefault("XDG_CACHE_HOME", str(Path.home() / ".cache"))  # of fonts, above all
         notebook = "__notebook__.ipynb"
         began = time.monotonic()
         command = [sys.executable, "-W", "ignore", "-m", "papermill", notebook, notebook]
