@@ -3,6 +3,7 @@
 It stands in the notebook as it stands here, so it needs nothing that is not in every Jupyter.
 """
 
+import base64
 import hashlib
 import importlib.metadata
 import os
@@ -10,6 +11,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import zlib
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -82,7 +84,10 @@ def unpack(digest: str) -> Path:
     for name, text in FILES.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8", newline="")
+        if path.suffix == ".z":
+            path.with_suffix("").write_bytes(zlib.decompress(base64.b64decode(text)))
+        else:
+            path.write_text(text, encoding="utf-8", newline="")
     sys.path.insert(0, str(folder))
     paths = [str(folder), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))  # for kernels begun from here

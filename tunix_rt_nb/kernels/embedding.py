@@ -1,8 +1,10 @@
 """The package as cells of a notebook: readable there, and byte by byte what it is here."""
 
+import base64
 import hashlib
 import re
 import tomllib
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -30,7 +32,7 @@ _OF_OTHERS = {  # what these need in turn; of reasoning-gym without pycosat, whi
 
 
 def sources() -> dict[str, str]:
-    """The package, the eval sets and the notebooks without their outputs: path -> text.
+    """The package, and the notebooks without their outputs: path -> text. Eval sets are compressed.
 
     Raises:
       InputError: a file that does not end with a line break, which a cell could not keep.
@@ -41,13 +43,15 @@ def sources() -> dict[str, str]:
     """
     package = Path(tunix_rt_nb.__file__).parent
     paths = sorted(path for path in package.rglob("*") if path.suffix in _KINDS)
-    paths += sorted(runs.EVAL_SETS.glob("*.jsonl"))
     found = {path.relative_to(package.parent).as_posix(): path.read_bytes() for path in paths}
     notebooks = sorted(runs.NOTEBOOKS.glob("*.ipynb"))
     if not notebooks:
         raise InputError(f"{runs.NOTEBOOKS}: has no notebooks, run this from a checkout")
     for path in notebooks:
         found[f"notebooks/{path.name}"] = nbformat.writes(stripped(read(path))).encode() + b"\n"
+    for path in sorted(runs.EVAL_SETS.glob("*.jsonl")):
+        packed = base64.encodebytes(zlib.compress(path.read_bytes(), 9))
+        found[f"{path.relative_to(runs.PROJECT).as_posix()}.z"] = packed
     for name, content in found.items():
         if content and not content.endswith(b"\n"):
             raise InputError(f"{name}: has to end with a line break to be put into a cell")

@@ -194,7 +194,8 @@ def sources(given: Mapping[str, Any]) -> dict[str, list[str]]:
                 f"DATASET: {data} is not on Kaggle, push it first: tunix-rt-nb kaggle datasets push"
             )
         found["dataset_sources"].append(handles.dataset(str(data)))
-    local = parameters.named_files({k: v for k, v in given.items() if k not in _FOLDERS})
+    named = parameters.named_files({k: v for k, v in given.items() if k not in _FOLDERS})
+    local = [name for name in named if Path(name).parent != runs.EVAL_SETS]  # those go along
     if local:
         raise InputError(
             f"{local[0]}: is a file of this machine, build a dataset of it and push that:"
