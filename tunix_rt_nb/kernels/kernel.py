@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import nbformat
 from nbformat import NotebookNode
 
-from tunix_rt_nb import catalog, files, parameters
+from tunix_rt_nb import catalog, files, parameters, runs
 from tunix_rt_nb.errors import InputError, unknown
 from tunix_rt_nb.kernels import embedding, handles
 
