@@ -136,13 +136,16 @@ def test_a_judge_that_never_answers_ends_it_and_keeps_what_there_is(
     server: Server, tmp_path: Path
 ) -> None:
     never = threading.Event()
+    answered = [p["prompt"] for p in PREDICTIONS[:4]]
     server.answers = lambda number, question: (
-        (200, completion(GOOD)) if number <= 4 else (never.wait(5), None)[1]
+        (200, completion(GOOD))
+        if json.loads(question["messages"][1]["content"])["problem"] in answered
+        else (never.wait(20), None)[1]
     )
     path = tmp_path / "j.jsonl"
-    slow = endpoint(server, timeout=0.2, tries=2)
+    impatient = endpoint(server, timeout=1.0, tries=2)
     with pytest.raises(InputError, match="no answer in 2 tries, the last time: .*timed out") as e:
-        judge.judge(PREDICTIONS, slow, path)
+        judge.judge(PREDICTIONS, impatient, path)
     assert server.url in str(e.value)
     never.set()
     assert len(path.read_text().splitlines()) == 4

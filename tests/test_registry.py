@@ -85,6 +85,7 @@ def test_runs_that_answered_other_items_or_in_another_form_are_on_another_board(
     for row in registry.leaderboard().ranked:
         boards.setdefault(row["board"], []).append(row["run"])
     assert sorted(boards.values()) == [["fewer"], ["one", "two"], ["tags"], ["told"]]
+    assert set(ranks().values()) == {1}  # though they did not do equally well
 
 
 def test_the_order_of_items_does_not_matter(home: Path) -> None:

@@ -120,7 +120,7 @@ def read_scores(raw: str) -> dict[str, float] | None:
       True
     """
     decoder = json.JSONDecoder()
-    for place in reversed([found.start() for found in re.finditer("{", raw[:_MOST])][-_OBJECTS:]):
+    for place in reversed([found.start() for found in re.finditer("{", raw)][-_OBJECTS:]):
         try:
             value, _ = decoder.raw_decode(raw, place)
         except (ValueError, RecursionError):

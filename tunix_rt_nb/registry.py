@@ -133,14 +133,17 @@ def state(folder: Path) -> State:
             return State(name, step, f"{name} in {step}")
     last = begun[-1] if begun else ""
     try:
+        for step in begun:
+            runs.result(folder / runs.stem(step))
+        problem = _unusable(folder / _EVALUATED) if last == "evaluate" else "not evaluated"
+    except (InputError, OSError, KeyError, TypeError, AttributeError) as error:
+        return State("damaged", last, one_line(str(error)))
+    try:
         if last:
             runs.lineage(last, folder / runs.stem(last))
-        if last != "evaluate":
-            return State("completed", last, "not evaluated")
-        return State("completed", last, _unusable(folder / _EVALUATED))
-    except (InputError, KeyError, TypeError, AttributeError) as error:
-        damaged = not isinstance(error, InputError) or "made from another" not in str(error)
-        return State("damaged" if damaged else "outdated", last, one_line(str(error)))
+        return State("completed", last, problem)
+    except (InputError, OSError) as error:
+        return State("outdated", last, one_line(str(error)))
 
 
 def _begun(folder: Path) -> list[str]:
