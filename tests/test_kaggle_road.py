@@ -43,15 +43,7 @@ def kaggle(*arguments: str) -> str:
     return told.stdout
 
 
-def hours(folder: Path, before: float, after: float) -> None:
-    """Prepares the kernel for another number of hours."""
-    path = folder / "kernel/kernel.ipynb"
-    text = path.read_text()
-    assert f"HOURS: float = {before}" in text
-    path.write_text(text.replace(f"HOURS: float = {before}", f"HOURS: float = {after}"))
-
-
-def test_a_run_that_was_pushed_twice_comes_home_as_if_it_had_been_run_here(
+def test_a_run_that_was_pushed_comes_home_as_if_it_had_been_run_here(
     server: Kaggle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TUNIX_RT_HOME", str(tmp_path))
@@ -59,17 +51,9 @@ def test_a_run_that_was_pushed_twice_comes_home_as_if_it_had_been_run_here(
     settings = [f"--set={name}={value}" for name, value in SMALL.items()]
     kaggle("prepare", "quickstart", "--accelerator=none", "--run-id=mine", *settings)
     folder = tmp_path / "runs/mine"
-    hours(folder, 8.0, 0.0)
-    kaggle("push", "mine")
+    assert kaggle("push", "mine").startswith(f"{HANDLE} version 1")
     told = kaggle("watch", "mine")
-    assert "4_train.ipynb: training ended itself in time after step 1 of 4" in told
-    kaggle("pull", "mine")
-    assert list(folder.glob("4_train/checkpoints/last/1"))
-    hours(folder, 0.0, 8.0)
-    assert kaggle("push", "mine", "--resume").startswith(f"{HANDLE} version 2")
-    told = kaggle("watch", "mine")
-    assert "going on from" in told
-    assert "3_render     skipped, nothing changed" in told
+    assert "unpacked" in told
     assert "step     4/4  loss" in told
     assert "95 % interval" in told
     kaggle("pull", "mine")
