@@ -62,7 +62,7 @@ def test_every_chat_reads_back_whatever_its_trace_says(trace: Trace, system: str
             assert unrender(chat.text, name, style, system) == said
             assert chat.text == text_of((*chat.prompt, *chat.response))
             written = text_of(chat.response).removesuffix(template.stop)
-            assert parse(template.said(written), style) == (*said[1:], True)
+            assert parse(template.said(written), style) == (*said[1:], True, False)
 
 
 @pytest.mark.parametrize("name", TEMPLATES)

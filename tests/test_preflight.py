@@ -71,8 +71,8 @@ def found(folder: Path) -> Fit:
 def test_a_step_that_fits_is_told_by_its_parts(found: Fit, folder: Path) -> None:
     weights = 4 * models.parameter_count(models.load(folder)[0]) / 8
     assert found.fits
-    assert found.parts["weights"] == pytest.approx(weights, rel=0.02)
-    assert found.parts["optimizer"] == pytest.approx(2 * weights, rel=0.02)
+    assert found.parts["weights"] == pytest.approx(weights, rel=0.05)  # norms lie on each whole
+    assert found.parts["optimizer"] == pytest.approx(2 * weights, rel=0.05)
     assert sum(found.parts.values()) == found.needed
     assert found.available == 15.75 * 2**30
 
@@ -128,10 +128,10 @@ def test_generation_needs_weights_and_cache(folder: Path) -> None:
     written = aot.generate(asked, unheard)
     config = files.read_json(folder / "config.json")
     cache = 2 * config["num_hidden_layers"] * 16 * 128 * config["head_dim"] * 4
-    for step in ("prefill", "decode"):
+    for step, part in (("prefill", "temporaries"), ("decode", "cache")):
         fit = Fit(**written[step])
         assert fit.fits
-        assert fit.parts["cache"] >= cache
+        assert fit.parts[part] >= cache
         assert fit.flops > 0
 
 

@@ -137,10 +137,12 @@ def refused(message: str) -> tuple[int, int]:
       >>> refused("RESOURCE_EXHAUSTED: ... Used 16.40G of 15.75G hbm. Exceeded hbm capacity by ...")
       (17609365914, 16911433728)
     """
-    found = re.search(r"Used ([\d.]+)([KMGT]) of ([\d.]+)([KMGT]) hbm", message)
+    size = r"([\d.]+)([KMGT])"
+    said = rf"Used {size} of {size} hbm|\({size}\) exceeds available HBM \({size}\)"
+    found = re.search(said, message)
     if not found:
         raise RuntimeError(message)
-    needed, unit, there, unit_there = found.groups()
+    needed, unit, there, unit_there = filter(None, found.groups())
     return int(float(needed) * _UNITS[unit]), int(float(there) * _UNITS[unit_there])
 
 

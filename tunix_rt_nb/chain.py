@@ -223,8 +223,13 @@ def _key(run_dir: Path, step: str, parameters: Mapping[str, Any]) -> str:
     named = [Path(name) for name in named_files(parameters)]
     folders = [Path(parameters[name]) for name in ("DATASET", "MODEL") if parameters.get(name)]
     named += sorted(path for folder in folders for path in folder.glob("*") if path.is_file())
-    read = {str(path): files.sha256(path) for path in named}
+    read = {_named(path): files.sha256(path) for path in named}
     return files.digest([runs.FORMAT, _code_hash(step), parameters, inputs, read])
+
+
+def _named(path: Path) -> str:
+    """What ships has a name that is the same on every machine."""
+    return path.name if path.parent == runs.EVAL_SETS else str(path)
 
 
 def _code_hash(step: str) -> str:
