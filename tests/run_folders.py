@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from tests.conftest import some
-from tunix_rt_nb import evaluate, files, runs
+from tunix_rt_nb import files, runs
 from tunix_rt_nb.chat import form
+from tunix_rt_nb.grade import grade
 from tunix_rt_nb.response import respond
 from tunix_rt_nb.sampling import Generation
+from tunix_rt_nb.scorecard import scorecard
 from tunix_rt_nb.trace import Trace
 
 TRACES = some("arithmetic", 6, seed=3) + some("high_card_duel", 6, seed=3)
@@ -25,7 +27,7 @@ def wrong(trace: Trace) -> str:
 
 def predictions(texts: Sequence[str], traces: Sequence[Trace] = TRACES) -> list[dict[str, Any]]:
     return [
-        evaluate.grade(trace.id, trace, Generation(text, len(text) // 3, True))
+        grade(trace.id, trace, Generation(text, len(text) // 3, True))
         for trace, text in zip(traces, texts, strict=True)
     ]
 
@@ -93,6 +95,6 @@ def complete(run: Path, after: list[dict[str, Any]], before: list[dict[str, Any]
         run,
         "evaluate",
         {"predictions-before.jsonl": before, "predictions-after.jsonl": after},
-        before=evaluate.scorecard(before),
-        after=evaluate.scorecard(after),
+        before=scorecard(before),
+        after=scorecard(after),
     )

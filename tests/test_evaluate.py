@@ -4,13 +4,14 @@ from hypothesis import strategies as st
 
 from tests.conftest import some
 from tunix_rt_nb import evaluate, tasks
+from tunix_rt_nb.grade import grade
 from tunix_rt_nb.response import STYLES, respond
 from tunix_rt_nb.sampling import Generation
 from tunix_rt_nb.trace import Trace
 
 
 def graded(trace: Trace, text: str, style: str = "numbered") -> dict:
-    return evaluate.grade("id", trace, Generation(text, 9, True), style)
+    return grade("id", trace, Generation(text, 9, True), style)
 
 
 @pytest.mark.parametrize("style", STYLES)

@@ -17,7 +17,8 @@ from tests.test_training import TOKENIZER
 from tunix_rt_nb import aot, files, models, preflight
 from tunix_rt_nb.cli import main
 from tunix_rt_nb.errors import InputError
-from tunix_rt_nb.preflight import Fit, Generation, Told, Training
+from tunix_rt_nb.plans import Generation, Training
+from tunix_rt_nb.preflight import Fit, Told
 from tunix_rt_nb.step import lowered
 
 pytest.importorskip("libtpu")

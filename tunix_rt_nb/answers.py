@@ -33,8 +33,10 @@ def answer(
       how: `max_new_tokens`, `batch_size`, `temperature` and `seed` of `sampling.generate`.
     """
     model, tokenizer = models.load(model_folder)
-    asked = files.digest([models.content_hash(model_folder), prompts, form.sha256, how])
-    known = _read(kept, asked) if kept else {}
+    known = {}
+    if kept:
+        asked = [models.content_hash(model_folder), prompts, form.sha256, how]
+        known = _read(kept, files.digest(asked))
     done = set(known)
 
     def on_batch(written: dict[int, Generation]) -> None:
@@ -74,12 +76,10 @@ def _read(path: Path, asked: str) -> dict[int, Generation]:
     """The answers to what is asked that are there; the file ends after them."""
     header = files.json_line({"asked": asked})
     path.parent.mkdir(parents=True, exist_ok=True)
-    content = path.read_bytes() if path.exists() else b""
-    whole = content[: content.rfind(b"\n") + 1]  # a kill may have cut off the last line
-    if not whole.startswith(header):
-        whole = header
-    if whole != content:
-        with files.atomic(path) as file:
-            file.write(whole)
-    found = [msgspec.json.decode(line, type=_Kept) for line in whole.splitlines()[1:]]
+    lines = files.whole_lines(path)
+    if lines[:1] != [header]:
+        lines = [header]
+    with files.atomic(path) as file:  # without what a kill may have cut off
+        file.writelines(lines)
+    found = [msgspec.json.decode(line, type=_Kept) for line in lines[1:]]
     return {one.number: Generation(one.text, one.tokens, one.stopped) for one in found}

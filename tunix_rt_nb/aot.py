@@ -35,7 +35,8 @@ from tunix_rt_nb import (
 )
 from tunix_rt_nb.errors import InputError
 from tunix_rt_nb.models import devices_of
-from tunix_rt_nb.preflight import Fit, Generation, Plan, Training, largest
+from tunix_rt_nb.plans import Generation, Plan, Training
+from tunix_rt_nb.preflight import Fit, largest
 from tunix_rt_nb.step import lower, placed, states, trainer
 
 

@@ -223,13 +223,8 @@ def _key(run_dir: Path, step: str, parameters: Mapping[str, Any]) -> str:
     named = [Path(name) for name in named_files(parameters)]
     folders = [Path(parameters[name]) for name in ("DATASET", "MODEL") if parameters.get(name)]
     named += sorted(path for folder in folders for path in folder.glob("*") if path.is_file())
-    read = {_named(path): files.sha256(path) for path in named}
+    read = {str(path): files.sha256(path) for path in named}
     return files.digest([runs.FORMAT, _code_hash(step), parameters, inputs, read])
-
-
-def _named(path: Path) -> str:
-    """What ships has a name that is the same on every machine."""
-    return path.name if path.parent == runs.EVAL_SETS else str(path)
 
 
 def _code_hash(step: str) -> str:
@@ -237,9 +232,10 @@ def _code_hash(step: str) -> str:
     cells = ["".join(c["source"]) for c in notebook["cells"] if c["cell_type"] == "code"]
     package = Path(tunix_rt_nb.__file__).parent
     sources = sorted([*package.rglob("*.py"), *package.rglob("*.sql")])
+    shipped = sorted(runs.EVAL_SETS.glob("*.jsonl"))  # a parameter gives their names alone
     found = hashlib.sha256(json.dumps(cells).encode())
-    for path in sources:
-        found.update(f"{path.relative_to(package)}\0".encode() + path.read_bytes())
+    for path in [*sources, *shipped]:
+        found.update(f"{path.relative_to(runs.PROJECT)}\0".encode() + path.read_bytes())
     return found.hexdigest()
 
 

@@ -8,7 +8,6 @@ of a known task, which is its category. Three sections tell different things:
 - edge_case: ties, zeros, empty lists, primes, and whatever else a task gets wrong first.
 """
 
-import json
 import random
 from collections.abc import Hashable, Iterable, Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tunix_rt_nb import runs, tasks
+from tunix_rt_nb import files, runs, tasks
 from tunix_rt_nb.errors import InputError, unknown
 from tunix_rt_nb.text import one_line
 from tunix_rt_nb.trace import Trace, checked
@@ -97,7 +96,7 @@ def read(name: str) -> list[tuple[str, Trace]]:
     problems: dict[Hashable, str] = {}
     for number, line in enumerate(lines, 1):
         where = f"{path}:{number}: "
-        item = checked(Item, _fields(line, where), where)
+        item = checked(Item, files.json_object(line, where), where)
         if item.id in found:
             raise InputError(f"{where}id: {one_line(item.id, 60)!r} is that of an earlier item")
         try:
@@ -108,16 +107,6 @@ def read(name: str) -> list[tuple[str, Trace]]:
         if earlier != item.id:
             raise InputError(f"{where}prompt: states the problem of item {one_line(earlier, 60)!r}")
     return list(found.items())
-
-
-def _fields(line: bytes, where: str) -> dict[str, object]:
-    try:
-        fields = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{where}not a JSON object: {one_line(str(error))}") from None
-    if not isinstance(fields, dict):
-        raise InputError(f"{where}expected a JSON object, found {type(fields).__name__}")
-    return fields
 
 
 def problem(trace: Trace) -> Hashable:

@@ -9,11 +9,7 @@ from tunix_rt_nb import tasks
 from tunix_rt_nb.chat import form
 from tunix_rt_nb.errors import InputError
 from tunix_rt_nb.grade import grade
-from tunix_rt_nb.scorecard import scorecard
 from tunix_rt_nb.trace import Trace
-from tunix_rt_nb.uncertainty import wilson
-
-__all__ = ["choose", "grade", "predict", "scorecard", "wilson"]
 
 
 def choose(items: Iterable[tuple[str, Trace]], per_task: int) -> list[tuple[str, Trace]]:

@@ -13,6 +13,7 @@ from typing import IO, Any
 import msgspec
 
 from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.text import one_line
 
 
 class Draft:
@@ -151,6 +152,35 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
     """Reads the records of a JSON lines file that this package wrote."""
     with path.open(encoding="utf-8") as file:
         yield from map(json.loads, file)
+
+
+def json_object(line: bytes, where: str) -> dict[str, Any]:
+    """The object of a JSON line that came from outside; `InputError` begins with `where`.
+
+    Example:
+      >>> json_object(b'{"a": 1}', "x.jsonl:1: ")
+      {'a': 1}
+    """
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{where}not a JSON object: {one_line(str(error))}") from None
+    if not isinstance(found, dict):
+        raise InputError(f"{where}expected a JSON object, found {type(found).__name__}")
+    return found
+
+
+def whole_lines(path: Path) -> list[bytes]:
+    """The lines of a file that is appended to, each with its end; one that was cut off is left out.
+
+    Example:
+      >>> path = Path(tempfile.mkdtemp()) / "x"
+      >>> _ = path.write_bytes(b"1\\n2\\n3")
+      >>> whole_lines(path)
+      [b'1\\n', b'2\\n']
+    """
+    lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
+    return [line for line in lines if line.endswith(b"\n")]
 
 
 def write_json(path: Path, value: Any) -> None:

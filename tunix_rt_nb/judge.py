@@ -183,11 +183,8 @@ def _key(judgement: Mapping[str, Any]) -> str:
 
 def _kept(path: Path) -> list[dict[str, Any]]:
     """The judgements of a file, those of an earlier try too; what is no whole line is left out."""
-    if not path.is_file():
-        return []
-    lines = path.read_bytes().splitlines(keepends=True)
     try:
-        kept = [json.loads(line) for line in lines if line.endswith(b"\n")]
+        kept = list(map(json.loads, files.whole_lines(path)))
         return kept if all(made.keys() >= _FIELDS for made in kept) else _damaged(path)
     except (ValueError, AttributeError):
         return _damaged(path)

@@ -64,10 +64,7 @@ class Metrics(hooks.TrainingHooks):
 
     def _kept(self, done: int) -> list[dict[str, Any]]:
         """The lines of a run that goes on; what came after the checkpoint is written again."""
-        if not done or not self._path.exists():
-            return []
-        lines = self._path.read_bytes().splitlines(keepends=True)
-        whole = [json.loads(line) for line in lines if line.endswith(b"\n")]
+        whole = map(json.loads, files.whole_lines(self._path) if done else [])
         return [r for r in whole if r["step"] < done + ("loss" in r)]
 
     def _share(self) -> float:

@@ -12,13 +12,14 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tunix_rt_nb import evaluate, files, judge, report, runs
+from tunix_rt_nb import files, judge, report, runs
 from tunix_rt_nb.errors import InputError
 from tunix_rt_nb.page_template import PAGE
 from tunix_rt_nb.plots import loss_axes, svg
 from tunix_rt_nb.response import parse
 from tunix_rt_nb.tasks import DIFFICULTIES
 from tunix_rt_nb.text import printable
+from tunix_rt_nb.uncertainty import wilson
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -137,7 +138,7 @@ def _groups(
                 "name": name,
                 "before": cards[0].get(name, {}).get("score"),
                 "sound": sum(outcome(p) == "right" for p in group) / max(1, len(group)),
-                "interval": evaluate.wilson(right, len(group)),
+                "interval": wilson(right, len(group)),
                 **cards[1][name],
             }
         )

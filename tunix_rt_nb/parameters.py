@@ -100,9 +100,7 @@ def typed(name: str, kind: str, value: Any) -> Any:
 def named_files(values: Mapping[str, Any]) -> list[str]:
     """The files that parameters name."""
     several = [v if isinstance(v, list) else [v] for v in values.values()]
-    names = [v for some in several for v in some if isinstance(v, str) and v]
-    shipped = [str(runs.EVAL_SETS / f"{name}.jsonl") for name in names]
-    return [name for name in names + shipped if is_file(name)]
+    return [v for some in several for v in some if isinstance(v, str) and v and is_file(v)]
 
 
 def is_file(name: str) -> bool:

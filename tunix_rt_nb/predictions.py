@@ -1,13 +1,12 @@
 """Predictions in a file: JSON lines, one for each answer, each checked when they are read."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tunix_rt_nb import runs
+from tunix_rt_nb import files, runs
 from tunix_rt_nb.errors import InputError
 from tunix_rt_nb.text import one_line
 from tunix_rt_nb.trace import Trace, checked
@@ -61,7 +60,8 @@ def read(path: Path) -> list[dict[str, Any]]:
     found, seen = [], set()
     for number, line in enumerate(path.read_bytes().splitlines(), 1):
         where = f"{path}:{number}: "
-        prediction = _fields(line, where)
+        prediction = files.json_object(line, where)
+        checked(_Line, prediction, where)
         key = prediction["id"], prediction.get("sample")
         if key in seen:
             raise InputError(f"{where}id: {one_line(key[0], 60)!r} is that of an earlier line")
@@ -70,17 +70,6 @@ def read(path: Path) -> list[dict[str, Any]]:
     if not found:
         raise InputError(f"{path}: holds no predictions, expected JSON lines")
     return found
-
-
-def _fields(line: bytes, where: str) -> dict[str, Any]:
-    try:
-        fields = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{where}not a JSON object: {one_line(str(error))}") from None
-    if not isinstance(fields, dict):
-        raise InputError(f"{where}expected a JSON object, found {type(fields).__name__}")
-    checked(_Line, fields, where)
-    return fields
 
 
 def check_of(predictions: Sequence[dict[str, Any]], items: Sequence[tuple[str, Trace]]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from tests.bench import large, pipeline, rendering, sampling, tpu, traces, training
 from tests.bench.measure import Line, seconds
-from tunix_rt_nb import evaluate
+from tunix_rt_nb.grade import grade as grade_one
 from tunix_rt_nb.response import respond
 from tunix_rt_nb.sampling import Generation
 
@@ -18,7 +18,7 @@ def grade() -> Iterator[Line]:
 
     def grade_all() -> None:
         for trace, text in written:
-            evaluate.grade("", trace, text)
+            grade_one("", trace, text)
 
     yield Line("grade", len(written) / seconds(grade_all), "answers/s")
 

@@ -20,7 +20,7 @@ from tunix.sft import peft_trainer
 from tests.bench import plain
 from tests.bench.measure import Line
 from tests.bench.traces import process
-from tunix_rt_nb import aot, chips, files, preflight
+from tunix_rt_nb import aot, chips, files, plans, preflight
 from tunix_rt_nb.optimizer import optimizer
 from tunix_rt_nb.step import lower, states
 
@@ -34,9 +34,9 @@ REMAT = "decoder"
 WHOLE = 32  # rows of the step that plain Tunix cannot take
 
 
-def plan(rows: int) -> preflight.Training:
+def plan(rows: int) -> plans.Training:
     """Ours."""
-    return preflight.Training.of(
+    return plans.Training.of(
         model="gemma3-1b",
         weights="bfloat16",
         remat=REMAT,

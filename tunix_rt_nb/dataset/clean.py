@@ -7,14 +7,13 @@ Prompts of a known task are alike on purpose and differ in a number or a card: `
 of them state the same problem. All others are compared by their words.
 """
 
-import json
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, Field
 
-from tunix_rt_nb import evalset, tasks
+from tunix_rt_nb import evalset, files, tasks
 from tunix_rt_nb.dataset.near import near_duplicates, ngrams, words
 from tunix_rt_nb.errors import InputError
 from tunix_rt_nb.trace import checked
@@ -83,13 +82,7 @@ def _lines(path: str) -> list[bytes]:
 
 
 def _read(line: bytes, where: str) -> _Line:
-    try:
-        fields = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{where}not a JSON object: {error}") from None
-    if not isinstance(fields, dict):
-        raise InputError(f"{where}expected a JSON object, found {type(fields).__name__}")
-    return checked(_Line, fields, where)
+    return checked(_Line, files.json_object(line, where), where)
 
 
 def rejects(

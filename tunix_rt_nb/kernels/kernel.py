@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import nbformat
 from nbformat import NotebookNode
 
-from tunix_rt_nb import catalog, files, parameters, runs
+from tunix_rt_nb import catalog, files, parameters
 from tunix_rt_nb.errors import InputError, unknown
 from tunix_rt_nb.kernels import embedding, handles
 
@@ -194,8 +194,7 @@ def sources(given: Mapping[str, Any]) -> dict[str, list[str]]:
                 f"DATASET: {data} is not on Kaggle, push it first: tunix-rt-nb kaggle datasets push"
             )
         found["dataset_sources"].append(handles.dataset(str(data)))
-    named = parameters.named_files({k: v for k, v in given.items() if k not in _FOLDERS})
-    local = [name for name in named if Path(name).parent != runs.EVAL_SETS]  # those go along
+    local = parameters.named_files({k: v for k, v in given.items() if k not in _FOLDERS})
     if local:
         raise InputError(
             f"{local[0]}: is a file of this machine, build a dataset of it and push that:"

@@ -12,7 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tunix_rt_nb import catalog, files, parameters, preflight, runs
+from tunix_rt_nb import catalog, files, parameters, plans, preflight, runs
 from tunix_rt_nb.errors import InputError
 from tunix_rt_nb.kernels import account, handles
 from tunix_rt_nb.kernels.kernel import Accelerator, accelerator
@@ -103,7 +103,7 @@ def fits(plan: Mapping[str, Any], machine: Accelerator, told: Told) -> None:
             return
         given["MODEL"] = names[model]
     resolved = parameters.resolve({**given, "DATASET": ""})
-    training, answers = preflight.of_run(resolved, machine.topology, **DATA)
+    training, answers = plans.of_run(resolved, machine.topology, **DATA)
     told(f"preflight for {machine.topology}, some minutes for a large model; --force leaves it out")
     told(preflight.check(preflight.train(training, told)))
     told(preflight.check(preflight.generate(answers, told)))
@@ -199,8 +199,4 @@ def state(api: Any, submission: Submission) -> tuple[str, str]:
 
 def log(submission: Submission) -> list[dict[str, Any]]:
     """The part of the log that was watched; a line that was cut off is left out."""
-    path = submission.run_dir / "kaggle.jsonl"
-    if not path.exists():
-        return []
-    lines = path.read_bytes().splitlines(keepends=True)
-    return [json.loads(line) for line in lines if line.endswith(b"\n")]
+    return list(map(json.loads, files.whole_lines(submission.run_dir / "kaggle.jsonl")))
