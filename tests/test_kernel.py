@@ -4,6 +4,7 @@ import importlib
 import io
 import json
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from slugify import slugify
 from tunix_rt_nb import catalog, files, runs
 from tunix_rt_nb.cli import main
 from tunix_rt_nb.errors import InputError
-from tunix_rt_nb.kernels import bootstrap, embedding, handles, kernel, place, session
+from tunix_rt_nb.kernels import bootstrap, embedding, handles, kernel, needs, place, session
 
 HANDLE = "me/tunix-rt-mine"
 
@@ -155,6 +156,64 @@ def test_a_prepared_notebook_runs_in_place_as_it_is(
     session.check(working / "runs/own")
 
 
+NOT_INSTALLED = """
+import sys
+from pathlib import Path
+sys.path[:] = [path for path in sys.path if not Path(path or ".", "tunix_rt_nb").is_dir()]
+sys.meta_path[:] = [finder for finder in sys.meta_path if "editable" not in repr(finder).lower()]
+"""
+
+
+@pytest.fixture
+def imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The input folder of an interactive Kaggle session in which the package is not installed."""
+    for folder in ("kaggle/working", "kaggle/input", "site"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "site/sitecustomize.py").write_text(NOT_INSTALLED)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))
+    monkeypatch.setenv("KAGGLE_KERNEL_RUN_TYPE", "Interactive")
+    monkeypatch.delenv("TUNIX_RT_HOME", raising=False)
+    monkeypatch.chdir(tmp_path / "kaggle/working")
+    return tmp_path / "kaggle/input"
+
+
+def test_a_notebook_that_was_imported_by_hand_finds_the_package_among_the_inputs(
+    imported: Path,
+) -> None:
+    attached = imported / "me/tunix_rt_nb-main"
+    for name in ("tunix_rt_nb", "notebooks", "data/evalsets"):
+        shutil.copytree(runs.PROJECT / name, attached / name)
+    for name in ("pyproject.toml", "requirements.lock"):
+        shutil.copy(runs.PROJECT / name, attached)
+    own = nbformat.read(runs.notebook("generate"), as_version=4)
+    own.cells.append(nbformat.v4.new_code_cell("print(chain.__file__)"))
+    nbformat.write(own, "mine.ipynb")
+    few = {"TRACES": {"high_card_duel": 8}}
+    done = papermill.execute_notebook("mine.ipynb", "mine.ipynb", few, progress_bar=False)
+    code = [cell for cell in done.cells if cell.cell_type == "code"]
+    assert code[0].outputs[0].text == "installing nothing, all is there\n"
+    assert code[-1].outputs[0].text == f"{attached / 'tunix_rt_nb/chain.py'}\n"
+    runs.result(Path("runs/notebook/1_generate"))
+
+
+def test_without_an_input_the_package_is_fetched(imported: Path, tmp_path: Path) -> None:
+    first = next(
+        cell.source
+        for cell in nbformat.read(runs.notebook("generate"), as_version=4).cells
+        if cell.cell_type == "code"
+    )
+    moved = first.replace("/tmp/tunix_rt_nb", str(tmp_path / "fetched"))
+    code = f"{moved}\nimport tunix_rt_nb\nprint(tunix_rt_nb.__file__)"
+    if not (runs.PROJECT / ".git").exists():
+        pytest.skip("no git checkout")
+    environment = {**os.environ, "TUNIX_RT_REPOSITORY": runs.PROJECT.as_uri()}
+    told = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True
+    )
+    assert told.returncode == 0, told.stderr
+    assert told.stdout.splitlines()[-1] == str(tmp_path / "fetched/tunix_rt_nb/__init__.py")
+
+
 def test_an_altered_package_is_not_unpacked(prepared: Path) -> None:
     found = embedded(read(prepared)[0])
     bootstrap.FILES["tunix_rt_nb/errors.py"] += "# mine\n"
@@ -196,15 +255,15 @@ def test_the_first_cell_stops_on_kaggle_where_the_accelerator_is_not_there(
 
 
 def test_what_is_missing_is_pinned_and_what_is_there_stays(prepared: Path) -> None:
-    needs = embedding.needed()
-    assert bootstrap.unmet(needs) == []
-    assert bootstrap.unmet({"duckdb>=99": needs["duckdb>=2.0"]}) == needs["duckdb>=2.0"]
-    assert all("==" in pin for pins in needs.values() for pin in pins)
-    assert not {"jax", "flax", "libtpu"} & {need.split(">")[0] for need in needs}
+    wanted = needs.needed()
+    assert bootstrap.unmet(wanted) == []
+    assert bootstrap.unmet({"duckdb>=99": wanted["duckdb>=2.0"]}) == wanted["duckdb>=2.0"]
+    assert all("==" in pin for pins in wanted.values() for pin in pins)
+    assert not {"jax", "flax", "libtpu"} & {need.split(">")[0] for need in wanted}
     first = read(prepared)[0].cells[0].source
     assert first.startswith(Path(bootstrap.__file__).read_text())
     assert 'require("tpu 8")' in first
-    assert all(pin in first for pins in needs.values() for pin in pins)
+    assert all(pin in first for pins in wanted.values() for pin in pins)
 
 
 def prepare(*arguments: str) -> str:

@@ -2,9 +2,12 @@
 
 import ast
 import os
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import nbformat
 import pytest
@@ -14,6 +17,8 @@ from tunix_rt_nb import files, parameters, runs
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+REPOSITORY = PROJECT["urls"]["Repository"]
 
 
 def read(path: Path) -> NotebookNode:
@@ -35,13 +40,34 @@ def test_there_is_one_notebook_for_each_step() -> None:
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 def test_a_notebook_is_short_and_defines_no_function(path: Path) -> None:
-    source = "\n".join(cell.source for cell in code(read(path)))
+    source = "\n".join(cell.source for cell in code(read(path))[1:])
     lines = [x for x in source.splitlines() if x.strip() and not x.lstrip().startswith("#")]
     assert len(lines) <= 100
     defined = [
         n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.FunctionDef | ast.Lambda)
     ]
     assert defined == []
+
+
+def test_every_notebook_begins_with_the_same_cell_which_names_the_repository() -> None:
+    [first] = {code(read(path))[0].source for path in NOTEBOOKS}
+    assert f'"{REPOSITORY}")' in first
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_its_badges_open_it_on_kaggle_and_on_colab(path: Path) -> None:
+    title = read(path).cells[0].source
+    assert re.findall(r"\]\((https://[^)]*)\)\]\((https://[^)]*)\)", title) == [
+        (
+            "https://kaggle.com/static/images/open-in-kaggle.svg",
+            f"https://kaggle.com/kernels/welcome?src={REPOSITORY}/blob/main/notebooks/{path.name}",
+        ),
+        (
+            "https://colab.research.google.com/assets/colab-badge.svg",
+            "https://colab.research.google.com/github"
+            f"{urlsplit(REPOSITORY).path}/blob/main/notebooks/{path.name}",
+        ),
+    ]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)

@@ -15,6 +15,7 @@ from typing import Any
 from tunix_rt_nb import catalog, files
 from tunix_rt_nb.catalog import Known
 from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.kernels import place
 
 KAGGLE_INPUT = Path("/kaggle/input")
 TIMEOUT = 5.0  # seconds that a server has for its first answer: without a network nobody waits
@@ -33,7 +34,8 @@ def find(name: str, report: Report = print, kaggle_input: Path = KAGGLE_INPUT) -
     """A folder in Hugging Face's format that holds a model, fetched if need be.
 
     Args:
-      name: a folder, a GGUF file or a name of the catalog, tried in this order.
+      name: a folder, a handle of what is attached on Kaggle, a GGUF file or a name of the catalog,
+        tried in this order.
       report: is told, in a line, where the model comes from.
       kaggle_input: where Kaggle puts what is attached to a notebook.
 
@@ -41,7 +43,7 @@ def find(name: str, report: Report = print, kaggle_input: Path = KAGGLE_INPUT) -
       InputError: a folder or file that is not whole; an unknown name; or no source has the model:
         then a line for each source says what to do.
     """
-    given = Path(name)
+    given = place.folder(name)
     if given.is_dir():
         return _local(given, report)
     if given.suffix == ".gguf":
@@ -186,7 +188,7 @@ def _hugging_face(known: Known, report: Report) -> Path:
     config = hub.try_to_load_from_cache(known.hugging_face, "config.json", revision=known.revision)
     if isinstance(config, str) and missing(Path(config).parent) is None:
         return Path(config).parent
-    token = _token(hub)
+    token = hub.get_token() or place.secret("HF_TOKEN")
     try:
         return _download(hub, known, token, report)
     except (_Absent, InputError):
@@ -194,18 +196,6 @@ def _hugging_face(known: Known, report: Report) -> Path:
     except Exception as error:
         page = f"https://huggingface.co/{known.hugging_face}"
         raise _Absent(_advice(error, page, "" if token else "HF_TOKEN")) from None
-
-
-def _token(hub: Any) -> str | None:
-    """The token of the environment or of a login, or the one among a Kaggle notebook's secrets."""
-    token = hub.get_token()
-    if token:
-        return token
-    try:
-        secrets = importlib.import_module("kaggle_secrets")
-        return secrets.UserSecretsClient().get_secret("HF_TOKEN")
-    except Exception:  # not on Kaggle, no such secret, or no network to ask for it
-        return None
 
 
 def _download(hub: Any, known: Known, token: str | None, report: Report) -> Path:

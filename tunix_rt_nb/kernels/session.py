@@ -10,7 +10,7 @@ from typing import Any
 
 from tunix_rt_nb import chain, files, report, runs
 from tunix_rt_nb.errors import InputError
-from tunix_rt_nb.kernels import handles, place
+from tunix_rt_nb.kernels import place
 
 OUTPUT = "output.json"  # what a kernel left, and the sha256 of each file
 ROOM = 19e9  # bytes that are kept of a session: Kaggle's 20 GB, less some for the notebook itself
@@ -37,7 +37,7 @@ def run(run_id: str, values: Mapping[str, Any], hours: float, profile: str = "")
         run_dir = Path(scratch) / "runs" / run_id
         _go_on(run_id, run_dir)
         try:
-            chain.run(run_dir, here(values), profile=profile, on_step=_tell, echo=True)
+            chain.run(run_dir, values, profile=profile, on_step=_tell, echo=True)
             print(report.before_after_text(runs.result(run_dir / runs.stem("evaluate"))))
         except chain.StepUnfinished as late:
             print(f"{late}: push this kernel with --resume")
@@ -45,16 +45,6 @@ def run(run_id: str, values: Mapping[str, Any], hours: float, profile: str = "")
             if run_dir.is_dir():
                 keep(run_dir, kept)
     return kept
-
-
-def here(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values, each handle replaced by the folder of what is attached."""
-    return {
-        name: str(place.mounted(value))
-        if name in ("MODEL", "DATASET") and isinstance(value, str) and handles.is_handle(value)
-        else value
-        for name, value in values.items()
-    }
 
 
 def _go_on(run_id: str, run_dir: Path) -> None:
@@ -133,7 +123,7 @@ def check(folder: Path) -> None:
 
 
 def settle() -> None:
-    """Prepares a notebook that runs as a kernel by itself: where it works, and for how long."""
+    """Lets a notebook that runs as a kernel by itself work on a scratch disk."""
     os.environ["TUNIX_RT_HOME"] = tempfile.mkdtemp(prefix="tunix-rt-")
     place.settle()
 
