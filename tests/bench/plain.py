@@ -55,7 +55,7 @@ def train(
     with mesh():
         config = peft_trainer.TrainingConfig(eval_every_n_steps=len(inputs))
         trainer = peft_trainer.PeftTrainer(model, optimizer, config)
-        trainer.with_genmodel_input_fn(model_input).train(timed())
+        trainer.with_gen_model_input_fn(model_input).train(timed())
 
 
 def model_input(batch: peft_trainer.TrainingInput) -> dict[str, Any]:
