@@ -159,9 +159,17 @@ def _devices() -> int:
 
 
 def in_chunks(rows: int, places: int, vocabulary: int) -> tuple[int, int]:
-    """In how many chunks the logits are made, one after the other, and how many places each has."""
-    size = max(1, min(places, CHUNK_LOGITS * _devices() // (rows * vocabulary)))
-    return -(-places // size), size
+    """In how many chunks the logits are made, one after the other, and how many places each has.
+
+    They are as few as may be and of one size, so that hardly a place is there for nothing.
+
+    Example:
+      >>> in_chunks(1, 272, 262_144)
+      (3, 91)
+    """
+    most = max(1, CHUNK_LOGITS * _devices() // (rows * vocabulary))
+    chunks = -(-places // most)
+    return chunks, -(-places // chunks)
 
 
 def _pieces(vocabulary: int, width: int) -> int:
