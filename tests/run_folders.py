@@ -25,9 +25,14 @@ def wrong(trace: Trace) -> str:
     return f"Reasoning:\n1. {trace.steps[0].content}\n2. I guess.\nAnswer: 4096"
 
 
-def predictions(texts: Sequence[str], traces: Sequence[Trace] = TRACES) -> list[dict[str, Any]]:
+def predictions(
+    texts: Sequence[str], traces: Sequence[Trace] = TRACES, **how: str
+) -> list[dict[str, Any]]:
+    names = {"template": "gemma", "style": "numbered", **how}
+    names.pop("system", None)
+    asked = {**names, "form_sha256": form(**how).sha256}
     return [
-        grade(trace.id, trace, Generation(text, len(text) // 3, True))
+        {**grade(trace.id, trace, Generation(text, len(text) // 3, True), names["style"]), **asked}
         for trace, text in zip(traces, texts, strict=True)
     ]
 
@@ -85,7 +90,8 @@ def evaluated(
     """A whole run, so many of whose items are right."""
     run = trained(home, name, seed, **how)
     texts = [right(t) if n < n_right else wrong(t) for n, t in enumerate(traces)]
-    complete(run, predictions(texts, traces), predictions([""] * len(traces), traces))
+    empty = [""] * len(traces)
+    complete(run, predictions(texts, traces, **how), predictions(empty, traces, **how))
     return run
 
 

@@ -14,6 +14,7 @@ from tests.odd import texts
 from tests.run_folders import TRACES, complete, evaluated, predictions, right, trained, wrong
 from tunix_rt_nb import files, judge, page, runs
 from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.predictions import of_run
 
 VOID = {"meta", "br", "img"}
 
@@ -162,7 +163,7 @@ def test_whatever_a_trace_or_a_model_says_is_text(
     after = [
         {**p, **dict.fromkeys(("prompt", "response", "expected_answer", "task", "id"), odd)}
         | {"answer": odd, "wrong_steps": {"1": odd}, "strict_format": False}
-        for p in page.predictions(run / "5_evaluate", "after")[-8:]
+        for p in of_run(run / "5_evaluate", "after")[-8:]
     ]
     shown = [page._shown(p, "numbered") for p in after]
     said: dict[str, Any] = {"run": odd, "worst": shown, "places": page._places(after)}
@@ -198,7 +199,7 @@ def test_a_judges_view_is_on_it_once_there_is_one(tmp_path: Path) -> None:
         [
             {"id": p["id"], "judge": "gemma", "prompt": judge.messages(p), "raw": "x"}
             | {"scores": scores, "score": 0.75, "problem": None}
-            for p in page.predictions(run / "5_evaluate", "after")
+            for p in of_run(run / "5_evaluate", "after")
         ],
     )
     assert "gemma 12 12 75.0 % 4.00 4.00 4.00" in told(page.page(run))

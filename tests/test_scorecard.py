@@ -85,7 +85,9 @@ def test_several_answers_to_an_item_are_one_item_with_a_majority() -> None:
     assert card["majority_score"] == 0.5
     assert card["pass_at"] == {"1": 0.375, "2": pytest.approx((5 / 6 + 1 / 2) / 2), "4": 1.0}
     low, high = card["interval"]
-    assert 0.25 <= low < high <= 0.5  # of items, not of answers: there are but two
+    assert (low, high) == wilson(0.75, 2)  # of items, not of answers: there are but two
+    [low, high] = scorecard.scorecard(rows[:4])["interval"]
+    assert low < 0.2 < 0.8 < high  # of one item, whatever its mean
 
 
 def test_what_should_make_one_doubt_a_card_is_said() -> None:

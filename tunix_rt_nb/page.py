@@ -12,8 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tunix_rt_nb import files, judge, report, runs
-from tunix_rt_nb.errors import InputError
+from tunix_rt_nb import files, judge, predictions, report, runs
 from tunix_rt_nb.page_template import PAGE
 from tunix_rt_nb.plots import loss_axes, svg
 from tunix_rt_nb.response import parse
@@ -60,7 +59,7 @@ def _values(run: Path) -> dict[str, Any]:
     evaluated = run / runs.stem("evaluate")
     lineage = runs.lineage("evaluate", evaluated)
     result = runs.result(evaluated)
-    before, after = (predictions(evaluated, when) for when in ("before", "after"))
+    before, after = (predictions.of_run(evaluated, when) for when in ("before", "after"))
     rendered = files.read_manifest(lineage["render"], "3_render")
     return {
         "run": run.name,
@@ -104,19 +103,6 @@ def first_wrong(prediction: Prediction) -> int | None:
     """The number of the first step that is wrong or missing."""
     known = min(map(int, prediction["wrong_steps"]), default=None)
     return prediction.get("first_wrong", known)
-
-
-def predictions(evaluated: Path, when: str) -> list[dict[str, Any]]:
-    """The predictions of a complete evaluation, `before` or `after` training.
-
-    Raises:
-      InputError: it is not complete, or they were altered since.
-    """
-    path = evaluated / f"predictions-{when}.jsonl"
-    told = runs.result(evaluated)["outputs"].get(path.name)
-    if not path.is_file() or files.sha256(path) != told:
-        raise InputError(f"{path}: was altered after the evaluation, run 5_evaluate again")
-    return list(files.read_lines(path))
 
 
 def _groups(

@@ -23,31 +23,47 @@ class _Line(BaseModel):
     task: str
     prompt: str
     expected_answer: str
+    template: str
+    style: str
+    form_sha256: str
     response: str
     answer: str | None
     score: float = Field(ge=0.0, le=1.0, allow_inf_nan=False)
     steps_right: float = Field(ge=0.0, le=1.0, allow_inf_nan=False)
 
 
-def find(name: str) -> Path:
-    """The file of predictions that a name means: a file, a run's folder, or a run in `runs/`.
+def find(name: str) -> list[dict[str, Any]]:
+    """The predictions that a name means: of a file, a run's folder, or a run in `runs/`.
 
     Of a run those of the trained model are meant. One before it was trained is named as a file,
     `.../5_evaluate/predictions-before.jsonl`.
 
     Raises:
-      InputError: there is none.
+      InputError: there are none; or as `of_run` and `read`.
     """
     if Path(name).is_file():
-        return Path(name)
+        return read(Path(name))
     folder = Path(name) if Path(name).is_dir() else runs.home() / "runs" / name
-    path = folder / runs.stem("evaluate") / "predictions-after.jsonl"
-    if not path.is_file():
+    evaluated = folder / runs.stem("evaluate")
+    if not (evaluated / "result.json").is_file():
         raise InputError(
-            f"{one_line(name, 120)}: no predictions there ({path} is missing), expected a run that"
-            " is evaluated or a file of predictions"
+            f"{one_line(name, 120)}: no predictions there ({evaluated} is not complete), expected a"
+            " run that is evaluated or a file of predictions"
         )
-    return path
+    return of_run(evaluated, "after")
+
+
+def of_run(evaluated: Path, when: str) -> list[dict[str, Any]]:
+    """The predictions of a complete evaluation, `before` or `after` training.
+
+    Raises:
+      InputError: the evaluation is not complete, or they were altered since.
+    """
+    path = evaluated / f"predictions-{when}.jsonl"
+    told = runs.result(evaluated)["outputs"].get(path.name)
+    if not path.is_file() or files.sha256(path) != told:
+        raise InputError(f"{path}: was altered after the evaluation, run 5_evaluate again")
+    return read(path)
 
 
 def read(path: Path) -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from math import comb
+from math import comb, fsum
 from statistics import fmean, pstdev
 from typing import Any
 
@@ -10,7 +10,7 @@ from tunix_rt_nb import files
 from tunix_rt_nb.errors import InputError
 from tunix_rt_nb.grade import OUTCOMES
 from tunix_rt_nb.text import one_line
-from tunix_rt_nb.uncertainty import bootstrap, wilson
+from tunix_rt_nb.uncertainty import wilson
 
 Prediction = Mapping[str, Any]
 
@@ -22,9 +22,9 @@ def scorecard(predictions: Sequence[Prediction], n_items: int | None = None) -> 
     """Sums up predictions; the same predictions in any order give the same card.
 
     Scores are shares from 0 to 1. `primary_score` counts every answer that was found,
-    `strict_score` only those in the style. An `interval` is Wilson's at 95 %; where an item was
-    answered several times its score is a mean, and the interval a bootstrap over items. Then there
-    are `pass_at` too (one right answer in k) and `majority_score` (the answer given most often).
+    `strict_score` only those in the style. An `interval` is Wilson's at 95 %, over items: where one
+    was answered several times its score is a mean. Then there are `pass_at` too (one right answer
+    in k) and `majority_score` (the answer given most often).
 
     Args:
       predictions: as `grade` makes them, or one item's several times.
@@ -124,10 +124,7 @@ def _item(answers: Sequence[Prediction]) -> dict[str, Any]:
 
 
 def _interval(each: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
-    scores = [item["score"] for item in each]
-    if set(scores) <= {0.0, 1.0}:
-        return wilson(scores.count(1.0), len(scores))
-    return bootstrap(scores)
+    return wilson(fsum(item["score"] for item in each), len(each))
 
 
 def _by(each: Sequence[Mapping[str, Any]], field: str) -> dict[str, dict[str, Any]]:

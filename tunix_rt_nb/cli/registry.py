@@ -155,12 +155,12 @@ def judge_command(
     \b
     Example: tunix-rt-nb runs judge quickstart --judge http://127.0.0.1:8000/v1 --model gemma
     """
-    from tunix_rt_nb import judge, page, registry
+    from tunix_rt_nb import judge, predictions, registry
 
     folder = registry.find(run)
-    predictions = page.predictions(folder / runs.stem("evaluate"), "after")[:items]
+    answers = predictions.of_run(folder / runs.stem("evaluate"), "after")[:items]
     endpoint = judge.endpoint(url, model, timeout=timeout)
-    judged = judge.judge(predictions, endpoint, folder / judge.FILE)
+    judged = judge.judge(answers, endpoint, folder / judge.FILE)
     told = judge.summary(judged)
     if as_json:
         click.echo(json.dumps(told))
@@ -198,14 +198,14 @@ def harness_command(run: str, folder: Path, path: Path | None) -> None:
       tunix-rt-nb runs harness quickstart -o harness
       tunix-rt-nb runs harness quickstart -o harness --eval-set data/evalsets/core-v1.jsonl
     """
-    from tunix_rt_nb import chat, files, harness, page, registry
+    from tunix_rt_nb import chat, files, harness, predictions, registry
 
     found = registry.find(run)
     lineage = runs.lineage("evaluate", found / runs.stem("evaluate"))
     rendered = files.read_manifest(lineage["render"], "3_render")
     how = chat.form(rendered["template"], rendered["style"], rendered["system"])
     name = path.stem if path else found.name
-    items = harness.read(path) if path else page.predictions(lineage["evaluate"], "after")
+    items = harness.read(path) if path else predictions.of_run(lineage["evaluate"], "after")
     command = harness.command(lineage["train"] / "model", folder / f"{name}.yaml")
     asked = registry.row(found)["parameters"].get("evaluate", {})
     harness.write(folder, name, items, how, asked.get("MAX_NEW_TOKENS", 256))
