@@ -28,11 +28,11 @@ def wrong(trace: Trace) -> str:
 def predictions(
     texts: Sequence[str], traces: Sequence[Trace] = TRACES, **how: str
 ) -> list[dict[str, Any]]:
-    names = {"template": "gemma", "style": "numbered", **how}
-    names.pop("system", None)
-    asked = {**names, "form_sha256": form(**how).sha256}
+    template, style = how.get("template", "gemma"), how.get("style", "numbered")
+    sha256 = form(template, style, how.get("system", "")).sha256
+    asked = {"template": template, "style": style, "form_sha256": sha256}
     return [
-        {**grade(trace.id, trace, Generation(text, len(text) // 3, True), names["style"]), **asked}
+        {**grade(trace.id, trace, Generation(text, len(text) // 3, True), style), **asked}
         for trace, text in zip(traces, texts, strict=True)
     ]
 
@@ -95,12 +95,17 @@ def evaluated(
     return run
 
 
-def complete(run: Path, after: list[dict[str, Any]], before: list[dict[str, Any]]) -> None:
+def complete(
+    run: Path,
+    after: list[dict[str, Any]],
+    before: list[dict[str, Any]],
+    skipped: dict[str, int] | None = None,
+) -> None:
     """Completes the evaluation with these predictions."""
     finished(
         run,
         "evaluate",
         {"predictions-before.jsonl": before, "predictions-after.jsonl": after},
-        before=scorecard(before),
-        after=scorecard(after),
+        before=scorecard(before, skipped),
+        after=scorecard(after, skipped),
     )

@@ -281,13 +281,13 @@ def test_a_run_is_held_to_a_baseline_from_the_command_line(home: Path) -> None:
     assert invoke("baseline", "accuracy", "one", code=1).startswith(
         "regressed: primary_score is 0.5"
     )
-    assert "baselines/other.json is not there, take it:" in invoke(
-        "baseline", "other", "one", code=2
-    )
+    missing = invoke("baseline", "other", "one", code=2)
+    assert "baselines/other.json is not there, take it: runs baseline other RUN --take" in missing
     assert "expected a RUN" in invoke("baseline", "accuracy", "--take", code=2)
 
 
-CARD = {"primary_score": 0.5, "ran_on": 0.1, "items_sha256": "x", "tasks": {"a": {"score": 0.0}}}
+ASKED_OF = {"items_sha256": "x", "form_sha256": "f"}
+CARD = {"primary_score": 0.5, "ran_on": 0.1, "tasks": {"a": {"score": 0.0}}, **ASKED_OF}
 
 
 @pytest.mark.parametrize(
@@ -306,6 +306,17 @@ def test_a_figure_may_be_worse_by_its_tolerance_and_no_more(
 ) -> None:
     base = baseline.take("b", CARD, metric, direction)
     assert baseline.check(base, {**CARD, metric: value}).regressed == regressed
+
+
+@pytest.mark.parametrize("direction", ["higher", "lower"])
+def test_a_figure_that_is_no_number_never_passes(direction: str) -> None:
+    base = baseline.take("b", CARD, direction=direction)
+    for value in (float("nan"), float("inf"), -float("inf")):
+        with pytest.raises(InputError, match=f"primary_score is {value}, expected a finite number"):
+            baseline.check(base, {**CARD, "primary_score": value})
+        with pytest.raises(InputError, match="expected a finite number"):
+            baseline.take("b", {**CARD, "primary_score": value})
+    assert baseline.Verdict(base, float("nan")).regressed
 
 
 def test_a_baseline_is_written_and_read_as_it_is(home: Path) -> None:
@@ -332,6 +343,8 @@ def test_baselines_that_mean_nothing_are_refused(home: Path) -> None:
     base = baseline.take("b", CARD)
     with pytest.raises(InputError, match="baseline b: was taken on other items than these"):
         baseline.check(base, {**CARD, "items_sha256": "y"})
+    with pytest.raises(InputError, match="baseline b: was taken in another template or style than"):
+        baseline.check(base, {**CARD, "form_sha256": "g"})
     for fields, told in (
         ({"tolerance": -1}, "tolerance: Input should be greater than or equal to 0"),
         ({"value": "nan"}, "value: Input should be a finite number"),

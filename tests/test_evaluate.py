@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.conftest import some
-from tunix_rt_nb import evaluate, tasks
+from tunix_rt_nb import evaluate, scorecard, tasks
 from tunix_rt_nb.grade import grade
 from tunix_rt_nb.response import STYLES, respond
 from tunix_rt_nb.sampling import Generation
@@ -89,5 +89,13 @@ def test_no_text_breaks_the_grader(text: str) -> None:
 
 def test_items_are_chosen_evenly_and_unknown_tasks_left_out(traces: list[Trace]) -> None:
     unknown = Trace.of("p", [("s", "t")], "a", {"task": "chess"})
-    chosen = evaluate.choose([("x", t) for t in [unknown, *traces]], 5)
+    chosen, skipped = evaluate.choose([("x", t) for t in [unknown, *traces]], 5)
     assert [t.task for _, t in chosen] == [name for name in sorted(tasks.TASKS) for _ in range(5)]
+    assert skipped == {"of no known task": 1, "beyond 5 of a task": 35 * len(tasks.TASKS)}
+    assert evaluate.choose(chosen, 5) == (chosen, {})
+
+
+def test_items_have_the_hash_that_the_card_of_their_answers_has(traces: list[Trace]) -> None:
+    items = [(trace.id, trace) for trace in traces[:50]]
+    rows = [grade(name, trace, Generation("", 9, True)) for name, trace in items]
+    assert evaluate.digest(items) == scorecard.scorecard(rows)["items_sha256"]

@@ -49,8 +49,26 @@ def test_the_order_of_predictions_does_not_matter() -> None:
 
 
 def test_items_that_were_not_answered_are_counted_as_skipped() -> None:
-    card = scorecard.scorecard(ROWS, n_items=6)
-    assert (card["n_items"], card["n_scored"], card["n_skipped"]) == (6, 4, 2)
+    card = scorecard.scorecard(ROWS, {"of no known task": 2, "beyond 2 of a task": 1})
+    assert (card["n_items"], card["n_scored"], card["n_skipped"]) == (7, 4, 3)
+    assert card["skipped"] == {"of no known task": 2, "beyond 2 of a task": 1}
+    assert scorecard.scorecard(ROWS)["n_skipped"] == 0
+
+
+def test_it_says_how_items_were_asked_where_all_were_asked_alike() -> None:
+    asked = {"form_sha256": "f", "temperature": 0.5, "max_new_tokens": 64}
+    card = scorecard.scorecard([{**row, **asked} for row in ROWS])
+    assert {**card, **asked} == card
+    assert scorecard.scorecard([{**ROWS[0], **asked}, ROWS[1]])["form_sha256"] is None
+
+
+def test_other_answers_make_other_items() -> None:
+    rows = [{**row, "prompt": "p", "expected_answer": "7"} for row in ROWS]
+    told = scorecard.scorecard(rows)["items_sha256"]
+    assert scorecard.scorecard(rows[::-1])["items_sha256"] == told
+    for field in ("id", "prompt", "expected_answer"):
+        other = [{**rows[0], field: "x"}, *rows[1:]]
+        assert scorecard.scorecard(other)["items_sha256"] != told
 
 
 def test_graded_answers_are_summed_up_by_section_and_by_how_they_were_written() -> None:

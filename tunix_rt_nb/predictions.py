@@ -1,12 +1,13 @@
 """Predictions in a file: JSON lines, one for each answer, each checked when they are read."""
 
+import random
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tunix_rt_nb import files, runs
+from tunix_rt_nb import files, runs, tasks
 from tunix_rt_nb.errors import InputError
 from tunix_rt_nb.text import one_line
 from tunix_rt_nb.trace import Trace, checked
@@ -86,6 +87,18 @@ def read(path: Path) -> list[dict[str, Any]]:
     if not found:
         raise InputError(f"{path}: holds no predictions, expected JSON lines")
     return found
+
+
+def items_of(predictions: Sequence[dict[str, Any]]) -> list[tuple[str, Trace]]:
+    """What predictions are of: ids, and traces with worked solutions in small steps."""
+    asked = {prediction["id"]: prediction for prediction in predictions}
+    return [(name, _solved(prediction)) for name, prediction in asked.items()]
+
+
+def _solved(prediction: dict[str, Any]) -> Trace:
+    task = tasks.get(prediction["task"], prediction.get("difficulty") or "easy")
+    section = prediction.get("section")
+    return task.write(prediction["prompt"], random.Random(0), section=section)
 
 
 def check_of(predictions: Sequence[dict[str, Any]], items: Sequence[tuple[str, Trace]]) -> None:
