@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from scipy.stats import binom
 
 from tests.conftest import some
-from tunix_rt_nb import baseline, compare, files, predictions, scorecard
+from tunix_rt_nb import baseline, compare, files, predictions, runs, scorecard
 from tunix_rt_nb.cli import main
 from tunix_rt_nb.errors import InputError
 from tunix_rt_nb.grade import grade
@@ -323,6 +323,14 @@ def test_a_baseline_is_written_and_read_as_it_is(home: Path) -> None:
     base = baseline.take("b", CARD, "tasks.a.score", tolerance=0.0, run="one")
     assert baseline.write(base) == home / "baselines/b.json"
     assert baseline.read("b") == baseline.read(str(home / "baselines/b.json")) == base
+
+
+def test_the_notebook_holds_items_to_a_baseline_before_any_is_asked() -> None:
+    cells = json.loads(runs.notebook("evaluate").read_text())["cells"]
+    source = "\n".join("".join(cell["source"]) for cell in cells)
+    held, asked = source.index("baseline.check_asked("), source.index("evaluate.predict(")
+    assert held < asked
+    assert source.index("stop.finish(") < source.index("judge.judge(")  # it may be down
 
 
 @pytest.mark.parametrize(

@@ -108,6 +108,11 @@ def test_several_answers_to_an_item_are_one_item_with_a_majority() -> None:
     assert low < 0.2 < 0.8 < high  # of one item, whatever its mean
 
 
+def test_marks_around_an_answer_do_not_split_the_vote() -> None:
+    told = ["9", "8.", "**8**", "9 "]
+    assert scorecard.majority([{"answer": text} for text in ["7", *told, "8"]])["answer"] == "8."
+
+
 def test_what_should_make_one_doubt_a_card_is_said() -> None:
     few = scorecard.scorecard(
         [one(str(k), "a", 1.0, strict_format=True, stopped=True) for k in range(49)]

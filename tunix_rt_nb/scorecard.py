@@ -9,6 +9,7 @@ from typing import Any
 from tunix_rt_nb import files
 from tunix_rt_nb.errors import InputError
 from tunix_rt_nb.grade import OUTCOMES
+from tunix_rt_nb.loose import plain
 from tunix_rt_nb.text import one_line
 from tunix_rt_nb.uncertainty import wilson
 
@@ -209,7 +210,7 @@ def pass_at(k: int, n: int, right: int) -> float:
 
 
 def majority(answers: Sequence[Prediction]) -> Prediction:
-    """The prediction whose answer was given most often; of several, the first.
+    """The prediction whose answer was given most often, marks aside; of several, the first.
 
     X. Wang et al., Self-Consistency Improves Chain of Thought Reasoning in Language Models, 2023.
 
@@ -218,5 +219,5 @@ def majority(answers: Sequence[Prediction]) -> Prediction:
       {'answer': '7'}
     """
     given = [answer for answer in answers if answer["answer"] is not None] or answers
-    votes = Counter(str(answer["answer"]).strip() for answer in given)
-    return max(given, key=lambda answer: votes[str(answer["answer"]).strip()])
+    votes = Counter(plain(str(answer["answer"])) for answer in given)
+    return max(given, key=lambda answer: votes[plain(str(answer["answer"]))])
