@@ -29,7 +29,9 @@ _STEP = re.compile(
 )
 _ANSWER = re.compile(r"[ >*#]{0,8}(?:the )?(?:final )?answer[ *]{0,3}:", re.IGNORECASE)
 _HEADING = re.compile(r"[ >*#]{0,8}(?:final )?answer[ *#]{0,8}", re.IGNORECASE)
-_SAID = re.compile(r"\banswer[ *]{0,3}(?:is\b(?! not\b)|:)", re.IGNORECASE)
+_SAID = re.compile(  # and not what the answer is like
+    r"\banswer[ *]{0,3}(?:is\b(?! (?:not|right|wrong|correct|incorrect)\b)|:)", re.IGNORECASE
+)
 _BOXED = re.compile(r"\\boxed\{([^{}]{0,999})\}")  # LaTeX
 _MARKED = re.compile(rf"{_BOXED.pattern}|^#### ?([+-]?[0-9].{{0,999}})$")  # GSM8K
 _AGAIN = re.compile(r"[ >*#]{0,8}(?:question|problem|prompt|user)\b", re.IGNORECASE)
@@ -41,7 +43,8 @@ _UNSAID = re.compile(  # what makes no statement of a clause
 )
 _TAKEN_BACK = re.compile(
     r"(?:(?:oh|wait|no|sorry|actually|hmm|but)\b[,.! ]{0,9}){0,4}"
-    r"(?:$|(?:that|this|it)(?:['’]s| is| was) (?:wrong|incorrect|not (?:right|correct|it)\b)"
+    r"(?:$|(?:that|this|it|(?:the|my) answer)(?:['’]s| is| was) "
+    r"(?:wrong|incorrect|not (?:right|correct|it)\b)"
     r"|I (?:was wrong|made a mistake|am not sure|do not know|don['’]t know))",
     re.IGNORECASE,
 )
