@@ -129,6 +129,8 @@ def test_what_the_harness_logged_is_graded_as_here(tmp_path: Path, how: dict[str
     assert len(harness.graded(samples(path, ours[:7]), items, rendered)) == 7
     with pytest.raises(InputError, match="predictions: are of another eval set: "):
         harness.graded(samples(path, ours), items[1:], rendered)
+    with pytest.raises(InputError, match=r"samples_x\.jsonl: has several samples of an item"):
+        harness.graded(samples(path, [*ours, ours[0]]), items, rendered)
     with pytest.raises(InputError, match=r"samples_x\.jsonl: holds no samples"):
         harness.graded(samples(path, []), items, rendered)
 

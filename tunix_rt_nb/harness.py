@@ -179,7 +179,8 @@ def graded(
       rendered: says in which template and style, as the manifest of a rendered dataset does.
 
     Raises:
-      InputError: `file:line:` a line is no such sample; or they are of other items.
+      InputError: `file:line:` a line is no such sample; or they are of other items, or several
+        of one.
     """
     from tunix_rt_nb.sampling import Generation  # needs JAX
 
@@ -188,6 +189,8 @@ def graded(
     how = form(rendered["template"], rendered["style"], rendered["system"])
     asked = {**{name: rendered[name] for name in FORM}, "form_sha256": how.sha256}
     said = {sample["id"]: how.template.said(sample["response"]) for sample in samples}
+    if len(said) < len(samples):
+        raise InputError(f"{path}: has several samples of an item, expected those of one model")
     # The harness cuts a response off at its stop and does not say so, nor counts its tokens.
     return [
         {**grade(name, trace, Generation(said[name], 0, True), asked["style"]), **asked}
