@@ -34,6 +34,7 @@ _SAID = re.compile(  # and not what the answer is like
 )
 _BOXED = re.compile(r"\\boxed\{([^{}]{0,999})\}")  # LaTeX
 _MARKED = re.compile(rf"{_BOXED.pattern}|^#### ?([+-]?[0-9].{{0,999}})$")  # GSM8K
+_TELLS = re.compile(r"answer|\\boxed|^####", re.IGNORECASE)
 _AGAIN = re.compile(r"[ >*#]{0,8}(?:question|problem|prompt|user)\b", re.IGNORECASE)
 _OPENED = re.compile("<answer>", re.IGNORECASE)
 _OTHER_TAG = re.compile("</?(?:reasoning|answer)>", re.IGNORECASE)
@@ -70,9 +71,10 @@ def loose(text: str) -> Parsed:
     lines = _lines(text)
     for line in lines:
         step = _STEP.match(line)
-        anew = _AGAIN.match(line) or (step and steps and "1" in step.group(1, 2))
-        ran_on = ended or bool(anew and (thought or answer))
-        if anew and (thought or answer):
+        first = step and "1" in step.group(1, 2)
+        ran_on = ended
+        if (thought or answer) and (_AGAIN.match(line) or (first and steps)):
+            ran_on = True
             break
         if step:
             steps.append(step[3])
@@ -86,7 +88,7 @@ def loose(text: str) -> Parsed:
             answer, thought = told, ""
         elif after and not step and steps and not steps[-1]:
             steps[-1] = line
-        elif after and not step and _TAKEN_BACK.match(line):
+        elif (thought or answer) and after and not step and _TAKEN_BACK.match(line):
             answer = thought = ""
     rest = filterfalse(_ANSWER.match, _lines(text.partition("</reasoning>")[2]))
     given = thought or answer
@@ -96,6 +98,8 @@ def loose(text: str) -> Parsed:
 
 def _told(line: str, lines: Iterator[str]) -> tuple[str | None, bool]:
     """The answer that a line tells, or the next one for it, and whether it is marked as one."""
+    if not _TELLS.search(line):  # as a rule, and quicker
+        return None, False
     mark, said = (deque(found.finditer(line), 1) for found in (_MARKED, _SAID))  # the last ones
     if mark and not (said and said[0].start() > mark[0].start()):
         return plain("".join(filter(None, mark[0].groups()))), True
