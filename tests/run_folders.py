@@ -25,9 +25,14 @@ def wrong(trace: Trace) -> str:
     return f"Reasoning:\n1. {trace.steps[0].content}\n2. I guess.\nAnswer: 4096"
 
 
-def predictions(texts: Sequence[str], traces: Sequence[Trace] = TRACES) -> list[dict[str, Any]]:
+def predictions(
+    texts: Sequence[str], traces: Sequence[Trace] = TRACES, **how: str
+) -> list[dict[str, Any]]:
+    template, style = how.get("template", "gemma"), how.get("style", "numbered")
+    sha256 = form(template, style, how.get("system", "")).sha256
+    asked = {"template": template, "style": style, "form_sha256": sha256}
     return [
-        grade(trace.id, trace, Generation(text, len(text) // 3, True))
+        {**grade(trace.id, trace, Generation(text, len(text) // 3, True), style), **asked}
         for trace, text in zip(traces, texts, strict=True)
     ]
 
@@ -85,16 +90,22 @@ def evaluated(
     """A whole run, so many of whose items are right."""
     run = trained(home, name, seed, **how)
     texts = [right(t) if n < n_right else wrong(t) for n, t in enumerate(traces)]
-    complete(run, predictions(texts, traces), predictions([""] * len(traces), traces))
+    empty = [""] * len(traces)
+    complete(run, predictions(texts, traces, **how), predictions(empty, traces, **how))
     return run
 
 
-def complete(run: Path, after: list[dict[str, Any]], before: list[dict[str, Any]]) -> None:
+def complete(
+    run: Path,
+    after: list[dict[str, Any]],
+    before: list[dict[str, Any]],
+    skipped: dict[str, int] | None = None,
+) -> None:
     """Completes the evaluation with these predictions."""
     finished(
         run,
         "evaluate",
         {"predictions-before.jsonl": before, "predictions-after.jsonl": after},
-        before=scorecard(before),
-        after=scorecard(after),
+        before=scorecard(before, skipped),
+        after=scorecard(after, skipped),
     )

@@ -2,17 +2,19 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
+from scipy.stats import binom
 
 from tests.conftest import some
-from tunix_rt_nb import baseline, compare, files, predictions, scorecard
+from tunix_rt_nb import baseline, compare, files, predictions, runs, scorecard
 from tunix_rt_nb.cli import main
 from tunix_rt_nb.errors import InputError
 from tunix_rt_nb.grade import grade
 from tunix_rt_nb.response import respond
 from tunix_rt_nb.sampling import Generation
-from tunix_rt_nb.uncertainty import mcnemar
+from tunix_rt_nb.uncertainty import mcnemar, sign_flip
 
 ASKED = {"template": "gemma", "style": "numbered", "form_sha256": "f"}
 TRACES = some("arithmetic", 100, seed=3)
@@ -31,7 +33,14 @@ def answers(right: range) -> list[dict[str, Any]]:
     return [RIGHT[k] if k in right else WRONG[k] for k in range(100)]
 
 
+# The first of two samples is that of HALF, the second that of HALF or MORE.
 HALF, MORE, BIT_MORE = answers(range(50)), answers(range(70)), answers(range(52))
+
+
+TWICE, MIXED = (
+    [{**row, "sample": k} for k, rows in enumerate((HALF, second)) for row in rows]
+    for second in (HALF, MORE)
+)
 
 
 def test_a_model_that_answers_more_of_the_items_right_is_better() -> None:
@@ -81,11 +90,46 @@ def test_the_figures_are_there_by_section_task_and_difficulty() -> None:
 
 
 def test_items_answered_several_times_are_compared_by_their_means() -> None:
-    twice = [{**row, "sample": k} for row in HALF for k in range(2)]
-    mixed = [{**row, "sample": k} for k, rows in enumerate((HALF, MORE)) for row in rows]
-    found = compare.compare(twice, mixed)
-    assert (found["difference"], found["p_value"]) == (pytest.approx(0.1), None)
+    found = compare.compare(TWICE, MIXED)
+    assert (found["difference"], found["gained"], found["lost"]) == (pytest.approx(0.1), 20, 0)
+    assert found["p_value"] == sign_flip([0.5] * 20) == pytest.approx(mcnemar(20, 0), abs=1e-3)
     assert found["verdict"] == "better"
+
+
+@pytest.mark.parametrize("n", range(1, 8))
+def test_so_few_items_never_tell_that_all_of_them_got_better(n: int) -> None:
+    """As with one answer an item, six of six are the fewest that chance would seldom do."""
+    for one, two in ((TWICE, MIXED), (HALF, MORE)):
+        few = [[p for p in rows if 50 <= int(p["id"]) < 50 + n] for rows in (one, two)]
+        found = compare.compare(*few)
+        assert found["verdict"] == ("better" if n >= 6 else "cannot tell")
+        low, high = found["interval"]
+        assert low < found["difference"] < high or found["difference"] == 1.0
+
+
+@pytest.mark.parametrize(("n", "seeds"), [(5, 500), (20, 300), (60, 200), (400, 50)])
+@pytest.mark.parametrize("samples", [1, 4])
+def test_two_models_that_are_the_same_are_seldom_told_apart(
+    n: int, seeds: int, samples: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tunix_rt_nb.uncertainty._RESAMPLES", 199)  # is fewer, not less careful
+    rng, apart = np.random.default_rng(n), 0
+    for _ in range(seeds):
+        ability = rng.random(n) ** 2
+        a, b = ((rng.random((samples, n)) < ability).astype(float) for _ in "ab")
+        apart += compare.compare(drawn(a), drawn(b))["verdict"] != "cannot tell"
+    most = binom.ppf(0.999, seeds, 0.05)  # of what is called in 5 %
+    assert apart <= most
+
+
+def drawn(scores: np.ndarray) -> list[dict[str, Any]]:
+    """The predictions of items that were answered several times, with these scores."""
+    alike = {**ASKED, "prompt": "p", "expected_answer": "a", "steps_right": 0.5}
+    return [
+        {**alike, "id": f"{k:03}", "sample": sample, "score": score}
+        for sample, row in enumerate(scores)
+        for k, score in enumerate(row)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -108,6 +152,11 @@ def test_items_answered_several_times_are_compared_by_their_means() -> None:
             [{**row, "form_sha256": "g"} for row in MORE],
             "unequal forms: form_sha256 of '000' is 'f'",
         ),
+        (
+            [*MORE, {**MORE[3], "sample": 1, "style": "tags"}],
+            "unequal styles: style of '003' is 'numbered' and 'tags'",
+        ),
+        ([*MORE, {**MORE[3], "sample": 1}], "'003' has 1 and 2 answers; evaluate both with as man"),
     ],
 )
 def test_what_does_not_compare_is_refused(other: list[dict[str, Any]], told: str) -> None:
@@ -143,6 +192,8 @@ def line(**changed: Any) -> str:
         ("[]", "x.jsonl:1: expected a JSON object, found list"),
         ("[" * 100_000, "x.jsonl:1: not a JSON object: "),
         ('{"id": "1"}', "x.jsonl:1: task: Field required"),
+        (line(style=None), "x.jsonl:1: style: Input should be a valid string"),
+        (json.dumps({n: v for n, v in HALF[1].items() if n not in ASKED}), "template: Field req"),
         (line(score=float("nan")), "x.jsonl:1: score: Input should be"),
         (line(steps_right=7), "x.jsonl:1: steps_right: Input should be less than or equal to 1"),
         (line(answer=7), "x.jsonl:1: answer: Input should be a valid string"),
@@ -179,8 +230,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name, rows in (("one", HALF), ("two", MORE)):
         folder = tmp_path / "runs" / name / "5_evaluate"
         written(folder / "predictions-after.jsonl", rows)
-        card = scorecard.scorecard(rows)
-        files.write_json(folder / "result.json", {"inputs": {}, "outputs": {}, "after": card})
+        card, path = scorecard.scorecard(rows), folder / "predictions-after.jsonl"
+        outputs = {path.name: files.sha256(path)}
+        files.write_json(folder / "result.json", {"inputs": {}, "outputs": outputs, "after": card})
     return tmp_path
 
 
@@ -192,7 +244,7 @@ def invoke(*arguments: str, code: int = 0) -> str:
 
 def test_runs_are_compared_from_the_command_line(home: Path) -> None:
     told = invoke("compare", "one", "two", "--show", "1")
-    assert "B is better: +20.0 points (" in told
+    assert "B against A: better: +20.0 points (" in told
     assert "20 items gained, 0 lost" in told
     assert "050, gained:" in told
     assert "051, gained:" not in told
@@ -204,6 +256,22 @@ def test_runs_are_compared_from_the_command_line(home: Path) -> None:
     assert "three: no predictions there" in invoke("compare", "one", "three", code=2)
 
 
+def test_an_item_is_gained_by_the_mean_of_its_answers(home: Path) -> None:
+    once, twice = (str(written(home / f"{n}.jsonl", rows)) for n, rows in ((1, TWICE), (2, MIXED)))
+    told = invoke("compare", once, twice, "--show", "1")
+    assert "20 items gained, 0 lost" in told
+    assert "050, gained:" in told
+    assert "~ no idea" not in told and f"~ {TRACES[50].final_answer}" in told
+    assert "050, lost:" in invoke("compare", twice, once, "--show", "1")
+
+
+def test_predictions_of_a_run_that_were_altered_are_not_compared(home: Path) -> None:
+    path = home / "runs/two/5_evaluate/predictions-after.jsonl"
+    path.write_text(path.read_text().replace('"score": 0.0', '"score": 1.0'))
+    told = invoke("compare", "one", "two", code=2)
+    assert "predictions-after.jsonl: was altered after the evaluation, run 5_evaluate" in told
+
+
 def test_a_run_is_held_to_a_baseline_from_the_command_line(home: Path) -> None:
     assert "accuracy: primary_score 0.7000 of two, limit 0.6650" in invoke(
         "baseline", "accuracy", "two", "--take"
@@ -213,13 +281,13 @@ def test_a_run_is_held_to_a_baseline_from_the_command_line(home: Path) -> None:
     assert invoke("baseline", "accuracy", "one", code=1).startswith(
         "regressed: primary_score is 0.5"
     )
-    assert "baselines/other.json is not there, take it:" in invoke(
-        "baseline", "other", "one", code=2
-    )
+    missing = invoke("baseline", "other", "one", code=2)
+    assert "baselines/other.json is not there, take it: runs baseline other RUN --take" in missing
     assert "expected a RUN" in invoke("baseline", "accuracy", "--take", code=2)
 
 
-CARD = {"primary_score": 0.5, "ran_on": 0.1, "items_sha256": "x", "tasks": {"a": {"score": 0.0}}}
+ASKED_OF = {"items_sha256": "x", "form_sha256": "f"}
+CARD = {"primary_score": 0.5, "ran_on": 0.1, "tasks": {"a": {"score": 0.0}}, **ASKED_OF}
 
 
 @pytest.mark.parametrize(
@@ -240,10 +308,29 @@ def test_a_figure_may_be_worse_by_its_tolerance_and_no_more(
     assert baseline.check(base, {**CARD, metric: value}).regressed == regressed
 
 
+@pytest.mark.parametrize("direction", ["higher", "lower"])
+def test_a_figure_that_is_no_number_never_passes(direction: str) -> None:
+    base = baseline.take("b", CARD, direction=direction)
+    for value in (float("nan"), float("inf"), -float("inf")):
+        with pytest.raises(InputError, match=f"primary_score is {value}, expected a finite number"):
+            baseline.check(base, {**CARD, "primary_score": value})
+        with pytest.raises(InputError, match="expected a finite number"):
+            baseline.take("b", {**CARD, "primary_score": value})
+    assert baseline.Verdict(base, float("nan")).regressed
+
+
 def test_a_baseline_is_written_and_read_as_it_is(home: Path) -> None:
     base = baseline.take("b", CARD, "tasks.a.score", tolerance=0.0, run="one")
     assert baseline.write(base) == home / "baselines/b.json"
     assert baseline.read("b") == baseline.read(str(home / "baselines/b.json")) == base
+
+
+def test_the_notebook_holds_items_to_a_baseline_before_any_is_asked() -> None:
+    cells = json.loads(runs.notebook("evaluate").read_text())["cells"]
+    source = "\n".join("".join(cell["source"]) for cell in cells)
+    held, asked = source.index("baseline.check_asked("), source.index("evaluate.predict(")
+    assert held < asked
+    assert source.index("stop.finish(") < source.index("judge.judge(")  # it may be down
 
 
 @pytest.mark.parametrize(
@@ -264,6 +351,8 @@ def test_baselines_that_mean_nothing_are_refused(home: Path) -> None:
     base = baseline.take("b", CARD)
     with pytest.raises(InputError, match="baseline b: was taken on other items than these"):
         baseline.check(base, {**CARD, "items_sha256": "y"})
+    with pytest.raises(InputError, match="baseline b: was taken in another template or style than"):
+        baseline.check(base, {**CARD, "form_sha256": "g"})
     for fields, told in (
         ({"tolerance": -1}, "tolerance: Input should be greater than or equal to 0"),
         ({"value": "nan"}, "value: Input should be a finite number"),

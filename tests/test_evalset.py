@@ -99,6 +99,20 @@ def test_items_that_were_trained_on_are_refused() -> None:
     evalset.check_unseen(ITEMS, [unknown])
 
 
+@pytest.mark.parametrize("meta", [None, {"task": "mine"}, {"task": "arithmetic"}])
+def test_a_prompt_that_was_trained_on_is_refused_whatever_its_trace_says(
+    meta: dict[str, Any] | None,
+) -> None:
+    items = [(name, trace) for name, trace in ITEMS if trace.task == "arithmetic"]
+    name, trace = items[0]
+    prompt = trace.prompt.upper().replace(" ", "  ") if meta != {"task": "arithmetic"} else ""
+    seen = Trace.of(prompt or trace.prompt, [("s", "t")], "a", meta)
+    with pytest.raises(
+        InputError, match=f"1 of {len(items)} items were trained on, such as '{name}"
+    ):
+        evalset.check_unseen(items, [seen])
+
+
 def line(**changed: Any) -> str:
     return json.dumps({**LINES[0], **changed}, ensure_ascii=False)
 
@@ -139,3 +153,5 @@ def test_a_set_that_is_not_there_is_named() -> None:
         evalset.read("core-v2")
     with pytest.raises(InputError, match="none/x.jsonl: cannot be read: No such file"):
         evalset.read("none/x.jsonl")
+    with pytest.raises(InputError, match="eval set: unknown 'core'"):
+        evalset.find("core")

@@ -1,9 +1,11 @@
+from itertools import cycle
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.conftest import some
-from tunix_rt_nb import evaluate, tasks
+from tunix_rt_nb import evaluate, scorecard, tasks
 from tunix_rt_nb.grade import grade
 from tunix_rt_nb.response import STYLES, respond
 from tunix_rt_nb.sampling import Generation
@@ -14,15 +16,28 @@ def graded(trace: Trace, text: str, style: str = "numbered") -> dict:
     return grade("id", trace, Generation(text, 9, True), style)
 
 
-@pytest.mark.parametrize("style", STYLES)
+SLOW = {"countdown": 60, "products": 60}  # whose problems take long to draw
+
+
+def of_a_level(name: str) -> int:
+    return SLOW.get(name, 300)
+
+
+def test_twenty_thousand_traces_are_graded() -> None:
+    levels = [(name, level) for name in tasks.TASKS for level in tasks.DIFFICULTIES]
+    sizes = [min(of_a_level(name), tasks.get(name, level).space() or 300) for name, level in levels]
+    assert sum(sizes) >= 20_000
+
+
 @pytest.mark.parametrize("name", tasks.TASKS)
-def test_a_traces_own_rendering_is_all_right(name: str, style: str) -> None:
-    drawn = [t for level in tasks.DIFFICULTIES for t in some(name, 34, 11, level, mistakes=0.2)]
-    for trace in drawn:
-        prediction = graded(trace, respond(trace, style), style)
-        assert (prediction["score"], prediction["steps_right"]) == (1.0, 1.0)
-        assert prediction["strict_format"]
-        assert prediction["wrong_steps"] == {}
+def test_a_traces_own_rendering_is_all_right(name: str) -> None:
+    for level in tasks.DIFFICULTIES:
+        drawn = some(name, of_a_level(name), 11, level, mistakes=0.2)
+        for trace, style in zip(drawn, cycle(STYLES)):
+            prediction = graded(trace, respond(trace, style), style)
+            assert (prediction["score"], prediction["steps_right"]) == (1.0, 1.0)
+            assert prediction["strict_score"] == 1.0
+            assert prediction["wrong_steps"] == {}
 
 
 SUM = Trace.of(
@@ -74,5 +89,13 @@ def test_no_text_breaks_the_grader(text: str) -> None:
 
 def test_items_are_chosen_evenly_and_unknown_tasks_left_out(traces: list[Trace]) -> None:
     unknown = Trace.of("p", [("s", "t")], "a", {"task": "chess"})
-    chosen = evaluate.choose([("x", t) for t in [unknown, *traces]], 5)
+    chosen, skipped = evaluate.choose([("x", t) for t in [unknown, *traces]], 5)
     assert [t.task for _, t in chosen] == [name for name in sorted(tasks.TASKS) for _ in range(5)]
+    assert skipped == {"of no known task": 1, "beyond 5 of a task": 35 * len(tasks.TASKS)}
+    assert evaluate.choose(chosen, 5) == (chosen, {})
+
+
+def test_items_have_the_hash_that_the_card_of_their_answers_has(traces: list[Trace]) -> None:
+    items = [(trace.id, trace) for trace in traces[:50]]
+    rows = [grade(name, trace, Generation("", 9, True)) for name, trace in items]
+    assert evaluate.digest(items) == scorecard.scorecard(rows)["items_sha256"]

@@ -102,13 +102,43 @@ def test_an_answer_of_any_text_matches_itself_alone(style: str, answer: str, oth
 
 def test_samples_are_read_back_by_item(tmp_path: Path) -> None:
     path = tmp_path / "samples_sums.jsonl"
-    sample = {"doc_id": 0, "doc": {"id": "a"}, "resps": [["Answer: 1"]], "filter": "answer"}
-    files.write_lines(path, [sample, {**sample, "doc": {"id": "b"}}])
-    assert harness.responses(path) == {"a": "Answer: 1", "b": "Answer: 1"}
-    for line in ("{}", "x", '{"doc": {"id": "a"}, "resps": []}', "[]"):
+    doc = {"id": "a", "prompt": "?"}
+    sample = {"doc_id": 0, "doc": doc, "resps": [["Answer: 1"]], "filter": "answer"}
+    files.write_lines(path, [sample, {**sample, "doc": {**doc, "id": "b"}}])
+    one, two = harness.responses(path)
+    assert one == {"id": "a", "prompt": "?", "response": "Answer: 1"}
+    assert two == {**one, "id": "b"}
+    for line in ("{}", "x", '{"doc": {"id": "a", "prompt": "?"}, "resps": []}', "[]"):
         path.write_text(line)
         with pytest.raises(InputError, match=r"samples_sums.jsonl:1: is no logged sample"):
             harness.responses(path)
+
+
+@pytest.mark.parametrize(
+    "how", [{"style": "tags"}, {"template": "llama3"}, {"system": "Be brief."}]
+)
+def test_what_the_harness_logged_is_graded_as_here(tmp_path: Path, how: dict[str, str]) -> None:
+    asked = {"template": "gemma", "style": "numbered", "system": "", **how}
+    rendered = {**asked, "form_sha256": form(*asked.values()).sha256}
+    texts = [respond(t, asked["style"]) if n % 3 else wrong(t) for n, t in enumerate(TRACES)]
+    ours = predictions(texts, TRACES, **how)
+    path = samples(tmp_path / "samples_x.jsonl", ours)
+    items = [(trace.id, trace) for trace in TRACES]
+    for theirs, one in zip(harness.graded(path, items, rendered), ours, strict=True):
+        assert theirs == {**one, "tokens": 0}
+    assert len(harness.graded(samples(path, ours[:7]), items, rendered)) == 7
+    with pytest.raises(InputError, match="predictions: are of another eval set: "):
+        harness.graded(samples(path, ours), items[1:], rendered)
+    with pytest.raises(InputError, match=r"samples_x\.jsonl: has several samples of an item"):
+        harness.graded(samples(path, [*ours, ours[0]]), items, rendered)
+    with pytest.raises(InputError, match=r"samples_x\.jsonl: holds no samples"):
+        harness.graded(samples(path, []), items, rendered)
+
+
+def samples(path: Path, rows: list[dict[str, Any]]) -> Path:
+    """What the harness logs of these answers."""
+    files.write_lines(path, [{"doc": row, "resps": [[row["response"]]]} for row in rows])
+    return path
 
 
 def test_items_are_read_from_a_file_or_say_what_they_lack(tmp_path: Path) -> None:

@@ -48,12 +48,17 @@ def test_a_card_tells_lineage_and_scores(tmp_path: Path) -> None:
 def test_what_a_run_knows_becomes_a_card() -> None:
     rendered = {"dataset_key": "sums-v1", "dataset_sha256": "ab12", "system": "", "files": {}}
     facts = model_card.facts("adder", "gemma3-1b-it", rendered, {"steps": 10})
-    before, after = ({"category_scores": {"sums": {"score": x, "n": 40}}} for x in (0.0, 0.9))
+    before, after = (
+        {"category_scores": {"sums": {"score": x, "n": 40}}, "strict_score": x / 2, "n_scored": 40}
+        for x in (0.0, 0.9)
+    )
     front, text = parts(model_card.card({**facts, "scores": model_card.scores(before, after)}))
     assert (front["base_model"], front["license"]) == ("google/gemma-3-1b-it", "gemma")
     assert "| dataset\\_key | sums-v1 |" in text
     assert "| steps | 10 |" in text
     assert "| sums | 0.0% | 90.0% | 40 |" in text
+    assert "| all, in the style exactly | 0.0% | 45.0% | 40 |" in text
+    assert [entry["dataset"]["name"] for entry in front["model-index"][0]["results"]] == ["sums"]
     made_here = model_card.facts("adder", "tiny", rendered, {})
     assert (made_here["base"], made_here["license"]) == (None, None)
 

@@ -14,6 +14,7 @@ from tests.odd import texts
 from tests.run_folders import TRACES, complete, evaluated, predictions, right, trained, wrong
 from tunix_rt_nb import files, judge, page, runs
 from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.predictions import of_run
 
 VOID = {"meta", "br", "img"}
 
@@ -75,6 +76,8 @@ def test_the_page_tells_the_run_from_scores_to_lineage(run: Path, text: str) -> 
     text = told(text)
     assert "0.0 % of the answers were right before training, 33.3 % after it" in text
     assert "arithmetic 6 0.0 % 66.7 %" in text
+    assert "all, in the style exactly 12 0.0 % 33.3 %" in text
+    assert "✗ 12 items are few: the interval is 47 points wide" in text
     assert "easy 12 0.0 % 33.3 %" in text
     assert "right answer, every step right 0 4" in text
     assert "wrong step, wrong answer 0 8" in text
@@ -107,6 +110,28 @@ def test_ten_items_are_shown_the_worst_first(tmp_path: Path) -> None:
     ids = re.findall(r'class="hash">([0-9a-f-]{36})<', page.page(run))
     assert len(ids) == 10
     assert ids[0] == TRACES[0].id
+
+
+def test_an_item_that_was_answered_several_times_is_one_item(tmp_path: Path) -> None:
+    run = trained(tmp_path)
+    after = [
+        {**p, "sample": k}
+        for k in range(4)
+        for p in predictions([wrong(TRACES[0]), wrong(TRACES[1]), *map(right, TRACES[2:])])
+    ]
+    complete(run, after, after)
+    text = page.page(run)
+    assert re.findall(r'class="hash">([0-9a-f-]{36})<', text) == sorted(t.id for t in TRACES[:2])
+    assert "arithmetic 2 2 expected" in told(text)
+
+
+def test_items_that_were_skipped_are_told(tmp_path: Path) -> None:
+    run = trained(tmp_path)
+    after = predictions([right(t) for t in TRACES])
+    complete(run, after, after, {"of no known task": 1_000, "beyond 6 of a task": 3})
+    text = told(page.page(run))
+    assert "after it (95 % interval 75.8 % to 100.0 %), of 12 items" in text
+    assert "3 more were skipped, beyond 6 of a task. 1,000 more were skipped, of no known" in text
 
 
 def test_a_missing_step_is_marked_where_it_is_missing(tmp_path: Path) -> None:
@@ -162,7 +187,7 @@ def test_whatever_a_trace_or_a_model_says_is_text(
     after = [
         {**p, **dict.fromkeys(("prompt", "response", "expected_answer", "task", "id"), odd)}
         | {"answer": odd, "wrong_steps": {"1": odd}, "strict_format": False}
-        for p in page.predictions(run / "5_evaluate", "after")[-8:]
+        for p in of_run(run / "5_evaluate", "after")[-8:]
     ]
     shown = [page._shown(p, "numbered") for p in after]
     said: dict[str, Any] = {"run": odd, "worst": shown, "places": page._places(after)}
@@ -198,7 +223,7 @@ def test_a_judges_view_is_on_it_once_there_is_one(tmp_path: Path) -> None:
         [
             {"id": p["id"], "judge": "gemma", "prompt": judge.messages(p), "raw": "x"}
             | {"scores": scores, "score": 0.75, "problem": None}
-            for p in page.predictions(run / "5_evaluate", "after")
+            for p in of_run(run / "5_evaluate", "after")
         ],
     )
     assert "gemma 12 12 75.0 % 4.00 4.00 4.00" in told(page.page(run))

@@ -36,7 +36,7 @@ def test_a_run_is_listed_with_what_it_is_made_from_and_what_it_scored(home: Path
     assert (row["items"], row["before"], row["score"]) == (12, 0.0, 0.75)
     assert row["low"] < row["score"] < row["high"]
     assert row["parameters"]["train"]["STEPS"] == 8
-    assert row["problem"] is None
+    assert (row["strict_score"], row["samples"], row["problem"]) == (0.75, 1, None)
 
 
 @pytest.mark.parametrize(

@@ -49,8 +49,26 @@ def test_the_order_of_predictions_does_not_matter() -> None:
 
 
 def test_items_that_were_not_answered_are_counted_as_skipped() -> None:
-    card = scorecard.scorecard(ROWS, n_items=6)
-    assert (card["n_items"], card["n_scored"], card["n_skipped"]) == (6, 4, 2)
+    card = scorecard.scorecard(ROWS, {"of no known task": 2, "beyond 2 of a task": 1})
+    assert (card["n_items"], card["n_scored"], card["n_skipped"]) == (7, 4, 3)
+    assert card["skipped"] == {"of no known task": 2, "beyond 2 of a task": 1}
+    assert scorecard.scorecard(ROWS)["n_skipped"] == 0
+
+
+def test_it_says_how_items_were_asked_where_all_were_asked_alike() -> None:
+    asked = {"form_sha256": "f", "temperature": 0.5, "max_new_tokens": 64}
+    card = scorecard.scorecard([{**row, **asked} for row in ROWS])
+    assert {**card, **asked} == card
+    assert scorecard.scorecard([{**ROWS[0], **asked}, ROWS[1]])["form_sha256"] is None
+
+
+def test_other_answers_make_other_items() -> None:
+    rows = [{**row, "prompt": "p", "expected_answer": "7"} for row in ROWS]
+    told = scorecard.scorecard(rows)["items_sha256"]
+    assert scorecard.scorecard(rows[::-1])["items_sha256"] == told
+    for field in ("id", "prompt", "expected_answer"):
+        other = [{**rows[0], field: "x"}, *rows[1:]]
+        assert scorecard.scorecard(other)["items_sha256"] != told
 
 
 def test_graded_answers_are_summed_up_by_section_and_by_how_they_were_written() -> None:
@@ -85,7 +103,14 @@ def test_several_answers_to_an_item_are_one_item_with_a_majority() -> None:
     assert card["majority_score"] == 0.5
     assert card["pass_at"] == {"1": 0.375, "2": pytest.approx((5 / 6 + 1 / 2) / 2), "4": 1.0}
     low, high = card["interval"]
-    assert 0.25 <= low < high <= 0.5  # of items, not of answers: there are but two
+    assert (low, high) == wilson(0.75, 2)  # of items, not of answers: there are but two
+    [low, high] = scorecard.scorecard(rows[:4])["interval"]
+    assert low < 0.2 < 0.8 < high  # of one item, whatever its mean
+
+
+def test_marks_around_an_answer_do_not_split_the_vote() -> None:
+    told = ["9", "8.", "**8**", "9 "]
+    assert scorecard.majority([{"answer": text} for text in ["7", *told, "8"]])["answer"] == "8."
 
 
 def test_what_should_make_one_doubt_a_card_is_said() -> None:

@@ -27,8 +27,8 @@ _ = stop.finish({})
 EVALUATE = """
 from tunix_rt_nb import chain
 stop = chain.begin("evaluate", RUN_DIR)
-whole = {"primary_score": 1.0, "steps_right": 1.0, "n_items": 1, "interval": [0.2, 1.0]}
-card = {**whole, "category_scores": {}}
+whole = {"primary_score": 1.0, "strict_score": 1.0, "steps_right": 1.0, "interval": [0.2, 1.0]}
+card = {**whole, "n_scored": 1, "category_scores": {}, "strict_format": 1.0, "stopped": 1.0}
 _ = stop.finish({"before": card, "after": card})
 """
 

@@ -1,10 +1,12 @@
+from itertools import product
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from tunix_rt_nb.uncertainty import bootstrap, items_needed, mcnemar, wilson
+from tunix_rt_nb.uncertainty import bootstrap, items_needed, mcnemar, sign_flip, wilson
 
 
 @given(st.integers(0, 400), st.integers(1, 400))
@@ -21,6 +23,27 @@ def test_the_p_value_of_a_difference_is_mcnemars_exact_one(gained: int, lost: in
         assert mcnemar(gained, lost) == pytest.approx(theirs, abs=1e-9)
     assert mcnemar(gained, lost) == mcnemar(lost, gained)
     assert mcnemar(gained, gained) == 1.0
+
+
+@settings(max_examples=20)
+@given(st.lists(st.sampled_from([-1.0, -0.5, -0.25, 0.0, 0.25, 0.5, 1.0]), max_size=10))
+def test_the_p_value_of_means_is_that_of_all_signs(differences: list[float]) -> None:
+    signs = np.array([*product((-1, 1), repeat=len(differences))])
+    sums = abs(signs @ np.array(differences, float))
+    exact = (sums >= abs(sum(differences)) - 1e-9).mean()
+    assert sign_flip(differences) == pytest.approx(exact, abs=0.02)
+    assert sign_flip(differences) == sign_flip([-value for value in differences])
+
+
+def test_the_p_value_of_means_is_scipys(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = np.random.default_rng(0).normal(0.1, 0.5, 80)
+    theirs = stats.permutation_test(
+        (values,), np.mean, permutation_type="samples", n_resamples=10_000, rng=0
+    ).pvalue
+    assert sign_flip(list(values)) == pytest.approx(theirs, abs=0.02)
+    whole = sign_flip(list(values))
+    monkeypatch.setattr("tunix_rt_nb.uncertainty._AT_A_TIME", 999)
+    assert sign_flip(list(values)) == pytest.approx(whole, abs=0.02)
 
 
 @settings(max_examples=5)

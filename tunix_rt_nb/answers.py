@@ -9,7 +9,9 @@ import msgspec
 
 from tunix_rt_nb import files, models, sampling
 from tunix_rt_nb.chat import Form
+from tunix_rt_nb.errors import InputError
 from tunix_rt_nb.sampling import Generation
+from tunix_rt_nb.text import one_line
 from tunix_rt_nb.tokens import encode_prompts
 
 
@@ -28,9 +30,12 @@ def answer(
 
     Args:
       form: what prompts are written in, and answers read.
-      kept: a JSON lines file: what was asked, then an answer a line; None keeps nothing.
+      kept: a JSON lines file: what was asked, then a batch a line; None keeps nothing.
       report: called with the number of prompts answered so far.
       how: `max_new_tokens`, `batch_size`, `temperature` and `seed` of `sampling.generate`.
+
+    Raises:
+      InputError: what an earlier call left is damaged.
     """
     model, tokenizer = models.load(model_folder)
     known = {}
@@ -52,14 +57,16 @@ def answer(
 
 
 def _append(path: Path, written: dict[int, Generation]) -> None:
+    """Adds a batch, as one line: of what is cut off nothing is left, and it is generated whole."""
+    batch = [{"number": n, **one._asdict()} for n, one in sorted(written.items())]
     with path.open("ab") as file:
-        file.write(b"".join(map(_line, sorted(written.items()))))
+        file.write(files.json_line({"batch": batch}))
         file.flush()
         os.fsync(file.fileno())
 
 
 class _Kept(msgspec.Struct, forbid_unknown_fields=True):
-    """A line: an answer to the prompt of this number."""
+    """An answer to the prompt of this number."""
 
     number: int
     text: str
@@ -67,9 +74,10 @@ class _Kept(msgspec.Struct, forbid_unknown_fields=True):
     stopped: bool
 
 
-def _line(numbered: tuple[int, Generation]) -> bytes:
-    number, written = numbered
-    return files.json_line({"number": number, **written._asdict()})
+class _Line(msgspec.Struct, forbid_unknown_fields=True):
+    """A line: the answers that came together."""
+
+    batch: list[_Kept]
 
 
 def _read(path: Path, asked: str) -> dict[int, Generation]:
@@ -81,5 +89,9 @@ def _read(path: Path, asked: str) -> dict[int, Generation]:
         lines = [header]
     with files.atomic(path) as file:  # without what a kill may have cut off
         file.writelines(lines)
-    found = [msgspec.json.decode(line, type=_Kept) for line in lines[1:]]
-    return {one.number: Generation(one.text, one.tokens, one.stopped) for one in found}
+    try:
+        found = [msgspec.json.decode(line, type=_Line) for line in lines[1:]]
+    except msgspec.MsgspecError as error:
+        raise InputError(f"{path}: is damaged, remove it: {one_line(str(error))}") from None
+    kept = [one for line in found for one in line.batch]
+    return {one.number: Generation(one.text, one.tokens, one.stopped) for one in kept}

@@ -1,6 +1,7 @@
 """Baselines: what a figure must not fall behind, so that a run in batch can be gated."""
 
 from collections.abc import Mapping
+from math import isfinite
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -11,6 +12,7 @@ from tunix_rt_nb.errors import InputError, check_name, unknown
 from tunix_rt_nb.trace import checked
 
 Card = Mapping[str, Any]
+_ASKED = ("items_sha256", "form_sha256")  # of a card: figures compare where they are the same
 
 
 class Baseline(BaseModel):
@@ -22,6 +24,7 @@ class Baseline(BaseModel):
       direction: which is better.
       tolerance: how much worse it may be, as a share of `value`.
       items_sha256: of the items that it was taken on.
+      form_sha256: of the template and style that they were asked in.
       run: where it is from.
     """
 
@@ -33,6 +36,7 @@ class Baseline(BaseModel):
     tolerance: float = Field(default=0.05, ge=0.0, le=1.0, allow_inf_nan=False)
     value: float = Field(allow_inf_nan=False)
     items_sha256: str
+    form_sha256: str
     run: str = ""
 
     @property
@@ -52,8 +56,8 @@ class Verdict(NamedTuple):
     def regressed(self) -> bool:
         """Whether it is worse than the tolerance allows."""
         if self.baseline.direction == "higher":
-            return self.value < self.baseline.limit
-        return self.value > self.baseline.limit
+            return not self.value >= self.baseline.limit  # nor does NaN pass
+        return not self.value <= self.baseline.limit
 
     @property
     def told(self) -> str:
@@ -81,12 +85,12 @@ def take(
       InputError: the card has no such metric, or a value is out of its range.
 
     Example:
-      >>> base = take("quickstart", {"primary_score": 0.9, "items_sha256": "x"})
-      >>> check(base, {"primary_score": 0.86, "items_sha256": "x"}).told
+      >>> card = {"primary_score": 0.9, "items_sha256": "x", "form_sha256": "y"}
+      >>> check(take("quickstart", card), {**card, "primary_score": 0.86}).told
       'pass: primary_score is 0.8600, baseline quickstart has 0.9000 and asks for at least 0.8550'
     """
     fields = {"metric": metric, "direction": direction, "tolerance": tolerance, "run": run}
-    found = {"value": value(card, metric), "items_sha256": card["items_sha256"]}
+    found = {"value": value(card, metric), **{name: card.get(name) for name in _ASKED}}
     return checked(Baseline, {"name": check_name("baseline", name), **fields, **found})
 
 
@@ -94,18 +98,31 @@ def check(baseline: Baseline, card: Card) -> Verdict:
     """Holds a scorecard to a baseline.
 
     Raises:
-      InputError: the card lacks the metric, or is of other items, which compare with nothing.
+      InputError: the card lacks the metric, or is of another evaluation: see `check_asked`.
     """
-    if card.get("items_sha256") != baseline.items_sha256:
-        raise InputError(
-            f"baseline {baseline.name}: was taken on other items than these, which do not compare:"
-            " evaluate on the same, or take the baseline anew"
-        )
+    check_asked(baseline, card["items_sha256"], card["form_sha256"])
     return Verdict(baseline, value(card, baseline.metric))
 
 
+def check_asked(baseline: Baseline, items_sha256: str, form_sha256: str) -> None:
+    """Holds what is asked to be what a baseline was taken on; it may be called before it is asked.
+
+    Raises:
+      InputError: these are other items, or asked in another template or style.
+    """
+    for mine, asked, what in (
+        (baseline.items_sha256, items_sha256, "on other items than these"),
+        (baseline.form_sha256, form_sha256, "in another template or style than this"),
+    ):
+        if mine != asked:
+            raise InputError(
+                f"baseline {baseline.name}: was taken {what}, which do not compare: evaluate in the"
+                " same way, or take the baseline anew"
+            )
+
+
 def value(card: Card, metric: str) -> float:
-    """The figure of a scorecard at a dotted path; `InputError` lists those that there are."""
+    """The figure of a scorecard at a dotted path; `InputError` where there is no finite one."""
     found: Any = card
     for k, part in enumerate(metric.split(".")):
         if not isinstance(found, Mapping) or part not in found:
@@ -115,6 +132,8 @@ def value(card: Card, metric: str) -> float:
         found = found[part]
     if not isinstance(found, int | float):
         raise InputError(f"metric: {metric} is no number, but {type(found).__name__}")
+    if not isfinite(found):
+        raise InputError(f"metric: {metric} is {found}, expected a finite number")
     return float(found)
 
 
@@ -144,7 +163,7 @@ def read(name: str) -> Baseline:
     """
     path = find(name)
     if not path.is_file():
-        raise InputError(f"baseline: {path} is not there, take it: runs baseline {name} --run RUN")
+        raise InputError(f"baseline: {path} is not there, take it: runs baseline {name} RUN --take")
     fields = files.read_json(path)
     if not isinstance(fields, dict):
         raise InputError(f"{path}: expected a JSON object, found {type(fields).__name__}")

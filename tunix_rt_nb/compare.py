@@ -12,7 +12,7 @@ from tunix_rt_nb.store.compare import align
 from tunix_rt_nb.store.compare import side_by_side as _beside
 from tunix_rt_nb.text import one_line
 from tunix_rt_nb.trace import Step, Trace
-from tunix_rt_nb.uncertainty import LEVEL, bootstrap, items_needed, mcnemar
+from tunix_rt_nb.uncertainty import LEVEL, bootstrap, items_needed, mcnemar, sign_flip
 
 _GROUPS = {"sections": "section", "tasks": "task", "difficulties": "difficulty"}
 
@@ -23,11 +23,10 @@ def compare(a: Sequence[Prediction], b: Sequence[Prediction]) -> dict[str, Any]:
     """Compares two models by what they answered to the same prompts, asked in the same way.
 
     `difference` is B's share of right answers less A's, item by item, `interval` its bootstrap
-    interval. `gained` items B alone answers right, `lost` ones A alone; `p_value` is McNemar's,
-    exact, and decides the `verdict`: is B `better` or `worse`, or can one not tell? Then
-    `more_items` says how many more it takes to find a difference of this size. Where items were
-    answered several times, an item's score is a mean: there is no `p_value`, and the interval
-    decides.
+    interval. `gained` items B answers better, `lost` ones A; `p_value` decides the `verdict`: is B
+    `better` or `worse`, or can one not tell? It is McNemar's, exact; where items were answered
+    several times their scores are means, and it is that of random signs. Where one cannot tell,
+    `more_items` says how many more it takes to find a difference of this size.
 
     Returns:
       These, the figures by section, task and difficulty, `steps_difference` with its interval, and
@@ -35,13 +34,13 @@ def compare(a: Sequence[Prediction], b: Sequence[Prediction]) -> dict[str, Any]:
       by chance alone.
 
     Raises:
-      InputError: the two are of other items, templates or styles.
+      InputError: the two are of other items, templates or styles, or did not answer as often.
     """
     one, two = by_item(a), by_item(b)
     _check_same(one, two)
     found = _compared(one, two, list(one))
     values = _differences(one, two, "score", list(one))
-    sure = _sure(found)
+    sure = found["p_value"] < 1 - LEVEL
     better = "better" if found["difference"] > 0 else "worse"
     steps = _differences(one, two, "steps_right", list(one))
     return {
@@ -49,7 +48,7 @@ def compare(a: Sequence[Prediction], b: Sequence[Prediction]) -> dict[str, Any]:
         "verdict": better if sure else "cannot tell",
         "more_items": None if sure else max(1, items_needed(values) - len(values)),
         "steps_difference": fmean(steps),
-        "steps_interval": bootstrap(steps),
+        "steps_interval": _interval(steps),
         **{
             name: {
                 group: _compared(one, two, members)
@@ -64,26 +63,27 @@ def compare(a: Sequence[Prediction], b: Sequence[Prediction]) -> dict[str, Any]:
 def _compared(one: Items, two: Items, names: Sequence[str]) -> dict[str, Any]:
     """How the scores of some of the items differ."""
     values = _differences(one, two, "score", names)
-    gained, lost = values.count(1.0), values.count(-1.0)
+    gained, lost = sum(value > 0 for value in values), sum(value < 0 for value in values)
     binary = set(values) <= {-1.0, 0.0, 1.0}
     return {
         "n": len(values),
         "a": fmean(_mean(one[name], "score") for name in names),
         "b": fmean(_mean(two[name], "score") for name in names),
         "difference": fmean(values),
-        "interval": bootstrap(values),
+        "interval": _interval(values),
         "gained": gained,
         "lost": lost,
-        "p_value": mcnemar(gained, lost) if binary else None,
+        "p_value": mcnemar(gained, lost) if binary else sign_flip(values),
     }
 
 
-def _sure(found: Mapping[str, Any]) -> bool:
-    """Whether a difference is more than chance."""
-    low, high = found["interval"]
-    if found["p_value"] is None:
-        return not low <= 0.0 <= high
-    return bool(found["p_value"] < 1 - LEVEL)
+def _interval(values: Sequence[float]) -> tuple[float, float]:
+    """The bootstrap interval of a difference.
+
+    One item more that B alone answers right and one that A alone does, for few items, or equal
+    ones, are no certainty: after A. Agresti and Y. Min, Statistics in Medicine 24, 2005.
+    """
+    return bootstrap([*values, 1.0, -1.0])
 
 
 def _differences(one: Items, two: Items, field: str, names: Sequence[str]) -> list[float]:
@@ -110,15 +110,20 @@ def _check_same(one: Items, two: Items) -> None:
             f" such as {one_line(only[0], 60)!r}"
         )
     for name in one:
-        first, second = one[name][0], two[name][0]
+        answers = [*one[name], *two[name]]
         for field in ("prompt", "expected_answer", *FORM):
-            if first.get(field) != second.get(field):
+            found = list(dict.fromkeys(answer.get(field) for answer in answers))
+            if len(found) > 1:
                 what = "eval sets" if field not in FORM else f"{field}s".replace("_sha256s", "s")
-                found = f"{_short(first.get(field))} and {_short(second.get(field))}"
                 raise InputError(
                     f"compare: the two have unequal {what}: {field} of {one_line(name, 60)!r} is"
-                    f" {found}; evaluate both in the same way"
+                    f" {_short(found[0])} and {_short(found[1])}; evaluate both in the same way"
                 )
+        if len(one[name]) != len(two[name]):
+            raise InputError(
+                f"compare: {one_line(name, 60)!r} has {len(one[name])} and {len(two[name])}"
+                " answers; evaluate both with as many SAMPLES"
+            )
 
 
 def _short(value: Any) -> str:
@@ -137,9 +142,26 @@ def told(found: Mapping[str, Any]) -> str:
     verdict = found["verdict"]
     if found["more_items"]:
         verdict += f" ({found['more_items']:,} more items needed)"
-    chance = "" if found["p_value"] is None else f", p = {found['p_value']:.2g}"
     points = f"{100 * found['difference']:+.1f} points ({100 * low:+.1f} to {100 * high:+.1f})"
-    return f"{verdict}: {points}{chance}, {found['n']:,} items"
+    return f"{verdict}: {points}, p = {found['p_value']:.2g}, {found['n']:,} items"
+
+
+def change(a: Sequence[Prediction], b: Sequence[Prediction]) -> tuple[str, Prediction, Prediction]:
+    """Whether an item was `gained` or `lost` from A to B, and an answer of each that shows it.
+
+    Example:
+      >>> wrong, right = {"score": 0.0}, {"score": 1.0}
+      >>> change([wrong, right], [right, right])
+      ('gained', {'score': 0.0}, {'score': 1.0})
+    """
+    gained = _mean(b, "score") > _mean(a, "score")
+    of_a, of_b = (min, max) if gained else (max, min)
+    kind = "gained" if gained else "lost"
+    return kind, of_a(a, key=_score), of_b(b, key=_score)
+
+
+def _score(answer: Prediction) -> float:
+    return float(answer["score"])
 
 
 def side_by_side(a: Prediction, b: Prediction, width: int = 100) -> str:

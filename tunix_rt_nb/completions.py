@@ -98,7 +98,7 @@ class Endpoint:
                 told, wait = self.hide(one_line(str(error) or type(error).__name__)), 0.0
         raise InputError(
             f"judge: {self.url}: no answer in {self.tries} tries, the last time: {told};"
-            " what was judged is kept, run it again to go on"
+            " what was judged is kept, `runs judge` goes on from there"
         )
 
     def hide(self, text: str) -> str:

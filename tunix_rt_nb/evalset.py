@@ -9,7 +9,8 @@ of a known task, which is its category. Three sections tell different things:
 """
 
 import random
-from collections.abc import Hashable, Iterable, Sequence
+import unicodedata
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -61,11 +62,19 @@ def names() -> list[str]:
 def find(name: str) -> Path:
     """The file of an eval set: the name of one that ships, or a path.
 
+    Raises:
+      InputError: it is a name, and none of those that ship.
+
     Example:
       >>> find("core-v1").name, find("my/set.jsonl").name
       ('core-v1.jsonl', 'set.jsonl')
     """
-    return runs.EVAL_SETS / f"{name}.jsonl" if name in names() else Path(name)
+    if name in names():
+        return runs.EVAL_SETS / f"{name}.jsonl"
+    path = Path(name)
+    if "/" not in name and not path.suffix and not path.exists():
+        raise unknown("eval set", name, names())
+    return path
 
 
 def read(name: str) -> list[tuple[str, Trace]]:
@@ -87,8 +96,6 @@ def read(name: str) -> list[tuple[str, Trace]]:
     try:
         lines = path.read_bytes().splitlines()
     except OSError as error:
-        if "/" not in name and not path.suffix:
-            raise unknown("eval set", name, names()) from None
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     if not lines:
         raise InputError(f"{path}: holds no items, expected JSON lines")
@@ -114,15 +121,23 @@ def problem(trace: Trace) -> Hashable:
     return trace.task, tasks.get(trace.task or "").problem(trace.prompt)
 
 
+def _keys(trace: Trace) -> Iterator[Hashable]:
+    """By what a trace is known to ask the same as another."""
+    yield " ".join(unicodedata.normalize("NFC", trace.prompt).lower().split())
+    if trace.task in tasks.TASKS:
+        yield problem(trace)
+
+
 def check_unseen(items: Sequence[tuple[str, Trace]], trained: Iterable[Trace]) -> None:
-    """Holds an eval set to be of problems that are in no training set.
+    """Holds an eval set to be of problems that are in no training set, in whatever words.
+
+    Of a trace of no known task the prompt alone tells: without regard to case and white space.
 
     Raises:
       InputError: some were trained on; says how many and how to build without them.
     """
-    asked = {problem(trace): name for name, trace in items}
-    known = [trace for trace in trained if trace.task in tasks.TASKS]
-    seen = sorted({asked[p] for p in map(problem, known) if p in asked})
+    asked = {key: name for name, trace in items for key in _keys(trace)}
+    seen = sorted({asked[key] for trace in trained for key in _keys(trace) if key in asked})
     if seen:
         raise InputError(
             f"eval set: {len(seen)} of {len(items)} items were trained on, such as"

@@ -1,30 +1,42 @@
 """Let a model answer what it was not trained on, and grade what it wrote."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import inf
 from pathlib import Path
 from typing import Any
 
-from tunix_rt_nb import tasks
+from tunix_rt_nb import scorecard, tasks
 from tunix_rt_nb.chat import form
 from tunix_rt_nb.errors import InputError
 from tunix_rt_nb.grade import grade
 from tunix_rt_nb.trace import Trace
 
 
-def choose(items: Iterable[tuple[str, Trace]], per_task: int) -> list[tuple[str, Trace]]:
-    """The first `per_task` items of each task, task by task; items of no known task are left out.
+def choose(
+    items: Iterable[tuple[str, Trace]], per_task: int
+) -> tuple[list[tuple[str, Trace]], dict[str, int]]:
+    """The first `per_task` items of each task, task by task; and why others are skipped, how many.
 
     A dataset's order does not depend on what is in a trace, so the first are as good as any.
     """
     chosen: list[tuple[str, Trace]] = []
-    counts: dict[str, int] = {}
+    counts, skipped = Counter[str](), Counter[str]()
     for trace_id, trace in items:
-        task = trace.task
-        if task in tasks.TASKS and counts.get(task, 0) < per_task:
-            counts[task] = counts.get(task, 0) + 1
+        task = trace.task or ""
+        counts[task] += 1
+        if task not in tasks.TASKS:
+            skipped["of no known task"] += 1
+        elif counts[task] > per_task:
+            skipped[f"beyond {per_task} of a task"] += 1
+        else:
             chosen.append((trace_id, trace))
-    return sorted(chosen, key=lambda item: item[1].task or "")
+    return sorted(chosen, key=lambda item: item[1].task or ""), dict(skipped)
+
+
+def digest(items: Iterable[tuple[str, Trace]]) -> str:
+    """The hash of items that a scorecard of their answers has."""
+    return scorecard.items_sha256((name, t.prompt, t.final_answer) for name, t in items)
 
 
 def predict(
@@ -85,7 +97,13 @@ def predict(
         temperature=temperature,
         seed=seed,
     )
-    asked = {"template": names[0], "style": names[1], "form_sha256": how.sha256}
+    asked = {
+        "template": names[0],
+        "style": names[1],
+        "form_sha256": how.sha256,
+        "max_new_tokens": max_new_tokens,
+        "temperature": temperature,
+    }
     return [
         {
             **grade(trace_id, trace, answer, names[1]),

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tunix_rt_nb import tasks
-from tunix_rt_nb.response import Parsed, parse
+from tunix_rt_nb.loose import Parsed, plain
+from tunix_rt_nb.response import parse
 from tunix_rt_nb.trace import Trace
 
 if TYPE_CHECKING:
@@ -34,8 +35,9 @@ def grade(
     The answer is taken from the text and graded by the task; every written step is checked by the
     task as if it stood in the trace. `steps_right` is the share of right steps out of those
     written; where the solution stops early, out of those of the trace if they are more: a missing
-    step is no right step. `first_wrong` is the first step that is wrong or missing; `strict_score`
-    counts the answer only where the style was kept to.
+    step is no right step. `first_wrong` is the first step that is wrong or missing. `score` allows
+    for marks around the answer, as `plain` takes them away, whether the style was kept to or not;
+    `strict_score` counts an answer only in the style and as it stands there.
 
     Example:
       >>> trace = next(tasks.draw("arithmetic", 1, seed=0))
@@ -48,7 +50,7 @@ def grade(
     parsed = parse(written.text, style)
     wrong, complete = _review(task, trace, parsed.steps)
     expected = len(parsed.steps) if complete else max(len(parsed.steps), len(trace.steps))
-    score = 0.0 if parsed.answer is None else task.grade(parsed.answer, trace)
+    strict, score = _scores(task, trace, parsed)
     first = next(map(int, wrong), None if complete else len(parsed.steps) + 1)
     meta = trace.meta or {}
     return {
@@ -61,7 +63,7 @@ def grade(
         "response": written.text,
         "answer": parsed.answer,
         "score": score,
-        "strict_score": score if parsed.strict else 0.0,
+        "strict_score": strict,
         "steps_right": (len(parsed.steps) - len(wrong)) / expected,
         "wrong_steps": wrong,
         "first_wrong": first,
@@ -71,6 +73,16 @@ def grade(
         "stopped": written.stopped,
         "tokens": written.tokens,
     }
+
+
+def _scores(task: tasks.Task, trace: Trace, parsed: Parsed) -> tuple[float, float]:
+    """The scores of an answer: in the style and as it stands there, and without marks around it."""
+    if parsed.answer is None:
+        return 0.0, 0.0
+    score = task.grade(parsed.answer, trace)
+    bare = plain(parsed.answer)
+    lenient = score if bare == parsed.answer else max(score, task.grade(bare, trace))
+    return score if parsed.strict else 0.0, lenient
 
 
 def _outcome(parsed: Parsed, score: float, first_wrong: int | None) -> str:

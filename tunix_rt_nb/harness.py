@@ -5,23 +5,26 @@ harness/
   core-v1.jsonl   an item a line: id, prompt, target and what it belongs to
 
 There any model can be asked what ours are, a saved one among them, in the chat template that its
-folder has. The harness compares answers as texts; `responses` reads what was answered, so that it
-can be graded here, steps and all.
+folder has. The harness compares answers as texts; `graded` grades what was answered as it is here,
+steps and all.
 
 Source: https://github.com/EleutherAI/lm-evaluation-harness/blob/main/docs/task_guide.md
 """
 
 import json
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from tunix_rt_nb import files
-from tunix_rt_nb.chat import Form
+from tunix_rt_nb.chat import Form, form
 from tunix_rt_nb.errors import InputError, check_name
+from tunix_rt_nb.grade import grade
+from tunix_rt_nb.predictions import FORM, check_of
+from tunix_rt_nb.trace import Trace
 
 _NEEDED = ("id", "prompt", "expected_answer")
 # What a response says its answer is. A further line of it begins with a backslash: see `response`.
@@ -132,11 +135,7 @@ def read(path: Path) -> list[dict[str, Any]]:
     Raises:
       InputError: it cannot be read, or `file:line:` what an item lacks.
     """
-    try:
-        lines = path.read_bytes().splitlines()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-    return [_item(line, f"{path}:{number}") for number, line in enumerate(lines, 1)]
+    return [_item(line, f"{path}:{number}") for number, line in enumerate(_lines(path), 1)]
 
 
 def _item(line: bytes, where: str) -> dict[str, Any]:
@@ -169,24 +168,64 @@ def command(model: Path, path: Path) -> str:
     )
 
 
-def responses(path: Path) -> dict[str, str]:
-    """What a model answered, by the ids of the items: of the samples that the harness logged.
+def graded(
+    path: Path, items: Sequence[tuple[str, Trace]], rendered: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """The predictions that the harness logged, graded as our own are.
+
+    Args:
+      path: a `samples_*.jsonl` file of a task that `write` wrote.
+      items: those that were asked; one without a sample is left out.
+      rendered: says in which template and style, as the manifest of a rendered dataset does.
+
+    Raises:
+      InputError: `file:line:` a line is no such sample; or they are of other items, or several
+        of one.
+    """
+    from tunix_rt_nb.sampling import Generation  # needs JAX
+
+    samples = responses(path)
+    check_of(samples, items)
+    how = form(rendered["template"], rendered["style"], rendered["system"])
+    asked = {**{name: rendered[name] for name in FORM}, "form_sha256": how.sha256}
+    said = {sample["id"]: how.template.said(sample["response"]) for sample in samples}
+    if len(said) < len(samples):
+        raise InputError(f"{path}: has several samples of an item, expected those of one model")
+    # The harness cuts a response off at its stop and does not say so, nor counts its tokens.
+    return [
+        {**grade(name, trace, Generation(said[name], 0, True), asked["style"]), **asked}
+        for name, trace in items
+        if name in said
+    ]
+
+
+def responses(path: Path) -> list[dict[str, str]]:
+    """What a model answered, in the samples that the harness logged: id, prompt and response.
 
     Args:
       path: a `samples_*.jsonl` file of a task that `write` wrote.
 
     Raises:
-      InputError: `file:line:` a line is no such sample.
+      InputError: `file:line:` a line is no such sample; or the file cannot be read or has none.
     """
-    found = {}
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            try:
-                sample = json.loads(line)
-                found[str(sample["doc"]["id"])] = str(sample["resps"][0][0])
-            except (ValueError, KeyError, IndexError, TypeError):
-                raise InputError(
-                    f"{path}:{number}: is no logged sample, expected `doc` with an `id` and"
-                    " `resps`: run lm_eval with --log_samples"
-                ) from None
+    found = []
+    for number, line in enumerate(_lines(path), 1):
+        try:
+            sample = json.loads(line)
+            doc, response = sample["doc"], sample["resps"][0][0]
+            found.append({"id": f"{doc['id']}", "prompt": doc["prompt"], "response": f"{response}"})
+        except (ValueError, KeyError, IndexError, TypeError):
+            raise InputError(
+                f"{path}:{number}: is no logged sample, expected `doc` with an `id` and a `prompt`,"
+                " and `resps`: run lm_eval with --log_samples"
+            ) from None
+    if not found:
+        raise InputError(f"{path}: holds no samples, run lm_eval with --log_samples")
     return found
+
+
+def _lines(path: Path) -> list[bytes]:
+    try:
+        return path.read_bytes().splitlines()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None

@@ -7,6 +7,7 @@ from typing import Any
 
 from tunix_rt_nb import catalog, files
 from tunix_rt_nb.dataset.card import cell, table
+from tunix_rt_nb.scorecard import STRICT
 
 
 def facts(
@@ -36,18 +37,20 @@ def facts(
 
 
 def scores(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """The scores of a card, of two scorecards.
+    """The scores of a card, of two scorecards: by task, and of all answers in the style exactly.
 
     Example:
-      >>> card = {"category_scores": {"sums": {"score": 0.5, "n": 2}}}
-      >>> scores(card, card)
-      {'sums': {'before': 0.5, 'after': 0.5, 'n': 2}}
+      >>> card = {"category_scores": {"sums": {"score": 0.5, "n": 2}}, "strict_score": 0.0}
+      >>> scores(card, {**card, "n_scored": 2})["sums"]
+      {'before': 0.5, 'after': 0.5, 'n': 2}
     """
     earlier = before["category_scores"]
-    return {
+    by_task = {
         task: {"before": earlier[task]["score"], "after": score["score"], "n": score["n"]}
         for task, score in after["category_scores"].items()
     }
+    strict = {"before": before["strict_score"], "after": after["strict_score"]}
+    return {**by_task, STRICT: {**strict, "n": after["n_scored"]}}
 
 
 def write(folder: Path, facts: Mapping[str, Any]) -> Path:
@@ -142,4 +145,5 @@ def _results(scores: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
             "metrics": [{"type": "accuracy", "value": score["after"]}],
         }
         for task, score in scores.items()
+        if task != STRICT
     ]

@@ -12,14 +12,13 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tunix_rt_nb import files, judge, report, runs
-from tunix_rt_nb.errors import InputError
+from tunix_rt_nb import files, judge, predictions, report, runs
 from tunix_rt_nb.page_template import PAGE
 from tunix_rt_nb.plots import loss_axes, svg
 from tunix_rt_nb.response import parse
+from tunix_rt_nb.scorecard import by_item, warnings
 from tunix_rt_nb.tasks import DIFFICULTIES
 from tunix_rt_nb.text import printable
-from tunix_rt_nb.uncertainty import wilson
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -60,12 +59,13 @@ def _values(run: Path) -> dict[str, Any]:
     evaluated = run / runs.stem("evaluate")
     lineage = runs.lineage("evaluate", evaluated)
     result = runs.result(evaluated)
-    before, after = (predictions(evaluated, when) for when in ("before", "after"))
+    before, after = (predictions.of_run(evaluated, when) for when in ("before", "after"))
     rendered = files.read_manifest(lineage["render"], "3_render")
     return {
         "run": run.name,
         "card": result["after"],
         "earlier": result["before"],
+        "warnings": warnings(result["after"]),
         "before_after": report.before_after(result["before"], result["after"]),
         "groups": [
             _groups(result, after, "difficulty", "difficulty_scores", DIFFICULTIES),
@@ -106,19 +106,6 @@ def first_wrong(prediction: Prediction) -> int | None:
     return prediction.get("first_wrong", known)
 
 
-def predictions(evaluated: Path, when: str) -> list[dict[str, Any]]:
-    """The predictions of a complete evaluation, `before` or `after` training.
-
-    Raises:
-      InputError: it is not complete, or they were altered since.
-    """
-    path = evaluated / f"predictions-{when}.jsonl"
-    told = runs.result(evaluated)["outputs"].get(path.name)
-    if not path.is_file() or files.sha256(path) != told:
-        raise InputError(f"{path}: was altered after the evaluation, run 5_evaluate again")
-    return list(files.read_lines(path))
-
-
 def _groups(
     result: Mapping[str, Any],
     after: Sequence[Prediction],
@@ -132,13 +119,11 @@ def _groups(
     rows = []
     for name in names:
         group = [p for p in after if str(p.get(field)) == name]
-        right = sum(p["score"] == 1.0 for p in group)
         rows.append(
             {
                 "name": name,
                 "before": cards[0].get(name, {}).get("score"),
                 "sound": sum(outcome(p) == "right" for p in group) / max(1, len(group)),
-                "interval": wilson(right, len(group)),
                 **cards[1][name],
             }
         )
@@ -167,23 +152,27 @@ def _manners(before: Sequence[Prediction], after: Sequence[Prediction]) -> list[
 
 
 def _places(after: Sequence[Prediction]) -> list[dict[str, Any]]:
-    """Where solutions go wrong first, the most frequent places, each with one reason."""
-    found: dict[tuple[str, int], list[str]] = {}
+    """Where solutions go wrong first: the places of most items, each with one reason."""
+    found: dict[tuple[str, int], dict[str, str]] = {}
     for p in after:
         if (step := first_wrong(p)) is not None:
             reason = p["wrong_steps"].get(str(step), "is missing")
-            found.setdefault((str(p["task"]), step), []).append(reason)
+            found.setdefault((str(p["task"]), step), {})[p["id"]] = reason
     ordered = sorted(found.items(), key=lambda place: (-len(place[1]), place[0]))
     return [
-        {"task": task, "step": step, "n": len(reasons), "reason": _short(min(reasons))}
+        {"task": task, "step": step, "n": len(reasons), "reason": _short(min(reasons.values()))}
         for (task, step), reasons in ordered[:_PLACES]
     ]
 
 
 def _worst(after: Sequence[Prediction]) -> list[Prediction]:
-    """Those that went wrong, the worst first."""
-    wrong = [p for p in after if outcome(p) != "right"]
-    return sorted(wrong, key=lambda p: (p["score"], p["steps_right"], p["id"]))[:_WORST]
+    """The items that went wrong, the worst first; of several answers to one, the worst."""
+    worst = [min(answers, key=_badness) for answers in by_item(after).values()]
+    return sorted((p for p in worst if outcome(p) != "right"), key=_badness)[:_WORST]
+
+
+def _badness(prediction: Prediction) -> tuple[float, float, str]:
+    return prediction["score"], prediction["steps_right"], prediction["id"]
 
 
 def _shown(prediction: Prediction, style: str) -> dict[str, Any]:

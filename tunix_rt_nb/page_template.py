@@ -47,8 +47,13 @@ img { max-width: 100%; }
 <p><b>{{ earlier.primary_score | percent }}</b> of the answers were right before training,
 <b>{{ card.primary_score | percent }}</b> after it
 (95 % interval {{ card.interval[0] | percent }} to {{ card.interval[1] | percent }}), of
-{{ "{:,}".format(card.n_items) }} items that were not trained on. A program checked each step:
-{{ card.steps_right | percent }} of them are right.</p>
+{{ "{:,}".format(card.n_scored) }} items that were not trained on. A program checked each step:
+{{ card.steps_right | percent }} of them are right.\
+{% for why, n in card.skipped | dictsort %} {{ "{:,}".format(n) }} more were skipped, {{ why }}.\
+{% endfor %}</p>
+{% for line in warnings %}
+<p>✗ <b>{{ line }}</b></p>
+{% endfor %}
 
 <h2>Before and after training</h2>
 <table>

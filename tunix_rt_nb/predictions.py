@@ -1,12 +1,13 @@
 """Predictions in a file: JSON lines, one for each answer, each checked when they are read."""
 
+import random
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tunix_rt_nb import files, runs
+from tunix_rt_nb import files, runs, tasks
 from tunix_rt_nb.errors import InputError
 from tunix_rt_nb.text import one_line
 from tunix_rt_nb.trace import Trace, checked
@@ -23,31 +24,47 @@ class _Line(BaseModel):
     task: str
     prompt: str
     expected_answer: str
+    template: str
+    style: str
+    form_sha256: str
     response: str
     answer: str | None
     score: float = Field(ge=0.0, le=1.0, allow_inf_nan=False)
     steps_right: float = Field(ge=0.0, le=1.0, allow_inf_nan=False)
 
 
-def find(name: str) -> Path:
-    """The file of predictions that a name means: a file, a run's folder, or a run in `runs/`.
+def find(name: str) -> list[dict[str, Any]]:
+    """The predictions that a name means: of a file, a run's folder, or a run in `runs/`.
 
     Of a run those of the trained model are meant. One before it was trained is named as a file,
     `.../5_evaluate/predictions-before.jsonl`.
 
     Raises:
-      InputError: there is none.
+      InputError: there are none; or as `of_run` and `read`.
     """
     if Path(name).is_file():
-        return Path(name)
+        return read(Path(name))
     folder = Path(name) if Path(name).is_dir() else runs.home() / "runs" / name
-    path = folder / runs.stem("evaluate") / "predictions-after.jsonl"
-    if not path.is_file():
+    evaluated = folder / runs.stem("evaluate")
+    if not (evaluated / "result.json").is_file():
         raise InputError(
-            f"{one_line(name, 120)}: no predictions there ({path} is missing), expected a run that"
-            " is evaluated or a file of predictions"
+            f"{one_line(name, 120)}: no predictions there ({evaluated} is not complete), expected a"
+            " run that is evaluated or a file of predictions"
         )
-    return path
+    return of_run(evaluated, "after")
+
+
+def of_run(evaluated: Path, when: str) -> list[dict[str, Any]]:
+    """The predictions of a complete evaluation, `before` or `after` training.
+
+    Raises:
+      InputError: the evaluation is not complete, or they were altered since.
+    """
+    path = evaluated / f"predictions-{when}.jsonl"
+    told = runs.result(evaluated)["outputs"].get(path.name)
+    if not path.is_file() or files.sha256(path) != told:
+        raise InputError(f"{path}: was altered after the evaluation, run 5_evaluate again")
+    return read(path)
 
 
 def read(path: Path) -> list[dict[str, Any]]:
@@ -70,6 +87,18 @@ def read(path: Path) -> list[dict[str, Any]]:
     if not found:
         raise InputError(f"{path}: holds no predictions, expected JSON lines")
     return found
+
+
+def items_of(predictions: Sequence[dict[str, Any]]) -> list[tuple[str, Trace]]:
+    """What predictions are of: ids, and traces with worked solutions in small steps."""
+    asked = {prediction["id"]: prediction for prediction in predictions}
+    return [(name, _solved(prediction)) for name, prediction in asked.items()]
+
+
+def _solved(prediction: dict[str, Any]) -> Trace:
+    task = tasks.get(prediction["task"], prediction.get("difficulty") or "easy")
+    section = prediction.get("section")
+    return task.write(prediction["prompt"], random.Random(0), section=section)
 
 
 def check_of(predictions: Sequence[dict[str, Any]], items: Sequence[tuple[str, Trace]]) -> None:

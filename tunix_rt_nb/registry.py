@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 PREDICTIONS = "predictions-after.jsonl"
 _EVALUATED = runs.stem("evaluate")
 _DOCUMENTS = ("told", "trained", "evaluated", "rendered")
-_NOTHING_ASKED = "SELECT '' AS id, '' AS prompt, '' AS expected_answer, '' AS filename LIMIT 0"
 FIELDS = (  # of a row, by which runs are filtered
     *("run", "state", "step", "finished", "model", "dataset", "steps", "eval_loss", "items"),
-    *("before", "score", "low", "high", "steps_right", "template", "style", "dataset_sha256"),
+    *("before", "score", "strict_score", "low", "high", "steps_right", "samples", "temperature"),
+    *("max_new_tokens", "template", "style", "dataset_sha256"),
     *("form_sha256", "items_sha256", "parameters", "problem", "folder"),
 )
 
@@ -190,14 +190,9 @@ def _runs(found: Iterable[Path]) -> "Iterator[DuckDBPyConnection]":
 
     places = [_place(folder) for folder in found]
     documents = sorted({place[name] for place in places for name in _DOCUMENTS} - {None})
-    predictions = [place["predictions"] for place in places if place["predictions"]]
     values = {"places": places, "documents": literal(documents)}
-    if predictions:
-        values["predictions"] = literal(predictions)
-    asked = sql("asked") if predictions else _NOTHING_ASKED
-    query = sql("runs").format(asked=asked)
     with duckdb.connect() as connection:
-        connection.execute(f"CREATE TEMP TABLE found AS {query}", values)
+        connection.execute(f"CREATE TEMP TABLE found AS {sql('runs')}", values)
         connection.execute("CREATE VIEW runs AS SELECT *, to_json(found) AS meta FROM found")
         yield connection
 
@@ -223,7 +218,6 @@ def _place(folder: Path) -> dict[str, Any]:
         "trained": _existing(trained / "result.json"),
         "evaluated": _existing(evaluated),
         "rendered": _existing(rendered / "manifest.json"),
-        "predictions": None if problem else str(folder / _EVALUATED / PREDICTIONS),
     }
 
 

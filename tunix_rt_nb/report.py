@@ -19,6 +19,7 @@ from tunix_rt_nb.plots import (
     rows_plot,
     store_plot,
 )
+from tunix_rt_nb.scorecard import STRICT, warnings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -149,6 +150,7 @@ def summary(result: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "before": _figures(before),
         "after": _figures(after),
+        "warnings": warnings(after),
         "by_task": {
             task: {
                 "before": before["category_scores"][task]["score"],
@@ -163,7 +165,13 @@ def summary(result: Mapping[str, Any]) -> dict[str, Any]:
 
 def _figures(card: Mapping[str, Any]) -> dict[str, Any]:
     whole = _whole(card)
-    return {"accuracy": whole.pop("score"), "interval": card["interval"], **whole}
+    return {
+        "accuracy": whole.pop("score"),
+        "strict_accuracy": card["strict_score"],
+        "interval": card["interval"],
+        **whole,
+        "skipped": card["n_skipped"],
+    }
 
 
 def _percent(share: float) -> str:
@@ -171,10 +179,13 @@ def _percent(share: float) -> str:
 
 
 def before_after(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[dict[str, str]]:
-    """The before-and-after table: shares of right answers and steps by task, and for all."""
+    """The before-and-after table: shares of right answers and steps by task, and for all.
+
+    The last row counts those answers alone that are in the style exactly.
+    """
     tasks = [*after["category_scores"], "all"]
     cards = [{**card["category_scores"], "all": _whole(card)} for card in (before, after)]
-    return [
+    rows = [
         {
             "task": task,
             "held-out items": str(cards[1][task]["n"]),
@@ -185,18 +196,26 @@ def before_after(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[di
         }
         for task in tasks
     ]
+    strict = {
+        "task": STRICT,
+        "answers before": _percent(before["strict_score"]),
+        "answers after": _percent(after["strict_score"]),
+        "steps before": "",
+        "steps after": "",
+    }
+    return [*rows, {**rows[-1], **strict}]
 
 
 def _whole(card: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "score": card["primary_score"],
         "steps_right": card["steps_right"],
-        "n": card["n_items"],
+        "n": card["n_scored"],
     }
 
 
 def before_after_text(result: Mapping[str, Any]) -> str:
-    """The before-and-after table as aligned text, with the interval of all answers below."""
+    """The before-and-after table as aligned text; below it the interval, and what to doubt."""
     rows = before_after(result["before"], result["after"])
     lines = [list(rows[0]), *(list(row.values()) for row in rows)]
     widths = [max(len(line[k]) for line in lines) for k in range(len(lines[0]))]
@@ -209,12 +228,14 @@ def before_after_text(result: Mapping[str, Any]) -> str:
         for line in lines
     )
     low, high = result["after"]["interval"]
-    return f"\n{text}\n  answers after, 95 % interval: {_percent(low)} to {_percent(high)}\n"
+    told = [f"answers after, 95 % interval: {_percent(low)} to {_percent(high)}"]
+    below = "".join(f"  {line}\n" for line in [*told, *warnings(result["after"])])
+    return f"\n{text}\n{below}"
 
 
 def before_after_plot(before: Mapping[str, Any], after: Mapping[str, Any]) -> "Image":
     """Right answers and steps before and after training, by task, as bars."""
-    rows = before_after(before, after)
+    rows = before_after(before, after)[:-1]
     axes = panel()
     names = [f"{row['task']}\n{what}" for row in rows for what in ("answers", "steps")]
     for offset, when, colour in ((-0.2, "before", BEFORE), (0.2, "after", AFTER)):

@@ -22,13 +22,12 @@ Where there are backslashes already, one more is put to them; so every text read
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import filterfalse
-from typing import NamedTuple
 
 from tunix_rt_nb.errors import unknown
+from tunix_rt_nb.loose import Parsed, loose
 from tunix_rt_nb.trace import Trace
 
 _APART = "\0"  # what no pattern matches, so joined texts match where they do alone
@@ -160,21 +159,6 @@ def unwrite(text: str, how: Style) -> tuple[tuple[str, ...], str]:
     return tuple(how.steps.take(numbered(block))), how.answer.take([answer])[0]
 
 
-class Parsed(NamedTuple):
-    """What a response says.
-
-    Attributes:
-      answer: None where none is found.
-      strict: whether it kept to the style exactly.
-      ran_on: whether it went on after its answer.
-    """
-
-    steps: tuple[str, ...]
-    answer: str | None
-    strict: bool
-    ran_on: bool = False
-
-
 def parse(response: str, style: str = "numbered") -> Parsed:
     """Reads steps and answer back from a response (without its stop piece).
 
@@ -211,76 +195,3 @@ def numbered(block: str) -> list[str]:
         at = block.find(f"\n{len(found) + 2}. ", start)
         found.append(block[start : at if at >= 0 else None])
     return found
-
-
-# Each repetition has a limit or the rest of a line to itself, so no text can make these slow.
-_STEP = re.compile(
-    r"[ >*#]{0,8}(?:step ?([0-9]{1,4}) ?[.:)]|([0-9]{1,4})[.)](?=[\s*]|$))\*{0,2}\s*(.*)",
-    re.IGNORECASE,
-)
-_ANSWER = re.compile(r"[ >*#]{0,8}(?:the )?(?:final )?answer[ *]{0,3}:", re.IGNORECASE)
-_HEADING = re.compile(r"[ >*#]{0,8}(?:final )?answer[ *#]{0,8}", re.IGNORECASE)
-_SAID = re.compile(r"\banswer[ *]{0,3}(?:is\b|:)", re.IGNORECASE)
-_MARKED = re.compile(r"\\boxed\{([^{}]{0,999})\}|^#### ?([+-]?[0-9].{0,999})$")  # LaTeX, GSM8K
-_AGAIN = re.compile(r"[ >*#]{0,8}(?:question|problem|prompt|user)\b", re.IGNORECASE)
-_OPENED = re.compile("<answer>", re.IGNORECASE)
-_OTHER_TAG = re.compile("</?(?:reasoning|answer)>", re.IGNORECASE)
-
-
-def loose(text: str) -> Parsed:
-    """Reads what a model wrote in no style, or in one that it did not keep to.
-
-    A step is a line like `1. ...`, `2) ...` or `**Step 3:** ...`. The answer is what the last line
-    like `Answer: ...`, `**Final answer:** ...`, `<answer>...` or `#### 4` says, or one with
-    `\\\\boxed{...}`; or else the last `the answer is ...`; or else the line after `</reasoning>`.
-    Asterisks, dollars and a full stop around it are left out. A model that begins a question or a
-    first step anew, after steps and an answer, has run on: that is not read.
-
-    Example:
-      >>> loose("Sure!\\nStep 1: 2 + 2 = 4.\\n\\n**Answer:** 4.\\nQuestion: 3 + 3?\\nAnswer: 6")
-      Parsed(steps=('2 + 2 = 4.',), answer='4', strict=False, ran_on=True)
-    """
-    steps: list[str] = []
-    answer = said = ""
-    ran_on = after = False
-    lines = _lines(text)
-    for line in lines:
-        step = _STEP.match(line)
-        first = step and "1" in step.group(1, 2)
-        ran_on = bool(answer)
-        if answer and (_AGAIN.match(line) or (first and steps)):
-            break
-        if step:
-            steps.append(step[3])
-        told = _told(line, lines)
-        after = told is None
-        if told is None:
-            if not step and steps and not steps[-1]:
-                steps[-1] = line
-        elif _MARKED.search(line) or _ANSWER.match(line) or _HEADING.fullmatch(line):
-            answer = told or answer
-        else:
-            said = told or said
-    rest = filterfalse(_ANSWER.match, _lines(text.partition("</reasoning>")[2]))
-    found = answer or said or _plain(next(rest, ""))
-    return Parsed(tuple(steps), found or None, False, ran_on or (bool(said) and after))
-
-
-def _told(line: str, lines: Iterator[str]) -> str | None:
-    """The answer that a line tells, or the next one for it; None where it tells none."""
-    if marked := _MARKED.findall(line):
-        return _plain("".join(marked[-1]))
-    _, *parts = _SAID.split(line)
-    if not parts and not _HEADING.fullmatch(line):
-        return None
-    return _plain("".join(parts[-1:])) or _plain(_SAID.split(next(lines, ""))[-1])
-
-
-def _lines(text: str) -> Iterator[str]:
-    """The lines of a text in which each tag begins one, without those that are empty."""
-    apart = _OTHER_TAG.sub("\n", _OPENED.sub("\nAnswer: ", text))
-    return filter(None, map(str.strip, apart.split("\n")))
-
-
-def _plain(answer: str) -> str:
-    return answer.strip(" :*`$").rstrip(".*` $")

@@ -1,34 +1,39 @@
 """What many predictions come to: shares, their intervals, and what looks wrong with them."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from math import comb
+from collections.abc import Iterable, Mapping, Sequence
+from math import comb, fsum
 from statistics import fmean, pstdev
 from typing import Any
 
 from tunix_rt_nb import files
 from tunix_rt_nb.errors import InputError
 from tunix_rt_nb.grade import OUTCOMES
+from tunix_rt_nb.loose import plain
 from tunix_rt_nb.text import one_line
-from tunix_rt_nb.uncertainty import bootstrap, wilson
+from tunix_rt_nb.uncertainty import wilson
 
 Prediction = Mapping[str, Any]
 
 FEWEST = 50  # items: of fewer an interval is so wide that it decides little
+STRICT = "all, in the style exactly"  # what a table calls the answers that count so
 _RATES = ("strict_format", "ran_on", "stopped")
+_ASKED = ("template", "style", "form_sha256", "max_new_tokens", "temperature")
 
 
-def scorecard(predictions: Sequence[Prediction], n_items: int | None = None) -> dict[str, Any]:
+def scorecard(
+    predictions: Sequence[Prediction], skipped: Mapping[str, int] | None = None
+) -> dict[str, Any]:
     """Sums up predictions; the same predictions in any order give the same card.
 
     Scores are shares from 0 to 1. `primary_score` counts every answer that was found,
-    `strict_score` only those in the style. An `interval` is Wilson's at 95 %; where an item was
-    answered several times its score is a mean, and the interval a bootstrap over items. Then there
-    are `pass_at` too (one right answer in k) and `majority_score` (the answer given most often).
+    `strict_score` only those in the style. An `interval` is Wilson's at 95 %, over items: where one
+    was answered several times its score is a mean. Then there are `pass_at` too (one right answer
+    in k) and `majority_score` (the answer given most often).
 
     Args:
       predictions: as `grade` makes them, or one item's several times.
-      n_items: how many items there were, where some were not answered.
+      skipped: why items were not answered, and how many of them.
 
     Raises:
       InputError: there is no prediction, or a score is none.
@@ -41,12 +46,12 @@ def scorecard(predictions: Sequence[Prediction], n_items: int | None = None) -> 
     items = by_item(predictions)
     each = [_item(answers) for answers in items.values()]
     scores = [item["score"] for item in each]
-    answers = max(map(len, items.values()))
-    asked = len(items) if n_items is None else n_items
+    samples, n_skipped = min(map(len, items.values())), sum((skipped or {}).values())
     return {
-        "n_items": asked,
+        "n_items": len(items) + n_skipped,
         "n_scored": len(items),
-        "n_skipped": asked - len(items),
+        "n_skipped": n_skipped,
+        "skipped": dict(skipped or {}),
         "primary_score": fmean(scores),
         "interval": _interval(each),
         "stddev": pstdev(scores),
@@ -57,8 +62,12 @@ def scorecard(predictions: Sequence[Prediction], n_items: int | None = None) -> 
         "category_scores": _by(each, "task"),
         "difficulty_scores": _by(each, "difficulty"),
         **_details([p for item in items.values() for p in item]),
-        **({} if answers == 1 else _several(list(items.values()))),
-        "items_sha256": items_sha256(items),
+        "samples": samples,
+        **({} if samples == 1 else _several(list(items.values()), samples)),
+        **{name: _alike(predictions, name) for name in _ASKED},
+        "items_sha256": items_sha256(
+            (name, p.get("prompt"), p.get("expected_answer")) for name, (p, *_) in items.items()
+        ),
     }
 
 
@@ -83,10 +92,28 @@ def by_item(predictions: Sequence[Prediction]) -> dict[str, list[Prediction]]:
     return dict(sorted(found.items()))
 
 
-def items_sha256(items: Mapping[str, Sequence[Prediction]]) -> str:
-    """What was asked, as a hash: figures compare only where it is the same."""
-    asked = [(name, answers[0].get("prompt")) for name, answers in items.items()]
-    return files.digest(sorted(asked))
+def items_sha256(items: Iterable[tuple[str, str | None, str | None]]) -> str:
+    """What was asked, as a hash of ids, prompts and answers in any order.
+
+    Figures compare only where it is the same.
+    """
+    return files.digest(sorted(items))
+
+
+def told(card: Mapping[str, Any]) -> str:
+    """A scorecard in a line.
+
+    Example:
+      >>> told({"n_scored": 4, "n_skipped": 1, "primary_score": 0.5, "interval": (0.15, 0.85),
+      ...       "strict_score": 0.25, "steps_right": 0.75})
+      '50.0% of 4 answers right (15.0% to 85.0%), 25.0% in the style exactly, 75.0% of the steps'
+    """
+    low, high = card["interval"]
+    return (
+        f"{card['primary_score']:.1%} of {card['n_scored']:,} answers right ({low:.1%} to"
+        f" {high:.1%}), {card['strict_score']:.1%} in the style exactly,"
+        f" {card['steps_right']:.1%} of the steps"
+    )
 
 
 def warnings(card: Mapping[str, Any]) -> list[str]:
@@ -114,6 +141,12 @@ def warnings(card: Mapping[str, Any]) -> list[str]:
     return told
 
 
+def _alike(predictions: Sequence[Prediction], field: str) -> Any:
+    """The value that all of them have; None where they have several."""
+    values = {prediction.get(field) for prediction in predictions}
+    return values.pop() if len(values) == 1 else None
+
+
 def _item(answers: Sequence[Prediction]) -> dict[str, Any]:
     first = answers[0]
     return {
@@ -124,10 +157,7 @@ def _item(answers: Sequence[Prediction]) -> dict[str, Any]:
 
 
 def _interval(each: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
-    scores = [item["score"] for item in each]
-    if set(scores) <= {0.0, 1.0}:
-        return wilson(scores.count(1.0), len(scores))
-    return bootstrap(scores)
+    return wilson(fsum(item["score"] for item in each), len(each))
 
 
 def _by(each: Sequence[Mapping[str, Any]], field: str) -> dict[str, dict[str, Any]]:
@@ -156,13 +186,11 @@ def _details(predictions: Sequence[Prediction]) -> dict[str, Any]:
     }
 
 
-def _several(items: Sequence[Sequence[Prediction]]) -> dict[str, Any]:
-    """What can be said where each item was answered several times."""
-    samples = min(map(len, items))
+def _several(items: Sequence[Sequence[Prediction]], samples: int) -> dict[str, Any]:
+    """What can be said where each item was answered so many times."""
     right = [(len(item), sum(p["score"] == 1.0 for p in item)) for item in items]
     powers = [2**k for k in range(samples.bit_length()) if 2**k < samples]
     return {
-        "samples": samples,
         "pass_at": {str(k): fmean(pass_at(k, n, c) for n, c in right) for k in (*powers, samples)},
         "majority_score": fmean(majority(item)["score"] for item in items),
     }
@@ -182,7 +210,7 @@ def pass_at(k: int, n: int, right: int) -> float:
 
 
 def majority(answers: Sequence[Prediction]) -> Prediction:
-    """The prediction whose answer was given most often; of several, the first.
+    """The prediction whose answer was given most often, marks aside; of several, the first.
 
     X. Wang et al., Self-Consistency Improves Chain of Thought Reasoning in Language Models, 2023.
 
@@ -191,5 +219,5 @@ def majority(answers: Sequence[Prediction]) -> Prediction:
       {'answer': '7'}
     """
     given = [answer for answer in answers if answer["answer"] is not None] or answers
-    votes = Counter(str(answer["answer"]).strip() for answer in given)
-    return max(given, key=lambda answer: votes[str(answer["answer"]).strip()])
+    votes = Counter(plain(str(answer["answer"])) for answer in given)
+    return max(given, key=lambda answer: votes[plain(str(answer["answer"]))])

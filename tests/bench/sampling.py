@@ -46,7 +46,7 @@ def sample() -> Iterator[Line]:
     with training.quickstart(LENGTH) as home:
         model, tokenizer = _trained(home)
         [folder] = home.glob("bench-*/manifest.json")
-        items = evaluate.choose(dataset.load(folder.parent, "eval"), ITEMS)
+        items, _ = evaluate.choose(dataset.load(folder.parent, "eval"), ITEMS)
         how = form("gemma")
         prompts = encode_prompts([trace.prompt for _, trace in items], tokenizer, how)
         stops = how.template.stops

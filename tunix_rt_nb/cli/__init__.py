@@ -111,6 +111,8 @@ def run(
     else:
         values |= given
         run_dir = runs.home() / "runs" / check_name("run-id", run_id or Path(profile).stem)
+    base = parameters.resolve(values)["evaluate"]["BASELINE"]
+    held_to = baseline.read(base) if base and to_step == "evaluate" else None
     line = _StepLines()
     try:
         reports = chain.run(
@@ -131,15 +133,14 @@ def run(
     if done:
         click.echo(report.before_after_text(runs.result(evaluated)), err=as_json)
     click.echo(f"Everything is in {run_dir}", err=as_json)
-    base = parameters.resolve(values)["evaluate"].get("BASELINE")
     if as_json:
         steps = [
             {"name": r.name, "seconds": round(r.seconds, 1), "skipped": r.skipped} for r in reports
         ]
         scores = report.summary(runs.result(evaluated)) if done else {}
         click.echo(json.dumps({"run_id": run_dir.name, "steps": steps, **scores}))
-    if done and base:
-        verdict = baseline.check(baseline.read(base), runs.result(evaluated)["after"])
+    if held_to:
+        verdict = baseline.check(held_to, runs.result(evaluated)["after"])
         if verdict.regressed:
             _fail(verdict.told, 1)
 

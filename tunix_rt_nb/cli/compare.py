@@ -37,24 +37,23 @@ def compare_command(a: str, b: str, show: int, as_json: bool) -> None:
       tunix-rt-nb runs compare before.jsonl after.jsonl --show 10
     """
     from tunix_rt_nb import compare, predictions  # slow to load
-    from tunix_rt_nb.scorecard import FEWEST
+    from tunix_rt_nb.scorecard import FEWEST, by_item
 
-    one, two = (predictions.read(predictions.find(name)) for name in (a, b))
+    one, two = (predictions.find(name) for name in (a, b))
     found = compare.compare(one, two)
     if as_json:
         click.echo(json.dumps(found))
         return
     click.echo(display.columns(_rows(found)))
-    click.echo(f"\nB is {compare.told(found)}")
+    click.echo(f"\nB against A: {compare.told(found)}")
     click.echo(f"{found['gained']} items gained, {found['lost']} lost")
     if found["n"] < FEWEST:
         click.echo(f"{found['n']} items are few, {FEWEST} and more decide better", err=True)
-    before = {prediction["id"]: prediction for prediction in one}
-    after = {prediction["id"]: prediction for prediction in two}
+    before, after = by_item(one), by_item(two)
     for name in found["changed"][:show]:
-        kind = "gained" if before[name]["score"] < after[name]["score"] else "lost"
+        kind, of_a, of_b = compare.change(before[name], after[name])
         click.echo(f"\n{one_line(name, 60)}, {kind}:")
-        click.echo(compare.side_by_side(before[name], after[name], display.width()))
+        click.echo(compare.side_by_side(of_a, of_b, display.width()))
 
 
 def _rows(found: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -69,7 +68,7 @@ def _rows(found: Mapping[str, Any]) -> list[dict[str, Any]]:
             "95 % interval": "{:+.1f} to {:+.1f}".format(*(100 * x for x in group["interval"])),
             "gained": group["gained"],
             "lost": group["lost"],
-            "p": "" if group["p_value"] is None else _chance(group["p_value"]),
+            "p": _chance(group["p_value"]),
         }
         for name, group in groups.items()
     ]

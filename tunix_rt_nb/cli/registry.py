@@ -24,6 +24,8 @@ def runs_commands() -> None:
     """
 
 
+_HOW = ("samples", "temperature", "max_new_tokens")  # answers were sought
+
 where_option = click.option(
     "--where",
     "conditions",
@@ -64,8 +66,9 @@ def leaderboard(conditions: tuple[str, ...], as_json: bool) -> None:
     """Rank the runs by right answers, then by right steps.
 
     Only runs that answered the same items, asked in the same template and style, stand on one
-    board; the others cannot be compared. A run is left out, and said to be, where it is not
-    evaluated or something of it was made anew since.
+    board; the others cannot be compared. Where the runs of a board differ in how many answers an
+    item got, how long these could be or at what temperature, it shows that. A run is left out, and
+    said to be, where it is not evaluated or something of it was made anew since.
 
     \b
     Examples:
@@ -82,8 +85,9 @@ def leaderboard(conditions: tuple[str, ...], as_json: bool) -> None:
         ranked = list(rows)
         first = ranked[0]
         asked = f"{first['items']:,} items, template {first['template']}, style {first['style']}"
-        click.echo(f"board {board}: {asked}\n")
-        click.echo(f"{display.columns([_ranked(row) for row in ranked])}\n")
+        differ = [name for name in _HOW if len({row[name] for row in ranked}) > 1]
+        shown = [{**_ranked(row), **{name: row[name] for name in differ}} for row in ranked]
+        click.echo(f"board {board}: {asked}\n\n{display.columns(shown)}\n")
     for row in found.left_out:
         click.echo(f"left out: {row['run']}: {row['problem']}", err=True)
 
@@ -155,12 +159,12 @@ def judge_command(
     \b
     Example: tunix-rt-nb runs judge quickstart --judge http://127.0.0.1:8000/v1 --model gemma
     """
-    from tunix_rt_nb import judge, page, registry
+    from tunix_rt_nb import judge, predictions, registry
 
     folder = registry.find(run)
-    predictions = page.predictions(folder / runs.stem("evaluate"), "after")[:items]
+    answers = predictions.of_run(folder / runs.stem("evaluate"), "after")[:items]
     endpoint = judge.endpoint(url, model, timeout=timeout)
-    judged = judge.judge(predictions, endpoint, folder / judge.FILE)
+    judged = judge.judge(answers, endpoint, folder / judge.FILE)
     told = judge.summary(judged)
     if as_json:
         click.echo(json.dumps(told))
@@ -168,6 +172,13 @@ def judge_command(
     criteria = ", ".join(f"{name} {mean:.2f} of 5" for name, mean in told["criteria"].items())
     click.echo(f"{told['scored']} of {told['n']} answers scored: {told['score']:.1%} ({criteria})")
     click.echo(f"{folder / judge.FILE}", err=True)
+
+
+eval_set_option = click.option(
+    "--eval-set",
+    metavar="NAME",
+    help="An eval set, or its file, in place of the items that the run was evaluated on.",
+)
 
 
 @runs_commands.command("harness")
@@ -181,14 +192,8 @@ def judge_command(
     type=click.Path(file_okay=False, path_type=Path),
     help="Where to.",
 )
-@click.option(
-    "--eval-set",
-    "path",
-    metavar="FILE",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Items to write, in place of those that the run was evaluated on.",
-)
-def harness_command(run: str, folder: Path, path: Path | None) -> None:
+@eval_set_option
+def harness_command(run: str, folder: Path, eval_set: str | None) -> None:
     """Write items as a task of EleutherAI's lm-evaluation-harness, and how to ask RUN's model.
 
     The harness is not installed with this: pip install "lm_eval[hf]".
@@ -196,20 +201,62 @@ def harness_command(run: str, folder: Path, path: Path | None) -> None:
     \b
     Examples:
       tunix-rt-nb runs harness quickstart -o harness
-      tunix-rt-nb runs harness quickstart -o harness --eval-set data/evalsets/core-v1.jsonl
+      tunix-rt-nb runs harness quickstart -o harness --eval-set core-v1
     """
-    from tunix_rt_nb import chat, files, harness, page, registry
+    from tunix_rt_nb import chat, evalset, files, harness, predictions, registry
 
     found = registry.find(run)
     lineage = runs.lineage("evaluate", found / runs.stem("evaluate"))
     rendered = files.read_manifest(lineage["render"], "3_render")
     how = chat.form(rendered["template"], rendered["style"], rendered["system"])
+    path = evalset.find(eval_set) if eval_set else None
     name = path.stem if path else found.name
-    items = harness.read(path) if path else page.predictions(lineage["evaluate"], "after")
+    items = harness.read(path) if path else predictions.of_run(lineage["evaluate"], "after")
     command = harness.command(lineage["train"] / "model", folder / f"{name}.yaml")
     asked = registry.row(found)["parameters"].get("evaluate", {})
     harness.write(folder, name, items, how, asked.get("MAX_NEW_TOKENS", 256))
     click.echo(command)
+
+
+@runs_commands.command("grade")
+@click.argument("run")
+@click.argument("samples", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@eval_set_option
+@click.option(
+    "-o",
+    "--output",
+    "path",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Where to write the predictions, which `runs compare` takes.",
+)
+@json_option
+def grade_command(
+    run: str, samples: Path, eval_set: str | None, path: Path | None, as_json: bool
+) -> None:
+    """Grade what lm-evaluation-harness logged of RUN's model, every step of it.
+
+    SAMPLES is the samples_*.jsonl of the task that `runs harness` wrote, of the same items.
+
+    \b
+    Examples:
+      tunix-rt-nb runs grade quickstart harness/answers/model/samples_quickstart.jsonl
+      tunix-rt-nb runs grade quickstart samples_core-v1.jsonl --eval-set core-v1 -o core.jsonl
+    """
+    from tunix_rt_nb import evalset, files, harness, predictions, registry, scorecard
+
+    lineage = runs.lineage("evaluate", registry.find(run) / runs.stem("evaluate"))
+    rendered = files.read_manifest(lineage["render"], "3_render")
+    own = predictions.of_run(lineage["evaluate"], "after")
+    items = evalset.read(eval_set) if eval_set else predictions.items_of(own)
+    graded = harness.graded(samples, items, rendered)
+    missing = len(items) - len(graded)
+    card = scorecard.scorecard(graded, {"without a sample": missing} if missing else None)
+    if path:
+        files.write_lines(path, graded)
+    click.echo(json.dumps(card) if as_json else scorecard.told(card))
+    for line in scorecard.warnings(card):
+        click.echo(line, err=True)
 
 
 def _listed(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ SELECT
     json ->> '/run' AS run,
     json ->> '/base' AS base,
     json ->> '/dataset' AS dataset,
-    TRY_CAST(json ->> '/scorecard/n_items' AS BIGINT) AS items,
+    TRY_CAST(json ->> '/scorecard/n_scored' AS BIGINT) AS items,
     TRY_CAST(json ->> '/scorecard/primary_score' AS DOUBLE) AS score,
     TRY_CAST(json ->> '/scorecard/steps_right' AS DOUBLE) AS steps_right,
     TRY_CAST(json ->> '/bytes' AS BIGINT) AS bytes,
