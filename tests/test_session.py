@@ -2,6 +2,9 @@
 
 import os
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -92,7 +95,32 @@ def test_a_session_ends_training_when_its_hours_are_over(
     with pytest.raises(InputError, match=r"result.json: is missing"):
         session.run("mine", {}, hours=2.0)
     told = capsys.readouterr().out  # what a notebook prints is printed by the kernel, too
-    assert float(told.split()[0]) == float(os.environ["TUNIX_RT_DEADLINE"])
+    assert told.startswith("no earlier output of this run is attached: it begins anew\n")
+    assert f"\n{os.environ['TUNIX_RT_DEADLINE']}\n" in told
+
+
+def test_what_training_has_made_is_kept_before_the_answers_are_written(
+    kaggle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = begin(kaggle, 1, monkeypatch)
+    end = "import os, signal; os.kill(os.getppid(), signal.SIGKILL)"  # as Kaggle ends a session
+    write(runs.NOTEBOOKS, "evaluate", [end])
+    code = f"""
+from pathlib import Path
+from tunix_rt_nb import runs
+from tunix_rt_nb.kernels import session
+runs.NOTEBOOKS = Path({str(runs.NOTEBOOKS)!r})
+session.run("mine", {{}}, hours=1.0)
+"""
+    train = TRAIN.replace("if not last.exists():", "if False:").replace(
+        '(last / "weights").read_text()', '"trained"'
+    )
+    write(runs.NOTEBOOKS, "train", [train])
+    ended = subprocess.run([sys.executable, "-W", "ignore", "-c", code], timeout=120)
+    assert ended.returncode == -signal.SIGKILL
+    session.check(folder)
+    assert (folder / "4_train/model.txt").read_text() == "trained"
+    assert not (folder / "5_evaluate").exists()
 
 
 def test_what_a_run_that_failed_has_made_is_kept(
