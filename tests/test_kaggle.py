@@ -507,6 +507,17 @@ def test_watch_bears_what_passes_and_tells_what_stays(
     refused(kaggle("watch", "mine"), HANDLE)
 
 
+def test_watch_bears_an_outage_that_ends_other_commands(
+    server: Kaggle, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kaggle("push", "mine")
+    monkeypatch.setattr(account, "TRIES", 2)
+    server.faults["GetKernelSessionStatus"] = [500] * 3
+    refused(kaggle("pull", "mine"), f"{HANDLE}: Kaggle answers 500")
+    server.faults["GetKernelSessionStatus"] = [500] * 3
+    assert kaggle("watch", "mine").exit_code == 0
+
+
 @pytest.mark.parametrize(
     ("name", "says"),
     [
@@ -764,7 +775,7 @@ def test_a_pull_that_is_cut_off_leaves_what_was_there(
         return rename(path, target)
 
     monkeypatch.setattr(Path, "rename", cut)
-    kaggle("pull", "mine")
+    assert kaggle("pull", "mine").exit_code == 1
     assert contents(folder) == before
     assert [path.name for path in folder.parent.iterdir()] == ["mine"]
 

@@ -58,7 +58,7 @@ def train(plan: Training, told: Told = lambda line: None) -> dict[str, Any]:
       whether it is `certain` that a larger one does not fit.
 
     Raises:
-      InputError: unknown model, devices that cannot share it, or no libtpu.
+      InputError: unknown model, devices that cannot share it, no libtpu, or one that fails.
     """
     found = _asked("train", plan, told)
     fit = Fit(**found.pop("fit"))

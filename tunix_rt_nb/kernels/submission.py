@@ -40,7 +40,7 @@ class Submission(NamedTuple):
     def log(self) -> list[dict[str, Any]]:
         """The part of its log that was watched; a line that was cut off is left out."""
         lines = map(json.loads, files.whole_lines(self.run_dir / "kaggle.jsonl"))
-        return [event for event in lines if event["version"] == self.version]
+        return [event for event in lines if event.get("version") == self.version]
 
 
 def find(name: str) -> Submission:
