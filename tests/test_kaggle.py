@@ -790,11 +790,11 @@ def test_the_output_of_another_run_is_not_imported(server: Kaggle, folder: Path)
 
 def test_what_else_a_kernel_leaves_comes_along(server: Kaggle, folder: Path) -> None:
     kaggle("push", "mine")
-    server.put(HANDLE, files={**left(folder), "chart.png": b"chart", "a/b.txt": b"b"})
+    server.put(HANDLE, files={**left(folder), "chart.png": b"chart", "runs/b.txt": b"b"})
     told = kaggle("pull", "mine")
     assert told.exit_code == 0, told.output
     assert (folder / "kernel/output/chart.png").read_bytes() == b"chart"
-    assert (folder / "kernel/output/a/b.txt").read_bytes() == b"b"
+    assert (folder / "kernel/output/runs/b.txt").read_bytes() == b"b"
     assert (
         f"{HANDLE}: left no __notebook__.ipynb, executed.ipynb is as it was pushed" in told.stderr
     )

@@ -8,6 +8,7 @@ runs/quickstart/
     output/         what else the kernel has left
 """
 
+import contextlib
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -62,8 +63,8 @@ def pull(pushed: Submission, told: Told = print) -> Path:
 
 def check_replaceable(run_dir: Path) -> None:
     """`InputError` where a folder holds anything that was not pulled into it, or pushed from it."""
-    names = {path.name for path in run_dir.glob("*")} - {*_OURS}
-    if not any(not name.endswith(".lock") for name in names):
+    names = {path.name for path in run_dir.glob("*") if path.suffix != ".lock"}
+    if names <= {*_OURS}:
         return
     if not (run_dir / session.OUTPUT).exists():
         raise InputError(f"{run_dir}: has a run of this machine, rename it first")
@@ -133,7 +134,8 @@ def _take_run(pushed: Submission, output: Path, made: Path, told: Told) -> None:
     if taken:
         raise InputError(f"{pushed.handle}: left a {taken[0]} in its run, nothing is taken")
     found[0].rename(made)
-    found[0].parent.rmdir()
+    with contextlib.suppress(OSError):  # there is more in it, which comes along
+        found[0].parent.rmdir()
     return None
 
 

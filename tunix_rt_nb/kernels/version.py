@@ -26,11 +26,6 @@ class Version(NamedTuple):
     handle: str
     number: int
 
-    @property
-    def label(self) -> str:
-        """What Kaggle calls it."""
-        return f"v{self.number}"
-
     def state(self, tries: int = 0) -> tuple[str, str]:
         """QUEUED, RUNNING, COMPLETE, ERROR or CANCEL..., and why it failed."""
         answer = self._asked("GetKernelSessionStatus", tries)
@@ -57,7 +52,7 @@ class Version(NamedTuple):
     def events(self) -> Iterator[Any]:
         """The log from its first line; while it runs, each line as it comes."""
         try:
-            yield from self._events({"versionLabel": self.label})
+            yield from self._events({"versionLabel": f"v{self.number}"})
         except requests.HTTPError as error:
             if account.status(error) != 404:
                 raise
@@ -80,20 +75,15 @@ class Version(NamedTuple):
             self.api.build_kaggle_client = build
 
     def _asked(self, call: str, tries: int = 0, **fields: Any) -> Any:
-        named = {**fields, "version_label": self.label}
-        answer = account.found(
-            self.handle, lambda: _answer(self.api, self.handle, call, named), tries
-        )
+        named = {**fields, "version_label": f"v{self.number}"}
+        api, handle = self.api, self.handle
+        answer = account.found(handle, lambda: _answer(api, handle, call, named), tries)
         if answer is not None:
             return answer
-        now = current(self.api, self.handle)
+        now = current(api, handle)
         if now != self.number:
-            raise InputError(
-                f"{self.handle}: Kaggle tells of version {now} only, not of {self.number}"
-            )
-        return account.asked(
-            self.handle, lambda: _answer(self.api, self.handle, call, fields), tries=tries
-        )
+            raise InputError(f"{handle}: Kaggle tells of version {now} only, not of {self.number}")
+        return account.asked(handle, lambda: _answer(api, handle, call, fields), tries=tries)
 
 
 def _answer(api: Any, handle: str, call: str, fields: Mapping[str, Any]) -> Any:
