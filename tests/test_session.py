@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
 
 from tests.test_chain import ran, write
 from tests.test_chain import road as road  # a fixture
@@ -126,3 +127,22 @@ def test_an_earlier_output_that_was_altered_is_not_gone_on_from(
     with pytest.raises(InputError, match=r"run.json: is not what the kernel left"):
         session.run("mine", {}, hours=1.0)
     assert not second.exists()
+
+
+def test_what_a_notebook_by_itself_has_made_is_kept_where_a_cell_fails(
+    kaggle: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TUNIX_RT_HOME", "")  # as the deadline
+    monkeypatch.setenv("IPYTHONDIR", str(kaggle / "ipython"))
+    folder = begin(kaggle, 1, monkeypatch)
+    shell = InteractiveShell.instance()
+    cells = "stop = chain.begin('generate')\n(stop.folder / 'x').touch()\n1 / 0"
+    try:
+        shell.run_cell("from tunix_rt_nb import chain\nfrom tunix_rt_nb.kernels import session")
+        shell.run_cell("session.settle('mine', hours=1.0)").raise_error()
+        assert isinstance(shell.run_cell(cells).error_in_exec, ZeroDivisionError)
+    finally:
+        InteractiveShell.clear_instance()
+    assert "division by zero" in capsys.readouterr().out
+    assert (folder / "1_generate/x").exists()
+    session.check(folder)

@@ -153,21 +153,24 @@ def check(folder: Path, but: Collection[str] = ()) -> None:
 def settle(run_id: str, hours: float) -> None:
     """Lets a notebook that runs as a kernel by itself work on a scratch disk, as `run` does.
 
-    Where its training ends itself in time, so does the notebook, and what there is is kept.
+    What there is is kept where a cell fails, too. Where training ends itself in time, that is the
+    end of the notebook, and a good one.
     """
     from IPython import get_ipython
 
-    def late(shell: Any, kind: type, error: Exception, trace: Any, tb_offset: Any = None) -> None:
-        _tell_late(error)
+    def failed(shell: Any, kind: type, error: Exception, trace: Any, tb_offset: Any = None) -> None:
         finish(run_id)
+        if not isinstance(error, OutOfTime):
+            return shell.showtraceback(running_compiled_code=True)
+        _tell_late(error)
         # Papermill takes this for a good end, and leaves out the cells after it.
-        shell.showtraceback((SystemExit, SystemExit(), None), exception_only=True)
+        return shell.showtraceback((SystemExit, SystemExit(), None), exception_only=True)
 
     _begin(hours)
     os.environ["TUNIX_RT_HOME"] = tempfile.mkdtemp(prefix="tunix-rt-")
     place.settle()
     _go_on(run_id, _own())
-    get_ipython().set_custom_exc((OutOfTime,), late)
+    get_ipython().set_custom_exc((Exception,), failed)
 
 
 def finish(run_id: str) -> Path | None:
