@@ -29,10 +29,10 @@ CUT, HANG = "cut", "hang"
 
 
 @dataclass
-class Kernel:
-    """A kernel: its versions as they were pushed, and how the last of them goes."""
+class Version:
+    """A version of a kernel: what was pushed, how it goes and what it leaves."""
 
-    pushed: list[dict[str, Any]] = field(default_factory=list)
+    pushed: dict[str, Any] = field(default_factory=lambda: {"text": "{}"})
     states: list[str] = field(default_factory=lambda: ["COMPLETE"])  # the last one stays
     failure: str = ""
     log: list[dict[str, Any]] = field(default_factory=list)
@@ -50,47 +50,55 @@ class Kaggle(ThreadingHTTPServer):
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
-        self.kernels: dict[str, Kernel] = {}
+        self.kernels: dict[str, list[Version]] = {}
         self.datasets: dict[str, list[dict[str, bytes]]] = {}  # the files of each version
         self.models: dict[str, list[dict[str, bytes]]] = {}  # of each variation, and of models
         self.blobs: dict[str, tuple[str, bytes]] = {}
+        self.renewed = {"quotaRefreshTime": "2026-11-28T00:00:00Z"}
         self.quota = {"timeUsed": "3600s", "timeReserved": "0s", "totalTimeAllowed": "72000s"}
         self.faults: dict[str, list[Any]] = {}  # call -> a status, CUT, HANG or an error's text
         self.calls: list[str] = []
         self.unknown_sources: list[str] = []
         self.executes: Path | None = None  # where pushed notebooks are run
+        self.knows_labels = self.tells_versions = True  # of versions
+        self.blob_logs = False
+        self.processes = 0  # looks at a dataset before it is ready
         self.over = threading.Event()
 
     def address(self) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}"
 
-    def put(self, handle: str, **what: Any) -> Kernel:
-        """A kernel that was pushed once."""
-        kernel = Kernel(pushed=[{"text": "{}"}], **what)
-        self.kernels[handle] = kernel
-        return kernel
+    def put(self, handle: str, *before: Version, **what: Any) -> Version:
+        """A kernel whose last version is this one."""
+        self.kernels[handle] = [*before, Version(**what)]
+        return self.kernels[handle][-1]
 
-    def execute(self, handle: str, request: dict[str, Any]) -> None:
+    def pushed(self, handle: str) -> list[dict[str, Any]]:
+        """What was asked for, version by version."""
+        return [version.pushed for version in self.kernels[handle]]
+
+    def execute(self, handle: str, version: Version) -> None:
         """Runs a notebook in place, as Kaggle does: no parameters, inputs that are read-only."""
         assert self.executes
-        kernel, root = self.kernels[handle], self.executes / f"{len(self.kernels[handle].pushed)}"
+        root = self.executes / handle / f"{len(self.kernels[handle])}"
         working, inputs = root / "working", root / "input"
         working.mkdir(parents=True)
-        for source in request.get("kernelDataSources", []):
-            self._attach(self.kernels[source], inputs / source.partition("/")[2])
-        (working / "__notebook__.ipynb").write_text(request["text"])
-        kernel.states, kernel.log, kernel.files = ["RUNNING"], [], {}
-        threading.Thread(target=self._papermill, args=(kernel, working)).start()
+        for source in version.pushed.get("kernelDataSources", []):
+            ended = [v for v in self.kernels[source] if v is not version and v.files]
+            self._attach(ended[-1], inputs / source.partition("/")[2])
+        (working / "__notebook__.ipynb").write_text(version.pushed["text"])
+        version.states = ["RUNNING"]
+        threading.Thread(target=self._papermill, args=(version, working)).start()
 
-    def _attach(self, kernel: Kernel, folder: Path) -> None:
-        for name, content in kernel.files.items():
+    def _attach(self, version: Version, folder: Path) -> None:
+        for name, content in version.files.items():
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
         for path in folder.rglob("*"):
             path.chmod(stat.S_IREAD | (stat.S_IEXEC if path.is_dir() else 0))
 
-    def _papermill(self, kernel: Kernel, working: Path) -> None:
+    def _papermill(self, version: Version, working: Path) -> None:
         hidden = ("PYTHONPATH", "TUNIX_RT_HOME", "KAGGLE_", "http_proxy")
         environment = {k: v for k, v in os.environ.items() if not k.startswith(hidden)}
         environment |= {"KAGGLE_KERNEL_RUN_TYPE": "Batch", "HOME": str(working.parent)}
@@ -108,18 +116,18 @@ class Kaggle(ThreadingHTTPServer):
         ) as process:
             assert process.stdout and process.stderr
             for line in process.stdout:
-                kernel.log.append(_event(line, time.monotonic() - began))
+                version.log.append(_event(line, time.monotonic() - began))
             errors = process.stderr.read()
-        kernel.log += [
+        version.log += [
             _event(line, time.monotonic() - began, "stderr") for line in errors.splitlines()
         ]
-        kernel.files = {
+        version.files = {
             path.relative_to(working).as_posix(): path.read_bytes()
             for path in working.rglob("*")
             if path.is_file()
         }
-        kernel.failure = errors.strip().splitlines()[-1] if process.returncode else ""
-        kernel.states = ["ERROR" if process.returncode else "COMPLETE"]
+        version.failure = errors.strip().splitlines()[-1] if process.returncode else ""
+        version.states = ["ERROR" if process.returncode else "COMPLETE"]
 
 
 def _event(text: str, seconds: float, stream: str = "stdout") -> dict[str, Any]:
@@ -141,7 +149,9 @@ class Handler(Base):
     def do_PUT(self) -> None:
         token = self.path.rpartition("/")[2]
         content = b"".join(self.parts())
-        if not self.fails("upload"):
+        if self.headers.get("Content-Range", "").startswith("bytes */"):  # how much has come?
+            self.answer(308)
+        elif not self.fails("upload"):
             self.server.blobs[token] = (self.server.blobs[token][0], content)
             self.answer(200)
 
@@ -156,13 +166,13 @@ class Handler(Base):
         self.rfile.readline()
 
     def do_GET(self) -> None:
-        path = self.path.removeprefix("http://localhost")
+        path, _, query = self.path.removeprefix("http://localhost").partition("?")
         if path.startswith("/api/v1/kernels/logs/stream/"):
-            return None if self.fails("logs") else self.stream("/".join(path.split("/")[-2:]))
-        _, _, owner, slug, name = path.split("/", 4)
+            return None if self.fails("logs") else self.stream(path, query)
+        _, _, owner, slug, number, name = path.split("/", 5)
         assert "Authorization" not in self.headers  # the address is permission enough
         if not self.fails("download"):
-            self.answer(200, self.server.kernels[f"{owner}/{slug}"].files[name])
+            self.answer(200, self.server.kernels[f"{owner}/{slug}"][int(number)].files[name])
         return None
 
     def fails(self, call: str) -> bool:
@@ -194,18 +204,25 @@ class Handler(Base):
             return self.answer(404, json.dumps(value).encode(), Content_Type="application/json")
         return self.answer(200, json.dumps(value).encode(), Content_Type="application/json")
 
-    def kernel(self, request: dict[str, Any]) -> Kernel | None:
-        return self.server.kernels.get(f"{request['userName']}/{request['kernelSlug']}")
+    def version(self, request: dict[str, Any]) -> Version | None:
+        """The version that is asked for as v1, v2, ..., or the last one."""
+        versions = self.server.kernels.get(f"{request['userName']}/{request['kernelSlug']}", [])
+        named = {f"v{k}": version for k, version in enumerate(versions, start=1)}
+        if self.server.knows_labels and request.get("versionLabel"):
+            return named.get(request["versionLabel"])
+        if request.get("versionLabel"):
+            return None
+        return versions[-1] if versions else None
 
     def IntrospectToken(self, request: dict[str, Any]) -> dict[str, Any]:
         return {"active": request["token"] == KEY, "username": USER}
 
     def SaveKernel(self, request: dict[str, Any]) -> dict[str, Any]:
         handle = request["slug"]
-        kernel = self.server.kernels.setdefault(handle, Kernel())
-        kernel.pushed.append(request)
+        versions = self.server.kernels.setdefault(handle, [])
+        versions.append(Version(request))
         if self.server.executes:
-            self.server.execute(handle, request)
+            self.server.execute(handle, versions[-1])
         sources = [*request.get("datasetDataSources", []), *request.get("modelDataSources", [])]
         unknown = [source for source in sources if source in self.server.unknown_sources]
         if self.server.faults.pop("after SaveKernel", None):
@@ -214,57 +231,68 @@ class Handler(Base):
         return {
             "ref": f"/code/{handle}",
             "url": f"https://www.kaggle.com/code/{handle}",
-            "versionNumber": len(kernel.pushed),
+            **({"versionNumber": len(versions)} if self.server.tells_versions else {}),
             "invalidDatasetSources": [source for source in unknown if source.count("/") < 4],
             "invalidModelSources": [source for source in unknown if source.count("/") == 4],
         }
 
     def GetKernel(self, request: dict[str, Any]) -> dict[str, Any] | None:
-        kernel = self.kernel(request)
-        if kernel is None:
+        version = self.version(request)
+        if version is None:
             return None
+        versions = self.server.kernels[f"{request['userName']}/{request['kernelSlug']}"]
         return {
-            "metadata": {"currentVersionNumber": len(kernel.pushed)},
-            "blob": {"source": kernel.pushed[-1]["text"]},
+            "metadata": {"currentVersionNumber": len(versions)},
+            "blob": {"source": version.pushed["text"]},
         }
 
     def GetKernelSessionStatus(self, request: dict[str, Any]) -> dict[str, Any] | None:
-        kernel = self.kernel(request)
-        return {"status": kernel.state, "failureMessage": kernel.failure} if kernel else None
+        version = self.version(request)
+        if version is None:
+            return None
+        return {"status": version.state, "failureMessage": version.failure}
 
     def ListKernelSessionOutput(self, request: dict[str, Any]) -> dict[str, Any] | None:
-        kernel = self.kernel(request)
-        if kernel is None:
+        version = self.version(request)
+        if version is None:
             return None
         handle = f"{request['userName']}/{request['kernelSlug']}"
+        at = [kept is version for kept in self.server.kernels[handle]].index(True)
         start, size = int(request.get("pageToken") or 0), request.get("pageSize") or 20
-        names = sorted(kernel.files)
+        names = sorted(version.files)
         page = [
-            {"fileName": name, "url": f"http://localhost/files/{handle}/{name}"}
+            {"fileName": name, "url": f"http://localhost/files/{handle}/{at}/{name}"}
             for name in names[start : start + size]
         ]
         more = start + size < len(names)
-        log = json.dumps(kernel.log) if kernel.log else ""
+        log = json.dumps(version.log) if version.log else ""
         return {"files": page, "log": log, "nextPageToken": str(start + size) if more else ""}
 
     def GetAcceleratorQuotaStatistics(self, request: dict[str, Any]) -> dict[str, Any]:
-        return {"quotaRefreshTime": "2026-11-28T00:00:00Z", "tpuQuota": self.server.quota}
+        return {**self.server.renewed, "tpuQuota": self.server.quota}
 
-    def stream(self, handle: str) -> None:
-        """The log as it comes; Kaggle begins each time with its first line."""
-        kernel = self.server.kernels[handle]
+    def stream(self, path: str, query: str) -> None:
+        """The log as it comes, begun with its first line; of a version that has ended, whole."""
+        owner, slug = path.split("/")[-2:]
+        label = query.removeprefix("versionLabel=")
+        version = self.version({"userName": owner, "kernelSlug": slug, "versionLabel": label})
+        if version is None:
+            return self.tell(None)
+        if self.server.blob_logs:
+            told = json.dumps(version.log).encode()
+            return self.answer(200, told, Content_Type="application/json")
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.end_headers()
-        told = 0
+        told_so_far = 0
         while True:
-            running = kernel.states[0] == "RUNNING" and self.server.executes
-            for event in kernel.log[told:]:
-                if self.server.faults.get("line") == [told]:
+            running = version.states[0] == "RUNNING" and self.server.executes
+            for event in version.log[told_so_far:]:
+                if self.server.faults.get("line") == [told_so_far]:
                     self.server.faults["line"] = []
                     return self.connection.close()
                 self.wfile.write(f"data: {json.dumps(event)}\n\n".encode())
-                told += 1
+                told_so_far += 1
             if not running:
                 self.wfile.write(b"data: END_OF_LOG\n\n")
                 return None
@@ -279,7 +307,10 @@ class Handler(Base):
         return dict(self.server.blobs[file["token"]] for file in body["files"])
 
     def GetDatasetStatus(self, request: dict[str, Any]) -> dict[str, Any] | None:
-        return {"status": "READY"} if self.GetDataset(request) else None
+        if not self.GetDataset(request):
+            return None
+        self.server.processes -= 1
+        return {"status": "READY" if self.server.processes < 0 else "BLOBS_RECEIVED"}
 
     def GetDataset(self, request: dict[str, Any]) -> dict[str, Any] | None:
         versions = self.server.datasets.get(f"{request['ownerSlug']}/{request['datasetSlug']}")

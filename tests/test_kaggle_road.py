@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import nbformat
 import pytest
 from click.testing import CliRunner
 
@@ -74,7 +75,38 @@ def test_a_run_that_was_pushed_comes_home_as_if_it_had_been_run_here(
     there = dataset.read_manifest(folder / "2_build/quickstart-v1")
     assert there["sha256"] == dataset.read_manifest(here)["sha256"]
 
+    shown = [CliRunner().invoke(main, ["runs", *x]) for x in (["leaderboard"], ["report", "mine"])]
+    assert [told.exit_code for told in shown] == [0, 0], shown
+    assert "mine" in shown[0].stdout
+
     shutil.rmtree(folder / "kernel")
     assert all(step.skipped for step in chain.run(folder, SMALL, profile="quickstart"))
     written = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert not any(KEY.encode() in path.read_bytes() for path in written)
+
+
+CELLS = [
+    "from tunix_rt_nb import chain\nfrom tunix_rt_nb.errors import OutOfTime\n"
+    "stop = chain.begin('generate')\nlast = stop.folder / 'checkpoints/weights'",
+    "if not last.exists():\n    last.parent.mkdir()\n    last.write_text('half')\n"
+    "    raise OutOfTime('training ended itself in time after step 1 of 2')",
+    "(stop.folder / 'out.txt').write_text(last.read_text() + ' and whole')\n_ = stop.finish({})",
+]
+
+
+def test_a_notebook_that_ran_out_of_time_goes_on_in_the_next_version(
+    server: Kaggle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TUNIX_RT_HOME", str(tmp_path))
+    monkeypatch.setattr(watching, "EVERY", 0.2)
+    cells = [nbformat.v4.new_code_cell(cell) for cell in CELLS]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "own.ipynb")
+    kaggle("prepare", str(tmp_path / "own.ipynb"), "--accelerator=none")
+    kaggle("push", "own")
+    told = kaggle("watch", "own")
+    assert "it begins anew" in told
+    assert "training ended itself in time after step 1 of 2: push this kernel with --res" in told
+    assert kaggle("push", "own", "--resume").startswith("me/tunix-rt-own version 2")
+    assert "going on from" in kaggle("watch", "own")
+    kaggle("pull", "own")
+    assert (tmp_path / "runs/own/1_generate/out.txt").read_text() == "half and whole"

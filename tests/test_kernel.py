@@ -23,7 +23,17 @@ from slugify import slugify
 from tunix_rt_nb import catalog, files, runs
 from tunix_rt_nb.cli import main
 from tunix_rt_nb.errors import InputError
-from tunix_rt_nb.kernels import bootstrap, embedding, handles, kernel, needs, place, session
+from tunix_rt_nb.kernels import (
+    account,
+    bootstrap,
+    embedding,
+    handles,
+    kernel,
+    needs,
+    place,
+    session,
+    submission,
+)
 
 HANDLE = "me/tunix-rt-mine"
 
@@ -328,6 +338,38 @@ def test_a_notebook_that_cannot_be_a_kernel_is_told(
     assert says in prepare(str(path), "--kernel", HANDLE, *settings)
 
 
+@pytest.mark.parametrize("length", [38, 40, 50])
+def test_a_long_name_makes_a_slug(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, length: int
+) -> None:
+    monkeypatch.setenv("TUNIX_RT_HOME", str(tmp_path))
+    monkeypatch.setattr(account, "login", lambda: None)
+    monkeypatch.setattr(account, "username", lambda api: "me")
+    name = "a" * length + "-b-c-d-e-f-g-h"
+    made = ["kaggle", "prepare", "quickstart", "--accelerator", "none", "--run-id", name]
+    told = CliRunner().invoke(main, made)
+    assert told.exit_code == 0, told.output
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "steps"),
+    [("train", {"MODEL": "gemma3-1b"}, ["train"]), ("render", {}, []), ("evaluate", {}, [])],
+)
+def test_a_notebook_that_trains_is_planned_with_what_it_declares(
+    tmp_path: Path, name: str, settings: dict[str, Any], steps: list[str]
+) -> None:
+    folder = kernel.prepare(str(runs.notebook(name)), settings, tmp_path / "mine", HANDLE)
+    plan = files.read_json(folder / "plan.json")
+    assert plan["steps"] == steps
+    if steps:
+        assert plan["values"]["MODEL"] == "gemma3-1b"
+        assert plan["values"]["BATCH_SIZE"] == 2
+        with pytest.raises(InputError, match="batch_size: 2 rows do not divide over 8 chips"):
+            submission.fits(plan, kernel.accelerator("TpuV5E8"), print)
+    cells = [cell.source for cell in read(folder)[0].cells]
+    assert any("session.settle('mine', hours=8.0)" in cell for cell in cells)
+
+
 def test_a_run_of_this_machine_is_left_alone(tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setenv("TUNIX_RT_HOME", str(tmp_path))
     (tmp_path / "runs/quickstart").mkdir(parents=True)
@@ -359,11 +401,21 @@ def test_what_is_attached_is_found_in_the_old_and_the_new_layout(
     assert place.mounted(handle, tmp_path) == tmp_path / at
 
 
+def test_a_dataset_that_is_attached_in_another_version_is_not_taken(tmp_path: Path) -> None:
+    folder = tmp_path / "datasets/me/cards-set"
+    folder.mkdir(parents=True)
+    (folder / "manifest.json").touch()
+    (folder / place.MARK).write_text('{"handle": "me/cards-set/4"}')
+    assert place.mounted("me/cards-set/4", tmp_path) == folder
+    with pytest.raises(InputError, match="^me/cards-set/3: is not attached, but me/cards-set/4"):
+        place.mounted("me/cards-set/3", tmp_path)
+
+
 @pytest.mark.parametrize("at", ["tunix-rt-mine", "notebooks/me/tunix-rt-mine"])
 def test_the_output_of_an_earlier_kernel_is_found(tmp_path: Path, at: str) -> None:
     assert place.earlier("mine", tmp_path) is None
     (tmp_path / at / "runs/mine").mkdir(parents=True)
-    (tmp_path / at / "runs/mine/run.json").touch()
+    (tmp_path / at / "runs/mine/output.json").touch()
     assert place.earlier("mine", tmp_path) == tmp_path / at / "runs/mine"
 
 
@@ -419,7 +471,16 @@ def test_a_run_that_is_not_over_is_kept_with_its_last_checkpoint(
         *(f"4_train/checkpoints/{name}" for name in checkpoints),
     }
     session.check(found)
-    assert not trained.exists()
+
+
+def test_what_is_kept_again_is_what_there_is_then(trained: Path, tmp_path: Path) -> None:
+    found = session.keep(trained, tmp_path / "working/runs/mine")
+    (trained / "4_train/result.json").write_text("{}")
+    (trained / "run.json").write_text('{"more": 1}')
+    session.keep(trained, found)
+    assert kept(found) == {"run.json", "output.json", "4_train/result.json"}
+    assert (found / "run.json").read_text() == '{"more": 1}'
+    session.check(found)
 
 
 def test_a_run_that_is_over_is_kept_without(trained: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
 
 from tests.test_chain import ran, write
 from tests.test_chain import road as road  # a fixture
@@ -25,7 +26,13 @@ if not last.exists():
 _ = stop.finish({})
 """
 EVALUATE = """
+from pathlib import Path
 from tunix_rt_nb import chain
+from tunix_rt_nb.kernels import session
+if Path("runs").exists():  # in the working folder: what outlives a session that is ended now
+    session.check(Path("runs/mine"))
+    assert Path("runs/mine/4_train/model.txt").read_text() == "after a step"
+    print("the model is kept")
 stop = chain.begin("evaluate", RUN_DIR)
 whole = {"primary_score": 1.0, "strict_score": 1.0, "steps_right": 1.0, "interval": [0.2, 1.0]}
 card = {**whole, "n_scored": 1, "category_scores": {}, "strict_format": 1.0, "stopped": 1.0}
@@ -75,6 +82,7 @@ def test_a_run_that_ended_in_time_goes_on_in_the_next_session(
     told = capsys.readouterr().out
     assert f"going on from {kaggle}/2/input/tunix-rt-mine/runs/mine" in told
     assert "3_render     skipped, nothing changed" in told
+    assert "the model is kept\n" in told  # before the answers are written
     assert "95 % interval" in told
     assert ran(road) == []
     assert (second / "4_train/model.txt").read_text() == "after a step"
@@ -92,7 +100,8 @@ def test_a_session_ends_training_when_its_hours_are_over(
     with pytest.raises(InputError, match=r"result.json: is missing"):
         session.run("mine", {}, hours=2.0)
     told = capsys.readouterr().out  # what a notebook prints is printed by the kernel, too
-    assert float(told.split()[0]) == float(os.environ["TUNIX_RT_DEADLINE"])
+    assert told.startswith("no earlier output of this run is attached: it begins anew\n")
+    assert f"\n{os.environ['TUNIX_RT_DEADLINE']}\n" in told
 
 
 def test_what_a_run_that_failed_has_made_is_kept(
@@ -118,3 +127,22 @@ def test_an_earlier_output_that_was_altered_is_not_gone_on_from(
     with pytest.raises(InputError, match=r"run.json: is not what the kernel left"):
         session.run("mine", {}, hours=1.0)
     assert not second.exists()
+
+
+def test_what_a_notebook_by_itself_has_made_is_kept_where_a_cell_fails(
+    kaggle: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TUNIX_RT_HOME", "")  # as the deadline
+    monkeypatch.setenv("IPYTHONDIR", str(kaggle / "ipython"))
+    folder = begin(kaggle, 1, monkeypatch)
+    shell = InteractiveShell.instance()
+    cells = "stop = chain.begin('generate')\n(stop.folder / 'x').touch()\n1 / 0"
+    try:
+        shell.run_cell("from tunix_rt_nb import chain\nfrom tunix_rt_nb.kernels import session")
+        shell.run_cell("session.settle('mine', hours=1.0)").raise_error()
+        assert isinstance(shell.run_cell(cells).error_in_exec, ZeroDivisionError)
+    finally:
+        InteractiveShell.clear_instance()
+    assert "division by zero" in capsys.readouterr().out
+    assert (folder / "1_generate/x").exists()
+    session.check(folder)

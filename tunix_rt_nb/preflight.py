@@ -5,6 +5,7 @@ it is configured by environment variables that must be there before JAX is loade
 to the terminal as it likes.
 """
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -57,7 +58,7 @@ def train(plan: Training, told: Told = lambda line: None) -> dict[str, Any]:
       whether it is `certain` that a larger one does not fit.
 
     Raises:
-      InputError: unknown model, devices that cannot share it, or no libtpu.
+      InputError: unknown model, devices that cannot share it, no libtpu, or one that fails.
     """
     found = _asked("train", plan, told)
     fit = Fit(**found.pop("fit"))
@@ -235,8 +236,9 @@ def _asked(what: str, plan: Plan, told: Told) -> dict[str, Any]:
         ) as process,
     ):
         assert process.stdin and process.stdout
-        process.stdin.write(request)
-        process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):  # it has ended already: below it is told why
+            process.stdin.write(request)
+            process.stdin.close()
         for line in process.stdout:
             answer = json.loads(line)
             if "told" in answer:
@@ -247,7 +249,7 @@ def _asked(what: str, plan: Plan, told: Told) -> dict[str, Any]:
                 return answer
         errors.seek(0)
         lines = errors.read().strip().splitlines() or ["it was ended, perhaps for its memory"]
-        raise RuntimeError(f"preflight: the compiler failed: {one_line(lines[-1])}")
+        raise InputError(f"preflight: the compiler failed: {one_line(lines[-1])}")
 
 
 def environment(topology: str) -> dict[str, str]:

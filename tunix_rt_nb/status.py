@@ -82,7 +82,10 @@ def _devices() -> Row:
 
 def _kaggle_login() -> Row:
     by_variables = {"KAGGLE_USERNAME", "KAGGLE_KEY"} <= os.environ.keys()
-    by_file = Path("~/.kaggle/kaggle.json").expanduser().exists()
+    folder = Path(os.environ.get("KAGGLE_CONFIG_DIR") or "~/.kaggle").expanduser()
+    names = "access_token", "access_token.txt", "credentials.json"
+    known = [folder / "kaggle.json", *(Path("~/.kaggle", name).expanduser() for name in names)]
+    by_file = any(path.exists() for path in known)
     if by_variables or by_file or "KAGGLE_API_TOKEN" in os.environ:
         return Row("kaggle login", "found")
-    return Row("kaggle login", "missing", "set KAGGLE_USERNAME and KAGGLE_KEY")
+    return Row("kaggle login", "missing", "set KAGGLE_API_TOKEN")

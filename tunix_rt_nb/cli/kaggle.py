@@ -75,7 +75,7 @@ def _prepare(
     name = check_name("run-id", run_id or Path(source).stem)
     if kernel is None:
         account = _kernels("account")
-        slug = re.sub(r"[^a-z0-9]+", "-", f"tunix-rt-{name}".lower()).strip("-")[:50]
+        slug = re.sub(r"[^a-z0-9]+", "-", f"tunix-rt-{name}".lower())[:50].strip("-")
         kernel = f"{account.username(account.login())}/{slug}"
     run_dir = runs.home() / "runs" / name
     return prepare(source, settings_of(settings), run_dir, kernel, accelerator)

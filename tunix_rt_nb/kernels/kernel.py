@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import nbformat
 from nbformat import NotebookNode
 
-from tunix_rt_nb import catalog, files, parameters
+from tunix_rt_nb import catalog, files, parameters, runs
 from tunix_rt_nb.errors import InputError, unknown
 from tunix_rt_nb.kernels import embedding, handles
 
@@ -32,16 +32,21 @@ class Accelerator(NamedTuple):
       found: what JAX finds there.
       topology: of its TPU, for preflight.
       quota: whose weekly hours it takes, tpu or gpu.
+      hours: of a session.
+
+    Source: https://github.com/Kaggle/kaggle-cli/blob/main/docs/kernels.md for the names,
+    https://www.kaggle.com/docs/notebooks for the hours.
     """
 
     found: str = ""
     topology: str = ""
     quota: str = ""
+    hours: int = 12
 
 
 ACCELERATORS = {
-    "TpuV5E8": Accelerator("tpu 8", "v5e:2x4", "tpu"),
-    "TpuV6E8": Accelerator("tpu 8", "v6e:2x4", "tpu"),
+    "TpuV5E8": Accelerator("tpu 8", "v5e:2x4", "tpu", 9),
+    "TpuV6E8": Accelerator("tpu 8", "v6e:2x4", "tpu", 9),
     "NvidiaTeslaT4": Accelerator("gpu 2", "", "gpu"),
     "none": Accelerator(),
 }
@@ -83,15 +88,21 @@ def prepare(
     alone = source.endswith(".ipynb")
     given = values if alone else parameters.load_profile(source) | dict(values)
     given = {name.upper(): value for name, value in given.items()}
-    plan = {"run_id": run_dir.name, "source": source, "values": given, "accelerator": machine}
-    own = _notebook(Path(source), given, run_dir.name) if alone else _chain(plan)
+    if alone:
+        notebook = embedding.stripped(embedding.read(Path(source)))
+        training = _training(notebook, given)
+        own, steps = _notebook(notebook, given, run_dir.name), ["train"] if training else []
+        given = training or given
+    else:
+        own, steps = _chain(run_dir.name, Path(source).stem, given), ["train", "evaluate"]
+    plan = {"run_id": run_dir.name, "source": source, "steps": steps, "values": given}
     metadata = _metadata(handle, machine, sources(given))
-    notebook = nbformat.v4.new_notebook(cells=_cells(own, asked_for.found))
-    text = _text(embedding.stripped(notebook))
+    made = nbformat.v4.new_notebook(cells=_cells(own, asked_for.found))
+    text = _text(embedding.stripped(made))
     folder = run_dir / "kernel"
     _write(folder / "kernel.ipynb", text)
     files.write_json(folder / "kernel-metadata.json", metadata)
-    files.write_json(folder / "plan.json", plan)
+    files.write_json(folder / "plan.json", {**plan, "accelerator": machine})
     return folder
 
 
@@ -108,12 +119,10 @@ def _cells(own: Iterable[NotebookNode], found: str) -> list[NotebookNode]:
     return made
 
 
-def _chain(plan: Mapping[str, Any]) -> list[NotebookNode]:
+def _chain(run_id: str, profile: str, given: Mapping[str, Any]) -> list[NotebookNode]:
     """The cells that run the whole chain."""
-    given = plan["values"]
     parameters.resolve(given)
     listed = pprint.pformat(given, width=88, sort_dicts=False)
-    run_id, profile = plan["run_id"], Path(plan["source"]).stem
     return [
         nbformat.v4.new_markdown_cell(
             f"# {run_id}\n\nThe five notebooks of `tunix_rt_nb`, one after the other, with the"
@@ -132,9 +141,8 @@ def _chain(plan: Mapping[str, Any]) -> list[NotebookNode]:
     ]
 
 
-def _notebook(path: Path, given: Mapping[str, Any], run_id: str) -> list[NotebookNode]:
+def _notebook(notebook: NotebookNode, given: Mapping[str, Any], run_id: str) -> list[NotebookNode]:
     """The cells of one notebook, with the given values after those that it declares."""
-    notebook = embedding.stripped(embedding.read(path))
     own, declared = notebook.cells, _declared(notebook) if given else {}
     for name, value in given.items():
         if name not in declared:
@@ -147,9 +155,21 @@ def _notebook(path: Path, given: Mapping[str, Any], run_id: str) -> list[Noteboo
             "\n".join(lines), metadata={"tags": ["injected-parameters"]}
         )
         own.insert(tagged + 1, injected)
-    first, last = "settle()", f"finish({run_id!r})"
+    first, last = f"settle({run_id!r}, hours={HOURS})", f"finish({run_id!r})"
     begin, end = (f"from tunix_rt_nb.kernels import session\n\nsession.{x}" for x in (first, last))
     return [nbformat.v4.new_code_cell(begin), *own, nbformat.v4.new_code_cell(end)]
+
+
+def _training(notebook: NotebookNode, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What a notebook trains with, if it declares what the one that trains does; else nothing."""
+    names = parameters.declared(runs.notebook("train")).keys() - parameters.OURS
+    try:
+        declared = _declared(notebook)
+    except InputError:  # its parameters have no types: none of ours
+        return {}
+    if not names <= declared.keys():
+        return {}
+    return {name: given.get(name, declared[name][1]) for name in sorted(names)}
 
 
 def _declared(notebook: NotebookNode) -> dict[str, tuple[str, Any]]:

@@ -4,6 +4,7 @@ It is what the first cell of a notebook imports, so it needs nothing that has to
 """
 
 import importlib
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 from tunix_rt_nb.errors import InputError
 from tunix_rt_nb.kernels import bootstrap, handles, needs
 
+MARK = "handle.json"  # in a dataset that was pushed: the handle that it has on Kaggle
 SECRETS = ("HF_TOKEN", "KAGGLE_USERNAME", "KAGGLE_KEY")
 
 
@@ -67,7 +69,7 @@ def mounted(handle: str, root: Path | None = None) -> Path:
       handle: OWNER/SLUG/VERSION or OWNER/MODEL/FRAMEWORK/VARIATION/VERSION.
 
     Raises:
-      InputError: it is not attached.
+      InputError: it is not attached, or in another version.
     """
     root = root or inputs()
     marker = "manifest.json" if handle.count("/") == 2 else "config.json"
@@ -75,8 +77,17 @@ def mounted(handle: str, root: Path | None = None) -> Path:
         for folder in sorted(root.glob(start)):
             found = sorted(folder.rglob(marker), key=lambda path: len(path.parts))
             if found:
-                return found[0].parent
+                return _marked(found[0].parent, handle)
     raise InputError(f"{handle}: is not attached, Add Input, or prepare the kernel with it")
+
+
+def _marked(folder: Path, handle: str) -> Path:
+    """Passes a folder on unless it says that it is of another version: its path may tell none."""
+    mark = folder / MARK
+    found = json.loads(mark.read_bytes())["handle"] if mark.exists() else handle
+    if found != handle:
+        raise InputError(f"{handle}: is not attached, but {found}: Add Input lets one choose")
+    return folder
 
 
 def _starts(handle: str) -> Iterator[str]:
@@ -92,9 +103,9 @@ def _starts(handle: str) -> Iterator[str]:
 
 
 def earlier(run_id: str, root: Path | None = None) -> Path | None:
-    """The folder of a run in the output of an earlier kernel, if one is attached."""
+    """The folder of a run in the output of an earlier kernel, if one is attached that is whole."""
     root = root or inputs()
     for depth in ("*", "*/*", "*/*/*", "*/*/*/*"):
-        for path in sorted(root.glob(f"{depth}/runs/{run_id}/run.json")):
+        for path in sorted(root.glob(f"{depth}/runs/{run_id}/output.json")):
             return path.parent
     return None

@@ -1,22 +1,31 @@
-"""What a kernel has left, as a run folder: as if it had been run here."""
+"""What a kernel has left, as a run folder: as if it had been run here.
 
+runs/quickstart/
+  ...             the run, as the kernel left it
+  kernel/
+    executed.ipynb  the notebook as Kaggle executed it
+    kaggle.log      its log
+    output/         what else the kernel has left
+"""
+
+import contextlib
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import requests
 
-from tunix_rt_nb import files
 from tunix_rt_nb.errors import InputError
-from tunix_rt_nb.kernels import account, session, submission
+from tunix_rt_nb.kernels import account, session, version
 from tunix_rt_nb.kernels.submission import Submission
+from tunix_rt_nb.kernels.version import Version
 from tunix_rt_nb.text import one_line
 
-PAGE = 100
 _EXECUTED = "__notebook__.ipynb"  # where Kaggle keeps what it has executed
 _OURS = ("kernel", "kaggle.json", "kaggle.jsonl")
+_PULLED = ("executed.ipynb", "kaggle.log", "output")  # of kernel/
 
 Told = Callable[[str], None]
 
@@ -25,58 +34,109 @@ def pull(pushed: Submission, told: Told = print) -> Path:
     """Brings the output of a kernel into its run folder: all of it, with its hashes right, or none.
 
     The kernel's log and notebook come along. What the run folder had from an earlier pull is
-    replaced.
+    replaced, but only if nothing was changed in it since.
 
     Raises:
       InputError: the kernel has not ended; a name that leaves the folder; a file that is missing or
-        not what the kernel left; a run of this machine is in the way; no answer.
+        not what the kernel left; something that was made here is in the way; no answer.
     """
-    if (pushed.run_dir / "run.json").exists() and not (pushed.run_dir / "kaggle.json").exists():
-        raise InputError(f"{pushed.run_dir}: has a run of this machine, rename it first")
-    api = account.login()
-    state, _ = submission.state(api, pushed)
-    if state in ("QUEUED", "RUNNING"):
+    check_replaceable(pushed.run_dir)
+    known = version.of(account.login(), pushed.handle, pushed.version)
+    pushed = pushed._replace(version=known.number)
+    state, _ = known.state()
+    if version.is_under_way(state):
         raise InputError(
             f"{pushed.handle}: is {state.lower()}: tunix-rt-nb kaggle watch, then pull"
         )
     pushed.run_dir.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=pushed.run_dir.parent, prefix=".pull-") as scratch:
-        made = _download(api, pushed, Path(scratch) / "output", told)
-        _keep_ours(api, pushed, made)
-        old = Path(scratch) / "old"
-        if pushed.run_dir.exists():
-            pushed.run_dir.rename(old)
-        made.rename(pushed.run_dir)
+        output = Path(scratch) / "output"
+        log = _download(known, output, told)
+        made = Path(scratch) / "run"
+        _take_run(pushed, output, made, told)
+        _add_ours(pushed, made)
+        (made / "kernel" / "kaggle.log").write_text(log, encoding="utf-8", errors="replace")
+        _add_rest(known, output, made / "kernel", told)
+        _swap(made, pushed.run_dir, Path(scratch) / "old")
     return pushed.run_dir
 
 
-def _download(api: Any, pushed: Submission, folder: Path, told: Told) -> Path:
-    """Downloads all output, and returns the run folder in it, checked."""
+def check_replaceable(run_dir: Path) -> None:
+    """`InputError` where a folder holds anything that was not pulled into it, or pushed from it."""
+    names = {path.name for path in run_dir.glob("*") if path.suffix != ".lock"}
+    if names <= {*_OURS}:
+        return
+    if not (run_dir / session.OUTPUT).exists():
+        raise InputError(f"{run_dir}: has a run of this machine, rename it first")
+    try:
+        session.check(run_dir, but=_OURS)
+    except InputError as error:
+        raise InputError(
+            f"{run_dir}: was changed since it was pulled, rename it first ({error})"
+        ) from None
+
+
+def _swap(made: Path, run_dir: Path, old: Path) -> None:
+    """Puts a folder in the place of another, which stays where it is if that is cut off."""
+    try:
+        if run_dir.exists():
+            run_dir.rename(old)
+        made.rename(run_dir)
+    finally:
+        if old.exists() and not run_dir.exists():
+            old.rename(run_dir)
+
+
+def _download(known: Version, folder: Path, told: Told) -> str:
+    """Downloads all output, and returns the log."""
     log, count = "", 0
     folder.mkdir()
     with requests.Session() as addresses:
         addresses.auth = _nobody
-        for page in _pages(api, pushed.handle):
-            for file in page.files or []:
-                _fetch(addresses, file.url, folder / safe(pushed.handle, file.file_name))
-                count += 1
+        for token, page in known.pages():
+            urls = _urls(page)
+            for name in urls:
+                path = folder / safe(known.handle, name)
+                if not _fetch(addresses, urls[name], path):  # an address expires
+                    urls = urls | _urls(known.output(token))
+                    if not _fetch(addresses, urls[name], path):
+                        raise InputError(
+                            f"{known.handle}: Kaggle does not let {name} be downloaded"
+                        )
+            count += len(urls)
             log = log or page.log or ""
             told(f"{count} files")
-    (folder / "kaggle.log").write_text(log, encoding="utf-8")
+    if not count:
+        raise InputError(f"{known.handle}: version {known.number} has left nothing to pull")
     if not log:
-        told(f"{pushed.handle}: its log is empty")
-    found = sorted(folder.glob("runs/*/"))
-    if len(found) != 1:
-        raise InputError(
-            f"{pushed.handle}: left {count} files and {len(found) or 'no'} run folders, expected"
-            f" one: see {pushed.url}"
-        )
+        told(f"{known.handle}: its log is empty")
+    return log
+
+
+def _urls(page: Any) -> dict[str, str]:
+    return {file.file_name: file.url for file in page.files or []}
+
+
+def _take_run(pushed: Submission, output: Path, made: Path, told: Told) -> None:
+    """Moves the run out of an output, checked; where the kernel has made none, it is empty."""
+    found = sorted(output.glob("runs/*/"))
+    if not found:
+        told(f"{pushed.handle}: has left no run, its files are in kernel/output")
+        return made.mkdir()
+    names = [path.name for path in found]
+    expected = pushed.run_dir.name
+    if (pushed.run_dir / "kernel" / "plan.json").exists() and names != [expected]:
+        raise InputError(f"{pushed.handle}: left runs/{', runs/'.join(names)}, not runs/{expected}")
+    if len(names) > 1:
+        raise InputError(f"{pushed.handle}: left {len(names)} runs, expected one")
     session.check(found[0])
-    (found[0] / "kernel").mkdir(exist_ok=True)
-    (folder / "kaggle.log").rename(found[0] / "kernel" / "kaggle.log")
-    if (folder / _EXECUTED).exists():
-        (folder / _EXECUTED).rename(found[0] / "kernel" / "executed.ipynb")
-    return found[0]
+    taken = [name for name in _OURS if (found[0] / name).exists()]
+    if taken:
+        raise InputError(f"{pushed.handle}: left a {taken[0]} in its run, nothing is taken")
+    found[0].rename(made)
+    with contextlib.suppress(OSError):  # there is more in it, which comes along
+        found[0].parent.rmdir()
+    return None
 
 
 def safe(what: str, name: str) -> PurePosixPath:
@@ -98,37 +158,28 @@ def safe(what: str, name: str) -> PurePosixPath:
     return path
 
 
-def _pages(api: Any, handle: str) -> Iterator[Any]:
-    from kagglesdk.kernels.types.kernels_api_service import ApiListKernelSessionOutputRequest
+def _fetch(addresses: requests.Session, url: str, path: Path) -> bool:
+    """Downloads a file whole; the address has its own permission and gets no credentials.
 
-    request = ApiListKernelSessionOutputRequest()
-    request.user_name, request.kernel_slug = handle.split("/")
-    request.page_size, request.page_token = PAGE, ""
+    Returns:
+      Whether there is a file at the address, or is one still.
+    """
 
-    def call() -> Any:
-        with api.build_kaggle_client() as client:
-            return client.kernels.kernels_api_client.list_kernel_session_output(request)
-
-    while True:
-        page = account.asked(handle, call)
-        yield page
-        if not page.next_page_token or page.next_page_token == request.page_token:
-            return
-        request.page_token = page.next_page_token
-
-
-def _fetch(addresses: requests.Session, url: str, path: Path) -> None:
-    """Downloads a file whole; the address has its own permission and gets no credentials."""
-
-    def call() -> None:
-        with addresses.get(url, stream=True, timeout=account.TIMEOUT) as answer:
+    def call() -> bool:
+        with addresses.get(url, stream=True) as answer:
             answer.raise_for_status()
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("wb") as file:
                 for part in answer.iter_content(1 << 20):
                     file.write(part)
+        return True
 
-    account.asked(path.name, call)
+    try:
+        return account.found(path.name, call) or False
+    except OSError as error:  # too long a name; a file and a folder of one name; a full disk
+        raise InputError(
+            f"{one_line(path.name)}: cannot be written, nothing is taken: {error.strerror}"
+        ) from None
 
 
 def _nobody(request: Any) -> Any:
@@ -136,16 +187,24 @@ def _nobody(request: Any) -> Any:
     return request
 
 
-def _keep_ours(api: Any, pushed: Submission, made: Path) -> None:
-    """Puts what was prepared and watched here beside what the kernel left."""
-    for name in _OURS:
-        source = pushed.run_dir / name
-        if source.is_dir():
-            shutil.copytree(source, made / name, dirs_exist_ok=True)
-        elif source.exists():
-            shutil.copyfile(source, made / name)
-    if not (made / "kernel" / "executed.ipynb").exists():
-        text = submission.kernel_source(api, pushed)
-        (made / "kernel" / "executed.ipynb").write_text(text, encoding="utf-8")
-    told = {"kernel": pushed.handle, "version": pushed.version, "url": pushed.url}
-    files.write_json(made / "kaggle.json", told)
+def _add_ours(pushed: Submission, made: Path) -> None:
+    """Puts beside a run what was prepared and watched here."""
+    if (pushed.run_dir / "kernel").is_dir():
+        ignored = shutil.ignore_patterns(*_PULLED)
+        shutil.copytree(pushed.run_dir / "kernel", made / "kernel", ignore=ignored)
+    (made / "kernel").mkdir(exist_ok=True)
+    if (pushed.run_dir / "kaggle.jsonl").exists():
+        shutil.copyfile(pushed.run_dir / "kaggle.jsonl", made / "kaggle.jsonl")
+    pushed._replace(run_dir=made).record()
+
+
+def _add_rest(known: Version, output: Path, kernel: Path, told: Told) -> None:
+    """Puts beside them what else the kernel has left."""
+    executed = kernel / "executed.ipynb"
+    if (output / _EXECUTED).is_file():
+        (output / _EXECUTED).rename(executed)
+    else:
+        told(f"{known.handle}: left no {_EXECUTED}, {executed.name} is as it was pushed")
+        executed.write_text(known.source(), encoding="utf-8", errors="replace")
+    if any(output.iterdir()):
+        output.rename(kernel / "output")

@@ -4,24 +4,25 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from tunix_rt_nb import chain, files, report, runs
-from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.errors import InputError, OutOfTime
 from tunix_rt_nb.kernels import place
 
 OUTPUT = "output.json"  # what a kernel left, and the sha256 of each file
 ROOM = 19e9  # bytes that are kept of a session: Kaggle's 20 GB, less some for the notebook itself
-_LOCKS = "*.lock"
+_LOCK = ".lock"
 
 
 def run(run_id: str, values: Mapping[str, Any], hours: float, profile: str = "") -> Path:
     """Runs the chain, and leaves its run folder in `runs/` of the working folder.
 
-    The work is done on a scratch disk, where there is room for more than one checkpoint. An earlier
-    output of this run that is attached is gone on from.
+    The work is done on a scratch disk, where there is room for more than one checkpoint; what
+    training has made is kept before the answers are written, which may take longer than there is
+    time. An earlier output of this run that is attached is gone on from.
 
     Args:
       values: parameters by name; a model or dataset may be a handle of what is attached.
@@ -31,26 +32,38 @@ def run(run_id: str, values: Mapping[str, Any], hours: float, profile: str = "")
     Raises:
       StepFailed: a cell raised; what there is has been kept.
     """
-    os.environ["TUNIX_RT_DEADLINE"] = str(time.time() + 3600 * hours)
+    _begin(hours)
     kept = Path.cwd() / "runs" / run_id
     with tempfile.TemporaryDirectory(prefix="tunix-rt-") as scratch:
         run_dir = Path(scratch) / "runs" / run_id
         _go_on(run_id, run_dir)
+        how: dict[str, Any] = {"profile": profile, "on_step": _tell, "echo": True}
         try:
-            chain.run(run_dir, values, profile=profile, on_step=_tell, echo=True)
+            chain.run(run_dir, values, to_step="train", **how)
+            keep(run_dir, kept)
+            chain.run(run_dir, values, from_step="evaluate", **how)
             print(report.before_after_text(runs.result(run_dir / runs.stem("evaluate"))))
         except chain.StepUnfinished as late:
-            print(f"{late}: push this kernel with --resume")
+            _tell_late(late)
         finally:
             if run_dir.is_dir():
                 keep(run_dir, kept)
     return kept
 
 
+def _begin(hours: float) -> None:
+    os.environ["TUNIX_RT_DEADLINE"] = str(time.time() + 3600 * hours)
+
+
+def _tell_late(late: Exception) -> None:
+    print(f"{late}: push this kernel with --resume")
+
+
 def _go_on(run_id: str, run_dir: Path) -> None:
     """Copies what an earlier kernel left, if it is attached and whole; inputs are read-only."""
     source = place.earlier(run_id)
     if source is None:
+        print("no earlier output of this run is attached: it begins anew")
         return
     check(source)
     print(f"going on from {source}")
@@ -64,45 +77,58 @@ def _tell(step: chain.StepReport) -> None:
 
 
 def keep(run_dir: Path, target: Path) -> Path:
-    """Moves a run folder to where it outlives the session, and writes the hashes of its files.
+    """Copies a run folder to where it outlives the session, with the hashes of its files.
 
-    Checkpoints go along only where training is not complete, the last one and the best, and only
-    if there is room.
+    What is there already and still the same stays. Checkpoints go along only where training is not
+    complete, the last one and the best, and only if there is room.
     """
-    for path in run_dir.glob(_LOCKS):
-        path.unlink()
-    checkpoints = run_dir / runs.stem("train") / "checkpoints"
-    if (checkpoints.parent / "result.json").exists():
-        shutil.rmtree(checkpoints, ignore_errors=True)
-    steps = sorted(checkpoints.glob("last/[0-9]*"), key=lambda path: int(path.name))
-    for path in steps[:-1]:
-        shutil.rmtree(path)
-    if size(run_dir) > ROOM:
-        print(f"checkpoints: dropped, with them there are {size(run_dir) / 1e9:.1f} GB to be kept")
-        shutil.rmtree(checkpoints, ignore_errors=True)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(target, ignore_errors=True)
-    shutil.move(run_dir, target)
-    files.write_json(target / OUTPUT, hashes(target))
+    found = {path.as_posix(): files.sha256(run_dir / path) for path in sorted(_chosen(run_dir))}
+    listed = target / OUTPUT
+    kept = files.read_json(listed) if listed.exists() else {}
+    for name in kept.keys() - found.keys():
+        (target / name).unlink()
+    for name in found:
+        if found[name] != kept.get(name):
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(run_dir / name, target / name)
+    files.write_json(listed, found)
     return target
 
 
-def size(folder: Path) -> int:
-    """The bytes of all files of a folder."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+def _chosen(run_dir: Path) -> set[Path]:
+    """The files of a run that are kept."""
+    found = {path.relative_to(run_dir) for path in run_dir.rglob("*") if path.is_file()}
+    found = {path for path in found if path.suffix != _LOCK}
+    train = Path(runs.stem("train"))
+    checkpoints = {path for path in found if path.is_relative_to(train / "checkpoints")}
+    if train / "result.json" in found:
+        return found - checkpoints
+    steps = sorted(
+        (run_dir / train).glob("checkpoints/last/[0-9]*"), key=lambda path: int(path.name)
+    )
+    old = [step.relative_to(run_dir) for step in steps[:-1]]
+    found -= {path for path in checkpoints if any(map(path.is_relative_to, old))}
+    size = sum((run_dir / path).stat().st_size for path in found)
+    if size > ROOM:
+        print(f"checkpoints: dropped, with them there are {size / 1e9:.1f} GB to be kept")
+        return found - checkpoints
+    return found
 
 
 def hashes(folder: Path) -> dict[str, str]:
-    """The sha256 of every file of a folder by its path, but of the list itself."""
+    """The sha256 of every file of a folder by its path, but of the list itself and of locks."""
     return {
         path.relative_to(folder).as_posix(): files.sha256(path)
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path != folder / OUTPUT
+        if path.is_file() and path != folder / OUTPUT and path.suffix != _LOCK
     }
 
 
-def check(folder: Path) -> None:
+def check(folder: Path, but: Collection[str] = ()) -> None:
     """Holds a run folder that a kernel left to the hashes that it left with it.
+
+    Args:
+      but: what is not looked at, by the names that it has in the folder.
 
     Raises:
       InputError: a file is missing, was altered, or was not there; or there are no hashes.
@@ -116,19 +142,41 @@ def check(folder: Path) -> None:
     if not isinstance(expected, dict):
         raise InputError(f"{path}: is damaged")
     for name in sorted(expected.keys() | found.keys()):
+        if name.partition("/")[0] in but:
+            continue
         if name not in found:
             raise InputError(f"{folder / name}: is missing, though the kernel left it")
         if expected.get(name) != found[name]:
             raise InputError(f"{folder / name}: is not what the kernel left, its sha256 is another")
 
 
-def settle() -> None:
-    """Lets a notebook that runs as a kernel by itself work on a scratch disk."""
+def settle(run_id: str, hours: float) -> None:
+    """Lets a notebook that runs as a kernel by itself work on a scratch disk, as `run` does.
+
+    What there is is kept where a cell fails, too. Where training ends itself in time, that is the
+    end of the notebook, and a good one.
+    """
+    from IPython import get_ipython
+
+    def failed(shell: Any, kind: type, error: Exception, trace: Any, tb_offset: Any = None) -> None:
+        finish(run_id)
+        if not isinstance(error, OutOfTime):
+            return shell.showtraceback(running_compiled_code=True)
+        _tell_late(error)
+        # Papermill takes this for a good end, and leaves out the cells after it.
+        return shell.showtraceback((SystemExit, SystemExit(), None), exception_only=True)
+
+    _begin(hours)
     os.environ["TUNIX_RT_HOME"] = tempfile.mkdtemp(prefix="tunix-rt-")
     place.settle()
+    _go_on(run_id, _own())
+    get_ipython().set_custom_exc((Exception,), failed)
 
 
 def finish(run_id: str) -> Path | None:
     """Keeps what such a notebook has made, if it has made a run."""
-    made = runs.home() / "runs" / "notebook"
-    return keep(made, Path.cwd() / "runs" / run_id) if made.is_dir() else None
+    return keep(_own(), Path.cwd() / "runs" / run_id) if _own().is_dir() else None
+
+
+def _own() -> Path:
+    return runs.home() / "runs" / "notebook"

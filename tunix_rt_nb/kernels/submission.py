@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tunix_rt_nb import catalog, files, parameters, plans, preflight, runs
-from tunix_rt_nb.errors import InputError
-from tunix_rt_nb.kernels import account, handles
+from tunix_rt_nb.errors import InputError, check_name
+from tunix_rt_nb.kernels import account, handles, session, version
 from tunix_rt_nb.kernels.kernel import Accelerator, accelerator
 from tunix_rt_nb.text import one_line
 
@@ -24,30 +24,58 @@ _NEVER_SAVED = "notebook not found"
 
 
 class Submission(NamedTuple):
-    """A kernel on Kaggle, and the run folder that it is of; version 0: whatever is there."""
+    """A kernel on Kaggle, and the run folder that it is of; version 0: the last there is."""
 
     run_dir: Path
     handle: str
     version: int
     url: str
 
+    def record(self) -> "Submission":
+        """Notes it in the run folder."""
+        told = {"kernel": self.handle, "version": self.version, "url": self.url}
+        files.write_json(self.run_dir / "kaggle.json", told)
+        return self
+
+    def log(self) -> list[dict[str, Any]]:
+        """The part of its log that was watched; a line that was cut off is left out."""
+        lines = map(json.loads, files.whole_lines(self.run_dir / "kaggle.jsonl"))
+        return [event for event in lines if event.get("version") == self.version]
+
 
 def find(name: str) -> Submission:
     """The kernel of a run by the run's id, or by its own handle, OWNER/SLUG.
 
     Raises:
-      InputError: no kernel was pushed of such a run, or it is no handle.
+      InputError: no kernel was pushed of such a run; it is no handle; or the folder that its run
+        would have holds another.
     """
     if "/" in name:
         slug = handles.kernel(name).partition("/")[2].removeprefix("tunix-rt-")
-        url = f"https://www.kaggle.com/code/{name}"
-        return Submission(runs.home() / "runs" / slug, name, 0, url)
-    run_dir = runs.home() / "runs" / name
-    path = run_dir / "kaggle.json"
-    if not path.exists():
+        run_dir = runs.home() / "runs" / slug
+        known = _recorded(run_dir)
+        if known and known["kernel"] != name:
+            raise InputError(f"{run_dir}: is of {known['kernel']}, rename it first")
+        if not known and (run_dir / "run.json").exists():
+            raise InputError(f"{run_dir}: has a run of this machine, rename it first")
+        return Submission(run_dir, name, 0, _url(name))
+    run_dir = runs.home() / "runs" / check_name("run-id", name)
+    found = _recorded(run_dir)
+    if not found:
         raise InputError(f"{run_dir}: no kernel was pushed of it: tunix-rt-nb kaggle push {name}")
-    found = files.read_json(path)
     return Submission(run_dir, found["kernel"], found["version"], found["url"])
+
+
+def _recorded(run_dir: Path) -> dict[str, Any]:
+    path = run_dir / "kaggle.json"
+    found = files.read_json(path) if path.exists() else {}
+    if found and not (isinstance(found, dict) and {"kernel", "version", "url"} <= found.keys()):
+        raise InputError(f"{path}: is damaged, remove it and push the kernel again")
+    return found
+
+
+def _url(handle: str) -> str:
+    return f"https://www.kaggle.com/code/{handle}"
 
 
 def push(
@@ -69,16 +97,28 @@ def push(
     metadata["kernel_sources"] = [handle] if resume else []
     files.write_json(folder / "kernel-metadata.json", metadata)
     api = account.login()
+    before = version.current(api, handle)
+    if resume:
+        _check_resumable(api, handle, before, run_dir.name)
     if not force:
         fits(plan, machine, told)
         told(quota(api, machine))
-    version = _current(api, handle)
-    if resume and not version:
+    return _pushed(api, run_dir, handle, before)
+
+
+def _check_resumable(api: Any, handle: str, last: int, run_id: str) -> None:
+    """`InputError` unless there is an output that a session can go on from."""
+    if not last:
         raise InputError(f"{handle}: there is no version to resume, push it without --resume")
-    url, found = _pushed(api, folder, handle, version)
-    files.write_json(run_dir / "kaggle.json", {"kernel": handle, "version": found, "url": url})
-    (run_dir / "kaggle.jsonl").unlink(missing_ok=True)
-    return Submission(run_dir, handle, found, url)
+    known = version.Version(api, handle, last)
+    state, _ = known.state()
+    if version.is_under_way(state):
+        raise InputError(f"{handle}: version {last} is {state.lower()}, wait until it has ended")
+    name = f"runs/{run_id}/{session.OUTPUT}"
+    if not any(file.file_name == name for _, page in known.pages() for file in page.files or []):
+        raise InputError(
+            f"{handle}: version {last} has left no {name} to go on from, push it without --resume"
+        )
 
 
 def _prepared(folder: Path, name: str) -> dict[str, Any]:
@@ -92,7 +132,10 @@ def _prepared(folder: Path, name: str) -> dict[str, Any]:
 
 def fits(plan: Mapping[str, Any], machine: Accelerator, told: Told) -> None:
     """`InputError` where training or the answers do not fit the chips that are asked for."""
-    if not machine.topology or plan["source"].endswith(".ipynb"):
+    if not machine.topology:
+        return
+    if not plan["steps"]:
+        told("preflight: left out, this notebook does not train")
         return
     names = {known.kaggle: name for name, known in catalog.MODELS.items() if known.kaggle}
     given = dict(plan["values"])
@@ -106,7 +149,8 @@ def fits(plan: Mapping[str, Any], machine: Accelerator, told: Told) -> None:
     training, answers = plans.of_run(resolved, machine.topology, **DATA)
     told(f"preflight for {machine.topology}, some minutes for a large model; --force leaves it out")
     told(preflight.check(preflight.train(training, told)))
-    told(preflight.check(preflight.generate(answers, told)))
+    if "evaluate" in plan["steps"]:
+        told(preflight.check(preflight.generate(answers, told)))
 
 
 def quota(api: Any, machine: Accelerator) -> str:
@@ -121,82 +165,50 @@ def quota(api: Any, machine: Accelerator) -> str:
     left = total - (hours.time_used or timedelta()) - (hours.time_reserved or timedelta())
     name, of = machine.quota.upper(), f"{_hours(left)} of {_hours(total)} h"
     if left <= timedelta():
-        raise InputError(
-            f"quota: no {name} time is left this week (0.0 of {_hours(total)} h), it is renewed"
-            f" {found.quota_refresh_time:%A, %d %B, %H:%M} UTC"
-        )
-    return f"quota: {of} of {name} time are left this week"
+        renewed = found.quota_refresh_time
+        when = f", it is renewed {renewed:%A, %d %B, %H:%M} UTC" if renewed else ""
+        raise InputError(f"quota: no {name} time is left this week ({of}){when}")
+    short = left < timedelta(hours=machine.hours)
+    warning = f", less than a session of {machine.hours} h: Kaggle may end it early"
+    return f"quota: {of} of {name} time are left this week{warning if short else ''}"
 
 
 def _hours(time: timedelta) -> str:
     return f"{max(0.0, time.total_seconds() / 3600):.1f}"
 
 
-def _current(api: Any, handle: str) -> int:
-    """The last version of a kernel; 0 where there is none yet."""
-    kernel = _kernel(api, handle)
-    return int(kernel.metadata.current_version_number or 0) if kernel else 0
-
-
-def _kernel(api: Any, handle: str) -> Any:
-    from kagglesdk.kernels.types.kernels_api_service import ApiGetKernelRequest
-
-    request = ApiGetKernelRequest()
-    request.user_name, request.kernel_slug = handle.split("/")
-
-    def call() -> Any:
-        with api.build_kaggle_client() as client:
-            return client.kernels.kernels_api_client.get_kernel(request)
-
-    return account.found(handle, call)
-
-
-def _pushed(api: Any, folder: Path, handle: str, before: int) -> tuple[str, int]:
+def _pushed(api: Any, run_dir: Path, handle: str, before: int) -> Submission:
     """Pushes, and reads what Kaggle says of it: its client ends well even where it is refused.
 
     Where the connection broke meanwhile, it is not pushed twice: the version tells whether it was.
     """
-    url = f"https://www.kaggle.com/code/{handle}"
     try:
-        answer = account.asked(handle, lambda: api.kernels_push(str(folder)), again=False)
+        answer = account.asked(
+            handle, lambda: api.kernels_push(str(run_dir / "kernel")), again=False
+        )
     except InputError:
-        now = _current(api, handle)
+        now = version.current(api, handle)
         if now == before:
             raise
-        return url, now
+        return Submission(run_dir, handle, now, _url(handle)).record()
     if answer.error:
-        raise InputError(f"{handle}: {_refusal(handle, answer.error)}")
+        raise InputError(f"{handle}: {_refusal(answer.error)}")
+    number = answer.version_number or version.current(api, handle)
+    pushed = Submission(run_dir, handle, number, answer.url or _url(handle)).record()
     unknown = [*(answer.invalid_dataset_sources or []), *(answer.invalid_kernel_sources or [])]
     unknown += [*(answer.invalid_model_sources or [])]
     if unknown:
         raise InputError(
             f"{handle}: was pushed, but without {', '.join(map(one_line, unknown))}, which is not"
-            f" on Kaggle or you may not see: cancel it at {answer.url or url}"
+            f" on Kaggle or you may not see: cancel it at {pushed.url}"
         )
-    return answer.url or url, answer.version_number or before + 1
+    return pushed
 
 
-def _refusal(handle: str, error: str) -> str:
+def _refusal(error: str) -> str:
     if _NEVER_SAVED in error.lower():
         return (
             "Kaggle has the notebook, but it was never saved: open it there, Save Version, and push"
             " again"
         )
     return f"Kaggle refuses it: {one_line(error)}"
-
-
-def kernel_source(api: Any, submission: Submission) -> str:
-    """The notebook as Kaggle has it."""
-    kernel = _kernel(api, submission.handle)
-    return str(kernel.blob.source or "") if kernel else ""
-
-
-def state(api: Any, submission: Submission) -> tuple[str, str]:
-    """QUEUED, RUNNING, COMPLETE, ERROR or CANCEL..., and why it failed."""
-    answer = account.asked(submission.handle, lambda: api.kernels_status(submission.handle))
-    return answer.status.name, one_line(answer.failure_message or "")
-
-
-def log(submission: Submission) -> list[dict[str, Any]]:
-    """The part of the log that was watched; a line that was cut off is left out."""
-    return list(map(json.loads, files.whole_lines(submission.run_dir / "kaggle.jsonl")))

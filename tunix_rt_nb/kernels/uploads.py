@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -9,11 +10,13 @@ from typing import Any
 
 from tunix_rt_nb import dataset, files
 from tunix_rt_nb.errors import InputError
-from tunix_rt_nb.kernels import account, handles
+from tunix_rt_nb.kernels import account, handles, place
 from tunix_rt_nb.sources import missing
 from tunix_rt_nb.text import one_line
 
 Told = Callable[[str], None]
+EVERY = 5.0  # seconds between two looks at a dataset that Kaggle processes
+PROCESSING = 900.0  # seconds that it is waited for
 _LICENSES = {"gemma": "Gemma", None: "Apache 2.0"}  # as Kaggle calls them
 
 
@@ -34,8 +37,10 @@ def push_dataset(folder: Path, handle: str, told: Told = print) -> str:
     metadata = {"id": handle, "title": slug, "licenses": [{"name": "CC0-1.0"}], "subtitle": ""}
     api = _careful(account.login())
     before = _version(api, handle)
+    versioned = f"{owner}/{slug}/{before + 1}"
+    added = {"dataset-metadata.json": metadata, place.MARK: {"handle": versioned}}
     with tempfile.TemporaryDirectory() as scratch:
-        staged = _staged(Path(scratch), folder, {"dataset-metadata.json": metadata})
+        staged = _staged(Path(scratch), folder, added)
         if before:
             answer = account.asked(
                 handle,
@@ -48,7 +53,35 @@ def push_dataset(folder: Path, handle: str, told: Told = print) -> str:
             )
     _check(handle, answer)
     told(f"pushed {folder.name} to https://www.kaggle.com/datasets/{handle}")
-    return f"{owner}/{slug}/{before + 1}"
+    _wait(api, handle, before + 1)
+    return versioned
+
+
+def _wait(api: Any, handle: str, number: int) -> None:
+    """Waits until Kaggle has processed a version; until then it cannot be attached."""
+    until = time.monotonic() + PROCESSING
+    while True:
+        state, now = _state(api, handle)
+        if state == "ready" and now == number:
+            return
+        if state in ("failed", "deleted") or now > number:
+            what = f"there is a version {now} already" if now > number else f"it has {state}"
+            raise InputError(f"{handle}: Kaggle has not made version {number}, {what}: push again")
+        if time.monotonic() > until:
+            raise InputError(
+                f"{handle}: was pushed, but Kaggle is still at work on it: {handle}/{number} can be"
+                " used when its page shows the files"
+            )
+        time.sleep(EVERY)
+
+
+def _state(api: Any, handle: str) -> tuple[str, int]:
+    """The state of a dataset and its current version; a dataset that is new may not be seen yet."""
+    form = "json(status,current_version_number)"
+    told = json.loads(
+        account.found(handle, lambda: api.dataset_status(handle, format=form)) or "{}"
+    )
+    return told.get("status", ""), int(told.get("current_version_number") or 0)
 
 
 def push_model(folder: Path, handle: str, told: Told = print) -> str:
@@ -115,6 +148,7 @@ def _staged(scratch: Path, folder: Path, metadata: Mapping[str, Any]) -> str:
 def _careful(api: Any) -> Any:
     """Makes an upload that failed an error: the package would leave the file out and go on."""
     upload = api._upload_blob
+    api.MAX_UPLOAD_RESUME_ATTEMPTS = account.TRIES
 
     def whole(path: str, *rest: Any) -> Any:
         token = upload(path, *rest)

@@ -1,5 +1,6 @@
 """A kernel's state and log as they come, until it ends."""
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -7,13 +8,13 @@ from typing import Any
 import requests
 
 from tunix_rt_nb import files
-from tunix_rt_nb.kernels import account, submission
+from tunix_rt_nb.kernels import account, kernel, version
 from tunix_rt_nb.kernels.submission import Submission
 from tunix_rt_nb.text import printable
 
 EVERY = 15.0  # seconds between two looks at the state
-SESSION = 9 * 3600  # seconds
-_UNDER_WAY = ("QUEUED", "RUNNING", "NEW_SCRIPT", "CANCEL_REQUESTED")
+TRIES = 12  # some ten minutes without Kaggle are borne
+_AGAIN = 900  # seconds of the session, after which it is told again what is left of it
 _LAST = 5  # lines that are told of a kernel that failed
 
 Told = Callable[[str], None]
@@ -31,27 +32,40 @@ def watch(pushed: Submission, told: Told = print) -> bool:
       InputError: no such kernel, no credentials, or no answer.
     """
     api = account.login()
+    known = version.of(api, pushed.handle, pushed.version)
+    pushed = pushed._replace(version=known.number)
     before = ""
     while True:
-        state, failure = submission.state(api, pushed)
+        state, failure = known.state(TRIES)
         if state != before:
             told(f"{pushed.handle}: {state.lower()}{spent(pushed)}")
         before = state
         if state != "QUEUED":
-            _read(api, pushed, told)
-        if state not in _UNDER_WAY:
+            _read(known, pushed, state, told)
+        if not version.is_under_way(state):
             return _end(pushed, state, failure, told)
         time.sleep(EVERY)
 
 
 def spent(pushed: Submission) -> str:
-    """The time that a kernel has used and has left of its nine hours, as far as its log tells.
+    """The time that a kernel has used and has left of its session, as far as its log tells.
 
     Returns:
       As `, 1:02 h used, 7:58 h left`, or nothing.
     """
-    used = max((float(event.get("time") or 0) for event in submission.log(pushed)), default=0.0)
-    return f", {_clock(used)} h used, {_clock(SESSION - used)} h left" if used else ""
+    used = max((event["time"] or 0.0 for event in pushed.log()), default=0.0)
+    return _spent(used, _session(pushed)) if used else ""
+
+
+def _spent(used: float, session: float) -> str:
+    return f", {_clock(used)} h used, {_clock(session - used)} h left"
+
+
+def _session(pushed: Submission) -> float:
+    """The seconds of a session on the machine that was asked for, as far as that is known here."""
+    path = pushed.run_dir / "kernel" / "plan.json"
+    name = files.read_json(path)["accelerator"] if path.exists() else "TpuV5E8"
+    return 3600.0 * kernel.accelerator(name).hours
 
 
 def _clock(seconds: float) -> str:
@@ -59,26 +73,46 @@ def _clock(seconds: float) -> str:
     return f"{minutes // 60}:{minutes % 60:02}"
 
 
-def _read(api: Any, pushed: Submission, told: Told) -> None:
+def _read(known: version.Version, pushed: Submission, state: str, told: Told) -> None:
     """Reads the log to its end, or to where the connection breaks; what is known is passed over."""
-    known = submission.log(pushed)
-    files.write_lines(pushed.run_dir / "kaggle.jsonl", known)
+    old, session = pushed.log(), _session(pushed)
+    files.write_lines(pushed.run_dir / "kaggle.jsonl", old)
+    last = max((event["time"] or 0.0 for event in old), default=0.0)
     try:
         with (pushed.run_dir / "kaggle.jsonl").open("ab") as log:
-            for k, event in enumerate(api.kernels_logs_stream(pushed.handle)):
-                if k < len(known):
+            for k, found in enumerate(known.events()):
+                if k < len(old):
                     continue
+                event = {"version": known.number, **_event(found)}
                 log.write(files.json_line(event))
                 log.flush()
                 told(_line(event))
+                now = event["time"] or 0.0
+                if state == "RUNNING" and now // _AGAIN > last // _AGAIN:
+                    told(f"{known.handle}: running{_spent(now, session)}")
+                last = max(last, now)
     except (requests.RequestException, ValueError):
         pass  # the state is asked for next, which tells whether Kaggle is there and lets one in
 
 
+def _event(found: Any) -> dict[str, Any]:
+    """An event of the log as it is kept: whatever it was, it has a text, and a time or none."""
+    given = found if isinstance(found, dict) else {"data": found}
+    text = given.get("data")
+    try:
+        seconds = float(given.get("time"))  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        seconds = math.nan
+    return {
+        "stream_name": printable(str(given.get("stream_name") or "")),
+        "time": seconds if math.isfinite(seconds) else None,
+        "data": printable("" if text is None else str(text)),
+    }
+
+
 def _line(event: dict[str, Any]) -> str:
-    text = printable(str(event.get("data") or "").rstrip("\n"))
-    used = event.get("time")
-    return f"[{_clock(float(used))}] {text}" if isinstance(used, int | float) else text
+    text = str(event["data"]).rstrip("\n")
+    return text if event["time"] is None else f"[{_clock(event['time'])}] {text}"
 
 
 def _end(pushed: Submission, state: str, failure: str, told: Told) -> bool:
@@ -87,9 +121,9 @@ def _end(pushed: Submission, state: str, failure: str, told: Told) -> bool:
         told(f"complete: tunix-rt-nb kaggle pull {name}")
         return True
     told(f"{state.lower()}: {failure or 'Kaggle gives no reason'}")
-    errors = [e for e in submission.log(pushed) if e.get("stream_name") == "stderr"]
+    errors = [event for event in pushed.log() if event["stream_name"] == "stderr"]
     for event in errors[-_LAST:]:
         told(_line(event))
-    if not submission.log(pushed):
+    if not pushed.log():
         told(f"its log is empty, see {pushed.url}")
     return False

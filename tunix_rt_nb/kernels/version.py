@@ -1,0 +1,117 @@
+"""One version of a kernel, as Kaggle knows it: how it goes, what it prints, what it has left."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import requests
+
+from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.kernels import account
+from tunix_rt_nb.text import one_line
+
+PAGE = 100
+_UNDER_WAY = ("QUEUED", "RUNNING", "NEW_SCRIPT", "CANCEL_REQUESTED")
+
+
+class Version(NamedTuple):
+    """A version of a kernel, by its number.
+
+    Kaggle takes the number as a label, `v2`; where it does not, what it tells is of the last
+    version, which is then taken only if it is this one.
+
+    Source: https://github.com/Kaggle/kaggle-cli/issues/1200.
+    """
+
+    api: Any
+    handle: str
+    number: int
+
+    def state(self, tries: int = 0) -> tuple[str, str]:
+        """QUEUED, RUNNING, COMPLETE, ERROR or CANCEL..., and why it failed."""
+        answer = self._asked("GetKernelSessionStatus", tries)
+        return answer.status.name, one_line(answer.failure_message or "")
+
+    def source(self) -> str:
+        """The notebook as it was pushed."""
+        return str(self._asked("GetKernel").blob.source or "")
+
+    def output(self, token: str = "") -> Any:
+        """A page of what it has left; the page tells the next one's token."""
+        return self._asked("ListKernelSessionOutput", page_size=PAGE, page_token=token)
+
+    def pages(self) -> Iterator[tuple[str, Any]]:
+        """All of them, each with its own token."""
+        token = ""
+        while True:
+            page = self.output(token)
+            yield token, page
+            if not page.next_page_token or page.next_page_token == token:
+                return
+            token = page.next_page_token
+
+    def events(self) -> Iterator[Any]:
+        """The log from its first line; while it runs, each line as it comes."""
+        try:
+            yield from self._events({"versionLabel": f"v{self.number}"})
+        except requests.HTTPError as error:
+            if account.status(error) != 404:
+                raise
+            yield from self._events({})
+
+    def _events(self, asked_for: dict[str, str]) -> Iterator[Any]:
+        build = self.api.build_kaggle_client
+
+        def labelled() -> Any:
+            client = build()
+            client.http_client()._init_session()
+            client.http_client()._session.params = asked_for
+            return client
+
+        self.api.build_kaggle_client = labelled
+        try:
+            with account.bounded():
+                yield from self.api.kernels_logs_stream(self.handle)
+        finally:
+            self.api.build_kaggle_client = build
+
+    def _asked(self, call: str, tries: int = 0, **fields: Any) -> Any:
+        named = {**fields, "version_label": f"v{self.number}"}
+        api, handle = self.api, self.handle
+        answer = account.found(handle, lambda: _answer(api, handle, call, named), tries)
+        if answer is not None:
+            return answer
+        now = current(api, handle)
+        if now != self.number:
+            raise InputError(f"{handle}: Kaggle tells of version {now} only, not of {self.number}")
+        return account.asked(handle, lambda: _answer(api, handle, call, fields), tries=tries)
+
+
+def _answer(api: Any, handle: str, call: str, fields: Mapping[str, Any]) -> Any:
+    from kagglesdk.kernels.types import kernels_api_service as types
+
+    request = getattr(types, f"Api{call}Request")()
+    request.user_name, request.kernel_slug = handle.split("/")
+    for name, value in fields.items():
+        setattr(request, name, value)
+    response = getattr(types, f"Api{call}Response")
+    with api.build_kaggle_client() as client:
+        return client.http_client().call("kernels.KernelsApiService", call, request, response)
+
+
+def current(api: Any, handle: str) -> int:
+    """The number of the last version of a kernel; 0 where there is no such kernel."""
+    kernel = account.found(handle, lambda: _answer(api, handle, "GetKernel", {}))
+    return int(kernel.metadata.current_version_number or 1) if kernel else 0
+
+
+def of(api: Any, handle: str, number: int) -> Version:
+    """A version by its number, 0: the last one; `InputError` where there is no such kernel."""
+    now = current(api, handle)
+    if not now:
+        raise account.unknown(handle)
+    return Version(api, handle, number or now)
+
+
+def is_under_way(state: str) -> bool:
+    """Whether a version in such a state has not ended."""
+    return state in _UNDER_WAY
