@@ -1,5 +1,6 @@
 """Kernels as they are prepared, and what they do where they run."""
 
+import base64
 import importlib
 import io
 import json
@@ -10,6 +11,8 @@ import subprocess
 import sys
 import tarfile
 import types
+import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -75,8 +78,18 @@ def embedded(made: NotebookNode) -> dict[str, str]:
     return dict(bootstrap.FILES)
 
 
+def contents(found: Mapping[str, str]) -> dict[str, bytes]:
+    """What those files are where they are unpacked."""
+    return {
+        name.removesuffix(".z"): zlib.decompress(base64.b64decode(text))
+        if name.endswith(".z")
+        else text.encode()
+        for name, text in found.items()
+    }
+
+
 def test_the_embedded_package_is_what_git_archive_gives(prepared: Path) -> None:
-    found = embedded(read(prepared)[0])
+    found = contents(embedded(read(prepared)[0]))
     here = {"cwd": runs.PROJECT, "capture_output": True}
     head = subprocess.run(["git", "archive", "HEAD", "tunix_rt_nb"], **here)  # type: ignore[call-overload]
     if head.returncode:
@@ -90,7 +103,7 @@ def test_the_embedded_package_is_what_git_archive_gives(prepared: Path) -> None:
         assert package == {member.name for member in members}
         for member in members:
             file = archive.extractfile(member)
-            assert file and file.read() == found[member.name].encode()
+            assert file and file.read() == found[member.name]
 
 
 def test_the_kernel_of_the_whole_chain_is_under_a_megabyte(prepared: Path) -> None:
@@ -239,15 +252,13 @@ def test_what_is_unpacked_is_byte_by_byte_what_was_embedded(
     monkeypatch.setenv("PYTHONPATH", "/before")
     folder = bootstrap.unpack(embedding.digest(found))
     unpacked = {
-        path.relative_to(folder).as_posix(): path.read_text()
+        path.relative_to(folder).as_posix(): path.read_bytes()
         for path in folder.rglob("*")
         if path.is_file()
     }
-    for path in runs.EVAL_SETS.glob("*.jsonl"):
-        name = f"data/evalsets/{path.name}"
-        assert unpacked.pop(name) == path.read_text()
-        del found[f"{name}.z"]
-    assert unpacked == found
+    assert unpacked == contents(found)
+    for name in ("data/evalsets/core-v1.jsonl", "tunix_rt_nb/cli/__init__.py"):
+        assert unpacked[name] == (runs.PROJECT / name).read_bytes()
     assert os.environ["PYTHONPATH"] == f"{folder}{os.pathsep}/before"
 
 

@@ -15,11 +15,14 @@ from tunix_rt_nb.errors import InputError
 from tunix_rt_nb.kernels import bootstrap, needs
 
 _KINDS = (".py", ".sql")
+_UNUSED = "tunix_rt_nb/cli/"  # by a session, which need not have it to be read
 _HIDDEN = {"_kg_hide-input": True, "jupyter": {"source_hidden": True}}
 
 
 def sources() -> dict[str, str]:
-    """The package, and the notebooks without their outputs: path -> text. Eval sets are compressed.
+    """The package, and the notebooks without their outputs: path -> text.
+
+    Eval sets and what a session never runs are compressed, and have a name that ends with `.z`.
 
     Raises:
       InputError: a file that does not end with a line break, which a cell could not keep.
@@ -29,20 +32,25 @@ def sources() -> dict[str, str]:
       '\"\"\"The one er'
     """
     package = Path(tunix_rt_nb.__file__).parent
-    paths = sorted(path for path in package.rglob("*") if path.suffix in _KINDS)
-    found = {path.relative_to(package.parent).as_posix(): path.read_bytes() for path in paths}
+    paths = [path for path in package.rglob("*") if path.suffix in _KINDS]
     notebooks = sorted(runs.NOTEBOOKS.glob("*.ipynb"))
     if not notebooks:
         raise InputError(f"{runs.NOTEBOOKS}: has no notebooks, run this from a checkout")
+    found: dict[str, bytes] = {}
+    for path in [*sorted(paths), *sorted(runs.EVAL_SETS.glob("*.jsonl"))]:
+        name, content = path.relative_to(runs.PROJECT).as_posix(), path.read_bytes()
+        packed = path.suffix not in _KINDS or name.startswith(_UNUSED)
+        found |= {f"{name}.z": _packed(content)} if packed else {name: content}
     for path in notebooks:
         found[f"notebooks/{path.name}"] = nbformat.writes(stripped(read(path))).encode() + b"\n"
-    for path in sorted(runs.EVAL_SETS.glob("*.jsonl")):
-        packed = base64.encodebytes(zlib.compress(path.read_bytes(), 9))
-        found[f"{path.relative_to(runs.PROJECT).as_posix()}.z"] = packed
     for name, content in found.items():
         if content and not content.endswith(b"\n"):
             raise InputError(f"{name}: has to end with a line break to be put into a cell")
     return {name: content.decode() for name, content in found.items()}
+
+
+def _packed(content: bytes) -> bytes:
+    return base64.encodebytes(zlib.compress(content, 9))
 
 
 def read(path: Path) -> NotebookNode:
