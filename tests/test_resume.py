@@ -15,6 +15,7 @@ import pytest
 from tests.test_training import CONFIG, EXAMPLES, TOKENIZER, rows
 from tunix_rt_nb import checkpoints, files, lora, models, sft
 from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.kernels import session
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -88,6 +89,21 @@ def test_a_full_disk_is_told_and_what_was_kept_goes_on(folder: Path, tmp_path: P
     assert steps == ["3"]
     subprocess.run(command(folder, out, "full"), check=True, capture_output=True)
     assert sorted(losses(out)) == list(range(1, 10))
+
+
+def test_what_a_kill_left_of_a_checkpoint_is_taken_for_none(tmp_path: Path) -> None:
+    run_dir = tmp_path / "r"
+    folder = run_dir / "4_train/checkpoints"
+    for name in ("3", "12", "15.orbax-checkpoint-tmp"):
+        (folder / "last" / name).mkdir(parents=True)
+    assert [line["step"] for line in checkpoints.listing(folder)] == [3, 12]
+    with (
+        pytest.raises(InputError, match=r"last/12: is damaged, remove it to go on from step 3: no"),
+        checkpoints.readable(folder / "last"),
+    ):
+        raise ValueError("no such array")
+    kept = session.keep(run_dir, tmp_path / "kept")
+    assert [line["step"] for line in checkpoints.listing(kept / "4_train/checkpoints")] == [12]
 
 
 class Interrupted(Exception):

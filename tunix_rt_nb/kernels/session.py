@@ -74,7 +74,7 @@ def keep(run_dir: Path, target: Path) -> Path:
     checkpoints = run_dir / runs.stem("train") / "checkpoints"
     if (checkpoints.parent / "result.json").exists():
         shutil.rmtree(checkpoints, ignore_errors=True)
-    steps = sorted(checkpoints.glob("last/[0-9]*"), key=lambda path: int(path.name))
+    steps = runs.checkpoints(checkpoints / "last")
     for path in steps[:-1]:
         shutil.rmtree(path)
     if size(run_dir) > ROOM:
