@@ -56,7 +56,7 @@ class Trainer(peft_trainer.PeftTrainer):
         self._buffered_train_metrics.additional_metrics["grad_norm"] = [norm], np.mean
 
     def _write_train_metrics(self) -> None:
-        """Tells of this step too where a checkpoint of it comes next; Tunix, only of the one before.
+        """Tells of this step too where a checkpoint of it comes next; Tunix waits for another one.
 
         A run that is killed there and goes on would never tell of it.
         """
