@@ -11,7 +11,8 @@ import pytest
 from click.testing import CliRunner, Result
 from filelock import FileLock
 
-from tunix_rt_nb import chain, runs
+from tests.run_folders import finished
+from tunix_rt_nb import chain, files, runs
 from tunix_rt_nb.cli import main
 from tunix_rt_nb.errors import InputError
 from tunix_rt_nb.parameters import load_profile, resolve
@@ -111,6 +112,22 @@ def test_a_step_that_was_cut_off_runs_again(road: Path) -> None:
     go(road)
     (road / "home/runs/r/2_build/result.json").unlink()
     assert go(road) == ["build"]
+
+
+@pytest.mark.parametrize("complete", [False, True])
+def test_only_the_checkpoints_of_a_training_that_was_cut_off_outlive_a_changed_parameter(
+    road: Path, complete: bool
+) -> None:
+    run_dir = road / "home/runs/r"
+    for step in ("generate", "build", "render"):
+        finished(run_dir, step, {})
+    checkpoints = run_dir / "4_train/checkpoints"
+    files.write_json(checkpoints / "run.json", {"complete": complete, "run": {}})
+    (run_dir / "4_train/key").write_text("of other parameters")
+    chain.run(run_dir, {"steps": 4}, from_step="train", to_step="train")
+    assert checkpoints.exists() is not complete
+    chain.run(run_dir, {"steps": 4}, from_step="train", to_step="train")
+    assert ran(road) == ["train"]
 
 
 def test_fresh_runs_everything(road: Path) -> None:

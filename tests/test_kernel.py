@@ -458,7 +458,13 @@ def test_secrets_are_taken_from_kaggle_and_what_is_set_stays(
 def trained(tmp_path: Path) -> Path:
     """A run folder in which training has left checkpoints."""
     folder = tmp_path / "scratch/runs/mine"
-    for name in ("last/100/weights", "last/200/weights", "best.safetensors", "run.json"):
+    for name in (
+        "last/100/weights",
+        "last/200/weights",
+        "last/300.orbax-checkpoint-tmp/x",
+        "best.safetensors",
+        "run.json",
+    ):
         path = folder / "4_train/checkpoints" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(name)

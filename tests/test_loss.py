@@ -1,5 +1,7 @@
 """The loss against the plain one: all logits at once, differentiated by JAX."""
 
+from collections.abc import Iterator
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,6 +9,13 @@ import optax
 import pytest
 
 from tunix_rt_nb import loss
+
+
+@pytest.fixture(autouse=True)
+def strict() -> Iterator[None]:
+    """No type is ever changed in silence."""
+    with jax.numpy_dtype_promotion("strict"):
+        yield
 
 
 def plain(
@@ -37,14 +46,13 @@ def test_loss_and_gradients_equal_the_plain_ones_in_chunks_of_any_size(
     monkeypatch.setattr(loss, "CHUNK_LOGITS", at_once)
     monkeypatch.setattr(loss, "_PART", 16 * at_once)
     loss._forward.clear_cache()
-    with jax.numpy_dtype_promotion("strict"):
-        theirs = jax.value_and_grad(plain, (0, 1))(hidden, embedding, targets, cap)
-        ours = jax.value_and_grad(loss.cross_entropy, (0, 1))(hidden, embedding, targets, cap)
-        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), ours[1], theirs[1])
-        assert float(ours[0]) == pytest.approx(float(theirs[0]), rel=1e-6)
-        assert float(loss.cross_entropy(hidden, embedding, targets, cap)) == float(ours[0])
-        by_hidden = jax.grad(loss.cross_entropy)(hidden, embedding, targets, cap)
-        np.testing.assert_allclose(by_hidden, theirs[1][0], atol=1e-5)
+    theirs = jax.value_and_grad(plain, (0, 1))(hidden, embedding, targets, cap)
+    ours = jax.value_and_grad(loss.cross_entropy, (0, 1))(hidden, embedding, targets, cap)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), ours[1], theirs[1])
+    assert float(ours[0]) == pytest.approx(float(theirs[0]), rel=1e-6)
+    assert float(loss.cross_entropy(hidden, embedding, targets, cap)) == float(ours[0])
+    by_hidden = jax.grad(loss.cross_entropy)(hidden, embedding, targets, cap)
+    np.testing.assert_allclose(by_hidden, theirs[1][0], atol=1e-5)
 
 
 def test_the_gradient_is_scaled_by_what_comes_after() -> None:
@@ -52,6 +60,18 @@ def test_the_gradient_is_scaled_by_what_comes_after() -> None:
     one = jax.grad(loss.cross_entropy)(hidden, embedding, targets)
     ten = jax.grad(lambda h: 10 * loss.cross_entropy(h, embedding, targets))(hidden)
     np.testing.assert_allclose(ten, 10 * one, rtol=1e-6)
+
+
+def test_in_bfloat16_the_gradients_are_near_those_in_float32() -> None:
+    hidden, embedding, targets = drawn(2, 5, 11, 0)
+    half = [x.astype(jnp.bfloat16) for x in (hidden, embedding)]
+    fine, coarse = (
+        jax.grad(lambda h, e: loss.cross_entropy(h, e, targets) / 7, (0, 1))(*pair)
+        for pair in ((hidden, embedding), half)
+    )
+    for a, b in zip(fine, coarse, strict=True):
+        assert b.dtype == jnp.bfloat16
+        np.testing.assert_allclose(a, b.astype(jnp.float32), atol=0.01)
 
 
 def test_no_logits_of_all_places_are_ever_kept(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,8 +16,9 @@ from tensorboardX.proto import event_pb2
 from tunix_rt_nb import checkpoints, files, lora, models, sft, tasks
 from tunix_rt_nb.chat import render
 from tunix_rt_nb.errors import InputError
-from tunix_rt_nb.estimate import estimate
+from tunix_rt_nb.estimate import available_memory, estimate
 from tunix_rt_nb.examples import Example, Examples
+from tunix_rt_nb.metrics import since_best
 from tunix_rt_nb.optimizer import optimizer
 from tunix_rt_nb.packing import Rows, pack
 from tunix_rt_nb.sft import SftConfig
@@ -62,8 +64,14 @@ def logits(model: models.gemma3.Gemma3, rows: Rows) -> np.ndarray:
     batch = arrays(rows)
     same = batch["segments"][:, :, None] == batch["segments"][:, None, :]
     mask = same & np.tril(np.ones((LENGTH, LENGTH), bool))
-    tokens, positions = jnp.asarray(batch["tokens"]), jnp.asarray(batch["positions"])
-    return np.asarray(model(tokens, positions, None, jnp.asarray(mask))[0])
+    return np.asarray(_called(model, batch["tokens"], batch["positions"], mask)[0])
+
+
+@nnx.jit
+def _called(
+    model: models.gemma3.Gemma3, tokens: jax.Array, positions: jax.Array, mask: jax.Array
+) -> Any:
+    return model(tokens, positions, None, mask)
 
 
 def test_the_same_seed_makes_the_same_model(folder: Path, tmp_path: Path) -> None:
@@ -175,12 +183,13 @@ def test_a_step_cut_into_batches_is_the_same_step(folder: Path, tmp_path: Path) 
             update={"steps": 3, "batch_size": size, "accumulation": accumulation}
         )
         metrics = sft.train(model, uneven, uneven, config, tmp_path / str(size))
-        losses = [line["loss"] for line in metrics if "loss" in line]
+        losses, norms = ([r[name] for r in metrics if name in r] for name in ("loss", "grad_norm"))
         assert len(losses) == 3
-        found.append((losses, sft.summary(metrics)["eval_loss"]))
-    for losses, after in found[1:]:
+        found.append((losses, norms, sft.summary(metrics)["eval_loss"]))
+    for losses, norms, after in found[1:]:
         assert losses == pytest.approx(found[0][0], abs=1e-5)
-        assert after == pytest.approx(found[0][1], abs=1e-5)
+        assert norms == pytest.approx(found[0][1], rel=1e-4)
+        assert after == pytest.approx(found[0][2], abs=1e-5)
 
 
 @pytest.mark.parametrize("window", [8, 512])
@@ -217,7 +226,7 @@ def test_norms_and_embeddings_are_not_decayed(folder: Path) -> None:
     for name in ("adamw", "adafactor", "muon"):
         config = SftConfig.of(optimizer=name, weight_decay=0.5, warmup_steps=0)
         made = optimizer(config)
-        change, _ = made.update(zero, made.init(params), params)
+        change, _ = jax.jit(made.update)(zero, made.init(params), params)
         decayed = {models._name(path) for path, x in jax.tree.leaves_with_path(change) if x.any()}
         matrices = {
             models._name(path) for path, x in jax.tree.leaves_with_path(params) if x.ndim > 1
@@ -225,17 +234,32 @@ def test_norms_and_embeddings_are_not_decayed(folder: Path) -> None:
         assert decayed == matrices - {"embedder.input_embedding"}
 
 
-@pytest.mark.parametrize("remat", ["block", "decoder"])
-def test_computing_activations_anew_changes_no_loss(
-    folder: Path, tmp_path: Path, remat: str
-) -> None:
+def test_computing_activations_anew_changes_no_loss(folder: Path, tmp_path: Path) -> None:
     losses = []
-    for choice in ("none", remat):
+    for choice in ("none", "block", "decoder"):
         model, _ = models.load(folder, remat=choice)
         config = CONFIG.model_copy(update={"steps": 3})
         metrics = sft.train(model, rows(), rows(EXAMPLES[:9]), config, tmp_path / choice)
         losses.append([line["loss"] for line in metrics if "loss" in line])
     assert losses[1] == pytest.approx(losses[0], abs=1e-5)
+    assert losses[2] == pytest.approx(losses[0], abs=1e-5)
+
+
+def test_a_loss_that_is_no_number_is_not_the_best() -> None:
+    assert since_best([0.9, 0.5, float("nan"), 0.7]) == 2
+    assert since_best([float("nan"), 0.5, 0.7]) == 1
+    assert since_best([]) == 0
+
+
+def test_of_a_machines_memory_a_container_may_have_less(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = [tmp_path / name for name in ("limit", "none", "absent")]
+    monkeypatch.setattr("tunix_rt_nb.estimate._LIMITS", limits)
+    limits[1].write_text("max\n")
+    machine = available_memory()
+    limits[0].write_text(f"{machine // 2}\n")
+    assert available_memory() == machine // 2
 
 
 def test_training_stops_early_and_the_best_weights_are_kept(folder: Path, tmp_path: Path) -> None:
@@ -311,8 +335,11 @@ def test_too_few_rows_are_an_error_before_compiling(tmp_path: Path, folder: Path
         ("dtype", "float64"),
         ("patience", -1),
         ("clip_norm", 0.0),
+        ("clip_norm", float("inf")),
+        ("steps", True),
+        ("steps", "8"),
     ],
 )
-def test_a_value_out_of_range_is_named(field: str, value: float) -> None:
+def test_a_value_out_of_range_is_named(field: str, value: float | str) -> None:
     with pytest.raises(InputError, match=f"^{field}: "):
         SftConfig.of(**{field: value})

@@ -33,13 +33,14 @@ class _Packed(nnx.Module):
         return sharding_utils.shard(x, self.shd_config.act_btnh)
 
     def _placed(self, x: jax.Array, positions: jax.Array) -> jax.Array:
+        """In float32, which Tunix would take by itself but where types must be given."""
         return gemma3.apply_rope(
-            x,
-            positions,
+            x.astype(jnp.float32),
+            positions.astype(jnp.float32),
             head_dim=self.head_dim,
             base_frequency=self.rope_base_frequency,
             scale_factor=self.rope_scale_factor,
-        )
+        ).astype(x.dtype)
 
 
 class PackedAttention(_Packed, gemma3.Attention):

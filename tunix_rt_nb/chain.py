@@ -2,7 +2,8 @@
 
 A step is skipped when its notebook, the package, its parameters and its inputs are what they were
 when it last completed, and its outputs are still what it wrote. A step that was cut off starts
-again; training then goes on from its last checkpoint.
+again; training then goes on from its last checkpoint, or refuses to where it would not come to the
+same.
 """
 
 import contextlib
@@ -193,7 +194,10 @@ def _run_step(run_dir: Path, step: str, parameters: Mapping[str, Any], echo: boo
         return StepReport(step, time.perf_counter() - started, skipped=True)
     key_file = folder / "key"
     if not key_file.exists() or key_file.read_text() != key:
-        shutil.rmtree(folder, ignore_errors=True)
+        if not runs.is_interrupted(
+            folder
+        ):  # else training itself says whether it goes on from there
+            shutil.rmtree(folder, ignore_errors=True)
         with files.atomic(key_file) as file:
             file.write(key.encode())
     execute(

@@ -20,33 +20,47 @@ from flax import nnx
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from tunix_rt_nb import files, lora
+from tunix_rt_nb import files, lora, runs
 from tunix_rt_nb.config import SftConfig
 from tunix_rt_nb.errors import InputError
 from tunix_rt_nb.packing import Rows
 from tunix_rt_nb.text import one_line
 
-_OF_NO_WEIGHT = {"checkpoint_every", "eval_every", "keep"}  # a run may go on with others
+_OTHER = {  # of what an identity has only a hash
+    "rows": "on other data",
+    "eval_rows": "with other held-out data",
+    "model": "with another model",
+}
 _FULL = ("No space left", "File too large", "Disk quota")  # what systems say
 
 
-def identity(config: SftConfig, rows: Rows, model: nnx.Module) -> dict[str, Any]:
-    """What the weights of a run depend on."""
-    content = hashlib.sha256()
-    for array in (rows.order, rows.ends, rows.examples.index, rows.examples.tokens):
-        content.update(np.ascontiguousarray(array).view(np.uint8).data)
+def identity(config: SftConfig, rows: Rows, eval_rows: Rows, model: nnx.Module) -> dict[str, Any]:
+    """What a run is known by, so that no other goes on from its checkpoints."""
     return {
-        **config.model_dump(exclude=_OF_NO_WEIGHT),
+        **config.model_dump(),
         "max_length": rows.length,
-        "rows": content.hexdigest(),
-        "model": _shapes(model),
+        "rows": _hash_of_rows(rows),
+        "eval_rows": _hash_of_rows(eval_rows),
+        "model": _hash_of_model(model),
+        "lora_scale": model.lora_scale if lora.is_applied(model) else None,
     }
 
 
-def _shapes(model: nnx.Module) -> str:
-    """A hash of which weights there are, and which of them are trained."""
+def _hash_of_rows(rows: Rows) -> str:
+    content = hashlib.sha256()
+    for array in (rows.order, rows.ends, rows.examples.index, rows.examples.tokens):
+        content.update(np.ascontiguousarray(array).view(np.uint8).data)
+    return content.hexdigest()
+
+
+def _hash_of_model(model: nnx.Module) -> str:
+    """Of which weights are trained, and of those that are not: no checkpoint holds them."""
     named = {name: [list(value.shape), str(value.dtype)] for name, value in trained(model).items()}
-    return files.digest(named)
+    content = hashlib.sha256(files.digest(named).encode())
+    frozen = nnx.state(model, nnx.All(nnx.Param, nnx.Not(nnx.LoRAParam)))
+    for x in jax.tree.leaves(frozen) if lora.is_applied(model) else []:
+        content.update(np.ascontiguousarray(x).view(np.uint8).data)
+    return content.hexdigest()
 
 
 def claim(folder: Path, run: dict[str, Any]) -> Path:
@@ -57,13 +71,11 @@ def claim(folder: Path, run: dict[str, Any]) -> Path:
     """
     path = folder / "run.json"
     found = files.read_json(path) if path.exists() else {}
-    if found.get("complete") and found["run"] != run:
+    if found and (different := _different(found["run"], run)):
+        if not found["complete"] and listing(folder):
+            raise InputError(f"{folder}: {_told(found['run'], run, different)}")
         shutil.rmtree(folder)
-    elif found and found["run"] != run:
-        raise InputError(f"{folder}: {_difference(found['run'], run)}; remove it to start anew")
-    folder.mkdir(parents=True, exist_ok=True)
-    if not found or found["run"] != run:
-        files.write_json(path, {"complete": False, "run": run})
+    files.write_json(path, {"complete": False, "run": run})
     return folder / "last"
 
 
@@ -72,15 +84,18 @@ def complete(folder: Path, run: dict[str, Any]) -> None:
     files.write_json(folder / "run.json", {"complete": True, "run": run})
 
 
-def _difference(found: dict[str, Any], run: dict[str, Any]) -> str:
-    name = next(name for name in run if found.get(name) != run[name])
-    if name in ("rows", "model"):
-        what = "on other data" if name == "rows" else "with another model"
-        return f"an interrupted run {what} was here and cannot go on"
-    return (
-        f"an interrupted run with {name} {found.get(name)} was here and cannot go on with {name}"
-        f" {run[name]}"
-    )
+def _different(found: dict[str, Any], run: dict[str, Any]) -> str | None:
+    """The first thing that keeps a run from going on where another ended."""
+    free = {"checkpoint_every", "keep"}
+    if not run["patience"] and run["keep"] == "last":  # no held-out loss decides anything
+        free.add("eval_every")
+    return next((name for name in run if name not in free and found.get(name) != run[name]), None)
+
+
+def _told(found: dict[str, Any], run: dict[str, Any], name: str) -> str:
+    of = _OTHER.get(name, f"with {name} {found.get(name)}")
+    with_this = "" if name in _OTHER else f" with {name} {run[name]}"
+    return f"an interrupted run {of} was here and cannot go on{with_this}; remove it to start anew"
 
 
 @contextmanager
@@ -91,7 +106,7 @@ def readable(folder: Path) -> Iterator[None]:
     except InputError:
         raise
     except Exception as error:
-        steps = sorted((path for path in folder.glob("[0-9]*")), key=lambda path: int(path.name))
+        steps = runs.checkpoints(folder)
         if not steps or is_full(error):
             raise
         told = one_line(str(error), 200)
@@ -128,7 +143,7 @@ def save_best(folder: Path, model: nnx.Module, step: int, loss: float) -> None:
 
 def listing(folder: Path) -> list[dict[str, Any]]:
     """What there is to go on from or to go back to: the steps, and the best one's loss."""
-    steps = sorted(int(path.name) for path in (folder / "last").glob("[0-9]*"))
+    steps = [int(path.name) for path in runs.checkpoints(folder / "last")]
     found: list[dict[str, Any]] = [{"checkpoint": "last", "step": step} for step in steps]
     if (path := folder / "best.safetensors").exists():
         with safe_open(path, "numpy") as file:

@@ -29,7 +29,7 @@ class SftConfig(BaseModel):
       8
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     steps: int = Field(default=300, ge=1)
     batch_size: int = Field(default=8, ge=1)

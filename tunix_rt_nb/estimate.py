@@ -3,6 +3,7 @@
 import os
 import time
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -17,6 +18,11 @@ from tunix_rt_nb.feed import Feed
 from tunix_rt_nb.models import mesh_of, parameter_count
 from tunix_rt_nb.packing import Rows
 from tunix_rt_nb.step import lowered
+
+_LIMITS = (  # of a container, by version 2 and 1 of Linux's control groups
+    Path("/sys/fs/cgroup/memory.max"),
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
 
 
 class Estimate(NamedTuple):
@@ -80,7 +86,14 @@ def available_memory() -> int:
     stats = jax.local_devices()[0].memory_stats()
     if stats and "bytes_limit" in stats:
         return stats["bytes_limit"]
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return min([physical, *filter(None, map(_limit, _LIMITS))])
+
+
+def _limit(path: Path) -> int | None:
+    """What a container may use, of a file in which the kernel says so."""
+    told = path.read_text().strip() if path.exists() else "max"
+    return None if told == "max" else int(told)
 
 
 def useful_flops(model: Any, rows: Rows) -> float:

@@ -1,5 +1,6 @@
 """Low-rank adapters (LoRA): small matrices that are trained in place of the model's own."""
 
+import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,14 +27,19 @@ def apply(
     new model says what the old one says.
 
     Args:
-      rank: of A B.
+      rank: of A B, at least 1.
+      alpha: more than 0.
       modules: a regular expression; the matrices whose path it matches get adapters.
 
     Raises:
-      InputError: it matches none, or is no regular expression.
+      InputError: rank or alpha is out of range; the expression matches none, or is none.
 
     Source: Hu et al. 2021, "LoRA: Low-Rank Adaptation of Large Language Models".
     """
+    if type(rank) is not int or rank < 1:
+        raise InputError(f"lora_rank: expected a whole number from 1 on, found {rank!r}")
+    if not 0 < alpha < math.inf:
+        raise InputError(f"lora_alpha: expected a number above 0, found {alpha!r}")
     try:
         re.compile(modules)
     except re.error as error:

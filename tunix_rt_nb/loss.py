@@ -19,10 +19,13 @@ _PART = 2**25  # numbers of the embedding's gradient that are added to it at a t
 _VOCABULARY = ("tp", "fsdp")  # it is cut over all devices
 
 
-def sums(model: Any, batch: dict[str, Any], dtype: str = "float32") -> tuple[jax.Array, jax.Array]:
+def sums(
+    model: Any, batch: dict[str, Any], dtype: str = "float32"
+) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Summed cross-entropy of the trained tokens of a batch of packed rows, and their number.
 
-    A token attends to the earlier ones of its own segment only, so packing changes nothing.
+    A token attends to the earlier ones of its own segment only, so packing changes nothing. Last,
+    bool [rows]: whether all that the tokens of a row are predicted from are numbers.
 
     Args:
       model: Tunix's Gemma 3 or Gemma 2.
@@ -42,15 +45,17 @@ def sums(model: Any, batch: dict[str, Any], dtype: str = "float32") -> tuple[jax
     embedding = model.embedder.input_embedding.value
     cap = getattr(model, "final_logits_softcap", None)  # Gemma 2 has one
     total = cross_entropy(at_places, embedding, jnp.where(used, targets, -1), cap)
-    return total, used.sum().astype(jnp.float32)
+    sound = jnp.isfinite(at_places).all(axis=(1, 2))
+    return total, used.sum().astype(jnp.float32), sound
 
 
-def share(model: Any, batch: dict[str, Any], dtype: str = "float32") -> jax.Array:
+def share(model: Any, batch: dict[str, Any], dtype: str = "float32") -> tuple[jax.Array, jax.Array]:
     """Summed cross-entropy of the trained tokens of a batch, in nats, over its `weight`.
 
-    Where a batch is a whole step, that is the mean over its tokens.
+    Where a batch is a whole step, that is the mean over its tokens. Which rows are sound, too.
     """
-    return sums(model, batch, dtype)[0] / jnp.maximum(batch["weight"].mean(), 1)
+    total, _, sound = sums(model, batch, dtype)
+    return total / jnp.maximum(batch["weight"].mean(), 1), sound
 
 
 def held_out_loss(
@@ -62,7 +67,8 @@ def held_out_loss(
             _jitted_sums(model, shard_input(batch, ("fsdp",)), dtype)
             for batch in _once(rows, min(batch_size, len(rows)))
         ]
-    return float(sum(total for total, _ in found) / sum(count for _, count in found))
+    totals, counts, _ = zip(*found, strict=True)
+    return float(sum(totals) / sum(counts))
 
 
 _jitted_sums = nnx.jit(sums, static_argnames="dtype")
@@ -133,12 +139,11 @@ def _with_gradients(
 
 
 def _scaled(cap: float | None, gradients: Any, upstream: jax.Array) -> tuple[jax.Array | None, ...]:
-    hidden, embedding = gradients
-    return (
-        None if hidden is None else (hidden * upstream).astype(hidden.dtype),
-        None if embedding is None else (embedding * upstream).astype(embedding.dtype),
-        None,
+    scaled = (
+        None if x is None else (x.astype(upstream.dtype) * upstream).astype(x.dtype)
+        for x in gradients
     )
+    return *scaled, None
 
 
 cross_entropy.defvjp(_with_gradients, _scaled, symbolic_zeros=True)

@@ -76,7 +76,7 @@ class Metrics(hooks.TrainingHooks):
     ) -> None:
         """Tunix reports a step when the next one is under way, and the last one when it closes."""
         norm = float(train_ctx.metrics_logger.get_metric_history("", "grad_norm", "train")[-1])
-        self.check(train_step, float(train_loss), norm)
+        self._check(train_step, float(train_loss), norm, train_ctx.sound.pop(train_step))
         now = time.perf_counter()
         if train_step < train_ctx.train_steps:
             self._speed = round(self._tokens() / (now - self._since))
@@ -97,18 +97,25 @@ class Metrics(hooks.TrainingHooks):
         """Of examples, that a step takes on average."""
         return self._feed.rows.examples.index["length"].sum() * self._share()
 
-    def check(self, step: int, loss: float, norm: float) -> None:
+    def _check(self, step: int, loss: float, norm: float, sound: Sequence[jax.Array]) -> None:
         """`InputError` where a step's loss or gradient is no number; says on which examples."""
         if np.isfinite(loss) and np.isfinite(norm):
             return
         what = f"loss: is {loss}" if not np.isfinite(loss) else f"gradient: its norm is {norm}"
-        rows = self._feed.rows
-        ids = [id.decode() for row in self._feed.rows_of(step - 1) for id in rows.ids(row)]
-        more = f" and {len(ids) - 5} more" if len(ids) > 5 else ""
+        of_step = self._feed.rows_of(step - 1)
+        bad = of_step[~np.concatenate([np.asarray(each) for each in sound])]
         raise InputError(
-            f"{what} at step {step}, on {', '.join(ids[:5])}{more}: lower learning_rate;"
-            " the checkpoint before is kept"
+            f"{what} at step {step}, {self._why(bad, len(of_step))}; the checkpoint before is kept"
         )
+
+    def _why(self, bad: np.ndarray, rows: int) -> str:
+        """The examples of a row that is not sound; the weights where no row is, or every one."""
+        if not len(bad) or 1 < len(bad) == rows:
+            where = "every row" if len(bad) else "no row by itself"
+            return f"on {where}: the weights have diverged, lower learning_rate"
+        ids = ", ".join(id.decode() for id in self._feed.rows.ids(bad[0]))
+        more = f" and on {len(bad) - 1} other rows" if len(bad) > 1 else ""
+        return f"on the row of {ids}{more}: leave them out or lower learning_rate"
 
     def look(self, train_ctx: peft_trainer.PeftTrainer) -> None:
         """Takes the held-out loss where it is due; keeps the weights if they are the best so far.
@@ -124,12 +131,11 @@ class Metrics(hooks.TrainingHooks):
         jax.block_until_ready(nnx.state(train_ctx.model))  # the step under way has its own time
         started = time.perf_counter()
         value = held_out_loss(train_ctx.model, self._eval_rows, dtype=self._config.dtype)
-        if step and value < min(self._losses, default=np.inf):
+        if step and value < np.nanmin([*self._losses, np.inf]):
             checkpoints.save_best(self._best_folder, train_ctx.model, step, value)
         if step:
             self._losses.append(value)
-        since_best = len(self._losses) - 1 - int(np.argmin(self._losses)) if self._losses else 0
-        self.stop = 0 < self._config.patience <= since_best
+        self.stop = 0 < self._config.patience <= since_best(self._losses)
         self._write({"step": step, "eval_loss": value})
         self._since += time.perf_counter() - started
 
@@ -157,6 +163,16 @@ class Metrics(hooks.TrainingHooks):
 
     def on_eval_step_end(self, train_ctx: peft_trainer.PeftTrainer, eval_loss: float) -> None:
         pass
+
+
+def since_best(losses: Sequence[float]) -> int:
+    """How many losses there are after the lowest; one that is no number is none.
+
+    Example:
+      >>> since_best([0.9, 0.5, float("nan"), 0.7])
+      2
+    """
+    return len(losses) - 1 - int(np.argmin(np.nan_to_num(losses, nan=np.inf))) if losses else 0
 
 
 def summary(metrics: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

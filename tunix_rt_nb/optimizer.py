@@ -1,9 +1,10 @@
 """What turns gradients into steps: AdamW, Adafactor or Muon, with warm-up, cosine and clipping."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import optax
 from flax import nnx
 from optax import contrib
@@ -12,7 +13,11 @@ from tunix_rt_nb.config import SftConfig
 
 
 def schedule(config: SftConfig) -> optax.Schedule:
-    """The learning rate of each step: a linear rise, then a cosine to zero."""
+    """The learning rate of each step: a linear rise, then a cosine to zero.
+
+    Source: Loshchilov and Hutter 2017, "SGDR: Stochastic Gradient Descent with Warm Restarts", for
+    the cosine.
+    """
     return optax.warmup_cosine_decay_schedule(
         0.0,
         config.learning_rate,
@@ -25,12 +30,39 @@ def schedule(config: SftConfig) -> optax.Schedule:
 def optimizer(config: SftConfig) -> optax.GradientTransformation:
     """The optimiser of a configuration; norms and embeddings are not decayed."""
     return optax.chain(
-        optax.clip_by_global_norm(config.clip_norm),
+        _clipped(config.clip_norm),
         _OPTIMIZERS[config.optimizer](schedule(config), config.weight_decay),
     )
 
 
+class _Clipped(NamedTuple):
+    gradient_norm: jax.Array
+
+
+def _clipped(most: float) -> optax.GradientTransformation:
+    """Scales a larger gradient down to a norm, and remembers the norm that it had.
+
+    Source: Pascanu et al. 2013, "On the difficulty of training recurrent neural networks".
+    """
+    clip = optax.clip_by_global_norm(most)
+
+    def init(params: Any) -> _Clipped:
+        return _Clipped(jnp.zeros((), jnp.float32))
+
+    def update(gradient: Any, state: _Clipped, params: Any = None) -> tuple[Any, _Clipped]:
+        norm = optax.global_norm(gradient).astype(jnp.float32)
+        return clip.update(gradient, clip.init(params))[0], _Clipped(norm)
+
+    return optax.GradientTransformation(init, update)
+
+
+def gradient_norm(state: Any) -> jax.Array:
+    """The norm that the gradient of the last whole step had, of what `optimizer` remembers."""
+    return optax.tree.get(state, "gradient_norm")
+
+
 def _adamw(rate: optax.Schedule, decay: float) -> optax.GradientTransformation:
+    """Source: Loshchilov and Hutter 2019, "Decoupled Weight Decay Regularization"."""
     return optax.adamw(rate, b2=0.95, weight_decay=decay, mask=_decayed)
 
 
@@ -52,14 +84,15 @@ def _adafactor(rate: optax.Schedule, decay: float) -> optax.GradientTransformati
 def _whole(transformation: optax.GradientTransformation) -> optax.GradientTransformation:
     """What it remembers by row or by column is small and lies whole on every device.
 
-    Flax would cut it over the mesh as it cuts the matrix itself, which has more axes.
+    Flax would cut it over the mesh as it cuts the matrix itself, which has more axes; and what
+    stands in the place of something not needed, a single number, as it cuts the norm.
     """
 
     def fitting(x: Any) -> Any:
         if not isinstance(x, nnx.Variable):
             return x
-        axes = x.get_metadata().get("out_sharding") or ()
-        return x if len(axes) <= x.get_value().ndim else x.get_value()
+        axes, value = x.get_metadata().get("out_sharding") or (), x.get_value()
+        return value if value.size == 1 or len(axes) > value.ndim else x
 
     def init(params: Any) -> Any:
         state = transformation.init(params)

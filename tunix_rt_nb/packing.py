@@ -121,6 +121,9 @@ def pack(examples: Examples, length: int) -> Rows:
     Raises:
       InputError: an example is longer than a row; or there is none.
 
+    Source: Johnson 1973, "Near-Optimal Bin Packing Algorithms"; of sequences for training: Krell et
+    al. 2021, "Efficient Sequence Packing without Cross-contamination".
+
     Example:
       >>> from tunix_rt_nb.examples import Example
       >>> rows = pack(Examples.of([Example("a", (2, 7, 8), 1), Example("b", (2, 9), 1)]), length=8)

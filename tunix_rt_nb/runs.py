@@ -145,6 +145,28 @@ def begin(step: str, run_dir: Path, inputs: dict[str, Path], alone: bool = False
     return Stop(step, folder, inputs, lock)
 
 
+def checkpoints(folder: Path) -> list[Path]:
+    """The checkpoints in a folder, the oldest first; one that a kill cut off has another name.
+
+    Example:
+      >>> import tempfile
+      >>> folder = Path(tempfile.mkdtemp())
+      >>> for name in ("20", "100", "120.orbax-checkpoint-tmp"):
+      ...     (folder / name).mkdir()
+      >>> [path.name for path in checkpoints(folder)]
+      ['20', '100']
+    """
+    found = [path for path in folder.glob("*") if path.name.isdecimal()]
+    return sorted(found, key=lambda path: int(path.name))
+
+
+def is_interrupted(folder: Path) -> bool:
+    """Whether a step's training was cut off, so that its checkpoints are all there is of it."""
+    path = folder / "checkpoints" / "run.json"
+    told = files.read_json(path) if path.exists() else None
+    return isinstance(told, dict) and not told.get("complete")
+
+
 def is_taken(folder: Path) -> bool:
     """Whether a folder holds a run, or notebooks, that no job made."""
     if (folder / "run.json").exists():

@@ -132,16 +132,15 @@ def train(
     """
     batches = feed(rows, config)  # too few rows fail here, before anything is compiled
     _check_shares(model, config)
-    run = checkpoints.identity(config, rows, model)
-    last = checkpoints.claim(folder / "checkpoints", run)
+    run = checkpoints.identity(config, rows, eval_rows, model)
     metrics = Metrics(folder, batches, eval_rows, config, report)
-    with devices_of(model), checkpoints.readable(last):
-        made = trainer(model, config, last)
-    made.check = metrics.check
     source = _Source(batches, metrics, config.accumulation)
-    made.with_data_hooks(source)
-    made.with_training_hooks(metrics)
     with devices_of(model), _told(folder):
+        last = checkpoints.claim(folder / "checkpoints", run)
+        with checkpoints.readable(last):
+            made = trainer(model, config, last)
+        made.with_data_hooks(source)
+        made.with_training_hooks(metrics)
         try:
             made.train([])
         finally:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 from flax import nnx
@@ -15,18 +16,23 @@ from tunix.sft import peft_trainer
 from tunix_rt_nb import loss
 from tunix_rt_nb.config import SftConfig
 from tunix_rt_nb.models import devices_of, mesh_of
-from tunix_rt_nb.optimizer import optimizer
+from tunix_rt_nb.optimizer import gradient_norm, optimizer
 
 
 class Trainer(peft_trainer.PeftTrainer):
-    """Tunix's trainer, that lets someone look at each step before a checkpoint can be made."""
+    """Tunix's trainer, that tells of a step before it makes a checkpoint of it.
+
+    Attributes:
+      sound: which rows of a step came out as numbers, a mask for each of its batches, by the step;
+        of those that are not told of yet.
+    """
 
     _jitted_train_step_fn: Any
     _jitted_eval_step_fn: Any
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        self.check = lambda step, loss, norm: None
+        self.sound: dict[int, list[jax.Array]] = {}
 
     def jit_train_and_eval_step(
         self, skip_jit: bool = False, cache_nnx_graph: bool = False
@@ -43,12 +49,22 @@ class Trainer(peft_trainer.PeftTrainer):
         """The step as it is compiled; what it is given, weights too, is given up."""
         return nnx.jit(self.create_train_step_fn(), donate_argnames=("model", "optimizer"))
 
-    def _post_process_train_step(self, aux: Any) -> None:
-        step = self.train_steps + 1
-        found = self._buffered_train_metrics
-        if step % self.config.checkpointing_options.save_decision_policy.interval == 0:
-            norms, _ = found.additional_metrics["grad_norm"]
-            self.check(step, float(found.loss), float(np.mean([np.asarray(x) for x in norms])))
+    def _post_process_train_step(self, aux: jax.Array) -> None:
+        """Notes of a batch, while it is under way, what Tunix does not: the norm is of the step."""
+        self.sound.setdefault(self.train_steps + 1, []).append(aux)
+        norm = jnp.copy(gradient_norm(self.optimizer.opt_state))  # the next step takes its memory
+        self._buffered_train_metrics.additional_metrics["grad_norm"] = [norm], np.mean
+
+    def _write_train_metrics(self) -> None:
+        """Tells of this step too where a checkpoint of it comes next; Tunix waits for another one.
+
+        A run that is killed there and goes on would never tell of it.
+        """
+        super()._write_train_metrics()
+        every = self.config.checkpointing_options.save_decision_policy.interval
+        if self.train_steps % every == 0:
+            self.training_hooks.look(self)
+            super()._write_train_metrics()
 
 
 def trainer(model: nnx.Module, config: SftConfig, checkpoints: Path | None = None) -> Trainer:
@@ -66,11 +82,13 @@ def trainer(model: nnx.Module, config: SftConfig, checkpoints: Path | None = Non
             max_steps=None,  # the feed ends by itself; with a number Tunix draws its own bar
             checkpoint_root_directory=str(checkpoints.absolute()) if checkpoints else None,
             checkpointing_options=ocp.CheckpointManagerOptions(
-                save_decision_policy=FixedIntervalPolicy(config.checkpoint_every), max_to_keep=2
+                save_decision_policy=FixedIntervalPolicy(config.checkpoint_every),
+                max_to_keep=2,
+                cleanup_tmp_directories=True,  # what a kill left of one that was being written
             ),
         ),
     )
-    made.with_loss_fn(lambda model, batch: loss.share(model, batch, config.dtype))
+    made.with_loss_fn(lambda model, batch: loss.share(model, batch, config.dtype), has_aux=True)
     made.with_gen_model_input_fn(lambda batch: {"batch": batch})
     return made
 

@@ -103,11 +103,13 @@ def _chosen(run_dir: Path) -> set[Path]:
     checkpoints = {path for path in found if path.is_relative_to(train / "checkpoints")}
     if train / "result.json" in found:
         return found - checkpoints
-    steps = sorted(
-        (run_dir / train).glob("checkpoints/last/[0-9]*"), key=lambda path: int(path.name)
-    )
-    old = [step.relative_to(run_dir) for step in steps[:-1]]
-    found -= {path for path in checkpoints if any(map(path.is_relative_to, old))}
+    last = train / "checkpoints" / "last"
+    newest = [path.relative_to(run_dir) for path in runs.checkpoints(run_dir / last)[-1:]]
+    found -= {
+        path
+        for path in checkpoints
+        if path.is_relative_to(last) and not any(map(path.is_relative_to, newest))
+    }
     size = sum((run_dir / path).stat().st_size for path in found)
     if size > ROOM:
         print(f"checkpoints: dropped, with them there are {size / 1e9:.1f} GB to be kept")
