@@ -79,20 +79,24 @@ class _Watch(training.Clock):
 
     def __init__(self) -> None:
         super().__init__()
-        self._between = self._most = 0
+        self._between = 0
+        self._peaks: list[int] = []
 
     def tick(self) -> None:
-        self._most = peak_memory()
+        self._peaks.append(peak_memory())
         if self._between == 0 and len(self._times) == WARM:
             self._between = settled_memory()
         super().tick()
 
     def figures(self, tokens: float) -> dict[str, Any]:
-        """Of a run with so many tokens a step, before it wrote its last checkpoint."""
+        """Of a run with so many tokens a step, before it wrote its last checkpoint.
+
+        The last two steps are reported together, when that is written already.
+        """
         return {
             "speed": tokens / self.step(WARM),
             "temporaries": _temporaries() / 2**20,
-            "resident": (self._most - self._between) / 2**20,
+            "resident": (self._peaks[-3] - self._between) / 2**20,
         }
 
 
