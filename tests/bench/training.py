@@ -2,8 +2,8 @@
 
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from statistics import fmean, median, stdev
 from typing import Any
@@ -78,14 +78,19 @@ def train_table() -> Iterator[Line]:
             yield Line(f"step {batch} x {length}, speed", tokens / seconds, "tokens/s")
 
 
-@contextmanager
-def quickstart(length: int) -> Iterator[Path]:
+def quickstart(length: int) -> AbstractContextManager[Path]:
     """A folder with the notebooks' own dataset, rendered with its tokenizer."""
+    return rendered(length, TRACES, ["easy"])
+
+
+@contextmanager
+def rendered(length: int, traces: Mapping[str, int], difficulties: Sequence[str]) -> Iterator[Path]:
+    """A folder with a dataset, rendered with a tokenizer of its own."""
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         store = TraceStore(home / "store")
-        for name, n in TRACES.items():
-            store.add(tasks.mixture(name, n, 0, ["easy"], "fine", 0.0), "2026-01-01")
+        for name, n in traces.items():
+            store.add(tasks.mixture(name, n, 0, difficulties, "fine", 0.0), "2026-01-01")
         spec = dataset.DatasetSpec.of(
             dataset_name="bench", selection_strategy="random", seed=0, eval_fraction=0.25
         )
