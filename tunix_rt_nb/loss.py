@@ -62,9 +62,10 @@ def held_out_loss(
     model: nnx.Module, rows: Rows, batch_size: int = 16, dtype: str = "float32"
 ) -> float:
     """Mean cross-entropy of all trained tokens of some rows, every token counting the same."""
+    same = nnx.merge(*nnx.split(model))  # flax lays weights anew: the next step would compile again
     with devices_of(model):
         found = [
-            _jitted_sums(model, shard_input(batch, ("fsdp",)), dtype)
+            _jitted_sums(same, shard_input(batch, ("fsdp",)), dtype)
             for batch in _once(rows, min(batch_size, len(rows)))
         ]
     totals, counts, _ = zip(*found, strict=True)
