@@ -216,16 +216,17 @@ def test_adapters_do_not_go_on_at_another_scale_or_on_another_base(
         model = lora.apply(models.load(base)[0], 4, alpha)
         return checkpoints.identity(CONFIG, rows(), rows(EXAMPLES[:9]), model)
 
-    checkpoints.claim(tmp_path, known(folder, 8.0))
-    assert not checkpoints.listing(tmp_path)
-    checkpoints.claim(tmp_path, known(folder, 4.0))  # nothing was kept yet, nothing is lost
-    (tmp_path / "last/3").mkdir(parents=True)
+    kept = tmp_path / "checkpoints"
+    checkpoints.claim(kept, known(folder, 8.0))
+    assert not checkpoints.listing(kept)
+    checkpoints.claim(kept, known(folder, 4.0))  # nothing was kept yet, nothing is lost
+    (kept / "last/3").mkdir(parents=True)
     with pytest.raises(InputError, match="with lora_scale 1.0 was here and cannot go on with lora"):
-        checkpoints.claim(tmp_path, known(folder, 8.0))
+        checkpoints.claim(kept, known(folder, 8.0))
     with pytest.raises(InputError, match="with another model was here and cannot go on; remove"):
-        checkpoints.claim(tmp_path, known(other, 4.0))
-    assert checkpoints.claim(tmp_path, known(folder, 4.0)) == tmp_path / "last"
-    assert (tmp_path / "last/3").exists()
+        checkpoints.claim(kept, known(other, 4.0))
+    assert checkpoints.claim(kept, known(folder, 4.0)) == kept / "last"
+    assert (kept / "last/3").exists()
 
 
 def test_after_a_complete_run_another_begins_anew(folder: Path, tmp_path: Path) -> None:
@@ -285,11 +286,14 @@ def test_a_loss_that_is_no_number_stops_and_the_last_good_checkpoint_is_kept(
     assert all(np.isfinite(x).all() for x in checkpoints.trained(again).values())
 
 
+UNUSED = min({*range(len(TOKENIZER))}.difference(*(example.ids for example in EXAMPLES)) - {0})
+
+
 class Poisoned(models.gemma3.Embedder):
-    """Takes the last token for no number."""
+    """Takes a token that no example has for no number."""
 
     def encode(self, x: jax.Array) -> jax.Array:
-        return jnp.where((x == len(TOKENIZER) - 1)[..., None], jnp.nan, super().encode(x))
+        return jnp.where((x == UNUSED)[..., None], jnp.nan, super().encode(x))
 
 
 def test_of_many_examples_those_are_named_whose_row_is_no_number(
@@ -298,7 +302,7 @@ def test_of_many_examples_those_are_named_whose_row_is_no_number(
     model, _ = models.load(folder)
     model.embedder.__class__ = Poisoned
     ids = EXAMPLES[20].ids
-    bad = Example("the bad one", (ids[0], len(TOKENIZER) - 1, *ids[2:]), EXAMPLES[20].prompt)
+    bad = Example("the bad one", (ids[0], UNUSED, *ids[2:]), EXAMPLES[20].prompt)
     many = rows([*EXAMPLES[:40], bad])
     [row] = (k for k in range(len(many)) if b"the bad one" in many.ids(k))
     named = ", ".join(id.decode() for id in many.ids(row))

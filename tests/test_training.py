@@ -22,6 +22,7 @@ from tunix_rt_nb.metrics import since_best
 from tunix_rt_nb.optimizer import optimizer
 from tunix_rt_nb.packing import Rows, pack
 from tunix_rt_nb.sft import SftConfig
+from tunix_rt_nb.step import lowered, states, trainer
 from tunix_rt_nb.tokens import Tokenizer, encode, train_tokenizer
 
 # Tunix 0.1.7 uses names that JAX 0.10 and Flax 0.12 have deprecated
@@ -305,6 +306,16 @@ def test_the_estimate_is_of_the_step_that_is_taken(folder: Path) -> None:
     assert 0 < found.seconds < 60
     small = estimate(lora.apply(model, 4, 8.0), sft.feed(rows(), CONFIG), CONFIG)
     assert weights < small.state < 1.3 * weights
+
+
+@pytest.mark.parametrize(("optimizer", "least"), [("adafactor", 1.0), ("muon", 2.0)])
+def test_the_estimate_knows_every_optimiser(folder: Path, optimizer: str, least: float) -> None:
+    model, _ = models.load(folder)
+    config = CONFIG.model_copy(update={"optimizer": optimizer})
+    lowered(model, sft.feed(rows(), config)[0], config)
+    _, held, remembered = states(model, lambda model: trainer(model, config))
+    size = sum(x.size for x in jax.tree.leaves(nnx.state((held, remembered))))
+    assert least <= size / models.parameter_count(model) < least + 0.2
 
 
 def test_a_step_that_cannot_fit_is_refused_before_it_is_taken(folder: Path) -> None:

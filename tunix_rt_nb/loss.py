@@ -71,7 +71,8 @@ def held_out_loss(
     return float(sum(totals) / sum(counts))
 
 
-_jitted_sums = nnx.jit(sums, static_argnames="dtype")
+# Where it gave the weights back, they would lie as XLA likes: the next step would compile again.
+_jitted_sums = nnx.jit(sums, static_argnames="dtype", graph_updates=False)
 
 
 def _once(rows: Rows, batch_size: int) -> Iterator[dict[str, np.ndarray]]:

@@ -102,15 +102,20 @@ class Metrics(hooks.TrainingHooks):
         if np.isfinite(loss) and np.isfinite(norm):
             return
         what = f"loss: is {loss}" if not np.isfinite(loss) else f"gradient: its norm is {norm}"
-        of_step = self._feed.rows_of(step - 1)
-        bad = of_step[~np.concatenate([np.asarray(each) for each in sound])]
         raise InputError(
-            f"{what} at step {step}, {self._why(bad, len(of_step))}; the checkpoint before is kept"
+            f"{what} at step {step}, {self._why(step, sound)}; the checkpoint before is kept"
         )
 
-    def _why(self, bad: np.ndarray, rows: int) -> str:
-        """The examples of a row that is not sound; the weights where no row is, or every one."""
-        if not len(bad) or 1 < len(bad) == rows:
+    def _why(self, step: int, sound: Sequence[jax.Array]) -> str:
+        """The examples of a row that is not sound; the weights where every row is so, or none.
+
+        Of the first batch with such a row: those after it have no other weights than it left.
+        """
+        size = self._config.batch_size
+        masks = np.array([np.asarray(each) for each in sound])
+        first = int(masks.all(axis=1).argmin())
+        bad = self._feed.rows_of(step - 1)[first * size :][:size][~masks[first]]
+        if not len(bad) or 1 < len(bad) == size:
             where = "every row" if len(bad) else "no row by itself"
             return f"on {where}: the weights have diverged, lower learning_rate"
         ids = ", ".join(id.decode() for id in self._feed.rows.ids(bad[0]))

@@ -129,8 +129,11 @@ def lower(
 
 def placed(state: Any, mesh: jax.sharding.Mesh) -> Any:
     """The shapes of a state, each on the devices that its array will be on."""
-    return jax.tree.map(
-        lambda x, place: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=place),
-        state,
-        nnx.get_named_sharding(state, mesh),
-    )
+
+    def on(x: Any) -> Any:
+        places = jax.tree.leaves(nnx.get_named_sharding(x, mesh))  # one, also of what holds nothing
+        return jax.tree.map(
+            lambda held: jax.ShapeDtypeStruct(held.shape, held.dtype, sharding=places[0]), x
+        )
+
+    return jax.tree.map(on, state, is_leaf=lambda x: isinstance(x, nnx.Variable))

@@ -57,6 +57,8 @@ def train_tiny() -> Iterator[Line]:
     """Tokens of examples a second, padding not counted; and the loss after as many of them."""
     with quickstart(LENGTH) as home:
         _create(home, 0)
+        rows = pack(render.load(home / "rendered", "train"), LENGTH)
+        yield Line(f"train_tiny, rows of {LENGTH}: how full", 100 * rows.fill, "%")
         for batch in BATCHES:
             config = settings(STEPS, batch)
             runs = [(_ours(home, config), _theirs(home, config)) for _ in range(REPEATS)]
