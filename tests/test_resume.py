@@ -149,6 +149,7 @@ def test_what_a_kill_left_of_a_checkpoint_is_taken_for_none(tmp_path: Path) -> N
     folder = run_dir / "4_train/checkpoints"
     for name in ("3", "12", "15.orbax-checkpoint-tmp"):
         (folder / "last" / name).mkdir(parents=True)
+        (folder / "last" / name / "weights").write_text(name)
     assert [line["step"] for line in checkpoints.listing(folder)] == [3, 12]
     with (
         pytest.raises(InputError, match=r"last/12: is damaged, remove it to go on from step 3: no"),

@@ -103,7 +103,7 @@ def test_running_again_skips_every_step_and_shows_the_same_table(undisturbed: Pa
     assert json.loads(first.stdout)["after"] == told["after"]
     table = [line for line in again.stderr.splitlines() if "%" in line]
     assert table == [line for line in first.stderr.splitlines() if "%" in line]
-    assert set(told) == {"run_id", "steps", "before", "after", "by_task"}
+    assert set(told) == {"run_id", "steps", "before", "after", "by_task", "warnings"}
     assert {"accuracy", "steps_right", "n"} <= set(told["before"])
     assert {"before", "after", "n"} <= set(told["by_task"]["arithmetic"])
 

@@ -113,7 +113,9 @@ def begin(path: Path, home: Path) -> dict[str, Any]:
     tell = "(stop.folder / 'told.json').write_text(config.model_dump_json())"
     given = nbformat.v4.new_code_cell(f"JOB = {str(path)!r}")
     cells = notebook.cells[: end + 1]
-    notebook.cells = [*cells[:2], given, *cells[2:], nbformat.v4.new_code_cell(tell)]
+    at = next(k for k, cell in enumerate(cells) if cell.metadata.get("tags") == ["parameters"])
+    cells.insert(at + 1, given)
+    notebook.cells = [*cells, nbformat.v4.new_code_cell(tell)]
     env = {**os.environ, "TUNIX_RT_HOME": str(home)}
     NotebookClient(notebook, kernel_name="python3").execute(env=env)
     found: dict[str, Any] = files.read_json(home / "alone/4_train/told.json")

@@ -111,7 +111,7 @@ def run(
     else:
         values |= given
         run_dir = runs.home() / "runs" / check_name("run-id", run_id or Path(profile).stem)
-    base = parameters.resolve(values)["evaluate"]["BASELINE"]
+    base = parameters.resolve(values)["evaluate"].get("BASELINE")
     held_to = baseline.read(base) if base and to_step == "evaluate" else None
     line = _StepLines()
     try:
