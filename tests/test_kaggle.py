@@ -227,19 +227,13 @@ def test_what_was_not_prepared_is_not_pushed(server: Kaggle, folder: Path, name:
     refused(kaggle("push", name), says)
 
 
-def test_a_token_that_no_header_can_hold_is_not_shown(
-    server: Kaggle, folder: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("name", "value"), [("KAGGLE_API_TOKEN", f"{KEY}\n"), ("KAGGLE_KEY", f"{KEY}\u2026")]
+)
+def test_a_credential_that_no_header_can_hold_is_not_shown(
+    server: Kaggle, folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
-    monkeypatch.setenv("KAGGLE_API_TOKEN", f"{KEY}\n")
-    told = kaggle("push", "mine")
-    refused(told, "is there a line break or an odd character in the credentials?")
-    assert KEY not in told.output
-
-
-def test_a_key_that_no_header_can_hold_is_not_shown(
-    server: Kaggle, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("KAGGLE_KEY", f"{KEY}\u2026")
+    monkeypatch.setenv(name, value)
     told = kaggle("push", "mine")
     refused(told, "is there a line break or an odd character in the credentials?")
     assert KEY not in told.output

@@ -194,9 +194,7 @@ def _run_step(run_dir: Path, step: str, parameters: Mapping[str, Any], echo: boo
         return StepReport(step, time.perf_counter() - started, skipped=True)
     key_file = folder / "key"
     if not key_file.exists() or key_file.read_text() != key:
-        if not runs.is_interrupted(
-            folder
-        ):  # else training itself says whether it goes on from there
+        if not runs.is_interrupted(folder):  # else training says whether it goes on from there
             shutil.rmtree(folder, ignore_errors=True)
         with files.atomic(key_file) as file:
             file.write(key.encode())
