@@ -73,6 +73,18 @@ def test_an_answer_ends_where_its_stop_token_comes_first_whatever_the_others_do(
     assert len({len(tokens) for tokens in stopped.values()}) > 3
 
 
+def test_a_cache_that_grows_changes_no_answer(
+    model: models.gemma3.Gemma3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for layer in model.layers:
+        layer.post_ffw_norm.scale.value = jnp.full_like(layer.post_ffw_norm.scale.value, 9.0)
+    prompts, stops = PROMPTS[:20], form("gemma").template.stops
+    grown = sampling.generate(model, TOKENIZER, prompts, stops, 300, batch_size=16)
+    assert max(answer.tokens for answer in grown) > 256  # where it has grown twice
+    monkeypatch.setattr(sampling, "_room", lambda length, limit: limit)
+    assert sampling.generate(model, TOKENIZER, prompts, stops, 300, batch_size=16) == grown
+
+
 def test_answers_do_not_depend_on_the_batch(model: models.gemma3.Gemma3) -> None:
     gemma = form("gemma").template
     prompts = encode_prompts([trace.prompt for trace in DRAWN[:5]], TOKENIZER, form("gemma"))

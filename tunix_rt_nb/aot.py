@@ -217,7 +217,10 @@ def loss_alone(plan: Training) -> tuple[Fit, int]:
 
 
 def generate(plan: Generation, told: Callable[[str], None]) -> dict[str, Any]:
-    """Compiles what reads prompts and what writes answers, as `sampling.generate` has them."""
+    """Compiles what reads prompts and what writes answers, as `sampling.generate` has them.
+
+    In a cache that has grown to its end, as it is for the longest prompts and answers.
+    """
     model = _model(plan, mesh(plan.topology, plan.tp))
     memory = chips.of(plan.topology).memory
     parts = {"weights": size(nnx.state(model))}

@@ -66,7 +66,8 @@ def generate(
     """Answers prompts, `batch_size` at a time, each until one of the stop pieces.
 
     Prompts of about a length are read together. When half of a batch has stopped, the other half
-    goes on alone. What is drawn depends on the seed and the prompt's number, not on the batch.
+    goes on alone; the cache is twice as long whenever it is full, so a step looks at little that
+    is empty. What is drawn depends on the seed and the prompt's number, not on the batch.
 
     Args:
       prompts: the ids of each prompt, from BOS to the opening of the model's turn.
@@ -80,7 +81,7 @@ def generate(
     """
     ends = jnp.array([tokenizer.control(piece) for piece in stops])
     order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
-    room = _bucket(len(prompts[order[-1]])) + max_new_tokens
+    limit = _bucket(len(prompts[order[-1]])) + max_new_tokens
     written: dict[int, Generation] = {}
     for start in range(0, len(order), batch_size):
         numbers = order[start : start + batch_size]
@@ -89,7 +90,7 @@ def generate(
             continue
         batch = _padded([prompts[i] for i in numbers], _shape(len(numbers), batch_size))
         chance = _keys(seed, numbers, len(batch)), temperature
-        rows = _answers(model, batch, *chance, len(numbers), ends, room, max_new_tokens)
+        rows = _answers(model, batch, *chance, len(numbers), ends, limit, max_new_tokens)
         new = {numbers[row]: _generation(ids, ends, tokenizer) for row, ids in rows}
         on_batch(new)
         written |= new
@@ -119,6 +120,11 @@ def _shape(n: int, most: int) -> int:
     return most
 
 
+def _room(length: int, limit: int) -> int:
+    """Room in the cache for so many tokens and some more: a power of two, so shapes are few."""
+    return min(1 << (length + BUCKET - 1).bit_length(), limit)
+
+
 def _padded(prompts: Sequence[Sequence[int]], rows: int) -> np.ndarray:
     """Prompts as int32 [rows, length], each at the right end of its row; the last one repeated."""
     ids = np.full((rows, _bucket(max(map(len, prompts)))), PAD, np.int32)
@@ -135,11 +141,11 @@ def _answers(
     temperature: float,
     used: int,
     ends: jax.Array,
-    room: int,
+    limit: int,
     most: int,
 ) -> Iterator[tuple[int, np.ndarray]]:
     """What is written in each row that is used, up to its stop token: row and tokens."""
-    rows = np.arange(len(ids))
+    rows, room = np.arange(len(ids)), _room(ids.shape[1], limit)
     done = rows >= used
     with devices_of(model) as mesh, warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # Tunix 0.1.7 with Flax 0.12
@@ -158,7 +164,9 @@ def _answers(
                 return
             kept = np.argsort(over, kind="stable")[: _shape(int((~over).sum()), len(rows))]
             rows = np.where(over, used, rows)[kept]  # those that are over are told already
-            state = _chosen(state, kept)
+            if int(state.at) == room:
+                room = _room(room, limit)
+            state = _chosen(state, kept, room)
 
 
 @partial(nnx.jit, static_argnames=("room", "most"))
@@ -202,12 +210,13 @@ def _cache(model: Any, rows: int, room: int) -> dict[str, dict[str, jax.Array]]:
 
 @partial(nnx.jit, donate_argnames="state")
 def write(model: Any, state: Answers, ends: jax.Array, fewest: int, temperature: float) -> Answers:
-    """Writes on, until no more than `fewest` answers are under way or there is no more room."""
+    """Writes on, until no more than `fewest` answers are under way or all the room is taken."""
     graph, weights = nnx.split(model)
 
     def under_way(state: Answers) -> jax.Array:
-        written = state.at - state.first
-        return (written < state.tokens.shape[1]) & ((~state.done).sum() > fewest)
+        most, room = state.tokens.shape[1], state.seen.shape[1]
+        left = (state.at - state.first < most) & (state.at < room)
+        return left & ((~state.done).sum() > fewest)
 
     def step(state: Answers) -> Answers:
         model = nnx.merge(graph, weights)
@@ -245,7 +254,14 @@ def _chosen_tokens(logits: jax.Array, state: Answers, temperature: float) -> jax
     return jnp.argmax(shifted, axis=-1).astype(jnp.int32)
 
 
-@jax.jit
-def _chosen(state: Answers, rows: jax.Array) -> Answers:
-    """Some rows of what is under way."""
-    return jax.tree.map(lambda x: x[rows] if x.ndim else x, state)
+@partial(jax.jit, static_argnames="room")
+def _chosen(state: Answers, rows: jax.Array, room: int) -> Answers:
+    """Some rows of what is under way, with so much room in the cache."""
+
+    def longer(x: jax.Array) -> jax.Array:
+        more = [(0, 0)] * x.ndim
+        more[1:2] = [(0, room - x.shape[1])] if x.ndim > 1 else []
+        return jnp.pad(x, more)
+
+    state = jax.tree.map(lambda x: x[rows] if x.ndim else x, state)
+    return state._replace(seen=longer(state.seen), cache=jax.tree.map(longer, state.cache))
