@@ -16,7 +16,7 @@ from tunix_rt_nb.tokens import Tokenizer, encode_prompts
 
 TRACES = dict.fromkeys(tasks.TASKS, 60)
 LENGTH = 512
-STEPS = 150  # until answers are about as long as they are to be
+STEPS = 1200  # until it stops, after answers about as long as those of the set
 BATCH = 80
 ROOM = 256
 
