@@ -16,6 +16,7 @@ from tunix_rt_nb.models import devices_of, gemma3
 from tunix_rt_nb.tokens import PAD, Tokenizer
 
 BUCKET = 32  # prompts are read in lengths that are a multiple of so many tokens
+ROOM = 256  # tokens that the cache is there for at first
 FEWEST = 8  # answers that are written at a time: of less, a step takes as long
 
 
@@ -121,8 +122,11 @@ def _shape(n: int, most: int) -> int:
 
 
 def _room(length: int, limit: int) -> int:
-    """Room in the cache for so many tokens and some more: a power of two, so shapes are few."""
-    return min(1 << (length + BUCKET - 1).bit_length(), limit)
+    """Room in the cache for so many tokens and some more; each is twice another, to be few."""
+    room = ROOM
+    while room < length + BUCKET:
+        room *= 2
+    return min(room, limit)
 
 
 def _padded(prompts: Sequence[Sequence[int]], rows: int) -> np.ndarray:
