@@ -263,9 +263,9 @@ def _chosen(state: Answers, rows: jax.Array, room: int) -> Answers:
     """Some rows of what is under way, with so much room in the cache."""
 
     def longer(x: jax.Array) -> jax.Array:
-        more = [(0, 0)] * x.ndim
-        more[1:2] = [(0, room - x.shape[1])] if x.ndim > 1 else []
-        return jnp.pad(x, more)
+        if x.ndim == 1:  # `end_index`, which has a number a row
+            return x
+        return jnp.pad(x, [(0, 0), (0, room - x.shape[1]), *[(0, 0)] * (x.ndim - 2)])
 
     state = jax.tree.map(lambda x: x[rows] if x.ndim else x, state)
     return state._replace(seen=longer(state.seen), cache=jax.tree.map(longer, state.cache))
