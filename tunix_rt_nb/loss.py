@@ -15,7 +15,7 @@ from tunix_rt_nb.models import devices_of
 from tunix_rt_nb.packing import Rows
 
 CHUNK_LOGITS = 2**25  # logits that a device has at a time: 128 MiB in float32
-_PART = 2**25  # numbers of the embedding's gradient that are added to it at a time
+_PART = 2**23  # numbers of the embedding that gradients are formed with at a time
 _VOCABULARY = ("tp", "fsdp")  # it is cut over all devices
 
 
@@ -178,35 +178,18 @@ def in_chunks(rows: int, places: int, vocabulary: int) -> tuple[int, int]:
     return chunks, -(-places // chunks)
 
 
-def _pieces(vocabulary: int, width: int) -> int:
-    """Into how many parts the gradient by the embedding is cut; on a mesh it is cut already."""
-    pieces = 1
-    while _devices() == 1 and vocabulary % (2 * pieces) == 0:
-        if vocabulary // pieces * width <= _PART:
+def _parts(vocabulary: int, width: int) -> int:
+    """In how many parts of the vocabulary gradients are formed; on a mesh it is cut already."""
+    parts = 1
+    while _devices() == 1 and vocabulary % (2 * parts) == 0:
+        if vocabulary // parts * width <= _PART:
             break
-        pieces *= 2
-    return pieces
+        parts *= 2
+    return parts
 
 
-def _added(by_embedding: jax.Array, error: jax.Array, states: jax.Array) -> jax.Array:
-    """The gradient by the embedding with what some places add to it.
-
-    A part of the vocabulary after the other: what is added would be as large as the gradient.
-    """
-    pieces = _pieces(*by_embedding.shape)
-    size = len(by_embedding) // pieces
-
-    def of(error: jax.Array) -> jax.Array:
-        return jnp.einsum("rpv,rpw->vw", error, states, preferred_element_type=jnp.float32)
-
-    def add(k: Any, sum: jax.Array) -> jax.Array:
-        more = of(jax.lax.dynamic_slice_in_dim(error, k * size, size, axis=2))
-        so_far = jax.lax.dynamic_slice_in_dim(sum, k * size, size)
-        return jax.lax.dynamic_update_slice_in_dim(sum, so_far + more, k * size, 0)
-
-    if pieces == 1:
-        return by_embedding + of(error)
-    return jax.lax.fori_loop(0, pieces, add, by_embedding)
+def _product(axes: str, a: jax.Array, b: jax.Array) -> jax.Array:
+    return jnp.einsum(axes, a, b, preferred_element_type=jnp.float32)
 
 
 @partial(jax.jit, static_argnums=(3, 4, 5))
@@ -230,33 +213,51 @@ def _forward(
     aims = aims.reshape(rows, chunks, size).swapaxes(0, 1)
 
     by_chunk, aims = _on_mesh(by_chunk, None, "fsdp"), _on_mesh(aims, None, "fsdp")
-    pieces = _on_mesh(embedding, _VOCABULARY, None)
+    embedding = _on_mesh(embedding, _VOCABULARY, None)
     numbers = _on_mesh(jnp.arange(len(embedding)), _VOCABULARY)
+    parts = _parts(*embedding.shape)
+    part = len(embedding) // parts
+
+    def of_part(x: jax.Array, k: Any, axis: int) -> jax.Array:
+        return x if parts == 1 else jax.lax.dynamic_slice_in_dim(x, k * part, part, axis)
 
     def step(carry: Any, chunk: Any) -> tuple[Any, Any]:
         total, by_embedding = carry
         states, aim = (_on_mesh(x, None) for x in chunk)
-        logits = jnp.einsum("rpw,vw->rpv", states, pieces, preferred_element_type=jnp.float32)
+        logits = _product("rpw,vw->rpv", states, embedding)
         logits = soft_cap(_on_mesh(logits, None, None, _VOCABULARY), cap)
         shares = jax.nn.logsumexp(logits, axis=-1, keepdims=True)
         hits = aim[:, :, None] == numbers
         right = jnp.where(hits, logits, 0.0).sum(axis=-1, keepdims=True)
         used = (aim >= 0)[:, :, None]
         total += jnp.where(used, shares - right, 0.0).sum()
-        by_state = None
-        if of_hidden or of_embedding:
-            error = jnp.exp(logits - shares) - hits.astype(jnp.float32)
+
+        def add(k: Any, sums: Any) -> Any:
+            """The gradients with what comes of a part of the vocabulary."""
+            by_state, by_embedding = sums
+            some = of_part(logits, k, 2)
+            hits = aim[:, :, None] == of_part(numbers, k, 0)
+            error = jnp.exp(some - shares) - hits.astype(jnp.float32)
             error = jnp.where(used, error, 0.0)
             if cap is not None:
-                error *= 1 - (logits / cap) ** 2  # the slope of the cap, by its value
+                error *= 1 - (some / cap) ** 2  # the slope of the cap, by its value
             error = error.astype(hidden.dtype)
             if of_hidden:
-                by_state = jnp.einsum(
-                    "rpv,vw->rpw", error, pieces, preferred_element_type=jnp.float32
-                )
-                by_state = _on_mesh(by_state, "fsdp").astype(hidden.dtype)
+                by_state += _product("rpv,vw->rpw", error, of_part(embedding, k, 0))
             if of_embedding:
-                by_embedding = _on_mesh(_added(by_embedding, error, states), _VOCABULARY, None)
+                more = of_part(by_embedding, k, 0) + _product("rpv,rpw->vw", error, states)
+                by_embedding = jax.lax.dynamic_update_slice_in_dim(by_embedding, more, k * part, 0)
+            return by_state, by_embedding
+
+        by_state = jnp.zeros(states.shape, jnp.float32) if of_hidden else None
+        if of_hidden or of_embedding:
+            sums = by_state, by_embedding
+            sums = add(0, sums) if parts == 1 else jax.lax.fori_loop(0, parts, add, sums)
+            by_state, by_embedding = sums
+        if of_hidden:
+            by_state = _on_mesh(by_state, "fsdp").astype(hidden.dtype)
+        if of_embedding:
+            by_embedding = _on_mesh(by_embedding, _VOCABULARY, None)
         return (total, by_embedding), by_state
 
     start = jnp.zeros((), jnp.float32), None
