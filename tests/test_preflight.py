@@ -113,7 +113,7 @@ def test_activations_are_cut_as_on_a_tpu_when_chips_share_a_layer(
 
 
 def test_one_chip_takes_what_the_processor_takes(folder: Path) -> None:
-    """The same step, compiled for both."""
+    """The same step, compiled for both. Temporaries differ: each compiler orders it in its way."""
     settings = plan(folder, topology="v5e:1x1")
     there, _ = trained(settings)
     model, _ = models.load(folder)

@@ -38,6 +38,7 @@ BENCHMARKS = {
     "train_table": training.train_table,
     "tpu_hbm": tpu.tpu_hbm,
     "tpu_flops": tpu.tpu_flops,
+    "tpu_cpu": tpu.tpu_cpu,
 }
 
 

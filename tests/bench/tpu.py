@@ -1,6 +1,6 @@
-"""A train step on a Kaggle v5e-8, compiled without one: memory and arithmetic, ours and Tunix's.
+"""A train step on TPUs, compiled without one: memory and arithmetic, ours and Tunix's.
 
-Gemma 3 1B, all weights, on both sides with the same weights (bfloat16), optimiser, remat and mesh
+On a Kaggle v5e-8: Gemma 3 1B, all weights, on both sides with the same weights (bfloat16), optimiser, remat and mesh
 and as many tokens a step. Ours are packed; of plain Tunix's rows, which are padded to the longest
 example, `FILL` is taken to be tokens. Half of the tokens are trained.
 """
@@ -20,11 +20,13 @@ from tunix.sft import peft_trainer
 from tests.bench import plain
 from tests.bench.measure import Line
 from tests.bench.traces import process
-from tunix_rt_nb import aot, chips, files, plans, preflight
+from tests.test_training import TOKENIZER
+from tunix_rt_nb import aot, chips, files, models, plans, preflight
 from tunix_rt_nb.optimizer import optimizer
-from tunix_rt_nb.step import lower, states
+from tunix_rt_nb.step import lower, lowered, states
 
 TOPOLOGY = "v5e:2x4"
+ONE = "v5e:1x1"
 ROWS = 8  # of more, plain Tunix does not fit
 LENGTH = 2048
 TRAINED = 0.5
@@ -64,20 +66,53 @@ def tpu_flops() -> Iterator[Line]:
     yield Line(f"tpu_flops {ROWS} x {LENGTH}", ours, "GFLOP/token", theirs, theirs / ours)
 
 
+def tpu_cpu() -> Iterator[Line]:
+    """A step of the quickstart's model, by the compilers for one chip and for the processor."""
+    for remat, sides in _compiled("both", ONE).items():
+        for side, fit in sides.items():
+            name = f"tpu_cpu {side}, remat {remat}"
+            yield Line(f"{name}: operations", fit["flops"] / 1e9, "GFLOP")
+            yield Line(f"{name}: temporaries", fit["parts"]["temporaries"] / 2**20, "MiB")
+
+
 @cache
 def _figures() -> dict[str, dict[str, Any]]:
     """Each compiled once, for both benchmarks."""
+    ours, whole = (preflight.train(plan(rows)) for rows in (ROWS, WHOLE))
+    return {"ours": ours, "whole": whole, "plain": _compiled("plain", TOPOLOGY)}
+
+
+def _compiled(which: str, topology: str) -> dict[str, Any]:
+    """What a process has found that may compile for a topology."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "figures.json"
-        process(["-m", "tests.bench.tpu", str(out)], preflight.environment(TOPOLOGY))
-        theirs = files.read_json(out)
-    ours, whole = (preflight.train(plan(rows)) for rows in (ROWS, WHOLE))
-    return {"ours": ours, "whole": whole, "plain": theirs}
+        process(["-m", "tests.bench.tpu", which, str(out)], preflight.environment(topology))
+        return files.read_json(out)
 
 
-def _plain(out: Path) -> None:
-    """Compiles plain Tunix's step, in this process."""
-    aot.constrain()
+def both() -> dict[str, dict[str, Any]]:
+    """The same step for one chip and for the processor, with and without recomputation."""
+    found: dict[str, dict[str, Any]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        base = models.create("tiny", TOKENIZER, seed=0, folder=Path(folder))
+        for remat in ("none", "decoder"):
+            settings = plans.Training.of(
+                model=str(base),
+                topology=ONE,
+                length=256,
+                remat=remat,
+                config={"batch_size": 128, "dtype": "float32"},
+            )
+            there = aot.train(settings, lambda line: None)["fit"]
+            model, _ = models.load(base, remat=remat)
+            step = lowered(model, aot.batch(settings, 128), settings.config)
+            here, _ = aot.fit(step, {}, "state", 2**40)
+            found[remat] = {"chip": there, "processor": here._asdict()}
+    return found
+
+
+def plain_tunix() -> dict[str, Any]:
+    """Plain Tunix's step."""
     settings = plan(ROWS)
 
     def make(model: nnx.Module) -> plain.Trainer:
@@ -89,8 +124,10 @@ def _plain(out: Path) -> None:
     batch = peft_trainer.TrainingInput(input_tokens=tokens, input_mask=tokens)
     step = lower(*states(aot.base(settings, aot.mesh(TOPOLOGY)), make), batch)
     found, _ = aot.fit(step, {}, "state", chips.of(TOPOLOGY).memory)
-    files.write_json(out, found._asdict())
+    return found._asdict()
 
 
 if __name__ == "__main__":
-    _plain(Path(sys.argv[1]))
+    aot.constrain()
+    which, out = sys.argv[1:]
+    files.write_json(Path(out), {"both": both, "plain": plain_tunix}[which]())
