@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from jax.experimental.compilation_cache import compilation_cache
 from tunix.utils import sharding_utils
 
+from tests.bench import tpu
 from tests.test_training import TOKENIZER
 from tunix_rt_nb import aot, files, models, preflight
 from tunix_rt_nb.cli import main
 from tunix_rt_nb.errors import InputError
 from tunix_rt_nb.plans import Generation, Training
 from tunix_rt_nb.preflight import Fit, Told
-from tunix_rt_nb.step import lowered
 
 pytest.importorskip("libtpu")
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -114,11 +114,8 @@ def test_activations_are_cut_as_on_a_tpu_when_chips_share_a_layer(
 
 def test_one_chip_takes_what_the_processor_takes(folder: Path) -> None:
     """The same step, compiled for both. Temporaries differ: each compiler orders it in its way."""
-    settings = plan(folder, topology="v5e:1x1")
-    there, _ = trained(settings)
-    model, _ = models.load(folder)
-    step = lowered(model, aot.batch(settings, 16), settings.config)
-    here, _ = aot.fit(step, {}, "state", 2**40)
+    found = tpu.on_both(plan(folder, topology="v5e:1x1"))
+    there, here = found["chip"], found["processor"]
     assert there.flops == pytest.approx(here.flops, rel=0.15)
     state = [sum(fit.parts.values()) - fit.parts["temporaries"] for fit in (there, here)]
     assert state[0] == pytest.approx(state[1], rel=0.15)

@@ -192,6 +192,53 @@ def _product(axes: str, a: jax.Array, b: jax.Array) -> jax.Array:
     return jnp.einsum(axes, a, b, preferred_element_type=jnp.float32)
 
 
+def _added(
+    sums: tuple[jax.Array | None, jax.Array | None],
+    logits: jax.Array,
+    shares: jax.Array,
+    aim: jax.Array,
+    states: jax.Array,
+    embedding: jax.Array,
+    cap: float | None,
+) -> tuple[jax.Array | None, jax.Array | None]:
+    """The gradients by the states of a chunk and by the embedding, with what the chunk adds.
+
+    A part of the vocabulary after the other: what is added would be as large as the gradient, and
+    of a part the processor keeps in its cache what it multiplies.
+
+    Args:
+      sums: both as they are, None where one is not wanted.
+      shares: logarithms of what the softmax divides by.
+    """
+    parts = _parts(*embedding.shape)
+    part = len(embedding) // parts
+    numbers = _on_mesh(jnp.arange(len(embedding)), _VOCABULARY)
+
+    def of(x: jax.Array, k: Any, axis: int = 0) -> jax.Array:
+        return x if parts == 1 else jax.lax.dynamic_slice_in_dim(x, k * part, part, axis)
+
+    def error(k: Any) -> jax.Array:
+        some = of(logits, k, axis=2)
+        hits = aim[:, :, None] == of(numbers, k)
+        found = jnp.exp(some - shares) - hits.astype(jnp.float32)
+        found = jnp.where((aim >= 0)[:, :, None], found, 0.0)
+        if cap is not None:
+            found *= 1 - (some / cap) ** 2  # the slope of the cap, by its value
+        return found.astype(states.dtype)
+
+    def add(k: Any, sums: Any) -> Any:
+        by_state, by_embedding = sums
+        wrong = error(k)
+        if by_state is not None:
+            by_state += _product("rpv,vw->rpw", wrong, of(embedding, k))
+        if by_embedding is not None:
+            more = of(by_embedding, k) + _product("rpv,rpw->vw", wrong, states)
+            by_embedding = jax.lax.dynamic_update_slice_in_dim(by_embedding, more, k * part, 0)
+        return by_state, by_embedding
+
+    return add(0, sums) if parts == 1 else jax.lax.fori_loop(0, parts, add, sums)
+
+
 @partial(jax.jit, static_argnums=(3, 4, 5))
 def _forward(
     hidden: jax.Array,
@@ -215,11 +262,6 @@ def _forward(
     by_chunk, aims = _on_mesh(by_chunk, None, "fsdp"), _on_mesh(aims, None, "fsdp")
     embedding = _on_mesh(embedding, _VOCABULARY, None)
     numbers = _on_mesh(jnp.arange(len(embedding)), _VOCABULARY)
-    parts = _parts(*embedding.shape)
-    part = len(embedding) // parts
-
-    def of_part(x: jax.Array, k: Any, axis: int) -> jax.Array:
-        return x if parts == 1 else jax.lax.dynamic_slice_in_dim(x, k * part, part, axis)
 
     def step(carry: Any, chunk: Any) -> tuple[Any, Any]:
         total, by_embedding = carry
@@ -232,28 +274,10 @@ def _forward(
         used = (aim >= 0)[:, :, None]
         total += jnp.where(used, shares - right, 0.0).sum()
 
-        def add(k: Any, sums: Any) -> Any:
-            """The gradients with what comes of a part of the vocabulary."""
-            by_state, by_embedding = sums
-            some = of_part(logits, k, 2)
-            hits = aim[:, :, None] == of_part(numbers, k, 0)
-            error = jnp.exp(some - shares) - hits.astype(jnp.float32)
-            error = jnp.where(used, error, 0.0)
-            if cap is not None:
-                error *= 1 - (some / cap) ** 2  # the slope of the cap, by its value
-            error = error.astype(hidden.dtype)
-            if of_hidden:
-                by_state += _product("rpv,vw->rpw", error, of_part(embedding, k, 0))
-            if of_embedding:
-                more = of_part(by_embedding, k, 0) + _product("rpv,rpw->vw", error, states)
-                by_embedding = jax.lax.dynamic_update_slice_in_dim(by_embedding, more, k * part, 0)
-            return by_state, by_embedding
-
         by_state = jnp.zeros(states.shape, jnp.float32) if of_hidden else None
         if of_hidden or of_embedding:
             sums = by_state, by_embedding
-            sums = add(0, sums) if parts == 1 else jax.lax.fori_loop(0, parts, add, sums)
-            by_state, by_embedding = sums
+            by_state, by_embedding = _added(sums, logits, shares, aim, states, embedding, cap)
         if of_hidden:
             by_state = _on_mesh(by_state, "fsdp").astype(hidden.dtype)
         if of_embedding:

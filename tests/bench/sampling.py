@@ -61,8 +61,7 @@ def sample() -> Iterator[Line]:
 
 
 def _trained(home: Path) -> tuple[models.Model, Tokenizer]:
-    base = models.create("tiny", render.load_tokenizer(home / "rendered"), 0, home / "model")
-    model, tokenizer = models.load(base)
+    model, tokenizer = models.load(training.create(home, 0))
     rows, held_out = (
         pack(render.load(home / "rendered", side), LENGTH) for side in ("train", "eval")
     )

@@ -1,8 +1,8 @@
 """A train step on TPUs, compiled without one: memory and arithmetic, ours and Tunix's.
 
-On a Kaggle v5e-8: Gemma 3 1B, all weights, on both sides with the same weights (bfloat16), optimiser, remat and mesh
-and as many tokens a step. Ours are packed; of plain Tunix's rows, which are padded to the longest
-example, `FILL` is taken to be tokens. Half of the tokens are trained.
+On a Kaggle v5e-8: Gemma 3 1B, all weights, on both sides with the same weights (bfloat16),
+optimiser, remat and mesh and as many tokens a step. Ours are packed; of plain Tunix's rows, which
+are padded to the longest example, `FILL` is taken to be tokens. Half of the tokens are trained.
 """
 
 import sys
@@ -17,12 +17,12 @@ import jax.numpy as jnp
 from flax import nnx
 from tunix.sft import peft_trainer
 
-from tests.bench import plain
+from tests.bench import plain, training
 from tests.bench.measure import Line
 from tests.bench.traces import process
-from tests.test_training import TOKENIZER
 from tunix_rt_nb import aot, chips, files, models, plans, preflight
 from tunix_rt_nb.optimizer import optimizer
+from tunix_rt_nb.preflight import Fit
 from tunix_rt_nb.step import lower, lowered, states
 
 TOPOLOGY = "v5e:2x4"
@@ -67,12 +67,12 @@ def tpu_flops() -> Iterator[Line]:
 
 
 def tpu_cpu() -> Iterator[Line]:
-    """A step of the quickstart's model, by the compilers for one chip and for the processor."""
+    """A step of the quickstart's model by both compilers: one chip's and the processor's."""
     for remat, sides in _compiled("both", ONE).items():
-        for side, fit in sides.items():
+        for side, fit in ((side, Fit(*told)) for side, told in sides.items()):
             name = f"tpu_cpu {side}, remat {remat}"
-            yield Line(f"{name}: operations", fit["flops"] / 1e9, "GFLOP")
-            yield Line(f"{name}: temporaries", fit["parts"]["temporaries"] / 2**20, "MiB")
+            yield Line(f"{name}: operations", fit.flops / 1e9, "GFLOP")
+            yield Line(f"{name}: temporaries", fit.parts["temporaries"] / 2**20, "MiB")
 
 
 @cache
@@ -90,25 +90,24 @@ def _compiled(which: str, topology: str) -> dict[str, Any]:
         return files.read_json(out)
 
 
-def both() -> dict[str, dict[str, Any]]:
-    """The same step for one chip and for the processor, with and without recomputation."""
-    found: dict[str, dict[str, Any]] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        base = models.create("tiny", TOKENIZER, seed=0, folder=Path(folder))
-        for remat in ("none", "decoder"):
-            settings = plans.Training.of(
-                model=str(base),
-                topology=ONE,
-                length=256,
-                remat=remat,
-                config={"batch_size": 128, "dtype": "float32"},
-            )
-            there = aot.train(settings, lambda line: None)["fit"]
-            model, _ = models.load(base, remat=remat)
-            step = lowered(model, aot.batch(settings, 128), settings.config)
-            here, _ = aot.fit(step, {}, "state", 2**40)
-            found[remat] = {"chip": there, "processor": here._asdict()}
-    return found
+def both() -> dict[str, dict[str, Fit]]:
+    """The step of the quickstart's model, with and without recomputation."""
+    with training.quickstart(training.LENGTH) as home:
+        shape = {"model": str(training.create(home, 0)), "length": training.LENGTH}
+        how = {"topology": ONE, "config": {"batch_size": 128}}
+        return {
+            remat: on_both(plans.Training.of(remat=remat, **shape, **how))
+            for remat in ("none", "decoder")
+        }
+
+
+def on_both(plan: plans.Training) -> dict[str, Fit]:
+    """What the step of a model takes by the compilers for a chip and for the processor."""
+    there = aot.train(plan, lambda line: None)["fit"]
+    model, _ = models.load(Path(plan.model), remat=plan.remat)
+    step = lowered(model, aot.batch(plan, plan.config.batch_size), plan.config)
+    here, _ = aot.fit(step, {}, "state", 2**40)
+    return {"chip": Fit(**there), "processor": here}
 
 
 def plain_tunix() -> dict[str, Any]:

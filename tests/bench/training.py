@@ -56,7 +56,7 @@ class Clock:
 def train_tiny() -> Iterator[Line]:
     """Tokens of examples a second, padding not counted; and the loss after as many of them."""
     with quickstart(LENGTH) as home:
-        _create(home, 0)
+        create(home, 0)
         rows = pack(render.load(home / "rendered", "train"), LENGTH)
         yield Line(f"train_tiny, rows of {LENGTH}: how full", 100 * rows.fill, "%")
         for batch in BATCHES:
@@ -70,7 +70,7 @@ def train_tiny() -> Iterator[Line]:
 def train_table() -> Iterator[Line]:
     """A step by its rows and their length."""
     with quickstart(LENGTH) as home:
-        _create(home, 0)
+        create(home, 0)
         for batch, length in TABLE:
             config = settings(TABLE_STEPS, batch)
             clock = Clock()
@@ -143,7 +143,8 @@ def _theirs(home: Path, config: sft.SftConfig) -> float:
     return theirs(home, models.load(home / "model-0")[0], config, LENGTH, clock) / clock.step()
 
 
-def _create(home: Path, seed: int) -> Path:
+def create(home: Path, seed: int) -> Path:
+    """The quickstart's model, before training."""
     tokenizer = render.load_tokenizer(home / "rendered")
     return models.create("tiny", tokenizer, seed, home / f"model-{seed}")
 
@@ -161,7 +162,7 @@ def _losses(home: Path) -> Iterator[Line]:
     eval_rows = pack(render.load(home / "rendered", "eval"), LENGTH)
     found: list[tuple[float, float]] = []
     for seed in SEEDS:
-        config, base = settings(LOSS_STEPS, BATCHES[0], seed), _create(home, seed)
+        config, base = settings(LOSS_STEPS, BATCHES[0], seed), create(home, seed)
         packed, padded = models.load(base)[0], models.load(base)[0]
         sft.train(packed, rows, eval_rows, config, home / f"run-{seed}")
         inputs = plain.batches(examples, LENGTH, more, LOSS_STEPS, seed)
