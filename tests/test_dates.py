@@ -153,7 +153,7 @@ def weeks(m: re.Match[str], prompt: str) -> bool:
         told = prompt.replace("January 1 fell", "")
         name, day = re.findall(r"(January|February) (\d+)\b", told)[-1]
         days = [str(int(day) + (30 if name == "February" else -1))]
-    return m[1] == days[0] and int(m[2]) < 7
+    return m[3] == days[0] and m[2] == m[4] and int(m[1]) == int(m[3]) // 7
 
 
 RULES: list[tuple[str, Callable[[re.Match[str], str], bool]]] = [
@@ -171,7 +171,7 @@ RULES: list[tuple[str, Callable[[re.Match[str], str], bool]]] = [
     (r"(?:First:|So the first is|A week on:|The next is) (\d+)\+(\d)=(\d+)\.", week),
     (r"(?:It|(\w+)) has (\d+) days, so (\d+) is the last\.", last),
     (rf"(?:So|Then) the (\w+) ({DAY}) is (\d+)\.", asked),
-    (r"(?:In weeks )?(\d+)=7\*\d+\+(\d)\.", weeks),
+    (r"(?:In weeks )?7\*(\d+)=(\d+), (\d+)-(\d+)=\d\.", weeks),
     (
         r"(?:Units:|Tens:|In the units|In the tens) [\d+]+=\d+, (?:carry \d|so 31[\d+]+=\d+)\.",
         lambda m, p: True,

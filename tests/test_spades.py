@@ -79,7 +79,7 @@ def check_tricks(trace: Trace) -> list[str]:
         if " wins" in step:
             k = seen[0]
             seen[0] += 1
-        if " led" in step or "take" in step:
+        if "take" in step:
             k = seen[1]
             seen[1] += 1
             won[0 if tricks[k][3] else 1] += 1
@@ -109,8 +109,9 @@ def claims(
     if m := re.search(r"both (.)|(trumped)|(off suit)", step):
         same = f"both {led[-1]}" if led[-1] == other[-1] else ""
         right &= m[0] == (same or ("trumped" if other[-1] == "♠" else "off suit"))
-    if m := re.search(r"(I|opponent) led", step):
-        right &= (m[1] == "I") == i_led
+    if m := re.search(rf"(I|opponent) (lead|play)s? ({CARD})", step):
+        right &= (m[1] == "I") == i_take and (m[2] == "lead") == (i_led == i_take)
+        right &= m[3] == (led if i_led == i_take else other)
     if "take" in step:
         right &= ("I take it" in step) == i_take and ("opponent takes it" in step) != i_take
         score = re.search(r"it, (\d+) to (\d+)\.$", step)
@@ -135,6 +136,8 @@ ALIKE = [
     ["I", "the opponent"],
     ["The opponent", "I"],
     ["takes", "gives"],
+    ["lead", "play"],
+    ["leads", "plays"],
     ["trumped", "off suit", "both ♥"],
     ["way 1", "way 2", "Way 1", "Way 2"],
     ["better", "worse"],

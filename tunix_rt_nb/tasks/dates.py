@@ -186,7 +186,7 @@ def _walk(weekday: str, days: int, grain: str) -> Solution:
     way = "on" if days > 0 else "back"
     weeks, rest = divmod(abs(days), 7)
     path = [_after(weekday, k if days > 0 else -k) for k in range(1, rest + 1)] or [weekday]
-    split = f"{abs(days)}=7*{weeks}+{rest}."
+    split = f"7*{weeks}={7 * weeks}, {abs(days)}-{7 * weeks}={rest}."
     lines: list[Line] = [("weeks", split, f"In weeks {split}")]
     if grain == "coarse":
         lines, rest, path = [], abs(days), path[-1:]

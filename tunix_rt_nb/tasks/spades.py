@@ -226,20 +226,21 @@ def _tricks(play: Play, grain: str) -> tuple[list[Line], int]:
     lines: list[Line] = []
     mine = 0
     for k, (led, second) in enumerate(tricks, 1):
-        leader, first = _LEADER[i_lead]
         beaten = _second_wins(led, second)
         i_lead ^= beaten
         mine += i_lead
         takes = "I take it" if i_lead else "the opponent takes it"
         takes += f", {mine} to {k - mine}." if len(tricks) > 1 else "."
-        cards, why = f"{led} {second}", _why(led, second)
-        wins = f"{second if beaten else led} wins"
+        cards, why, winner = f"{led} {second}", _why(led, second), second if beaten else led
+        wins = f"{winner} wins"
         if grain == "coarse":
             lines.append(("trick", f"{wins}: {takes}", f"{cards}: {wins}, {takes}"))
         else:
+            verb = "play" if beaten else "lead"
+            whose = f"I {verb} {winner}" if i_lead else f"the opponent {verb}s {winner}"
             lines += [
                 ("trick", f"{cards}, {why}: {wins}.", f"Of {cards}, {why}, {wins}."),
-                ("take", f"{leader} led: {takes}", f"As {first} led, {takes}"),
+                ("take", f"{whose[0].upper()}{whose[1:]}: {takes}", f"As {whose}, {takes}"),
             ]
     return lines, mine
 
@@ -248,6 +249,3 @@ def _why(led: str, second: str) -> str:
     if led[-1] == second[-1]:
         return f"both {led[-1]}"
     return "trumped" if second[-1] == "♠" else "off suit"
-
-
-_LEADER = {True: ("I", "I"), False: ("The opponent", "the opponent")}
