@@ -93,10 +93,7 @@ def read(name: str) -> list[tuple[str, Trace]]:
       True
     """
     path = find(name)
-    try:
-        lines = path.read_bytes().splitlines()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    lines = files.all_lines(path)
     if not lines:
         raise InputError(f"{path}: holds no items, expected JSON lines")
     found: dict[str, Trace] = {}

@@ -137,6 +137,14 @@ def lines(file: IO[bytes], most: int) -> Iterator[bytes]:
         yield line
 
 
+def all_lines(path: Path) -> list[bytes]:
+    """The lines of a file that fits in memory; `InputError` where it cannot be read."""
+    try:
+        return path.read_bytes().splitlines()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+
+
 def json_line(record: Mapping[str, Any]) -> bytes:
     """One record as a JSON line, keys in the order given, readable characters kept."""
     return json.dumps(record, ensure_ascii=False, separators=(", ", ": ")).encode() + b"\n"

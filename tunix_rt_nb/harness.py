@@ -135,7 +135,8 @@ def read(path: Path) -> list[dict[str, Any]]:
     Raises:
       InputError: it cannot be read, or `file:line:` what an item lacks.
     """
-    return [_item(line, f"{path}:{number}") for number, line in enumerate(_lines(path), 1)]
+    lines = enumerate(files.all_lines(path), 1)
+    return [_item(line, f"{path}:{number}") for number, line in lines]
 
 
 def _item(line: bytes, where: str) -> dict[str, Any]:
@@ -209,7 +210,7 @@ def responses(path: Path) -> list[dict[str, str]]:
       InputError: `file:line:` a line is no such sample; or the file cannot be read or has none.
     """
     found = []
-    for number, line in enumerate(_lines(path), 1):
+    for number, line in enumerate(files.all_lines(path), 1):
         try:
             sample = json.loads(line)
             doc, response = sample["doc"], sample["resps"][0][0]
@@ -222,10 +223,3 @@ def responses(path: Path) -> list[dict[str, str]]:
     if not found:
         raise InputError(f"{path}: holds no samples, run lm_eval with --log_samples")
     return found
-
-
-def _lines(path: Path) -> list[bytes]:
-    try:
-        return path.read_bytes().splitlines()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None

@@ -75,7 +75,7 @@ def read(path: Path) -> list[dict[str, Any]]:
         answer stands there twice; or there is none.
     """
     found, seen = [], set()
-    for number, line in enumerate(path.read_bytes().splitlines(), 1):
+    for number, line in enumerate(files.all_lines(path), 1):
         where = f"{path}:{number}: "
         prediction = files.json_object(line, where)
         checked(_Line, prediction, where)
