@@ -78,8 +78,8 @@ def ends(m: re.Match[str], prompt: str) -> bool:
 
 def leap(m: re.Match[str], prompt: str) -> bool:
     [year] = re.findall(r"\d{4}", prompt)
-    right = m[1] in (None, year) and int(m[2]) == int(year[2:] if year[2:] != "00" else year[:2])
-    return right and (m[3] == "a") == (right_answer(prompt) == "Yes")
+    right = m[1] in (None, year) and int(m[3]) == int(year[2:] if year[2:] != "00" else year[:2])
+    return right and m[2] == m[4] and (m[5] == "a") == (right_answer(prompt) == "Yes")
 
 
 def place(m: re.Match[str], prompt: str) -> bool:
@@ -159,7 +159,10 @@ def weeks(m: re.Match[str], prompt: str) -> bool:
 RULES: list[tuple[str, Callable[[re.Match[str], str], bool]]] = [
     (rf"(?:From|Now from) ({DAY}) (\d+) (on|back): ([A-Za-z, ]+)\.", walks),
     (r"(?:The year )?(\d{4}) ends in (\d\d)(?:, so take (\d\d))?\.", ends),
-    (r"(?:By four, |(?:For )?(\d{4})[:,] )?(\d+)=4\*\d+\+[0-3], (a|no) leap year\.", leap),
+    (
+        r"(?:By four, |(?:For )?(\d{4})[:,] )?4\*\d+=(\d+), (\d+)-(\d+)=[0-3], (a|no) leap year\.",
+        leap,
+    ),
     (r"(?:Note that )?(February) (\d+) is day (31\+\2) of the year\.", lambda m, p: m[2] in p),
     (r"(?:It is|So it is) (\w+) (\d+), (\d+)-1=\d+ on from January 1\.", place),
     (rf"(?:Days from|From) ({DAY}) to ({DAY})(?:, in days)?: ([0-6])\.", gap),

@@ -17,8 +17,8 @@ from tunix_rt_nb.trace import Trace
 CLAIM = re.compile(r"[(\d][\d()*/+-]*(?:=[\d()*/+-]+)+")
 FORMS = [  # all that a step may say, the numbers aside
     r"(?:Now |So |Together, |With the zeros, )?=\.",
-    r"(?:Units|Tens|Hundreds|(?:Ten |Hundred )?[Tt]housands): =, (?:(?:carry|borrow) \d|so =)\.",
-    r"In the (?:units|tens|hundreds|(?:ten |hundred )?thousands) =, (?:(?:carry|borrow) \d|so =)\.",
+    r"(?:Units|Tens|Hundreds|(?:Ten |Hundred )?[Tt]housands): (?:=, )?=, (?:(?:carry|borrow) \d|so =)\.",
+    r"In the (?:units|tens|hundreds|(?:ten |hundred )?thousands) (?:=, )?=, (?:(?:carry|borrow) \d|so =)\.",
     r"(?:Now )?=, so =\.",
     r"(?:Now )?= goes into \d+\.",
     r"(?:Bring|Now bring) down \d: \d+\.",
@@ -192,7 +192,7 @@ def test_every_line_of_a_division_is_true_and_the_last_gives_its_result(
     assert check_columns(texts) == []
     assert [fault for text in texts for fault in claims(text)] == []
     assert re.search(rf"={a % b}\.|\+{a % b}\.", texts[-1])
-    assert all(text.count("=") <= 2 for text in texts)
+    assert all(text.count("=") <= 3 for text in texts)
 
 
 @pytest.mark.parametrize(
@@ -202,7 +202,7 @@ def test_every_line_of_a_division_is_true_and_the_last_gives_its_result(
         (7, 12, ["7=12*0+7."]),
         (201, 2, ["2=2*1+0.", "0=2*0+0.", "1=2*0+1, so 201=2*100+1."]),
         (75, 15, ["75=15*5+0."]),
-        (345, 115, ["Units: 5*3=15, carry 1.", "Tens: 1*3+1=4, carry 0."]),
+        (345, 115, ["Units: 5*3=15, carry 1.", "Tens: 1*3=3, 3+1=4, carry 0."]),
         (187, 11, ["11*1=11 goes into 18.", "Units: 8-1=7, borrow 0."]),
     ],
 )

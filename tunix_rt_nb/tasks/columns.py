@@ -39,7 +39,7 @@ def multiply(a: int, b: int, grain: str = "fine") -> list[Line]:
 
     Example:
       >>> [line[1] for line in multiply(47, 8)]
-      ['Units: 7*8=56, carry 5.', 'Tens: 4*8+5=37, so 47*8=376.']
+      ['Units: 7*8=56, carry 5.', 'Tens: 4*8=32, 32+5=37, so 47*8=376.']
     """
     lines: list[Line] = []
     total = 0
@@ -92,11 +92,11 @@ def _by_digit(a: int, digit: int, grain: str) -> list[Line]:
     lines: list[Line] = []
     carry = 0
     for place, d in enumerate(map(int, reversed(str(a)))):
-        carried = f"+{carry}" if place else ""
+        carried = f", {d * digit}+{carry}={d * digit + carry}" if place else ""
         column, name = d * digit + carry, PLACES[place]
         carry = column // 10
         ending = f", so {whole}" if place == len(str(a)) - 1 else f", carry {carry}."
-        said = f"{d}*{digit}{carried}={column}{ending}"
+        said = f"{d}*{digit}={d * digit}{carried}{ending}"
         lines.append((name.lower(), f"{name}: {said}", f"In the {name.lower()} {said}"))
     return lines
 

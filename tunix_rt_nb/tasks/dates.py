@@ -203,7 +203,7 @@ def _leap(year: int, grain: str) -> Solution:
     n = last or century
     quotient, rest = divmod(n, 4)
     ends = f"{year} ends in {last:02d}" + ("" if last else f", so take {century}")
-    said = f"{n}=4*{quotient}+{rest}, {'no' if rest else 'a'} leap year."
+    said = f"4*{quotient}={n - rest}, {n}-{n - rest}={rest}, {'no' if rest else 'a'} leap year."
     lines: list[Line] = [
         ("digits", f"{ends}.", f"The year {ends}."),
         ("divide", said, f"By four, {said}"),
