@@ -1,5 +1,7 @@
 """Compiling for TPUs without one, on a model that compiles in seconds."""
 
+import dataclasses
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +10,7 @@ from typing import Any
 import jax
 import pytest
 from click.testing import CliRunner
+from flax import nnx
 from hypothesis import given
 from hypothesis import strategies as st
 from jax.experimental.compilation_cache import compilation_cache
@@ -15,7 +18,7 @@ from tunix.utils import sharding_utils
 
 from tests.bench import tpu
 from tests.test_training import TOKENIZER
-from tunix_rt_nb import aot, files, models, preflight
+from tunix_rt_nb import aot, architectures, files, models, parameters, preflight
 from tunix_rt_nb.cli import main
 from tunix_rt_nb.errors import InputError
 from tunix_rt_nb.plans import Generation, Training
@@ -192,3 +195,25 @@ def test_the_command_ends_with_1_where_it_does_not_fit(folder: Path) -> None:
     assert large.stdout.startswith("does not fit: needs ")
     assert wrong.stderr.startswith("tunix-rt-nb: topology: unknown 'v9:2x4'")
     assert unknown.stderr.startswith("tunix-rt-nb: model: unknown 'gemma9'")
+
+
+@pytest.mark.parametrize("profile", ["kaggle-tpu", "kaggle-tpu-gemma2"])
+def test_the_profiles_for_kaggle_fit_its_chips(profile: str, tmp_path: Path) -> None:
+    """With one layer: all of them take minutes to compile, the command does that.
+
+    Of the others a chip has the weights, the optimiser's two numbers for each and, as layers are
+    computed anew in the backward pass, what goes into each.
+    """
+    values = parameters.load_profile(profile)
+    config = architectures.named(values["MODEL"])
+    one = architectures.written(dataclasses.replace(config, num_layers=1), "bfloat16")
+    files.write_json(tmp_path / "config.json", one)
+    told = CliRunner().invoke(main, ["preflight", profile, "--set", f"MODEL={tmp_path}", "--json"])
+    assert told.exit_code == 0, told.output
+    found = json.loads(told.stdout)["training"]
+    parts = found["parts"]
+    weights = aot.size(nnx.state(aot.base(Training.of(model=values["MODEL"]), aot.mesh("v5e:2x4"))))
+    kept = 4 * values["BATCH_SIZE"] // 8 * values["MAX_LENGTH"] * config.embed_dim
+    whole = 3 * weights + (config.num_layers - 1) * kept + parts["batch"] + parts["temporaries"]
+    assert 3 * parts["weights"] == pytest.approx(parts["weights"] + parts["optimizer"], rel=0.01)
+    assert whole < found["available"] == 15.75 * 2**30
