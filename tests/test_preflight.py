@@ -212,8 +212,9 @@ def test_the_profiles_for_kaggle_fit_its_chips(profile: str, tmp_path: Path) -> 
     assert told.exit_code == 0, told.output
     found = json.loads(told.stdout)["training"]
     parts = found["parts"]
-    weights = aot.size(nnx.state(aot.base(Training.of(model=values["MODEL"]), aot.mesh("v5e:2x4"))))
-    kept = 4 * values["BATCH_SIZE"] // 8 * values["MAX_LENGTH"] * config.embed_dim
+    plan = Training.of(model=values["MODEL"])
+    weights = aot.size(nnx.state(aot.base(plan, aot.mesh(plan.topology))))
+    kept = 4 * values["BATCH_SIZE"] * values["MAX_LENGTH"] * config.embed_dim // plan.shares
     whole = 3 * weights + (config.num_layers - 1) * kept + parts["batch"] + parts["temporaries"]
     assert 3 * parts["weights"] == pytest.approx(parts["weights"] + parts["optimizer"], rel=0.01)
     assert whole < found["available"] == 15.75 * 2**30

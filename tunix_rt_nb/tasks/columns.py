@@ -92,11 +92,12 @@ def _by_digit(a: int, digit: int, grain: str) -> list[Line]:
     lines: list[Line] = []
     carry = 0
     for place, d in enumerate(map(int, reversed(str(a)))):
-        carried = f", {d * digit}+{carry}={d * digit + carry}" if place else ""
-        column, name = d * digit + carry, PLACES[place]
+        product, name = d * digit, PLACES[place]
+        column = product + carry
+        carried = f", {product}+{carry}={column}" if place else ""
         carry = column // 10
         ending = f", so {whole}" if place == len(str(a)) - 1 else f", carry {carry}."
-        said = f"{d}*{digit}={d * digit}{carried}{ending}"
+        said = f"{d}*{digit}={product}{carried}{ending}"
         lines.append((name.lower(), f"{name}: {said}", f"In the {name.lower()} {said}"))
     return lines
 

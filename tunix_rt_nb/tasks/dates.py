@@ -184,9 +184,9 @@ def _offset(start: date, days: int, grain: str) -> Solution:
 def _walk(weekday: str, days: int, grain: str) -> Solution:
     """From a weekday so many days on, or back where negative."""
     way = "on" if days > 0 else "back"
-    weeks, rest = divmod(abs(days), 7)
+    rest = abs(days) % 7
     path = [_after(weekday, k if days > 0 else -k) for k in range(1, rest + 1)] or [weekday]
-    split = f"7*{weeks}={7 * weeks}, {abs(days)}-{7 * weeks}={rest}."
+    split = f"{_divided(abs(days), 7)}."
     lines: list[Line] = [("weeks", split, f"In weeks {split}")]
     if grain == "coarse":
         lines, rest, path = [], abs(days), path[-1:]
@@ -198,12 +198,17 @@ def _after(weekday: str, days: int) -> str:
     return WEEKDAYS[(WEEKDAYS.index(weekday) + days) % 7]
 
 
+def _divided(n: int, by: int) -> str:
+    """How often a number goes into another, and what is left."""
+    rest = n % by
+    return f"{by}*{n // by}={n - rest}, {n}-{n - rest}={rest}"
+
+
 def _leap(year: int, grain: str) -> Solution:
     century, last = divmod(year, 100)
     n = last or century
-    quotient, rest = divmod(n, 4)
     ends = f"{year} ends in {last:02d}" + ("" if last else f", so take {century}")
-    said = f"4*{quotient}={n - rest}, {n}-{n - rest}={rest}, {'no' if rest else 'a'} leap year."
+    said = f"{_divided(n, 4)}, {'no' if n % 4 else 'a'} leap year."
     lines: list[Line] = [
         ("digits", f"{ends}.", f"The year {ends}."),
         ("divide", said, f"By four, {said}"),

@@ -229,15 +229,15 @@ def _tricks(play: Play, grain: str) -> tuple[list[Line], int]:
         beaten = _second_wins(led, second)
         i_lead ^= beaten
         mine += i_lead
-        takes = "I take it" if i_lead else "the opponent takes it"
+        taker, s = ("I", "") if i_lead else ("the opponent", "s")
+        takes = f"{taker} take{s} it"
         takes += f", {mine} to {k - mine}." if len(tricks) > 1 else "."
         cards, why, winner = f"{led} {second}", _why(led, second), second if beaten else led
         wins = f"{winner} wins"
         if grain == "coarse":
             lines.append(("trick", f"{wins}: {takes}", f"{cards}: {wins}, {takes}"))
         else:
-            verb = "play" if beaten else "lead"
-            whose = f"I {verb} {winner}" if i_lead else f"the opponent {verb}s {winner}"
+            whose = f"{taker} {'play' if beaten else 'lead'}{s} {winner}"
             lines += [
                 ("trick", f"{cards}, {why}: {wins}.", f"Of {cards}, {why}, {wins}."),
                 ("take", f"{whose[0].upper()}{whose[1:]}: {takes}", f"As {whose}, {takes}"),
