@@ -19,8 +19,13 @@ def check_columns(texts: list[str]) -> list[str]:
         carried = re.search(r"=(\d+), carry (\d)", text)
         if carried and int(carried[1]) // 10 != int(carried[2]):
             wrong.append(text)
-        borrowed = re.search(r"(\d+)-\d+(?:-\d)?=\d, borrow (\d)", text)
-        if borrowed and int(borrowed[1]) // 10 != int(borrowed[2]):
+        below = re.search(r"(?:: |s )(\d)((?:-\d)+) is below 0, (\d+)((?:-\d)+)=", text)
+        if below and (
+            eval(below[1] + below[2]) >= 0 or below.groups()[2:] != ("1" + below[1], below[2])
+        ):
+            wrong.append(text)
+        borrowed = re.search(r", borrow (.*)\.$", text)
+        if borrowed and borrowed[1] != str(int(bool(below))):
             wrong.append(text)
     return wrong
 
@@ -62,6 +67,7 @@ def test_columns_of_any_numbers_are_right_and_end_in_the_result(op: str) -> None
         "Units: 9-5=4, borrow 0. ",
         "units: 9-5=4, borrow 0.",
         "Units: 19-5=14, borrow 1.",
+        "Units: 9-5 is below 0, 19-5=14, borrow 1.",
         "Units: 9-5=4, carry 0.",
     ],
 )

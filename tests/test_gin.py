@@ -245,12 +245,14 @@ class Walk:
         return sum(int(term) for term in re.findall(r"[+-]?\d+", terms)) == int(result)
 
     def column(self, told: str, word: str, digit: str) -> bool:
-        left, right = told.split("=")
-        over = int(left.split("-")[0]) if "-" in left else int(right)
+        first, _, borrowing = told.partition(" is below 0, ")
+        column = borrowing or told
+        over = int(bool(borrowing)) if "-" in column else int(column.split("=")[1]) // 10
         return (
-            self.computes(told)
-            and word == ("borrow" if "-" in left else "carry")
-            and int(digit) == over // 10
+            self.computes(column)
+            and (not borrowing or (eval(first) < 0 and column.startswith(f"1{first}=")))
+            and word == ("borrow" if "-" in column else "carry")
+            and int(digit) == over
         )
 
     def nothing_left(self) -> bool:

@@ -17,8 +17,8 @@ from tunix_rt_nb.trace import Trace
 CLAIM = re.compile(r"[(\d][\d()*/+-]*(?:=[\d()*/+-]+)+")
 FORMS = [  # all that a step may say, the numbers aside
     r"(?:Now |So |Together, |With the zeros, )?=\.",
-    r"(?:Units|Tens|Hundreds|(?:Ten |Hundred )?[Tt]housands): (?:=, )?=, (?:(?:carry|borrow) \d|so =)\.",
-    r"In the (?:units|tens|hundreds|(?:ten |hundred )?thousands) (?:=, )?=, (?:(?:carry|borrow) \d|so =)\.",
+    r"(?:Units|Tens|Hundreds|(?:Ten |Hundred )?[Tt]housands): (?:=, |\d(?:-\d)+ is below 0, )?=, (?:(?:carry|borrow) \d|so =)\.",
+    r"In the (?:units|tens|hundreds|(?:ten |hundred )?thousands) (?:=, |\d(?:-\d)+ is below 0, )?=, (?:(?:carry|borrow) \d|so =)\.",
     r"(?:Now )?=, so =\.",
     r"(?:Now )?= goes into \d+\.",
     r"(?:Bring|Now bring) down \d: \d+\.",

@@ -27,7 +27,7 @@ def subtract(a: int, b: int, grain: str = "fine") -> list[Line]:
 
     Example:
       >>> [line[1] for line in subtract(42, 17)]
-      ['Units: 12-7=5, borrow 1.', 'Tens: 4-1-1=2, so 42-17=25.']
+      ['Units: 2-7 is below 0, 12-7=5, borrow 1.', 'Tens: 4-1-1=2, so 42-17=25.']
     """
     if b > a:
         raise ValueError(f"{a} - {b} is below 0")
@@ -71,16 +71,15 @@ def _columns(a: int, op: str, b: int, grain: str) -> list[Line]:
     carry = 0
     for place in range(width):
         u, v, name = a // 10**place % 10, b // 10**place % 10, PLACES[place]
-        carried = f"{op}{carry}" if place else ""
-        if op == "+":
-            column = u + v + carry
-            carry = column // 10
-        else:
-            borrow = int(u < v + carry)
-            u += 10 * borrow  # the borrowed ten shows in the column
-            column, carry = u - v - carry, borrow
+        rest = f"{op}{v}{op}{carry}" if place else f"{op}{v}"
+        column = u + v + carry if op == "+" else u - v - carry
+        carry = abs(column // 10)
+        said = f"{u}{rest}"
+        if column < 0:
+            # Whether to borrow is a decision of its own, taken once both digits stand there.
+            said, column = f"{said} is below 0, {u + 10}{rest}", column + 10
         ending = f", so {whole}" if place == width - 1 else f", {_WORD[op]} {carry}."
-        said = f"{u}{op}{v}{carried}={column}{ending}"
+        said += f"={column}{ending}"
         lines.append((name.lower(), f"{name}: {said}", f"In the {name.lower()} {said}"))
     return lines
 

@@ -237,10 +237,11 @@ def _tricks(play: Play, grain: str) -> tuple[list[Line], int]:
         if grain == "coarse":
             lines.append(("trick", f"{wins}: {takes}", f"{cards}: {wins}, {takes}"))
         else:
-            whose = f"{taker} {'play' if beaten else 'lead'}{s} {winner}"
+            # The card stands first: then who has led or played it is read off the prompt.
+            whose = f"{winner} is what {taker} {'play' if beaten else 'lead'}{s}"
             lines += [
                 ("trick", f"{cards}, {why}: {wins}.", f"Of {cards}, {why}, {wins}."),
-                ("take", f"{whose[0].upper()}{whose[1:]}: {takes}", f"As {whose}, {takes}"),
+                ("take", f"{whose}: {takes}", f"As {whose}, {takes}"),
             ]
     return lines, mine
 
