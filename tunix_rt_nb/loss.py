@@ -14,7 +14,7 @@ from tunix_rt_nb.attention import soft_cap
 from tunix_rt_nb.models import devices_of
 from tunix_rt_nb.packing import Rows
 
-CHUNK_LOGITS = 2**25  # logits that a device has at a time: 128 MiB in float32
+CHUNK_LOGITS = 2**24  # logits that a device of a mesh has at a time: 64 MiB in float32
 _PART = 2**23  # numbers of the embedding that gradients are formed with at a time
 _VOCABULARY = ("tp", "fsdp")  # it is cut over all devices
 
@@ -167,13 +167,17 @@ def _devices() -> int:
 def in_chunks(rows: int, places: int, vocabulary: int) -> tuple[int, int]:
     """In how many chunks the logits are made, one after the other, and how many places each has.
 
-    They are as few as may be and of one size, so that hardly a place is there for nothing.
+    They are as few as may be and of one size, so that hardly a place is there for nothing. For each
+    the embedding is read anew, all of it where there is one device: that has four times as many
+    logits at a time.
 
     Example:
       >>> in_chunks(1, 272, 262_144)
-      (3, 91)
+      (2, 136)
     """
-    most = max(1, CHUNK_LOGITS * _devices() // (rows * vocabulary))
+    devices = _devices()
+    logits = CHUNK_LOGITS * (4 if devices == 1 else devices)
+    most = max(1, logits // (rows * vocabulary))
     chunks = -(-places // most)
     return chunks, -(-places // chunks)
 
