@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from filelock import FileLock, Timeout
 
 import tunix_rt_nb
-from tunix_rt_nb import files, runs
+from tunix_rt_nb import files, memory, runs
 from tunix_rt_nb import job as jobs
 from tunix_rt_nb.errors import InputError
 from tunix_rt_nb.parameters import named_files, resolve
@@ -270,6 +270,7 @@ def execute(
     from nbclient.exceptions import DeadKernelError
 
     log = output.with_suffix(".log")
+    memory.keep_freed()
     try:
         with _stderr_to(log), warnings.catch_warnings():
             warnings.simplefilter("ignore")
