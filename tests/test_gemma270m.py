@@ -5,11 +5,14 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import sentencepiece
 import transformers
 from transformers.convert_slow_tokenizer import generate_merges
 
+from tests.gemma import transformers_logits
+from tests.test_hugging_face import logits
 from tunix_rt_nb import gguf_model, models, sampling, sources
 from tunix_rt_nb.tokens import Tokenizer
 
@@ -99,6 +102,26 @@ def test_the_tokenizer_takes_control_pieces_for_text(folder: Path) -> None:
     for text in [*texts(1000), *ids, "▁ ▁▁", "a<end_of_turn>\n<start_of_turn>model"]:
         assert tokenizer.decode(tokenizer.literal(text)) == text
         assert not set(tokenizer.literal(text)) & set(tokenizer.controls.values())
+
+
+def test_the_logits_are_those_of_transformers_and_stay_so_when_saved(
+    folder: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("torch")
+    model, tokenizer = models.load(folder)
+    text = tokenizer.literal("A duel of cards: I hold ♠K, 中文, the other one 7♦.\n" * 3)
+    tokens = np.array([[tokenizer.control("<bos>"), *text]], np.int32)
+    expected = transformers_logits(folder, tokens)
+    assert np.ptp(expected) > 10
+    for packed in (False, True):
+        np.testing.assert_allclose(logits(model, packed, tokens), expected, atol=1e-3)
+    saved = models.save(model, tokenizer, tmp_path / "saved")
+    np.testing.assert_allclose(transformers_logits(saved, tokens), expected, atol=1e-5)
+    again, _ = models.load(saved)
+    np.testing.assert_allclose(
+        logits(again, tokens=tokens), logits(model, tokens=tokens), atol=1e-5
+    )
+    (saved / "model.safetensors").unlink()  # a gigabyte
 
 
 def test_it_goes_on_with_a_story(folder: Path) -> None:

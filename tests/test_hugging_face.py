@@ -32,13 +32,13 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 CASES = pytest.mark.parametrize("case", CONFIGS)
 
 
-def logits(model: Any, packed: bool = False) -> np.ndarray:
+def logits(model: Any, packed: bool = False, tokens: np.ndarray = TOKENS) -> np.ndarray:
     """Of rows that are one text each, by Tunix's attention or by ours."""
-    rows, length = TOKENS.shape
+    rows, length = tokens.shape
     mask = jnp.tile(jnp.tril(jnp.ones((length, length), bool)), (rows, 1, 1))
     segments = jnp.ones((rows, 1, length), jnp.int32)
     positions = jnp.tile(jnp.arange(length), (rows, 1))
-    return np.asarray(_run(model, jnp.asarray(TOKENS), positions, segments if packed else mask))
+    return np.asarray(_run(model, jnp.asarray(tokens), positions, segments if packed else mask))
 
 
 @nnx.jit
