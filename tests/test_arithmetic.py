@@ -24,8 +24,8 @@ def check_columns(texts: list[str]) -> list[str]:
             eval(below[1] + below[2]) >= 0 or below.groups()[2:] != ("1" + below[1], below[2])
         ):
             wrong.append(text)
-        borrowed = re.search(r", borrow (.*)\.$", text)
-        if borrowed and borrowed[1] != str(int(bool(below))):
+        borrowed = re.search(r"(\d+)-\d+(?:-\d)?=\d, borrow (\d)", text)
+        if borrowed and not int(borrowed[1]) // 10 == int(borrowed[2]) == bool(below):
             wrong.append(text)
     return wrong
 

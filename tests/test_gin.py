@@ -247,12 +247,14 @@ class Walk:
     def column(self, told: str, word: str, digit: str) -> bool:
         first, _, borrowing = told.partition(" is below 0, ")
         column = borrowing or told
-        over = int(bool(borrowing)) if "-" in column else int(column.split("=")[1]) // 10
+        left, right = column.split("=")
+        over = int(left.split("-")[0]) if "-" in left else int(right)
         return (
             self.computes(column)
-            and (not borrowing or (eval(first) < 0 and column.startswith(f"1{first}=")))
-            and word == ("borrow" if "-" in column else "carry")
-            and int(digit) == over
+            and (not borrowing or (eval(first) < 0 and left == f"1{first}"))
+            and word == ("borrow" if "-" in left else "carry")
+            and int(digit) == over // 10
+            and ("+" in left or bool(borrowing) == over // 10)
         )
 
     def nothing_left(self) -> bool:
