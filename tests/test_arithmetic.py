@@ -7,26 +7,45 @@ from tunix_rt_nb.tasks import columns
 from tunix_rt_nb.trace import Trace
 
 WHOLE = re.compile(r"(\d+)([-+*])(\d+)=(\d+)\.$")
-COLUMN = re.compile(r"(?:: |s )(\d+(?:[-+*]\d+)+)=(\d+), (?:carry|borrow|so)")
+PART = r"\d+[-+*]\d=\d+|\d-\d is below 0"
+COLUMN = re.compile(
+    rf"(?:[A-Z][a-z ]+:|In the [a-z ]+) ((?:{PART})(?:, (?:{PART}))*), "
+    r"(?:(carry|borrow) (\d)|so \S+)\.",
+    re.ASCII,
+)
+
+
+def column_is_right(text: str) -> bool:
+    """Whether each part of a column goes on from the one before, and what is carried is so."""
+    if not (column := COLUMN.fullmatch(text)):
+        return False
+    told, word, digit = column.groups()
+    value, borrowed = -1, 0
+    for part in told.split(", "):
+        u, v, *result = map(int, re.findall(r"\d+", part.removesuffix(" is below 0")))
+        if value not in (-1, u) or (result and eval(part.replace("=", "==")) is not True):
+            return False
+        if not result and u >= v:
+            return False
+        value, borrowed = (result[0], borrowed) if result else (u + 10, borrowed + 1)
+    if told.count("=") != (1 if re.match("Units|In the units", text) else 2):
+        return False
+    over = borrowed if "-" in told else value // 10
+    return word is None or (word, digit) == ("borrow" if "-" in told else "carry", str(over))
 
 
 def check_columns(texts: list[str]) -> list[str]:
-    """Every equation that the steps state, evaluated."""
+    """Every equation that the steps state, evaluated; and what is carried from column to column."""
     wrong = []
+    carried: list[str] = []
     for text in texts:
         equations = re.findall(r"(\d+(?:[-+*]\d+)+)=(-?\d+)", text)
         wrong += [text for left, right in equations if eval(left) != int(right)]
-        carried = re.search(r"=(\d+), carry (\d)", text)
-        if carried and int(carried[1]) // 10 != int(carried[2]):
-            wrong.append(text)
-        below = re.search(r"(?:: |s )(\d)((?:-\d)+) is below 0, (\d+)((?:-\d)+)=", text)
-        if below and (
-            eval(below[1] + below[2]) >= 0 or below.groups()[2:] != ("1" + below[1], below[2])
-        ):
-            wrong.append(text)
-        borrowed = re.search(r"(\d+)-\d+(?:-\d)?=\d, borrow (\d)", text)
-        if borrowed and not int(borrowed[1]) // 10 == int(borrowed[2]) == bool(below):
-            wrong.append(text)
+        if column := COLUMN.fullmatch(text):
+            taken = re.findall(r"[-+*](\d)=", column[1])[1:]
+            if not column_is_right(text) or taken != carried:
+                wrong.append(text)
+            carried = [column[3]] if column[3] else []
     return wrong
 
 

@@ -168,10 +168,10 @@ def test_what_does_not_compare_is_refused(other: list[dict[str, Any]], told: str
 
 def test_two_answers_stand_side_by_side_step_by_step() -> None:
     other = {**HALF[0], "response": HALF[0]["response"].replace("1. ", "1. So "), "answer": "x"}
-    lines = compare.side_by_side(HALF[0], other, 100).splitlines()
+    lines = compare.side_by_side(HALF[0], other, 120).splitlines()
     assert [line[:6].strip() for line in lines] == ["prompt", *["step"] * 4, "answer"]
     assert " ~ So " in lines[1]
-    assert compare.side_by_side(HALF[99], HALF[0]).count(" > ") == 4  # no steps beside four
+    assert compare.side_by_side(HALF[99], HALF[0], 120).count(" > ") == 4  # no steps beside four
 
 
 def written(path: Path, rows: list[dict[str, Any]]) -> Path:

@@ -44,9 +44,9 @@ SUM = Trace.of(
     "What is 12 + 34 - 20?",
     [
         ("units", "Units: 2+4=6, carry 0."),
-        ("tens", "Tens: 1+3+0=4, so 12+34=46."),
+        ("tens", "Tens: 1+3=4, 4+0=4, so 12+34=46."),
         ("units", "Units: 6-0=6, borrow 0."),
-        ("tens", "Tens: 4-2-0=2, so 46-20=26."),
+        ("tens", "Tens: 4-2=2, 2-0=2, so 46-20=26."),
     ],
     "26",
     {"task": "arithmetic", "difficulty": "easy"},

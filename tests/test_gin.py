@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.conftest import with_step
+from tests.test_arithmetic import column_is_right
 from tests.test_spades import alterations, missed, said
 from tunix_rt_nb import tasks
 from tunix_rt_nb.tasks import melds
@@ -239,23 +240,14 @@ class Walk:
         return compared(a, size, b, k, d) and who == winner
 
     def computes(self, told: str) -> bool:
-        """`3+4+1=8` and the like."""
+        """`3+4=7` and the like."""
         terms, result = told.split("=")
         self.sums.append(int(result))
         return sum(int(term) for term in re.findall(r"[+-]?\d+", terms)) == int(result)
 
-    def column(self, told: str, word: str, digit: str) -> bool:
-        first, _, borrowing = told.partition(" is below 0, ")
-        column = borrowing or told
-        left, right = column.split("=")
-        over = int(left.split("-")[0]) if "-" in left else int(right)
-        return (
-            self.computes(column)
-            and (not borrowing or (eval(first) < 0 and left == f"1{first}"))
-            and word == ("borrow" if "-" in left else "carry")
-            and int(digit) == over // 10
-            and ("+" in left or bool(borrowing) == over // 10)
-        )
+    def column(self, told: str) -> bool:
+        _, so, whole = told.rstrip(".").partition(", so ")
+        return column_is_right(told) and (not so or self.computes(whole))
 
     def nothing_left(self) -> bool:
         return not self.counting and self.total == 0
@@ -292,8 +284,7 @@ LOOKS: list[tuple[str, Callable[..., bool]]] = [
     (rf"(?:With )?({CARD})[:,] (\d+)\+(\d+)=(\d+)\.", Walk.adds),
     (r"(?:Deadwood: |Now )?(\d+(?:\+\d+)+)=(\d+)\.", Walk.sums_up),
     (r"(?:Now )?(\d+-\d+=\d+)\.", Walk.computes),
-    (r"(?:Units:|In the units) (.*), (carry|borrow) (.*)\.", Walk.column),
-    (r"(?:Tens:|In the tens) .*, so (.*)\.", Walk.computes),
+    (r"((?:Units:|Tens:|In the units|In the tens) .*)", Walk.column),
     (r"(?:Deadwood: 0|The deadwood is 0)\.", Walk.nothing_left),
     (r"(?:0 is gin:|As 0 is gin,) nothing is laid off\.", Walk.nothing_left),
     (rf"The highest is ({CARD})\.", Walk.highest),

@@ -17,7 +17,7 @@ def add(a: int, b: int, grain: str = "fine") -> list[Line]:
 
     Example:
       >>> [line[1] for line in add(47, 38)]
-      ['Units: 7+8=15, carry 1.', 'Tens: 4+3+1=8, so 47+38=85.']
+      ['Units: 7+8=15, carry 1.', 'Tens: 4+3=7, 7+1=8, so 47+38=85.']
     """
     return _columns(a, "+", b, grain)
 
@@ -27,7 +27,7 @@ def subtract(a: int, b: int, grain: str = "fine") -> list[Line]:
 
     Example:
       >>> [line[1] for line in subtract(42, 17)]
-      ['Units: 2-7 is below 0, 12-7=5, borrow 1.', 'Tens: 4-1-1=2, so 42-17=25.']
+      ['Units: 2-7 is below 0, 12-7=5, borrow 1.', 'Tens: 4-1=3, 3-1=2, so 42-17=25.']
     """
     if b > a:
         raise ValueError(f"{a} - {b} is below 0")
@@ -70,16 +70,18 @@ def _columns(a: int, op: str, b: int, grain: str) -> list[Line]:
     lines: list[Line] = []
     carry = 0
     for place in range(width):
-        u, v, name = a // 10**place % 10, b // 10**place % 10, PLACES[place]
-        rest = f"{op}{v}{op}{carry}" if place else f"{op}{v}"
-        column = u + v + carry if op == "+" else u - v - carry
-        carry = abs(column // 10)
-        said = f"{u}{rest}"
-        if column < 0:
-            # Whether to borrow is a decision of its own, taken once both digits stand there.
-            said, column = f"{said} is below 0, {u + 10}{rest}", column + 10
-        ending = f", so {whole}" if place == width - 1 else f", {_WORD[op]} {carry}."
-        said += f"={column}{ending}"
+        column, name = a // 10**place % 10, PLACES[place]
+        terms = [b // 10**place % 10, carry] if place else [b // 10**place % 10]
+        said, carry = "", 0
+        for term in terms:
+            if op == "-" and column < term:
+                # Whether to borrow is a decision of its own, taken once both digits stand there.
+                said, column, carry = f"{said}{column}-{term} is below 0, ", column + 10, 1
+            value = column + term if op == "+" else column - term
+            said, column = f"{said}{column}{op}{term}={value}, ", value
+        if op == "+":
+            carry = column // 10
+        said += f"so {whole}" if place == width - 1 else f"{_WORD[op]} {carry}."
         lines.append((name.lower(), f"{name}: {said}", f"In the {name.lower()} {said}"))
     return lines
 
