@@ -25,7 +25,7 @@ LEG_FORMS = re.compile(
 COLUMN_FORMS = re.compile(
     r"(?:Now |So |Together, |With the zeros, )?\d+[*+]\d+=\d+\.|"
     r"(?:In the )?[A-Za-z ]+:? "
-    r"(?:\d[*+]\d=\d+, )?\d+[*+]\d=\d+, (?:carry \d|so \d+[*+]\d+=\d+)\."
+    r"(?:\d[*+]\d=\d+, )?\d+[*+]\d=\d+(?:, carry \d|, so \d+[*+]\d+=\d+)?\."
 )
 RELATION = r"is (larger than|smaller than|equal to)"
 VERDICT = re.compile(rf"(-?[\d.]+) {RELATION} (-?[\d.]+)(?:: it|, so it) (stays|goes)\.")

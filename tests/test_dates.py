@@ -176,7 +176,7 @@ RULES: list[tuple[str, Callable[[re.Match[str], str], bool]]] = [
     (rf"(?:So|Then) the (\w+) ({DAY}) is (\d+)\.", asked),
     (r"(?:In weeks )?7\*(\d+)=(\d+), (\d+)-(\d+)=\d\.", weeks),
     (
-        r"(?:Units:|Tens:|In the units|In the tens) [\d+=, ]+, (?:carry \d|so 31[\d+]+=\d+)\.",
+        r"(?:Units:|Tens:|In the units|In the tens) [\d+=, ]+(?:, carry \d|, so 31[\d+]+=\d+)?\.",
         lambda m, p: True,
     ),
 ]

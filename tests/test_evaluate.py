@@ -43,10 +43,10 @@ def test_a_traces_own_rendering_is_all_right(name: str) -> None:
 SUM = Trace.of(
     "What is 12 + 34 - 20?",
     [
-        ("units", "Units: 2+4=6, carry 0."),
-        ("tens", "Tens: 1+3=4, 4+0=4, so 12+34=46."),
-        ("units", "Units: 6-0=6, borrow 0."),
-        ("tens", "Tens: 4-2=2, 2-0=2, so 46-20=26."),
+        ("units", "Units: 2+4=6."),
+        ("tens", "Tens: 1+3=4, so 12+34=46."),
+        ("units", "Units: 6-0=6."),
+        ("tens", "Tens: 4-2=2, so 46-20=26."),
     ],
     "26",
     {"task": "arithmetic", "difficulty": "easy"},
@@ -61,12 +61,12 @@ RIGHT = respond(SUM)
         (RIGHT.replace("Answer: 26", "Answer: 27"), 0.0, 1.0),  # right steps, wrong answer
         (RIGHT.replace("2+4=6", "2+4=7"), 1.0, 0.75),  # right answer for wrong reasons
         ("Answer: 26", 1.0, 0.0),
-        ("Reasoning:\n1. Units: 2+4=6, carry 0.\nAnswer: 26", 1.0, 0.25),
-        (RIGHT.replace("Answer: 26", "5. Units: 6-0=6, borrow 0.\nAnswer: 26"), 1.0, 0.8),
+        ("Reasoning:\n1. Units: 2+4=6.\nAnswer: 26", 1.0, 0.25),
+        (RIGHT.replace("Answer: 26", "5. Units: 6-0=6.\nAnswer: 26"), 1.0, 0.8),
         ("", 0.0, 0.0),
         ("Answer: " + "9" * 100_000, 0.0, 0.0),
         ("1. \n" * 5000, 0.0, 0.0),
-        ("Reasoning:\n1. \n2. Units: 2+4=6, carry 0.\nAnswer: 26", 1.0, 0.0),
+        ("Reasoning:\n1. \n2. Units: 2+4=6.\nAnswer: 26", 1.0, 0.0),
         ("Reasoning:\n" + "".join(f"{n}. x\n" for n in range(1, 5001)) + "Answer: 26", 1.0, 0.0),
         ("2" * 30_000 + ". x\n1. " + "y" * 30_000, 0.0, 0.0),
     ],
@@ -78,7 +78,7 @@ def test_answers_and_steps_are_graded_apart(text: str, score: float, steps_right
 
 def test_every_wrong_step_says_why() -> None:
     assert graded(SUM, RIGHT.replace("2+4=6", "2+4=7"))["wrong_steps"] == {
-        "1": "expected 'Units: 2+4=6, carry 0.'"
+        "1": "expected 'Units: 2+4=6.'"
     }
 
 

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.conftest import with_step
-from tests.test_arithmetic import column_is_right
+from tests.test_arithmetic import taken_and_carried
 from tests.test_spades import alterations, missed, said
 from tunix_rt_nb import tasks
 from tunix_rt_nb.tasks import melds
@@ -133,6 +133,7 @@ class Walk:
         self.tried: list[tuple[int, list[list[str]]]] = []
         self.knocker: tuple[int, list[list[str]]] | None = None  # deadwood and melds
         self.sums: list[int] = []
+        self.carried = ""
 
     def step(self, text: str) -> bool:
         looks = ((re.fullmatch(pattern, text), look) for pattern, look in LOOKS)
@@ -247,7 +248,10 @@ class Walk:
 
     def column(self, told: str) -> bool:
         _, so, whole = told.rstrip(".").partition(", so ")
-        return column_is_right(told) and (not so or self.computes(whole))
+        column, taken = taken_and_carried(told), self.carried
+        self.carried = column[1] if column else ""
+        right = column is not None and column[0] == taken
+        return right and (not so or self.computes(whole))
 
     def nothing_left(self) -> bool:
         return not self.counting and self.total == 0
@@ -284,7 +288,8 @@ LOOKS: list[tuple[str, Callable[..., bool]]] = [
     (rf"(?:With )?({CARD})[:,] (\d+)\+(\d+)=(\d+)\.", Walk.adds),
     (r"(?:Deadwood: |Now )?(\d+(?:\+\d+)+)=(\d+)\.", Walk.sums_up),
     (r"(?:Now )?(\d+-\d+=\d+)\.", Walk.computes),
-    (r"((?:Units:|Tens:|In the units|In the tens) .*)", Walk.column),
+    (r"((?:Units:|In the units) [^s]*)", Walk.column),
+    (r"((?:Tens:|In the tens) .*, so .*)", Walk.column),
     (r"(?:Deadwood: 0|The deadwood is 0)\.", Walk.nothing_left),
     (r"(?:0 is gin:|As 0 is gin,) nothing is laid off\.", Walk.nothing_left),
     (rf"The highest is ({CARD})\.", Walk.highest),

@@ -4,6 +4,8 @@ A whole two-digit sum in one step is too much for a small model; a column is a t
 entries that it can learn.
 """
 
+import operator
+
 from tunix_rt_nb.tasks.task import Line
 
 PLACES = (
@@ -19,7 +21,7 @@ def add(a: int, b: int, grain: str = "fine") -> list[Line]:
       >>> [line[1] for line in add(47, 38)]
       ['Units: 7+8=15, carry 1.', 'Tens: 4+3=7, 7+1=8, so 47+38=85.']
     """
-    return _columns(a, "+", b, grain)
+    return _side_by_side(a, "+", b, grain)
 
 
 def subtract(a: int, b: int, grain: str = "fine") -> list[Line]:
@@ -27,11 +29,11 @@ def subtract(a: int, b: int, grain: str = "fine") -> list[Line]:
 
     Example:
       >>> [line[1] for line in subtract(42, 17)]
-      ['Units: 2-7 is below 0, 12-7=5, borrow 1.', 'Tens: 4-1=3, 3-1=2, so 42-17=25.']
+      ['Units: 2-7<0, 12-7=5, borrow 1.', 'Tens: 4-1=3, 3-1=2, so 42-17=25.']
     """
     if b > a:
         raise ValueError(f"{a} - {b} is below 0")
-    return _columns(a, "-", b, grain)
+    return _side_by_side(a, "-", b, grain)
 
 
 def multiply(a: int, b: int, grain: str = "fine") -> list[Line]:
@@ -61,46 +63,53 @@ def multiply(a: int, b: int, grain: str = "fine") -> list[Line]:
     return lines
 
 
-def _columns(a: int, op: str, b: int, grain: str) -> list[Line]:
-    result = a + b if op == "+" else a - b
-    whole = f"{a}{op}{b}={result}."
+def _side_by_side(a: int, op: str, b: int, grain: str) -> list[Line]:
+    whole = f"{a}{op}{b}={_COMPUTE[op](a, b)}"
     width = max(len(str(a)), len(str(b)))
     if grain == "coarse" or width == 1:
-        return [("compute", whole, f"Now {whole}")]
-    lines: list[Line] = []
-    carry = 0
-    for place in range(width):
-        column, name = a // 10**place % 10, PLACES[place]
-        terms = [b // 10**place % 10, carry] if place else [b // 10**place % 10]
-        said, carry = "", 0
-        for term in terms:
-            if op == "-" and column < term:
-                # Whether to borrow is a decision of its own, taken once both digits stand there.
-                said, column, carry = f"{said}{column}-{term} is below 0, ", column + 10, 1
-            value = column + term if op == "+" else column - term
-            said, column = f"{said}{column}{op}{term}={value}, ", value
-        if op == "+":
-            carry = column // 10
-        said += f"so {whole}" if place == width - 1 else f"{_WORD[op]} {carry}."
-        lines.append((name.lower(), f"{name}: {said}", f"In the {name.lower()} {said}"))
-    return lines
+        return _at_once(whole)
+    pairs = zip(_digits(a, width), _digits(b, width), strict=True)
+    return _in_columns(list(pairs), op, whole)
 
 
 def _by_digit(a: int, digit: int, grain: str) -> list[Line]:
-    whole = f"{a}*{digit}={a * digit}."
+    whole = f"{a}*{digit}={a * digit}"
     if grain == "coarse" or a < 10 or digit < 2:
-        return [("compute", whole, f"Now {whole}")]
+        return _at_once(whole)
+    return _in_columns([(d, digit) for d in _digits(a, len(str(a)))], "*", whole)
+
+
+def _at_once(whole: str) -> list[Line]:
+    return [("compute", f"{whole}.", f"Now {whole}.")]
+
+
+def _in_columns(pairs: list[tuple[int, int]], op: str, whole: str) -> list[Line]:
+    """A line for each pair of digits, the units first; what is carried goes into the next one."""
     lines: list[Line] = []
     carry = 0
-    for place, d in enumerate(map(int, reversed(str(a)))):
-        product, name = d * digit, PLACES[place]
-        column = product + carry
-        carried = f", {product}+{carry}={column}" if place else ""
-        carry = column // 10
-        ending = f", so {whole}" if place == len(str(a)) - 1 else f", carry {carry}."
-        said = f"{d}*{digit}={product}{carried}{ending}"
-        lines.append((name.lower(), f"{name}: {said}", f"In the {name.lower()} {said}"))
+    for place, (column, digit) in enumerate(pairs):
+        name, said, borrowed = PLACES[place], [], 0
+        for sign, term in [(op, digit), ("-" if op == "-" else "+", carry)][: 2 if carry else 1]:
+            if sign == "-" and column < term:
+                # Whether to borrow is a decision of its own, taken once both digits stand there.
+                said.append(f"{column}-{term}<0")
+                column, borrowed = column + 10, 1
+            value = _COMPUTE[sign](column, term)
+            said.append(f"{column}{sign}{term}={value}")
+            column = value
+        carry = borrowed if op == "-" else column // 10
+        if place == len(pairs) - 1:
+            said.append(f"so {whole}")
+        elif carry:
+            said.append(f"{'borrow' if op == '-' else 'carry'} {carry}")
+        told = ", ".join(said)
+        lines.append((name.lower(), f"{name}: {told}.", f"In the {name.lower()} {told}."))
     return lines
 
 
-_WORD = {"+": "carry", "-": "borrow"}
+def _digits(number: int, width: int) -> list[int]:
+    """The units first."""
+    return [number // 10**place % 10 for place in range(width)]
+
+
+_COMPUTE = {"+": operator.add, "-": operator.sub, "*": operator.mul}

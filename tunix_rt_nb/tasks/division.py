@@ -16,7 +16,7 @@ def divide(a: int, b: int, grain: str = "fine") -> list[Line]:
       >>> [line[1] for line in divide(157, 6)]
       ['15=6*2+3.', '37=6*6+1, so 157=6*26+1.']
       >>> [line[1] for line in divide(38, 15)]
-      ['15*2=30 goes into 38.', 'Units: 8-0=8, borrow 0.', 'Tens: 3-3=0, 0-0=0, so 38-30=8.']
+      ['15*2=30 goes into 38.', 'Units: 8-0=8.', 'Tens: 3-3=0, so 38-30=8.']
     """
     if grain == "coarse" or a < b or (a < 100 and b < 10):
         return [_fact(a, b)]
