@@ -6,7 +6,7 @@ from tunix_rt_nb import tasks
 from tunix_rt_nb.tasks import columns
 from tunix_rt_nb.trace import Trace
 
-WHOLE = re.compile(r"(\d+)([-+*])(\d+)=(\d+)\.$")
+WHOLE = re.compile(r"(?:^|Now |, so )(\d+)([-+*])(\d+)=(\d+)\.$")
 PART = r"\d+[-+*]\d=\d+|\d-\d<0"
 NAME = r"(?:(?:ten |hundred )?(?:thousand|million)|unit|ten|hundred)s"
 COLUMN = re.compile(

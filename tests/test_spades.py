@@ -109,9 +109,9 @@ def claims(
     if m := re.search(r"both (.)|(trumped)|(off suit)", step):
         same = f"both {led[-1]}" if led[-1] == other[-1] else ""
         right &= m[0] == (same or ("trumped" if other[-1] == "♠" else "off suit"))
-    if m := re.search(rf"({CARD}) is what (I|the opponent) (lead|play)s?", step):
-        right &= (m[2] == "I") == i_take and (m[3] == "lead") == (i_led == i_take)
-        right &= m[1] == (led if i_led == i_take else other)
+    if "take" in step and " wins" not in step:
+        m = re.match(rf"(?:As )?I (lead|play) ({CARD})[:,] ", step)
+        right &= m is not None and m.groups() == (("lead", led) if i_led else ("play", other))
     if "take" in step:
         right &= ("I take it" in step) == i_take and ("opponent takes it" in step) != i_take
         score = re.search(r"it, (\d+) to (\d+)\.$", step)

@@ -227,21 +227,19 @@ def _tricks(play: Play, grain: str) -> tuple[list[Line], int]:
     mine = 0
     for k, (led, second) in enumerate(tricks, 1):
         beaten = _second_wins(led, second)
+        # My card is read off the prompt, and then compared with the one that wins.
+        my_card = f"I lead {led}" if i_lead else f"I play {second}"
         i_lead ^= beaten
         mine += i_lead
-        taker, s = ("I", "") if i_lead else ("the opponent", "s")
-        takes = f"{taker} take{s} it"
+        takes = "I take it" if i_lead else "the opponent takes it"
         takes += f", {mine} to {k - mine}." if len(tricks) > 1 else "."
-        cards, why, winner = f"{led} {second}", _why(led, second), second if beaten else led
-        wins = f"{winner} wins"
+        cards, why, wins = f"{led} {second}", _why(led, second), f"{second if beaten else led} wins"
         if grain == "coarse":
             lines.append(("trick", f"{wins}: {takes}", f"{cards}: {wins}, {takes}"))
         else:
-            # The card stands first: then who has led or played it is read off the prompt.
-            whose = f"{winner} is what {taker} {'play' if beaten else 'lead'}{s}"
             lines += [
                 ("trick", f"{cards}, {why}: {wins}.", f"Of {cards}, {why}, {wins}."),
-                ("take", f"{whose}: {takes}", f"As {whose}, {takes}"),
+                ("take", f"{my_card}: {takes}", f"As {my_card}, {takes}"),
             ]
     return lines, mine
 
