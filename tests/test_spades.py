@@ -35,10 +35,11 @@ def check_legal(trace: Trace) -> list[str]:
     wrong = [] if trace.final_answer.split() == legal else ["answer"]
     for step in said(trace):
         cards = re.findall(CARD, step)
-        if m := re.fullmatch(rf"(?:({CARD}) is (.)|Is ({CARD}) (.))\? (yes|no)\.", step):
+        if m := re.fullmatch(rf"(?:({CARD}) is (.)|Is ({CARD}) (.))\? (yes|no): (.*)\.", step):
             card, asked = m[1] or m[3], m[2] or m[4]
             told.append(card)
             right = asked == suit and (m[5] == "yes") == (card[-1] == suit)
+            right &= m[6].split() == ([c for c in told if c[-1] == suit] or ["none"])
         elif re.search(r" any of ", step):
             right = cards == hand and (not suit or all(c[-1] != suit for c in hand))
         elif m := re.fullmatch(r"(?:My|In) (.): (.*)\.", step):

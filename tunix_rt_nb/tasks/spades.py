@@ -82,14 +82,16 @@ class SpadesLegal(_Spades):
                 [("lead", f"I lead: any of {every}.", f"On lead, any of {every}.")], every
             )
         suit = led[-1]
-        legal = " ".join(card for card in hand if card[-1] == suit)
-        lines: list[Line] = []
-        if grain == "fine":
-            lines.append(("read", f"{led} is led: {suit}.", f"The led card is {led}: {suit}."))
-            for card in hand:
-                said = "yes" if card[-1] == suit else "no"
-                lines.append(("check", f"{card} is {suit}? {said}.", f"Is {card} {suit}? {said}."))
-        lines.append(("follow", f"My {suit}: {legal or 'none'}.", f"In {suit}: {legal or 'none'}."))
+        legal = ""
+        lines: list[Line] = [("read", f"{led} is led: {suit}.", f"The led card is {led}: {suit}.")]
+        for card in hand:
+            follows = card[-1] == suit
+            legal = f"{legal} {card}".strip() if follows else legal
+            said = f"{'yes' if follows else 'no'}: {legal or 'none'}."  # of those looked at so far
+            lines.append(("check", f"{card} is {suit}? {said}", f"Is {card} {suit}? {said}"))
+        if grain == "coarse":
+            told = f"{suit}: {legal or 'none'}."
+            lines = [("follow", f"My {told}", f"In {told}")]
         if not legal:
             lines.append(("void", f"So any of {every}.", f"Then any of {every}."))
         return Solution(lines, legal or every)
