@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterator
 from typing import Any
 
-from tunix_rt_nb import evalset, files, runs, tasks
+from tunix_rt_nb import evalset, runs, tasks
+from tunix_rt_nb.common import files
 from tunix_rt_nb.trace import Trace
 
 NAME = "core-v1"

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from tunix_rt_nb import files
+from tunix_rt_nb.common import files
 from tunix_rt_nb.tokens import Tokenizer, train_tokenizer
 
 TOKENIZER = Tokenizer(train_tokenizer(["What is 17 + 25? Add the ones, then the tens."] * 9, 320))

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.conftest import some
-from tunix_rt_nb import files, runs
+from tunix_rt_nb import runs
 from tunix_rt_nb.chat import form
+from tunix_rt_nb.common import files
 from tunix_rt_nb.grade import grade
 from tunix_rt_nb.response import respond
 from tunix_rt_nb.sampling import Generation

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from tests.gemma import GEMMA2, GEMMA3
-from tunix_rt_nb import architectures, files, models
-from tunix_rt_nb.errors import InputError
+from tunix_rt_nb import architectures, models
+from tunix_rt_nb.common import files
+from tunix_rt_nb.common.errors import InputError
 
 # As on the hub; the settings that are Transformers' defaults are left out there, too
 GEMMA3_4B = {

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.run_folders import evaluated, finished, trained
-from tunix_rt_nb import artifacts, files
-from tunix_rt_nb.errors import InputError
+from tunix_rt_nb import artifacts
+from tunix_rt_nb.common import files
+from tunix_rt_nb.common.errors import InputError
 
 
 @pytest.fixture(autouse=True)

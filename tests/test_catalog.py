@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from tunix_rt_nb import catalog
-from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.common.errors import InputError
 
 DOWNLOADED = [known for known in catalog.MODELS.values() if known.hugging_face]
 

@@ -12,9 +12,10 @@ from click.testing import CliRunner, Result
 from filelock import FileLock
 
 from tests.run_folders import finished
-from tunix_rt_nb import chain, files, runs
+from tunix_rt_nb import chain, runs
 from tunix_rt_nb.cli import main
-from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.common import files
+from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.parameters import load_profile, resolve
 
 PARAMETERS = """
@@ -158,7 +159,10 @@ def test_bad_input_found_in_a_cell_is_bad_input(road: Path) -> None:
     write(
         runs.NOTEBOOKS,
         "generate",
-        ["from tunix_rt_nb.errors import InputError", "raise InputError('f:3: prompt: missing')"],
+        [
+            "from tunix_rt_nb.common.errors import InputError",
+            "raise InputError('f:3: prompt: missing')",
+        ],
     )
     result = invoke("run")
     assert result.exit_code == 2

@@ -10,8 +10,9 @@ from click.testing import Result
 
 from tests.conftest import NOW
 from tests.test_chain import WORK, invoke, ran, write
-from tunix_rt_nb import chain, dataset, files, runs, tasks
-from tunix_rt_nb.errors import InputError
+from tunix_rt_nb import chain, dataset, runs, tasks
+from tunix_rt_nb.common import files
+from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.export import export
 from tunix_rt_nb.store import TraceStore
 

@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from tunix_rt_nb import chips
-from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.common.errors import InputError
 
 
 def test_an_unknown_topology_is_told_the_nearest() -> None:

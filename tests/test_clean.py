@@ -14,11 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import NOW
-from tunix_rt_nb import dataset, files, tasks
+from tunix_rt_nb import dataset, tasks
+from tunix_rt_nb.common import files
+from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.dataset import DatasetSpec, clean
 from tunix_rt_nb.dataset.clean import EvalItem
 from tunix_rt_nb.dataset.near import ngrams, shingles, similarity, words
-from tunix_rt_nb.errors import InputError
 from tunix_rt_nb.store import TraceStore
 from tunix_rt_nb.trace import Trace
 
@@ -101,7 +102,7 @@ def test_problems_of_a_known_task_are_no_near_duplicates(tmp_path: Path) -> None
 
 SAME = """
 import random
-from tunix_rt_nb import files
+from tunix_rt_nb.common import files
 from tunix_rt_nb.dataset.clean import EvalItem, rejects
 rng = random.Random(1)
 texts = [" ".join(rng.choices("abcdefgh", k=rng.randrange(30))) for _ in range(1000)]

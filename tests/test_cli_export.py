@@ -6,11 +6,12 @@ import yaml
 from click.testing import CliRunner, Result
 
 from tests.conftest import NOW
-from tunix_rt_nb import dataset, files, job, tasks
+from tunix_rt_nb import dataset, job, tasks
 from tunix_rt_nb.cli import main
 from tunix_rt_nb.cli.datasets import FORMS as CHOICES
+from tunix_rt_nb.common import files
+from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.dataset import DatasetSpec, build, find
-from tunix_rt_nb.errors import InputError
 from tunix_rt_nb.export import FORMS, KINDS
 from tunix_rt_nb.store import TraceStore
 

@@ -8,9 +8,10 @@ from click.testing import CliRunner
 from scipy.stats import binom
 
 from tests.conftest import some
-from tunix_rt_nb import baseline, compare, files, predictions, runs, scorecard
+from tunix_rt_nb import baseline, compare, predictions, runs, scorecard
 from tunix_rt_nb.cli import main
-from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.common import files
+from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.grade import grade
 from tunix_rt_nb.response import respond
 from tunix_rt_nb.sampling import Generation

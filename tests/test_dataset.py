@@ -6,12 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.conftest import NOW
-from tunix_rt_nb import dataset, files, tasks
+from tunix_rt_nb import dataset, tasks
+from tunix_rt_nb.common import files
+from tunix_rt_nb.common.errors import InputError
+from tunix_rt_nb.common.filters import condition
 from tunix_rt_nb.dataset import DatasetSpec, build
 from tunix_rt_nb.dataset.folder import sealed
 from tunix_rt_nb.dataset.selection import select
-from tunix_rt_nb.errors import InputError
-from tunix_rt_nb.filters import condition
 from tunix_rt_nb.store import TraceStore
 from tunix_rt_nb.trace import Trace
 

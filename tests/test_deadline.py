@@ -7,8 +7,9 @@ import nbformat
 import pytest
 
 from tests.test_training import CONFIG, EXAMPLES, TOKENIZER, rows
-from tunix_rt_nb import chain, checkpoints, files, models, sft
-from tunix_rt_nb.errors import InputError, OutOfTime
+from tunix_rt_nb import chain, checkpoints, models, sft
+from tunix_rt_nb.common import files
+from tunix_rt_nb.common.errors import InputError, OutOfTime
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -53,9 +54,7 @@ def test_a_deadline_that_is_no_time_is_refused(
 
 
 def test_a_notebook_that_ended_itself_in_time_has_not_failed(tmp_path: Path) -> None:
-    cell = (
-        "from tunix_rt_nb.errors import OutOfTime\nprint('heard')\nraise OutOfTime('step 1 of 3')"
-    )
+    cell = "from tunix_rt_nb.common.errors import OutOfTime\nprint('heard')\nraise OutOfTime('step 1 of 3')"
     notebook = nbformat.v4.new_notebook(
         cells=[nbformat.v4.new_code_cell(cell)],
         metadata={"kernelspec": {"name": "python3", "display_name": "", "language": "python"}},

@@ -24,10 +24,11 @@ from tensorboardX.record_writer import masked_crc32c
 
 from tests import odd
 from tests.conftest import NOW
-from tunix_rt_nb import dataset, files, tasks
+from tunix_rt_nb import dataset, tasks
+from tunix_rt_nb.common import files
+from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.dataset import DatasetSpec, build
 from tunix_rt_nb.dataset.folder import sealed
-from tunix_rt_nb.errors import InputError
 from tunix_rt_nb.export import FORMS, KINDS, SIDES, Exported, export
 from tunix_rt_nb.response import respond
 from tunix_rt_nb.store import TraceStore

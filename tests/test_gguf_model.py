@@ -18,7 +18,7 @@ from sentencepiece import sentencepiece_model_pb2
 from tests import odd
 from tests.conftest import some
 from tunix_rt_nb import catalog, models, sources
-from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.tokens import Tokenizer, train_tokenizer
 
 gguf = pytest.importorskip("gguf")

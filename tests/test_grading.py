@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from tests.conftest import some
-from tunix_rt_nb import files, tasks
+from tunix_rt_nb import tasks
+from tunix_rt_nb.common import files
 from tunix_rt_nb.grade import OUTCOMES, grade
 from tunix_rt_nb.response import STYLES, respond
 from tunix_rt_nb.sampling import Generation

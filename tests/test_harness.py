@@ -19,9 +19,10 @@ from hypothesis import given
 from tests.conftest import some
 from tests.odd import texts
 from tests.run_folders import TRACES, predictions, right, trained, wrong
-from tunix_rt_nb import files, harness, tasks
+from tunix_rt_nb import harness, tasks
 from tunix_rt_nb.chat import form
-from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.common import files
+from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.response import STYLES, respond
 from tunix_rt_nb.trace import Trace
 

@@ -24,8 +24,9 @@ from tests.gemma import (
 )
 from tests.odd import texts
 from tests.renew import LOGITS
-from tunix_rt_nb import files, lora, models, sampling
+from tunix_rt_nb import lora, models, sampling
 from tunix_rt_nb.chat import form
+from tunix_rt_nb.common import files
 from tunix_rt_nb.tokens import encode_prompts
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")

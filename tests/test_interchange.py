@@ -10,7 +10,7 @@ from tests import odd
 from tests.conftest import NOW, some
 from tunix_rt_nb import export, exported, tasks
 from tunix_rt_nb.chat import Said
-from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.interchange import EXPORTED, FORMS, reader
 from tunix_rt_nb.store import TraceStore
 from tunix_rt_nb.trace import Trace

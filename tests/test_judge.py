@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from tests.run_folders import TRACES, predictions, right, wrong
 from tunix_rt_nb import judge
+from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.completions import KEY, Endpoint
-from tunix_rt_nb.errors import InputError
 
 PREDICTIONS = predictions([right(t) if n % 2 else wrong(t) for n, t in enumerate(TRACES)])
 GOOD = '{"correctness": 5, "completeness": 4, "clarity": 3, "why": "Fine."}'

@@ -15,8 +15,9 @@ from click.testing import CliRunner, Result
 from tests import kaggle_server
 from tests.conftest import NOW
 from tests.kaggle_server import CUT, HANG, KEY, USER, Kaggle, Version
-from tunix_rt_nb import dataset, files, status, tasks
+from tunix_rt_nb import dataset, status, tasks
 from tunix_rt_nb.cli import main
+from tunix_rt_nb.common import files
 from tunix_rt_nb.kernels import account, place, session, uploads, watching
 from tunix_rt_nb.store import TraceStore
 

@@ -10,8 +10,9 @@ from click.testing import CliRunner
 
 from tests import kaggle_server
 from tests.kaggle_server import KEY, Kaggle
-from tunix_rt_nb import chain, dataset, files, runs, tasks
+from tunix_rt_nb import chain, dataset, runs, tasks
 from tunix_rt_nb.cli import main
+from tunix_rt_nb.common import files
 from tunix_rt_nb.kernels import watching
 from tunix_rt_nb.store import TraceStore
 

@@ -23,9 +23,10 @@ from click.testing import CliRunner
 from nbformat import NotebookNode
 from slugify import slugify
 
-from tunix_rt_nb import catalog, files, runs
+from tunix_rt_nb import catalog, runs
 from tunix_rt_nb.cli import main
-from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.common import files
+from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.kernels import (
     account,
     bootstrap,

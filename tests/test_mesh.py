@@ -23,7 +23,7 @@ from tests.test_loss import drawn, plain
 from tests.test_sampling import GEMMA, PROMPTS
 from tests.test_training import CONFIG, EXAMPLES, LENGTH, TOKENIZER, rows
 from tunix_rt_nb import checkpoints, lora, loss, models, sampling, sft
-from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.examples import Examples
 from tunix_rt_nb.packing import Rows
 

@@ -13,7 +13,8 @@ import nbformat
 import pytest
 from nbformat import NotebookNode
 
-from tunix_rt_nb import files, parameters, runs
+from tunix_rt_nb import parameters, runs
+from tunix_rt_nb.common import files
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))

@@ -44,15 +44,13 @@ def test_the_lock_holds_every_dependency_at_a_version_that_fits() -> None:
         assert all(v in Requirement(f"x{specifier}").specifier for v in locked[name])
 
 
-def test_every_module_is_packaged() -> None:
-    packages = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"][
-        "packages"
-    ]
-    folders = {
-        p.parent.relative_to(ROOT).as_posix().replace("/", ".")
-        for p in (ROOT / "tunix_rt_nb").rglob("*.py")
-    }
-    assert set(packages) == folders
+def test_every_folder_and_query_is_packaged() -> None:
+    setup = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    assert setup["packages"]["find"]["include"] == ["tunix_rt_nb*"]
+    files = [p for p in (ROOT / "tunix_rt_nb").rglob("*.*") if p.suffix != ".pyc"]
+    assert {p.parent for p in files} == {p.parent for p in files if p.name == "__init__.py"}
+    data = {f"*{p.suffix}" for p in files} - {"*.py"}
+    assert data <= set(setup["package-data"]["*"])
 
 
 def test_the_readme_names_the_two_commands() -> None:

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 
 from tests.odd import texts
 from tests.run_folders import TRACES, complete, evaluated, predictions, right, trained, wrong
-from tunix_rt_nb import files, judge, page, runs
-from tunix_rt_nb.errors import InputError
+from tunix_rt_nb import judge, page, runs
+from tunix_rt_nb.common import files
+from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.predictions import of_run
 
 VOID = {"meta", "br", "img"}

@@ -14,8 +14,8 @@ import pytest
 from tests.conftest import NOW, some
 from tunix_rt_nb import dataset, evaluate, render, scorecard, templates
 from tunix_rt_nb.chat import form
+from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.compare import compare
-from tunix_rt_nb.errors import InputError
 from tunix_rt_nb.examples import Example, Examples
 from tunix_rt_nb.grade import grade
 from tunix_rt_nb.response import respond

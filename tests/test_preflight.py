@@ -18,9 +18,10 @@ from tunix.utils import sharding_utils
 
 from tests.bench import tpu
 from tests.test_training import TOKENIZER
-from tunix_rt_nb import aot, architectures, files, models, parameters, preflight
+from tunix_rt_nb import aot, architectures, models, parameters, preflight
 from tunix_rt_nb.cli import main
-from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.common import files
+from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.plans import Generation, Training
 from tunix_rt_nb.preflight import Fit, Told
 

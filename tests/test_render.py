@@ -8,10 +8,11 @@ import pytest
 import sentencepiece
 
 from tests.conftest import NOW
-from tunix_rt_nb import dataset, files, laws, render, tasks
+from tunix_rt_nb import dataset, laws, render, tasks
 from tunix_rt_nb.chat import Chat, Said, form, unrender
 from tunix_rt_nb.chat import render as render_chat
-from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.common import files
+from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.examples import Example, Examples
 from tunix_rt_nb.store import TraceStore
 from tunix_rt_nb.templates import TEMPLATES

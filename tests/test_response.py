@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tests import odd
 from tunix_rt_nb import tasks
-from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.response import STYLES, parse, respond
 from tunix_rt_nb.trace import Step, Trace
 

@@ -17,8 +17,9 @@ import numpy as np
 import pytest
 
 from tests.test_training import CONFIG, EXAMPLES, TOKENIZER, rows
-from tunix_rt_nb import checkpoints, files, lora, models, sft
-from tunix_rt_nb.errors import InputError
+from tunix_rt_nb import checkpoints, lora, models, sft
+from tunix_rt_nb.common import files
+from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.examples import Example
 from tunix_rt_nb.kernels import session
 

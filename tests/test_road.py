@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tunix_rt_nb import files, runs
+from tunix_rt_nb import runs
+from tunix_rt_nb.common import files
 
 SMALL = {
     "TRACES": "{high_card_duel: 60, arithmetic: 60}",

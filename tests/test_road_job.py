@@ -13,7 +13,8 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 from tests.conftest import NOW
-from tunix_rt_nb import dataset, files, job, render, runs, tasks
+from tunix_rt_nb import dataset, job, render, runs, tasks
+from tunix_rt_nb.common import files
 from tunix_rt_nb.export import FORMS, export
 from tunix_rt_nb.interchange import EXPORTED
 from tunix_rt_nb.store import TraceStore

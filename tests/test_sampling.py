@@ -17,7 +17,7 @@ import pytest
 from tests.test_training import DRAWN, TOKENIZER, logits, sft_rows
 from tunix_rt_nb import answers, models, sampling
 from tunix_rt_nb.chat import form
-from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.examples import Example
 from tunix_rt_nb.tokens import encode_prompts
 

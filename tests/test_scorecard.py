@@ -4,8 +4,9 @@ from typing import Any
 import pytest
 
 from tests.conftest import some
-from tunix_rt_nb import files, scorecard, tasks
-from tunix_rt_nb.errors import InputError
+from tunix_rt_nb import scorecard, tasks
+from tunix_rt_nb.common import files
+from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.grade import grade
 from tunix_rt_nb.response import respond
 from tunix_rt_nb.sampling import Generation

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import NOW
+from tunix_rt_nb.common.errors import InputError
+from tunix_rt_nb.common.sql import sql
 from tunix_rt_nb.dataset import DatasetSpec
 from tunix_rt_nb.dataset.custom import check_condition
 from tunix_rt_nb.dataset.selection import quotas, select
-from tunix_rt_nb.errors import InputError
-from tunix_rt_nb.sql import sql
 from tunix_rt_nb.store import TraceStore
 from tunix_rt_nb.trace import Trace
 

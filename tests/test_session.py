@@ -9,13 +9,14 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from tests.test_chain import ran, write
 from tests.test_chain import road as road  # a fixture
-from tunix_rt_nb import chain, files, runs
-from tunix_rt_nb.errors import InputError
+from tunix_rt_nb import chain, runs
+from tunix_rt_nb.common import files
+from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.kernels import session
 
 TRAIN = """
 from tunix_rt_nb import chain
-from tunix_rt_nb.errors import OutOfTime
+from tunix_rt_nb.common.errors import OutOfTime
 stop = chain.begin("train", RUN_DIR)
 last = stop.folder / "checkpoints/last/1"
 if not last.exists():

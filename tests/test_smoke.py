@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 import tunix_rt_nb
 from tests import odd
 from tests.conftest import NOW
-from tunix_rt_nb import files, tasks
-from tunix_rt_nb.errors import InputError
+from tunix_rt_nb import tasks
+from tunix_rt_nb.common import files
+from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.export import FORMS, export
 from tunix_rt_nb.exported import form_of
 from tunix_rt_nb.response import respond

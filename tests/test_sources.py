@@ -14,7 +14,7 @@ from huggingface_hub import constants
 
 from tests import hub
 from tunix_rt_nb import catalog, models, sources
-from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.tokens import Tokenizer, train_tokenizer
 
 NAME = "gemma3-1b"

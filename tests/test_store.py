@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests.conftest import NOW
 from tunix_rt_nb import tasks
-from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.store import Added, TraceStore, index
 from tunix_rt_nb.store.intake import read
 from tunix_rt_nb.store.verify import Verification
@@ -299,7 +299,7 @@ def test_verification_says_the_same_with_any_number_of_processes(
     found = list(one)
     assert len(found) == 100
     assert all("answer: 'none' is wrong" in line for line in found)
-    monkeypatch.setattr("tunix_rt_nb.workers._ALONE", 0.0)
+    monkeypatch.setattr("tunix_rt_nb.common.workers._ALONE", 0.0)
     monkeypatch.setattr("tunix_rt_nb.store.verify._CHUNK", 9_000)  # a dozen jobs
     assert list(two) == found
     assert (one.traces, one.checked) == (two.traces, two.checked) == (201, 200)
@@ -308,7 +308,7 @@ def test_verification_says_the_same_with_any_number_of_processes(
 def test_an_import_is_the_same_with_any_number_of_processes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tunix_rt_nb.workers._ALONE", 0.0)
+    monkeypatch.setattr("tunix_rt_nb.common.workers._ALONE", 0.0)
     monkeypatch.setattr("tunix_rt_nb.store.intake._BLOCK", 20_000)  # over a dozen jobs
     good, bad = tmp_path / "good.jsonl", tmp_path / "bad.jsonl"
     drawn = list(tasks.draw("arithmetic", 100, seed=7))

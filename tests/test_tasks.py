@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import some, with_step
 from tests.oracles import ORACLES
 from tunix_rt_nb import tasks
-from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.tasks.amend import AMENDS
 from tunix_rt_nb.trace import Trace
 

@@ -14,7 +14,7 @@ from tests import odd
 from tests.golden import published
 from tunix_rt_nb import tasks
 from tunix_rt_nb.chat import form, render
-from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.response import STYLES, respond
 from tunix_rt_nb.templates import TEMPLATES, Segment, text_of
 from tunix_rt_nb.tokens import BOS, Tokenizer, encode, encode_prompts, train_tokenizer

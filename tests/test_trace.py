@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.trace import Trace, parse_line
 
 GOOD: dict[str, Any] = {

@@ -13,9 +13,10 @@ from flax import nnx
 from safetensors.numpy import load_file
 from tensorboardX.proto import event_pb2
 
-from tunix_rt_nb import checkpoints, files, lora, loss, models, sft, tasks
+from tunix_rt_nb import checkpoints, lora, loss, models, sft, tasks
 from tunix_rt_nb.chat import render
-from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.common import files
+from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.estimate import available_memory, estimate
 from tunix_rt_nb.examples import Example, Examples
 from tunix_rt_nb.metrics import since_best

@@ -5,10 +5,11 @@ import pytest
 import yaml
 
 from tests.conftest import NOW
-from tunix_rt_nb import dataset, files, tasks
+from tunix_rt_nb import dataset, tasks
+from tunix_rt_nb.common import files
+from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.dataset import DatasetSpec, versions
 from tunix_rt_nb.dataset.folder import sealed
-from tunix_rt_nb.errors import InputError
 from tunix_rt_nb.store import TraceStore
 from tunix_rt_nb.trace import Trace
 

@@ -10,8 +10,9 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from tests.gemma import GEMMA2, GEMMA3, TOKENIZER, checkpoint, shards
-from tunix_rt_nb import files, models
-from tunix_rt_nb.errors import InputError
+from tunix_rt_nb import models
+from tunix_rt_nb.common import files
+from tunix_rt_nb.common.errors import InputError
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 Tensors = dict[str, np.ndarray]

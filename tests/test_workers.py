@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from tunix_rt_nb.workers import ordered
+from tunix_rt_nb.common.workers import ordered
 
 
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Processes are started after the first job."""
-    monkeypatch.setattr("tunix_rt_nb.workers._ALONE", 0.0)
+    monkeypatch.setattr("tunix_rt_nb.common.workers._ALONE", 0.0)
 
 
 def slow_double(number: int) -> tuple[int, int]:
@@ -72,7 +72,7 @@ def runs(process: int) -> bool:
 
 def test_the_processes_end_when_the_one_that_started_them_is_killed() -> None:
     code = (
-        "from tests.test_workers import slow_double; from tunix_rt_nb.workers import ordered\n"
+        "from tests.test_workers import slow_double; from tunix_rt_nb.common.workers import ordered\n"
         "for r, pid in ordered(slow_double, range(10**6), processes=2): print(pid, flush=True)"
     )
     parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)

@@ -33,7 +33,7 @@ from tunix_rt_nb import (
     packing,
     sampling,
 )
-from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.models import devices_of
 from tunix_rt_nb.plans import Generation, Plan, Training
 from tunix_rt_nb.preflight import Fit, largest

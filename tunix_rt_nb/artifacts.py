@@ -18,9 +18,10 @@ from typing import Any, NamedTuple
 
 from filelock import FileLock
 
-from tunix_rt_nb import files, registry, runs
-from tunix_rt_nb.errors import InputError, check_name, unknown
-from tunix_rt_nb.sql import sql
+from tunix_rt_nb import registry, runs
+from tunix_rt_nb.common import files
+from tunix_rt_nb.common.errors import InputError, check_name, unknown
+from tunix_rt_nb.common.sql import sql
 
 _CARD = "README.md"
 _STEP = runs.stem("train")

@@ -7,9 +7,9 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tunix_rt_nb import files, runs
-from tunix_rt_nb.errors import InputError, check_name, unknown
-from tunix_rt_nb.trace import checked
+from tunix_rt_nb import runs
+from tunix_rt_nb.common import files
+from tunix_rt_nb.common.errors import InputError, check_name, checked, unknown
 
 Card = Mapping[str, Any]
 _ASKED = ("items_sha256", "form_sha256")  # of a card: figures compare where they are the same

@@ -21,9 +21,10 @@ from typing import Any, NamedTuple
 from filelock import FileLock, Timeout
 
 import tunix_rt_nb
-from tunix_rt_nb import files, memory, runs
 from tunix_rt_nb import job as jobs
-from tunix_rt_nb.errors import InputError
+from tunix_rt_nb import memory, runs
+from tunix_rt_nb.common import files
+from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.parameters import named_files, resolve
 
 

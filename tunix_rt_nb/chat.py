@@ -5,8 +5,8 @@ from functools import cached_property
 from itertools import takewhile
 from typing import NamedTuple
 
-from tunix_rt_nb import files
-from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.common import files
+from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.response import Style, style_named, unwrite, write
 from tunix_rt_nb.templates import Segment, Template, segments, template, text_of
 from tunix_rt_nb.trace import Trace

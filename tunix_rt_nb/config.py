@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tunix_rt_nb.trace import checked
+from tunix_rt_nb.common.errors import checked
 
 
 class SftConfig(BaseModel):

@@ -12,8 +12,8 @@ import numpy as np
 from flax import nnx
 
 from tunix_rt_nb import chips, hlo, lora
+from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.config import SftConfig
-from tunix_rt_nb.errors import InputError
 from tunix_rt_nb.feed import Feed
 from tunix_rt_nb.models import mesh_of, parameter_count
 from tunix_rt_nb.packing import Rows

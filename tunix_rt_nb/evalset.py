@@ -16,10 +16,11 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tunix_rt_nb import files, runs, tasks
-from tunix_rt_nb.errors import InputError, unknown
-from tunix_rt_nb.text import one_line
-from tunix_rt_nb.trace import Trace, checked
+from tunix_rt_nb import runs, tasks
+from tunix_rt_nb.common import files
+from tunix_rt_nb.common.errors import InputError, checked, unknown
+from tunix_rt_nb.common.text import one_line
+from tunix_rt_nb.trace import Trace
 
 
 class Item(BaseModel):

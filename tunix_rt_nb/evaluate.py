@@ -8,7 +8,7 @@ from typing import Any
 
 from tunix_rt_nb import scorecard, tasks
 from tunix_rt_nb.chat import form
-from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.grade import grade
 from tunix_rt_nb.trace import Trace
 

@@ -12,7 +12,8 @@ from typing import IO, Any
 
 import numpy as np
 
-from tunix_rt_nb import files
+from tunix_rt_nb.common import files
+from tunix_rt_nb.common.arrays import spans
 
 _TOKEN = np.dtype("<i4")
 
@@ -93,17 +94,6 @@ class Examples:
     def chosen(self, places: Any) -> "Examples":
         """Some of them, as one indexes an array; the tokens are not copied."""
         return Examples(self.index[places], self.tokens)
-
-
-def spans(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """The places of spans that begin at `starts`, one span after the other.
-
-    Example:
-      >>> spans(np.array([10, 20]), np.array([3, 2])).tolist()
-      [10, 11, 12, 20, 21]
-    """
-    before = np.cumsum(lengths) - lengths
-    return np.repeat(starts - before, lengths) + np.arange(lengths.sum())
 
 
 def names(side: str) -> tuple[str, str]:

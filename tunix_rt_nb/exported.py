@@ -8,12 +8,12 @@ from typing import IO, Annotated, Any, cast
 
 import msgspec
 
-from tunix_rt_nb import files
 from tunix_rt_nb.chat import form
-from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.common import files
+from tunix_rt_nb.common.errors import InputError
+from tunix_rt_nb.common.strict_json import MAX_LINE
+from tunix_rt_nb.common.text import one_line
 from tunix_rt_nb.response import respond
-from tunix_rt_nb.strict_json import MAX_LINE
-from tunix_rt_nb.text import one_line
 from tunix_rt_nb.trace import Trace, parse_object
 
 GEMMA_NUMBERED = form("gemma", "numbered")  # what `tunix_sft` is written in

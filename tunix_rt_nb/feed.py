@@ -4,7 +4,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.packing import Rows
 
 Batch = dict[str, np.ndarray]  # of `Rows.take`, and `weight`

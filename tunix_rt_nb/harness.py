@@ -19,9 +19,9 @@ from typing import Any
 
 import yaml
 
-from tunix_rt_nb import files
 from tunix_rt_nb.chat import Form, form
-from tunix_rt_nb.errors import InputError, check_name
+from tunix_rt_nb.common import files
+from tunix_rt_nb.common.errors import InputError, check_name
 from tunix_rt_nb.grade import grade
 from tunix_rt_nb.predictions import FORM, check_of
 from tunix_rt_nb.trace import Trace

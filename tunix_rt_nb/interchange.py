@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from tunix_rt_nb import exported
-from tunix_rt_nb.errors import InputError, unknown
+from tunix_rt_nb.common.errors import InputError, unknown
+from tunix_rt_nb.common.text import one_line
 from tunix_rt_nb.response import STYLES, numbered, unwrite, write
-from tunix_rt_nb.text import one_line
 from tunix_rt_nb.trace import Trace, parse, parse_object
 
 Record = Mapping[str, Any]

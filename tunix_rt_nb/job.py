@@ -29,10 +29,10 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from tunix_rt_nb import catalog, files, runs, strict_yaml
-from tunix_rt_nb.errors import InputError, unknown
-from tunix_rt_nb.text import one_line
-from tunix_rt_nb.trace import checked
+from tunix_rt_nb import catalog, runs
+from tunix_rt_nb.common import files, strict_yaml
+from tunix_rt_nb.common.errors import InputError, checked, unknown
+from tunix_rt_nb.common.text import one_line
 
 _FIELDS = {  # parameter of the notebooks -> the field that gives it
     "MODEL": "model.model_id",

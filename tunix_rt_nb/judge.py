@@ -16,10 +16,10 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, NoReturn
 
-from tunix_rt_nb import files
+from tunix_rt_nb.common import files
+from tunix_rt_nb.common.errors import InputError
+from tunix_rt_nb.common.text import one_line
 from tunix_rt_nb.completions import KEY, Endpoint, Unusable
-from tunix_rt_nb.errors import InputError
-from tunix_rt_nb.text import one_line
 
 CRITERIA = {
     "correctness": "the steps are true and the answer follows from them",

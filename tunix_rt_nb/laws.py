@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from tunix_rt_nb.chat import Chat, Said
-from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.examples import Examples
 from tunix_rt_nb.tokens import Tokenizer
 

@@ -12,8 +12,9 @@ import numpy as np
 import qwix
 from flax import nnx
 
-from tunix_rt_nb import files, hugging_face, weights
-from tunix_rt_nb.errors import InputError
+from tunix_rt_nb import hugging_face, weights
+from tunix_rt_nb.common import files
+from tunix_rt_nb.common.errors import InputError
 
 MODULES = ".*(_einsum|_proj)"  # all of attention and feed-forward
 

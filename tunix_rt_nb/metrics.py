@@ -13,9 +13,10 @@ import numpy as np
 from flax import nnx
 from tunix.sft import hooks, peft_trainer
 
-from tunix_rt_nb import checkpoints, files
+from tunix_rt_nb import checkpoints
+from tunix_rt_nb.common import files
+from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.config import SftConfig
-from tunix_rt_nb.errors import InputError
 from tunix_rt_nb.estimate import peak_flops, useful_flops
 from tunix_rt_nb.feed import Feed
 from tunix_rt_nb.loss import held_out_loss

@@ -25,14 +25,14 @@ from tunix_rt_nb import (
     architectures,
     attention,
     chips,
-    files,
     hugging_face,
     lora,
     sources,
     tokenizer_files,
     weights,
 )
-from tunix_rt_nb.errors import InputError, unknown
+from tunix_rt_nb.common import files
+from tunix_rt_nb.common.errors import InputError, unknown
 from tunix_rt_nb.tokens import Tokenizer
 
 architecture = architectures.named

@@ -6,8 +6,9 @@ from functools import cached_property
 
 import numpy as np
 
-from tunix_rt_nb.errors import InputError
-from tunix_rt_nb.examples import Examples, spans
+from tunix_rt_nb.common.arrays import spans
+from tunix_rt_nb.common.errors import InputError
+from tunix_rt_nb.examples import Examples
 
 BLOCK = 32  # blocks of rows have a multiple of so many tokens
 

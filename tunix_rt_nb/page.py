@@ -12,13 +12,14 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tunix_rt_nb import files, judge, predictions, report, runs
+from tunix_rt_nb import judge, predictions, report, runs
+from tunix_rt_nb.common import files
+from tunix_rt_nb.common.text import printable
 from tunix_rt_nb.page_template import PAGE
 from tunix_rt_nb.plots import loss_axes, svg
 from tunix_rt_nb.response import parse
 from tunix_rt_nb.scorecard import by_item, warnings
 from tunix_rt_nb.tasks import DIFFICULTIES
-from tunix_rt_nb.text import printable
 
 if TYPE_CHECKING:
     from jinja2 import Template

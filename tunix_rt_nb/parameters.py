@@ -8,8 +8,9 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from tunix_rt_nb import runs, strict_yaml
-from tunix_rt_nb.errors import InputError, unknown
+from tunix_rt_nb import runs
+from tunix_rt_nb.common import strict_yaml
+from tunix_rt_nb.common.errors import InputError, unknown
 
 OURS = {"RUN_DIR", "JOB"}  # say where a notebook works: told by the chain, not by a profile
 _TYPES = {

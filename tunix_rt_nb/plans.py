@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from tunix_rt_nb import chips
+from tunix_rt_nb.common.errors import InputError, checked
 from tunix_rt_nb.config import SftConfig
-from tunix_rt_nb.errors import InputError
-from tunix_rt_nb.trace import checked
 
 if TYPE_CHECKING:
     from tunix_rt_nb.packing import Rows

@@ -7,10 +7,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tunix_rt_nb import files, runs, tasks
-from tunix_rt_nb.errors import InputError
-from tunix_rt_nb.text import one_line
-from tunix_rt_nb.trace import Trace, checked
+from tunix_rt_nb import runs, tasks
+from tunix_rt_nb.common import files
+from tunix_rt_nb.common.errors import InputError, checked
+from tunix_rt_nb.common.text import one_line
+from tunix_rt_nb.trace import Trace
 
 FORM = ("template", "style", "form_sha256")  # what of a prediction says how it was asked for
 

@@ -16,9 +16,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from tunix_rt_nb import chips
-from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.common.errors import InputError
+from tunix_rt_nb.common.text import one_line
 from tunix_rt_nb.plans import Generation, Plan, Training
-from tunix_rt_nb.text import one_line
 
 Told = Callable[[str], None]
 

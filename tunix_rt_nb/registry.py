@@ -13,11 +13,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tunix_rt_nb import files, runs
-from tunix_rt_nb.errors import InputError, unknown
-from tunix_rt_nb.filters import condition
-from tunix_rt_nb.sql import sql
-from tunix_rt_nb.text import one_line
+from tunix_rt_nb import runs
+from tunix_rt_nb.common import files
+from tunix_rt_nb.common.errors import InputError, unknown
+from tunix_rt_nb.common.filters import condition
+from tunix_rt_nb.common.sql import sql
+from tunix_rt_nb.common.text import one_line
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -26,7 +26,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from tunix_rt_nb.errors import unknown
+from tunix_rt_nb.common.errors import unknown
 from tunix_rt_nb.loose import Parsed, loose
 from tunix_rt_nb.trace import Trace
 

@@ -6,11 +6,11 @@ from math import comb, fsum
 from statistics import fmean, pstdev
 from typing import Any
 
-from tunix_rt_nb import files
-from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.common import files
+from tunix_rt_nb.common.errors import InputError
+from tunix_rt_nb.common.text import one_line
 from tunix_rt_nb.grade import OUTCOMES
 from tunix_rt_nb.loose import plain
-from tunix_rt_nb.text import one_line
 from tunix_rt_nb.uncertainty import wilson
 
 Prediction = Mapping[str, Any]

@@ -10,16 +10,17 @@ from typing import Any
 from flax import nnx
 from tunix.sft import hooks
 
-from tunix_rt_nb import checkpoints, files
+from tunix_rt_nb import checkpoints
+from tunix_rt_nb.common import files
+from tunix_rt_nb.common.errors import InputError, OutOfTime
+from tunix_rt_nb.common.text import one_line
 from tunix_rt_nb.config import SftConfig
-from tunix_rt_nb.errors import InputError, OutOfTime
 from tunix_rt_nb.feed import Batch, Feed
 from tunix_rt_nb.loss import held_out_loss
 from tunix_rt_nb.metrics import Metrics, Report, summary
 from tunix_rt_nb.models import devices_of, mesh_of
 from tunix_rt_nb.packing import Rows
 from tunix_rt_nb.step import Trainer, trainer
-from tunix_rt_nb.text import one_line
 
 __all__ = ["SftConfig", "feed", "held_out_loss", "summary", "train"]
 

@@ -10,14 +10,15 @@ from zlib import crc32
 import msgspec
 import numpy as np
 
-from tunix_rt_nb import exported, files, laws
+from tunix_rt_nb import exported, laws
 from tunix_rt_nb.chat import Chat
-from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.common import files
+from tunix_rt_nb.common.errors import InputError
+from tunix_rt_nb.common.strict_json import MAX_LINE, check_length, why
+from tunix_rt_nb.common.text import one_line
 from tunix_rt_nb.examples import Examples
 from tunix_rt_nb.exported import GEMMA_NUMBERED
 from tunix_rt_nb.packing import Rows, pack
-from tunix_rt_nb.strict_json import MAX_LINE, check_length, why
-from tunix_rt_nb.text import one_line
 from tunix_rt_nb.tokens import Tokenizer, encode, train_tokenizer
 from tunix_rt_nb.trace import parse_object
 

@@ -12,9 +12,10 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from tunix_rt_nb import catalog, files
+from tunix_rt_nb import catalog
 from tunix_rt_nb.catalog import Known
-from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.common import files
+from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.kernels import place
 
 KAGGLE_INPUT = Path("/kaggle/input")

@@ -16,8 +16,9 @@ import sentencepiece
 
 from tunix_rt_nb import pieces
 from tunix_rt_nb.chat import Chat, Form
-from tunix_rt_nb.errors import InputError
-from tunix_rt_nb.examples import Examples, spans
+from tunix_rt_nb.common.arrays import spans
+from tunix_rt_nb.common.errors import InputError
+from tunix_rt_nb.examples import Examples
 from tunix_rt_nb.templates import TEMPLATES, Segment
 
 PAD, EOS, BOS, UNK = 0, 1, 2, 3  # as Gemma numbers them

@@ -3,18 +3,17 @@
 import uuid
 from collections.abc import Mapping
 from hashlib import sha1
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
-from tunix_rt_nb.errors import InputError
-from tunix_rt_nb.strict_json import MAX_BYTES, check_json, check_length, exact, why
+from tunix_rt_nb.common.errors import InputError
+from tunix_rt_nb.common.strict_json import MAX_BYTES, check_json, check_length, exact, why
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel
+    pass
 
-Model = TypeVar("Model", bound="BaseModel")
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "tunix_rt_nb/trace").bytes
 _FIXED = 0xF000_C000_0000_0000_0000  # the bits of a UUID that say its version and variant
 _VERSION_5 = 0x5000_8000_0000_0000_0000  # by RFC 9562
@@ -218,16 +217,3 @@ def parse_object(line: bytes) -> dict[str, Any]:
         return _READ_OBJECT(line)
     except (ValueError, RecursionError) as error:
         raise InputError(why(error, line)) from None
-
-
-def checked(kind: type[Model], fields: Mapping[str, Any], where: str = "") -> Model:
-    """A model of these fields; `InputError` says `{where}field: reason` where they do not fit."""
-    from pydantic import ValidationError
-
-    try:
-        return kind.model_validate(fields)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        field = ".".join(map(str, first["loc"])) or kind.__name__
-        reason = first["msg"].removeprefix("Value error, ")
-        raise InputError(f"{where}{field}: {reason}") from None

@@ -21,7 +21,8 @@ from jax.extend.backend import get_backend
 from tests.bench import training
 from tests.bench.measure import Line, peak_memory, settled_memory
 from tests.bench.traces import process
-from tunix_rt_nb import files, lora, models, render
+from tunix_rt_nb import lora, models, render
+from tunix_rt_nb.common import files
 from tunix_rt_nb.models import gemma3
 from tunix_rt_nb.tokens import Tokenizer
 

@@ -8,7 +8,7 @@ from statistics import median
 
 from tests.bench.measure import Line
 from tests.bench.traces import foreign, process
-from tunix_rt_nb import files
+from tunix_rt_nb.common import files
 from tunix_rt_nb.store import TraceStore
 from tunix_rt_nb.trace import Trace
 

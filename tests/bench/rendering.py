@@ -14,8 +14,9 @@ from typing import Any
 
 from tests.bench.measure import Line
 from tests.bench.traces import process
-from tunix_rt_nb import dataset, files, render, tasks
+from tunix_rt_nb import dataset, render, tasks
 from tunix_rt_nb.chat import render as render_chat
+from tunix_rt_nb.common import files
 from tunix_rt_nb.store import TraceStore
 
 SIZES = (10_000, 200_000)
@@ -32,7 +33,8 @@ TASKS = (
 OURS = f"""
 import sys, time
 from pathlib import Path
-from tunix_rt_nb import files, render
+from tunix_rt_nb.common import files
+from tunix_rt_nb import render
 from tunix_rt_nb.packing import pack
 from tunix_rt_nb.tokens import Tokenizer
 

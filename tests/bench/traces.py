@@ -10,7 +10,8 @@ from itertools import islice
 from pathlib import Path
 
 from tests.bench.measure import Line, seconds
-from tunix_rt_nb import files, tasks
+from tunix_rt_nb import tasks
+from tunix_rt_nb.common import files
 from tunix_rt_nb.store import TraceStore
 from tunix_rt_nb.trace import Trace
 

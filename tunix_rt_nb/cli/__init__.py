@@ -19,7 +19,7 @@ from tunix_rt_nb.cli.preflight import preflight_command
 from tunix_rt_nb.cli.registry import runs_commands
 from tunix_rt_nb.cli.smoke import smoke_command
 from tunix_rt_nb.cli.traces import traces
-from tunix_rt_nb.errors import InputError, check_name
+from tunix_rt_nb.common.errors import InputError, check_name
 
 if TYPE_CHECKING:
     from tunix_rt_nb.chain import StepReport

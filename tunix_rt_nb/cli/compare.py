@@ -10,8 +10,8 @@ import click
 from tunix_rt_nb import runs
 from tunix_rt_nb.cli import display
 from tunix_rt_nb.cli.options import json_option
-from tunix_rt_nb.errors import InputError
-from tunix_rt_nb.text import one_line
+from tunix_rt_nb.common.errors import InputError
+from tunix_rt_nb.common.text import one_line
 
 
 @click.command("compare")

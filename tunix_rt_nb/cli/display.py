@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tunix_rt_nb.text import one_line, printable
+from tunix_rt_nb.common.text import one_line, printable
 
 if TYPE_CHECKING:
     from tunix_rt_nb.store import Added, Stored

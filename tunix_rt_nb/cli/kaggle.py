@@ -10,7 +10,7 @@ import click
 
 from tunix_rt_nb import runs
 from tunix_rt_nb.cli.options import set_option, settings_of
-from tunix_rt_nb.errors import InputError, check_name
+from tunix_rt_nb.common.errors import InputError, check_name
 
 if TYPE_CHECKING:
     from tunix_rt_nb.kernels.submission import Submission

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tunix_rt_nb import runs
-from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.common.errors import InputError
 
 if TYPE_CHECKING:
     from tunix_rt_nb.store import TraceStore
@@ -34,7 +34,7 @@ set_option = click.option(
 
 def settings_of(settings: tuple[str, ...]) -> dict[str, Any]:
     """The parameters that `--set` gives."""
-    from tunix_rt_nb import strict_yaml
+    from tunix_rt_nb.common import strict_yaml
 
     values = {}
     for setting in settings:

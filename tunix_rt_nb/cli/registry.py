@@ -203,7 +203,8 @@ def harness_command(run: str, folder: Path, eval_set: str | None) -> None:
       tunix-rt-nb runs harness quickstart -o harness
       tunix-rt-nb runs harness quickstart -o harness --eval-set core-v1
     """
-    from tunix_rt_nb import chat, evalset, files, harness, predictions, registry
+    from tunix_rt_nb import chat, evalset, harness, predictions, registry
+    from tunix_rt_nb.common import files
 
     found = registry.find(run)
     lineage = runs.lineage("evaluate", found / runs.stem("evaluate"))
@@ -243,7 +244,8 @@ def grade_command(
       tunix-rt-nb runs grade quickstart harness/answers/model/samples_quickstart.jsonl
       tunix-rt-nb runs grade quickstart samples_core-v1.jsonl --eval-set core-v1 -o core.jsonl
     """
-    from tunix_rt_nb import evalset, files, harness, predictions, registry, scorecard
+    from tunix_rt_nb import evalset, harness, predictions, registry, scorecard
+    from tunix_rt_nb.common import files
 
     lineage = runs.lineage("evaluate", registry.find(run) / runs.stem("evaluate"))
     rendered = files.read_manifest(lineage["render"], "3_render")

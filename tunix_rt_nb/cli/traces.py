@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from tunix_rt_nb import interchange, workers
+from tunix_rt_nb import interchange
 from tunix_rt_nb.cli import display
 from tunix_rt_nb.cli.options import (
     filters_of,
@@ -14,6 +14,7 @@ from tunix_rt_nb.cli.options import (
     store_to_change,
     store_to_read,
 )
+from tunix_rt_nb.common import workers
 
 
 @click.group()

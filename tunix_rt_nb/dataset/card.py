@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from statistics import fmean
 from typing import Any
 
+from tunix_rt_nb.common.markdown import cell, code, fenced, table
 from tunix_rt_nb.response import respond
 from tunix_rt_nb.trace import Trace, parse_line
 
@@ -79,13 +80,13 @@ Steps a trace: {manifest["stats"]["min_step_count"]} to {manifest["stats"]["max_
 
 ## An example
 
-{_fenced(example.prompt)}
+{fenced(example.prompt)}
 
-{_fenced(respond(example))}
+{fenced(respond(example))}
 
 ## How it was chosen
 
-Strategy `{manifest["selection_strategy"]}`, filters `{_code(manifest["filters"])}`. The content has
+Strategy `{manifest["selection_strategy"]}`, filters `{code(manifest["filters"])}`. The content has
 the sha256 `{manifest["sha256"]}`; `manifest.json` has every parameter and the id of every trace,
 `rejects.jsonl` what was refused and what it collided with.
 """
@@ -112,26 +113,6 @@ def _refused(manifest: Mapping[str, Any]) -> str:
     return f"| reason | traces |\n| --- | ---: |\n{rows}"
 
 
-def table(rows: Iterable[Iterable[object]]) -> str:
-    """The rows of a table; what they hold stays in its cell by `cell`."""
-    return "\n".join(f"| {' | '.join(map(str, row))} |" for row in rows)
-
-
 def _histogram(bins: Iterable[tuple[int, int]]) -> str:
     most = max(n for _, n in bins)
     return "\n".join(f"{f'to {upto}':>8} {'█' * -(-_WIDTH * n // most)} {n}" for upto, n in bins)
-
-
-def cell(text: str) -> str:
-    """A text that stays in its cell of a table."""
-    return re.sub(r"([\\|`*_<>\[\]&])", r"\\\1", " ".join(text.split()))[:100]
-
-
-def _code(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False).replace("`", "'")
-
-
-def _fenced(text: str) -> str:
-    """A text in a block of code that nothing in it can end."""
-    fence = "`" * max(3, *(len(ticks) + 1 for ticks in re.findall("`+", text) or [""]))
-    return f"{fence}text\n{text}\n{fence}"

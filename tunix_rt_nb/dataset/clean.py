@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, Field
 
-from tunix_rt_nb import evalset, files, tasks
+from tunix_rt_nb import evalset, tasks
+from tunix_rt_nb.common import files
+from tunix_rt_nb.common.errors import InputError, checked
 from tunix_rt_nb.dataset.near import near_duplicates, ngrams, words
-from tunix_rt_nb.errors import InputError
-from tunix_rt_nb.trace import checked
 
 REASONS = ("duplicate_prompt", "near_duplicate", "in_eval_set")
 

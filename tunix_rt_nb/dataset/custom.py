@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from tunix_rt_nb.errors import InputError, unknown
-from tunix_rt_nb.sql import sql
-from tunix_rt_nb.text import one_line
+from tunix_rt_nb.common.errors import InputError, unknown
+from tunix_rt_nb.common.sql import sql
+from tunix_rt_nb.common.text import one_line
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

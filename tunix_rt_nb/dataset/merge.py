@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tunix_rt_nb import files
+from tunix_rt_nb.common import files
 from tunix_rt_nb.dataset.build import build
 from tunix_rt_nb.dataset.folder import SIDES, read_manifest
 from tunix_rt_nb.dataset.spec import DatasetSpec

@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tunix_rt_nb import filters, tasks
+from tunix_rt_nb import tasks
+from tunix_rt_nb.common import filters
+from tunix_rt_nb.common.errors import InputError, unknown
+from tunix_rt_nb.common.sql import sql
+from tunix_rt_nb.common.text import one_line
 from tunix_rt_nb.dataset.clean import EvalItem
 from tunix_rt_nb.dataset.custom import check_condition
 from tunix_rt_nb.dataset.spec import DatasetSpec
-from tunix_rt_nb.errors import InputError, unknown
-from tunix_rt_nb.sql import sql
-from tunix_rt_nb.text import one_line
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -5,9 +5,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tunix_rt_nb import strict_yaml
-from tunix_rt_nb.errors import InputError, check_name
-from tunix_rt_nb.trace import checked
+from tunix_rt_nb.common import strict_yaml
+from tunix_rt_nb.common.errors import InputError, check_name, checked
 
 _OPTIONS = {  # strategy -> the fields that belong to it
     "random": ("seed",),

@@ -11,7 +11,7 @@ from nbformat import NotebookNode
 
 import tunix_rt_nb
 from tunix_rt_nb import runs
-from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.kernels import bootstrap, needs
 
 _KINDS = (".py", ".sql")

@@ -16,8 +16,9 @@ from typing import Any, NamedTuple
 import nbformat
 from nbformat import NotebookNode
 
-from tunix_rt_nb import catalog, files, parameters, runs
-from tunix_rt_nb.errors import InputError, unknown
+from tunix_rt_nb import catalog, parameters, runs
+from tunix_rt_nb.common import files
+from tunix_rt_nb.common.errors import InputError, unknown
 from tunix_rt_nb.kernels import embedding, handles
 
 HOURS = 8.0  # of a session of nine, in which training has to end

@@ -8,8 +8,9 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from tunix_rt_nb import chain, files, report, runs
-from tunix_rt_nb.errors import InputError, OutOfTime
+from tunix_rt_nb import chain, report, runs
+from tunix_rt_nb.common import files
+from tunix_rt_nb.common.errors import InputError, OutOfTime
 from tunix_rt_nb.kernels import place
 
 OUTPUT = "output.json"  # what a kernel left, and the sha256 of each file

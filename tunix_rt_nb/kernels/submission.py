@@ -12,11 +12,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tunix_rt_nb import catalog, files, parameters, plans, preflight, runs
-from tunix_rt_nb.errors import InputError, check_name
+from tunix_rt_nb import catalog, parameters, plans, preflight, runs
+from tunix_rt_nb.common import files
+from tunix_rt_nb.common.errors import InputError, check_name
+from tunix_rt_nb.common.text import one_line
 from tunix_rt_nb.kernels import account, handles, session, version
 from tunix_rt_nb.kernels.kernel import Accelerator, accelerator
-from tunix_rt_nb.text import one_line
 
 Told = Callable[[str], None]
 DATA = {"trained": 0.6, "fill": 0.95}  # as `tunix-rt-nb preflight` takes them

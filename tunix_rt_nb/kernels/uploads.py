@@ -8,11 +8,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tunix_rt_nb import dataset, files
-from tunix_rt_nb.errors import InputError
+from tunix_rt_nb import dataset
+from tunix_rt_nb.common import files
+from tunix_rt_nb.common.errors import InputError
+from tunix_rt_nb.common.text import one_line
 from tunix_rt_nb.kernels import account, handles, place
 from tunix_rt_nb.sources import missing
-from tunix_rt_nb.text import one_line
 
 Told = Callable[[str], None]
 EVERY = 5.0  # seconds between two looks at a dataset that Kaggle processes

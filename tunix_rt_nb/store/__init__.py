@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from tunix_rt_nb import files
-from tunix_rt_nb.errors import InputError
-from tunix_rt_nb.filters import condition
-from tunix_rt_nb.sql import sql
+from tunix_rt_nb.common import files
+from tunix_rt_nb.common.errors import InputError
+from tunix_rt_nb.common.filters import condition
+from tunix_rt_nb.common.sql import sql
+from tunix_rt_nb.common.strict_json import MAX_LINE
+from tunix_rt_nb.common.text import one_line
 from tunix_rt_nb.store import index, intake, shards, verify
 from tunix_rt_nb.store.contents import Contents
 from tunix_rt_nb.store.shards import ShardDraft, Stored, record
-from tunix_rt_nb.strict_json import MAX_LINE
-from tunix_rt_nb.text import one_line
 from tunix_rt_nb.trace import Trace, id_of
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from difflib import SequenceMatcher
 from itertools import zip_longest
 from typing import NamedTuple
 
-from tunix_rt_nb.text import printable
+from tunix_rt_nb.common.text import printable
 from tunix_rt_nb.trace import Trace
 
 

@@ -10,13 +10,14 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any, NamedTuple, cast
 
-from tunix_rt_nb import files, interchange
-from tunix_rt_nb.errors import InputError
+from tunix_rt_nb import interchange
+from tunix_rt_nb.common import files
+from tunix_rt_nb.common.errors import InputError
+from tunix_rt_nb.common.strict_json import MAX_LINE
+from tunix_rt_nb.common.text import one_line
+from tunix_rt_nb.common.workers import ordered
 from tunix_rt_nb.store.shards import Lines, lines_of
-from tunix_rt_nb.strict_json import MAX_LINE
-from tunix_rt_nb.text import one_line
 from tunix_rt_nb.trace import Trace
-from tunix_rt_nb.workers import ordered
 
 MAX_TOLD = 20  # bad lines told one by one
 STDIN = Path("-")

@@ -25,10 +25,10 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from tunix_rt_nb import files
-from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.common import files
+from tunix_rt_nb.common.errors import InputError
+from tunix_rt_nb.common.strict_json import MAX_LINE, why
 from tunix_rt_nb.store import index
-from tunix_rt_nb.strict_json import MAX_LINE, why
 from tunix_rt_nb.trace import Trace, id_of, parse_stored
 
 PATIENCE = 60.0  # seconds that one waits for another process

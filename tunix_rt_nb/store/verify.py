@@ -9,13 +9,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tunix_rt_nb import files
-from tunix_rt_nb.errors import InputError
+from tunix_rt_nb.common import files
+from tunix_rt_nb.common.errors import InputError
+from tunix_rt_nb.common.strict_json import MAX_LINE
+from tunix_rt_nb.common.text import one_line
+from tunix_rt_nb.common.workers import ordered
 from tunix_rt_nb.store import index, shards
-from tunix_rt_nb.strict_json import MAX_LINE
-from tunix_rt_nb.text import one_line
 from tunix_rt_nb.trace import Trace, id_of
-from tunix_rt_nb.workers import ordered
 
 _CHUNK = 1 << 20  # bytes of a shard that a process takes at a time
 

@@ -9,7 +9,7 @@ import random
 from collections.abc import Hashable, Iterator, Sequence
 from typing import Any
 
-from tunix_rt_nb.errors import InputError, unknown
+from tunix_rt_nb.common.errors import InputError, unknown
 from tunix_rt_nb.tasks.algebra import SimpleEquations
 from tunix_rt_nb.tasks.arithmetic import Arithmetic
 from tunix_rt_nb.tasks.countdown import Countdown

@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Sequence
 from functools import lru_cache
 from typing import Any, ClassVar, NamedTuple
 
-from tunix_rt_nb.errors import unknown
+from tunix_rt_nb.common.errors import unknown
 from tunix_rt_nb.tasks.amend import AMENDS, amend
 from tunix_rt_nb.trace import Trace
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import yaml
 
-from tunix_rt_nb.errors import InputError
-from tunix_rt_nb.text import one_line
+from tunix_rt_nb.common.errors import InputError
+from tunix_rt_nb.common.text import one_line
 
 
 class _Loader(yaml.SafeLoader):

@@ -12,8 +12,8 @@ from typing import IO, Any
 
 import msgspec
 
-from tunix_rt_nb.errors import InputError
-from tunix_rt_nb.text import one_line
+from tunix_rt_nb.common.errors import InputError
+from tunix_rt_nb.common.text import one_line
 
 
 class Draft:

@@ -13,7 +13,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tunix_rt_nb.errors import InputError, unknown
+from tunix_rt_nb.common.errors import InputError, unknown
 
 NUMBERS = ("score", "step_count", "length")
 

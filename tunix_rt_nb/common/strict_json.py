@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from tunix_rt_nb.text import one_line
+from tunix_rt_nb.common.text import one_line
 
 MAX_BYTES = 1 << 20  # a whole trace
 MAX_LINE = 8 * MAX_BYTES  # a line with a trace: escapes make it longer

@@ -2,7 +2,11 @@
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 
 class InputError(Exception):
@@ -44,3 +48,19 @@ def check_name(what: str, name: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
         raise InputError(f"{what}: {name!r} is unsafe, use letters, digits, '.', '_', '-'")
     return name
+
+
+Model = TypeVar("Model", bound="BaseModel")
+
+
+def checked(kind: type[Model], fields: Mapping[str, Any], where: str = "") -> Model:
+    """A model of these fields; `InputError` says `{where}field: reason` where they do not fit."""
+    from pydantic import ValidationError
+
+    try:
+        return kind.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        field = ".".join(map(str, first["loc"])) or kind.__name__
+        reason = first["msg"].removeprefix("Value error, ")
+        raise InputError(f"{where}{field}: {reason}") from None

@@ -1,0 +1,14 @@
+"""Index arithmetic on NumPy arrays."""
+
+import numpy as np
+
+
+def spans(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """The places of spans that begin at `starts`, one span after the other.
+
+    Example:
+      >>> spans(np.array([10, 20]), np.array([3, 2])).tolist()
+      [10, 11, 12, 20, 21]
+    """
+    before = np.cumsum(lengths) - lengths
+    return np.repeat(starts - before, lengths) + np.arange(lengths.sum())
