@@ -22,7 +22,7 @@ from hypothesis import settings
 
 from tunix_rt_nb import tasks
 from tunix_rt_nb.store import TraceStore
-from tunix_rt_nb.trace import Trace
+from tunix_rt_nb.trace.trace import Trace
 
 settings.register_profile("default", deadline=None, derandomize=True, max_examples=200)
 settings.load_profile("default")

@@ -12,7 +12,7 @@ from typing import Any
 
 from tunix_rt_nb import evalset, runs, tasks
 from tunix_rt_nb.common import files
-from tunix_rt_nb.trace import Trace
+from tunix_rt_nb.trace.trace import Trace
 
 NAME = "core-v1"
 CORE = 4  # items of each task and difficulty

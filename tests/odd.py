@@ -2,9 +2,9 @@
 
 from hypothesis import strategies as st
 
-from tunix_rt_nb.response import STYLES
-from tunix_rt_nb.templates import TEMPLATES
-from tunix_rt_nb.trace import Trace
+from tunix_rt_nb.trace.response import STYLES
+from tunix_rt_nb.trace.templates import TEMPLATES
+from tunix_rt_nb.trace.trace import Trace
 
 PIECES = sorted({piece for template in TEMPLATES.values() for piece in template.pieces})
 MARKS = [

@@ -15,7 +15,7 @@ from tests import (
     test_sorting,
     test_spades,
 )
-from tunix_rt_nb.trace import Trace
+from tunix_rt_nb.trace.trace import Trace
 
 ORACLES: dict[str, Callable[[Trace], list[str]]] = {
     "arithmetic": test_arithmetic.check_arithmetic,

@@ -6,13 +6,12 @@ from typing import Any
 
 from tests.conftest import some
 from tunix_rt_nb import runs
-from tunix_rt_nb.chat import form
 from tunix_rt_nb.common import files
 from tunix_rt_nb.grade import grade
-from tunix_rt_nb.response import respond
-from tunix_rt_nb.sampling import Generation
 from tunix_rt_nb.scorecard import scorecard
-from tunix_rt_nb.trace import Trace
+from tunix_rt_nb.trace.chat import form
+from tunix_rt_nb.trace.response import Generation, respond
+from tunix_rt_nb.trace.trace import Trace
 
 TRACES = some("arithmetic", 6, seed=3) + some("high_card_duel", 6, seed=3)
 

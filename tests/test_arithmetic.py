@@ -4,7 +4,7 @@ import pytest
 
 from tunix_rt_nb import tasks
 from tunix_rt_nb.tasks import columns
-from tunix_rt_nb.trace import Trace
+from tunix_rt_nb.trace.trace import Trace
 
 WHOLE = re.compile(r"(?:^|Now |, so )(\d+)([-+*])(\d+)=(\d+)\.$")
 PART = r"\d+[-+*]\d=\d+|\d-\d<0"

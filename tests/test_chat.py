@@ -6,11 +6,11 @@ from hypothesis import strategies as st
 
 from tests import odd
 from tests.golden import published
-from tunix_rt_nb.chat import Said, form, render, unrender
 from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.response import STYLES, parse, respond
-from tunix_rt_nb.templates import TEMPLATES, text_of
-from tunix_rt_nb.trace import Trace
+from tunix_rt_nb.trace.chat import Said, form, render, unrender
+from tunix_rt_nb.trace.response import STYLES, parse, respond
+from tunix_rt_nb.trace.templates import TEMPLATES, text_of
+from tunix_rt_nb.trace.trace import Trace
 
 TRACE = Trace.of("What is 2 + 2?", [("a", "Two and two."), ("b", "2 + 2 = 4.")], "4")
 

@@ -10,7 +10,7 @@ from tests.run_folders import TRACES, complete, evaluated, predictions, right, t
 from tunix_rt_nb import chain, evalset
 from tunix_rt_nb.cli import main
 from tunix_rt_nb.common import files
-from tunix_rt_nb.response import respond
+from tunix_rt_nb.trace.response import respond
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,7 @@ from tunix_rt_nb import runs, tasks
 from tunix_rt_nb.cli import display, main
 from tunix_rt_nb.store import TraceStore
 from tunix_rt_nb.store.scores import score, summary
-from tunix_rt_nb.trace import Trace
+from tunix_rt_nb.trace.trace import Trace
 
 EXAMPLE = Path(__file__).parent.parent / "data/traces/example.jsonl"
 GOOD = '{"prompt": "p", "steps": [{"i": 0, "type": "s", "content": "t"}], "final_answer": "a"}'

@@ -13,8 +13,7 @@ from tunix_rt_nb.cli import main
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.grade import grade
-from tunix_rt_nb.response import respond
-from tunix_rt_nb.sampling import Generation
+from tunix_rt_nb.trace.response import Generation, respond
 from tunix_rt_nb.uncertainty import mcnemar, sign_flip
 
 ASKED = {"template": "gemma", "style": "numbered", "form_sha256": "f"}

@@ -14,7 +14,7 @@ from tests.test_arithmetic import check_columns
 from tests.test_numbers import claims
 from tunix_rt_nb import tasks
 from tunix_rt_nb.tasks.countdown import _value
-from tunix_rt_nb.trace import Trace
+from tunix_rt_nb.trace.trace import Trace
 
 TASK = tasks.get("countdown")
 ENDS = (  # how a move ends: a sum or a product, or a division as a=b*q+0

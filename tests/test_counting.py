@@ -7,7 +7,7 @@ from tests.conftest import some, with_step
 from tests.test_arithmetic import check_columns
 from tunix_rt_nb import tasks
 from tunix_rt_nb.tasks.counting import LEGS
-from tunix_rt_nb.trace import Trace
+from tunix_rt_nb.trace.trace import Trace
 
 LEG_ASK = (
     "Your task is to count how many legs there are in total when given a list of animals.\n\n"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.conftest import some, with_step
 from tests.test_arithmetic import check_columns
 from tunix_rt_nb import tasks
-from tunix_rt_nb.trace import Trace
+from tunix_rt_nb.trace.trace import Trace
 
 DAYS = list(calendar.day_name)
 MONTHS = list(calendar.month_name)

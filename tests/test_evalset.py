@@ -13,10 +13,9 @@ from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.dataset import DatasetSpec
 from tunix_rt_nb.grade import SECTIONS, grade
-from tunix_rt_nb.response import respond
-from tunix_rt_nb.sampling import Generation
 from tunix_rt_nb.store import TraceStore
-from tunix_rt_nb.trace import Trace
+from tunix_rt_nb.trace.response import Generation, respond
+from tunix_rt_nb.trace.trace import Trace
 
 ITEMS = evalset.read("core-v1")
 LINES = list(files.read_lines(evalset.find("core-v1")))

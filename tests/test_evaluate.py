@@ -7,9 +7,8 @@ from hypothesis import strategies as st
 from tests.conftest import some
 from tunix_rt_nb import evaluate, scorecard, tasks
 from tunix_rt_nb.grade import grade
-from tunix_rt_nb.response import STYLES, respond
-from tunix_rt_nb.sampling import Generation
-from tunix_rt_nb.trace import Trace
+from tunix_rt_nb.trace.response import STYLES, Generation, respond
+from tunix_rt_nb.trace.trace import Trace
 
 
 def graded(trace: Trace, text: str, style: str = "numbered") -> dict:

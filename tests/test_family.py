@@ -7,7 +7,7 @@ from tests.conftest import some, with_step
 from tests.test_arithmetic import check_columns
 from tunix_rt_nb import tasks
 from tunix_rt_nb.tasks.gym import _dataset
-from tunix_rt_nb.trace import Trace
+from tunix_rt_nb.trace.trace import Trace
 
 STORY = "Jack is married to Emma. They have children called Henry, Anna and Lucy."
 MORE = f"{STORY} Henry is married to Mary. They have children called Peter and Susan."

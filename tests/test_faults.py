@@ -20,7 +20,7 @@ import pytest
 from tests.conftest import NOW
 from tunix_rt_nb.store import TraceStore
 from tunix_rt_nb.store.verify import Verification
-from tunix_rt_nb.trace import Trace
+from tunix_rt_nb.trace.trace import Trace
 
 KILLS = int(os.environ.get("TUNIX_RT_KILLS", "12"))
 SIZE = 300  # traces of a file

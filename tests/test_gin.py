@@ -21,7 +21,7 @@ from tunix_rt_nb import tasks
 from tunix_rt_nb.tasks import melds
 from tunix_rt_nb.tasks.deadwood import count
 from tunix_rt_nb.tasks.melds import CARDS, NONE, Way, by_rank, deal, mask, ways
-from tunix_rt_nb.trace import Trace
+from tunix_rt_nb.trace.trace import Trace
 
 NAMES = ["gin_melds", "gin_discard", "gin_knock"]
 ORDER = ["A", "2", "3", "4", "5", "6", "7", "8", "9", "10", "J", "Q", "K"]

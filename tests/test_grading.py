@@ -14,9 +14,8 @@ from tests.conftest import some
 from tunix_rt_nb import tasks
 from tunix_rt_nb.common import files
 from tunix_rt_nb.grade import OUTCOMES, grade
-from tunix_rt_nb.response import STYLES, respond
-from tunix_rt_nb.sampling import Generation
-from tunix_rt_nb.trace import Trace
+from tunix_rt_nb.trace.response import STYLES, Generation, respond
+from tunix_rt_nb.trace.trace import Trace
 
 GRADED = list(files.read_lines(Path(__file__).parent / "golden/graded.jsonl"))
 

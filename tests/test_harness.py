@@ -20,11 +20,11 @@ from tests.conftest import some
 from tests.odd import texts
 from tests.run_folders import TRACES, predictions, right, trained, wrong
 from tunix_rt_nb import harness, tasks
-from tunix_rt_nb.chat import form
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.response import STYLES, respond
-from tunix_rt_nb.trace import Trace
+from tunix_rt_nb.trace.chat import form
+from tunix_rt_nb.trace.response import STYLES, respond
+from tunix_rt_nb.trace.trace import Trace
 
 PREDICTIONS = predictions([right(t) for t in TRACES])
 # The fields of a task: lm_eval.config.task.TaskConfig, of version 0.4.13.

@@ -4,7 +4,7 @@ import pytest
 
 from tests.test_arithmetic import check_columns
 from tunix_rt_nb import tasks
-from tunix_rt_nb.trace import Trace
+from tunix_rt_nb.trace.trace import Trace
 
 ORDER = [*map(str, range(2, 11)), "J", "Q", "K", "A"]
 

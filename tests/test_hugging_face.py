@@ -25,9 +25,9 @@ from tests.gemma import (
 from tests.odd import texts
 from tests.renew import LOGITS
 from tunix_rt_nb import lora, models, sampling
-from tunix_rt_nb.chat import form
 from tunix_rt_nb.common import files
 from tunix_rt_nb.tokens import encode_prompts
+from tunix_rt_nb.trace.chat import form
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 CASES = pytest.mark.parametrize("case", CONFIGS)

@@ -8,12 +8,13 @@ from hypothesis import strategies as st
 
 from tests import odd
 from tests.conftest import NOW, some
-from tunix_rt_nb import export, exported, tasks
-from tunix_rt_nb.chat import Said
+from tunix_rt_nb import export, tasks
 from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.interchange import EXPORTED, FORMS, reader
 from tunix_rt_nb.store import TraceStore
-from tunix_rt_nb.trace import Trace
+from tunix_rt_nb.trace.chat import Said
+from tunix_rt_nb.trace.formats import written
+from tunix_rt_nb.trace.formats.reading import EXPORTED, FORMS, reader
+from tunix_rt_nb.trace.trace import Trace
 
 STEP = {"i": 0, "type": "a", "content": "one"}
 
@@ -198,7 +199,7 @@ def test_an_export_reads_back_as_the_traces_it_is_of(form: str, tmp_path: Path) 
 
 
 def test_every_form_of_an_export_can_be_read() -> None:
-    assert set(EXPORTED) == set(export.FORMS) == set(exported.FORMS)
+    assert set(EXPORTED) == set(export.FORMS) == set(written.FORMS)
     assert set(EXPORTED.values()) <= FORMS.keys()
 
 

@@ -11,7 +11,7 @@ from tests.conftest import some, with_step
 from tunix_rt_nb import tasks
 from tunix_rt_nb.tasks.gym import _dataset
 from tunix_rt_nb.tasks.logic import _value
-from tunix_rt_nb.trace import Trace
+from tunix_rt_nb.trace.trace import Trace
 
 CLAIMS = re.compile(r'"([^"]+?)[.,]?"|(?: said| told you| expressed) that ([^."]+)\.')
 SUPPOSED = re.compile(r"(?:Suppose|Try this:|If) ([^:.]+)(?:: (?:(fits)|(\w+) contradicts it))?\.")

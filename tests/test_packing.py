@@ -6,11 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tunix_rt_nb import tasks
-from tunix_rt_nb.chat import render
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.examples import Example, Examples, load, writer
 from tunix_rt_nb.packing import Rows, pack, pack_full
 from tunix_rt_nb.tokens import Tokenizer, encode, train_tokenizer
+from tunix_rt_nb.trace.chat import render
 
 LENGTH = 32
 

@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 
 from tests.conftest import NOW, some
-from tunix_rt_nb import dataset, evaluate, render, scorecard, templates
-from tunix_rt_nb.chat import form
+from tunix_rt_nb import dataset, evaluate, render, scorecard
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.compare import compare
 from tunix_rt_nb.examples import Example, Examples
 from tunix_rt_nb.grade import grade
-from tunix_rt_nb.response import respond
-from tunix_rt_nb.sampling import Generation
 from tunix_rt_nb.store import TraceStore
+from tunix_rt_nb.trace import templates
+from tunix_rt_nb.trace.chat import form
+from tunix_rt_nb.trace.response import Generation, respond
 
 TRACES = some("high_card_duel", 60, seed=0)
 

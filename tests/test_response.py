@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from tests import odd
 from tunix_rt_nb import tasks
 from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.response import STYLES, parse, respond
-from tunix_rt_nb.trace import Step, Trace
+from tunix_rt_nb.trace.response import STYLES, parse, respond
+from tunix_rt_nb.trace.trace import Step, Trace
 
 TRACE = Trace.of("What is 2 + 2?", [("a", "Two and two."), ("b", "2 + 2 = 4.")], "4")
 

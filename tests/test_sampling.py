@@ -16,10 +16,11 @@ import pytest
 
 from tests.test_training import DRAWN, TOKENIZER, logits, sft_rows
 from tunix_rt_nb import answers, models, sampling
-from tunix_rt_nb.chat import form
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.examples import Example
 from tunix_rt_nb.tokens import encode_prompts
+from tunix_rt_nb.trace import response
+from tunix_rt_nb.trace.chat import form
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -126,7 +127,7 @@ def test_the_same_seed_draws_the_same_in_any_batch_and_another_seed_something_el
     assert texts(6, 0) != texts(6, 1)
 
 
-def answered(folder: Path, kept: Path, n: int = 12, **how: Any) -> list[sampling.Generation]:
+def answered(folder: Path, kept: Path, n: int = 12, **how: Any) -> list[response.Generation]:
     settings: dict[str, Any] = {"max_new_tokens": 6, "batch_size": 4, **how}
     return answers.answer(folder, [t.prompt for t in DRAWN[:n]], form("gemma"), kept, **settings)
 

@@ -13,11 +13,11 @@ from tunix_rt_nb import tasks
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.export import FORMS, export
-from tunix_rt_nb.exported import form_of
-from tunix_rt_nb.response import respond
 from tunix_rt_nb.smoke import Smoked, smoke
 from tunix_rt_nb.store import TraceStore
-from tunix_rt_nb.trace import Trace
+from tunix_rt_nb.trace.formats.written import form_of
+from tunix_rt_nb.trace.response import respond
+from tunix_rt_nb.trace.trace import Trace
 
 # Tunix 0.1.7 uses names that JAX 0.10 and Flax 0.12 have deprecated
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -5,7 +5,7 @@ import pytest
 
 from tests.conftest import some, with_step
 from tunix_rt_nb import tasks
-from tunix_rt_nb.trace import Trace
+from tunix_rt_nb.trace.trace import Trace
 
 ASK = (
     "Your task is to sort words in ascending or descending order using ASCII/Unicode ordering.\n\n"

@@ -18,7 +18,7 @@ from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.store import Added, TraceStore, index
 from tunix_rt_nb.store.intake import read
 from tunix_rt_nb.store.verify import Verification
-from tunix_rt_nb.trace import Trace, parse_line
+from tunix_rt_nb.trace.trace import Trace, parse_line
 
 LATER = "2026-01-02T00:00:00Z"
 

@@ -12,7 +12,7 @@ from tests.oracles import ORACLES
 from tunix_rt_nb import tasks
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.tasks.amend import AMENDS
-from tunix_rt_nb.trace import Trace
+from tunix_rt_nb.trace.trace import Trace
 
 N = int(os.environ.get("TRACES", "2500"))  # of all tasks together; 100000 for a long check
 NAMES = list(tasks.TASKS)

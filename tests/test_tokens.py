@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from tests import odd
 from tests.golden import published
 from tunix_rt_nb import tasks
-from tunix_rt_nb.chat import form, render
 from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.response import STYLES, respond
-from tunix_rt_nb.templates import TEMPLATES, Segment, text_of
 from tunix_rt_nb.tokens import BOS, Tokenizer, encode, encode_prompts, train_tokenizer
-from tunix_rt_nb.trace import Trace
+from tunix_rt_nb.trace.chat import form, render
+from tunix_rt_nb.trace.response import STYLES, respond
+from tunix_rt_nb.trace.templates import TEMPLATES, Segment, text_of
+from tunix_rt_nb.trace.trace import Trace
 
 DRAWN = list(tasks.draw("arithmetic", 200, 0))
 TEXTS = [s.text for t in DRAWN for s in render(t).response[:1]]

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.trace import Trace, parse_line
+from tunix_rt_nb.trace.trace import Trace, parse_line
 
 GOOD: dict[str, Any] = {
     "prompt": "What is 2 + 2?",

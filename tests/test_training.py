@@ -14,7 +14,6 @@ from safetensors.numpy import load_file
 from tensorboardX.proto import event_pb2
 
 from tunix_rt_nb import checkpoints, lora, loss, models, sft, tasks
-from tunix_rt_nb.chat import render
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.estimate import available_memory, estimate
@@ -25,6 +24,7 @@ from tunix_rt_nb.packing import Rows, pack
 from tunix_rt_nb.sft import SftConfig
 from tunix_rt_nb.step import lowered, states, trainer
 from tunix_rt_nb.tokens import Tokenizer, encode, train_tokenizer
+from tunix_rt_nb.trace.chat import render
 
 # Tunix 0.1.7 uses names that JAX 0.10 and Flax 0.12 have deprecated
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -20,7 +20,7 @@ from tunix_rt_nb import runs, tasks
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError, checked, unknown
 from tunix_rt_nb.common.text import one_line
-from tunix_rt_nb.trace import Trace
+from tunix_rt_nb.trace.trace import Trace
 
 
 class Item(BaseModel):

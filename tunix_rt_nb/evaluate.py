@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from tunix_rt_nb import scorecard, tasks
-from tunix_rt_nb.chat import form
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.grade import grade
-from tunix_rt_nb.trace import Trace
+from tunix_rt_nb.trace.chat import form
+from tunix_rt_nb.trace.trace import Trace
 
 
 def choose(

@@ -65,7 +65,7 @@ def export(
 
     Example:
       >>> import tempfile
-      >>> from tunix_rt_nb.trace import Trace
+      >>> from tunix_rt_nb.trace.trace import Trace
       >>> folder = Path(tempfile.mkdtemp())
       >>> store = TraceStore(folder / "traces")
       >>> trace = Trace.of("What is 2 + 2?", [("compute", "2 + 2 = 4.")], "4")

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tunix_rt_nb import tasks
-from tunix_rt_nb.loose import Parsed, plain
-from tunix_rt_nb.response import parse
-from tunix_rt_nb.trace import Trace
+from tunix_rt_nb.trace.free_text import Parsed, plain
+from tunix_rt_nb.trace.response import parse
+from tunix_rt_nb.trace.trace import Trace
 
 if TYPE_CHECKING:
-    from tunix_rt_nb.sampling import Generation
+    from tunix_rt_nb.trace.response import Generation
 
 SECTIONS = ("core", "trace_sensitive", "edge_case")  # of an eval set
 HELD_OUT = "held_out"  # the section of what is of no eval set
@@ -41,8 +41,8 @@ def grade(
 
     Example:
       >>> trace = next(tasks.draw("arithmetic", 1, seed=0))
-      >>> from tunix_rt_nb.response import respond
-      >>> from tunix_rt_nb.sampling import Generation
+      >>> from tunix_rt_nb.trace.response import respond
+      >>> from tunix_rt_nb.trace.response import Generation
       >>> grade("x", trace, Generation(respond(trace), 90, True))["outcome"]
       'right'
     """

@@ -19,12 +19,12 @@ from typing import Any
 
 import yaml
 
-from tunix_rt_nb.chat import Form, form
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError, check_name
 from tunix_rt_nb.grade import grade
 from tunix_rt_nb.predictions import FORM, check_of
-from tunix_rt_nb.trace import Trace
+from tunix_rt_nb.trace.chat import Form, form
+from tunix_rt_nb.trace.trace import Trace
 
 _NEEDED = ("id", "prompt", "expected_answer")
 # What a response says its answer is. A further line of it begins with a backslash: see `response`.
@@ -73,7 +73,7 @@ def task(name: str, how: Form, max_new_tokens: int = 256) -> dict[str, Any]:
     """The fields of the task's YAML file.
 
     Example:
-      >>> from tunix_rt_nb.chat import form
+      >>> from tunix_rt_nb.trace.chat import form
       >>> task("core-v1", form())["doc_to_text"]
       'prompt'
     """
@@ -183,7 +183,7 @@ def graded(
       InputError: `file:line:` a line is no such sample; or they are of other items, or several
         of one.
     """
-    from tunix_rt_nb.sampling import Generation  # needs JAX
+    from tunix_rt_nb.trace.response import Generation  # needs JAX
 
     samples = responses(path)
     check_of(samples, items)

@@ -141,7 +141,7 @@ class Job(_Part):
         path = Path(self.dataset.path)
         if path.is_dir():
             return {**given, "DATASET": str(path)}
-        from tunix_rt_nb.interchange import EXPORTED
+        from tunix_rt_nb.trace.formats.reading import EXPORTED
 
         return {
             **given,
@@ -231,7 +231,8 @@ def load(path: Path) -> Job:
 
 
 def _check_dataset(data: DatasetPart) -> None:
-    from tunix_rt_nb import dataset, exported
+    from tunix_rt_nb import dataset
+    from tunix_rt_nb.trace.formats import written
 
     path = Path(data.path)
     if path.is_dir():
@@ -241,7 +242,7 @@ def _check_dataset(data: DatasetPart) -> None:
             f"dataset.path: {data.path!r} is not there,"
             " expected the folder of a dataset or a JSON lines file"
         )
-    elif (found := exported.form_in(path)) != data.format:
+    elif (found := written.form_in(path)) != data.format:
         raise InputError(f"dataset.format: is {data.format}, but {path} has records of {found}")
 
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from tunix_rt_nb.chat import Chat, Said
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.examples import Examples
 from tunix_rt_nb.tokens import Tokenizer
+from tunix_rt_nb.trace.chat import Chat, Said
 
 
 def check(encoded: Examples, chats: Sequence[Chat], tokenizer: Tokenizer) -> None:

@@ -17,9 +17,9 @@ from tunix_rt_nb.common import files
 from tunix_rt_nb.common.text import printable
 from tunix_rt_nb.page_template import PAGE
 from tunix_rt_nb.plots import loss_axes, svg
-from tunix_rt_nb.response import parse
 from tunix_rt_nb.scorecard import by_item, warnings
 from tunix_rt_nb.tasks import DIFFICULTIES
+from tunix_rt_nb.trace.response import parse
 
 if TYPE_CHECKING:
     from jinja2 import Template

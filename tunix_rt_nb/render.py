@@ -10,12 +10,12 @@ import msgspec
 import numpy as np
 
 from tunix_rt_nb import dataset, examples, sources
-from tunix_rt_nb.chat import Chat, Form, Said, form
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.examples import Examples
 from tunix_rt_nb.laws import check, check_text
 from tunix_rt_nb.tokens import Tokenizer, encode, train_tokenizer
+from tunix_rt_nb.trace.chat import Chat, Form, Said, form
 
 A = TypeVar("A")
 B = TypeVar("B")

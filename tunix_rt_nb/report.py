@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from tunix_rt_nb.examples import Example
     from tunix_rt_nb.tokens import Tokenizer
-    from tunix_rt_nb.trace import Trace
+    from tunix_rt_nb.trace.trace import Trace
 
 __all__ = [
     "before_after",

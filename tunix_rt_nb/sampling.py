@@ -14,18 +14,11 @@ from tunix.sft.sharding_utils import shard_input
 
 from tunix_rt_nb.models import devices_of, gemma3
 from tunix_rt_nb.tokens import PAD, Tokenizer
+from tunix_rt_nb.trace.response import Generation
 
 BUCKET = 32  # prompts are read in lengths that are a multiple of so many tokens
 ROOM = 256  # tokens that the cache is there for at first
 FEWEST = 8  # answers that are written at a time: of less, a step takes as long
-
-
-class Generation(NamedTuple):
-    """What a model wrote, without its stop token; `stopped` is False where it ran out of room."""
-
-    text: str
-    tokens: int
-    stopped: bool
 
 
 class Answers(NamedTuple):

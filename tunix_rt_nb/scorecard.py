@@ -10,7 +10,7 @@ from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.common.text import one_line
 from tunix_rt_nb.grade import OUTCOMES
-from tunix_rt_nb.loose import plain
+from tunix_rt_nb.trace.free_text import plain
 from tunix_rt_nb.uncertainty import wilson
 
 Prediction = Mapping[str, Any]

@@ -10,17 +10,18 @@ from zlib import crc32
 import msgspec
 import numpy as np
 
-from tunix_rt_nb import exported, laws
-from tunix_rt_nb.chat import Chat
+from tunix_rt_nb import laws
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.common.strict_json import MAX_LINE, check_length, why
 from tunix_rt_nb.common.text import one_line
 from tunix_rt_nb.examples import Examples
-from tunix_rt_nb.exported import GEMMA_NUMBERED
 from tunix_rt_nb.packing import Rows, pack
 from tunix_rt_nb.tokens import Tokenizer, encode, train_tokenizer
-from tunix_rt_nb.trace import parse_object
+from tunix_rt_nb.trace.chat import Chat
+from tunix_rt_nb.trace.formats import written
+from tunix_rt_nb.trace.formats.written import GEMMA_NUMBERED
+from tunix_rt_nb.trace.trace import parse_object
 
 MAX_TOLD = 20  # bad lines told one by one
 LONGEST = 2_048  # tokens of a sample that is trained on
@@ -114,11 +115,11 @@ class _Reader:
         except OSError as error:
             raise InputError(f"{self._path}: cannot be read: {error.strerror}") from None
 
-    def _parse(self, line: bytes) -> exported.Record:
+    def _parse(self, line: bytes) -> written.Record:
         if self.form is None:
-            self.form = exported.form_of(parse_object(line))
+            self.form = written.form_of(parse_object(line))
         check_length(line)
-        return msgspec.json.decode(line, type=exported.FORMS[self.form])
+        return msgspec.json.decode(line, type=written.FORMS[self.form])
 
     def _add(self, number: int, reason: str) -> None:
         self._bad += 1

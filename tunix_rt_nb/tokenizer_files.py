@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tunix_rt_nb import pieces
-from tunix_rt_nb.templates import TEMPLATES
 from tunix_rt_nb.tokens import Tokenizer
+from tunix_rt_nb.trace.templates import TEMPLATES
 
 _NAMED = {name: f"<{name}>" for name in ("bos", "eos", "pad", "unk", "mask")}
 # A message is taken as it is, and that of the system stands before the first of the user.

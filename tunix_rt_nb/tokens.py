@@ -15,11 +15,11 @@ import numpy as np
 import sentencepiece
 
 from tunix_rt_nb import pieces
-from tunix_rt_nb.chat import Chat, Form
 from tunix_rt_nb.common.arrays import spans
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.examples import Examples
-from tunix_rt_nb.templates import TEMPLATES, Segment
+from tunix_rt_nb.trace.chat import Chat, Form
+from tunix_rt_nb.trace.templates import TEMPLATES, Segment
 
 PAD, EOS, BOS, UNK = 0, 1, 2, 3  # as Gemma numbers them
 _NUMBERED = ("<pad>", "<eos>", "<bos>")

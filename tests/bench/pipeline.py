@@ -10,7 +10,7 @@ from tests.bench.measure import Line
 from tests.bench.traces import foreign, process
 from tunix_rt_nb.common import files
 from tunix_rt_nb.store import TraceStore
-from tunix_rt_nb.trace import Trace
+from tunix_rt_nb.trace.trace import Trace
 
 SIZES = (10_000, 200_000, 1_000_000)
 PAIRED = 200_000  # the size at which the other route runs too; it takes a minute

@@ -15,9 +15,9 @@ from typing import Any
 from tests.bench.measure import Line
 from tests.bench.traces import process
 from tunix_rt_nb import dataset, render, tasks
-from tunix_rt_nb.chat import render as render_chat
 from tunix_rt_nb.common import files
 from tunix_rt_nb.store import TraceStore
+from tunix_rt_nb.trace.chat import render as render_chat
 
 SIZES = (10_000, 200_000)
 REPEATS = 3

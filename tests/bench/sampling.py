@@ -10,9 +10,9 @@ from tunix.generate import sampler as tunix_sampler
 from tests.bench import training
 from tests.bench.measure import Line, seconds
 from tunix_rt_nb import evalset, models, render, sampling, sft, tasks
-from tunix_rt_nb.chat import form
 from tunix_rt_nb.packing import pack
 from tunix_rt_nb.tokens import Tokenizer, encode_prompts
+from tunix_rt_nb.trace.chat import form
 
 TRACES = dict.fromkeys(tasks.TASKS, 60)
 LENGTH = 512

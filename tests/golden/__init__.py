@@ -5,7 +5,7 @@ from typing import Any
 
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from tunix_rt_nb.templates import TEMPLATES
+from tunix_rt_nb.trace.templates import TEMPLATES
 
 _JINJA = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
 _PUBLISHED = {

@@ -203,8 +203,9 @@ def harness_command(run: str, folder: Path, eval_set: str | None) -> None:
       tunix-rt-nb runs harness quickstart -o harness
       tunix-rt-nb runs harness quickstart -o harness --eval-set core-v1
     """
-    from tunix_rt_nb import chat, evalset, harness, predictions, registry
+    from tunix_rt_nb import evalset, harness, predictions, registry
     from tunix_rt_nb.common import files
+    from tunix_rt_nb.trace import chat
 
     found = registry.find(run)
     lineage = runs.lineage("evaluate", found / runs.stem("evaluate"))

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import click
 
-from tunix_rt_nb import interchange
 from tunix_rt_nb.cli import display
 from tunix_rt_nb.cli.options import (
     filters_of,
@@ -15,6 +14,7 @@ from tunix_rt_nb.cli.options import (
     store_to_read,
 )
 from tunix_rt_nb.common import workers
+from tunix_rt_nb.trace.formats import reading
 
 
 @click.group()
@@ -33,7 +33,7 @@ def traces() -> None:
 @click.option(
     "--as",
     "form",
-    type=click.Choice(list(interchange.FORMS)),
+    type=click.Choice(list(reading.FORMS)),
     default="trace",
     show_default=True,
     help="What the records are.",

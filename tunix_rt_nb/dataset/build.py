@@ -23,7 +23,7 @@ from tunix_rt_nb.dataset.selection import select
 from tunix_rt_nb.dataset.spec import DatasetSpec
 from tunix_rt_nb.store import TraceStore, records
 from tunix_rt_nb.store.index import ROW
-from tunix_rt_nb.trace import parse_line
+from tunix_rt_nb.trace.trace import parse_line
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

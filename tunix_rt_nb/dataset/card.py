@@ -8,8 +8,8 @@ from statistics import fmean
 from typing import Any
 
 from tunix_rt_nb.common.markdown import cell, code, fenced, table
-from tunix_rt_nb.response import respond
-from tunix_rt_nb.trace import Trace, parse_line
+from tunix_rt_nb.trace.response import respond
+from tunix_rt_nb.trace.trace import Trace, parse_line
 
 _TOKEN = re.compile(r"\d|\w+?(?=\d|\b)|[^\w\s]")
 _BARS = 12  # of the histogram, at most

@@ -25,7 +25,7 @@ from tunix_rt_nb.common.text import one_line
 from tunix_rt_nb.store import index, intake, shards, verify
 from tunix_rt_nb.store.contents import Contents
 from tunix_rt_nb.store.shards import ShardDraft, Stored, record
-from tunix_rt_nb.trace import Trace, id_of
+from tunix_rt_nb.trace.trace import Trace, id_of
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -6,7 +6,7 @@ from itertools import zip_longest
 from typing import NamedTuple
 
 from tunix_rt_nb.common.text import printable
-from tunix_rt_nb.trace import Trace
+from tunix_rt_nb.trace.trace import Trace
 
 
 class Row(NamedTuple):

@@ -11,7 +11,7 @@ from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.common.strict_json import MAX_LINE
 from tunix_rt_nb.store import index, shards
 from tunix_rt_nb.store.shards import Stored
-from tunix_rt_nb.trace import id_of
+from tunix_rt_nb.trace.trace import id_of
 
 _BLOCK = 1000  # lines
 

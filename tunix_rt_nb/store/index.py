@@ -17,7 +17,7 @@ import numpy as np
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.common.strict_json import MAX_LINE, why
-from tunix_rt_nb.trace import id_of
+from tunix_rt_nb.trace.trace import id_of
 
 ROW = np.dtype([("hi", "<u8"), ("lo", "<u8"), ("at", "<i8"), ("place", "<i8")])
 _FIT = np.dtype([("bytes", "<u8"), ("rows", "<u8")])

@@ -10,14 +10,14 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any, NamedTuple, cast
 
-from tunix_rt_nb import interchange
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.common.strict_json import MAX_LINE
 from tunix_rt_nb.common.text import one_line
 from tunix_rt_nb.common.workers import ordered
 from tunix_rt_nb.store.shards import Lines, lines_of
-from tunix_rt_nb.trace import Trace
+from tunix_rt_nb.trace.formats import reading
+from tunix_rt_nb.trace.trace import Trace
 
 MAX_TOLD = 20  # bad lines told one by one
 STDIN = Path("-")
@@ -59,14 +59,14 @@ def read(
     Args:
       paths: JSON lines files, plain or gzip; `-` is standard input. Empty lines are passed over.
       created_at: the time that the traces get, as the store writes it.
-      form: one of `interchange.FORMS`.
+      form: one of `reading.FORMS`.
       processes: how many share the work.
 
     Raises:
       InputError: after the last line, where one was bad: `file:line: field: reason` of each of the
         first 20, and how many more there were.
     """
-    interchange.reader(form)  # or there is no such form
+    reading.reader(form)  # or there is no such form
     bad = _Bad()
     for part in ordered(partial(_parsed, form, created_at), _blocks(paths, progress), processes):
         for line in part.bad:
@@ -77,7 +77,7 @@ def read(
 
 
 def _parsed(form: str, created_at: str, block: _Block) -> _Part:
-    parse = interchange.reader(form)
+    parse = reading.reader(form)
     traces = []
     bad = [block.wrong] if block.wrong else []
     for number, line in block.lines:

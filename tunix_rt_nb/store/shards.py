@@ -29,7 +29,7 @@ from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.common.strict_json import MAX_LINE, why
 from tunix_rt_nb.store import index
-from tunix_rt_nb.trace import Trace, id_of, parse_stored
+from tunix_rt_nb.trace.trace import Trace, id_of, parse_stored
 
 PATIENCE = 60.0  # seconds that one waits for another process
 

@@ -15,7 +15,7 @@ from tunix_rt_nb.common.strict_json import MAX_LINE
 from tunix_rt_nb.common.text import one_line
 from tunix_rt_nb.common.workers import ordered
 from tunix_rt_nb.store import index, shards
-from tunix_rt_nb.trace import Trace, id_of
+from tunix_rt_nb.trace.trace import Trace, id_of
 
 _CHUNK = 1 << 20  # bytes of a shard that a process takes at a time
 

@@ -29,7 +29,7 @@ from tunix_rt_nb.tasks.logic import KnightsKnaves
 from tunix_rt_nb.tasks.sorting import WordSorting
 from tunix_rt_nb.tasks.spades import SpadesLegal, SpadesScore, SpadesTrick
 from tunix_rt_nb.tasks.task import DIFFICULTIES, GRAINS, Task
-from tunix_rt_nb.trace import Trace
+from tunix_rt_nb.trace.trace import Trace
 
 __all__ = [
     "DIFFICULTIES",

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from tunix_rt_nb.common.errors import unknown
 from tunix_rt_nb.tasks.amend import AMENDS, amend
-from tunix_rt_nb.trace import Trace
+from tunix_rt_nb.trace.trace import Trace
 
 DIFFICULTIES = ("easy", "medium", "hard")
 GRAINS = ("fine", "coarse")

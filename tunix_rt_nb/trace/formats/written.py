@@ -8,13 +8,13 @@ from typing import IO, Annotated, Any, cast
 
 import msgspec
 
-from tunix_rt_nb.chat import form
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.common.strict_json import MAX_LINE
 from tunix_rt_nb.common.text import one_line
-from tunix_rt_nb.response import respond
-from tunix_rt_nb.trace import Trace, parse_object
+from tunix_rt_nb.trace.chat import form
+from tunix_rt_nb.trace.response import respond
+from tunix_rt_nb.trace.trace import Trace, parse_object
 
 GEMMA_NUMBERED = form("gemma", "numbered")  # what `tunix_sft` is written in
 _GEMMA, _NUMBERED = GEMMA_NUMBERED.template, GEMMA_NUMBERED.style

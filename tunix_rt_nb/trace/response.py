@@ -25,10 +25,11 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 from tunix_rt_nb.common.errors import unknown
-from tunix_rt_nb.loose import Parsed, loose
-from tunix_rt_nb.trace import Trace
+from tunix_rt_nb.trace.free_text import Parsed, loose
+from tunix_rt_nb.trace.trace import Trace
 
 _APART = "\0"  # what no pattern matches, so joined texts match where they do alone
 
@@ -195,3 +196,11 @@ def numbered(block: str) -> list[str]:
         at = block.find(f"\n{len(found) + 2}. ", start)
         found.append(block[start : at if at >= 0 else None])
     return found
+
+
+class Generation(NamedTuple):
+    """What a model wrote, without its stop token; `stopped` is False where it ran out of room."""
+
+    text: str
+    tokens: int
+    stopped: bool

@@ -9,11 +9,11 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from tunix_rt_nb import exported
 from tunix_rt_nb.common.errors import InputError, unknown
 from tunix_rt_nb.common.text import one_line
-from tunix_rt_nb.response import STYLES, numbered, unwrite, write
-from tunix_rt_nb.trace import Trace, parse, parse_object
+from tunix_rt_nb.trace.formats import written
+from tunix_rt_nb.trace.response import STYLES, numbered, unwrite, write
+from tunix_rt_nb.trace.trace import Trace, parse, parse_object
 
 Record = Mapping[str, Any]
 
@@ -130,7 +130,7 @@ def tunix_sft(record: Record) -> Trace:
       '2 + 2 = 4.'
     """
     answer = _text(record, "final_answer")
-    prompt, said = exported.split(_text(record, "prompts"), answer)
+    prompt, said = written.split(_text(record, "prompts"), answer)
     block = said.removeprefix(_STYLE.opening).removesuffix(_STYLE.middle + answer)
     steps = _as_steps(numbered("\n" + block.removesuffix("\n")))
     used = ("prompts", "final_answer")
