@@ -10,8 +10,9 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterator
 from typing import Any
 
-from tunix_rt_nb import evalset, runs, tasks
+from tunix_rt_nb import evalset, tasks
 from tunix_rt_nb.common import files
+from tunix_rt_nb.host import paths
 from tunix_rt_nb.trace.trace import Trace
 
 NAME = "core-v1"
@@ -144,4 +145,4 @@ def _some(
 
 
 if __name__ == "__main__":
-    files.write_lines(runs.EVAL_SETS / f"{NAME}.jsonl", items())
+    files.write_lines(paths.EVAL_SETS / f"{NAME}.jsonl", items())

@@ -40,7 +40,7 @@ def predictions(
 def finished(run: Path, step: str, contents: dict[str, Any], **told: Any) -> Path:
     """A complete step with these files: name -> bytes, records or a value."""
     before = {name: run / runs.stem(name) for name in runs.STEPS[: runs.STEPS.index(step)]}
-    stop = runs.begin(step, run, before)
+    stop = runs.take(step, run, before)
     for name, content in contents.items():
         path = stop.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.run_folders import evaluated, finished, trained
-from tunix_rt_nb import artifacts
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
+from tunix_rt_nb.runs import promoted
 
 
 @pytest.fixture(autouse=True)
@@ -24,12 +24,12 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_promoted_model_is_a_folder_that_says_where_it_is_from(home: Path) -> None:
     run = evaluated(home, n_right=9)
-    made = artifacts.promote(run, "sums")
+    made = promoted.promote(run, "sums")
     assert (made.model, made.version, made.new) == ("sums", "v1", True)
     assert made.folder == home / "models" / "sums" / "v1"
     weights = (made.folder / "model.safetensors").read_bytes()
     assert weights == (run / "4_train" / "model" / "model.safetensors").read_bytes()
-    told = artifacts.manifest(made.folder)
+    told = promoted.manifest(made.folder)
     assert (told["run"], told["base"], told["dataset"]) == ("one", "tiny", "sums-v1")
     assert told["scorecard"]["primary_score"] == 0.75
     assert told["training"] == {"steps": 8}
@@ -40,30 +40,30 @@ def test_a_promoted_model_is_a_folder_that_says_where_it_is_from(home: Path) -> 
 
 def test_promoting_twice_adds_nothing(home: Path) -> None:
     run = evaluated(home)
-    first, second = artifacts.promote(run), artifacts.promote(run)
+    first, second = promoted.promote(run), promoted.promote(run)
     assert second == first._replace(new=False)
-    assert [row["version"] for row in artifacts.listing()] == ["v1"]
+    assert [row["version"] for row in promoted.listing()] == ["v1"]
 
 
 def test_the_card_which_evaluation_changes_makes_no_new_version(home: Path) -> None:
     run = evaluated(home)
-    artifacts.promote(run)
+    promoted.promote(run)
     (run / "4_train" / "model" / "README.md").write_text("# card with scores")
-    assert not artifacts.promote(run).new
+    assert not promoted.promote(run).new
 
 
 def test_other_weights_are_the_next_version(home: Path) -> None:
     for seed in range(11):
-        artifacts.promote(trained(home, f"run{seed}", seed), "sums")
-    assert [row["version"] for row in artifacts.listing("sums")][:2] == ["v11", "v10"]
-    assert artifacts.find("sums").name == "v11"
-    assert artifacts.find("sums/v2").name == "v2"
-    assert artifacts.listing()[-1]["run"] == "run0"
+        promoted.promote(trained(home, f"run{seed}", seed), "sums")
+    assert [row["version"] for row in promoted.listing("sums")][:2] == ["v11", "v10"]
+    assert promoted.find("sums").name == "v11"
+    assert promoted.find("sums/v2").name == "v2"
+    assert promoted.listing()[-1]["run"] == "run0"
 
 
 def test_the_same_content_is_on_the_disk_once(home: Path) -> None:
     run = evaluated(home)
-    one, two = artifacts.promote(run, "one"), artifacts.promote(run, "two")
+    one, two = promoted.promote(run, "one"), promoted.promote(run, "two")
     assert one.sha256 == two.sha256
     assert len(list((home / "models" / ".blobs").iterdir())) == 2
     for name in ("config.json", "model.safetensors"):
@@ -77,33 +77,33 @@ def test_where_there_are_no_links_files_are_copied(
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr(os, "link", link)
-    made = artifacts.promote(evaluated(home))
-    assert artifacts.altered(made.folder) == []
+    made = promoted.promote(evaluated(home))
+    assert promoted.altered(made.folder) == []
 
 
 def test_a_version_outlives_its_run_and_changes_after_it(home: Path) -> None:
     run = evaluated(home)
-    made = artifacts.promote(run)
+    made = promoted.promote(run)
     (run / "4_train" / "model" / "model.safetensors").write_bytes(b"other")
-    assert artifacts.altered(made.folder) == []
+    assert promoted.altered(made.folder) == []
     (made.folder / "config.json").unlink()
     (made.folder / "model.safetensors").chmod(0o644)
     (made.folder / "model.safetensors").write_bytes(b"other")
-    assert artifacts.altered(made.folder) == ["config.json", "model.safetensors"]
+    assert promoted.altered(made.folder) == ["config.json", "model.safetensors"]
 
 
 def test_adapters_are_kept_beside_the_model(home: Path) -> None:
     run = trained(home)
     contents = {"model/config.json": {}, "adapter/adapter_config.json": {"r": 16}}
     finished(run, "train", contents, steps=1)
-    made = artifacts.promote(run)
+    made = promoted.promote(run)
     assert files.read_json(made.folder / "adapter" / "adapter_config.json") == {"r": 16}
 
 
 def test_a_model_that_is_not_evaluated_has_no_scores(home: Path) -> None:
-    made = artifacts.promote(trained(home))
-    assert artifacts.manifest(made.folder)["scorecard"] is None
-    [row] = artifacts.listing()
+    made = promoted.promote(trained(home))
+    assert promoted.manifest(made.folder)["scorecard"] is None
+    [row] = promoted.listing()
     assert row["score"] is None
 
 
@@ -112,20 +112,20 @@ def test_what_cannot_be_promoted_is_refused_and_leaves_nothing(home: Path) -> No
     weights = run / "4_train" / "model" / "model.safetensors"
     weights.write_bytes(b"altered")
     with pytest.raises(InputError, match="was altered after training, run 4_train"):
-        artifacts.promote(run)
+        promoted.promote(run)
     weights.unlink()
     with pytest.raises(InputError, match="is missing, run 4_train"):
-        artifacts.promote(run)
+        promoted.promote(run)
     with pytest.raises(InputError, match="name: '../x' is unsafe"):
-        artifacts.promote(run, "../x")
+        promoted.promote(run, "../x")
     finished(run, "render", {"manifest.json": {}})
     with pytest.raises(InputError, match="was made from another 3_render"):
-        artifacts.promote(run)
+        promoted.promote(run)
     (run / "4_train" / "result.json").unlink()
     with pytest.raises(InputError, match="4_train/result.json: is missing"):
-        artifacts.promote(run)
-    assert artifacts.listing() == []
-    assert artifacts.names() == []
+        promoted.promote(run)
+    assert promoted.listing() == []
+    assert promoted.names() == []
 
 
 @pytest.mark.parametrize(
@@ -138,32 +138,32 @@ def test_names_in_a_result_from_elsewhere_lead_nowhere(home: Path, name: str, sh
     told["outputs"][name] = sha256
     files.write_json(path, told)
     with pytest.raises(InputError, match="holds no model"):
-        artifacts.promote(run)
+        promoted.promote(run)
 
 
 def test_an_unknown_model_or_version_is_named(home: Path) -> None:
     with pytest.raises(InputError, match="none yet, `models promote` makes one"):
-        artifacts.find("sums")
-    artifacts.promote(trained(home), "sums")
+        promoted.find("sums")
+    promoted.promote(trained(home), "sums")
     with pytest.raises(InputError, match="sums: version: unknown 'v2', did you mean v1"):
-        artifacts.find("sums/v2")
+        promoted.find("sums/v2")
     with pytest.raises(InputError, match="model: unknown 'sum', did you mean sums"):
-        artifacts.find("sum")
+        promoted.find("sum")
 
 
 def test_a_damaged_version_is_listed_and_named(home: Path) -> None:
-    made = artifacts.promote(trained(home), "sums")
+    made = promoted.promote(trained(home), "sums")
     (made.folder / "version.json").write_text("{")
-    [row] = artifacts.listing()
+    [row] = promoted.listing()
     assert (row["model"], row["version"], row["sha256"]) == ("sums", "v1", None)
     with pytest.raises(InputError, match="version.json: is not JSON"):
-        artifacts.altered(made.folder)
+        promoted.altered(made.folder)
 
 
 def test_two_at_once_make_one_version(home: Path) -> None:
     run = evaluated(home)
     with ThreadPoolExecutor(4) as pool:
-        made = list(pool.map(lambda _: artifacts.promote(run, "sums"), range(4)))
+        made = list(pool.map(lambda _: promoted.promote(run, "sums"), range(4)))
     assert sum(version.new for version in made) == 1
     assert {version.version for version in made} == {"v1"}
 
@@ -172,13 +172,13 @@ def test_a_kill_leaves_a_whole_version_or_none(home: Path) -> None:
     run = trained(home)
     big = {"model/config.json": {}, "model/model.safetensors": bytes(200_000_000)}
     finished(run, "train", big)
-    code = f"from pathlib import Path; from tunix_rt_nb import artifacts; print(artifacts.promote(Path({str(run)!r})))"
+    code = f"from pathlib import Path; from tunix_rt_nb.runs import promoted; print(promoted.promote(Path({str(run)!r})))"
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.DEVNULL) as victim:
         while not list((home / "models" / ".blobs").glob("*")) and victim.poll() is None:
             time.sleep(0.002)
         victim.send_signal(signal.SIGKILL)
     assert victim.returncode == -signal.SIGKILL
-    assert artifacts.names() == []
-    made = artifacts.promote(run)
+    assert promoted.names() == []
+    made = promoted.promote(run)
     assert (made.version, made.new) == ("v1", True)
-    assert artifacts.altered(made.folder) == []
+    assert promoted.altered(made.folder) == []

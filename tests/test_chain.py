@@ -12,11 +12,13 @@ from click.testing import CliRunner, Result
 from filelock import FileLock
 
 from tests.run_folders import finished
-from tunix_rt_nb import chain, runs
+from tunix_rt_nb import runs
 from tunix_rt_nb.cli import main
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.parameters import load_profile, resolve
+from tunix_rt_nb.host import paths
+from tunix_rt_nb.runs import chain
+from tunix_rt_nb.runs.parameters import load_profile, resolve
 
 PARAMETERS = """
 NUMBER: int = 1  # shared by all
@@ -27,7 +29,7 @@ RUN_DIR: str = ""
 """
 WORK = """
 from pathlib import Path
-from tunix_rt_nb import chain
+from tunix_rt_nb.runs import chain
 stop = chain.begin("{step}", RUN_DIR)
 (stop.folder / "out.txt").write_text(f"{{NUMBER}} {{NAME}}{extra}")
 with Path("{log}").open("a") as log:
@@ -61,7 +63,7 @@ def road(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         parameters = PARAMETERS + ("STEPS: int = 3\n" if train else "")
         work = WORK.format(step=step, log=tmp_path / "done.txt", extra=" {STEPS}" if train else "")
         write(notebooks, step, [work], parameters)
-    monkeypatch.setattr(runs, "NOTEBOOKS", notebooks)
+    monkeypatch.setattr(paths, "NOTEBOOKS", notebooks)
     monkeypatch.setenv("TUNIX_RT_HOME", str(tmp_path / "home"))
     return tmp_path
 
@@ -144,7 +146,7 @@ def test_the_executed_notebooks_are_kept(road: Path) -> None:
 
 
 def test_a_failing_cell_stops_the_chain_with_its_own_error(road: Path) -> None:
-    write(runs.NOTEBOOKS, "build", ["1 / 0"])
+    write(paths.NOTEBOOKS, "build", ["1 / 0"])
     result = invoke("run", "--run-id", "r")
     assert result.exit_code == 1
     assert "2_build.ipynb failed: ZeroDivisionError: division by zero" in result.stderr
@@ -157,7 +159,7 @@ def test_a_failing_cell_stops_the_chain_with_its_own_error(road: Path) -> None:
 
 def test_bad_input_found_in_a_cell_is_bad_input(road: Path) -> None:
     write(
-        runs.NOTEBOOKS,
+        paths.NOTEBOOKS,
         "generate",
         [
             "from tunix_rt_nb.common.errors import InputError",
@@ -170,7 +172,7 @@ def test_bad_input_found_in_a_cell_is_bad_input(road: Path) -> None:
 
 
 def test_a_notebook_that_leaves_no_result_did_not_do_its_step(road: Path) -> None:
-    write(runs.NOTEBOOKS, "generate", ["pass"])
+    write(paths.NOTEBOOKS, "generate", ["pass"])
     result = invoke("run")
     assert result.exit_code == 2
     assert "result.json: is missing" in result.stderr
@@ -262,7 +264,7 @@ def test_a_home_that_is_a_file_is_named(road: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_kernel_that_dies_is_a_failed_step(road: Path) -> None:
-    write(runs.NOTEBOOKS, "generate", ["import os", "os._exit(9)"])
+    write(paths.NOTEBOOKS, "generate", ["import os", "os._exit(9)"])
     result = invoke("run")
     assert result.exit_code == 1
     assert "1_generate.ipynb failed: its kernel died" in result.stderr

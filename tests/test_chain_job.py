@@ -10,10 +10,13 @@ from click.testing import Result
 
 from tests.conftest import NOW
 from tests.test_chain import WORK, invoke, ran, write
-from tunix_rt_nb import chain, dataset, runs, tasks
+from tunix_rt_nb import dataset, runs, tasks
+from tunix_rt_nb import job as jobs
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.export import export
+from tunix_rt_nb.host import paths
+from tunix_rt_nb.runs import chain
 from tunix_rt_nb.store import TraceStore
 
 PARAMETERS = {
@@ -25,7 +28,7 @@ PARAMETERS = {
     "JOB: str = ''",
     "evaluate": "ITEMS: int = 9",
 }
-TAKES = {"build": ", dataset=DATASET", "train": ", job=JOB"}
+TAKES = {"build": ", dataset=DATASET"}
 
 
 @pytest.fixture
@@ -41,7 +44,7 @@ def road(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         work = work.replace('{{"number": NUMBER}}', "{{}}")
         cell = declared.replace(";", "\n").replace("\n ", "\n") + "\nRUN_DIR: str = ''"
         write(notebooks, step, [work.format(step=step, log=tmp_path / "done.txt")], cell)
-    monkeypatch.setattr(runs, "NOTEBOOKS", notebooks)
+    monkeypatch.setattr(paths, "NOTEBOOKS", notebooks)
     monkeypatch.setenv("TUNIX_RT_HOME", str(tmp_path / "home"))
     built(tmp_path, 20)
     say(tmp_path)
@@ -211,25 +214,25 @@ def test_a_profile_may_name_a_dataset_too(road: Path) -> None:
 
 def test_the_train_notebook_with_a_job_runs_those_before_it_where_needed(road: Path) -> None:
     job = say(road, training__max_seq_length=50)
-    stop = chain.begin("train", job=str(job))
+    stop = jobs.begin("train", job)
     assert ran(road) == ["build", "render"]
     assert stop.folder == road / "out/4_train"
     assert stop.inputs["render"] == road / "out/3_render"
     stop.finish({})
-    chain.begin("train", job=str(job))
+    jobs.begin("train", job)
     assert ran(road) == []
     say(road, training__max_seq_length=60)
-    chain.begin("train", job=str(job))
+    jobs.begin("train", job)
     assert ran(road) == ["render"]
     assert told(road, "render") == "['tiny', 60]"
 
 
 def test_a_job_alone_says_where_the_train_notebook_works(road: Path) -> None:
     with pytest.raises(InputError, match="RUN_DIR: a job says where its run is"):
-        chain.begin("train", str(road / "x"), job=str(road / "job.yaml"))
+        jobs.begin("train", road / "job.yaml", str(road / "x"))
     say(road, model__model_id="gpt")
     with pytest.raises(InputError, match="model.model_id: unknown 'gpt'"):
-        chain.begin("train", job=str(road / "job.yaml"))
+        jobs.begin("train", road / "job.yaml")
     assert ran(road) == []
 
 

@@ -8,11 +8,12 @@ from click.testing import CliRunner
 from scipy.stats import binom
 
 from tests.conftest import some
-from tunix_rt_nb import baseline, compare, predictions, runs, scorecard
+from tunix_rt_nb import compare, predictions, runs, scorecard
 from tunix_rt_nb.cli import main
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.grade import grade
+from tunix_rt_nb.runs import baseline
 from tunix_rt_nb.trace.response import Generation, respond
 from tunix_rt_nb.uncertainty import mcnemar, sign_flip
 
@@ -326,7 +327,7 @@ def test_a_baseline_is_written_and_read_as_it_is(home: Path) -> None:
 
 
 def test_the_notebook_holds_items_to_a_baseline_before_any_is_asked() -> None:
-    cells = json.loads(runs.notebook("evaluate").read_text())["cells"]
+    cells = json.loads(runs.notebook_of("evaluate").read_text())["cells"]
     source = "\n".join("".join(cell["source"]) for cell in cells)
     held, asked = source.index("baseline.check_asked("), source.index("evaluate.predict(")
     assert held < asked

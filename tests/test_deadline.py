@@ -7,9 +7,10 @@ import nbformat
 import pytest
 
 from tests.test_training import CONFIG, EXAMPLES, TOKENIZER, rows
-from tunix_rt_nb import chain, checkpoints, models, sft
+from tunix_rt_nb import checkpoints, models, sft
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError, OutOfTime
+from tunix_rt_nb.runs import chain
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 

@@ -18,7 +18,8 @@ from tests.kaggle_server import CUT, HANG, KEY, USER, Kaggle, Version
 from tunix_rt_nb import dataset, status, tasks
 from tunix_rt_nb.cli import main
 from tunix_rt_nb.common import files
-from tunix_rt_nb.kernels import account, place, session, uploads, watching
+from tunix_rt_nb.host import place
+from tunix_rt_nb.kernels import account, session, uploads, watching
 from tunix_rt_nb.store import TraceStore
 
 pytest.importorskip("kagglesdk")

@@ -27,17 +27,8 @@ from tunix_rt_nb import catalog, runs
 from tunix_rt_nb.cli import main
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.kernels import (
-    account,
-    bootstrap,
-    embedding,
-    handles,
-    kernel,
-    needs,
-    place,
-    session,
-    submission,
-)
+from tunix_rt_nb.host import bootstrap, handles, needs, paths, place
+from tunix_rt_nb.kernels import account, embedding, kernel, session, submission
 
 HANDLE = "me/tunix-rt-mine"
 
@@ -91,7 +82,7 @@ def contents(found: Mapping[str, str]) -> dict[str, bytes]:
 
 def test_the_embedded_package_is_what_git_archive_gives(prepared: Path) -> None:
     found = contents(embedded(read(prepared)[0]))
-    here = {"cwd": runs.PROJECT, "capture_output": True}
+    here = {"cwd": paths.PROJECT, "capture_output": True}
     head = subprocess.run(["git", "archive", "HEAD", "tunix_rt_nb"], **here)  # type: ignore[call-overload]
     if head.returncode:
         pytest.skip("no git checkout")
@@ -124,7 +115,7 @@ def test_its_metadata_ask_for_a_private_v5e_8_and_for_the_model_in_its_version(
 
 @pytest.mark.parametrize("profile", ["kaggle-tpu", "kaggle-tpu-gemma2"])
 def test_the_profiles_for_kaggle_name_a_model_that_it_has(profile: str) -> None:
-    from tunix_rt_nb import parameters
+    from tunix_rt_nb.runs import parameters
 
     values = parameters.load_profile(profile)
     [handle] = kernel.sources(values)["model_sources"]
@@ -155,7 +146,7 @@ def test_a_prepared_notebook_runs_in_place_as_it_is(
     path = tmp_path / "own.ipynb"
     cells = ["N: int = 1", "import tunix_rt_nb\nprint(N, tunix_rt_nb.__file__)"]
     cells += [  # a run of one file, made by this notebook
-        "from tunix_rt_nb import chain\nstop = chain.begin('generate')\n"
+        "from tunix_rt_nb.runs import chain\nstop = chain.begin('generate')\n"
         "(stop.folder / 'out.txt').write_text('made')\n_ = stop.finish({})"
     ]
     nbformat.write(notebook(*cells), path)
@@ -206,31 +197,31 @@ def test_a_notebook_that_was_imported_by_hand_finds_the_package_among_the_inputs
 ) -> None:
     attached = imported / "me/tunix_rt_nb-main"
     for name in ("tunix_rt_nb", "notebooks", "data/evalsets"):
-        shutil.copytree(runs.PROJECT / name, attached / name)
+        shutil.copytree(paths.PROJECT / name, attached / name)
     for name in ("pyproject.toml", "requirements.lock"):
-        shutil.copy(runs.PROJECT / name, attached)
-    own = nbformat.read(runs.notebook("generate"), as_version=4)
+        shutil.copy(paths.PROJECT / name, attached)
+    own = nbformat.read(runs.notebook_of("generate"), as_version=4)
     own.cells.append(nbformat.v4.new_code_cell("print(chain.__file__)"))
     nbformat.write(own, "mine.ipynb")
     few = {"TRACES": {"high_card_duel": 8}}
     done = papermill.execute_notebook("mine.ipynb", "mine.ipynb", few, progress_bar=False)
     code = [cell for cell in done.cells if cell.cell_type == "code"]
     assert code[0].outputs[0].text == "installing nothing, all is there\n"
-    assert code[-1].outputs[0].text == f"{attached / 'tunix_rt_nb/chain.py'}\n"
+    assert code[-1].outputs[0].text == f"{attached / 'tunix_rt_nb/runs/chain.py'}\n"
     runs.result(Path("runs/notebook/1_generate"))
 
 
 def test_without_an_input_the_package_is_fetched(imported: Path, tmp_path: Path) -> None:
     first = next(
         cell.source
-        for cell in nbformat.read(runs.notebook("generate"), as_version=4).cells
+        for cell in nbformat.read(runs.notebook_of("generate"), as_version=4).cells
         if cell.cell_type == "code"
     )
     moved = first.replace("/tmp/tunix_rt_nb", str(tmp_path / "fetched"))
     code = f"{moved}\nimport tunix_rt_nb\nprint(tunix_rt_nb.__file__)"
-    if not (runs.PROJECT / ".git").exists():
+    if not (paths.PROJECT / ".git").exists():
         pytest.skip("no git checkout")
-    environment = {**os.environ, "TUNIX_RT_REPOSITORY": runs.PROJECT.as_uri()}
+    environment = {**os.environ, "TUNIX_RT_REPOSITORY": paths.PROJECT.as_uri()}
     told = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True
     )
@@ -240,7 +231,7 @@ def test_without_an_input_the_package_is_fetched(imported: Path, tmp_path: Path)
 
 def test_an_altered_package_is_not_unpacked(prepared: Path) -> None:
     found = embedded(read(prepared)[0])
-    bootstrap.FILES["tunix_rt_nb/errors.py"] += "# mine\n"
+    bootstrap.FILES["tunix_rt_nb/common/errors.py"] += "# mine\n"
     with pytest.raises(RuntimeError, match="was altered: prepare the kernel again"):
         bootstrap.unpack(embedding.digest(found))
 
@@ -259,7 +250,7 @@ def test_what_is_unpacked_is_byte_by_byte_what_was_embedded(
     }
     assert unpacked == contents(found)
     for name in ("data/evalsets/core-v1.jsonl", "tunix_rt_nb/cli/__init__.py"):
-        assert unpacked[name] == (runs.PROJECT / name).read_bytes()
+        assert unpacked[name] == (paths.PROJECT / name).read_bytes()
     assert os.environ["PYTHONPATH"] == f"{folder}{os.pathsep}/before"
 
 
@@ -324,7 +315,7 @@ def test_bad_input_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], says: str
 ) -> None:
     monkeypatch.setenv("TUNIX_RT_HOME", str(tmp_path))
-    monkeypatch.chdir(runs.PROJECT)
+    monkeypatch.chdir(paths.PROJECT)
     assert says in prepare("--kernel", HANDLE, *arguments)
     assert not (tmp_path / "runs").exists()
 
@@ -370,7 +361,7 @@ def test_a_long_name_makes_a_slug(
 def test_a_notebook_that_trains_is_planned_with_what_it_declares(
     tmp_path: Path, name: str, settings: dict[str, Any], steps: list[str]
 ) -> None:
-    folder = kernel.prepare(str(runs.notebook(name)), settings, tmp_path / "mine", HANDLE)
+    folder = kernel.prepare(str(runs.notebook_of(name)), settings, tmp_path / "mine", HANDLE)
     plan = files.read_json(folder / "plan.json")
     assert plan["steps"] == steps
     if steps:
@@ -450,7 +441,7 @@ def test_secrets_are_taken_from_kaggle_and_what_is_set_stays(
     assert "HF_TOKEN" not in os.environ
     monkeypatch.setenv("KAGGLE_KERNEL_RUN_TYPE", "Interactive")
     place.settle()
-    assert runs.home() == tmp_path
+    assert paths.home() == tmp_path
     found = {name: os.environ.get(name) for name in place.SECRETS}
     assert found == {"HF_TOKEN": "from Kaggle", "KAGGLE_USERNAME": None, "KAGGLE_KEY": "mine"}
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tunix_rt_nb import memory
+from tunix_rt_nb.runs import chain
 
 STEPS = """
 import resource
@@ -35,15 +35,15 @@ def pages() -> int:
 def test_a_step_takes_the_memory_that_the_one_before_has_freed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for name in memory._MALLOC:
+    for name in chain._MALLOC:
         monkeypatch.delenv(name, raising=False)
     given = pages()
-    memory.keep_freed()
+    chain._keep_freed()
     assert pages() < 100 < given
 
 
 def test_what_is_set_already_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in memory._MALLOC:
+    for name in chain._MALLOC:
         monkeypatch.setenv(name, "4")
-    memory.keep_freed()
-    assert {os.environ[name] for name in memory._MALLOC} == {"4"}
+    chain._keep_freed()
+    assert {os.environ[name] for name in chain._MALLOC} == {"4"}

@@ -13,8 +13,9 @@ import nbformat
 import pytest
 from nbformat import NotebookNode
 
-from tunix_rt_nb import parameters, runs
+from tunix_rt_nb import runs
 from tunix_rt_nb.common import files
+from tunix_rt_nb.runs import parameters
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))

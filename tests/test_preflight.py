@@ -18,12 +18,13 @@ from tunix.utils import sharding_utils
 
 from tests.bench import tpu
 from tests.test_training import TOKENIZER
-from tunix_rt_nb import aot, architectures, models, parameters, preflight
+from tunix_rt_nb import aot, architectures, models, preflight
 from tunix_rt_nb.cli import main
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.plans import Generation, Training
 from tunix_rt_nb.preflight import Fit, Told
+from tunix_rt_nb.runs import parameters
 
 pytest.importorskip("libtpu")
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")

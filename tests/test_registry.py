@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.run_folders import TRACES, complete, evaluated, predictions, right, trained
-from tunix_rt_nb import registry
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
+from tunix_rt_nb.runs import registry
 
 
 @pytest.fixture(autouse=True)

@@ -109,7 +109,7 @@ def test_the_job_of_a_file_gives_the_tokens_that_the_dataset_gives(home: Path) -
 
 def begin(path: Path, home: Path) -> dict[str, Any]:
     """Runs the cells of the train notebook up to its configuration, alone, with a job."""
-    notebook = nbformat.read(runs.notebook("train"), as_version=4)
+    notebook = nbformat.read(runs.notebook_of("train"), as_version=4)
     end = next(k for k, cell in enumerate(notebook.cells) if "SftConfig.of" in cell.source)
     tell = "(stop.folder / 'told.json').write_text(config.model_dump_json())"
     given = nbformat.v4.new_code_cell(f"JOB = {str(path)!r}")

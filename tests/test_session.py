@@ -9,13 +9,15 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from tests.test_chain import ran, write
 from tests.test_chain import road as road  # a fixture
-from tunix_rt_nb import chain, runs
+from tunix_rt_nb import runs
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
+from tunix_rt_nb.host import paths
 from tunix_rt_nb.kernels import session
+from tunix_rt_nb.runs import chain
 
 TRAIN = """
-from tunix_rt_nb import chain
+from tunix_rt_nb.runs import chain
 from tunix_rt_nb.common.errors import OutOfTime
 stop = chain.begin("train", RUN_DIR)
 last = stop.folder / "checkpoints/last/1"
@@ -28,7 +30,7 @@ _ = stop.finish({})
 """
 EVALUATE = """
 from pathlib import Path
-from tunix_rt_nb import chain
+from tunix_rt_nb.runs import chain
 from tunix_rt_nb.kernels import session
 if Path("runs").exists():  # in the working folder: what outlives a session that is ended now
     session.check(Path("runs/mine"))
@@ -44,10 +46,10 @@ _ = stop.finish({"before": card, "after": card})
 @pytest.fixture
 def kaggle(road: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where each session has its working folder, beside its inputs."""
-    write(runs.NOTEBOOKS, "train", [TRAIN])
-    write(runs.NOTEBOOKS, "evaluate", [EVALUATE])
+    write(paths.NOTEBOOKS, "train", [TRAIN])
+    write(paths.NOTEBOOKS, "evaluate", [EVALUATE])
     monkeypatch.setenv("TUNIX_RT_DEADLINE", "")  # a session sets it: so that it is gone afterwards
-    monkeypatch.setenv("PYTHONPATH", str(runs.PROJECT))
+    monkeypatch.setenv("PYTHONPATH", str(paths.PROJECT))
     return road / "kaggle"
 
 
@@ -97,7 +99,7 @@ def test_a_session_ends_training_when_its_hours_are_over(
     kaggle: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     begin(kaggle, 1, monkeypatch)
-    write(runs.NOTEBOOKS, "generate", ["import os, time; print(os.environ['TUNIX_RT_DEADLINE'])"])
+    write(paths.NOTEBOOKS, "generate", ["import os, time; print(os.environ['TUNIX_RT_DEADLINE'])"])
     with pytest.raises(InputError, match=r"result.json: is missing"):
         session.run("mine", {}, hours=2.0)
     told = capsys.readouterr().out  # what a notebook prints is printed by the kernel, too
@@ -109,7 +111,7 @@ def test_what_a_run_that_failed_has_made_is_kept(
     kaggle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = begin(kaggle, 1, monkeypatch)
-    write(runs.NOTEBOOKS, "build", ["1 / 0"])
+    write(paths.NOTEBOOKS, "build", ["1 / 0"])
     with pytest.raises(chain.StepFailed, match="ZeroDivisionError"):
         session.run("mine", {}, hours=1.0)
     assert (folder / "1_generate/result.json").exists()
@@ -139,7 +141,9 @@ def test_what_a_notebook_by_itself_has_made_is_kept_where_a_cell_fails(
     shell = InteractiveShell.instance()
     cells = "stop = chain.begin('generate')\n(stop.folder / 'x').touch()\n1 / 0"
     try:
-        shell.run_cell("from tunix_rt_nb import chain\nfrom tunix_rt_nb.kernels import session")
+        shell.run_cell(
+            "from tunix_rt_nb.runs import chain\nfrom tunix_rt_nb.kernels import session"
+        )
         shell.run_cell("session.settle('mine', hours=1.0)").raise_error()
         assert isinstance(shell.run_cell(cells).error_in_exec, ZeroDivisionError)
     finally:

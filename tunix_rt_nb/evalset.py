@@ -16,10 +16,11 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tunix_rt_nb import runs, tasks
+from tunix_rt_nb import tasks
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError, checked, unknown
 from tunix_rt_nb.common.text import one_line
+from tunix_rt_nb.host import paths
 from tunix_rt_nb.trace.trace import Trace
 
 
@@ -57,7 +58,7 @@ class Item(BaseModel):
 
 def names() -> list[str]:
     """The eval sets that ship."""
-    return sorted(path.stem for path in runs.EVAL_SETS.glob("*.jsonl"))
+    return sorted(path.stem for path in paths.EVAL_SETS.glob("*.jsonl"))
 
 
 def find(name: str) -> Path:
@@ -71,7 +72,7 @@ def find(name: str) -> Path:
       ('core-v1.jsonl', 'set.jsonl')
     """
     if name in names():
-        return runs.EVAL_SETS / f"{name}.jsonl"
+        return paths.EVAL_SETS / f"{name}.jsonl"
     path = Path(name)
     if "/" not in name and not path.suffix and not path.exists():
         raise unknown("eval set", name, names())

@@ -33,6 +33,8 @@ from tunix_rt_nb import catalog, runs
 from tunix_rt_nb.common import files, strict_yaml
 from tunix_rt_nb.common.errors import InputError, checked, unknown
 from tunix_rt_nb.common.text import one_line
+from tunix_rt_nb.runs import chain
+from tunix_rt_nb.runs.folder import Step
 
 _FIELDS = {  # parameter of the notebooks -> the field that gives it
     "MODEL": "model.model_id",
@@ -157,7 +159,7 @@ class Job(_Part):
         Raises:
           InputError: it does say something of one, or no notebook that is run reads it.
         """
-        from tunix_rt_nb.parameters import declared
+        from tunix_rt_nb.runs.parameters import declared
 
         given = self.parameters()
         others = {name.upper(): value for name, value in settings.items()}
@@ -168,7 +170,7 @@ class Job(_Part):
             if field:
                 raise InputError(f"--set: {name}: the job says it, change its {field}")
         if "DATASET" in given:
-            read = {step: declared(runs.notebook(step)).keys() for step in runs.STEPS}
+            read = {step: declared(runs.notebook_of(step)).keys() for step in runs.STEPS}
             skipped = read.pop("generate") | read.pop("build")
             for name in sorted(others.keys() & skipped - set().union(*read.values())):
                 raise InputError(f"--set: {name}: has no effect, the dataset is taken as it is")
@@ -260,6 +262,24 @@ def _check_output(folder: Path, data: Path) -> None:
         raise InputError(f"{field}: {folder} holds the dataset, which the run would replace")
     if runs.is_taken(folder):
         raise InputError(f"{field}: {folder} is the run of something else, give another folder")
+
+
+def begin(step: str, path: Path, run_dir: str = "") -> Step:
+    """Begins a step of a job's run; the steps before it run first, unless they are done.
+
+    Raises:
+      InputError: as `load`; `run_dir` is given too, or another process is at work there.
+    """
+    if run_dir:
+        raise InputError("RUN_DIR: a job says where its run is, give RUN_DIR or JOB")
+    job = load(path)
+    folder, earlier = Path(job.output.output_dir), runs.before(step)
+    inputs = {}
+    if earlier:
+        print(f"The notebooks up to {runs.stem(earlier)} run first, but those that are done.")
+        chain.run(folder, job.parameters(), to_step=earlier, job=job.model_dump())
+        inputs = runs.lineage(earlier, folder / runs.stem(earlier))
+    return runs.take(step, folder, inputs, alone=True)
 
 
 def name_of(data: Path) -> str:

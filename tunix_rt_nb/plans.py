@@ -128,7 +128,7 @@ def of_run(
       more: fields of the training that depend on the data.
 
     Example:
-      >>> from tunix_rt_nb import parameters
+      >>> from tunix_rt_nb.runs import parameters
       >>> training, answers = of_run(parameters.resolve({"MODEL": "gemma3-1b"}), "v5e:1x1")
       >>> training.length, answers.batch_size
       (192, 80)

@@ -11,6 +11,7 @@ from tunix_rt_nb import runs, tasks
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError, checked
 from tunix_rt_nb.common.text import one_line
+from tunix_rt_nb.host import paths
 from tunix_rt_nb.trace.trace import Trace
 
 FORM = ("template", "style", "form_sha256")  # what of a prediction says how it was asked for
@@ -45,7 +46,7 @@ def find(name: str) -> list[dict[str, Any]]:
     """
     if Path(name).is_file():
         return read(Path(name))
-    folder = Path(name) if Path(name).is_dir() else runs.home() / "runs" / name
+    folder = Path(name) if Path(name).is_dir() else paths.home() / "runs" / name
     evaluated = folder / runs.stem("evaluate")
     if not (evaluated / "result.json").is_file():
         raise InputError(

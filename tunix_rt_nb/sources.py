@@ -16,7 +16,7 @@ from tunix_rt_nb import catalog
 from tunix_rt_nb.catalog import Known
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.kernels import place
+from tunix_rt_nb.host import place
 
 KAGGLE_INPUT = Path("/kaggle/input")
 TIMEOUT = 5.0  # seconds that a server has for its first answer: without a network nobody waits

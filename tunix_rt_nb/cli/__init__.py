@@ -20,9 +20,10 @@ from tunix_rt_nb.cli.registry import runs_commands
 from tunix_rt_nb.cli.smoke import smoke_command
 from tunix_rt_nb.cli.traces import traces
 from tunix_rt_nb.common.errors import InputError, check_name
+from tunix_rt_nb.host import paths
 
 if TYPE_CHECKING:
-    from tunix_rt_nb.chain import StepReport
+    from tunix_rt_nb.runs.chain import StepReport
 
 
 class _Group(click.Group):
@@ -99,8 +100,9 @@ def run(
       tunix-rt-nb run quickstart --to build
       tunix-rt-nb run job.yaml --set ITEMS=100
     """
-    from tunix_rt_nb import baseline, chain, parameters, report  # slow to load
+    from tunix_rt_nb import report  # slow to load
     from tunix_rt_nb.job import load
+    from tunix_rt_nb.runs import baseline, chain, parameters
 
     values, given = parameters.load_profile(profile), settings_of(settings)
     job = load(Path(profile)) if "runner" in values else None
@@ -110,7 +112,7 @@ def run(
         values, run_dir = job.and_settings(given), Path(job.output.output_dir)
     else:
         values |= given
-        run_dir = runs.home() / "runs" / check_name("run-id", run_id or Path(profile).stem)
+        run_dir = paths.home() / "runs" / check_name("run-id", run_id or Path(profile).stem)
     base = parameters.resolve(values)["evaluate"].get("BASELINE")
     held_to = baseline.read(base) if base and to_step == "evaluate" else None
     line = _StepLines()
@@ -122,7 +124,7 @@ def run(
             to_step=to_step,
             fresh=fresh,
             profile=profile,
-            job=job,
+            job=job.model_dump() if job else None,
             on_start=line.start,
             on_step=line.end,
         )

@@ -12,6 +12,7 @@ from tunix_rt_nb.cli import display
 from tunix_rt_nb.cli.options import json_option
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.common.text import one_line
+from tunix_rt_nb.host import paths
 
 
 @click.command("compare")
@@ -124,7 +125,7 @@ def baseline_command(
       tunix-rt-nb runs baseline accuracy slower
       tunix-rt-nb runs baseline accuracy
     """
-    from tunix_rt_nb import baseline
+    from tunix_rt_nb.runs import baseline
 
     if run is None or take:
         if run is None and take:
@@ -147,7 +148,7 @@ def baseline_command(
 
 def _card(run: str) -> dict[str, Any]:
     """The scorecard of a run's trained model."""
-    folder = Path(run) if Path(run).is_dir() else runs.home() / "runs" / run
+    folder = Path(run) if Path(run).is_dir() else paths.home() / "runs" / run
     found = runs.result(folder / runs.stem("evaluate"))
     if not isinstance(found.get("after"), dict):
         raise InputError(f"{folder}: has no scorecard, run 5_evaluate again")

@@ -9,6 +9,7 @@ import click
 from tunix_rt_nb import runs
 from tunix_rt_nb.cli import display
 from tunix_rt_nb.cli.options import json_option, open_store, store_option, store_to_read
+from tunix_rt_nb.host import paths
 
 if TYPE_CHECKING:
     from tunix_rt_nb.store import TraceStore
@@ -242,7 +243,7 @@ def tunix_yaml(key: str, path: Path | None, model_id: str, output_dir: str | Non
         form = form_in(source)
     else:
         source = versions.find(key)
-    out = Path(output_dir) if output_dir else runs.home() / "runs" / name_of(source)
+    out = Path(output_dir) if output_dir else paths.home() / "runs" / name_of(source)
     if not output_dir and (runs.is_taken(out) or source.resolve().is_relative_to(out)):
         out = out.with_name(f"{out.name}-job")
     job = Job.of(

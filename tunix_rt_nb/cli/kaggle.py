@@ -11,6 +11,7 @@ import click
 from tunix_rt_nb import runs
 from tunix_rt_nb.cli.options import set_option, settings_of
 from tunix_rt_nb.common.errors import InputError, check_name
+from tunix_rt_nb.host import paths
 
 if TYPE_CHECKING:
     from tunix_rt_nb.kernels.submission import Submission
@@ -77,7 +78,7 @@ def _prepare(
         account = _kernels("account")
         slug = re.sub(r"[^a-z0-9]+", "-", f"tunix-rt-{name}".lower())[:50].strip("-")
         kernel = f"{account.username(account.login())}/{slug}"
-    run_dir = runs.home() / "runs" / name
+    run_dir = paths.home() / "runs" / name
     return prepare(source, settings_of(settings), run_dir, kernel, accelerator)
 
 
@@ -114,7 +115,7 @@ def push_command(run_id: str, resume: bool, force: bool) -> None:
       tunix-rt-nb kaggle push kaggle-tpu --resume
     """
     submission = _kernels("submission")
-    run_dir = runs.home() / "runs" / check_name("run-id", run_id)
+    run_dir = paths.home() / "runs" / check_name("run-id", run_id)
     _say(submission.push(run_dir, force, resume, _told))
 
 
@@ -215,6 +216,6 @@ def push_model_command(run_id: str, handle: str) -> None:
     \b
     Example: tunix-rt-nb kaggle models push kaggle-tpu me/card-player
     """
-    of_run = runs.home() / "runs" / run_id / runs.stem("train") / "model"
+    of_run = paths.home() / "runs" / run_id / runs.stem("train") / "model"
     folder = Path(run_id) if Path(run_id).is_dir() else of_run
     click.echo(_kernels("uploads").push_model(folder, handle, _told))

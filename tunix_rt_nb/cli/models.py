@@ -34,9 +34,9 @@ def promote(run: str, name: str, as_json: bool) -> None:
       tunix-rt-nb models promote quickstart
       tunix-rt-nb models promote quickstart --as sums --json
     """
-    from tunix_rt_nb import artifacts, registry
+    from tunix_rt_nb.runs import promoted, registry
 
-    made = artifacts.promote(registry.find(run), name)
+    made = promoted.promote(registry.find(run), name)
     if as_json:
         click.echo(json.dumps({**made._asdict(), "folder": str(made.folder)}))
         return
@@ -53,9 +53,9 @@ def list_(name: str, as_json: bool) -> None:
     \b
     Example: tunix-rt-nb models list
     """
-    from tunix_rt_nb import artifacts
+    from tunix_rt_nb.runs import promoted
 
-    rows = artifacts.listing(name)
+    rows = promoted.listing(name)
     if as_json:
         click.echo(json.dumps(rows, ensure_ascii=False))
     elif rows:
@@ -68,7 +68,7 @@ def list_(name: str, as_json: bool) -> None:
                 ]
             )
         )
-    click.echo(f"{len(rows)} versions in {artifacts.home()}", err=True)
+    click.echo(f"{len(rows)} versions in {promoted.home()}", err=True)
 
 
 @models.command()
@@ -79,10 +79,10 @@ def show(model: str) -> None:
     \b
     Example: tunix-rt-nb models show sums/v1
     """
-    from tunix_rt_nb import artifacts
+    from tunix_rt_nb.runs import promoted
 
-    folder = artifacts.find(model)
-    told = {"folder": str(folder), **artifacts.manifest(folder)}
+    folder = promoted.find(model)
+    told = {"folder": str(folder), **promoted.manifest(folder)}
     click.echo(json.dumps(told, ensure_ascii=False, indent=2))
 
 
@@ -95,10 +95,10 @@ def verify(context: click.Context, model: str) -> None:
     \b
     Example: tunix-rt-nb models verify sums
     """
-    from tunix_rt_nb import artifacts
+    from tunix_rt_nb.runs import promoted
 
-    folder = artifacts.find(model)
-    altered = artifacts.altered(folder)
+    folder = promoted.find(model)
+    altered = promoted.altered(folder)
     for name in altered:
         click.echo(f"✗ {folder / name}: is not what was promoted")
     if not altered:

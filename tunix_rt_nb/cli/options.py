@@ -9,6 +9,7 @@ import click
 
 from tunix_rt_nb import runs
 from tunix_rt_nb.common.errors import InputError
+from tunix_rt_nb.host import paths
 
 if TYPE_CHECKING:
     from tunix_rt_nb.store import TraceStore
@@ -72,6 +73,6 @@ def open_store(folder: Path | None, to_read: bool = True) -> "TraceStore":
         if to_read and not folder.is_dir():
             raise InputError(f"--store: {folder} is no folder")
         return TraceStore(folder)
-    own = TraceStore(runs.home() / "data" / "traces")
+    own = TraceStore(paths.home() / "data" / "traces")
     newest = None if own.shards() or not to_read else runs.newest("generate")
     return TraceStore(newest / "traces") if newest else own

@@ -45,7 +45,8 @@ def preflight_command(
       tunix-rt-nb preflight kaggle-tpu --set MODEL=gemma3-4b --set LORA_RANK=16 --search
       tunix-rt-nb preflight kaggle-tpu-gemma2 --topology v6e:2x4 --json
     """
-    from tunix_rt_nb import parameters, plans, preflight
+    from tunix_rt_nb import plans, preflight
+    from tunix_rt_nb.runs import parameters
 
     values = parameters.load_profile(profile) | settings_of(settings)
     data = {"trained": trained, "fill": fill, "search": search}

@@ -11,6 +11,7 @@ import click
 from tunix_rt_nb import runs
 from tunix_rt_nb.cli import display
 from tunix_rt_nb.cli.options import filters_of, json_option
+from tunix_rt_nb.host import paths
 
 # What they call loads DuckDB, Jinja or Matplotlib, which not every command needs.
 
@@ -49,14 +50,14 @@ def list_(conditions: tuple[str, ...], as_json: bool) -> None:
       tunix-rt-nb runs list --where state=failed
       tunix-rt-nb runs list --where "score>=0.9" --where parameters.train.LORA_RANK=16 --json
     """
-    from tunix_rt_nb import registry
+    from tunix_rt_nb.runs import registry
 
     rows = registry.listing(filters_of(conditions))
     if as_json:
         click.echo(json.dumps(rows, ensure_ascii=False))
     elif rows:
         click.echo(display.columns([_listed(row) for row in rows]))
-    click.echo(f"{len(rows)} runs in {runs.home() / 'runs'}", err=True)
+    click.echo(f"{len(rows)} runs in {paths.home() / 'runs'}", err=True)
 
 
 @runs_commands.command()
@@ -75,7 +76,7 @@ def leaderboard(conditions: tuple[str, ...], as_json: bool) -> None:
       tunix-rt-nb runs leaderboard
       tunix-rt-nb runs leaderboard --where model=gemma3-270m --json
     """
-    from tunix_rt_nb import registry
+    from tunix_rt_nb.runs import registry
 
     found = registry.leaderboard(filters_of(conditions))
     if as_json:
@@ -103,7 +104,8 @@ def show(run: str, as_json: bool) -> None:
     \b
     Example: tunix-rt-nb runs show quickstart
     """
-    from tunix_rt_nb import registry, report
+    from tunix_rt_nb import report
+    from tunix_rt_nb.runs import registry
 
     row = registry.row(registry.find(run))
     if as_json:
@@ -129,7 +131,8 @@ def report_command(run: str) -> None:
     \b
     Example: tunix-rt-nb runs report quickstart
     """
-    from tunix_rt_nb import page, registry
+    from tunix_rt_nb import page
+    from tunix_rt_nb.runs import registry
 
     click.echo(page.write(registry.find(run)))
 
@@ -159,7 +162,8 @@ def judge_command(
     \b
     Example: tunix-rt-nb runs judge quickstart --judge http://127.0.0.1:8000/v1 --model gemma
     """
-    from tunix_rt_nb import judge, predictions, registry
+    from tunix_rt_nb import judge, predictions
+    from tunix_rt_nb.runs import registry
 
     folder = registry.find(run)
     answers = predictions.of_run(folder / runs.stem("evaluate"), "after")[:items]
@@ -203,8 +207,9 @@ def harness_command(run: str, folder: Path, eval_set: str | None) -> None:
       tunix-rt-nb runs harness quickstart -o harness
       tunix-rt-nb runs harness quickstart -o harness --eval-set core-v1
     """
-    from tunix_rt_nb import evalset, harness, predictions, registry
+    from tunix_rt_nb import evalset, harness, predictions
     from tunix_rt_nb.common import files
+    from tunix_rt_nb.runs import registry
     from tunix_rt_nb.trace import chat
 
     found = registry.find(run)
@@ -245,8 +250,9 @@ def grade_command(
       tunix-rt-nb runs grade quickstart harness/answers/model/samples_quickstart.jsonl
       tunix-rt-nb runs grade quickstart samples_core-v1.jsonl --eval-set core-v1 -o core.jsonl
     """
-    from tunix_rt_nb import evalset, harness, predictions, registry, scorecard
+    from tunix_rt_nb import evalset, harness, predictions, scorecard
     from tunix_rt_nb.common import files
+    from tunix_rt_nb.runs import registry
 
     lineage = runs.lineage("evaluate", registry.find(run) / runs.stem("evaluate"))
     rendered = files.read_manifest(lineage["render"], "3_render")

@@ -9,6 +9,7 @@ from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError, unknown
 from tunix_rt_nb.dataset.folder import SIDES, read_manifest
 from tunix_rt_nb.dataset.spec import DatasetSpec
+from tunix_rt_nb.host import paths
 
 
 class Diff(NamedTuple):
@@ -26,12 +27,12 @@ class Diff(NamedTuple):
 
 def home() -> Path:
     """Where datasets are that belong to no run."""
-    return runs.home() / "data" / "datasets"
+    return paths.home() / "data" / "datasets"
 
 
 def folders() -> list[Path]:
     """The folders of all datasets, those of runs too, complete or not."""
-    found = [*home().glob("*/"), *(runs.home() / "runs").glob(f"*/{runs.stem('build')}/*/")]
+    found = [*home().glob("*/"), *(paths.home() / "runs").glob(f"*/{runs.stem('build')}/*/")]
     return sorted(path for path in found if not path.name.startswith("."))
 
 

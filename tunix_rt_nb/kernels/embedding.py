@@ -10,9 +10,8 @@ import nbformat
 from nbformat import NotebookNode
 
 import tunix_rt_nb
-from tunix_rt_nb import runs
 from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.kernels import bootstrap, needs
+from tunix_rt_nb.host import bootstrap, needs, paths
 
 _KINDS = (".py", ".sql")
 _UNUSED = "tunix_rt_nb/cli/"  # by a session, which need not have it to be read
@@ -28,17 +27,17 @@ def sources() -> dict[str, str]:
       InputError: a file that does not end with a line break, which a cell could not keep.
 
     Example:
-      >>> sources()["tunix_rt_nb/errors.py"].splitlines()[0][:13]
+      >>> sources()["tunix_rt_nb/common/errors.py"].splitlines()[0][:13]
       '\"\"\"The one er'
     """
     package = Path(tunix_rt_nb.__file__).parent
-    paths = [path for path in package.rglob("*") if path.suffix in _KINDS]
-    notebooks = sorted(runs.NOTEBOOKS.glob("*.ipynb"))
+    sources = [path for path in package.rglob("*") if path.suffix in _KINDS]
+    notebooks = sorted(paths.NOTEBOOKS.glob("*.ipynb"))
     if not notebooks:
-        raise InputError(f"{runs.NOTEBOOKS}: has no notebooks, run this from a checkout")
+        raise InputError(f"{paths.NOTEBOOKS}: has no notebooks, run this from a checkout")
     found: dict[str, bytes] = {}
-    for path in [*sorted(paths), *sorted(runs.EVAL_SETS.glob("*.jsonl"))]:
-        name, content = path.relative_to(runs.PROJECT).as_posix(), path.read_bytes()
+    for path in [*sorted(sources), *sorted(paths.EVAL_SETS.glob("*.jsonl"))]:
+        name, content = path.relative_to(paths.PROJECT).as_posix(), path.read_bytes()
         packed = path.suffix not in _KINDS or name.startswith(_UNUSED)
         found |= {f"{name}.z": _packed(content)} if packed else {name: content}
     for path in notebooks:

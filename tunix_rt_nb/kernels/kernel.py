@@ -16,10 +16,12 @@ from typing import Any, NamedTuple
 import nbformat
 from nbformat import NotebookNode
 
-from tunix_rt_nb import catalog, parameters, runs
+from tunix_rt_nb import catalog, runs
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError, unknown
-from tunix_rt_nb.kernels import embedding, handles
+from tunix_rt_nb.host import handles
+from tunix_rt_nb.kernels import embedding
+from tunix_rt_nb.runs import parameters
 
 HOURS = 8.0  # of a session of nine, in which training has to end
 MOST = 1_000_000  # bytes of source that Kaggle takes
@@ -163,7 +165,7 @@ def _notebook(notebook: NotebookNode, given: Mapping[str, Any], run_id: str) -> 
 
 def _training(notebook: NotebookNode, given: Mapping[str, Any]) -> dict[str, Any]:
     """What a notebook trains with, if it declares what the one that trains does; else nothing."""
-    names = parameters.declared(runs.notebook("train")).keys() - parameters.OURS
+    names = parameters.declared(runs.notebook_of("train")).keys() - parameters.OURS
     try:
         declared = _declared(notebook)
     except InputError:  # its parameters have no types: none of ours

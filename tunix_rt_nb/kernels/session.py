@@ -8,10 +8,11 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from tunix_rt_nb import chain, report, runs
+from tunix_rt_nb import report, runs
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError, OutOfTime
-from tunix_rt_nb.kernels import place
+from tunix_rt_nb.host import paths, place
+from tunix_rt_nb.runs import chain
 
 OUTPUT = "output.json"  # what a kernel left, and the sha256 of each file
 ROOM = 19e9  # bytes that are kept of a session: Kaggle's 20 GB, less some for the notebook itself
@@ -182,4 +183,4 @@ def finish(run_id: str) -> Path | None:
 
 
 def _own() -> Path:
-    return runs.home() / "runs" / "notebook"
+    return paths.home() / "runs" / "notebook"

@@ -12,12 +12,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tunix_rt_nb import catalog, parameters, plans, preflight, runs
+from tunix_rt_nb import catalog, plans, preflight
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError, check_name
 from tunix_rt_nb.common.text import one_line
-from tunix_rt_nb.kernels import account, handles, session, version
+from tunix_rt_nb.host import handles, paths
+from tunix_rt_nb.kernels import account, session, version
 from tunix_rt_nb.kernels.kernel import Accelerator, accelerator
+from tunix_rt_nb.runs import parameters
 
 Told = Callable[[str], None]
 DATA = {"trained": 0.6, "fill": 0.95}  # as `tunix-rt-nb preflight` takes them
@@ -53,14 +55,14 @@ def find(name: str) -> Submission:
     """
     if "/" in name:
         slug = handles.kernel(name).partition("/")[2].removeprefix("tunix-rt-")
-        run_dir = runs.home() / "runs" / slug
+        run_dir = paths.home() / "runs" / slug
         known = _recorded(run_dir)
         if known and known["kernel"] != name:
             raise InputError(f"{run_dir}: is of {known['kernel']}, rename it first")
         if not known and (run_dir / "run.json").exists():
             raise InputError(f"{run_dir}: has a run of this machine, rename it first")
         return Submission(run_dir, name, 0, _url(name))
-    run_dir = runs.home() / "runs" / check_name("run-id", name)
+    run_dir = paths.home() / "runs" / check_name("run-id", name)
     found = _recorded(run_dir)
     if not found:
         raise InputError(f"{run_dir}: no kernel was pushed of it: tunix-rt-nb kaggle push {name}")

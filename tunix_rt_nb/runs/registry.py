@@ -13,18 +13,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tunix_rt_nb import runs
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError, unknown
 from tunix_rt_nb.common.filters import condition
 from tunix_rt_nb.common.sql import sql
 from tunix_rt_nb.common.text import one_line
+from tunix_rt_nb.host import paths
+from tunix_rt_nb.runs.folder import STEPS, lineage, result, stem
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 PREDICTIONS = "predictions-after.jsonl"
-_EVALUATED = runs.stem("evaluate")
+_EVALUATED = stem("evaluate")
 _DOCUMENTS = ("told", "trained", "evaluated", "rendered")
 FIELDS = (  # of a row, by which runs are filtered
     *("run", "state", "step", "finished", "model", "dataset", "steps", "eval_loss", "items"),
@@ -57,7 +58,7 @@ class Leaderboard(NamedTuple):
 
 def folders() -> list[Path]:
     """The folders of all runs, complete or not."""
-    found = (path for path in (runs.home() / "runs").glob("*/") if not path.name.startswith("."))
+    found = (path for path in (paths.home() / "runs").glob("*/") if not path.name.startswith("."))
     return sorted(path for path in found if is_run(path))
 
 
@@ -129,35 +130,35 @@ def state(folder: Path) -> State:
     """
     begun = _begun(folder)
     for step in begun:
-        if not (folder / runs.stem(step) / "result.json").exists():
+        if not (folder / stem(step) / "result.json").exists():
             name = "running" if _is_held(folder, step) else _ended(folder, step)
             return State(name, step, f"{name} in {step}")
     last = begun[-1] if begun else ""
     try:
         for step in begun:
-            runs.result(folder / runs.stem(step))
+            result(folder / stem(step))
         problem = _unusable(folder / _EVALUATED) if last == "evaluate" else "not evaluated"
     except (InputError, OSError, KeyError, TypeError, AttributeError) as error:
         return State("damaged", last, one_line(str(error)))
     try:
         if last:
-            runs.lineage(last, folder / runs.stem(last))
+            lineage(last, folder / stem(last))
         return State("completed", last, problem)
     except (InputError, OSError) as error:
         return State("outdated", last, one_line(str(error)))
 
 
 def _begun(folder: Path) -> list[str]:
-    return [step for step in runs.STEPS if (folder / runs.stem(step)).is_dir()]
+    return [step for step in STEPS if (folder / stem(step)).is_dir()]
 
 
 def _unusable(folder: Path) -> str | None:
     """Why the predictions of a complete evaluation cannot be ranked; None where they can."""
-    result, path = runs.result(folder), folder / PREDICTIONS
-    score = result["after"]["primary_score"]
+    told, path = result(folder), folder / PREDICTIONS
+    score = told["after"]["primary_score"]
     if not isinstance(score, int | float) or not math.isfinite(score):
         return f"its score is {score}, which is no number"
-    if not path.is_file() or files.sha256(path) != result["outputs"].get(PREDICTIONS):
+    if not path.is_file() or files.sha256(path) != told["outputs"].get(PREDICTIONS):
         return f"{PREDICTIONS} was altered after the evaluation"
     return None
 
@@ -165,7 +166,7 @@ def _unusable(folder: Path) -> str | None:
 def _ended(folder: Path, step: str) -> str:
     """Whether a step that is not under way failed or was stopped, by its executed notebook."""
     try:
-        notebook = files.read_json(folder / f"{runs.stem(step)}.ipynb")
+        notebook = files.read_json(folder / f"{stem(step)}.ipynb")
         return "failed" if notebook["metadata"]["papermill"]["exception"] else "stopped"
     except (OSError, InputError, KeyError, TypeError):
         return "stopped"
@@ -173,7 +174,7 @@ def _ended(folder: Path, step: str) -> str:
 
 def _is_held(folder: Path, step: str) -> bool:
     """Whether a process is at work in a run; a look that is over at once, and stops nobody."""
-    for name in (".chain.lock", f".{runs.stem(step)}.lock"):
+    for name in (".chain.lock", f".{stem(step)}.lock"):
         try:
             with (folder / name).open("rb") as lock:
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -201,13 +202,13 @@ def _runs(found: Iterable[Path]) -> "Iterator[DuckDBPyConnection]":
 def _place(folder: Path) -> dict[str, Any]:
     """What no file says of a run, and where the files are that say the rest."""
     name, step, problem = state(folder)
-    results = [folder / runs.stem(step) / "result.json" for step in runs.STEPS]
+    results = [folder / stem(step) / "result.json" for step in STEPS]
     complete = [path.stat().st_mtime for path in results if path.exists()]
     finished = datetime.fromtimestamp(max(complete), UTC) if complete else None
     evaluated = folder / _EVALUATED / "result.json"
     made_from = _inputs(folder) if evaluated.exists() and name == "completed" else {}
-    trained = made_from.get("train", folder / runs.stem("train"))
-    rendered = made_from.get("render", folder / runs.stem("render"))
+    trained = made_from.get("train", folder / stem("train"))
+    rendered = made_from.get("render", folder / stem("render"))
     return {
         "run": folder.name,
         "state": name,
@@ -224,7 +225,7 @@ def _place(folder: Path) -> dict[str, Any]:
 
 def _inputs(folder: Path) -> dict[str, Path]:
     """The folders that an evaluation was made from; a notebook alone takes those of any run."""
-    return runs.lineage("evaluate", folder / _EVALUATED)
+    return lineage("evaluate", folder / _EVALUATED)
 
 
 def _existing(path: Path) -> str | None:

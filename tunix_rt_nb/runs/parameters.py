@@ -8,9 +8,10 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from tunix_rt_nb import runs
 from tunix_rt_nb.common import strict_yaml
 from tunix_rt_nb.common.errors import InputError, unknown
+from tunix_rt_nb.host import paths
+from tunix_rt_nb.runs.folder import STEPS, notebook_of
 
 OURS = {"RUN_DIR", "JOB"}  # say where a notebook works: told by the chain, not by a profile
 _TYPES = {
@@ -25,7 +26,7 @@ _TYPES = {
 
 def profile_names() -> list[str]:
     """The profiles that ship."""
-    return sorted(path.stem for path in (runs.NOTEBOOKS / "profiles").glob("*.yaml"))
+    return sorted(path.stem for path in (paths.NOTEBOOKS / "profiles").glob("*.yaml"))
 
 
 def load_profile(name: str) -> dict[str, Any]:
@@ -34,7 +35,7 @@ def load_profile(name: str) -> dict[str, Any]:
     Raises:
       InputError: no such profile, or not a YAML mapping.
     """
-    path = runs.NOTEBOOKS / "profiles" / f"{name}.yaml"
+    path = paths.NOTEBOOKS / "profiles" / f"{name}.yaml"
     if name not in profile_names():
         path = Path(name)
         if path.suffix not in (".yaml", ".yml") or not is_file(name):
@@ -68,7 +69,7 @@ def resolve(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     Raises:
       InputError: an unknown name, or a value of another type.
     """
-    by_step = {step: declared(runs.notebook(step)) for step in runs.STEPS}
+    by_step = {step: declared(notebook_of(step)) for step in STEPS}
     known = {name for parameters in by_step.values() for name in parameters} - OURS
     given = {}
     for name, value in values.items():

@@ -7,9 +7,9 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tunix_rt_nb import runs
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError, check_name, checked, unknown
+from tunix_rt_nb.host import paths
 
 Card = Mapping[str, Any]
 _ASKED = ("items_sha256", "form_sha256")  # of a card: figures compare where they are the same
@@ -145,7 +145,7 @@ def find(name: str) -> Path:
     """The file of a baseline: that of this name in `baselines/`, beside `runs/`; or a file."""
     if name.endswith(".json"):
         return Path(name)
-    return runs.home() / "baselines" / f"{check_name('baseline', name)}.json"
+    return paths.home() / "baselines" / f"{check_name('baseline', name)}.json"
 
 
 def write(baseline: Baseline) -> Path:

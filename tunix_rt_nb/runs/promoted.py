@@ -18,13 +18,15 @@ from typing import Any, NamedTuple
 
 from filelock import FileLock
 
-from tunix_rt_nb import registry, runs
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError, check_name, unknown
 from tunix_rt_nb.common.sql import sql
+from tunix_rt_nb.host import paths
+from tunix_rt_nb.runs import registry
+from tunix_rt_nb.runs.folder import content_hash, lineage, result, stem
 
 _CARD = "README.md"
-_STEP = runs.stem("train")
+_STEP = stem("train")
 _CHUNK = 1 << 20
 
 
@@ -40,7 +42,7 @@ class Version(NamedTuple):
 
 def home() -> Path:
     """Where promoted models are."""
-    return runs.home() / "models"
+    return paths.home() / "models"
 
 
 def promote(run: Path, name: str = "") -> Version:
@@ -148,7 +150,7 @@ def _content(trained: Path) -> dict[str, str]:
     """
     content = {
         name.removeprefix("model/"): sha256
-        for name, sha256 in runs.result(trained)["outputs"].items()
+        for name, sha256 in result(trained)["outputs"].items()
         if name.startswith(("model/", "adapter/")) and name != f"model/{_CARD}"
     }
     if "config.json" not in content or not all(map(_is_safe, content, content.values())):
@@ -169,9 +171,9 @@ def _provenance(run: Path) -> dict[str, Any]:
     Raises:
       InputError: what the model was made from was made anew since.
     """
-    lineage = runs.lineage("train", run / _STEP)
-    trained, row = runs.result(lineage["train"]), registry.row(run)
-    scored = None if row["problem"] else runs.result(run / runs.stem("evaluate"))["after"]
+    made_from = lineage("train", run / _STEP)
+    trained, row = result(made_from["train"]), registry.row(run)
+    scored = None if row["problem"] else result(run / stem("evaluate"))["after"]
     return {
         "run": run.name,
         "code_version": trained["version"],
@@ -180,7 +182,7 @@ def _provenance(run: Path) -> dict[str, Any]:
         "training": (trained.get("card") or {}).get("training"),
         "metrics": {name: row[name] for name in ("steps", "eval_loss")},
         "scorecard": scored,
-        "lineage": {step: runs.content_hash(folder) for step, folder in lineage.items()},
+        "lineage": {step: content_hash(folder) for step, folder in made_from.items()},
     }
 
 

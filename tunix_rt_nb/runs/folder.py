@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 import tunix_rt_nb
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
+from tunix_rt_nb.host import paths
 
 FORMAT = 1  # of a run folder; a folder of another format is not touched
 STEPS = ("generate", "build", "render", "train", "evaluate")
@@ -28,19 +29,8 @@ READS = {  # whose outputs each step reads
     "train": ("render",),
     "evaluate": ("build", "render", "train"),
 }
-PROJECT = Path(__file__).resolve().parent.parent
-NOTEBOOKS = PROJECT / "notebooks"
-EVAL_SETS = PROJECT / "data" / "evalsets"
 _KEPT = ("checkpoints", "metrics.jsonl", "tensorboard", "answers", "key")  # to go on from
 _CARD = "model/README.md"  # evaluation adds the scores to it
-
-
-def home() -> Path:
-    """Where `runs/` is: `TUNIX_RT_HOME`, else the checkout, else here."""
-    chosen = os.environ.get("TUNIX_RT_HOME")
-    if chosen:
-        return Path(chosen).expanduser().resolve()
-    return PROJECT if NOTEBOOKS.is_dir() else Path.cwd()
 
 
 def stem(step: str) -> str:
@@ -53,9 +43,9 @@ def stem(step: str) -> str:
     return f"{STEPS.index(step) + 1}_{step}"
 
 
-def notebook(step: str) -> Path:
+def notebook_of(step: str) -> Path:
     """The notebook of a step, as it ships."""
-    return NOTEBOOKS / f"{stem(step)}.ipynb"
+    return paths.NOTEBOOKS / f"{stem(step)}.ipynb"
 
 
 def before(step: str) -> str | None:
@@ -77,7 +67,7 @@ def outputs(folder: Path) -> dict[str, str]:
 
 
 @dataclass
-class Stop:
+class Step:
     """One step of the road at work.
 
     Attributes:
@@ -119,7 +109,7 @@ class Stop:
 _held: dict[Path, FileLock] = {}
 
 
-def begin(step: str, run_dir: Path, inputs: dict[str, Path], alone: bool = False) -> Stop:
+def take(step: str, run_dir: Path, inputs: dict[str, Path], alone: bool = False) -> Step:
     """Takes a step's folder in `run_dir` for this process and clears what an earlier try left.
 
     Args:
@@ -142,7 +132,7 @@ def begin(step: str, run_dir: Path, inputs: dict[str, Path], alone: bool = False
     for path in folder.iterdir():
         if path.name not in _KEPT or (alone and path.name == "key"):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-    return Stop(step, folder, inputs, lock)
+    return Step(step, folder, inputs, lock)
 
 
 def checkpoints(folder: Path) -> list[Path]:
@@ -178,7 +168,7 @@ def is_taken(folder: Path) -> bool:
 
 def newest(step: str) -> Path | None:
     """The folder of the newest complete output of a step in any run; None where there is none."""
-    found = (home() / "runs").glob(f"*/{stem(step)}/result.json")
+    found = (paths.home() / "runs").glob(f"*/{stem(step)}/result.json")
     return max((path.parent for path in found), key=_age, default=None)
 
 

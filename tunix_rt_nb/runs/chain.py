@@ -21,11 +21,32 @@ from typing import Any, NamedTuple
 from filelock import FileLock, Timeout
 
 import tunix_rt_nb
-from tunix_rt_nb import job as jobs
-from tunix_rt_nb import memory, runs
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.parameters import named_files, resolve
+from tunix_rt_nb.host import paths
+from tunix_rt_nb.runs.folder import (
+    FORMAT,
+    READS,
+    STEPS,
+    Step,
+    before,
+    content_hash,
+    is_interrupted,
+    lineage,
+    newest,
+    notebook_of,
+    outputs,
+    result,
+    stem,
+    take,
+)
+from tunix_rt_nb.runs.parameters import named_files, resolve
+
+_MALLOC = {  # glibc's; other C libraries do not look at it
+    "MALLOC_ARENA_MAX": "1",  # one for all threads, as only the first one can be large
+    "MALLOC_MMAP_MAX_": "0",
+    "MALLOC_TRIM_THRESHOLD_": str(2**40),
+}
 
 
 class StepFailed(Exception):
@@ -44,7 +65,7 @@ class StepReport(NamedTuple):
     skipped: bool
 
 
-def begin(step: str, run_dir: str = "", dataset: str = "", job: str = "") -> runs.Stop:
+def begin(step: str, run_dir: str = "", dataset: str = "") -> Step:
     """A notebook's first call: where to work, and the newest output of the steps before.
 
     Args:
@@ -52,57 +73,40 @@ def begin(step: str, run_dir: str = "", dataset: str = "", job: str = "") -> run
         it works in `runs/notebook`, and where there is nothing to go on from, the notebooks before
         it are run first.
       dataset: the folder of a dataset, which stands for all steps before.
-      job: the file of a Tunix job. Then the notebook works in the job's folder, and those before it
-        are run first where their results are not there or not those of this job.
 
     Raises:
-      InputError: another process is at work there, or the job cannot begin.
+      InputError: another process is at work there.
     """
-    if job:
-        return _begin_job(step, run_dir, Path(job))
-    chosen = Path(run_dir) if run_dir else runs.home() / "runs" / "notebook"
-    earlier = None if dataset else runs.before(step)
+    chosen = Path(run_dir) if run_dir else paths.home() / "runs" / "notebook"
+    earlier = None if dataset else before(step)
     if earlier is None:
-        return runs.begin(step, chosen, {}, alone=not run_dir)
-    source = chosen / runs.stem(earlier) if run_dir else runs.newest(earlier)
+        return take(step, chosen, {}, alone=not run_dir)
+    source = chosen / stem(earlier) if run_dir else newest(earlier)
     if source is None:
-        print(f"Nothing to go on from yet: running the notebooks up to {runs.stem(earlier)} first.")
+        print(f"Nothing to go on from yet: running the notebooks up to {stem(earlier)} first.")
         run(chosen, {}, from_step=_next(chosen, step), to_step=earlier)
-        source = chosen / runs.stem(earlier)
-    return runs.begin(step, chosen, runs.lineage(earlier, source), alone=not run_dir)
-
-
-def _begin_job(step: str, run_dir: str, path: Path) -> runs.Stop:
-    if run_dir:
-        raise InputError("RUN_DIR: a job says where its run is, give RUN_DIR or JOB")
-    job = jobs.load(path)
-    folder, earlier = Path(job.output.output_dir), runs.before(step)
-    inputs = {}
-    if earlier:
-        print(f"The notebooks up to {runs.stem(earlier)} run first, but those that are done.")
-        run(folder, job.parameters(), to_step=earlier, job=job)
-        inputs = runs.lineage(earlier, folder / runs.stem(earlier))
-    return runs.begin(step, folder, inputs, alone=True)
+        source = chosen / stem(earlier)
+    return take(step, chosen, lineage(earlier, source), alone=not run_dir)
 
 
 def _next(run_dir: Path, step: str) -> str:
     """The step after the last that is complete, as is all that it was made from."""
-    place = runs.STEPS.index(step)
+    place = STEPS.index(step)
     for k in reversed(range(place)):
         with contextlib.suppress(InputError):
-            runs.lineage(runs.STEPS[k], run_dir / runs.stem(runs.STEPS[k]))
-            return runs.STEPS[k + 1]
-    return runs.STEPS[0]
+            lineage(STEPS[k], run_dir / stem(STEPS[k]))
+            return STEPS[k + 1]
+    return STEPS[0]
 
 
 def run(
     run_dir: Path,
     values: Mapping[str, Any],
-    from_step: str = runs.STEPS[0],
-    to_step: str = runs.STEPS[-1],
+    from_step: str = STEPS[0],
+    to_step: str = STEPS[-1],
     fresh: bool = False,
     profile: str = "",
-    job: jobs.Job | None = None,
+    job: Mapping[str, Any] | None = None,
     on_start: Callable[[str], None] = lambda step: None,
     on_step: Callable[[StepReport], None] = lambda report: None,
     echo: bool = False,
@@ -111,7 +115,8 @@ def run(
 
     Args:
       values: parameters, by name; where there is a `DATASET`, nothing is generated.
-      profile, job: where the values are from; noted in the folder.
+      profile, job: the name of the profile or the fields of the job that the values are from;
+        noted in the folder.
       echo: what the notebooks print is printed here, too.
 
     Raises:
@@ -120,9 +125,9 @@ def run(
     """
     parameters = resolve(values)
     steps = _steps(parameters, from_step, to_step)
-    _check_format(run_dir, fresh and from_step == runs.STEPS[0])
+    _check_format(run_dir, fresh and from_step == STEPS[0])
     for earlier in _reads(steps[0], parameters[steps[0]]):
-        runs.result(run_dir / runs.stem(earlier))
+        result(run_dir / stem(earlier))
     run_dir.mkdir(parents=True, exist_ok=True)
     lock = FileLock(run_dir / ".chain.lock")
     try:
@@ -131,8 +136,8 @@ def run(
         raise InputError(f"{run_dir}: another run is at work there, wait or stop it") from None
     with lock:
         if fresh:
-            for step in runs.STEPS[runs.STEPS.index(steps[0]) :]:
-                shutil.rmtree(run_dir / runs.stem(step), ignore_errors=True)
+            for step in STEPS[STEPS.index(steps[0]) :]:
+                shutil.rmtree(run_dir / stem(step), ignore_errors=True)
         _write_run(run_dir, profile, job, parameters)
         reports = []
         for step in steps:
@@ -143,19 +148,19 @@ def run(
 
 
 def _steps(parameters: Mapping[str, Any], from_step: str, to_step: str) -> Sequence[str]:
-    first, last = runs.STEPS.index(from_step), runs.STEPS.index(to_step)
+    first, last = STEPS.index(from_step), STEPS.index(to_step)
     if first > last:
         raise InputError(f"--from {from_step} comes after --to {to_step}")
     if not _reads("build", parameters["build"]):
-        first = max(first, runs.STEPS.index("build"))
+        first = max(first, STEPS.index("build"))
     if first > last:
         raise InputError(f"--to {to_step}: a run with a DATASET begins with build")
-    return runs.STEPS[first : last + 1]
+    return STEPS[first : last + 1]
 
 
 def _reads(step: str, parameters: Mapping[str, Any]) -> tuple[str, ...]:
     """The steps whose outputs it reads; a dataset that is given stands for all before it."""
-    return () if parameters.get("DATASET") else runs.READS[step]
+    return () if parameters.get("DATASET") else READS[step]
 
 
 def _check_format(run_dir: Path, fresh: bool) -> None:
@@ -164,24 +169,24 @@ def _check_format(run_dir: Path, fresh: bool) -> None:
         return
     told = files.read_json(path)
     found = told.get("format") if isinstance(told, dict) else None
-    if found != runs.FORMAT and not fresh:
+    if found != FORMAT and not fresh:
         raise InputError(
-            f"{path}: run folder of format {found}, this version writes {runs.FORMAT}:"
+            f"{path}: run folder of format {found}, this version writes {FORMAT}:"
             " use another --run-id, or --fresh to start it anew"
         )
 
 
 def _write_run(
-    run_dir: Path, profile: str, job: jobs.Job | None, parameters: Mapping[str, Any]
+    run_dir: Path, profile: str, job: Mapping[str, Any] | None, parameters: Mapping[str, Any]
 ) -> None:
     files.write_json(
         run_dir / "run.json",
         {
-            "format": runs.FORMAT,
+            "format": FORMAT,
             "version": tunix_rt_nb.__version__,
             "run_id": run_dir.name,
             "profile": profile,
-            "job": job and job.model_dump(),
+            "job": job,
             "parameters": parameters,
         },
     )
@@ -189,23 +194,23 @@ def _write_run(
 
 def _run_step(run_dir: Path, step: str, parameters: Mapping[str, Any], echo: bool) -> StepReport:
     started = time.perf_counter()
-    folder = run_dir / runs.stem(step)
+    folder = run_dir / stem(step)
     key = _key(run_dir, step, parameters)
     if _is_done(folder, key):
         return StepReport(step, time.perf_counter() - started, skipped=True)
     key_file = folder / "key"
     if not key_file.exists() or key_file.read_text() != key:
-        if not runs.is_interrupted(folder):  # else training says whether it goes on from there
+        if not is_interrupted(folder):  # else training says whether it goes on from there
             shutil.rmtree(folder, ignore_errors=True)
         with files.atomic(key_file) as file:
             file.write(key.encode())
     execute(
-        runs.notebook(step),
-        run_dir / f"{runs.stem(step)}.ipynb",
+        notebook_of(step),
+        run_dir / f"{stem(step)}.ipynb",
         {**parameters, "RUN_DIR": str(run_dir)},
         echo,
     )
-    runs.result(folder)  # a notebook that ends without its result did not do its step
+    result(folder)  # a notebook that ends without its result did not do its step
     return StepReport(step, time.perf_counter() - started, skipped=False)
 
 
@@ -214,7 +219,7 @@ def _is_done(folder: Path, key: str) -> bool:
     if not (folder / "key").exists() or (folder / "key").read_text() != key:
         return False
     try:
-        return runs.outputs(folder) == runs.result(folder)["outputs"]
+        return outputs(folder) == result(folder)["outputs"]
     except InputError:  # cut off before its result, or in it
         return False
 
@@ -222,24 +227,38 @@ def _is_done(folder: Path, key: str) -> bool:
 def _key(run_dir: Path, step: str, parameters: Mapping[str, Any]) -> str:
     """The hash of all that a step's outputs depend on: code, parameters, inputs."""
     earlier = _reads(step, parameters)
-    inputs = [runs.content_hash(run_dir / runs.stem(name)) for name in earlier]
+    inputs = [content_hash(run_dir / stem(name)) for name in earlier]
     named = [Path(name) for name in named_files(parameters)]
     folders = [Path(parameters[name]) for name in ("DATASET", "MODEL") if parameters.get(name)]
     named += sorted(path for folder in folders for path in folder.glob("*") if path.is_file())
     read = {str(path): files.sha256(path) for path in named}
-    return files.digest([runs.FORMAT, _code_hash(step), parameters, inputs, read])
+    return files.digest([FORMAT, _code_hash(step), parameters, inputs, read])
 
 
 def _code_hash(step: str) -> str:
-    notebook = json.loads(runs.notebook(step).read_text(encoding="utf-8"))
+    notebook = json.loads(notebook_of(step).read_text(encoding="utf-8"))
     cells = ["".join(c["source"]) for c in notebook["cells"] if c["cell_type"] == "code"]
     package = Path(tunix_rt_nb.__file__).parent
     sources = sorted([*package.rglob("*.py"), *package.rglob("*.sql")])
-    shipped = sorted(runs.EVAL_SETS.glob("*.jsonl"))  # a parameter gives their names alone
+    shipped = sorted(paths.EVAL_SETS.glob("*.jsonl"))  # a parameter gives their names alone
     found = hashlib.sha256(json.dumps(cells).encode())
     for path in [*sources, *shipped]:
-        found.update(f"{path.relative_to(runs.PROJECT)}\0".encode() + path.read_bytes())
+        found.update(f"{path.relative_to(paths.PROJECT)}\0".encode() + path.read_bytes())
     return found.hexdigest()
+
+
+def _keep_freed() -> None:
+    """Lets the processes started from here keep the memory that they free.
+
+    A training step on a processor takes and frees hundreds of megabytes. The C library would give
+    them back to the system each time, and get them again page by page, filled with zeros: a sixth
+    of a step of Gemma 3 270M. It reads these variables when a process starts, so they cannot help a
+    notebook that already runs. A variable that is set already keeps its value.
+
+    Source: mallopt(3).
+    """
+    for name, value in _MALLOC.items():
+        os.environ.setdefault(name, value)
 
 
 @contextlib.contextmanager
@@ -271,7 +290,7 @@ def execute(
     from nbclient.exceptions import DeadKernelError
 
     log = output.with_suffix(".log")
-    memory.keep_freed()
+    _keep_freed()
     try:
         with _stderr_to(log), warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.kernels import bootstrap, handles, needs
+from tunix_rt_nb.host import bootstrap, handles, needs, paths
 
 MARK = "handle.json"  # in a dataset that was pushed: the handle that it has on Kaggle
 SECRETS = ("HF_TOKEN", "KAGGLE_USERNAME", "KAGGLE_KEY")
@@ -34,9 +34,9 @@ def settle() -> None:
     """
     if not on_kaggle() and "COLAB_RELEASE_TAG" not in os.environ:
         return
-    if (needs.PROJECT / "pyproject.toml").exists():  # a checkout; kernels have seen to it already
+    if (paths.PROJECT / "pyproject.toml").exists():  # a checkout; kernels have seen to it already
         bootstrap.install(needs.needed())
-        bootstrap.importable(needs.PROJECT)
+        bootstrap.importable(paths.PROJECT)
     os.environ.setdefault("TUNIX_RT_HOME", str(Path.cwd()))
     for name in SECRETS:
         value = os.environ.get(name) or secret(name)

@@ -2,11 +2,10 @@
 
 import re
 import tomllib
-from pathlib import Path
 
 from packaging.requirements import Requirement
 
-PROJECT = Path(__file__).resolve().parents[2]
+from tunix_rt_nb.host import paths
 
 # Those of a TPU image belong to its driver, so they stay as they are; the others a session has no
 # need of.
@@ -21,12 +20,14 @@ _OF_OTHERS = {  # what these need in turn; of reasoning-gym without pycosat, whi
 
 def needed() -> dict[str, list[str]]:
     """What a session needs, and the lines of the lock that bring it where it is not there."""
-    project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    project = tomllib.loads((paths.PROJECT / "pyproject.toml").read_text(encoding="utf-8"))[
+        "project"
+    ]
     extras = project["optional-dependencies"]
     direct = map(Requirement, [*project["dependencies"], *extras["train"], *extras["notebook"]])
     wanted = [str(need) for need in direct if need.name.lower() not in _LEFT_OUT]
     wanted += " ".join(_OF_OTHERS.values()).split()
-    pinned = pins((PROJECT / "requirements.lock").read_text(encoding="utf-8"))
+    pinned = pins((paths.PROJECT / "requirements.lock").read_text(encoding="utf-8"))
     return {need: pinned[Requirement(need).name.lower()] for need in wanted}
 
 

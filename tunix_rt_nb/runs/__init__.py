@@ -1,0 +1,20 @@
+"""Where work happens: a folder for each run, the chain through its steps, all runs side by side."""
+
+from tunix_rt_nb.runs.chain import StepFailed, StepReport, StepUnfinished, begin
+from tunix_rt_nb.runs.folder import (
+    READS,
+    STEPS,
+    Step,
+    before,
+    checkpoints,
+    content_hash,
+    is_interrupted,
+    is_taken,
+    lineage,
+    newest,
+    notebook_of,
+    outputs,
+    result,
+    stem,
+    take,
+)
