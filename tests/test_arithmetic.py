@@ -3,7 +3,7 @@ import re
 import pytest
 
 from tunix_rt_nb import tasks
-from tunix_rt_nb.tasks import columns
+from tunix_rt_nb.tasks.numbers import columns
 from tunix_rt_nb.trace.trace import Trace
 
 WHOLE = re.compile(r"(?:^|Now |, so )(\d+)([-+*])(\d+)=(\d+)\.$")

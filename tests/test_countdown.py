@@ -13,7 +13,7 @@ from tests.conftest import some, with_step
 from tests.test_arithmetic import check_columns
 from tests.test_numbers import claims
 from tunix_rt_nb import tasks
-from tunix_rt_nb.tasks.countdown import _value
+from tunix_rt_nb.tasks.numbers.countdown import _value
 from tunix_rt_nb.trace.trace import Trace
 
 TASK = tasks.get("countdown")

@@ -6,7 +6,7 @@ import pytest
 from tests.conftest import some, with_step
 from tests.test_arithmetic import check_columns
 from tunix_rt_nb import tasks
-from tunix_rt_nb.tasks.counting import LEGS
+from tunix_rt_nb.tasks.words.counting import LEGS
 from tunix_rt_nb.trace.trace import Trace
 
 LEG_ASK = (

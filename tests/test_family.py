@@ -7,6 +7,7 @@ from tests.conftest import some, with_step
 from tests.test_arithmetic import check_columns
 from tunix_rt_nb import tasks
 from tunix_rt_nb.tasks.gym import _dataset
+from tunix_rt_nb.tasks.words.family import FamilyRelationships
 from tunix_rt_nb.trace.trace import Trace
 
 STORY = "Jack is married to Emma. They have children called Henry, Anna and Lucy."
@@ -192,7 +193,7 @@ def test_families_that_cannot_be_are_refused(story: str) -> None:
 def test_questions_that_reasoning_gym_answers_wrong_are_not_drawn() -> None:
     task, dataset = (
         tasks.get("family_relationships", "hard"),
-        _dataset("family_relationships", "hard"),
+        _dataset(FamilyRelationships, "hard"),
     )
     items = [dataset[index] for index in range(2000)]
     left_out = {item["answer"] for item in items if not task.sound(item)}  # type: ignore[attr-defined]

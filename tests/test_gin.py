@@ -18,9 +18,9 @@ from tests.conftest import with_step
 from tests.test_arithmetic import taken_and_carried
 from tests.test_spades import alterations, missed, said
 from tunix_rt_nb import tasks
-from tunix_rt_nb.tasks import melds
-from tunix_rt_nb.tasks.deadwood import count
-from tunix_rt_nb.tasks.melds import CARDS, NONE, Way, by_rank, deal, mask, ways
+from tunix_rt_nb.tasks.cards import melds
+from tunix_rt_nb.tasks.cards.deadwood import count
+from tunix_rt_nb.tasks.cards.melds import CARDS, NONE, Way, by_rank, deal, mask, ways
 from tunix_rt_nb.trace.trace import Trace
 
 NAMES = ["gin_melds", "gin_discard", "gin_knock"]

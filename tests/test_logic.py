@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import some, with_step
 from tunix_rt_nb import tasks
 from tunix_rt_nb.tasks.gym import _dataset
-from tunix_rt_nb.tasks.logic import _value
+from tunix_rt_nb.tasks.words.logic import KnightsKnaves, _value
 from tunix_rt_nb.trace.trace import Trace
 
 CLAIMS = re.compile(r'"([^"]+?)[.,]?"|(?: said| told you| expressed) that ([^."]+)\.')
@@ -108,7 +108,7 @@ def test_the_other_implementation_notices_a_wrong_step(grain: str) -> None:
 
 @pytest.mark.parametrize("level", tasks.DIFFICULTIES)
 def test_claims_are_read_as_reasoning_gym_meant_them(level: str) -> None:
-    task, dataset = tasks.get("knights_knaves", level), _dataset("knights_knaves", level)
+    task, dataset = tasks.get("knights_knaves", level), _dataset(KnightsKnaves, level)
     for index in range(100):
         item = dataset[index]
         problem: Any = task.read(item["question"])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.conftest import some, with_step
 from tests.test_arithmetic import check_columns
 from tunix_rt_nb import tasks
-from tunix_rt_nb.tasks.division import divide
+from tunix_rt_nb.tasks.numbers.division import divide
 from tunix_rt_nb.trace.trace import Trace
 
 CLAIM = re.compile(r"[(\d][\d()*/+-]*(?:=[\d()*/+-]+)+")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.conftest import with_step
 from tunix_rt_nb import tasks
-from tunix_rt_nb.tasks.cards import DECK, only
+from tunix_rt_nb.tasks.cards.cards import DECK, only
 from tunix_rt_nb.trace.trace import Trace
 
 NAMES = ["spades_legal", "spades_trick", "spades_score"]

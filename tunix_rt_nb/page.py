@@ -18,7 +18,7 @@ from tunix_rt_nb.common.text import printable
 from tunix_rt_nb.page_template import PAGE
 from tunix_rt_nb.plots import loss_axes, svg
 from tunix_rt_nb.scorecard import by_item, warnings
-from tunix_rt_nb.tasks import DIFFICULTIES
+from tunix_rt_nb.tasks.draw import DIFFICULTIES
 from tunix_rt_nb.trace.response import parse
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
-from tunix_rt_nb.tasks import DIFFICULTIES
+from tunix_rt_nb.tasks.draw import DIFFICULTIES
 
 if TYPE_CHECKING:
     from IPython.display import Image

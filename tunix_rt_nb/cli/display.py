@@ -14,7 +14,7 @@ from tunix_rt_nb.common.text import one_line, printable
 
 if TYPE_CHECKING:
     from tunix_rt_nb.store import Added, Stored
-    from tunix_rt_nb.store.scores import Checks
+    from tunix_rt_nb.tasks.checks import Checks
 
 
 def width() -> int:

@@ -116,12 +116,12 @@ def show(id: str, folder: Path | None, as_json: bool) -> None:
     \b
     Example: tunix-rt-nb traces show 1f3a
     """
-    from tunix_rt_nb.store.scores import checks
+    from tunix_rt_nb import tasks
 
     [stored] = open_store(folder).get([id])
-    checked = checks(stored.trace)
+    checked = tasks.check(stored.trace)
     if as_json:
-        told = checked and checked._asdict()
+        told = checked and {name: getattr(checked, name) for name in ("steps", "end", "answer")}
         click.echo(json.dumps({**stored.record(), "checks": told}, ensure_ascii=False))
     else:
         click.echo(display.page(stored, checked))

@@ -131,7 +131,7 @@ class _Bad:
 def _check_steps(trace: Trace) -> None:
     from tunix_rt_nb import tasks  # of no use to a file without known tasks, and slow to load
 
-    if trace.task in tasks.TASKS and (wrong := tasks.problems(trace)):
+    if wrong := tasks.problems(trace):
         raise InputError(one_line(wrong[0]))
 
 

@@ -2,48 +2,9 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 from tunix_rt_nb.trace.trace import Trace
-
-
-class Checks(NamedTuple):
-    """What the checker of a trace's task says of it.
-
-    Attributes:
-      steps: why each step is wrong, None where it is right.
-      end: what is missing after the last step, or None.
-      answer: whether the answer is right.
-    """
-
-    steps: list[str | None]
-    end: str | None
-    answer: bool
-
-    @property
-    def share(self) -> float:
-        """The share of steps that are right, a missing one counting as wrong."""
-        return self.steps.count(None) / (len(self.steps) + bool(self.end))
-
-
-def checks(trace: Trace) -> Checks | None:
-    """Checks the steps and the answer of a trace; None where no known task made it.
-
-    Example:
-      >>> from tunix_rt_nb import tasks
-      >>> checks(next(tasks.draw("arithmetic", 1, seed=0))).share
-      1.0
-    """
-    from tunix_rt_nb import tasks  # slow to load, and often not needed
-
-    if trace.task not in tasks.TASKS:
-        return None
-    task = tasks.get(trace.task)
-    try:
-        steps, end = task.review(trace)
-        return Checks(steps, end, task.grade(trace.final_answer, trace) == 1.0)
-    except ValueError as error:  # the prompt is none of this task's
-        return Checks([str(error)] * len(trace.steps), None, False)
 
 
 def score(trace: Trace, scored_at: str) -> dict[str, Any]:
@@ -60,7 +21,9 @@ def score(trace: Trace, scored_at: str) -> dict[str, Any]:
     chars = sum(len(step.content) for step in trace.steps)
     step_score = min(count / 10, 1.0) * 50
     length_score = min(chars / count / 500, 1.0) * 50
-    checked = checks(trace)
+    from tunix_rt_nb import tasks  # slow to load, and often not needed
+
+    checked = tasks.check(trace)
     return {
         "score": round(step_score + length_score, 2),
         "details": {

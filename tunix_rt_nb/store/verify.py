@@ -5,7 +5,7 @@ from array import array
 from collections.abc import Iterator
 from itertools import chain, islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from tunix_rt_nb.common.text import one_line
 from tunix_rt_nb.common.workers import ordered
 from tunix_rt_nb.store import index, shards
 from tunix_rt_nb.trace.trace import Trace, id_of
+
+if TYPE_CHECKING:
+    from tunix_rt_nb.tasks import Checks
 
 _CHUNK = 1 << 20  # bytes of a shard that a process takes at a time
 
@@ -108,17 +111,16 @@ def _check_part(job: _Job) -> _Part:
             keys += trace.key
             numbers.append(number)
             if job.steps and trace.task is not None and trace.key not in job.gone:
-                found = _wrong_steps(trace)
+                found = _checks(trace)
                 checked += found is not None
-                wrong += [f"{where}: {one_line(reason)}" for reason in found or ()]
+                wrong += [f"{where}: {one_line(told)}" for told in found.problems] if found else []
     return _Part(bytes(keys), numbers, checked, wrong)
 
 
-def _wrong_steps(trace: Trace) -> list[str] | None:
-    """What is wrong with the steps and the answer; None where no known task made them."""
-    from tunix_rt_nb import tasks
+def _checks(trace: Trace) -> "Checks | None":
+    from tunix_rt_nb import tasks  # slow to load
 
-    return tasks.problems(trace) if trace.task in tasks.TASKS else None
+    return tasks.check(trace)
 
 
 def _altered(shard: Path, table: np.ndarray) -> Iterator[str]:

@@ -26,7 +26,7 @@ class GymTask(Task):
 
     def prompt(self, rng: random.Random) -> str:
         # An item is drawn by Random(seed + index): a hash as index lets no two seeds overlap.
-        dataset = _dataset(self.name, self.difficulty)
+        dataset = _dataset(type(self), self.difficulty)
         item = dataset[rng.getrandbits(62)]
         while not self.sound(item):
             item = dataset[rng.getrandbits(62)]
@@ -44,7 +44,7 @@ class GymTask(Task):
         if answer == right:  # known without the library, which takes seconds to load
             return 1.0
         item = {"question": "", "answer": right, "metadata": self.metadata(problem)}
-        return float(_dataset(self.name, self.difficulty).score_answer(answer, item) == 1.0)
+        return float(_dataset(type(self), self.difficulty).score_answer(answer, item) == 1.0)
 
     def sound(self, item: dict[str, Any]) -> bool:
         """Whether reasoning-gym states and answers an item right; where not, another is drawn."""
@@ -59,12 +59,8 @@ class GymTask(Task):
 
 
 @cache
-def _dataset(name: str, difficulty: str) -> Any:
-    from tunix_rt_nb.tasks import TASKS
-
-    task = TASKS[name]
-    assert issubclass(task, GymTask)
-    return _gym().create_dataset(name, seed=0, size=1, **task.settings[difficulty])
+def _dataset(task: type[GymTask], difficulty: str) -> Any:
+    return _gym().create_dataset(task.name, seed=0, size=1, **task.settings[difficulty])
 
 
 def _gym() -> ModuleType:

@@ -3,10 +3,10 @@
 import re
 from typing import ClassVar, NamedTuple
 
-from tunix_rt_nb.tasks import columns
-from tunix_rt_nb.tasks.digits import whole
-from tunix_rt_nb.tasks.division import divide
 from tunix_rt_nb.tasks.gym import GymTask
+from tunix_rt_nb.tasks.numbers import columns
+from tunix_rt_nb.tasks.numbers.digits import whole
+from tunix_rt_nb.tasks.numbers.division import divide
 from tunix_rt_nb.tasks.task import Line, Solution
 
 _NUMBER = r"[1-9]\d{0,3}"

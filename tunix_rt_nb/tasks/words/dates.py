@@ -6,8 +6,8 @@ from collections.abc import Callable, Hashable
 from datetime import date, timedelta
 from typing import Any, ClassVar
 
-from tunix_rt_nb.tasks import columns
 from tunix_rt_nb.tasks.gym import GymTask
+from tunix_rt_nb.tasks.numbers import columns
 from tunix_rt_nb.tasks.task import Line, Solution
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")

@@ -10,7 +10,7 @@ from functools import cache, lru_cache
 from itertools import combinations
 from typing import NamedTuple
 
-from tunix_rt_nb.tasks.cards import RANKS, SUITS
+from tunix_rt_nb.tasks.cards.cards import RANKS, SUITS
 
 Hand = tuple[str, ...]
 """Cards in order of rank, ace first."""

@@ -4,9 +4,9 @@ import re
 from math import prod
 from typing import Any, ClassVar
 
-from tunix_rt_nb.tasks import columns
-from tunix_rt_nb.tasks.division import divide
 from tunix_rt_nb.tasks.gym import GymTask
+from tunix_rt_nb.tasks.numbers import columns
+from tunix_rt_nb.tasks.numbers.division import divide
 from tunix_rt_nb.tasks.task import Line, Solution
 
 LARGEST = 999_999  # what columns have names for

@@ -7,8 +7,8 @@ Generalization and Basic Reasoning Deficits in State-Of-the-Art Large Language M
 import re
 from typing import Any, ClassVar
 
-from tunix_rt_nb.tasks import columns
 from tunix_rt_nb.tasks.gym import GymTask
+from tunix_rt_nb.tasks.numbers import columns
 from tunix_rt_nb.tasks.task import Line, Solution
 
 WOMEN = (

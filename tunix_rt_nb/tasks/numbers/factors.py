@@ -5,9 +5,9 @@ from itertools import count
 from math import gcd
 from typing import Any, ClassVar
 
-from tunix_rt_nb.tasks.digits import whole
-from tunix_rt_nb.tasks.division import divide
 from tunix_rt_nb.tasks.gym import GymTask
+from tunix_rt_nb.tasks.numbers.digits import whole
+from tunix_rt_nb.tasks.numbers.division import divide
 from tunix_rt_nb.tasks.task import Line, Solution
 
 _NUMBER = r"[1-9]\d{0,5}"

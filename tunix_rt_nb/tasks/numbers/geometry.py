@@ -3,9 +3,9 @@
 import re
 from typing import ClassVar
 
-from tunix_rt_nb.tasks import columns
-from tunix_rt_nb.tasks.digits import whole
 from tunix_rt_nb.tasks.gym import GymTask
+from tunix_rt_nb.tasks.numbers import columns
+from tunix_rt_nb.tasks.numbers.digits import whole
 from tunix_rt_nb.tasks.task import Line, Solution
 
 _ANGLES = r"((?:[1-9]\d{0,2}\.0°, ){1,9}[1-9]\d{0,2}\.0°)\."

@@ -9,7 +9,7 @@ import re
 from math import perm
 from typing import Any
 
-from tunix_rt_nb.tasks.cards import CARD, DECK, compared, distinct, find, only, rank
+from tunix_rt_nb.tasks.cards.cards import CARD, DECK, compared, distinct, find, only, rank
 from tunix_rt_nb.tasks.task import Line, Solution, Task
 
 LEGAL_RULES = "Mini Spades: follow suit if able, lead any card."

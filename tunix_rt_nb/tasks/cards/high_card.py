@@ -10,7 +10,7 @@ from fractions import Fraction
 from math import perm
 from typing import Any
 
-from tunix_rt_nb.tasks.cards import CARD, DECK, HAND, compared, distinct, find, rank
+from tunix_rt_nb.tasks.cards.cards import CARD, DECK, HAND, compared, distinct, find, rank
 from tunix_rt_nb.tasks.task import Line, Solution, Task
 
 RULES = "High Card Duel, 2 low, A high."

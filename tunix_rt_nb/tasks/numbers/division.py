@@ -1,6 +1,6 @@
 """Division as one writes it on paper, digit by digit, every step a fact of multiplication."""
 
-from tunix_rt_nb.tasks import columns
+from tunix_rt_nb.tasks.numbers import columns
 from tunix_rt_nb.tasks.task import Line
 
 

@@ -9,9 +9,9 @@ from functools import lru_cache
 from itertools import permutations
 from typing import ClassVar, NamedTuple
 
-from tunix_rt_nb.tasks import columns
-from tunix_rt_nb.tasks.division import divide
 from tunix_rt_nb.tasks.gym import GymTask
+from tunix_rt_nb.tasks.numbers import columns
+from tunix_rt_nb.tasks.numbers.division import divide
 from tunix_rt_nb.tasks.task import Checker, Line, Solution
 
 _LARGEST = 99_999  # on the way to a target

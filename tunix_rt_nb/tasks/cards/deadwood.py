@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from tunix_rt_nb.tasks.cards import compared
-from tunix_rt_nb.tasks.melds import (
+from tunix_rt_nb.tasks.cards.cards import compared
+from tunix_rt_nb.tasks.cards.melds import (
     NONE,
     VALUE,
     Hand,

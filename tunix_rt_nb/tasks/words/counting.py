@@ -4,8 +4,8 @@ import re
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from tunix_rt_nb.tasks import columns
 from tunix_rt_nb.tasks.gym import GymTask
+from tunix_rt_nb.tasks.numbers import columns
 from tunix_rt_nb.tasks.task import Line, Solution
 
 LEGS = {

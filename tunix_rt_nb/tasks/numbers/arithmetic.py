@@ -4,7 +4,7 @@ import random
 import re
 from functools import cache
 
-from tunix_rt_nb.tasks import columns
+from tunix_rt_nb.tasks.numbers import columns
 from tunix_rt_nb.tasks.task import Line, Solution, Task
 
 _TERMS = {"easy": 3, "medium": 4, "hard": 5}

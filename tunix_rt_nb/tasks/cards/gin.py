@@ -14,10 +14,9 @@ from functools import lru_cache
 from math import comb
 from typing import Any
 
-from tunix_rt_nb.tasks import columns
-from tunix_rt_nb.tasks.cards import HAND, compared, distinct, only
-from tunix_rt_nb.tasks.deadwood import count, discard
-from tunix_rt_nb.tasks.melds import (
+from tunix_rt_nb.tasks.cards.cards import HAND, compared, distinct, only
+from tunix_rt_nb.tasks.cards.deadwood import count, discard
+from tunix_rt_nb.tasks.cards.melds import (
     CARDS,
     NONE,
     VALUE,
@@ -32,6 +31,7 @@ from tunix_rt_nb.tasks.melds import (
     runs,
     ways,
 )
+from tunix_rt_nb.tasks.numbers import columns
 from tunix_rt_nb.tasks.task import Solution, Task
 
 LIMIT = 10

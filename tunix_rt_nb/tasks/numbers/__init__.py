@@ -1,0 +1,1 @@
+"""Tasks of numbers: arithmetic in columns, factors, algebra, geometry and countdown."""

@@ -1,0 +1,1 @@
+"""Tasks of words: counting, sorting, families, logic and dates."""
