@@ -21,7 +21,7 @@ import pytest
 from hypothesis import settings
 
 from tunix_rt_nb import tasks
-from tunix_rt_nb.store import TraceStore
+from tunix_rt_nb.store.store import TraceStore
 from tunix_rt_nb.trace.trace import Trace
 
 settings.register_profile("default", deadline=None, derandomize=True, max_examples=200)

@@ -17,7 +17,7 @@ from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.export import export
 from tunix_rt_nb.host import paths
 from tunix_rt_nb.runs import chain
-from tunix_rt_nb.store import TraceStore
+from tunix_rt_nb.store.store import TraceStore
 
 PARAMETERS = {
     "generate": "TRACES: dict = {'a': 1}; IMPORT: list[str] = []; IMPORT_AS: str = 'trace'",

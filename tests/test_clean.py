@@ -20,7 +20,7 @@ from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.dataset import DatasetSpec, clean
 from tunix_rt_nb.dataset.clean import EvalItem
 from tunix_rt_nb.dataset.near import ngrams, shingles, similarity, words
-from tunix_rt_nb.store import TraceStore
+from tunix_rt_nb.store.store import TraceStore
 from tunix_rt_nb.trace.trace import Trace
 
 WORDS = [f"w{k}" for k in range(5000)]

@@ -7,7 +7,7 @@ from click.testing import CliRunner, Result
 from tests.conftest import NOW
 from tunix_rt_nb import tasks
 from tunix_rt_nb.cli import main
-from tunix_rt_nb.store import TraceStore
+from tunix_rt_nb.store.store import TraceStore
 
 
 @pytest.fixture(autouse=True)

@@ -12,8 +12,8 @@ from click.testing import CliRunner, Result
 from tests.conftest import NOW
 from tunix_rt_nb import runs, tasks
 from tunix_rt_nb.cli import display, main
-from tunix_rt_nb.store import TraceStore
 from tunix_rt_nb.store.scores import score, summary
+from tunix_rt_nb.store.store import TraceStore
 from tunix_rt_nb.trace.trace import Trace
 
 EXAMPLE = Path(__file__).parent.parent / "data/traces/example.jsonl"

@@ -13,7 +13,7 @@ from tunix_rt_nb.common.filters import condition
 from tunix_rt_nb.dataset import DatasetSpec, build
 from tunix_rt_nb.dataset.folder import sealed
 from tunix_rt_nb.dataset.selection import select
-from tunix_rt_nb.store import TraceStore
+from tunix_rt_nb.store.store import TraceStore
 from tunix_rt_nb.trace.trace import Trace
 
 

@@ -30,8 +30,8 @@ from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.dataset import DatasetSpec, build
 from tunix_rt_nb.dataset.folder import sealed
 from tunix_rt_nb.export import FORMS, KINDS, SIDES, Exported, export
-from tunix_rt_nb.store import TraceStore
 from tunix_rt_nb.store.shards import write_deletion
+from tunix_rt_nb.store.store import TraceStore
 from tunix_rt_nb.trace.response import respond
 from tunix_rt_nb.trace.trace import Trace
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import NOW
-from tunix_rt_nb.store import TraceStore
+from tunix_rt_nb.store.store import TraceStore
 from tunix_rt_nb.store.verify import Verification
 from tunix_rt_nb.trace.trace import Trace
 

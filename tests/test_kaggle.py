@@ -20,7 +20,7 @@ from tunix_rt_nb.cli import main
 from tunix_rt_nb.common import files
 from tunix_rt_nb.host import place
 from tunix_rt_nb.kernels import account, session, uploads, watching
-from tunix_rt_nb.store import TraceStore
+from tunix_rt_nb.store.store import TraceStore
 
 pytest.importorskip("kagglesdk")
 pytest.importorskip("slugify")  # importing `kaggle` itself would log in

@@ -17,7 +17,7 @@ from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.compare import compare
 from tunix_rt_nb.examples import Example, Examples
 from tunix_rt_nb.grade import grade
-from tunix_rt_nb.store import TraceStore
+from tunix_rt_nb.store.store import TraceStore
 from tunix_rt_nb.trace import templates
 from tunix_rt_nb.trace.chat import form
 from tunix_rt_nb.trace.response import Generation, respond

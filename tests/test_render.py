@@ -12,7 +12,7 @@ from tunix_rt_nb import dataset, laws, render, tasks
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.examples import Example, Examples
-from tunix_rt_nb.store import TraceStore
+from tunix_rt_nb.store.store import TraceStore
 from tunix_rt_nb.tokens import Tokenizer, encode
 from tunix_rt_nb.trace.chat import Chat, Said, form, unrender
 from tunix_rt_nb.trace.chat import render as render_chat

@@ -16,7 +16,7 @@ from tests.conftest import NOW
 from tunix_rt_nb import dataset, job, render, runs, tasks
 from tunix_rt_nb.common import files
 from tunix_rt_nb.export import FORMS, export
-from tunix_rt_nb.store import TraceStore
+from tunix_rt_nb.store.store import TraceStore
 from tunix_rt_nb.trace.formats.reading import EXPORTED
 
 SPEC = {"dataset_name": "sums", "selection_strategy": "random", "seed": 0, "eval_fraction": 0.25}

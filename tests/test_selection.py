@@ -15,7 +15,7 @@ from tunix_rt_nb.common.sql import sql
 from tunix_rt_nb.dataset import DatasetSpec
 from tunix_rt_nb.dataset.custom import check_condition
 from tunix_rt_nb.dataset.selection import quotas, select
-from tunix_rt_nb.store import TraceStore
+from tunix_rt_nb.store.store import TraceStore
 from tunix_rt_nb.trace.trace import Trace
 
 COLOURS = {"red": 50, "green": 30, "blue": 20}

@@ -14,7 +14,7 @@ from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.export import FORMS, export
 from tunix_rt_nb.smoke import Smoked, smoke
-from tunix_rt_nb.store import TraceStore
+from tunix_rt_nb.store.store import TraceStore
 from tunix_rt_nb.trace.formats.written import form_of
 from tunix_rt_nb.trace.response import respond
 from tunix_rt_nb.trace.trace import Trace

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from tests.conftest import NOW
 from tunix_rt_nb import tasks
 from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.store import Added, TraceStore, index
+from tunix_rt_nb.store import index
 from tunix_rt_nb.store.intake import read
+from tunix_rt_nb.store.store import Added, TraceStore
 from tunix_rt_nb.store.verify import Verification
 from tunix_rt_nb.trace.trace import Trace, parse_line
 
@@ -300,7 +301,7 @@ def test_verification_says_the_same_with_any_number_of_processes(
     assert len(found) == 100
     assert all("answer: 'none' is wrong" in line for line in found)
     monkeypatch.setattr("tunix_rt_nb.common.workers._ALONE", 0.0)
-    monkeypatch.setattr("tunix_rt_nb.store.verify._CHUNK", 9_000)  # a dozen jobs
+    monkeypatch.setattr("tunix_rt_nb.store.store.verify._CHUNK", 9_000)  # a dozen jobs
     assert list(two) == found
     assert (one.traces, one.checked) == (two.traces, two.checked) == (201, 200)
 
@@ -309,7 +310,7 @@ def test_an_import_is_the_same_with_any_number_of_processes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tunix_rt_nb.common.workers._ALONE", 0.0)
-    monkeypatch.setattr("tunix_rt_nb.store.intake._BLOCK", 20_000)  # over a dozen jobs
+    monkeypatch.setattr("tunix_rt_nb.store.store.intake._BLOCK", 20_000)  # over a dozen jobs
     good, bad = tmp_path / "good.jsonl", tmp_path / "bad.jsonl"
     drawn = list(tasks.draw("arithmetic", 100, seed=7))
     right = [small(n) for n in range(900)]
@@ -404,7 +405,7 @@ def test_a_folder_that_cannot_be_written_to_is_named(tmp_path: Path, traces: lis
 
 def test_listing_loads_neither_duckdb_nor_the_tasks(store: TraceStore) -> None:
     code = (
-        "import sys; from pathlib import Path; from tunix_rt_nb.store import TraceStore\n"
+        "import sys; from pathlib import Path; from tunix_rt_nb.store.store import TraceStore\n"
         "assert TraceStore(Path(sys.argv[1])).newest(5)\n"
         "print([m for m in ('duckdb', 'pydantic', 'tunix_rt_nb.tasks.draw') if m in sys.modules])"
     )

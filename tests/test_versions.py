@@ -10,7 +10,7 @@ from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.dataset import DatasetSpec, versions
 from tunix_rt_nb.dataset.folder import sealed
-from tunix_rt_nb.store import TraceStore
+from tunix_rt_nb.store.store import TraceStore
 from tunix_rt_nb.trace.trace import Trace
 
 

@@ -9,7 +9,7 @@ from statistics import median
 from tests.bench.measure import Line
 from tests.bench.traces import foreign, process
 from tunix_rt_nb.common import files
-from tunix_rt_nb.store import TraceStore
+from tunix_rt_nb.store.store import TraceStore
 from tunix_rt_nb.trace.trace import Trace
 
 SIZES = (10_000, 200_000, 1_000_000)
@@ -22,7 +22,7 @@ import tempfile
 from pathlib import Path
 from tunix_rt_nb.dataset import DatasetSpec, build
 from tunix_rt_nb.export import export
-from tunix_rt_nb.store import TraceStore
+from tunix_rt_nb.store.store import TraceStore
 
 spec = DatasetSpec.of(
     dataset_name="bench",

@@ -16,7 +16,7 @@ from tests.bench.measure import Line
 from tests.bench.traces import process
 from tunix_rt_nb import dataset, render, tasks
 from tunix_rt_nb.common import files
-from tunix_rt_nb.store import TraceStore
+from tunix_rt_nb.store.store import TraceStore
 from tunix_rt_nb.trace.chat import render as render_chat
 
 SIZES = (10_000, 200_000)

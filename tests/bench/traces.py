@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.bench.measure import Line, seconds
 from tunix_rt_nb import tasks
 from tunix_rt_nb.common import files
-from tunix_rt_nb.store import TraceStore
+from tunix_rt_nb.store.store import TraceStore
 from tunix_rt_nb.trace.trace import Trace
 
 _COMPILED = {

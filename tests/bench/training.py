@@ -17,7 +17,7 @@ from tunix_rt_nb import dataset, models, render, sft, tasks
 from tunix_rt_nb.examples import Examples
 from tunix_rt_nb.optimizer import optimizer
 from tunix_rt_nb.packing import pack
-from tunix_rt_nb.store import TraceStore
+from tunix_rt_nb.store.store import TraceStore
 
 TRACES = {"high_card_duel": 1200, "arithmetic": 2400}  # what the notebooks draw
 LENGTH = 256

@@ -12,7 +12,7 @@ from tunix_rt_nb.cli.options import json_option, open_store, store_option, store
 from tunix_rt_nb.host import paths
 
 if TYPE_CHECKING:
-    from tunix_rt_nb.store import TraceStore
+    from tunix_rt_nb.store.store import TraceStore
 
 FORMS = ("tunix_sft", "trace", "training_example", "messages")  # export loads DuckDB
 

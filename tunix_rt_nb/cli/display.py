@@ -13,7 +13,7 @@ import click
 from tunix_rt_nb.common.text import one_line, printable
 
 if TYPE_CHECKING:
-    from tunix_rt_nb.store import Added, Stored
+    from tunix_rt_nb.store.store import Added, Stored
     from tunix_rt_nb.tasks.checks import Checks
 
 

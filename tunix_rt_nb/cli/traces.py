@@ -51,7 +51,7 @@ def import_(paths: tuple[Path, ...], form: str, folder: Path | None, as_json: bo
       tunix-rt-nb traces import mine.jsonl
       tunix-rt-nb traces import --as gsm8k train.jsonl.gz test.jsonl.gz
     """
-    from tunix_rt_nb.store import now
+    from tunix_rt_nb.store.store import now
 
     store = open_store(folder, to_read=False)
     progress = display.Progress(paths)
@@ -141,9 +141,9 @@ def compare(a: str, b: str, folder: Path | None, as_json: bool) -> None:
     \b
     Example: tunix-rt-nb traces compare 1f3a 77c0
     """
-    from tunix_rt_nb.store import now
     from tunix_rt_nb.store.compare import Row, align, side_by_side
     from tunix_rt_nb.store.scores import score
+    from tunix_rt_nb.store.store import now
 
     both = open_store(folder).get([a, b])
     rows = align(both[0].trace, both[1].trace)
@@ -173,8 +173,8 @@ def score_command(ids: tuple[str, ...], folder: Path | None, as_json: bool) -> N
       tunix-rt-nb traces score
       tunix-rt-nb traces score 1f3a --json
     """
-    from tunix_rt_nb.store import now
     from tunix_rt_nb.store.scores import score, summary
+    from tunix_rt_nb.store.store import now
 
     store, scored_at = open_store(folder), now()
     found = store.get(ids) if ids else store
@@ -201,7 +201,7 @@ def delete(ids: tuple[str, ...], folder: Path | None, as_json: bool) -> None:
     \b
     Example: tunix-rt-nb traces delete 1f3a
     """
-    from tunix_rt_nb.store import now
+    from tunix_rt_nb.store.store import now
 
     deleted = open_store(folder, to_read=False).delete(ids, now())
     click.echo(json.dumps({"deleted": deleted}) if as_json else "\n".join(deleted))

@@ -21,8 +21,8 @@ from tunix_rt_nb.dataset.card import card, token_statistics
 from tunix_rt_nb.dataset.folder import SIDES, read_manifest, sealed
 from tunix_rt_nb.dataset.selection import select
 from tunix_rt_nb.dataset.spec import DatasetSpec
-from tunix_rt_nb.store import TraceStore, records
 from tunix_rt_nb.store.index import ROW
+from tunix_rt_nb.store.store import TraceStore, records
 from tunix_rt_nb.trace.trace import parse_line
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from tunix_rt_nb.common import files
 from tunix_rt_nb.dataset.build import build
 from tunix_rt_nb.dataset.folder import SIDES, read_manifest
 from tunix_rt_nb.dataset.spec import DatasetSpec
-from tunix_rt_nb.store import TraceStore
+from tunix_rt_nb.store.store import TraceStore
 
 
 def merge(sources: Sequence[Path], spec: DatasetSpec, parent: Path) -> Path:

@@ -1,0 +1,330 @@
+"""The trace store: DuckDB over append-only JSONL shards.
+
+A shard is written under a temporary name, flushed and renamed, and never touched again; its name
+is the hash of its content. No trace is in two shards: a writer that has its traces on the disk
+takes the lock, leaves out those that are there by now, and only then gives its shard a name. So a
+kill at any moment loses nothing, two writers lose and repeat nothing, and adding the same traces
+twice adds nothing. Deletions are files too; a deleted trace stays deleted.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from tunix_rt_nb.common import files
+from tunix_rt_nb.common.errors import InputError
+from tunix_rt_nb.common.filters import condition
+from tunix_rt_nb.common.sql import sql
+from tunix_rt_nb.common.strict_json import MAX_LINE
+from tunix_rt_nb.common.text import one_line
+from tunix_rt_nb.store import index, intake, shards, verify
+from tunix_rt_nb.store.contents import Contents
+from tunix_rt_nb.store.shards import ShardDraft, Stored
+from tunix_rt_nb.trace.trace import Trace, id_of
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+COLUMNS = {
+    "id": "VARCHAR",
+    "created_at": "VARCHAR",
+    "trace_version": "VARCHAR",
+    "prompt": "VARCHAR",
+    "steps": "STRUCT(i BIGINT, type VARCHAR, content VARCHAR)[]",
+    "final_answer": "VARCHAR",
+    "meta": "JSON",
+}
+_MEMORY = "600MB"  # what does not fit goes to the disk
+_DELETED = {"id": "VARCHAR", "deleted_at": "VARCHAR"}
+
+
+def now() -> str:
+    """The time, as the store writes it."""
+    return _utc(datetime.now(UTC).isoformat())
+
+
+class Added(NamedTuple):
+    """How many traces were new, how many the store already had, how many had been deleted."""
+
+    new: int
+    known: int
+    deleted: int = 0
+
+
+class TraceStore:
+    """All traces of one folder of shards.
+
+    Args:
+      folder: where the shards lie; made when the first trace is added.
+      threads: how many threads DuckDB may use; results never depend on it.
+
+    Example:
+      >>> import tempfile
+      >>> store = TraceStore(Path(tempfile.mkdtemp()))
+      >>> trace = Trace.of("What is 2 + 2?", [("compute", "2 + 2 = 4.")], "4")
+      >>> store.add([trace], created_at="2026-01-01T00:00:00Z")
+      Added(new=1, known=0, deleted=0)
+      >>> store.add([trace], created_at="2026-01-02T00:00:00Z")
+      Added(new=0, known=1, deleted=0)
+    """
+
+    def __init__(self, folder: Path, threads: int | None = None) -> None:
+        self.folder = Path(folder)
+        self._threads = threads
+
+    def shards(self) -> list[Path]:
+        """The shard files, in the order of their names."""
+        return shards.shards(self.folder)
+
+    def add(self, traces: Iterable[Trace], created_at: str) -> Added:
+        """Adds the traces that are not here yet, as one new shard: all of them or none.
+
+        Raises:
+          InputError: `created_at` is no ISO 8601 time, or the folder cannot be written to.
+        """
+        time = _utc(created_at)
+        at = index.micros(time)
+        with shards.draft(self.folder) as new:
+            for trace in traces:
+                key = trace.key
+                new.append(shards.line_of(trace, key, time), key, at)
+            return self._commit(new)
+
+    def add_lines(self, path: Path) -> Added:
+        """Adds the traces of a file whose lines are those of a shard, with the times they have.
+
+        Raises:
+          InputError: `file:line: field: reason` of a bad line.
+        """
+        with shards.draft(self.folder) as new, path.open("rb") as file:
+            for number, line in enumerate(files.lines(file, MAX_LINE), 1):
+                trace, created_at = Stored.of(line, f"{path}:{number}")
+                key = trace.key
+                new.append(shards.line_of(trace, key, created_at), key, index.micros(created_at))
+            return self._commit(new)
+
+    def import_files(
+        self,
+        paths: Iterable[Path],
+        created_at: str,
+        form: str = "trace",
+        progress: intake.Progress = intake.unseen,
+        processes: int = 1,
+    ) -> Added:
+        """Adds the traces of JSON lines files, all or none; those of a known task are checked.
+
+        Args:
+          paths: plain or gzip; `-` is standard input. Empty lines are passed over.
+          form: one of `interchange.FORMS`.
+          processes: how many share the work; what is added is the same.
+
+        Raises:
+          InputError: `file:line: field: reason` of each of the first 20 bad lines, and how many
+            more there were; or a file is not there.
+        """
+        time = _utc(created_at)
+        at = index.micros(time)
+        with shards.draft(self.folder) as new:
+            for lines in intake.read(paths, time, form, progress, processes):
+                new.extend(lines, at)
+            return self._commit(new)
+
+    def delete(self, ids: Iterable[str], deleted_at: str) -> list[str]:
+        """Deletes traces for good: all of them or none; adding them again does not bring them back.
+
+        Args:
+          ids: ids or unique beginnings of ids.
+
+        Returns:
+          The ids of what was deleted.
+
+        Raises:
+          InputError: no trace or several begin so; then nothing is deleted.
+        """
+        time = _utc(deleted_at)
+        with shards.writing(self.folder):
+            here = Contents(self.folder)
+            found = here.ids(list(dict.fromkeys(here.find(id) for id in ids)))
+            if found:
+                shards.write_deletion(self.folder, found, time)
+        return found
+
+    def deleted(self) -> list[str]:
+        """The ids of all traces that were deleted."""
+        with shards.reading(self.folder):
+            return [id_of(key) for key in index.keys(shards.deleted(self.folder))]
+
+    def compact(self) -> int:
+        """Merges all shards into one, without the deleted traces and without any trace twice.
+
+        Killed at any moment, it leaves every trace there once; who reads meanwhile is waited for.
+
+        Returns:
+          How many traces were left out.
+        """
+        with shards.writing(self.folder):
+            return shards.compact(self.folder)
+
+    def newest(
+        self, limit: int | None = None, offset: int = 0, filters: Mapping[str, Any] | None = None
+    ) -> list[Stored]:
+        """Traces from the newest on, those of one time by their ids.
+
+        Args:
+          filters: as those of a dataset: a `meta` path -> a value, or `{operator: value}`.
+        """
+        if filters:
+            where, parameters = condition(filters)
+            parameters |= {"limit": limit, "offset": offset}
+            found = self.query(sql("list").format(where=where), parameters)
+        with shards.reading(self.folder):
+            here = Contents(self.folder)
+            if filters:
+                return here.take(here.rows([row["id"] for row in found]))
+            most = None if limit is None else offset + limit
+            return here.take(index.newest(here.table, most)[offset:])
+
+    def get(self, ids: Sequence[str]) -> list[Stored]:
+        """The traces with these ids or unique beginnings of ids, in this order.
+
+        Raises:
+          InputError: no trace or several begin so.
+        """
+        with shards.reading(self.folder):
+            here = Contents(self.folder)
+            return here.take([here.find(id) for id in ids])
+
+    def __iter__(self) -> Iterator[Stored]:
+        """All traces, one at a time, shard by shard."""
+        with shards.reading(self.folder):
+            gone = set(index.keys(shards.deleted(self.folder)))
+            for shard in self.shards():
+                index.check(shard)
+                with shard.open("rb") as file:
+                    for number, line in enumerate(files.lines(file, MAX_LINE), 1):
+                        stored = Stored.of(line, f"{shard}:{number}")
+                        if stored.trace.key not in gone:
+                            yield stored
+
+    def count(self) -> int:
+        """How many traces there are."""
+        with shards.reading(self.folder):
+            return len(Contents(self.folder).table)
+
+    @contextmanager
+    def connect(self, also: Iterable[Path] = ()) -> Iterator["DuckDBPyConnection"]:
+        """A DuckDB with the views `traces`, one row for each id, and `fields`, with more columns.
+
+        It touches the files of the store and no other, and nothing can change that.
+
+        Args:
+          also: other files that it may touch.
+
+        Raises:
+          InputError: a shard is damaged, the message names file, line and field; or a bad query.
+        """
+        import duckdb  # slow to load, and of no use to a list of the newest
+
+        with ExitStack() as stack:
+            stack.enter_context(shards.reading(self.folder))
+            spill = stack.enter_context(TemporaryDirectory(ignore_cleanup_errors=True))
+            config: dict[str, Any] = {"temp_directory": spill, "memory_limit": _MEMORY}
+            if self._threads:
+                config["threads"] = self._threads
+            connection = stack.enter_context(duckdb.connect(config=config))
+            try:
+                self._define_views(connection)
+                _lock(connection, [*self.shards(), *shards.deletions(self.folder), *also])
+                yield connection
+            except duckdb.Error as error:
+                self.check()  # names the line where a shard is to blame
+                raise InputError(f"{self.folder}: {one_line(str(error))}") from error
+
+    def query(self, query: str, parameters: Mapping[str, object] | None = None) -> list[dict]:
+        """Runs a query in a connection as `connect` gives; values are bound by `$name`."""
+        with self.connect() as connection:
+            return records(connection.execute(query, dict(parameters or {})))
+
+    def lines(self, wanted: np.ndarray) -> Iterator[bytes]:
+        """The lines of some traces, as a shard keeps them, in their order, many at a time.
+
+        Args:
+          wanted: `hi` and `lo`, the two halves of each id: ROW[n].
+
+        Raises:
+          InputError: a line is damaged.
+        """
+        with shards.reading(self.folder):
+            yield from Contents(self.folder).lines(wanted)
+
+    def check(self) -> None:
+        """Reads every line of every shard; `InputError` names the first bad one."""
+        for found in verify.Verification(self.folder, steps=False):
+            raise InputError(found)
+
+    def _commit(self, new: ShardDraft) -> Added:
+        draft, table = new.settle(), new.table()
+        with shards.writing(self.folder):
+            gone = index.among(table, shards.deleted(self.folder))
+            there = index.concatenate(index.read(shard) for shard in self.shards())
+            fresh = ~(gone | index.repeated(table) | index.among(table, there))
+            if fresh.all() and len(table):
+                new.publish(self.folder)
+            elif fresh.any():
+                with shards.draft(self.folder) as part:
+                    part.copy(draft, table, fresh)
+                    part.publish(self.folder)
+        return Added(int(fresh.sum()), int((~fresh & ~gone).sum()), int(gone.sum()))
+
+    def _define_views(self, connection: "DuckDBPyConnection") -> None:
+        found, gone = self.shards(), shards.deletions(self.folder)
+        for shard in found:
+            index.check(shard)
+        _define(connection, "shards", COLUMNS, found)
+        _define(connection, "deleted", _DELETED, gone)
+        connection.execute(sql("traces"))
+        connection.execute(sql("fields"))
+
+
+def _lock(connection: "DuckDBPyConnection", paths: Iterable[Path]) -> None:
+    connection.execute("SET allowed_paths = $paths", {"paths": [str(path) for path in paths]})
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
+
+
+def records(cursor: "DuckDBPyConnection") -> list[dict[str, Any]]:
+    """The rows that a query found, by the names of their columns."""
+    names = [column[0] for column in cursor.description]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def _define(
+    connection: "DuckDBPyConnection", name: str, columns: Mapping[str, str], found: list[Path]
+) -> None:
+    """A view of JSON lines files, or a table without rows where there are none."""
+    if found:
+        paths = [str(path) for path in found]
+        lines = connection.read_json(paths, columns=columns, format="newline_delimited")  # type: ignore[arg-type]
+        lines.create_view(name)
+    else:
+        typed = ", ".join(f"{column} {kind}" for column, kind in columns.items())
+        connection.execute(f"CREATE TABLE {name} ({typed})")
+
+
+def _utc(created_at: str) -> str:
+    """A time as the store writes it.
+
+    Example:
+      >>> _utc("2026-01-01T01:00:00+01:00")
+      '2026-01-01T00:00:00Z'
+    """
+    try:
+        since = timedelta(microseconds=index.micros(created_at))
+    except ValueError as error:
+        raise InputError(str(error)) from None
+    return (index.EPOCH + since).isoformat().replace("+00:00", "Z")
