@@ -10,8 +10,9 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterator
 from typing import Any
 
-from tunix_rt_nb import evalset, tasks
+from tunix_rt_nb import tasks
 from tunix_rt_nb.common import files
+from tunix_rt_nb.dataset import evalset
 from tunix_rt_nb.host import paths
 from tunix_rt_nb.trace.trace import Trace
 

@@ -17,8 +17,8 @@ from tests.conftest import NOW
 from tunix_rt_nb import dataset, tasks
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.dataset import DatasetSpec, clean
-from tunix_rt_nb.dataset.clean import EvalItem
+from tunix_rt_nb.dataset import DatasetSpec, clean, evalset
+from tunix_rt_nb.dataset.evalset import EvalItem
 from tunix_rt_nb.dataset.near import ngrams, shingles, similarity, words
 from tunix_rt_nb.store.store import TraceStore
 from tunix_rt_nb.trace.trace import Trace
@@ -103,7 +103,8 @@ def test_problems_of_a_known_task_are_no_near_duplicates(tmp_path: Path) -> None
 SAME = """
 import random
 from tunix_rt_nb.common import files
-from tunix_rt_nb.dataset.clean import EvalItem, rejects
+from tunix_rt_nb.dataset.evalset import EvalItem
+from tunix_rt_nb.dataset.clean import rejects
 rng = random.Random(1)
 texts = [" ".join(rng.choices("abcdefgh", k=rng.randrange(30))) for _ in range(1000)]
 rows = [
@@ -375,7 +376,7 @@ def test_a_bad_eval_set_is_told_in_one_line(tmp_path: Path, content: str | None,
     if content is not None:
         path.write_text(content)
     with pytest.raises(InputError, match=says) as error:
-        clean.eval_items([str(path)])
+        evalset.eval_items([str(path)])
     assert "\n" not in str(error.value)
 
 
@@ -383,7 +384,7 @@ def test_an_item_may_have_any_further_fields(tmp_path: Path) -> None:
     path = tmp_path / "e.jsonl"
     line = {"id": "1", "prompt": "p", "category": ["x"], "meta": 3, "more": None}
     path.write_text(json.dumps(line))
-    assert clean.eval_items([str(path)]) == [EvalItem(f"{path}#1", "p", None)]
+    assert evalset.eval_items([str(path)]) == [EvalItem(f"{path}#1", "p", None)]
 
 
 @pytest.mark.parametrize(

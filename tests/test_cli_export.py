@@ -12,7 +12,7 @@ from tunix_rt_nb.cli.datasets import FORMS as CHOICES
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.dataset import DatasetSpec, build, find
-from tunix_rt_nb.export import FORMS, KINDS
+from tunix_rt_nb.dataset.export import FORMS, KINDS
 from tunix_rt_nb.store.store import TraceStore
 
 

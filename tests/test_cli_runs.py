@@ -7,9 +7,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.run_folders import TRACES, complete, evaluated, predictions, right, trained, wrong
-from tunix_rt_nb import evalset
 from tunix_rt_nb.cli import main
 from tunix_rt_nb.common import files
+from tunix_rt_nb.dataset import evalset
 from tunix_rt_nb.runs import chain
 from tunix_rt_nb.trace.response import respond
 

@@ -8,10 +8,10 @@ import pytest
 
 from tests import evalsets
 from tests.conftest import NOW, some
-from tunix_rt_nb import dataset, evalset, tasks
+from tunix_rt_nb import dataset, tasks
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.dataset import DatasetSpec
+from tunix_rt_nb.dataset import DatasetSpec, evalset
 from tunix_rt_nb.grade import SECTIONS, grade
 from tunix_rt_nb.store.store import TraceStore
 from tunix_rt_nb.trace.response import Generation, respond

@@ -28,8 +28,8 @@ from tunix_rt_nb import dataset, tasks
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.dataset import DatasetSpec, build
+from tunix_rt_nb.dataset.export import FORMS, KINDS, SIDES, Exported, export
 from tunix_rt_nb.dataset.folder import sealed
-from tunix_rt_nb.export import FORMS, KINDS, SIDES, Exported, export
 from tunix_rt_nb.store.shards import write_deletion
 from tunix_rt_nb.store.store import TraceStore
 from tunix_rt_nb.trace.response import respond
@@ -239,7 +239,7 @@ def test_what_needs_more_memory_gets_it_and_is_the_same(
     kind: str, some_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     export(tmp_path / f"a{kind}", dataset=some_dataset)
-    monkeypatch.setattr("tunix_rt_nb.export._MEMORY", "1MB")
+    monkeypatch.setattr("tunix_rt_nb.dataset.export._MEMORY", "1MB")
     export(tmp_path / f"b{kind}", dataset=some_dataset)
     assert (tmp_path / f"a{kind}").read_bytes() == (tmp_path / f"b{kind}").read_bytes()
 

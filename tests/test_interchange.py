@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from tests import odd
 from tests.conftest import NOW, some
-from tunix_rt_nb import export, tasks
+from tunix_rt_nb import tasks
 from tunix_rt_nb.common.errors import InputError
+from tunix_rt_nb.dataset import export
 from tunix_rt_nb.store.store import TraceStore
 from tunix_rt_nb.trace.chat import Said
 from tunix_rt_nb.trace.formats import written

@@ -15,7 +15,7 @@ from nbclient.exceptions import CellExecutionError
 from tests.conftest import NOW
 from tunix_rt_nb import dataset, job, render, runs, tasks
 from tunix_rt_nb.common import files
-from tunix_rt_nb.export import FORMS, export
+from tunix_rt_nb.dataset.export import FORMS, export
 from tunix_rt_nb.store.store import TraceStore
 from tunix_rt_nb.trace.formats.reading import EXPORTED
 

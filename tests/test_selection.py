@@ -13,7 +13,7 @@ from tests.conftest import NOW
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.common.sql import sql
 from tunix_rt_nb.dataset import DatasetSpec
-from tunix_rt_nb.dataset.custom import check_condition
+from tunix_rt_nb.dataset.condition import check_condition
 from tunix_rt_nb.dataset.selection import quotas, select
 from tunix_rt_nb.store.store import TraceStore
 from tunix_rt_nb.trace.trace import Trace

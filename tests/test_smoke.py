@@ -12,7 +12,7 @@ from tests.conftest import NOW
 from tunix_rt_nb import tasks
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.export import FORMS, export
+from tunix_rt_nb.dataset.export import FORMS, export
 from tunix_rt_nb.smoke import Smoked, smoke
 from tunix_rt_nb.store.store import TraceStore
 from tunix_rt_nb.trace.formats.written import form_of

@@ -195,7 +195,7 @@ def export(
       tunix-rt-nb datasets export --ids 1f3a,77c0 --format trace -o two.csv
     """
     from tunix_rt_nb.dataset import versions
-    from tunix_rt_nb.export import export as write
+    from tunix_rt_nb.dataset.export import export as write
 
     dataset = versions.find(key) if key else None
     asked = [id.strip() for id in (ids or "").split(",") if id.strip()]

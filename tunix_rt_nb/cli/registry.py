@@ -207,8 +207,9 @@ def harness_command(run: str, folder: Path, eval_set: str | None) -> None:
       tunix-rt-nb runs harness quickstart -o harness
       tunix-rt-nb runs harness quickstart -o harness --eval-set core-v1
     """
-    from tunix_rt_nb import evalset, harness, predictions
+    from tunix_rt_nb import harness, predictions
     from tunix_rt_nb.common import files
+    from tunix_rt_nb.dataset import evalset
     from tunix_rt_nb.runs import registry
     from tunix_rt_nb.trace import chat
 
@@ -250,8 +251,9 @@ def grade_command(
       tunix-rt-nb runs grade quickstart harness/answers/model/samples_quickstart.jsonl
       tunix-rt-nb runs grade quickstart samples_core-v1.jsonl --eval-set core-v1 -o core.jsonl
     """
-    from tunix_rt_nb import evalset, harness, predictions, scorecard
+    from tunix_rt_nb import harness, predictions, scorecard
     from tunix_rt_nb.common import files
+    from tunix_rt_nb.dataset import evalset
     from tunix_rt_nb.runs import registry
 
     lineage = runs.lineage("evaluate", registry.find(run) / runs.stem("evaluate"))

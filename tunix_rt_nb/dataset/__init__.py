@@ -1,22 +1,6 @@
-"""Datasets: traces that were selected, cleaned and split, in a folder that one can cite."""
+"""2 build: datasets: traces selected, cleaned and split, in a folder that one can cite."""
 
-from tunix_rt_nb.dataset.build import build
+from tunix_rt_nb.dataset.build import build, merge
 from tunix_rt_nb.dataset.folder import SIDES, by_task, copy, funnel, load, read_manifest
-from tunix_rt_nb.dataset.merge import merge
 from tunix_rt_nb.dataset.spec import DatasetSpec
 from tunix_rt_nb.dataset.versions import diff, find, listing
-
-__all__ = [
-    "SIDES",
-    "DatasetSpec",
-    "build",
-    "by_task",
-    "copy",
-    "diff",
-    "find",
-    "funnel",
-    "listing",
-    "load",
-    "merge",
-    "read_manifest",
-]

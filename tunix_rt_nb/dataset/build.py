@@ -7,16 +7,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 import tunix_rt_nb
-from tunix_rt_nb import evalset
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.common.sql import sql
-from tunix_rt_nb.dataset import clean, versions
+from tunix_rt_nb.dataset import clean, evalset, versions
 from tunix_rt_nb.dataset.card import card, token_statistics
 from tunix_rt_nb.dataset.folder import SIDES, read_manifest, sealed
 from tunix_rt_nb.dataset.selection import select
@@ -52,7 +52,7 @@ def build(
         parent, or the key exists with other content.
     """
     earlier = versions.parent(spec, parent)
-    items = clean.eval_items(spec.eval_sets)
+    items = evalset.eval_items(spec.eval_sets)
     with store.connect() as connection:
         matching, selected = select(connection, spec, items)
         considered = {"in_store": store.count(), "matching": matching, "selected": selected}
@@ -83,8 +83,32 @@ def build(
     return _write(parent / spec.key, spec, contents, found)
 
 
+def merge(sources: Sequence[Path], spec: DatasetSpec, parent: Path) -> Path:
+    """Builds `parent/{key}` from the traces of several datasets: each once, cleaned anew.
+
+    What was held out in any of them stays held out: the split goes by the hash of the prompt, and
+    the largest of their fractions is taken. Newer traces come first, so of two with one prompt the
+    newer stays.
+
+    Raises:
+      InputError: as `build` does; or a source was altered.
+    """
+    manifests = {source: read_manifest(source) for source in sources}
+    fraction = max(manifest["eval_fraction"] for manifest in manifests.values())
+    with TemporaryDirectory() as folder:
+        store = TraceStore(Path(folder))
+        for source, manifest in manifests.items():
+            for side in SIDES:
+                path = source / f"{side}.jsonl"
+                files.check_unaltered(path, manifest, "was altered after the build, build it again")
+                store.add_lines(path)
+        merged_from = {m["dataset_key"]: m["sha256"] for m in manifests.values()}
+        spec = spec.model_copy(update={"eval_fraction": fraction})
+        return build(store, spec, parent, merged_from)
+
+
 def _clean(
-    connection: "DuckDBPyConnection", spec: DatasetSpec, items: Sequence[clean.EvalItem]
+    connection: "DuckDBPyConnection", spec: DatasetSpec, items: Sequence[evalset.EvalItem]
 ) -> list[clean.Reject]:
     """Fills the table `kept` with what cleaning leaves; what it does not leave."""
     suspects = connection.execute(

@@ -8,14 +8,11 @@ of them state the same problem. All others are compared by their words.
 """
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
 
-from pydantic import BaseModel, Field
-
-from tunix_rt_nb import evalset, tasks
-from tunix_rt_nb.common import files
-from tunix_rt_nb.common.errors import InputError, checked
+from tunix_rt_nb import tasks
+from tunix_rt_nb.dataset.evalset import EvalItem
 from tunix_rt_nb.dataset.near import near_duplicates, ngrams, words
 
 REASONS = ("duplicate_prompt", "near_duplicate", "in_eval_set")
@@ -25,64 +22,6 @@ _BOILERPLATE = 10  # prompts of a dataset that may share an n-gram; in more of t
 
 Reject = dict[str, Any]
 """`{"id", "reason", "of"}`, and `similarity` or `ngram`, which say how it was found."""
-
-
-class EvalItem(NamedTuple):
-    """A prompt that must not be trained on, and the known task it belongs to, if any."""
-
-    name: str
-    prompt: str
-    task: str | None
-
-
-class _Line(BaseModel):
-    """What counts here of a line of an eval set."""
-
-    id: str = Field(min_length=1)
-    prompt: str = Field(min_length=1)
-    category: Any = None
-    meta: Any = None
-
-    def task(self) -> str | None:
-        """The known task that its category or its `meta.task` names."""
-        named = [self.category, self.meta.get("task") if isinstance(self.meta, dict) else None]
-        return next((n for n in named if isinstance(n, str) and n in tasks.TASKS), None)
-
-
-def eval_items(eval_sets: Iterable[str]) -> list[EvalItem]:
-    """The items of eval sets, each called `FILE#id`, in the order of these names.
-
-    Args:
-      eval_sets: JSON lines files, or the names of eval sets that ship.
-
-    Raises:
-      InputError: a file is not there or empty, a line is malformed (`file:line: field: reason`),
-        or an id stands there twice.
-    """
-    found: dict[str, EvalItem] = {}
-    for path in eval_sets:
-        for number, line in enumerate(_lines(path), 1):
-            where = f"{path}:{number}: "
-            item = _read(line, where)
-            name = f"{path}#{item.id}"
-            if name in found:
-                raise InputError(f"{where}id: {item.id!r} is that of an earlier item")
-            found[name] = EvalItem(name, item.prompt, item.task())
-    return sorted(found.values())
-
-
-def _lines(path: str) -> list[bytes]:
-    try:
-        lines = evalset.find(path).read_bytes().splitlines()
-    except OSError as error:
-        raise InputError(f"eval_sets: {path}: cannot be read: {error.strerror}") from None
-    if not lines:
-        raise InputError(f"eval_sets: {path}: holds no items, expected JSON lines")
-    return lines
-
-
-def _read(line: bytes, where: str) -> _Line:
-    return checked(_Line, files.json_object(line, where), where)
 
 
 def rejects(

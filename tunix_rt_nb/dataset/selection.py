@@ -8,8 +8,8 @@ from tunix_rt_nb.common import filters
 from tunix_rt_nb.common.errors import InputError, unknown
 from tunix_rt_nb.common.sql import sql
 from tunix_rt_nb.common.text import one_line
-from tunix_rt_nb.dataset.clean import EvalItem
-from tunix_rt_nb.dataset.custom import check_condition
+from tunix_rt_nb.dataset.condition import check_condition
+from tunix_rt_nb.dataset.evalset import EvalItem
 from tunix_rt_nb.dataset.spec import DatasetSpec
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import random
 import unicodedata
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -56,6 +56,28 @@ class Item(BaseModel):
         return trace
 
 
+class EvalItem(NamedTuple):
+    """A prompt that must not be trained on, and the known task it belongs to, if any."""
+
+    name: str
+    prompt: str
+    task: str | None
+
+
+class _Line(BaseModel):
+    """What counts here of a line of an eval set."""
+
+    id: str = Field(min_length=1)
+    prompt: str = Field(min_length=1)
+    category: Any = None
+    meta: Any = None
+
+    def task(self) -> str | None:
+        """The known task that its category or its `meta.task` names."""
+        named = [self.category, self.meta.get("task") if isinstance(self.meta, dict) else None]
+        return next((n for n in named if isinstance(n, str) and n in tasks.TASKS), None)
+
+
 def names() -> list[str]:
     """The eval sets that ship."""
     return sorted(path.stem for path in paths.EVAL_SETS.glob("*.jsonl"))
@@ -94,15 +116,10 @@ def read(name: str) -> list[tuple[str, Trace]]:
       >>> len(read("core-v1")) >= 400
       True
     """
-    path = find(name)
-    lines = files.all_lines(path)
-    if not lines:
-        raise InputError(f"{path}: holds no items, expected JSON lines")
     found: dict[str, Trace] = {}
     problems: dict[Hashable, str] = {}
-    for number, line in enumerate(lines, 1):
-        where = f"{path}:{number}: "
-        item = checked(Item, files.json_object(line, where), where)
+    for where, record in _records(find(name)):
+        item = checked(Item, record, where)
         if item.id in found:
             raise InputError(f"{where}id: {one_line(item.id, 60)!r} is that of an earlier item")
         try:
@@ -142,3 +159,38 @@ def check_unseen(items: Sequence[tuple[str, Trace]], trained: Iterable[Trace]) -
             f"eval set: {len(seen)} of {len(items)} items were trained on, such as"
             f" {one_line(seen[0], 60)!r}: name it in EVAL_SETS and run 2_build again"
         )
+
+
+def eval_items(eval_sets: Iterable[str]) -> list[EvalItem]:
+    """Reads the items that no dataset may hold, each called `FILE#id`, in the order of these names.
+
+    Args:
+      eval_sets: JSON lines files, or the names of eval sets that ship.
+
+    Raises:
+      InputError: a file is missing or empty, a line is malformed (`file:line: field: reason`), or
+        an id stands there twice.
+    """
+    found: dict[str, EvalItem] = {}
+    for path in eval_sets:
+        try:
+            records = list(_records(find(path)))
+        except InputError as error:
+            raise InputError(f"eval_sets: {error}") from None
+        for where, record in records:
+            item = checked(_Line, record, where)
+            name = f"{path}#{item.id}"
+            if name in found:
+                raise InputError(f"{where}id: {item.id!r} is that of an earlier item")
+            found[name] = EvalItem(name, item.prompt, item.task())
+    return sorted(found.values())
+
+
+def _records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Reads each line of an eval set, with the `file:line: ` that its errors begin with."""
+    lines = files.all_lines(path)
+    if not lines:
+        raise InputError(f"{path}: holds no items, expected JSON lines")
+    for number, line in enumerate(lines, 1):
+        where = f"{path}:{number}: "
+        yield where, files.json_object(line, where)
