@@ -8,7 +8,7 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 
 from tunix_rt_nb.common import files
-from tunix_rt_nb.tokens import Tokenizer, train_tokenizer
+from tunix_rt_nb.models.tokenizer import Tokenizer, train_tokenizer
 
 TOKENIZER = Tokenizer(train_tokenizer(["What is 17 + 25? Add the ones, then the tens."] * 9, 320))
 TOKENS = np.random.default_rng(0).integers(4, 300, size=(2, 40))

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from tests.gemma import GEMMA2, GEMMA3
-from tunix_rt_nb import architectures, models
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
+from tunix_rt_nb.models import architecture
 
 # As on the hub; the settings that are Transformers' defaults are left out there, too
 GEMMA3_4B = {
@@ -70,9 +70,9 @@ GEMMA2_2B = {
 }
 
 
-def read(folder: Path, config: Any) -> architectures.Config:
+def read(folder: Path, config: Any) -> architecture.Config:
     files.write_json(folder / "config.json", config)
-    return architectures.read(folder / "config.json")
+    return architecture.read(folder / "config.json")
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def read(folder: Path, config: Any) -> architectures.Config:
 def test_what_the_hub_says_of_a_model_is_what_tunix_knows_by_its_name(
     name: str, config: dict[str, Any], tmp_path: Path
 ) -> None:
-    found, known = read(tmp_path, config), models.architecture(name)
+    found, known = read(tmp_path, config), architecture.named(name)
     apart = {"param_dtype"}
     told, expected = (
         {slot: getattr(c, slot) for slot in c.__slots__ if slot not in apart}
@@ -93,13 +93,13 @@ def test_what_the_hub_says_of_a_model_is_what_tunix_knows_by_its_name(
 
 def test_a_model_of_unknown_name_is_told_the_nearest() -> None:
     with pytest.raises(InputError, match="model: unknown 'gemma3-1B-it', did you mean gemma3-1b-i"):
-        models.architecture("gemma3-1B-it")
+        architecture.named("gemma3-1B-it")
 
 
 @pytest.mark.parametrize("config", [GEMMA3_1B, GEMMA3_4B, GEMMA2_2B, GEMMA3, GEMMA2])
 def test_what_is_written_is_read_again(config: dict[str, Any], tmp_path: Path) -> None:
     found = read(tmp_path, config)
-    assert read(tmp_path, architectures.written(found, "float32")) == found
+    assert read(tmp_path, architecture.written(found, "float32")) == found
 
 
 @pytest.mark.parametrize(

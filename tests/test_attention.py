@@ -7,13 +7,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
+from tunix.models.gemma import model as gemma2
 
 from tests.gemma import GEMMA2, checkpoint
 from tests.test_training import EXAMPLES, TOKENIZER, arrays
-from tunix_rt_nb import attention, loss, models
+from tunix_rt_nb import loss, models
 from tunix_rt_nb.examples import Example, Examples
+from tunix_rt_nb.models import attention
 from tunix_rt_nb.packing import Rows, pack
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -97,7 +98,7 @@ def test_every_token_sees_the_earlier_ones_of_its_segment(
 
 
 def test_loss_and_gradients_are_those_of_tunix_own_attention(model: nnx.Module) -> None:
-    if isinstance(model, models.gemma2.Gemma):  # whose windows Tunix counts from the row's start
+    if isinstance(model, gemma2.Gemma):  # whose windows Tunix counts from the row's start
         each = np.arange(2)
         rows = Rows(Examples.of(EXAMPLES[:2]), LENGTH, order=each, ends=each + 1)
     else:

@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
-from tunix_rt_nb import catalog
 from tunix_rt_nb.common.errors import InputError
+from tunix_rt_nb.models import catalog
 
 DOWNLOADED = [known for known in catalog.MODELS.values() if known.hugging_face]
 
@@ -43,6 +43,8 @@ def test_an_unknown_name_is_told_the_nearest() -> None:
 
 def test_the_catalog_is_light() -> None:
     heavy = "jax", "numpy", "huggingface_hub", "kagglehub", "gguf"
-    code = f"import sys, tunix_rt_nb.catalog; print([m for m in {heavy} if m in sys.modules])"
+    code = (
+        f"import sys, tunix_rt_nb.models.catalog; print([m for m in {heavy} if m in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

@@ -10,8 +10,7 @@ from click.testing import Result
 
 from tests.conftest import NOW
 from tests.test_chain import WORK, invoke, ran, write
-from tunix_rt_nb import dataset, runs, tasks
-from tunix_rt_nb import job as jobs
+from tunix_rt_nb import dataset, job as jobs, runs, tasks
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.dataset.export import export

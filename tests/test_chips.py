@@ -3,8 +3,8 @@ import sys
 
 import pytest
 
-from tunix_rt_nb import chips
 from tunix_rt_nb.common.errors import InputError
+from tunix_rt_nb.models import chips
 
 
 def test_an_unknown_topology_is_told_the_nearest() -> None:

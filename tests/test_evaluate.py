@@ -1,8 +1,7 @@
 from itertools import cycle
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from tests.conftest import some
 from tunix_rt_nb import evaluate, scorecard, tasks

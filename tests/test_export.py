@@ -18,8 +18,7 @@ from typing import Any
 import pyarrow.parquet
 import pytest
 from array_record.python.array_record_module import ArrayRecordReader
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from tensorboardX.record_writer import masked_crc32c
 
 from tests import odd

@@ -13,8 +13,9 @@ from transformers.convert_slow_tokenizer import generate_merges
 
 from tests.gemma import transformers_logits
 from tests.test_hugging_face import logits
-from tunix_rt_nb import gguf_model, models, sampling, sources
-from tunix_rt_nb.tokens import Tokenizer
+from tunix_rt_nb import models
+from tunix_rt_nb.models import gguf_file, sampling, sources
+from tunix_rt_nb.models.tokenizer import Tokenizer
 
 package = pytest.importorskip(sources._PACKAGE)
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -51,22 +52,22 @@ def texts(n: int) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def contents(tmp_path_factory: pytest.TempPathFactory) -> gguf_model._Contents:
+def contents(tmp_path_factory: pytest.TempPathFactory) -> gguf_file._Contents:
     path = tmp_path_factory.mktemp("gemma") / package.MODEL_NAME
-    return gguf_model._Contents(package.assemble(path))
+    return gguf_file._Contents(package.assemble(path))
 
 
 @pytest.fixture(scope="module")
-def folder(contents: gguf_model._Contents) -> Iterator[Path]:
+def folder(contents: gguf_file._Contents) -> Iterator[Path]:
     folder = contents.path.parent / "folder"
-    gguf_model._write(contents, folder)
+    gguf_file._write(contents, folder)
     yield folder
     (folder / "model.safetensors").unlink()  # a gigabyte
     contents.path.unlink()
 
 
 @pytest.fixture(scope="module")
-def theirs(contents: gguf_model._Contents) -> transformers.GemmaTokenizer:
+def theirs(contents: gguf_file._Contents) -> transformers.GemmaTokenizer:
     """Transformers' tokenizer of Gemma, in Rust and with merges, of the pieces in the file."""
     tokens, scores, kinds = (
         contents.need(f"tokenizer.ggml.{key}") for key in ("tokens", "scores", "token_type")

@@ -10,20 +10,20 @@ from typing import Any
 import numpy as np
 import pytest
 import sentencepiece
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from safetensors.numpy import load_file
 from sentencepiece import sentencepiece_model_pb2
 
 from tests import odd
 from tests.conftest import some
-from tunix_rt_nb import catalog, models, sources
+from tunix_rt_nb import models
 from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.tokens import Tokenizer, train_tokenizer
+from tunix_rt_nb.models import catalog, sources
+from tunix_rt_nb.models.tokenizer import Tokenizer, train_tokenizer
 
 gguf = pytest.importorskip("gguf")
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Tunix's
-from tunix_rt_nb import gguf_model  # noqa: E402
+from tunix_rt_nb.models import gguf_file  # noqa: E402
 
 TEXTS = [f"{t.prompt}\n{t.final_answer}" for t in some("arithmetic", 100, 0)]
 WIDTH, LAYERS, HEADS, DIM, HIDDEN = 32, 7, 2, 16, 64
@@ -122,7 +122,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def folder(file: Path) -> Path:
-    return gguf_model.convert(file, file.parent / "cache")
+    return gguf_file.convert(file, file.parent / "cache")
 
 
 def test_every_weight_comes_back_under_hugging_faces_name(folder: Path) -> None:
@@ -156,7 +156,7 @@ def test_the_weights_are_those_that_the_loader_takes(folder: Path, tmp_path: Pat
 
 def test_quantised_weights_are_close_to_what_they_were(tmp_path: Path) -> None:
     name = "blk.0.ffn_up.weight"
-    folder = gguf_model.convert(write(tmp_path / "q.gguf", quantised=name), tmp_path)
+    folder = gguf_file.convert(write(tmp_path / "q.gguf", quantised=name), tmp_path)
     found = load_file(folder / "model.safetensors")["model.layers.0.mlp.up_proj.weight"]
     assert 0 < np.abs(found - tensors()[name]).max() < 0.02
 
@@ -183,7 +183,7 @@ def test_the_configuration_says_what_the_file_says(folder: Path) -> None:
 
 
 def test_a_gemma_2_has_no_norms_of_queries_and_caps_its_logits(tmp_path: Path) -> None:
-    folder = gguf_model.convert(write(tmp_path / "two.gguf", "gemma2"), tmp_path)
+    folder = gguf_file.convert(write(tmp_path / "two.gguf", "gemma2"), tmp_path)
     config = json.loads((folder / "config.json").read_text())
     assert config["model_type"] == "gemma2"
     assert (config["attn_logit_softcapping"], config["final_logit_softcapping"]) == (50, 30)
@@ -193,8 +193,8 @@ def test_a_gemma_2_has_no_norms_of_queries_and_caps_its_logits(tmp_path: Path) -
 @cache
 def rebuilt() -> Tokenizer:
     """The tokenizer of a file, without its weights."""
-    model = b"".join(gguf_model._message(1, gguf_model._piece(*piece)) for piece in pieces())
-    return Tokenizer(model + gguf_model._HOW)
+    model = b"".join(gguf_file._message(1, gguf_file._piece(*piece)) for piece in pieces())
+    return Tokenizer(model + gguf_file._HOW)
 
 
 def test_the_tokenizer_has_the_pieces_and_ids_of_the_original(folder: Path) -> None:
@@ -218,24 +218,24 @@ def test_the_tokenizer_says_what_the_original_says(text: str) -> None:
 
 
 def test_pieces_of_white_space_are_written_as_sentencepiece_writes_them() -> None:
-    assert gguf_model._piece("  ", -1.0, 4) == gguf_model._piece("▁▁", -1.0, 4)
+    assert gguf_file._piece("  ", -1.0, 4) == gguf_file._piece("▁▁", -1.0, 4)
 
 
 def test_a_file_is_converted_once(file: Path, folder: Path, tmp_path: Path) -> None:
     before = (folder / "model.safetensors").stat().st_mtime_ns
-    assert gguf_model.convert(file, folder.parent) == folder
+    assert gguf_file.convert(file, folder.parent) == folder
     assert (folder / "model.safetensors").stat().st_mtime_ns == before
     shutil.copytree(folder, tmp_path / folder.name)
     (tmp_path / folder.name / "config.json").unlink()  # as if it had been killed before the end
     (tmp_path / folder.name / "model.safetensors").write_bytes(b"half")
-    again = gguf_model.convert(file, tmp_path)
+    again = gguf_file.convert(file, tmp_path)
     for name in ("config.json", "model.safetensors", "tokenizer.model"):
         assert (again / name).read_bytes() == (folder / name).read_bytes()
 
 
 def refused(path: Path, cache: Path) -> str:
     with pytest.raises(InputError) as error:
-        gguf_model.convert(path, cache)
+        gguf_file.convert(path, cache)
     assert not list(cache.glob("*/config.json"))
     assert "\n" not in str(error.value)
     return str(error.value).removeprefix(f"{path}: ")

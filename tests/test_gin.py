@@ -11,8 +11,7 @@ from typing import Any
 
 import pyspiel
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from tests.conftest import with_step
 from tests.test_arithmetic import taken_and_carried

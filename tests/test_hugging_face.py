@@ -24,9 +24,11 @@ from tests.gemma import (
 )
 from tests.odd import texts
 from tests.renew import LOGITS
-from tunix_rt_nb import lora, models, sampling
+from tunix_rt_nb import models
 from tunix_rt_nb.common import files
-from tunix_rt_nb.tokens import encode_prompts
+from tunix_rt_nb.common.errors import InputError
+from tunix_rt_nb.models import lora, sampling
+from tunix_rt_nb.models.tokenizer import encode_prompts
 from tunix_rt_nb.trace.chat import form
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -170,7 +172,7 @@ def test_a_gemma2_writes_what_its_logits_say(tmp_path: Path) -> None:
 
 def test_a_model_without_adapters_has_none_to_save(tmp_path: Path) -> None:
     model, _ = models.load(checkpoint(tmp_path, GEMMA2))
-    with pytest.raises(models.InputError, match="the model has no adapters to save"):
+    with pytest.raises(InputError, match="the model has no adapters to save"):
         lora.save_adapter(model, tmp_path / "adapter")
 
 

@@ -23,12 +23,13 @@ from click.testing import CliRunner
 from nbformat import NotebookNode
 from slugify import slugify
 
-from tunix_rt_nb import catalog, runs
+from tunix_rt_nb import runs
 from tunix_rt_nb.cli import main
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.host import bootstrap, handles, needs, paths, place
 from tunix_rt_nb.kernels import account, embedding, kernel, session, submission
+from tunix_rt_nb.models import catalog
 
 HANDLE = "me/tunix-rt-mine"
 

@@ -7,8 +7,9 @@ import pytest
 
 from tests.gemma import GEMMA2, checkpoint
 from tests.test_training import CONFIG, EXAMPLES, TOKENIZER, logits, rows, state
-from tunix_rt_nb import checkpoints, lora, models, sft
+from tunix_rt_nb import checkpoints, models, sft
 from tunix_rt_nb.common.errors import InputError
+from tunix_rt_nb.models import lora
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 

@@ -22,9 +22,10 @@ from tests.test_attention import turned
 from tests.test_loss import drawn, plain
 from tests.test_sampling import GEMMA, PROMPTS
 from tests.test_training import CONFIG, EXAMPLES, LENGTH, TOKENIZER, rows
-from tunix_rt_nb import checkpoints, lora, loss, models, sampling, sft
+from tunix_rt_nb import checkpoints, loss, models, sft
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.examples import Examples
+from tunix_rt_nb.models import lora, sampling
 from tunix_rt_nb.packing import Rows
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -170,7 +171,7 @@ def test_training_and_answers_are_the_same_on_every_mesh(tmp_path: Path) -> None
 
 
 def test_devices_that_cannot_be_arranged_are_an_error() -> None:
-    with pytest.raises(models.InputError, match="tp: 3 does not divide the 1 devices"):
+    with pytest.raises(InputError, match="tp: 3 does not divide the 1 devices"):
         models.mesh(3)
 
 

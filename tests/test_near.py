@@ -3,8 +3,7 @@ from collections import Counter
 from itertools import combinations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from tunix_rt_nb.dataset.near import near_duplicates, shingles, similarity
 

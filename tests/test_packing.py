@@ -2,14 +2,13 @@ from random import Random
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from tunix_rt_nb import tasks
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.examples import Example, Examples, load, writer
+from tunix_rt_nb.models.tokenizer import Tokenizer, encode, train_tokenizer
 from tunix_rt_nb.packing import Rows, pack, pack_full
-from tunix_rt_nb.tokens import Tokenizer, encode, train_tokenizer
 from tunix_rt_nb.trace.chat import render
 
 LENGTH = 32

@@ -11,17 +11,17 @@ import jax
 import pytest
 from click.testing import CliRunner
 from flax import nnx
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from jax.experimental.compilation_cache import compilation_cache
 from tunix.utils import sharding_utils
 
 from tests.bench import tpu
 from tests.test_training import TOKENIZER
-from tunix_rt_nb import aot, architectures, models, preflight
+from tunix_rt_nb import aot, models, preflight
 from tunix_rt_nb.cli import main
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
+from tunix_rt_nb.models import architecture
 from tunix_rt_nb.plans import Generation, Training
 from tunix_rt_nb.preflight import Fit, Told
 from tunix_rt_nb.runs import parameters
@@ -207,8 +207,8 @@ def test_the_profiles_for_kaggle_fit_its_chips(profile: str, tmp_path: Path) -> 
     computed anew in the backward pass, what goes into each.
     """
     values = parameters.load_profile(profile)
-    config = architectures.named(values["MODEL"])
-    one = architectures.written(dataclasses.replace(config, num_layers=1), "bfloat16")
+    config = architecture.named(values["MODEL"])
+    one = architecture.written(dataclasses.replace(config, num_layers=1), "bfloat16")
     files.write_json(tmp_path / "config.json", one)
     told = CliRunner().invoke(main, ["preflight", profile, "--set", f"MODEL={tmp_path}", "--json"])
     assert told.exit_code == 0, told.output

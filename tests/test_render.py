@@ -12,10 +12,9 @@ from tunix_rt_nb import dataset, laws, render, tasks
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.examples import Example, Examples
+from tunix_rt_nb.models.tokenizer import Tokenizer, encode
 from tunix_rt_nb.store.store import TraceStore
-from tunix_rt_nb.tokens import Tokenizer, encode
-from tunix_rt_nb.trace.chat import Chat, Said, form, unrender
-from tunix_rt_nb.trace.chat import render as render_chat
+from tunix_rt_nb.trace.chat import Chat, Said, form, render as render_chat, unrender
 from tunix_rt_nb.trace.templates import TEMPLATES
 from tunix_rt_nb.trace.trace import Trace
 

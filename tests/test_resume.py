@@ -15,13 +15,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from tunix.models.gemma3 import model as gemma3
 
 from tests.test_training import CONFIG, EXAMPLES, TOKENIZER, rows
-from tunix_rt_nb import checkpoints, lora, models, sft
+from tunix_rt_nb import checkpoints, models, sft
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.examples import Example
 from tunix_rt_nb.kernels import session
+from tunix_rt_nb.models import lora
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -291,7 +293,7 @@ def test_a_loss_that_is_no_number_stops_and_the_last_good_checkpoint_is_kept(
 UNUSED = min({*range(len(TOKENIZER))}.difference(*(example.ids for example in EXAMPLES)) - {0})
 
 
-class Poisoned(models.gemma3.Embedder):
+class Poisoned(gemma3.Embedder):
     """Takes a token that no example has for no number."""
 
     def encode(self, x: jax.Array) -> jax.Array:

@@ -13,12 +13,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from tunix.models.gemma3 import model as gemma3
 
 from tests.test_training import DRAWN, TOKENIZER, logits, sft_rows
-from tunix_rt_nb import answers, models, sampling
+from tunix_rt_nb import answers, models
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.examples import Example
-from tunix_rt_nb.tokens import encode_prompts
+from tunix_rt_nb.models import sampling
+from tunix_rt_nb.models.tokenizer import encode_prompts
 from tunix_rt_nb.trace import response
 from tunix_rt_nb.trace.chat import form
 
@@ -34,11 +36,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def model(folder: Path) -> models.gemma3.Gemma3:
+def model(folder: Path) -> gemma3.Gemma3:
     return models.load(folder)[0]
 
 
-def test_sampling_is_the_greedy_choice_of_the_full_model(model: models.gemma3.Gemma3) -> None:
+def test_sampling_is_the_greedy_choice_of_the_full_model(model: gemma3.Gemma3) -> None:
     gemma = form("gemma").template
     prompts = encode_prompts([trace.prompt for trace in DRAWN[:5]], TOKENIZER, form("gemma"))
     written = sampling.generate(model, TOKENIZER, prompts, gemma.stops, 6, batch_size=4)
@@ -51,7 +53,7 @@ def test_sampling_is_the_greedy_choice_of_the_full_model(model: models.gemma3.Ge
 
 
 def test_an_answer_ends_where_its_stop_token_comes_first_whatever_the_others_do(
-    model: models.gemma3.Gemma3,
+    model: gemma3.Gemma3,
 ) -> None:
     for layer in model.layers:  # else a new model repeats one token for ever
         layer.post_ffw_norm.scale.value = jnp.full_like(layer.post_ffw_norm.scale.value, 9.0)
@@ -75,7 +77,7 @@ def test_an_answer_ends_where_its_stop_token_comes_first_whatever_the_others_do(
 
 
 def test_a_cache_that_grows_changes_no_answer(
-    model: models.gemma3.Gemma3, monkeypatch: pytest.MonkeyPatch
+    model: gemma3.Gemma3, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for layer in model.layers:
         layer.post_ffw_norm.scale.value = jnp.full_like(layer.post_ffw_norm.scale.value, 9.0)
@@ -86,7 +88,7 @@ def test_a_cache_that_grows_changes_no_answer(
     assert sampling.generate(model, TOKENIZER, prompts, stops, 300, batch_size=16) == grown
 
 
-def test_answers_do_not_depend_on_the_batch(model: models.gemma3.Gemma3) -> None:
+def test_answers_do_not_depend_on_the_batch(model: gemma3.Gemma3) -> None:
     gemma = form("gemma").template
     prompts = encode_prompts([trace.prompt for trace in DRAWN[:5]], TOKENIZER, form("gemma"))
     one = sampling.generate(model, TOKENIZER, prompts, gemma.stops, 5, batch_size=5)
@@ -95,7 +97,7 @@ def test_answers_do_not_depend_on_the_batch(model: models.gemma3.Gemma3) -> None
 
 
 def test_tokens_are_drawn_as_often_as_the_model_has_them_likely(
-    model: models.gemma3.Gemma3,
+    model: gemma3.Gemma3,
 ) -> None:
     n, temperature = 2_000, 0.7
     prompts = [PROMPTS[0]] * n
@@ -116,7 +118,7 @@ def test_tokens_are_drawn_as_often_as_the_model_has_them_likely(
 
 
 def test_the_same_seed_draws_the_same_in_any_batch_and_another_seed_something_else(
-    model: models.gemma3.Gemma3,
+    model: gemma3.Gemma3,
 ) -> None:
     def texts(batch_size: int, seed: int) -> list[str]:
         how: dict[str, Any] = {"batch_size": batch_size, "temperature": 1.0, "seed": seed}

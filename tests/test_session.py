@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
-from tests.test_chain import ran, write
-from tests.test_chain import road as road  # a fixture
+from tests.test_chain import (
+    ran,
+    road as road,  # a fixture
+    write,
+)
 from tunix_rt_nb import runs
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError

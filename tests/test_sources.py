@@ -13,9 +13,10 @@ import pytest
 from huggingface_hub import constants
 
 from tests import hub
-from tunix_rt_nb import catalog, models, sources
+from tunix_rt_nb import models
 from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.tokens import Tokenizer, train_tokenizer
+from tunix_rt_nb.models import catalog, sources
+from tunix_rt_nb.models.tokenizer import Tokenizer, train_tokenizer
 
 NAME = "gemma3-1b"
 KNOWN = catalog.MODELS[NAME]

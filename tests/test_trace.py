@@ -7,8 +7,7 @@ import uuid
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.trace.trace import Trace, parse_line

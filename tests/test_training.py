@@ -12,18 +12,21 @@ import pytest
 from flax import nnx
 from safetensors.numpy import load_file
 from tensorboardX.proto import event_pb2
+from tunix.models.gemma3 import model as gemma3
 
-from tunix_rt_nb import checkpoints, lora, loss, models, sft, tasks
+from tunix_rt_nb import checkpoints, loss, models, sft, tasks
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.estimate import available_memory, estimate
 from tunix_rt_nb.examples import Example, Examples
 from tunix_rt_nb.metrics import since_best
+from tunix_rt_nb.models import lora
+from tunix_rt_nb.models.folder import _name
+from tunix_rt_nb.models.tokenizer import Tokenizer, encode, train_tokenizer
 from tunix_rt_nb.optimizer import optimizer
 from tunix_rt_nb.packing import Rows, pack
 from tunix_rt_nb.sft import SftConfig
 from tunix_rt_nb.step import lowered, states, trainer
-from tunix_rt_nb.tokens import Tokenizer, encode, train_tokenizer
 from tunix_rt_nb.trace.chat import render
 
 # Tunix 0.1.7 uses names that JAX 0.10 and Flax 0.12 have deprecated
@@ -46,7 +49,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def model(folder: Path) -> models.gemma3.Gemma3:
+def model(folder: Path) -> gemma3.Gemma3:
     return models.load(folder)[0]
 
 
@@ -62,7 +65,7 @@ def arrays(rows: Rows) -> dict[str, np.ndarray]:
     return rows.arrays(np.arange(len(rows)))
 
 
-def logits(model: models.gemma3.Gemma3, rows: Rows) -> np.ndarray:
+def logits(model: gemma3.Gemma3, rows: Rows) -> np.ndarray:
     batch = arrays(rows)
     same = batch["segments"][:, :, None] == batch["segments"][:, None, :]
     mask = same & np.tril(np.ones((LENGTH, LENGTH), bool))
@@ -70,9 +73,7 @@ def logits(model: models.gemma3.Gemma3, rows: Rows) -> np.ndarray:
 
 
 @nnx.jit
-def _called(
-    model: models.gemma3.Gemma3, tokens: jax.Array, positions: jax.Array, mask: jax.Array
-) -> Any:
+def _called(model: gemma3.Gemma3, tokens: jax.Array, positions: jax.Array, mask: jax.Array) -> Any:
     return model(tokens, positions, None, mask)
 
 
@@ -90,7 +91,7 @@ def test_feed_forward_kernels_do_not_start_at_zero(folder: Path) -> None:
     assert all(np.std(kernel) > 0.01 for kernel in kernels)
 
 
-def test_saving_and_loading_keeps_every_weight(model: models.gemma3.Gemma3, tmp_path: Path) -> None:
+def test_saving_and_loading_keeps_every_weight(model: gemma3.Gemma3, tmp_path: Path) -> None:
     models.save(model, TOKENIZER, tmp_path)
     loaded, tokenizer = models.load(tmp_path)
     assert tokenizer.model == TOKENIZER.model
@@ -105,7 +106,7 @@ def test_what_is_no_model_is_named(tmp_path: Path) -> None:
         models.create("huge", TOKENIZER, 0, tmp_path)
 
 
-def test_packing_does_not_change_the_loss(model: models.gemma3.Gemma3) -> None:
+def test_packing_does_not_change_the_loss(model: gemma3.Gemma3) -> None:
     each = np.arange(len(EXAMPLES))
     alone = Rows(Examples.of(EXAMPLES), LENGTH, order=each, ends=each + 1)
     assert len(rows()) < len(alone) / 1.8
@@ -113,7 +114,7 @@ def test_packing_does_not_change_the_loss(model: models.gemma3.Gemma3) -> None:
     assert together == pytest.approx(sft.held_out_loss(model, alone), abs=1e-5)
 
 
-def test_an_example_never_sees_its_neighbour(model: models.gemma3.Gemma3) -> None:
+def test_an_example_never_sees_its_neighbour(model: gemma3.Gemma3) -> None:
     first, second = EXAMPLES[0], EXAMPLES[1]
     changed = Example("x", (*second.ids[:1], *reversed(second.ids[1:])), second.prompt)
     place = slice(0, len(first))
@@ -135,7 +136,7 @@ def sft_rows(*examples: Example) -> Rows:
     return Rows(Examples.of(examples), LENGTH, order=np.arange(n), ends=np.array([n]))
 
 
-def test_the_loss_is_the_mean_over_trained_tokens_alone(model: models.gemma3.Gemma3) -> None:
+def test_the_loss_is_the_mean_over_trained_tokens_alone(model: gemma3.Gemma3) -> None:
     batch = arrays(rows())
     scores = jax.nn.log_softmax(logits(model, rows()).astype(np.float64), axis=-1)
     chosen = [
@@ -155,7 +156,7 @@ def test_every_epoch_gives_each_row_once_in_another_order() -> None:
 
 
 def test_training_moves_every_weight_and_lowers_the_loss(
-    model: models.gemma3.Gemma3, tmp_path: Path
+    model: gemma3.Gemma3, tmp_path: Path
 ) -> None:
     before = state(model)
     config = CONFIG.model_copy(update={"steps": 30, "learning_rate": 4e-3})
@@ -225,7 +226,7 @@ def test_every_optimiser_and_dtype_lowers_the_loss_and_keeps_the_weights_in_floa
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_model_and_loss_change_no_type_in_silence(model: models.gemma3.Gemma3, dtype: str) -> None:
+def test_model_and_loss_change_no_type_in_silence(model: gemma3.Gemma3, dtype: str) -> None:
     """Optax does: its steps are counted in whole numbers."""
     batch = sft.feed(rows(), CONFIG)[0]
     slope = nnx.value_and_grad(lambda model: loss.share(model, batch, dtype), has_aux=True)
@@ -241,10 +242,8 @@ def test_norms_and_embeddings_are_not_decayed(folder: Path) -> None:
         config = SftConfig.of(optimizer=name, weight_decay=0.5, warmup_steps=0)
         made = optimizer(config)
         change, _ = jax.jit(made.update)(zero, made.init(params), params)
-        decayed = {models._name(path) for path, x in jax.tree.leaves_with_path(change) if x.any()}
-        matrices = {
-            models._name(path) for path, x in jax.tree.leaves_with_path(params) if x.ndim > 1
-        }
+        decayed = {_name(path) for path, x in jax.tree.leaves_with_path(change) if x.any()}
+        matrices = {_name(path) for path, x in jax.tree.leaves_with_path(params) if x.ndim > 1}
         assert decayed == matrices - {"embedder.input_embedding"}
 
 

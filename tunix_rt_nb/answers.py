@@ -7,11 +7,12 @@ from typing import Any
 
 import msgspec
 
-from tunix_rt_nb import models, sampling
+from tunix_rt_nb import models
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.common.text import one_line
-from tunix_rt_nb.tokens import encode_prompts
+from tunix_rt_nb.models import sampling
+from tunix_rt_nb.models.tokenizer import encode_prompts
 from tunix_rt_nb.trace.chat import Form
 from tunix_rt_nb.trace.response import Generation
 

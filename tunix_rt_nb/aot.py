@@ -22,32 +22,23 @@ from tunix.models.gemma import model as gemma2
 from tunix.models.gemma3 import model as gemma3
 from tunix.utils import sharding_utils
 
-from tunix_rt_nb import (
-    architectures,
-    attention,
-    chips,
-    estimate,
-    hlo,
-    lora,
-    loss,
-    packing,
-    sampling,
-)
+from tunix_rt_nb import estimate, hlo, loss, packing
 from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.models import devices_of
+from tunix_rt_nb.models import architecture, attention, chips, lora, sampling
+from tunix_rt_nb.models.devices import devices_of
 from tunix_rt_nb.plans import Generation, Plan, Training
 from tunix_rt_nb.preflight import Fit, largest
 from tunix_rt_nb.step import lower, placed, states, trainer
 
 
-def _architecture(name: str) -> architectures.Config:
+def _architecture(name: str) -> architecture.Config:
     """Of a model by its name, or of a folder."""
     folder = Path(name)
     if (folder / "config.json").exists():
-        return architectures.read(folder / "config.json")
+        return architecture.read(folder / "config.json")
     if folder.is_dir():
         raise InputError(f"{name}: holds no model (no config.json)")
-    return architectures.named(name)
+    return architecture.named(name)
 
 
 def mesh(topology: str, tp: int = 1) -> jax.sharding.Mesh:

@@ -20,11 +20,12 @@ from flax import nnx
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from tunix_rt_nb import lora, runs
+from tunix_rt_nb import runs
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.common.text import one_line
 from tunix_rt_nb.config import SftConfig
+from tunix_rt_nb.models import lora
 from tunix_rt_nb.packing import Rows
 
 _OTHER = {  # of what an identity has only a hash

@@ -8,8 +8,7 @@ from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.common.text import one_line
 from tunix_rt_nb.predictions import FORM
 from tunix_rt_nb.scorecard import Prediction, by_item
-from tunix_rt_nb.store.compare import align
-from tunix_rt_nb.store.compare import side_by_side as _beside
+from tunix_rt_nb.store.compare import align, side_by_side as _beside
 from tunix_rt_nb.trace.response import parse
 from tunix_rt_nb.trace.trace import Step, Trace
 from tunix_rt_nb.uncertainty import LEVEL, bootstrap, items_needed, mcnemar, sign_flip

@@ -11,11 +11,12 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from tunix_rt_nb import chips, hlo, lora
+from tunix_rt_nb import hlo
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.config import SftConfig
 from tunix_rt_nb.feed import Feed
-from tunix_rt_nb.models import mesh_of, parameter_count
+from tunix_rt_nb.models import chips, lora
+from tunix_rt_nb.models.devices import mesh_of, parameter_count
 from tunix_rt_nb.packing import Rows
 from tunix_rt_nb.step import lowered
 

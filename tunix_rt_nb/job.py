@@ -29,10 +29,11 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from tunix_rt_nb import catalog, runs
+from tunix_rt_nb import runs
 from tunix_rt_nb.common import files, strict_yaml
 from tunix_rt_nb.common.errors import InputError, checked, unknown
 from tunix_rt_nb.common.text import one_line
+from tunix_rt_nb.models import catalog
 from tunix_rt_nb.runs import chain
 from tunix_rt_nb.runs.folder import Step
 

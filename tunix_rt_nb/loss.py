@@ -10,8 +10,8 @@ import numpy as np
 from flax import nnx
 from tunix.sft.sharding_utils import shard_input
 
-from tunix_rt_nb.attention import soft_cap
-from tunix_rt_nb.models import devices_of
+from tunix_rt_nb.models.attention import soft_cap
+from tunix_rt_nb.models.devices import devices_of
 from tunix_rt_nb.packing import Rows
 
 CHUNK_LOGITS = 2**24  # logits that a device of a mesh has at a time: 64 MiB in float32

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tunix_rt_nb import catalog
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.markdown import cell, table
+from tunix_rt_nb.models import catalog
 from tunix_rt_nb.scorecard import STRICT
 
 

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tunix_rt_nb import chips
 from tunix_rt_nb.common.errors import InputError, checked
 from tunix_rt_nb.config import SftConfig
+from tunix_rt_nb.models import chips
 
 if TYPE_CHECKING:
     from tunix_rt_nb.packing import Rows

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from IPython.display import HTML, Image
 
     from tunix_rt_nb.examples import Example
-    from tunix_rt_nb.tokens import Tokenizer
+    from tunix_rt_nb.models.tokenizer import Tokenizer
     from tunix_rt_nb.trace.trace import Trace
 
 __all__ = [

@@ -16,8 +16,8 @@ from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.common.strict_json import MAX_LINE, check_length, why
 from tunix_rt_nb.common.text import one_line
 from tunix_rt_nb.examples import Examples
+from tunix_rt_nb.models.tokenizer import Tokenizer, encode, train_tokenizer
 from tunix_rt_nb.packing import Rows, pack
-from tunix_rt_nb.tokens import Tokenizer, encode, train_tokenizer
 from tunix_rt_nb.trace.chat import Chat
 from tunix_rt_nb.trace.formats import written
 from tunix_rt_nb.trace.formats.written import GEMMA_NUMBERED

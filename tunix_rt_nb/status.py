@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import tunix_rt_nb
-from tunix_rt_nb import chips
+from tunix_rt_nb.models import chips
 
 _INSTALL = "pip install -e '.[{}]'"
 _COMPONENTS = {  # distribution -> the extra that brings it

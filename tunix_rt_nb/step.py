@@ -15,7 +15,7 @@ from tunix.sft import peft_trainer
 
 from tunix_rt_nb import loss
 from tunix_rt_nb.config import SftConfig
-from tunix_rt_nb.models import devices_of, mesh_of
+from tunix_rt_nb.models.devices import devices_of, mesh_of
 from tunix_rt_nb.optimizer import gradient_norm, optimizer
 
 

@@ -21,10 +21,11 @@ from jax.extend.backend import get_backend
 from tests.bench import training
 from tests.bench.measure import Line, peak_memory, settled_memory
 from tests.bench.traces import process
-from tunix_rt_nb import lora, models, render
+from tunix_rt_nb import models, render
 from tunix_rt_nb.common import files
-from tunix_rt_nb.models import gemma3
-from tunix_rt_nb.tokens import Tokenizer
+from tunix_rt_nb.models import lora
+from tunix_rt_nb.models.folder import gemma3
+from tunix_rt_nb.models.tokenizer import Tokenizer
 
 CONFIG = replace(gemma3.ModelConfig.gemma3_270m(), param_dtype=jnp.float32)
 LENGTH = 512

@@ -13,7 +13,7 @@ from tunix.sft import peft_trainer, utils
 
 from tunix_rt_nb.examples import Examples
 from tunix_rt_nb.feed import Feed
-from tunix_rt_nb.models import mesh
+from tunix_rt_nb.models.devices import mesh
 from tunix_rt_nb.packing import Rows
 
 

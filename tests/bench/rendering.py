@@ -36,7 +36,7 @@ from pathlib import Path
 from tunix_rt_nb.common import files
 from tunix_rt_nb import render
 from tunix_rt_nb.packing import pack
-from tunix_rt_nb.tokens import Tokenizer
+from tunix_rt_nb.models.tokenizer import Tokenizer
 
 home = Path(sys.argv[1])
 started = time.perf_counter()

@@ -20,8 +20,9 @@ from tunix.sft import peft_trainer
 from tests.bench import plain, training
 from tests.bench.measure import Line
 from tests.bench.traces import process
-from tunix_rt_nb import aot, chips, models, plans, preflight
+from tunix_rt_nb import aot, models, plans, preflight
 from tunix_rt_nb.common import files
+from tunix_rt_nb.models import chips
 from tunix_rt_nb.optimizer import optimizer
 from tunix_rt_nb.preflight import Fit
 from tunix_rt_nb.step import lower, lowered, states

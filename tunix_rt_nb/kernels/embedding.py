@@ -13,7 +13,7 @@ import tunix_rt_nb
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.host import bootstrap, needs, paths
 
-_KINDS = (".py", ".sql")
+_KINDS = (".py", ".pyi", ".sql")
 _UNUSED = "tunix_rt_nb/cli/"  # by a session, which need not have it to be read
 _HIDDEN = {"_kg_hide-input": True, "jupyter": {"source_hidden": True}}
 

@@ -16,11 +16,12 @@ from typing import Any, NamedTuple
 import nbformat
 from nbformat import NotebookNode
 
-from tunix_rt_nb import catalog, runs
+from tunix_rt_nb import runs
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError, unknown
 from tunix_rt_nb.host import handles
 from tunix_rt_nb.kernels import embedding
+from tunix_rt_nb.models import catalog
 from tunix_rt_nb.runs import parameters
 
 HOURS = 8.0  # of a session of nine, in which training has to end

@@ -12,13 +12,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tunix_rt_nb import catalog, plans, preflight
+from tunix_rt_nb import plans, preflight
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError, check_name
 from tunix_rt_nb.common.text import one_line
 from tunix_rt_nb.host import handles, paths
 from tunix_rt_nb.kernels import account, session, version
 from tunix_rt_nb.kernels.kernel import Accelerator, accelerator
+from tunix_rt_nb.models import catalog
 from tunix_rt_nb.runs import parameters
 
 Told = Callable[[str], None]

@@ -14,7 +14,7 @@ from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.common.text import one_line
 from tunix_rt_nb.host import handles, place
 from tunix_rt_nb.kernels import account
-from tunix_rt_nb.sources import missing
+from tunix_rt_nb.models.sources import missing
 
 Told = Callable[[str], None]
 EVERY = 5.0  # seconds between two looks at a dataset that Kaggle processes

@@ -239,7 +239,7 @@ def _code_hash(step: str) -> str:
     notebook = json.loads(notebook_of(step).read_text(encoding="utf-8"))
     cells = ["".join(c["source"]) for c in notebook["cells"] if c["cell_type"] == "code"]
     package = Path(tunix_rt_nb.__file__).parent
-    sources = sorted([*package.rglob("*.py"), *package.rglob("*.sql")])
+    sources = sorted(p for p in package.rglob("*.*") if p.suffix in (".py", ".pyi", ".sql"))
     shipped = sorted(paths.EVAL_SETS.glob("*.jsonl"))  # a parameter gives their names alone
     found = hashlib.sha256(json.dumps(cells).encode())
     for path in [*sources, *shipped]:

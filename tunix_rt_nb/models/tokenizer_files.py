@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tunix_rt_nb import pieces
-from tunix_rt_nb.tokens import Tokenizer
+from tunix_rt_nb.models import pieces
+from tunix_rt_nb.models.tokenizer import Tokenizer
 from tunix_rt_nb.trace.templates import TEMPLATES
 
 _NAMED = {name: f"<{name}>" for name in ("bos", "eos", "pad", "unk", "mask")}

@@ -9,7 +9,7 @@ from flax import nnx
 from tunix.models.gemma import model as gemma2
 from tunix.models.gemma3 import model as gemma3
 
-from tunix_rt_nb.architectures import Config
+from tunix_rt_nb.models.architecture import Config
 
 _NAMES = {  # of a matrix that Tunix holds as one, several
     "embedder.input_embedding": "embed_tokens",

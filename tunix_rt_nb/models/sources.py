@@ -12,11 +12,11 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from tunix_rt_nb import catalog
-from tunix_rt_nb.catalog import Known
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.host import place
+from tunix_rt_nb.models import catalog
+from tunix_rt_nb.models.catalog import Known
 
 KAGGLE_INPUT = Path("/kaggle/input")
 TIMEOUT = 5.0  # seconds that a server has for its first answer: without a network nobody waits
@@ -88,11 +88,11 @@ def _gguf(path: Path, report: Report) -> Path:
     if not path.is_file():
         raise InputError(f"model: {path}: no such file")
     try:
-        from tunix_rt_nb import gguf_model
+        from tunix_rt_nb.models import gguf_file
     except ImportError:
         raise InputError(f"{path}: to read it, pip install gguf") from None
     report(f"model: the GGUF file {path}")
-    return gguf_model.convert(path, cache())
+    return gguf_file.convert(path, cache())
 
 
 def _first(known: Known, report: Report, kaggle_input: Path) -> Path:
@@ -265,7 +265,7 @@ def _packaged(known: Known, report: Report) -> Path:
         raise _Absent(f"there are none but of {', '.join(names)}")
     try:
         package = importlib.import_module(_PACKAGE)
-        from tunix_rt_nb import gguf_model
+        from tunix_rt_nb.models import gguf_file
 
         path = cache() / package.MODEL_NAME
         if not path.exists():
@@ -279,4 +279,4 @@ def _packaged(known: Known, report: Report) -> Path:
         raise _Absent("damaged: pip install --force-reinstall -e '.[gemma270m]'") from None
     terms = Path(package.__path__[0]) / "data" / "GEMMA_TERMS.html"
     report(f"model: whoever uses Gemma accepts its terms, {terms}")
-    return gguf_model.convert(path, cache())
+    return gguf_file.convert(path, cache())

@@ -14,10 +14,10 @@ from operator import attrgetter
 import numpy as np
 import sentencepiece
 
-from tunix_rt_nb import pieces
 from tunix_rt_nb.common.arrays import spans
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.examples import Examples
+from tunix_rt_nb.models import pieces
 from tunix_rt_nb.trace.chat import Chat, Form
 from tunix_rt_nb.trace.templates import TEMPLATES, Segment
 

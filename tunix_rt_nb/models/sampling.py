@@ -12,8 +12,9 @@ import numpy as np
 from flax import nnx
 from tunix.sft.sharding_utils import shard_input
 
-from tunix_rt_nb.models import devices_of, gemma3
-from tunix_rt_nb.tokens import PAD, Tokenizer
+from tunix_rt_nb.models.devices import devices_of
+from tunix_rt_nb.models.folder import gemma3
+from tunix_rt_nb.models.tokenizer import PAD, Tokenizer
 from tunix_rt_nb.trace.response import Generation
 
 BUCKET = 32  # prompts are read in lengths that are a multiple of so many tokens

@@ -13,7 +13,7 @@ import numpy as np
 
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.tokens import Tokenizer
+from tunix_rt_nb.models.tokenizer import Tokenizer
 
 _FAMILIES = {"gemma3": "Gemma3ForCausalLM", "gemma2": "Gemma2ForCausalLM"}
 _NAMES = {

@@ -5,10 +5,7 @@ whether it was made here from scratch or downloaded; training and evaluation onl
 """
 
 import dataclasses
-import os
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -16,64 +13,26 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from tunix.models.gemma import model as gemma2
-from tunix.models.gemma import params_safetensors as gemma2_files
-from tunix.models.gemma3 import model as gemma3
-from tunix.models.gemma3 import params_safetensors as gemma3_files
+from tunix.models.gemma import model as gemma2, params_safetensors as gemma2_files
+from tunix.models.gemma3 import model as gemma3, params_safetensors as gemma3_files
 
-from tunix_rt_nb import (
-    architectures,
+from tunix_rt_nb.common import files
+from tunix_rt_nb.common.errors import InputError, unknown
+from tunix_rt_nb.models import (
+    architecture,
     attention,
-    chips,
-    hugging_face,
+    hf_names,
     lora,
     sources,
     tokenizer_files,
     weights,
 )
-from tunix_rt_nb.common import files
-from tunix_rt_nb.common.errors import InputError, unknown
-from tunix_rt_nb.tokens import Tokenizer
+from tunix_rt_nb.models.devices import keep_compilations, mesh
+from tunix_rt_nb.models.tokenizer import Tokenizer
 
-architecture = architectures.named
 Model: TypeAlias = gemma3.Gemma3 | gemma2.Gemma
 _DTYPES = ("float32", "bfloat16")
-chips.spare_libtpu()
 _ROWS_FOR_IMAGES = 64  # which the embedding of Gemma 3 4B has beyond its tokenizer
-
-
-def mesh(tp: int = 1) -> jax.sharding.Mesh:
-    """All devices: rows and weights are cut over `fsdp`, the width of a layer over `tp` of them.
-
-    Raises:
-      InputError: the devices cannot be arranged so.
-    """
-    devices = jax.device_count()
-    if tp < 1 or devices % tp:
-        raise InputError(f"tp: {tp} does not divide the {devices} devices that there are")
-    automatic = (jax.sharding.AxisType.Auto,) * 2  # Tunix gives hints, the compiler decides
-    return jax.make_mesh((devices // tp, tp), ("fsdp", "tp"), axis_types=automatic)
-
-
-def mesh_of(model: nnx.Module) -> jax.sharding.Mesh:
-    """The devices that a model was loaded onto."""
-    return jax.tree.leaves(nnx.state(model, nnx.Param))[0].sharding.mesh
-
-
-@contextmanager
-def devices_of(model: nnx.Module) -> Iterator[jax.sharding.Mesh]:
-    """Makes the devices of a model those that are computed on, for JAX and for Tunix."""
-    mesh = mesh_of(model)
-    with jax.set_mesh(mesh), mesh:
-        yield mesh
-
-
-def keep_compilations() -> None:
-    """What JAX compiles is kept in the user's cache: the same shapes start at once next time."""
-    if jax.config.jax_compilation_cache_dir is None:
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        jax.config.update("jax_compilation_cache_dir", str(cache / "tunix_rt_nb" / "jax"))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
 
 
 def base(name: str, tokenizer: Tokenizer, seed: int, folder: Path) -> Path:
@@ -136,19 +95,19 @@ def load(
     if remat.upper() not in kinds.__members__:
         raise unknown("remat", remat, [name.lower() for name in kinds.__members__])
     config = dataclasses.replace(config, remat_config=kinds[remat.upper()])
-    weights.check(folder, hugging_face.shapes(config), "language_model." if of_gemma3 else "")
+    weights.check(folder, hf_names.shapes(config), "language_model." if of_gemma3 else "")
     loader = (gemma3_files if of_gemma3 else gemma2_files).create_model_from_safe_tensors
     model = loader(str(folder), config, mesh(tp), dtype=jnp.dtype(dtype))
     attention.takes_segments(model)
     return model, tokenizer
 
 
-def _described(folder: Path) -> tuple[architectures.Config, Tokenizer]:
+def _described(folder: Path) -> tuple[architecture.Config, Tokenizer]:
     """The architecture and the tokenizer of a model folder."""
     for name in ("config.json", "tokenizer.model"):
         if not (folder / name).exists():
             raise InputError(f"{folder}: holds no model (no {name})")
-    config = architectures.read(folder / "config.json")
+    config = architecture.read(folder / "config.json")
     tokenizer = Tokenizer((folder / "tokenizer.model").read_bytes())
     if not 0 <= config.num_embed - len(tokenizer) <= _ROWS_FOR_IMAGES:
         raise InputError(
@@ -176,18 +135,13 @@ def save(model: Model, tokenizer: Tokenizer, folder: Path) -> Path:
     tensors = to_hugging_face(model)
     weights.write(folder / "model.safetensors", tensors)
     dtype = tensors["model.norm.weight"].dtype.name
-    files.write_json(folder / "config.json", architectures.written(model.config, dtype))
+    files.write_json(folder / "config.json", architecture.written(model.config, dtype))
     return folder
 
 
 def to_hugging_face(model: Model) -> dict[str, np.ndarray]:
     """The weights under Transformers' names and in its shapes, adapters worked into them."""
-    return hugging_face.tensors({path: np.asarray(x) for path, x in lora.merged(model).items()})
-
-
-def parameter_count(model: nnx.Module) -> int:
-    """How many numbers a model learns."""
-    return sum(leaf.size for leaf in jax.tree.leaves(nnx.state(model, nnx.Param)))
+    return hf_names.tensors({path: np.asarray(x) for path, x in lora.merged(model).items()})
 
 
 def _tiny(vocabulary: int) -> gemma3.ModelConfig:

@@ -12,9 +12,9 @@ import numpy as np
 import qwix
 from flax import nnx
 
-from tunix_rt_nb import hugging_face, weights
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
+from tunix_rt_nb.models import hf_names, weights
 
 MODULES = ".*(_einsum|_proj)"  # all of attention and feed-forward
 
@@ -59,7 +59,7 @@ def apply(
 
 def merged(model: nnx.Module) -> dict[str, jax.Array]:
     """The weights of a model by their paths, with its adapters, if it has any, worked into them."""
-    found = hugging_face.by_path(model)
+    found = hf_names.by_path(model)
     for path, (a, b) in _adapters(found).items():
         del found[f"{path}_lora_a"], found[f"{path}_lora_b"]
         change = jnp.tensordot(a, b, 1)
@@ -116,8 +116,8 @@ def _peft_tensors(model: nnx.Module) -> dict[str, np.ndarray]:
     Those that are one matrix in Tunix, as keys and values, have one A in common.
     """
     found = {}
-    for path, (a, b) in _adapters(hugging_face.by_path(model)).items():
-        rank, modules = a.shape[-1], hugging_face.modules(path)
+    for path, (a, b) in _adapters(hf_names.by_path(model)).items():
+        rank, modules = a.shape[-1], hf_names.modules(path)
         outputs = np.split(np.asarray(b).reshape(rank, -1), len(modules), axis=1)
         for module, part in zip(modules, outputs, strict=True):
             name = f"base_model.model.{module}"

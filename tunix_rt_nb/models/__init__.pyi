@@ -1,0 +1,20 @@
+from .devices import (
+    devices_of as devices_of,
+    mesh as mesh,
+    mesh_of as mesh_of,
+    parameter_count as parameter_count,
+)
+from .folder import (
+    Model as Model,
+    base as base,
+    content_hash as content_hash,
+    create as create,
+    load as load,
+    save as save,
+    to_hugging_face as to_hugging_face,
+)
+from .tokenizer import (
+    PAD as PAD,
+    Tokenizer as Tokenizer,
+    train_tokenizer as train_tokenizer,
+)
