@@ -24,9 +24,9 @@ from tests.test_sampling import GEMMA, PROMPTS
 from tests.test_training import CONFIG, EXAMPLES, LENGTH, TOKENIZER, rows
 from tunix_rt_nb import checkpoints, loss, models, sft
 from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.examples import Examples
 from tunix_rt_nb.models import lora, sampling
-from tunix_rt_nb.packing import Rows
+from tunix_rt_nb.render.examples import Examples
+from tunix_rt_nb.render.packing import Rows
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 

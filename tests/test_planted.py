@@ -15,8 +15,8 @@ from tests.conftest import NOW, some
 from tunix_rt_nb import dataset, evaluate, render, scorecard
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.compare import compare
-from tunix_rt_nb.examples import Example, Examples
 from tunix_rt_nb.grade import grade
+from tunix_rt_nb.render.examples import Example, Examples
 from tunix_rt_nb.store.store import TraceStore
 from tunix_rt_nb.trace import templates
 from tunix_rt_nb.trace.chat import form

@@ -8,11 +8,13 @@ import pytest
 import sentencepiece
 
 from tests.conftest import NOW
-from tunix_rt_nb import dataset, laws, render, tasks
+from tunix_rt_nb import dataset, render, tasks
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.examples import Example, Examples
-from tunix_rt_nb.models.tokenizer import Tokenizer, encode
+from tunix_rt_nb.models.tokenizer import Tokenizer
+from tunix_rt_nb.render import checks
+from tunix_rt_nb.render.encode import encode
+from tunix_rt_nb.render.examples import Example, Examples
 from tunix_rt_nb.store.store import TraceStore
 from tunix_rt_nb.trace.chat import Chat, Said, form, render as render_chat, unrender
 from tunix_rt_nb.trace.templates import TEMPLATES
@@ -121,10 +123,10 @@ def test_a_broken_mask_names_the_trace_and_the_law(
     tokenizer = render.tokenizer_for("tiny", source, 640, "gemma", "numbered")
     chats = [render_chat(trace) for trace in tasks.draw("arithmetic", 9, 0)]
     examples = list(encode(chats, tokenizer, [f"trace-{n}" for n in range(9)]))
-    laws.check(Examples.of(examples), chats, tokenizer)
+    checks.check(Examples.of(examples), chats, tokenizer)
     examples[7] = Example("trace-7", *break_it(examples[7].ids, examples[7].prompt))
     with pytest.raises(InputError, match=f"trace trace-7: cannot be rendered: .*{law}"):
-        laws.check(Examples.of(examples), chats, tokenizer)
+        checks.check(Examples.of(examples), chats, tokenizer)
 
 
 class Careless(Tokenizer):
@@ -140,7 +142,7 @@ def test_text_that_became_a_control_token_is_noticed(source: Path, tmp_path: Pat
         chats = [render_chat(Trace.of(said[0], [("s", said[1])], said[2]))]
         encoded = encode(chats, tokenizer, ["trace-7"])
         with pytest.raises(InputError, match="trace trace-7: .*: no text is a control token"):
-            laws.check(encoded, chats, tokenizer)
+            checks.check(encoded, chats, tokenizer)
     with pytest.raises(InputError, match="trace [0-9a-f-]{36}: cannot be rendered: broken law"):
         render.render_dataset(source, tmp_path / "out", tokenizer)
     assert not list((tmp_path / "out").iterdir())
@@ -166,14 +168,14 @@ def test_text_that_reads_back_as_another_is_noticed() -> None:
     trace, other = tasks.draw("arithmetic", 2, 0)
     how, said = form("mistral", "tags", "Be brief."), Said.of(trace)
     chat = how.write(said)
-    laws.check_text(chat, said, "trace-7")
+    checks.check_text(chat, said, "trace-7")
     for wrong in (
         how.write(Said.of(other)),
         Chat(how, chat.asked, chat.said[:-1]),
         Chat(how, "", ""),
     ):
         with pytest.raises(InputError, match="trace trace-7: .*: its text reads back as another"):
-            laws.check_text(wrong, said, "trace-7")
+            checks.check_text(wrong, said, "trace-7")
 
 
 def test_a_tokenizer_that_lacks_a_piece_renders_nothing(source: Path, tmp_path: Path) -> None:
@@ -188,7 +190,7 @@ def test_another_chat_than_the_examples_is_noticed(source: Path) -> None:
     chat, other = map(render_chat, tasks.draw("arithmetic", 2, 0))
     encoded = encode([chat], tokenizer, ["trace-7"])
     with pytest.raises(InputError, match="before it is the prompt"):
-        laws.check(encoded, [chat._replace(asked=other.asked)], tokenizer)
+        checks.check(encoded, [chat._replace(asked=other.asked)], tokenizer)
 
 
 @pytest.mark.parametrize(

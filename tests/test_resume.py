@@ -21,9 +21,9 @@ from tests.test_training import CONFIG, EXAMPLES, TOKENIZER, rows
 from tunix_rt_nb import checkpoints, models, sft
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.examples import Example
 from tunix_rt_nb.kernels import session
 from tunix_rt_nb.models import lora
+from tunix_rt_nb.render.examples import Example
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 

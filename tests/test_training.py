@@ -18,13 +18,14 @@ from tunix_rt_nb import checkpoints, loss, models, sft, tasks
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.estimate import available_memory, estimate
-from tunix_rt_nb.examples import Example, Examples
 from tunix_rt_nb.metrics import since_best
 from tunix_rt_nb.models import lora
 from tunix_rt_nb.models.folder import _name
-from tunix_rt_nb.models.tokenizer import Tokenizer, encode, train_tokenizer
+from tunix_rt_nb.models.tokenizer import Tokenizer, train_tokenizer
 from tunix_rt_nb.optimizer import optimizer
-from tunix_rt_nb.packing import Rows, pack
+from tunix_rt_nb.render.encode import encode
+from tunix_rt_nb.render.examples import Example, Examples
+from tunix_rt_nb.render.packing import Rows, pack
 from tunix_rt_nb.sft import SftConfig
 from tunix_rt_nb.step import lowered, states, trainer
 from tunix_rt_nb.trace.chat import render

@@ -12,7 +12,7 @@ from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.common.text import one_line
 from tunix_rt_nb.models import sampling
-from tunix_rt_nb.models.tokenizer import encode_prompts
+from tunix_rt_nb.render.encode import encode_prompts
 from tunix_rt_nb.trace.chat import Form
 from tunix_rt_nb.trace.response import Generation
 

@@ -17,7 +17,7 @@ from tunix_rt_nb.config import SftConfig
 from tunix_rt_nb.feed import Feed
 from tunix_rt_nb.models import chips, lora
 from tunix_rt_nb.models.devices import mesh_of, parameter_count
-from tunix_rt_nb.packing import Rows
+from tunix_rt_nb.render.packing import Rows
 from tunix_rt_nb.step import lowered
 
 _LIMITS = (  # of a container, by version 2 and 1 of Linux's control groups

@@ -5,7 +5,7 @@ from functools import lru_cache
 import numpy as np
 
 from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.packing import Rows
+from tunix_rt_nb.render.packing import Rows
 
 Batch = dict[str, np.ndarray]  # of `Rows.take`, and `weight`
 
@@ -28,8 +28,8 @@ class Feed:
       InputError: fewer rows than a step takes.
 
     Example:
-      >>> from tunix_rt_nb.examples import Example, Examples
-      >>> from tunix_rt_nb.packing import pack
+      >>> from tunix_rt_nb.render.examples import Example, Examples
+      >>> from tunix_rt_nb.render.packing import pack
       >>> rows = pack(Examples.of([Example("a", (2, 7, 8), 1)] * 6), length=8)
       >>> feed = Feed(rows, batch_size=1, accumulation=2, steps=3, seed=0)
       >>> len(feed), feed[0]["tokens"].shape, feed[0]["weight"].tolist()

@@ -12,7 +12,7 @@ from tunix.sft.sharding_utils import shard_input
 
 from tunix_rt_nb.models.attention import soft_cap
 from tunix_rt_nb.models.devices import devices_of
-from tunix_rt_nb.packing import Rows
+from tunix_rt_nb.render.packing import Rows
 
 CHUNK_LOGITS = 2**24  # logits that a device of a mesh has at a time: 64 MiB in float32
 _PART = 2**23  # numbers of the embedding that gradients are formed with at a time

@@ -21,7 +21,7 @@ from tunix_rt_nb.estimate import peak_flops, useful_flops
 from tunix_rt_nb.feed import Feed
 from tunix_rt_nb.loss import held_out_loss
 from tunix_rt_nb.optimizer import schedule
-from tunix_rt_nb.packing import Rows
+from tunix_rt_nb.render.packing import Rows
 
 Report = Callable[[dict[str, Any]], None]
 

@@ -10,7 +10,7 @@ from tunix_rt_nb.config import SftConfig
 from tunix_rt_nb.models import chips
 
 if TYPE_CHECKING:
-    from tunix_rt_nb.packing import Rows
+    from tunix_rt_nb.render.packing import Rows
 
 
 class Plan(BaseModel):

@@ -10,7 +10,7 @@ from tunix_rt_nb.tasks.draw import DIFFICULTIES
 if TYPE_CHECKING:
     from IPython.display import Image
 
-    from tunix_rt_nb.packing import Rows
+    from tunix_rt_nb.render.packing import Rows
 
 BEFORE, AFTER = "#b0b7c3", "#2f6fde"
 

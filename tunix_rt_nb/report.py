@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from IPython.display import HTML, Image
 
-    from tunix_rt_nb.examples import Example
     from tunix_rt_nb.models.tokenizer import Tokenizer
+    from tunix_rt_nb.render.examples import Example
     from tunix_rt_nb.trace.trace import Trace
 
 __all__ = [

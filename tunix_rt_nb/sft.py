@@ -19,7 +19,7 @@ from tunix_rt_nb.feed import Batch, Feed
 from tunix_rt_nb.loss import held_out_loss
 from tunix_rt_nb.metrics import Metrics, Report, summary
 from tunix_rt_nb.models.devices import devices_of, mesh_of
-from tunix_rt_nb.packing import Rows
+from tunix_rt_nb.render.packing import Rows
 from tunix_rt_nb.step import Trainer, trainer
 
 __all__ = ["SftConfig", "feed", "held_out_loss", "summary", "train"]

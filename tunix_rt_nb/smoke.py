@@ -10,14 +10,15 @@ from zlib import crc32
 import msgspec
 import numpy as np
 
-from tunix_rt_nb import laws
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.common.strict_json import MAX_LINE, check_length, why
 from tunix_rt_nb.common.text import one_line
-from tunix_rt_nb.examples import Examples
-from tunix_rt_nb.models.tokenizer import Tokenizer, encode, train_tokenizer
-from tunix_rt_nb.packing import Rows, pack
+from tunix_rt_nb.models.tokenizer import Tokenizer, train_tokenizer
+from tunix_rt_nb.render import checks
+from tunix_rt_nb.render.encode import encode
+from tunix_rt_nb.render.examples import Examples
+from tunix_rt_nb.render.packing import Rows, pack
 from tunix_rt_nb.trace.chat import Chat
 from tunix_rt_nb.trace.formats import written
 from tunix_rt_nb.trace.formats.written import GEMMA_NUMBERED
@@ -155,7 +156,7 @@ def _check_samples(samples: Sequence[_Sample]) -> Iterator[Check]:
     tokenizer = Tokenizer(train_tokenizer((s.text for s in segments if not s.control), 512))
     try:
         examples = encode(chats, tokenizer, [sample.id for sample in samples])
-        laws.check(examples, chats, tokenizer)
+        checks.check(examples, chats, tokenizer)
     except InputError as error:
         yield Check("masks", False, str(error))
         return

@@ -11,10 +11,10 @@ import optax
 from flax import nnx
 from tunix.sft import peft_trainer, utils
 
-from tunix_rt_nb.examples import Examples
 from tunix_rt_nb.feed import Feed
 from tunix_rt_nb.models.devices import mesh
-from tunix_rt_nb.packing import Rows
+from tunix_rt_nb.render.examples import Examples
+from tunix_rt_nb.render.packing import Rows
 
 
 def batches(

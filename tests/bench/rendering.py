@@ -35,7 +35,7 @@ import sys, time
 from pathlib import Path
 from tunix_rt_nb.common import files
 from tunix_rt_nb import render
-from tunix_rt_nb.packing import pack
+from tunix_rt_nb.render.packing import pack
 from tunix_rt_nb.models.tokenizer import Tokenizer
 
 home = Path(sys.argv[1])

@@ -12,8 +12,9 @@ from tests.bench.measure import Line, seconds
 from tunix_rt_nb import models, render, sft, tasks
 from tunix_rt_nb.dataset import evalset
 from tunix_rt_nb.models import sampling
-from tunix_rt_nb.models.tokenizer import Tokenizer, encode_prompts
-from tunix_rt_nb.packing import pack
+from tunix_rt_nb.models.tokenizer import Tokenizer
+from tunix_rt_nb.render.encode import encode_prompts
+from tunix_rt_nb.render.packing import pack
 from tunix_rt_nb.trace.chat import form
 
 TRACES = dict.fromkeys(tasks.TASKS, 60)

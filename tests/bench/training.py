@@ -14,9 +14,9 @@ from flax import nnx
 from tests.bench import plain
 from tests.bench.measure import Line
 from tunix_rt_nb import dataset, models, render, sft, tasks
-from tunix_rt_nb.examples import Examples
 from tunix_rt_nb.optimizer import optimizer
-from tunix_rt_nb.packing import pack
+from tunix_rt_nb.render.examples import Examples
+from tunix_rt_nb.render.packing import pack
 from tunix_rt_nb.store.store import TraceStore
 
 TRACES = {"high_card_duel": 1200, "arithmetic": 2400}  # what the notebooks draw

@@ -1,4 +1,4 @@
-"""TODO."""
+"""The devices that a model is spread over, and what JAX keeps of its compilations."""
 
 import os
 from collections.abc import Iterator

@@ -8,7 +8,7 @@ import numpy as np
 
 from tunix_rt_nb.common.arrays import spans
 from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.examples import Examples
+from tunix_rt_nb.render.examples import Examples
 
 BLOCK = 32  # blocks of rows have a multiple of so many tokens
 
@@ -126,7 +126,7 @@ def pack(examples: Examples, length: int) -> Rows:
     al. 2021, "Efficient Sequence Packing without Cross-contamination".
 
     Example:
-      >>> from tunix_rt_nb.examples import Example
+      >>> from tunix_rt_nb.render.examples import Example
       >>> rows = pack(Examples.of([Example("a", (2, 7, 8), 1), Example("b", (2, 9), 1)]), length=8)
       >>> rows.arrays(np.array([0]))["segments"].tolist()
       [[1, 1, 1, 2, 2, 0, 0, 0]]
@@ -158,7 +158,7 @@ def pack_full(examples: Examples, longest: int, fill: float = 0.95) -> Rows:
       InputError: as `pack`.
 
     Example:
-      >>> from tunix_rt_nb.examples import Example
+      >>> from tunix_rt_nb.render.examples import Example
       >>> rows = pack_full(Examples.of([Example("a", tuple(range(1, 31)), 1)] * 9), longest=48)
       >>> rows.length, round(rows.fill, 2)
       (96, 0.94)

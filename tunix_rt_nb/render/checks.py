@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.examples import Examples
 from tunix_rt_nb.models.tokenizer import Tokenizer
+from tunix_rt_nb.render.examples import Examples
 from tunix_rt_nb.trace.chat import Chat, Said
 
 
