@@ -12,10 +12,11 @@ from tunix.models.gemma import model as gemma2
 
 from tests.gemma import GEMMA2, checkpoint
 from tests.test_training import EXAMPLES, TOKENIZER, arrays
-from tunix_rt_nb import loss, models
+from tunix_rt_nb import models
 from tunix_rt_nb.models import attention
 from tunix_rt_nb.render.examples import Example, Examples
 from tunix_rt_nb.render.packing import Rows, pack
+from tunix_rt_nb.train import loss
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 

@@ -10,13 +10,14 @@ from click.testing import Result
 
 from tests.conftest import NOW
 from tests.test_chain import WORK, invoke, ran, write
-from tunix_rt_nb import dataset, job as jobs, runs, tasks
+from tunix_rt_nb import dataset, runs, tasks
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.dataset.export import export
 from tunix_rt_nb.host import paths
 from tunix_rt_nb.runs import chain
 from tunix_rt_nb.store.store import TraceStore
+from tunix_rt_nb.train import job as jobs
 
 PARAMETERS = {
     "generate": "TRACES: dict = {'a': 1}; IMPORT: list[str] = []; IMPORT_AS: str = 'trace'",

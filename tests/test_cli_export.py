@@ -6,7 +6,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from tests.conftest import NOW
-from tunix_rt_nb import dataset, job, tasks
+from tunix_rt_nb import dataset, tasks
 from tunix_rt_nb.cli import main
 from tunix_rt_nb.cli.datasets import FORMS as CHOICES
 from tunix_rt_nb.common import files
@@ -14,6 +14,7 @@ from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.dataset import DatasetSpec, build, find
 from tunix_rt_nb.dataset.export import FORMS, KINDS
 from tunix_rt_nb.store.store import TraceStore
+from tunix_rt_nb.train import job
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ from tests import odd
 from tunix_rt_nb.common import strict_yaml
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.dataset.export import FORMS
-from tunix_rt_nb.job import Job, load, read, write
+from tunix_rt_nb.train.job import Job, load, read, write
 
 LEAST = {"dataset": {"path": "d"}, "output": {"output_dir": "out"}}
 

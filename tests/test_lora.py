@@ -7,9 +7,10 @@ import pytest
 
 from tests.gemma import GEMMA2, checkpoint
 from tests.test_training import CONFIG, EXAMPLES, TOKENIZER, logits, rows, state
-from tunix_rt_nb import checkpoints, models, sft
+from tunix_rt_nb import models, train
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.models import lora
+from tunix_rt_nb.train import checkpoints
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -34,7 +35,7 @@ def test_every_adapter_is_trained_nothing_else_and_merged_it_says_the_same(
     assert len(names) == 3 * 6  # layers, each with query, key and value, output, gate, up, down
     before = {name: np.array(x) for name, x in checkpoints.trained(model).items()}
     config = CONFIG.model_copy(update={"steps": 30, "learning_rate": 1e-2})
-    metrics = sft.train(model, rows(), rows(EXAMPLES[:9]), config, tmp_path)
+    metrics = train.fine_tune(model, rows(), rows(EXAMPLES[:9]), config, tmp_path)
     after = checkpoints.trained(model)
     assert [name for name in before if np.array_equal(before[name], after[name])] == []
     held_out = [line["eval_loss"] for line in metrics if "eval_loss" in line]
@@ -55,7 +56,7 @@ def test_a_gemma2_is_trained_as_a_gemma3_is(kind: str, tmp_path: Path) -> None:
         model = lora.apply(model, rank=4, alpha=8.0)
     before = {name: np.array(x) for name, x in checkpoints.trained(model).items()}
     config = CONFIG.model_copy(update={"steps": 30, "learning_rate": 1e-2})
-    metrics = sft.train(model, rows(), rows(EXAMPLES[:9]), config, tmp_path / "run")
+    metrics = train.fine_tune(model, rows(), rows(EXAMPLES[:9]), config, tmp_path / "run")
     after = checkpoints.trained(model)
     assert [name for name in before if np.array_equal(before[name], after[name])] == []
     held_out = [line["eval_loss"] for line in metrics if "eval_loss" in line]

@@ -8,7 +8,7 @@ import numpy as np
 import optax
 import pytest
 
-from tunix_rt_nb import loss
+from tunix_rt_nb.train import loss
 
 
 @pytest.fixture(autouse=True)

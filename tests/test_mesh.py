@@ -22,11 +22,12 @@ from tests.test_attention import turned
 from tests.test_loss import drawn, plain
 from tests.test_sampling import GEMMA, PROMPTS
 from tests.test_training import CONFIG, EXAMPLES, LENGTH, TOKENIZER, rows
-from tunix_rt_nb import checkpoints, loss, models, sft
+from tunix_rt_nb import models, train
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.models import lora, sampling
 from tunix_rt_nb.render.examples import Examples
 from tunix_rt_nb.render.packing import Rows
+from tunix_rt_nb.train import checkpoints, loss
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -59,7 +60,7 @@ def interrupt(line: dict[str, Any]) -> None:
         raise Interrupted
 
 
-def train(base: Path, tp: int, kind: str, out: Path, cut: bool = False) -> list[float]:
+def run_training(base: Path, tp: int, kind: str, out: Path, cut: bool = False) -> list[float]:
     """The losses of a training on all devices; of one that is cut off and goes on, too."""
     model, _ = models.load(base, tp)
     if kind == "lora":
@@ -69,10 +70,10 @@ def train(base: Path, tp: int, kind: str, out: Path, cut: bool = False) -> list[
     config = CONFIG.model_copy(update={"steps": 3, "checkpoint_every": 1, "eval_every": 3, **shape})
     if cut:
         try:
-            sft.train(model, MANY, HELD_OUT, config, out, interrupt)
+            train.fine_tune(model, MANY, HELD_OUT, config, out, interrupt)
         except Interrupted:
-            return train(base, tp, kind, out)
-    metrics = sft.train(model, MANY, HELD_OUT, config, out)
+            return run_training(base, tp, kind, out)
+    metrics = train.fine_tune(model, MANY, HELD_OUT, config, out)
     weights = b"".join(np.asarray(x).tobytes() for x in checkpoints.trained(model).values())
     (out / "weights").write_bytes(weights)
     return [line.get("loss", line.get("eval_loss", float("nan"))) for line in metrics]
@@ -82,7 +83,7 @@ def measure(base: Path, out: Path, tp: int) -> dict[str, Any]:
     """What is to be the same on all devices that there are."""
     found: dict[str, Any] = {}
     for kind in KINDS[tp if jax.device_count() > 1 else 2]:
-        found[kind] = train(base, tp, kind, out / kind)
+        found[kind] = run_training(base, tp, kind, out / kind)
     model, tokenizer = models.load(base, tp)
     found["devices"] = list(models.mesh_of(model).devices.shape)
     hidden, embedding, targets = drawn(8, 9, 32, 0)
@@ -134,12 +135,14 @@ def on_eight(base: Path, out: Path) -> dict[str, Any]:
     """All that is measured on eight devices."""
     found: dict[str, Any] = {str(tp): measure(base, out / str(tp), tp) for tp in (1, 2)}
     found["apart"] = apart(base)
-    train(base, 2, "full", out / "cut", cut=True)
+    run_training(base, 2, "full", out / "cut", cut=True)
     whole, cut = ((out / name / "weights").read_bytes() for name in ("2/full", "cut"))
     found["resumed"] = whole == cut
     model, _ = models.load(base, 1)
     try:
-        sft.train(model, MANY, HELD_OUT, CONFIG.model_copy(update={"batch_size": 3}), out / "odd")
+        train.fine_tune(
+            model, MANY, HELD_OUT, CONFIG.model_copy(update={"batch_size": 3}), out / "odd"
+        )
     except InputError as error:
         found["odd"] = str(error)
     return found

@@ -17,14 +17,16 @@ from tunix.utils import sharding_utils
 
 from tests.bench import tpu
 from tests.test_training import TOKENIZER
-from tunix_rt_nb import aot, models, preflight
+from tunix_rt_nb import models
 from tunix_rt_nb.cli import main
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.models import architecture
-from tunix_rt_nb.plans import Generation, Training
-from tunix_rt_nb.preflight import Fit, Told
 from tunix_rt_nb.runs import parameters
+from tunix_rt_nb.train import preflight
+from tunix_rt_nb.train.preflight import aot
+from tunix_rt_nb.train.preflight.ask import Fit, Told
+from tunix_rt_nb.train.preflight.plan import Generation, Training
 
 pytest.importorskip("libtpu")
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")

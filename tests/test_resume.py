@@ -18,12 +18,13 @@ import pytest
 from tunix.models.gemma3 import model as gemma3
 
 from tests.test_training import CONFIG, EXAMPLES, TOKENIZER, rows
-from tunix_rt_nb import checkpoints, models, sft
+from tunix_rt_nb import models, train
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.kernels import session
 from tunix_rt_nb.models import lora
 from tunix_rt_nb.render.examples import Example
+from tunix_rt_nb.train import checkpoints
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -56,7 +57,7 @@ def whole_run(base: Path, out: Path, kind: str, fill_at: int, told: Connection) 
             resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 
     try:
-        sft.train(model, rows(), rows(EXAMPLES[:9]), CUT, out, report)
+        train.fine_tune(model, rows(), rows(EXAMPLES[:9]), CUT, out, report)
         models.save(model, TOKENIZER, out / "model")
     except InputError as error:
         told.send({"error": str(error)})
@@ -175,13 +176,15 @@ def interrupted(folder: Path, out: Path, at: int = 5, **changes: Any) -> None:
             raise Interrupted
 
     with pytest.raises(Interrupted):
-        train(folder, out, report, **changes)
+        run_training(folder, out, report, **changes)
 
 
-def train(folder: Path, out: Path, report: Any = lambda line: None, **changes: Any) -> list[int]:
+def run_training(
+    folder: Path, out: Path, report: Any = lambda line: None, **changes: Any
+) -> list[int]:
     model, _ = models.load(folder)
     config = CONFIG.model_copy(update=changes)
-    metrics = sft.train(model, rows(), rows(EXAMPLES[:9]), config, out, report)
+    metrics = train.fine_tune(model, rows(), rows(EXAMPLES[:9]), config, out, report)
     return [line["step"] for line in metrics if "loss" in line]
 
 
@@ -198,17 +201,17 @@ def test_an_interrupted_run_goes_on_with_nothing_else_than_it_began_with(
     ]
     for changes, says in refused:
         with pytest.raises(InputError, match=says):
-            train(folder, tmp_path, **changes)
+            run_training(folder, tmp_path, **changes)
     model, _ = models.load(folder)
     for trained, held_out, says in [
         (rows(EXAMPLES[1:]), rows(EXAMPLES[:9]), "on other data was here and cannot go on; remove"),
         (rows(), rows(EXAMPLES[:8]), "with other held-out data was here and cannot go on; remove"),
     ]:
         with pytest.raises(InputError, match=says):
-            sft.train(model, trained, held_out, CONFIG, tmp_path)
+            train.fine_tune(model, trained, held_out, CONFIG, tmp_path)
     with pytest.raises(InputError, match="with another model was here and cannot go on; remove"):
-        sft.train(lora.apply(model, 4, 8.0), rows(), rows(EXAMPLES[:9]), CONFIG, tmp_path)
-    assert train(folder, tmp_path, checkpoint_every=4, eval_every=2) == list(range(1, 9))
+        train.fine_tune(lora.apply(model, 4, 8.0), rows(), rows(EXAMPLES[:9]), CONFIG, tmp_path)
+    assert run_training(folder, tmp_path, checkpoint_every=4, eval_every=2) == list(range(1, 9))
 
 
 def test_adapters_do_not_go_on_at_another_scale_or_on_another_base(
@@ -238,9 +241,9 @@ def test_after_a_complete_run_another_begins_anew(folder: Path, tmp_path: Path) 
         """Of a step before a checkpoint of it: else a kill between them would lose the line."""
         assert not any((tmp_path / "checkpoints/last").glob(f"{line['step']}*"))
 
-    assert train(folder, tmp_path, told, steps=3) == [1, 2, 3]
-    assert train(folder, tmp_path, steps=3) == [1, 2, 3]
-    assert train(folder, tmp_path, steps=4, seed=1) == [1, 2, 3, 4]
+    assert run_training(folder, tmp_path, told, steps=3) == [1, 2, 3]
+    assert run_training(folder, tmp_path, steps=3) == [1, 2, 3]
+    assert run_training(folder, tmp_path, steps=4, seed=1) == [1, 2, 3, 4]
     assert json.loads((tmp_path / "checkpoints/run.json").read_text())["run"]["seed"] == 1
 
 
@@ -251,10 +254,10 @@ def test_too_little_memory_and_a_place_to_write_to_that_is_none_are_told_in_one_
         jnp.zeros(2**50, jnp.float32).block_until_ready()
 
     with pytest.raises(InputError, match=r"^batch_size: too little memory for a step: RESOURCE_EX"):
-        train(folder, tmp_path / "run", takes_everything)
+        run_training(folder, tmp_path / "run", takes_everything)
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match=r"file/run/checkpoints: cannot be written: Not a direct"):
-        train(folder, tmp_path / "file/run")
+        run_training(folder, tmp_path / "file/run")
 
 
 def test_a_checkpoint_that_was_cut_off_is_named_and_the_one_before_is_good(
@@ -267,9 +270,9 @@ def test_a_checkpoint_that_was_cut_off_is_named_and_the_one_before_is_good(
         if path.is_file() and path.stat().st_size > 1_000:
             path.write_bytes(path.read_bytes()[:500])
     with pytest.raises(InputError, match=r"last/6: is damaged, remove it to go on from step 3: "):
-        train(folder, tmp_path)
+        run_training(folder, tmp_path)
     (last / "6").rename(tmp_path / "6")
-    assert train(folder, tmp_path) == list(range(1, 9))
+    assert run_training(folder, tmp_path) == list(range(1, 9))
 
 
 def test_a_loss_that_is_no_number_stops_and_the_last_good_checkpoint_is_kept(
@@ -283,10 +286,10 @@ def test_a_loss_that_is_no_number_stops_and_the_last_good_checkpoint_is_kept(
 
     says = r"^loss: is nan at step [56], on every row: the weights have diverged, .* before is kept"
     with pytest.raises(InputError, match=says):
-        sft.train(model, rows(), rows(EXAMPLES[:9]), CONFIG, tmp_path, poison)
+        train.fine_tune(model, rows(), rows(EXAMPLES[:9]), CONFIG, tmp_path, poison)
     assert {path.name for path in (tmp_path / "checkpoints/last").glob("[0-9]*")} == {"3"}
     again, _ = models.load(folder)
-    sft.train(again, rows(), rows(EXAMPLES[:9]), CONFIG, tmp_path)
+    train.fine_tune(again, rows(), rows(EXAMPLES[:9]), CONFIG, tmp_path)
     assert all(np.isfinite(x).all() for x in checkpoints.trained(again).values())
 
 
@@ -313,7 +316,7 @@ def test_of_many_examples_those_are_named_whose_row_is_no_number(
     config = CONFIG.model_copy(update={"batch_size": 4, "accumulation": 3, "steps": 2})
     says = rf"^loss: is nan at step [12], on the row of {named}: leave them out or lower learning_r"
     with pytest.raises(InputError, match=says):
-        sft.train(model, many, rows(EXAMPLES[:9]), config, tmp_path)
+        train.fine_tune(model, many, rows(EXAMPLES[:9]), config, tmp_path)
 
 
 def test_damaged_best_weights_are_named(folder: Path, tmp_path: Path) -> None:

@@ -13,11 +13,12 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 from tests.conftest import NOW
-from tunix_rt_nb import dataset, job, render, runs, tasks
+from tunix_rt_nb import dataset, render, runs, tasks
 from tunix_rt_nb.common import files
 from tunix_rt_nb.dataset.export import FORMS, export
 from tunix_rt_nb.store.store import TraceStore
 from tunix_rt_nb.trace.formats.reading import EXPORTED
+from tunix_rt_nb.train import job
 
 SPEC = {"dataset_name": "sums", "selection_strategy": "random", "seed": 0, "eval_fraction": 0.25}
 SMALL = {"ITEMS": 4, "MAX_NEW_TOKENS": 16, "EVAL_EXAMPLES": 8}

@@ -5,18 +5,18 @@ from typing import Any
 import pytest
 from hypothesis import given, settings, strategies as st
 
-import tunix_rt_nb
+import tunix_rt_nb.train
 from tests import odd
 from tests.conftest import NOW
 from tunix_rt_nb import tasks
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.dataset.export import FORMS, export
-from tunix_rt_nb.smoke import Smoked, smoke
 from tunix_rt_nb.store.store import TraceStore
 from tunix_rt_nb.trace.formats.written import form_of
 from tunix_rt_nb.trace.response import respond
 from tunix_rt_nb.trace.trace import Trace
+from tunix_rt_nb.train.smoke import Smoked, smoke
 
 # Tunix 0.1.7 uses names that JAX 0.10 and Flax 0.12 have deprecated
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -27,8 +27,8 @@ Fields = dict[str, Any]
 @pytest.fixture
 def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
     """As where the training libraries are not installed."""
-    monkeypatch.setitem(__import__("sys").modules, "tunix_rt_nb.sft", None)
-    monkeypatch.delattr(tunix_rt_nb, "sft", raising=False)
+    monkeypatch.setitem(__import__("sys").modules, "tunix_rt_nb.train.sft", None)
+    monkeypatch.delattr(tunix_rt_nb.train, "sft", raising=False)
 
 
 def write(folder: Path, form: str, traces: list[Trace]) -> Path:

@@ -14,21 +14,22 @@ from safetensors.numpy import load_file
 from tensorboardX.proto import event_pb2
 from tunix.models.gemma3 import model as gemma3
 
-from tunix_rt_nb import checkpoints, loss, models, sft, tasks
+from tunix_rt_nb import models, tasks, train
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.estimate import available_memory, estimate
-from tunix_rt_nb.metrics import since_best
 from tunix_rt_nb.models import lora
 from tunix_rt_nb.models.folder import _name
 from tunix_rt_nb.models.tokenizer import Tokenizer, train_tokenizer
-from tunix_rt_nb.optimizer import optimizer
 from tunix_rt_nb.render.encode import encode
 from tunix_rt_nb.render.examples import Example, Examples
 from tunix_rt_nb.render.packing import Rows, pack
-from tunix_rt_nb.sft import SftConfig
-from tunix_rt_nb.step import lowered, states, trainer
 from tunix_rt_nb.trace.chat import render
+from tunix_rt_nb.train import checkpoints, loss
+from tunix_rt_nb.train.estimate import available_memory, estimate_step
+from tunix_rt_nb.train.metrics import since_best
+from tunix_rt_nb.train.optimizer import optimizer
+from tunix_rt_nb.train.sft import SftConfig
+from tunix_rt_nb.train.step import lowered, states, trainer
 
 # Tunix 0.1.7 uses names that JAX 0.10 and Flax 0.12 have deprecated
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -111,8 +112,8 @@ def test_packing_does_not_change_the_loss(model: gemma3.Gemma3) -> None:
     each = np.arange(len(EXAMPLES))
     alone = Rows(Examples.of(EXAMPLES), LENGTH, order=each, ends=each + 1)
     assert len(rows()) < len(alone) / 1.8
-    together = sft.held_out_loss(model, rows())
-    assert together == pytest.approx(sft.held_out_loss(model, alone), abs=1e-5)
+    together = train.held_out_loss(model, rows())
+    assert together == pytest.approx(train.held_out_loss(model, alone), abs=1e-5)
 
 
 def test_an_example_never_sees_its_neighbour(model: gemma3.Gemma3) -> None:
@@ -144,12 +145,12 @@ def test_the_loss_is_the_mean_over_trained_tokens_alone(model: gemma3.Gemma3) ->
         -scores[row, column - 1, batch["tokens"][row, column]]
         for row, column in zip(*np.nonzero(batch["trained"]), strict=True)
     ]
-    assert sft.held_out_loss(model, rows()) == pytest.approx(float(np.mean(chosen)), abs=1e-5)
+    assert train.held_out_loss(model, rows()) == pytest.approx(float(np.mean(chosen)), abs=1e-5)
 
 
 def test_every_epoch_gives_each_row_once_in_another_order() -> None:
     config = SftConfig(steps=2 * len(rows()), batch_size=1)
-    feed = sft.feed(rows(), config)
+    feed = train.batches_of(rows(), config)
     seen = [feed[k]["tokens"].tobytes() for k in range(len(feed))]
     half = len(seen) // 2
     assert sorted(seen[:half]) == sorted(seen[half:])
@@ -161,7 +162,7 @@ def test_training_moves_every_weight_and_lowers_the_loss(
 ) -> None:
     before = state(model)
     config = CONFIG.model_copy(update={"steps": 30, "learning_rate": 4e-3})
-    metrics = sft.train(model, rows(), rows(EXAMPLES[:9]), config, tmp_path)
+    metrics = train.fine_tune(model, rows(), rows(EXAMPLES[:9]), config, tmp_path)
     unmoved = [name for name, w in state(model).items() if np.array_equal(w, before[name])]
     assert unmoved == []
     held_out = [line["eval_loss"] for line in metrics if "eval_loss" in line]
@@ -170,8 +171,8 @@ def test_training_moves_every_weight_and_lowers_the_loss(
     assert steps == list(range(1, 31))
     assert [line["step"] for line in metrics if "eval_loss" in line] == [0, *range(4, 30, 4), 30]
     assert all(line["tokens_per_second"] > 0 for line in metrics[3:] if "loss" in line)
-    assert sft.summary(metrics)["eval_loss"] == pytest.approx(
-        sft.held_out_loss(model, rows(EXAMPLES[:9])), abs=1e-6
+    assert train.summary(metrics)["eval_loss"] == pytest.approx(
+        train.held_out_loss(model, rows(EXAMPLES[:9])), abs=1e-6
     )
 
 
@@ -186,10 +187,10 @@ def test_a_step_cut_into_batches_is_the_same_step(folder: Path, tmp_path: Path) 
         config = CONFIG.model_copy(
             update={"steps": 3, "batch_size": size, "accumulation": accumulation}
         )
-        metrics = sft.train(model, uneven, uneven, config, tmp_path / str(size))
+        metrics = train.fine_tune(model, uneven, uneven, config, tmp_path / str(size))
         losses, norms = ([r[name] for r in metrics if name in r] for name in ("loss", "grad_norm"))
         assert len(losses) == 3
-        found.append((losses, norms, sft.summary(metrics)["eval_loss"]))
+        found.append((losses, norms, train.summary(metrics)["eval_loss"]))
     for losses, norms, after in found[1:]:
         assert losses == pytest.approx(found[0][0], abs=1e-5)
         assert norms == pytest.approx(found[0][1], rel=1e-4)
@@ -206,7 +207,7 @@ def test_packing_changes_nothing_in_layers_with_a_sliding_window(
     model, _ = models.load(tmp_path / "model")
     test_packing_does_not_change_the_loss(model)
     test_an_example_never_sees_its_neighbour(model)
-    wide, narrow = (sft.held_out_loss(m, rows()) for m in (models.load(folder)[0], model))
+    wide, narrow = (train.held_out_loss(m, rows()) for m in (models.load(folder)[0], model))
     assert (wide == narrow) == (window == 512)
 
 
@@ -220,7 +221,7 @@ def test_every_optimiser_and_dtype_lowers_the_loss_and_keeps_the_weights_in_floa
     model, _ = models.load(folder)
     changed = {"steps": 30, "learning_rate": 4e-3, "optimizer": optimizer, "dtype": dtype}
     config = CONFIG.model_copy(update=changed)
-    metrics = sft.train(model, rows(), rows(EXAMPLES[:9]), config, tmp_path)
+    metrics = train.fine_tune(model, rows(), rows(EXAMPLES[:9]), config, tmp_path)
     held_out = [line["eval_loss"] for line in metrics if "eval_loss" in line]
     assert held_out[-1] < 0.6 * held_out[0]
     assert {x.dtype.name for x in jax.tree.leaves(nnx.state(model, nnx.Param))} == {"float32"}
@@ -229,7 +230,7 @@ def test_every_optimiser_and_dtype_lowers_the_loss_and_keeps_the_weights_in_floa
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_model_and_loss_change_no_type_in_silence(model: gemma3.Gemma3, dtype: str) -> None:
     """Optax does: its steps are counted in whole numbers."""
-    batch = sft.feed(rows(), CONFIG)[0]
+    batch = train.batches_of(rows(), CONFIG)[0]
     slope = nnx.value_and_grad(lambda model: loss.share(model, batch, dtype), has_aux=True)
     with jax.numpy_dtype_promotion("strict"):
         (value, _), slopes = nnx.eval_shape(slope, model)
@@ -253,7 +254,7 @@ def test_computing_activations_anew_changes_no_loss(folder: Path, tmp_path: Path
     for choice in ("none", "block", "decoder"):
         model, _ = models.load(folder, remat=choice)
         config = CONFIG.model_copy(update={"steps": 3})
-        metrics = sft.train(model, rows(), rows(EXAMPLES[:9]), config, tmp_path / choice)
+        metrics = train.fine_tune(model, rows(), rows(EXAMPLES[:9]), config, tmp_path / choice)
         losses.append([line["loss"] for line in metrics if "loss" in line])
     assert losses[1] == pytest.approx(losses[0], abs=1e-5)
     assert losses[2] == pytest.approx(losses[0], abs=1e-5)
@@ -269,7 +270,7 @@ def test_of_a_machines_memory_a_container_may_have_less(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     limits = [tmp_path / name for name in ("limit", "none", "absent")]
-    monkeypatch.setattr("tunix_rt_nb.estimate._LIMITS", limits)
+    monkeypatch.setattr("tunix_rt_nb.train.estimate._LIMITS", limits)
     limits[1].write_text("max\n")
     machine = available_memory()
     limits[0].write_text(f"{machine // 2}\n")
@@ -281,18 +282,18 @@ def test_training_stops_early_and_the_best_weights_are_kept(folder: Path, tmp_pa
     changed = {"steps": 300, "learning_rate": 0.05, "eval_every": 2, "patience": 2}
     config = CONFIG.model_copy(update=changed)
     held_out = rows(EXAMPLES[:9])
-    metrics = sft.train(model, rows(EXAMPLES[9:12] * 4), held_out, config, tmp_path)
+    metrics = train.fine_tune(model, rows(EXAMPLES[9:12] * 4), held_out, config, tmp_path)
     losses = {r["step"]: r["eval_loss"] for r in metrics if "eval_loss" in r and r["step"]}
     best = min(losses, key=lambda step: losses[step])
     assert max(losses) == best + 2 * 2 < 300
-    assert sft.held_out_loss(model, held_out) == pytest.approx(losses[max(losses)], abs=1e-6)
+    assert train.held_out_loss(model, held_out) == pytest.approx(losses[max(losses)], abs=1e-6)
     assert checkpoints.load_best(tmp_path / "checkpoints", model) == best
-    assert sft.held_out_loss(model, held_out) == pytest.approx(losses[best], abs=1e-6)
+    assert train.held_out_loss(model, held_out) == pytest.approx(losses[best], abs=1e-6)
 
 
 def test_tensorboard_shows_what_the_metrics_say(folder: Path, tmp_path: Path) -> None:
     model, _ = models.load(folder)
-    metrics = sft.train(model, rows(), rows(EXAMPLES[:9]), CONFIG, tmp_path)
+    metrics = train.fine_tune(model, rows(), rows(EXAMPLES[:9]), CONFIG, tmp_path)
     [path] = (tmp_path / "tensorboard").iterdir()
     found = [(e.step, v.tag, v.simple_value) for e in events(path) for v in e.summary.value]
     told = [(r["step"], name, r[name]) for r in metrics for name in r if name != "step"]
@@ -312,12 +313,12 @@ def events(path: Path) -> Iterator[event_pb2.Event]:
 
 def test_the_estimate_is_of_the_step_that_is_taken(folder: Path) -> None:
     model, _ = models.load(folder)
-    found = estimate(model, sft.feed(rows(), CONFIG), CONFIG)
+    found = estimate_step(model, train.batches_of(rows(), CONFIG), CONFIG)
     weights = 4 * models.parameter_count(model)
     assert 3 * weights < found.state < 3 * weights + 100_000  # AdamW keeps two numbers a weight
     assert found.temporaries > weights  # gradients at least
     assert 0 < found.seconds < 60
-    small = estimate(lora.apply(model, 4, 8.0), sft.feed(rows(), CONFIG), CONFIG)
+    small = estimate_step(lora.apply(model, 4, 8.0), train.batches_of(rows(), CONFIG), CONFIG)
     assert weights < small.state < 1.3 * weights
 
 
@@ -325,7 +326,7 @@ def test_the_estimate_is_of_the_step_that_is_taken(folder: Path) -> None:
 def test_the_estimate_knows_every_optimiser(folder: Path, optimizer: str, least: float) -> None:
     model, _ = models.load(folder)
     config = CONFIG.model_copy(update={"optimizer": optimizer})
-    lowered(model, sft.feed(rows(), config)[0], config)
+    lowered(model, train.batches_of(rows(), config)[0], config)
     _, held, remembered = states(model, lambda model: trainer(model, config))
     size = sum(x.size for x in jax.tree.leaves(nnx.state((held, remembered))))
     assert least <= size / models.parameter_count(model) < least + 0.3
@@ -336,14 +337,14 @@ def test_a_step_that_cannot_fit_is_refused_before_it_is_taken(folder: Path) -> N
     long = pack(Examples.of(EXAMPLES[:1]), 2**22)
     config = CONFIG.model_copy(update={"batch_size": 1})
     with pytest.raises(InputError, match=r"^batch_size: a step needs [\d,.]+ GiB a device, there"):
-        estimate(model, sft.feed(long, config), config)
+        estimate_step(model, train.batches_of(long, config), config)
 
 
 def test_too_few_rows_are_an_error_before_compiling(tmp_path: Path, folder: Path) -> None:
     model, _ = models.load(folder)
     few = rows(EXAMPLES[:2])
     with pytest.raises(InputError, match="batch_size: 2 rows a step, but there are only 1 rows"):
-        sft.train(model, few, few, CONFIG, tmp_path)
+        train.fine_tune(model, few, few, CONFIG, tmp_path)
     assert not (tmp_path / "checkpoints").exists()
 
 

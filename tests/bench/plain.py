@@ -11,10 +11,10 @@ import optax
 from flax import nnx
 from tunix.sft import peft_trainer, utils
 
-from tunix_rt_nb.feed import Feed
 from tunix_rt_nb.models.devices import mesh
 from tunix_rt_nb.render.examples import Examples
 from tunix_rt_nb.render.packing import Rows
+from tunix_rt_nb.train.batches import Batches
 
 
 def batches(
@@ -23,7 +23,7 @@ def batches(
     """The batches of a run, made before it begins; every epoch in another order."""
     each = np.arange(len(examples))
     rows = Rows(examples, length, order=each, ends=each + 1)
-    feed = Feed(rows, batch_size, 1, steps, seed)
+    feed = Batches(rows, batch_size, 1, steps, seed)
     arrays = (rows.arrays(feed.rows_of(step)) for step in range(steps))
     return [
         peft_trainer.TrainingInput(input_tokens=a["tokens"], input_mask=a["trained"])

@@ -9,7 +9,7 @@ from tunix.generate import sampler as tunix_sampler
 
 from tests.bench import training
 from tests.bench.measure import Line, seconds
-from tunix_rt_nb import models, render, sft, tasks
+from tunix_rt_nb import models, render, tasks, train
 from tunix_rt_nb.dataset import evalset
 from tunix_rt_nb.models import sampling
 from tunix_rt_nb.models.tokenizer import Tokenizer
@@ -68,7 +68,7 @@ def _trained(home: Path) -> tuple[models.Model, Tokenizer]:
     rows, held_out = (
         pack(render.load(home / "rendered", side), LENGTH) for side in ("train", "eval")
     )
-    sft.train(model, rows, held_out, training.settings(STEPS, 2), home / "run")
+    train.fine_tune(model, rows, held_out, training.settings(STEPS, 2), home / "run")
     return model, tokenizer
 
 

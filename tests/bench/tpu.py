@@ -20,12 +20,14 @@ from tunix.sft import peft_trainer
 from tests.bench import plain, training
 from tests.bench.measure import Line
 from tests.bench.traces import process
-from tunix_rt_nb import aot, models, plans, preflight
+from tunix_rt_nb import models
 from tunix_rt_nb.common import files
 from tunix_rt_nb.models import chips
-from tunix_rt_nb.optimizer import optimizer
-from tunix_rt_nb.preflight import Fit
-from tunix_rt_nb.step import lower, lowered, states
+from tunix_rt_nb.train import preflight
+from tunix_rt_nb.train.optimizer import optimizer
+from tunix_rt_nb.train.preflight import aot
+from tunix_rt_nb.train.preflight.ask import Fit
+from tunix_rt_nb.train.step import lower, lowered, states
 
 TOPOLOGY = "v5e:2x4"
 ONE = "v5e:1x1"
@@ -38,9 +40,9 @@ REMAT = "decoder"
 WHOLE = 32  # rows of the step that plain Tunix cannot take
 
 
-def plan(rows: int) -> plans.Training:
+def plan(rows: int) -> preflight.Training:
     """Ours."""
-    return plans.Training.of(
+    return preflight.Training.of(
         model="gemma3-1b",
         weights="bfloat16",
         remat=REMAT,
@@ -98,12 +100,12 @@ def both() -> dict[str, dict[str, Fit]]:
         shape = {"model": str(training.create(home, 0)), "length": training.LENGTH}
         how = {"topology": ONE, "config": {"batch_size": 128}}
         return {
-            remat: on_both(plans.Training.of(remat=remat, **shape, **how))
+            remat: on_both(preflight.Training.of(remat=remat, **shape, **how))
             for remat in ("none", "decoder")
         }
 
 
-def on_both(plan: plans.Training) -> dict[str, Fit]:
+def on_both(plan: preflight.Training) -> dict[str, Fit]:
     """What the step of a model takes by the compilers for a chip and for the processor."""
     there = aot.train(plan, lambda line: None)["fit"]
     model, _ = models.load(Path(plan.model), remat=plan.remat)

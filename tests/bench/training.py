@@ -13,11 +13,11 @@ from flax import nnx
 
 from tests.bench import plain
 from tests.bench.measure import Line
-from tunix_rt_nb import dataset, models, render, sft, tasks
-from tunix_rt_nb.optimizer import optimizer
+from tunix_rt_nb import dataset, models, render, tasks, train
 from tunix_rt_nb.render.examples import Examples
 from tunix_rt_nb.render.packing import pack
 from tunix_rt_nb.store.store import TraceStore
+from tunix_rt_nb.train.optimizer import optimizer
 
 TRACES = {"high_card_duel": 1200, "arithmetic": 2400}  # what the notebooks draw
 LENGTH = 256
@@ -102,9 +102,9 @@ def rendered(length: int, traces: Mapping[str, int], difficulties: Sequence[str]
         yield home
 
 
-def settings(steps: int, batch: int, seed: int = 0) -> sft.SftConfig:
+def settings(steps: int, batch: int, seed: int = 0) -> train.SftConfig:
     """The notebooks' settings, with no checkpoint and no look at the held-out loss on the way."""
-    return sft.SftConfig.of(
+    return train.SftConfig.of(
         steps=steps,
         batch_size=batch,
         learning_rate=4e-3,
@@ -114,17 +114,19 @@ def settings(steps: int, batch: int, seed: int = 0) -> sft.SftConfig:
     )
 
 
-def ours(home: Path, model: nnx.Module, config: sft.SftConfig, length: int, report: Clock) -> float:
+def ours(
+    home: Path, model: nnx.Module, config: train.SftConfig, length: int, report: Clock
+) -> float:
     """Trains on packed rows; tokens that a step has on average."""
     rows = pack(render.load(home / "rendered", "train"), length)
     eval_rows = pack(render.load(home / "rendered", "eval", 1), length)
     with tempfile.TemporaryDirectory(dir=home) as folder:
-        sft.train(model, rows, eval_rows, config, Path(folder), report)
+        train.fine_tune(model, rows, eval_rows, config, Path(folder), report)
     return rows.fill * length * config.batch_size
 
 
 def theirs(
-    home: Path, model: nnx.Module, config: sft.SftConfig, length: int, report: Clock
+    home: Path, model: nnx.Module, config: train.SftConfig, length: int, report: Clock
 ) -> float:
     """Trains on padded rows, as many and as long; tokens that a step has on average."""
     examples = render.load(home / "rendered", "train")
@@ -133,12 +135,12 @@ def theirs(
     return _mean_length(examples) * config.batch_size
 
 
-def _ours(home: Path, config: sft.SftConfig) -> float:
+def _ours(home: Path, config: train.SftConfig) -> float:
     clock = Clock()
     return ours(home, models.load(home / "model-0")[0], config, LENGTH, clock) / clock.step()
 
 
-def _theirs(home: Path, config: sft.SftConfig) -> float:
+def _theirs(home: Path, config: train.SftConfig) -> float:
     clock = Clock()
     return theirs(home, models.load(home / "model-0")[0], config, LENGTH, clock) / clock.step()
 
@@ -164,10 +166,12 @@ def _losses(home: Path) -> Iterator[Line]:
     for seed in SEEDS:
         config, base = settings(LOSS_STEPS, BATCHES[0], seed), create(home, seed)
         packed, padded = models.load(base)[0], models.load(base)[0]
-        sft.train(packed, rows, eval_rows, config, home / f"run-{seed}")
+        train.fine_tune(packed, rows, eval_rows, config, home / f"run-{seed}")
         inputs = plain.batches(examples, LENGTH, more, LOSS_STEPS, seed)
         plain.train(padded, inputs, optimizer(config))
-        found.append((sft.held_out_loss(packed, eval_rows), sft.held_out_loss(padded, eval_rows)))
+        found.append(
+            (train.held_out_loss(packed, eval_rows), train.held_out_loss(padded, eval_rows))
+        )
     mine, peers = zip(*found, strict=True)
     name = f"train_tiny, loss after {LOSS_STEPS * a_step:,.0f} tokens"
     yield Line(name, fmean(mine), "nats", fmean(peers), fmean(peers) / fmean(mine))

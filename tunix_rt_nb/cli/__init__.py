@@ -101,8 +101,8 @@ def run(
       tunix-rt-nb run job.yaml --set ITEMS=100
     """
     from tunix_rt_nb import report  # slow to load
-    from tunix_rt_nb.job import load
     from tunix_rt_nb.runs import baseline, chain, parameters
+    from tunix_rt_nb.train.job import load
 
     values, given = parameters.load_profile(profile), settings_of(settings)
     job = load(Path(profile)) if "runner" in values else None

@@ -235,8 +235,8 @@ def tunix_yaml(key: str, path: Path | None, model_id: str, output_dir: str | Non
       tunix-rt-nb datasets tunix-yaml quickstart-v1 --output-dir out -o job.yaml
     """
     from tunix_rt_nb.dataset import versions
-    from tunix_rt_nb.job import Job, name_of, write
     from tunix_rt_nb.trace.formats.written import form_in
+    from tunix_rt_nb.train.job import Job, name_of, write
 
     source, form = Path(key), FORMS[0]
     if source.is_file():

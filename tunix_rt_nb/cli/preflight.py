@@ -45,12 +45,12 @@ def preflight_command(
       tunix-rt-nb preflight kaggle-tpu --set MODEL=gemma3-4b --set LORA_RANK=16 --search
       tunix-rt-nb preflight kaggle-tpu-gemma2 --topology v6e:2x4 --json
     """
-    from tunix_rt_nb import plans, preflight
     from tunix_rt_nb.runs import parameters
+    from tunix_rt_nb.train import preflight
 
     values = parameters.load_profile(profile) | settings_of(settings)
     data = {"trained": trained, "fill": fill, "search": search}
-    training, answers = plans.of_run(parameters.resolve(values), topology, **data)
+    training, answers = preflight.of_run(parameters.resolve(values), topology, **data)
 
     def told(line: str) -> None:
         click.echo(f"  {line}", err=True)

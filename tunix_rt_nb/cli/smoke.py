@@ -9,7 +9,7 @@ import click
 from tunix_rt_nb.cli.options import json_option
 
 if TYPE_CHECKING:
-    from tunix_rt_nb.smoke import Check
+    from tunix_rt_nb.train.smoke import Check
 
 
 @click.command("smoke")
@@ -32,7 +32,7 @@ def smoke_command(context: click.Context, path: Path, samples: int, as_json: boo
     \b
     Example: tunix-rt-nb smoke quickstart.jsonl --samples 16
     """
-    from tunix_rt_nb.smoke import smoke
+    from tunix_rt_nb.train.smoke import smoke
 
     found = smoke(path, samples)
     if as_json:

@@ -12,7 +12,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tunix_rt_nb import plans, preflight
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError, check_name
 from tunix_rt_nb.common.text import one_line
@@ -21,6 +20,7 @@ from tunix_rt_nb.kernels import account, session, version
 from tunix_rt_nb.kernels.kernel import Accelerator, accelerator
 from tunix_rt_nb.models import catalog
 from tunix_rt_nb.runs import parameters
+from tunix_rt_nb.train import preflight
 
 Told = Callable[[str], None]
 DATA = {"trained": 0.6, "fill": 0.95}  # as `tunix-rt-nb preflight` takes them
@@ -150,7 +150,7 @@ def fits(plan: Mapping[str, Any], machine: Accelerator, told: Told) -> None:
             return
         given["MODEL"] = names[model]
     resolved = parameters.resolve({**given, "DATASET": ""})
-    training, answers = plans.of_run(resolved, machine.topology, **DATA)
+    training, answers = preflight.of_run(resolved, machine.topology, **DATA)
     told(f"preflight for {machine.topology}, some minutes for a large model; --force leaves it out")
     told(preflight.check(preflight.train(training, told)))
     if "evaluate" in plan["steps"]:

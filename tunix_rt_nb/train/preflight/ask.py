@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.common.text import one_line
 from tunix_rt_nb.models import chips
-from tunix_rt_nb.plans import Generation, Plan, Training
+from tunix_rt_nb.train.preflight.plan import Generation, Plan, Training
 
 Told = Callable[[str], None]
 
@@ -223,7 +223,7 @@ def _asked(what: str, plan: Plan, told: Told) -> dict[str, Any]:
         if importlib.util.find_spec(name) is None:
             raise InputError(f"preflight: {name} is missing: pip install -e '.[{extra}]'")
     request = json.dumps({"what": what, "plan": plan.model_dump()})
-    command = [sys.executable, "-W", "ignore", "-m", "tunix_rt_nb.aot"]
+    command = [sys.executable, "-W", "ignore", "-m", "tunix_rt_nb.train.preflight.aot"]
     with (
         tempfile.TemporaryFile("w+") as errors,
         subprocess.Popen(

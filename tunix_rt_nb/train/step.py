@@ -13,10 +13,10 @@ from flax import nnx
 from orbax.checkpoint.checkpoint_managers import FixedIntervalPolicy
 from tunix.sft import peft_trainer
 
-from tunix_rt_nb import loss
-from tunix_rt_nb.config import SftConfig
 from tunix_rt_nb.models.devices import devices_of, mesh_of
-from tunix_rt_nb.optimizer import gradient_norm, optimizer
+from tunix_rt_nb.train import loss
+from tunix_rt_nb.train.config import SftConfig
+from tunix_rt_nb.train.optimizer import gradient_norm, optimizer
 
 
 class Trainer(peft_trainer.PeftTrainer):

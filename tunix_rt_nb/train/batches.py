@@ -10,7 +10,7 @@ from tunix_rt_nb.render.packing import Rows
 Batch = dict[str, np.ndarray]  # of `Rows.take`, and `weight`
 
 
-class Feed:
+class Batches:
     """The batches of a run, each found by its number: a run that goes on replays nothing.
 
     Every epoch has all rows in an order drawn from seed and epoch alone. A step takes
@@ -31,7 +31,7 @@ class Feed:
       >>> from tunix_rt_nb.render.examples import Example, Examples
       >>> from tunix_rt_nb.render.packing import pack
       >>> rows = pack(Examples.of([Example("a", (2, 7, 8), 1)] * 6), length=8)
-      >>> feed = Feed(rows, batch_size=1, accumulation=2, steps=3, seed=0)
+      >>> feed = Batches(rows, batch_size=1, accumulation=2, steps=3, seed=0)
       >>> len(feed), feed[0]["tokens"].shape, feed[0]["weight"].tolist()
       (6, (1, 8), [4.0])
     """

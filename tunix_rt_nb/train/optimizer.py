@@ -9,7 +9,7 @@ import optax
 from flax import nnx
 from optax import contrib
 
-from tunix_rt_nb.config import SftConfig
+from tunix_rt_nb.train.config import SftConfig
 
 
 def schedule(config: SftConfig) -> optax.Schedule:

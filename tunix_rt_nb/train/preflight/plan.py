@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from tunix_rt_nb.common.errors import InputError, checked
-from tunix_rt_nb.config import SftConfig
 from tunix_rt_nb.models import chips
+from tunix_rt_nb.train.config import SftConfig
 
 if TYPE_CHECKING:
     from tunix_rt_nb.render.packing import Rows

@@ -1,24 +1,19 @@
 """What training will take before it starts: memory and time."""
 
 import os
-import time
-from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 from flax import nnx
 
-from tunix_rt_nb import hlo
 from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.config import SftConfig
-from tunix_rt_nb.feed import Feed
-from tunix_rt_nb.models import chips, lora
-from tunix_rt_nb.models.devices import mesh_of, parameter_count
-from tunix_rt_nb.render.packing import Rows
-from tunix_rt_nb.step import lowered
+from tunix_rt_nb.models.devices import mesh_of
+from tunix_rt_nb.train import hlo
+from tunix_rt_nb.train.batches import Batches
+from tunix_rt_nb.train.config import SftConfig
+from tunix_rt_nb.train.flops import peak_flops
+from tunix_rt_nb.train.step import lowered
 
 _LIMITS = (  # of a container, by version 2 and 1 of Linux's control groups
     Path("/sys/fs/cgroup/memory.max"),
@@ -48,7 +43,7 @@ class Estimate(NamedTuple):
         )
 
 
-def estimate(model: nnx.Module, feed: Feed, config: SftConfig) -> Estimate:
+def estimate_step(model: nnx.Module, feed: Batches, config: SftConfig) -> Estimate:
     """Compiles the very step that training takes and asks the compiler; nothing is computed.
 
     The time is that of its arithmetic at the device's full speed, which no training reaches.
@@ -95,39 +90,3 @@ def _limit(path: Path) -> int | None:
     """What a container may use, of a file in which the kernel says so."""
     told = path.read_text().strip() if path.exists() else "max"
     return None if told == "max" else int(told)
-
-
-def useful_flops(model: Any, rows: Rows) -> float:
-    """What it takes to learn from some rows once: their examples alone, nothing computed twice.
-
-    Two operations a weight and token forward, four backward, or two where the weights stay as they
-    are; those of the vocabulary at trained tokens only. Attention between tokens is not counted.
-
-    Source: Chowdhery et al. 2022, "PaLM", appendix B, on model FLOPs utilisation.
-    """
-    embedding = model.embedder.input_embedding.value.size
-    weights = parameter_count(model) - embedding
-    each = 4 if lora.is_applied(model) else 6
-    tokens = int(rows.examples.index["length"].sum())
-    return float(each * (weights * tokens + embedding * int(rows.trained_tokens.sum())))
-
-
-def peak_flops(dtype: str) -> float:
-    """The most operations a second of all devices: by their datasheet, else measured."""
-    rates = {chip.kind: chip.flops for chip in chips.CHIPS.values()}
-    kind = jax.devices()[0].device_kind
-    return rates[kind] * jax.device_count() if kind in rates else _measured(dtype)
-
-
-@lru_cache
-def _measured(dtype: str) -> float:
-    """By multiplying two matrices, on one device."""
-    size = 1024
-    matrix = jnp.ones((size, size), dtype)
-    multiply = jax.jit(jnp.matmul)
-    times = []
-    for _ in range(6):
-        started = time.perf_counter()
-        multiply(matrix, matrix).block_until_ready()
-        times.append(time.perf_counter() - started)
-    return 2 * size**3 / float(np.min(times))

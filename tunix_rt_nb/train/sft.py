@@ -10,24 +10,21 @@ from typing import Any
 from flax import nnx
 from tunix.sft import hooks
 
-from tunix_rt_nb import checkpoints
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError, OutOfTime
 from tunix_rt_nb.common.text import one_line
-from tunix_rt_nb.config import SftConfig
-from tunix_rt_nb.feed import Batch, Feed
-from tunix_rt_nb.loss import held_out_loss
-from tunix_rt_nb.metrics import Metrics, Report, summary
 from tunix_rt_nb.models.devices import devices_of, mesh_of
 from tunix_rt_nb.render.packing import Rows
-from tunix_rt_nb.step import Trainer, trainer
+from tunix_rt_nb.train import checkpoints
+from tunix_rt_nb.train.batches import Batch, Batches
+from tunix_rt_nb.train.config import SftConfig
+from tunix_rt_nb.train.metrics import Metrics, Report
+from tunix_rt_nb.train.step import Trainer, trainer
 
-__all__ = ["SftConfig", "feed", "held_out_loss", "summary", "train"]
 
-
-def feed(rows: Rows, config: SftConfig) -> Feed:
+def batches_of(rows: Rows, config: SftConfig) -> Batches:
     """The batches of a whole run."""
-    return Feed(rows, config.batch_size, config.accumulation, config.steps, config.seed)
+    return Batches(rows, config.batch_size, config.accumulation, config.steps, config.seed)
 
 
 def _check_shares(model: nnx.Module, config: SftConfig) -> None:
@@ -80,7 +77,7 @@ class _Source(hooks.DataHooks):
       late: whether training ended before its last step because its time was over.
     """
 
-    def __init__(self, batches: Feed, metrics: Metrics, accumulation: int) -> None:
+    def __init__(self, batches: Batches, metrics: Metrics, accumulation: int) -> None:
         self._batches, self._metrics, self._accumulation = batches, metrics, accumulation
         self._until = _deadline()
         self._began_with: int | None = None
@@ -105,7 +102,7 @@ class _Source(hooks.DataHooks):
         return None
 
 
-def train(
+def fine_tune(
     model: nnx.Module,
     rows: Rows,
     eval_rows: Rows,
@@ -131,7 +128,7 @@ def train(
         number, a full disk, or too little memory.
       OutOfTime: the deadline has come; there is a checkpoint of the last step.
     """
-    batches = feed(rows, config)  # too few rows fail here, before anything is compiled
+    batches = batches_of(rows, config)  # too few rows fail here, before anything is compiled
     _check_shares(model, config)
     run = checkpoints.identity(config, rows, eval_rows, model)
     metrics = Metrics(folder, batches, eval_rows, config, report)

@@ -189,7 +189,8 @@ def _check_arrays(rows: Rows, examples: Examples, of: int) -> Check:
 def _train(rows: Rows, tokenizer: Tokenizer) -> Check:
     """Trains the tiny model as the train notebook does."""
     try:
-        from tunix_rt_nb import models, sft
+        from tunix_rt_nb import models
+        from tunix_rt_nb.train import sft
     except ModuleNotFoundError as error:
         told = f"not done, {error.name} is missing: pip install -e '.[train]'"
         return Check("training", None, told)
@@ -198,7 +199,7 @@ def _train(rows: Rows, tokenizer: Tokenizer) -> Check:
         model, _ = models.load(base)
         config = sft.SftConfig.of(steps=STEPS, batch_size=min(2, len(rows)), warmup_steps=1)
         try:
-            metrics = sft.train(model, rows, rows, config, Path(name))
+            metrics = sft.fine_tune(model, rows, rows, config, Path(name))
         except InputError as error:  # a loss that is not a number
             return Check("training", False, str(error))
     losses = ", ".join(f"{line['loss']:.3f}" for line in metrics if "loss" in line)

@@ -13,15 +13,15 @@ import numpy as np
 from flax import nnx
 from tunix.sft import hooks, peft_trainer
 
-from tunix_rt_nb import checkpoints
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.config import SftConfig
-from tunix_rt_nb.estimate import peak_flops, useful_flops
-from tunix_rt_nb.feed import Feed
-from tunix_rt_nb.loss import held_out_loss
-from tunix_rt_nb.optimizer import schedule
 from tunix_rt_nb.render.packing import Rows
+from tunix_rt_nb.train import checkpoints
+from tunix_rt_nb.train.batches import Batches
+from tunix_rt_nb.train.config import SftConfig
+from tunix_rt_nb.train.flops import peak_flops, useful_flops
+from tunix_rt_nb.train.loss import held_out_loss
+from tunix_rt_nb.train.optimizer import schedule
 
 Report = Callable[[dict[str, Any]], None]
 
@@ -36,7 +36,7 @@ class Metrics(hooks.TrainingHooks):
     def __init__(
         self,
         folder: Path,
-        feed: Feed,
+        feed: Batches,
         eval_rows: Rows,
         config: SftConfig,
         report: Report = lambda line: None,
