@@ -7,8 +7,8 @@ from typing import Any
 from tests.conftest import some
 from tunix_rt_nb import runs
 from tunix_rt_nb.common import files
-from tunix_rt_nb.grade import grade
-from tunix_rt_nb.scorecard import scorecard
+from tunix_rt_nb.evaluate.grade import grade
+from tunix_rt_nb.evaluate.scorecard import scorecard
 from tunix_rt_nb.trace.chat import form
 from tunix_rt_nb.trace.response import Generation, respond
 from tunix_rt_nb.trace.trace import Trace

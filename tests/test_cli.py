@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from tests import renew
-from tunix_rt_nb import status, tasks
-from tunix_rt_nb.cli import main
+from tunix_rt_nb import tasks
+from tunix_rt_nb.cli import main, status
 
 README = Path(__file__).parent.parent / "README.md"
 

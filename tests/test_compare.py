@@ -8,14 +8,16 @@ from click.testing import CliRunner
 from scipy.stats import binom
 
 from tests.conftest import some
-from tunix_rt_nb import compare, predictions, runs, scorecard
+from tunix_rt_nb import runs
 from tunix_rt_nb.cli import main
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.grade import grade
+from tunix_rt_nb.evaluate import compare, predictions, scorecard
+from tunix_rt_nb.evaluate.grade import grade
+from tunix_rt_nb.evaluate.uncertainty import mcnemar, sign_flip
+from tunix_rt_nb.report.side_by_side import answers_side_by_side
 from tunix_rt_nb.runs import baseline
 from tunix_rt_nb.trace.response import Generation, respond
-from tunix_rt_nb.uncertainty import mcnemar, sign_flip
 
 ASKED = {"template": "gemma", "style": "numbered", "form_sha256": "f"}
 TRACES = some("arithmetic", 100, seed=3)
@@ -68,7 +70,7 @@ def test_where_one_cannot_tell_it_says_how_many_more_items_would() -> None:
 
 
 def test_the_p_value_decides(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tunix_rt_nb.uncertainty._RESAMPLES", 10)
+    monkeypatch.setattr("tunix_rt_nb.evaluate.uncertainty._RESAMPLES", 10)
     for gained in range(13):
         for lost in (0, 1, 4):
             one, two = range(lost), range(lost, lost + gained)
@@ -113,7 +115,9 @@ def test_so_few_items_never_tell_that_all_of_them_got_better(n: int) -> None:
 def test_two_models_that_are_the_same_are_seldom_told_apart(
     n: int, seeds: int, samples: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tunix_rt_nb.uncertainty._RESAMPLES", 199)  # is fewer, not less careful
+    monkeypatch.setattr(
+        "tunix_rt_nb.evaluate.uncertainty._RESAMPLES", 199
+    )  # is fewer, not less careful
     rng, apart = np.random.default_rng(n), 0
     for _ in range(seeds):
         ability = rng.random(n) ** 2
@@ -169,10 +173,10 @@ def test_what_does_not_compare_is_refused(other: list[dict[str, Any]], told: str
 
 def test_two_answers_stand_side_by_side_step_by_step() -> None:
     other = {**HALF[0], "response": HALF[0]["response"].replace("1. ", "1. So "), "answer": "x"}
-    lines = compare.side_by_side(HALF[0], other, 120).splitlines()
+    lines = answers_side_by_side(HALF[0], other, 120).splitlines()
     assert [line[:6].strip() for line in lines] == ["prompt", *["step"] * 4, "answer"]
     assert " ~ So " in lines[1]
-    assert compare.side_by_side(HALF[99], HALF[0], 120).count(" > ") == 4  # no steps beside four
+    assert answers_side_by_side(HALF[99], HALF[0], 120).count(" > ") == 4  # no steps beside four
 
 
 def written(path: Path, rows: list[dict[str, Any]]) -> Path:

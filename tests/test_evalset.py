@@ -12,7 +12,7 @@ from tunix_rt_nb import dataset, tasks
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.dataset import DatasetSpec, evalset
-from tunix_rt_nb.grade import SECTIONS, grade
+from tunix_rt_nb.evaluate.grade import SECTIONS, grade
 from tunix_rt_nb.store.store import TraceStore
 from tunix_rt_nb.trace.response import Generation, respond
 from tunix_rt_nb.trace.trace import Trace

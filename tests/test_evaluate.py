@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given, strategies as st
 
 from tests.conftest import some
-from tunix_rt_nb import evaluate, scorecard, tasks
-from tunix_rt_nb.grade import grade
+from tunix_rt_nb import evaluate, tasks
+from tunix_rt_nb.evaluate import scorecard
+from tunix_rt_nb.evaluate.grade import grade
 from tunix_rt_nb.trace.response import STYLES, Generation, respond
 from tunix_rt_nb.trace.trace import Trace
 

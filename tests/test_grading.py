@@ -13,7 +13,7 @@ import pytest
 from tests.conftest import some
 from tunix_rt_nb import tasks
 from tunix_rt_nb.common import files
-from tunix_rt_nb.grade import OUTCOMES, grade
+from tunix_rt_nb.evaluate.grade import OUTCOMES, grade
 from tunix_rt_nb.trace.response import STYLES, Generation, respond
 from tunix_rt_nb.trace.trace import Trace
 

@@ -19,9 +19,10 @@ from hypothesis import given
 from tests.conftest import some
 from tests.odd import texts
 from tests.run_folders import TRACES, predictions, right, trained, wrong
-from tunix_rt_nb import harness, tasks
+from tunix_rt_nb import tasks
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
+from tunix_rt_nb.evaluate import harness
 from tunix_rt_nb.trace.chat import form
 from tunix_rt_nb.trace.response import STYLES, respond
 from tunix_rt_nb.trace.trace import Trace

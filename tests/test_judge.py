@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from tests.run_folders import TRACES, predictions, right, wrong
-from tunix_rt_nb import judge
 from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.completions import KEY, Endpoint
+from tunix_rt_nb.evaluate import judge
+from tunix_rt_nb.evaluate.endpoint import KEY, Endpoint
 
 PREDICTIONS = predictions([right(t) if n % 2 else wrong(t) for n, t in enumerate(TRACES)])
 GOOD = '{"correctness": 5, "completeness": 4, "clarity": 3, "why": "Fine."}'

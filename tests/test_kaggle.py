@@ -15,11 +15,11 @@ from click.testing import CliRunner, Result
 from tests import kaggle_server
 from tests.conftest import NOW
 from tests.kaggle_server import CUT, HANG, KEY, USER, Kaggle, Version
-from tunix_rt_nb import dataset, status, tasks
-from tunix_rt_nb.cli import main
+from tunix_rt_nb import dataset, tasks
+from tunix_rt_nb.cli import main, status
 from tunix_rt_nb.common import files
 from tunix_rt_nb.host import place
-from tunix_rt_nb.kernels import account, session, uploads, watching
+from tunix_rt_nb.kaggle import account, session, uploads, watching
 from tunix_rt_nb.store.store import TraceStore
 
 pytest.importorskip("kagglesdk")
@@ -244,7 +244,7 @@ def test_a_credential_that_no_header_can_hold_is_not_shown(
 def cold(**environment: str) -> subprocess.CompletedProcess[str]:
     """A login and a question where `kaggle` is imported anew, and waits little."""
     code = (
-        "from tunix_rt_nb.kernels import account\n"
+        "from tunix_rt_nb.kaggle import account\n"
         "account.TIMEOUT, account.TRIES, account.PAUSE = 0.3, 2, 0\n"
         "api = account.login()\n"
         "for answer in (account.asked('quota', api.quota_view), api.quota_view()):\n"

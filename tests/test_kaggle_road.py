@@ -13,7 +13,7 @@ from tests.kaggle_server import KEY, Kaggle
 from tunix_rt_nb import dataset, runs, tasks
 from tunix_rt_nb.cli import main
 from tunix_rt_nb.common import files
-from tunix_rt_nb.kernels import watching
+from tunix_rt_nb.kaggle import watching
 from tunix_rt_nb.runs import chain
 from tunix_rt_nb.store.store import TraceStore
 

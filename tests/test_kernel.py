@@ -28,7 +28,7 @@ from tunix_rt_nb.cli import main
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.host import bootstrap, handles, needs, paths, place
-from tunix_rt_nb.kernels import account, embedding, kernel, session, submission
+from tunix_rt_nb.kaggle import account, embedding, kernel, session, submission
 from tunix_rt_nb.models import catalog
 
 HANDLE = "me/tunix-rt-mine"
@@ -512,7 +512,7 @@ def test_checkpoints_for_which_there_is_no_room_are_dropped_and_told(
 
 
 def test_the_package_needs_nothing_of_kaggles_to_be_imported() -> None:
-    code = "import sys, tunix_rt_nb.kernels.session; print('kaggle' in sys.modules)"
+    code = "import sys, tunix_rt_nb.kaggle.session; print('kaggle' in sys.modules)"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "False"
-    assert importlib.import_module("tunix_rt_nb.kernels")
+    assert importlib.import_module("tunix_rt_nb.kaggle.__init__")

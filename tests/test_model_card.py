@@ -7,7 +7,7 @@ import yaml
 from hypothesis import given
 
 from tests.odd import texts
-from tunix_rt_nb import model_card
+from tunix_rt_nb.report import model_card
 
 FACTS: dict[str, Any] = {
     "name": "columns",

@@ -12,10 +12,12 @@ from hypothesis import given, settings
 
 from tests.odd import texts
 from tests.run_folders import TRACES, complete, evaluated, predictions, right, trained, wrong
-from tunix_rt_nb import judge, page, runs
+from tunix_rt_nb import runs
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.predictions import of_run
+from tunix_rt_nb.evaluate import judge
+from tunix_rt_nb.evaluate.predictions import of_run
+from tunix_rt_nb.report import page
 
 VOID = {"meta", "br", "img"}
 

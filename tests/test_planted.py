@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from tests.conftest import NOW, some
-from tunix_rt_nb import dataset, evaluate, render, scorecard
+from tunix_rt_nb import dataset, render
 from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.compare import compare
-from tunix_rt_nb.grade import grade
+from tunix_rt_nb.evaluate import predict, scorecard
+from tunix_rt_nb.evaluate.compare import compare
+from tunix_rt_nb.evaluate.grade import grade
 from tunix_rt_nb.render.examples import Example, Examples
 from tunix_rt_nb.store.store import TraceStore
 from tunix_rt_nb.trace import templates
@@ -76,7 +77,7 @@ def test_a_template_that_is_not_that_of_training_is_refused(
     changed = dataclasses.replace(templates.TEMPLATES["gemma"], **change)
     monkeypatch.setitem(templates.TEMPLATES, "gemma", changed)
     with pytest.raises(InputError, match="template: gemma in style numbered has changed, run 3_re"):
-        evaluate.predict(tmp_path, [("x", TRACES[0])], trained)
+        predict.predict(tmp_path, [("x", TRACES[0])], trained)
 
 
 @pytest.mark.parametrize("change", [{"template": "chatml"}, {"style": "tags"}, {"system": "Hi."}])
@@ -84,7 +85,7 @@ def test_a_manifest_that_names_another_form_than_it_was_rendered_in_is_refused(
     tmp_path: Path, change: dict[str, str]
 ) -> None:
     with pytest.raises(InputError, match="has changed, run 3_render again"):
-        evaluate.predict(tmp_path, [("x", TRACES[0])], {**manifest(), **change})
+        predict.predict(tmp_path, [("x", TRACES[0])], {**manifest(), **change})
 
 
 def answered(text: Callable[[int], str], stopped: bool = True) -> list[dict[str, Any]]:

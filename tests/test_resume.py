@@ -21,7 +21,7 @@ from tests.test_training import CONFIG, EXAMPLES, TOKENIZER, rows
 from tunix_rt_nb import models, train
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.kernels import session
+from tunix_rt_nb.kaggle import session
 from tunix_rt_nb.models import lora
 from tunix_rt_nb.render.examples import Example
 from tunix_rt_nb.train import checkpoints

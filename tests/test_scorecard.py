@@ -4,12 +4,13 @@ from typing import Any
 import pytest
 
 from tests.conftest import some
-from tunix_rt_nb import scorecard, tasks
+from tunix_rt_nb import tasks
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.grade import grade
+from tunix_rt_nb.evaluate import scorecard
+from tunix_rt_nb.evaluate.grade import grade
+from tunix_rt_nb.evaluate.uncertainty import wilson
 from tunix_rt_nb.trace.response import Generation, respond
-from tunix_rt_nb.uncertainty import wilson
 
 SPEC_KEYS = (
     *("n_items", "n_scored", "n_skipped", "primary_score", "stddev", "min_score", "max_score"),

@@ -16,7 +16,7 @@ from tunix_rt_nb import runs
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.host import paths
-from tunix_rt_nb.kernels import session
+from tunix_rt_nb.kaggle import session
 from tunix_rt_nb.runs import chain
 
 TRAIN = """
@@ -34,7 +34,7 @@ _ = stop.finish({})
 EVALUATE = """
 from pathlib import Path
 from tunix_rt_nb.runs import chain
-from tunix_rt_nb.kernels import session
+from tunix_rt_nb.kaggle import session
 if Path("runs").exists():  # in the working folder: what outlives a session that is ended now
     session.check(Path("runs/mine"))
     assert Path("runs/mine/4_train/model.txt").read_text() == "after a step"
@@ -144,9 +144,7 @@ def test_what_a_notebook_by_itself_has_made_is_kept_where_a_cell_fails(
     shell = InteractiveShell.instance()
     cells = "stop = chain.begin('generate')\n(stop.folder / 'x').touch()\n1 / 0"
     try:
-        shell.run_cell(
-            "from tunix_rt_nb.runs import chain\nfrom tunix_rt_nb.kernels import session"
-        )
+        shell.run_cell("from tunix_rt_nb.runs import chain\nfrom tunix_rt_nb.kaggle import session")
         shell.run_cell("session.settle('mine', hours=1.0)").raise_error()
         assert isinstance(shell.run_cell(cells).error_in_exec, ZeroDivisionError)
     finally:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from scipy import stats
 
-from tunix_rt_nb.uncertainty import bootstrap, items_needed, mcnemar, sign_flip, wilson
+from tunix_rt_nb.evaluate.uncertainty import bootstrap, items_needed, mcnemar, sign_flip, wilson
 
 
 @given(st.integers(0, 400), st.integers(1, 400))
@@ -41,7 +41,7 @@ def test_the_p_value_of_means_is_scipys(monkeypatch: pytest.MonkeyPatch) -> None
     ).pvalue
     assert sign_flip(list(values)) == pytest.approx(theirs, abs=0.02)
     whole = sign_flip(list(values))
-    monkeypatch.setattr("tunix_rt_nb.uncertainty._AT_A_TIME", 999)
+    monkeypatch.setattr("tunix_rt_nb.evaluate.uncertainty._AT_A_TIME", 999)
     assert sign_flip(list(values)) == pytest.approx(whole, abs=0.02)
 
 
@@ -63,7 +63,7 @@ def test_many_items_are_resampled_some_at_a_time_with_the_same_result(
 ) -> None:
     values = list(np.random.default_rng(0).uniform(size=333))
     whole = bootstrap(values)
-    monkeypatch.setattr("tunix_rt_nb.uncertainty._AT_A_TIME", 999)
+    monkeypatch.setattr("tunix_rt_nb.evaluate.uncertainty._AT_A_TIME", 999)
     assert bootstrap(values) == whole
 
 

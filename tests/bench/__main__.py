@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from tests.bench import large, pipeline, rendering, sampling, tpu, traces, training
 from tests.bench.measure import Line, seconds
-from tunix_rt_nb.grade import grade as grade_one
+from tunix_rt_nb.evaluate.grade import grade as grade_one
 from tunix_rt_nb.trace.response import Generation, respond
 
 

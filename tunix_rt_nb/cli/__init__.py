@@ -16,7 +16,7 @@ from tunix_rt_nb.cli.kaggle import kaggle_group
 from tunix_rt_nb.cli.models import models
 from tunix_rt_nb.cli.options import set_option, settings_of
 from tunix_rt_nb.cli.preflight import preflight_command
-from tunix_rt_nb.cli.registry import runs_commands
+from tunix_rt_nb.cli.runs import runs_commands
 from tunix_rt_nb.cli.smoke import smoke_command
 from tunix_rt_nb.cli.traces import traces
 from tunix_rt_nb.common.errors import InputError, check_name
@@ -188,7 +188,8 @@ def status_command(as_json: bool) -> None:
     \b
     Example: tunix-rt-nb status
     """
-    from tunix_rt_nb import status
+    from tunix_rt_nb.cli import status
+    from tunix_rt_nb.report.columns import columns
 
     rows = status.rows()
-    click.echo(json.dumps(rows) if as_json else status.table(rows))
+    click.echo(json.dumps(rows) if as_json else columns(rows, head=False))

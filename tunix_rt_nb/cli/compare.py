@@ -13,6 +13,7 @@ from tunix_rt_nb.cli.options import json_option
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.common.text import one_line
 from tunix_rt_nb.host import paths
+from tunix_rt_nb.report import columns
 
 
 @click.command("compare")
@@ -37,15 +38,16 @@ def compare_command(a: str, b: str, show: int, as_json: bool) -> None:
       tunix-rt-nb runs compare quickstart slower
       tunix-rt-nb runs compare before.jsonl after.jsonl --show 10
     """
-    from tunix_rt_nb import compare, predictions  # slow to load
-    from tunix_rt_nb.scorecard import FEWEST, by_item
+    from tunix_rt_nb.evaluate import compare, predictions  # slow to load
+    from tunix_rt_nb.evaluate.scorecard import FEWEST, by_item
+    from tunix_rt_nb.report.side_by_side import answers_side_by_side
 
     one, two = (predictions.find(name) for name in (a, b))
     found = compare.compare(one, two)
     if as_json:
         click.echo(json.dumps(found))
         return
-    click.echo(display.columns(_rows(found)))
+    click.echo(columns.columns(_rows(found)))
     click.echo(f"\nB against A: {compare.told(found)}")
     click.echo(f"{found['gained']} items gained, {found['lost']} lost")
     if found["n"] < FEWEST:
@@ -54,7 +56,7 @@ def compare_command(a: str, b: str, show: int, as_json: bool) -> None:
     for name in found["changed"][:show]:
         kind, of_a, of_b = compare.change(before[name], after[name])
         click.echo(f"\n{one_line(name, 60)}, {kind}:")
-        click.echo(compare.side_by_side(of_a, of_b, display.width()))
+        click.echo(answers_side_by_side(of_a, of_b, display.width()))
 
 
 def _rows(found: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import click
 
 from tunix_rt_nb import runs
-from tunix_rt_nb.cli import display
 from tunix_rt_nb.cli.options import json_option, open_store, store_option, store_to_read
 from tunix_rt_nb.host import paths
+from tunix_rt_nb.report import columns
 
 if TYPE_CHECKING:
     from tunix_rt_nb.store.store import TraceStore
@@ -79,7 +79,7 @@ def list_(tag: str | None, as_json: bool) -> None:
         click.echo(json.dumps(rows, ensure_ascii=False))
     elif rows:
         shown = ("dataset", "state", "train", "eval", "created_at", "strategy", "tags", "folder")
-        click.echo(display.columns([{name: row.get(name) for name in shown} for row in rows]))
+        click.echo(columns.columns([{name: row.get(name) for name in shown} for row in rows]))
     click.echo(f"{len(rows)} datasets", err=True)
 
 
@@ -265,8 +265,8 @@ def _tell(folder: Path, as_json: bool) -> None:
         click.echo(json.dumps({"folder": str(folder), **manifest}, ensure_ascii=False))
         return
     click.echo(f"{manifest['dataset_key']}  sha256 {manifest['sha256'][:16]}  {folder}\n")
-    click.echo(f"{display.columns(dataset.funnel(manifest))}\n")
-    click.echo(f"{display.columns(dataset.by_task(manifest))}\n")
+    click.echo(f"{columns.columns(dataset.funnel(manifest))}\n")
+    click.echo(f"{columns.columns(dataset.by_task(manifest))}\n")
     tokens = manifest["tokens"]
     click.echo(
         f"{tokens['unit']} a trace: median {tokens['median']}, 95 % up to {tokens['p95']},"

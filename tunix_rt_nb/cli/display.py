@@ -4,7 +4,7 @@ import json
 import shutil
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,37 +68,6 @@ def added(counts: "Added") -> str:
     """What came of an import."""
     told = f"{counts.new:,} new traces, {counts.known:,} already there"
     return f"{told}, {counts.deleted:,} deleted earlier" if counts.deleted else told
-
-
-def columns(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Records as a table; numbers stand to the right.
-
-    Example:
-      >>> print(columns([{"task": "sums", "traces": 1200}, {"task": "cards", "traces": 7}]))
-      task   traces
-      sums    1,200
-      cards       7
-    """
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    cells = [[_cell(row.get(name)) for name in names] for row in rows]
-    widths = [max(map(len, column)) for column in zip(names, *cells, strict=True)]
-    numbers = [all(isinstance(row.get(name, 0), int) for row in rows) for name in names]
-    lines = [
-        "  ".join(
-            text.rjust(width) if number else text.ljust(width)
-            for text, width, number in zip(line, widths, numbers, strict=True)
-        ).rstrip()
-        for line in [names, *cells]
-    ]
-    return "\n".join(lines)
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, int):
-        return f"{value:,}"
-    return one_line(", ".join(map(str, value)) if isinstance(value, list) else str(value), 60)
 
 
 def echo_array(records: Iterable[dict[str, Any]]) -> None:

@@ -141,7 +141,7 @@ def compare(a: str, b: str, folder: Path | None, as_json: bool) -> None:
     \b
     Example: tunix-rt-nb traces compare 1f3a 77c0
     """
-    from tunix_rt_nb.store.compare import Row, align, side_by_side
+    from tunix_rt_nb.report.side_by_side import Row, align, side_by_side
     from tunix_rt_nb.store.scores import score
     from tunix_rt_nb.store.store import now
 

@@ -1,3 +1,11 @@
+from . import (
+    attention as attention,
+    catalog as catalog,
+    chips as chips,
+    lora as lora,
+    sampling as sampling,
+    sources as sources,
+)
 from .devices import (
     devices_of as devices_of,
     mesh as mesh,

@@ -7,8 +7,8 @@ from typing import Any
 
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.markdown import cell, table
+from tunix_rt_nb.evaluate.scorecard import STRICT
 from tunix_rt_nb.models import catalog
-from tunix_rt_nb.scorecard import STRICT
 
 
 def facts(

@@ -16,8 +16,8 @@ from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError, check_name
 from tunix_rt_nb.common.text import one_line
 from tunix_rt_nb.host import handles, paths
-from tunix_rt_nb.kernels import account, session, version
-from tunix_rt_nb.kernels.kernel import Accelerator, accelerator
+from tunix_rt_nb.kaggle import account, session, version
+from tunix_rt_nb.kaggle.kernel import Accelerator, accelerator
 from tunix_rt_nb.models import catalog
 from tunix_rt_nb.runs import parameters
 from tunix_rt_nb.train import preflight

@@ -9,8 +9,8 @@ import requests
 
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.text import printable
-from tunix_rt_nb.kernels import account, kernel, version
-from tunix_rt_nb.kernels.submission import Submission
+from tunix_rt_nb.kaggle import account, kernel, version
+from tunix_rt_nb.kaggle.submission import Submission
 
 EVERY = 15.0  # seconds between two looks at the state
 TRIES = 12  # some ten minutes without Kaggle are borne

@@ -19,9 +19,9 @@ import requests
 
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.common.text import one_line
-from tunix_rt_nb.kernels import account, session, version
-from tunix_rt_nb.kernels.submission import Submission
-from tunix_rt_nb.kernels.version import Version
+from tunix_rt_nb.kaggle import account, session, version
+from tunix_rt_nb.kaggle.submission import Submission
+from tunix_rt_nb.kaggle.version import Version
 
 _EXECUTED = "__notebook__.ipynb"  # where Kaggle keeps what it has executed
 _OURS = ("kernel", "kaggle.json", "kaggle.jsonl")

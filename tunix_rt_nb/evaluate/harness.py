@@ -21,8 +21,8 @@ import yaml
 
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError, check_name
-from tunix_rt_nb.grade import grade
-from tunix_rt_nb.predictions import FORM, check_of
+from tunix_rt_nb.evaluate.grade import grade
+from tunix_rt_nb.evaluate.predictions import FORM, check_of
 from tunix_rt_nb.trace.chat import Form, form
 from tunix_rt_nb.trace.trace import Trace
 

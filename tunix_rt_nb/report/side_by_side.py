@@ -1,4 +1,4 @@
-"""Two traces side by side, their steps aligned."""
+"""Two traces, or two answers to one prompt, side by side with their steps aligned."""
 
 import textwrap
 from difflib import SequenceMatcher
@@ -6,7 +6,9 @@ from itertools import zip_longest
 from typing import NamedTuple
 
 from tunix_rt_nb.common.text import printable
-from tunix_rt_nb.trace.trace import Trace
+from tunix_rt_nb.evaluate.scorecard import Prediction
+from tunix_rt_nb.trace.response import parse
+from tunix_rt_nb.trace.trace import Step, Trace
 
 
 class Row(NamedTuple):
@@ -61,6 +63,17 @@ def side_by_side(rows: list[Row], width: int) -> str:
             part = "" if k else row.part
             lines.append(f"{part:<6} {one:<{column}} {row.mark} {two}".rstrip())
     return "\n".join(lines)
+
+
+def answers_side_by_side(a: Prediction, b: Prediction, width: int = 100) -> str:
+    """Writes what two models answered to an item as text of two columns, at most `width` wide."""
+    return side_by_side(align(_said(a), _said(b)), width)
+
+
+def _said(prediction: Prediction) -> Trace:
+    read = parse(prediction["response"], prediction.get("style") or "numbered")
+    steps = tuple(Step(i=i, type="model", content=text) for i, text in enumerate(read.steps))
+    return Trace(prompt=prediction["prompt"], steps=steps, final_answer=prediction["answer"] or "")
 
 
 def _row(part: str, a: str | None, b: str | None) -> Row:

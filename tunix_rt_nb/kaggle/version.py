@@ -7,7 +7,7 @@ import requests
 
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.common.text import one_line
-from tunix_rt_nb.kernels import account
+from tunix_rt_nb.kaggle import account
 
 PAGE = 100
 _UNDER_WAY = ("QUEUED", "RUNNING", "NEW_SCRIPT", "CANCEL_REQUESTED")

@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.common.text import one_line
-from tunix_rt_nb.completions import KEY, Endpoint, Unusable
+from tunix_rt_nb.evaluate.endpoint import KEY, Endpoint, Unusable
 
 CRITERIA = {
     "correctness": "the steps are true and the answer follows from them",

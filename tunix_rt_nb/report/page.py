@@ -12,12 +12,13 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tunix_rt_nb import judge, predictions, report, runs
+from tunix_rt_nb import runs
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.text import printable
-from tunix_rt_nb.page_template import PAGE
-from tunix_rt_nb.plots import loss_axes, svg
-from tunix_rt_nb.scorecard import by_item, warnings
+from tunix_rt_nb.evaluate import judge, predictions
+from tunix_rt_nb.evaluate.scorecard import by_item, warnings
+from tunix_rt_nb.report.plots import loss_axes, svg
+from tunix_rt_nb.report.tables import before_after
 from tunix_rt_nb.tasks.draw import DIFFICULTIES
 from tunix_rt_nb.trace.response import parse
 
@@ -67,7 +68,7 @@ def _values(run: Path) -> dict[str, Any]:
         "card": result["after"],
         "earlier": result["before"],
         "warnings": warnings(result["after"]),
-        "before_after": report.before_after(result["before"], result["after"]),
+        "before_after": before_after(result["before"], result["after"]),
         "groups": [
             _groups(result, after, "difficulty", "difficulty_scores", DIFFICULTIES),
             _groups(result, after, "section", "section_scores", ()),
@@ -258,6 +259,7 @@ def _template() -> "Template":
     import jinja2
 
     environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -265,4 +267,4 @@ def _template() -> "Template":
         finalize=lambda value: printable(value) if type(value) is str else value,
     )
     environment.filters["percent"] = lambda share: f"{100 * share:.1f} %"
-    return environment.from_string(PAGE)
+    return environment.get_template("page.html.jinja")

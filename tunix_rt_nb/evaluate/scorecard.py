@@ -9,9 +9,9 @@ from typing import Any
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.common.text import one_line
-from tunix_rt_nb.grade import OUTCOMES
+from tunix_rt_nb.evaluate.grade import OUTCOMES
+from tunix_rt_nb.evaluate.uncertainty import wilson
 from tunix_rt_nb.trace.free_text import plain
-from tunix_rt_nb.uncertainty import wilson
 
 Prediction = Mapping[str, Any]
 

@@ -52,16 +52,6 @@ def rows() -> list[dict[str, str]]:
     return [row._asdict() for row in found]
 
 
-def table(found: list[dict[str, str]]) -> str:
-    """The rows as aligned text."""
-    width = max(len(row["component"]) for row in found)
-    lines = [
-        f"{row['component']:<{width}}  {row['state']:<12}  {row['install']}".rstrip()
-        for row in found
-    ]
-    return "\n".join(lines)
-
-
 def _component(name: str, extra: str) -> Row:
     try:
         return Row(name, importlib.metadata.version(name))

@@ -9,11 +9,9 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-import tunix_rt_nb
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.host import bootstrap, needs, paths
 
-_KINDS = (".py", ".pyi", ".sql")
 _UNUSED = "tunix_rt_nb/cli/"  # by a session, which need not have it to be read
 _HIDDEN = {"_kg_hide-input": True, "jupyter": {"source_hidden": True}}
 
@@ -30,15 +28,13 @@ def sources() -> dict[str, str]:
       >>> sources()["tunix_rt_nb/common/errors.py"].splitlines()[0][:13]
       '\"\"\"The one er'
     """
-    package = Path(tunix_rt_nb.__file__).parent
-    sources = [path for path in package.rglob("*") if path.suffix in _KINDS]
     notebooks = sorted(paths.NOTEBOOKS.glob("*.ipynb"))
     if not notebooks:
         raise InputError(f"{paths.NOTEBOOKS}: has no notebooks, run this from a checkout")
     found: dict[str, bytes] = {}
-    for path in [*sorted(sources), *sorted(paths.EVAL_SETS.glob("*.jsonl"))]:
+    for path in [*paths.sources(), *sorted(paths.EVAL_SETS.glob("*.jsonl"))]:
         name, content = path.relative_to(paths.PROJECT).as_posix(), path.read_bytes()
-        packed = path.suffix not in _KINDS or name.startswith(_UNUSED)
+        packed = path.suffix not in paths.SOURCES or name.startswith(_UNUSED)
         found |= {f"{name}.z": _packed(content)} if packed else {name: content}
     for path in notebooks:
         found[f"notebooks/{path.name}"] = nbformat.writes(stripped(read(path))).encode() + b"\n"

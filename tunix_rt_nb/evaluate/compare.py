@@ -6,12 +6,9 @@ from typing import Any
 
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.common.text import one_line
-from tunix_rt_nb.predictions import FORM
-from tunix_rt_nb.scorecard import Prediction, by_item
-from tunix_rt_nb.store.compare import align, side_by_side as _beside
-from tunix_rt_nb.trace.response import parse
-from tunix_rt_nb.trace.trace import Step, Trace
-from tunix_rt_nb.uncertainty import LEVEL, bootstrap, items_needed, mcnemar, sign_flip
+from tunix_rt_nb.evaluate.predictions import FORM
+from tunix_rt_nb.evaluate.scorecard import Prediction, by_item
+from tunix_rt_nb.evaluate.uncertainty import LEVEL, bootstrap, items_needed, mcnemar, sign_flip
 
 _GROUPS = {"sections": "section", "tasks": "task", "difficulties": "difficulty"}
 
@@ -161,14 +158,3 @@ def change(a: Sequence[Prediction], b: Sequence[Prediction]) -> tuple[str, Predi
 
 def _score(answer: Prediction) -> float:
     return float(answer["score"])
-
-
-def side_by_side(a: Prediction, b: Prediction, width: int = 100) -> str:
-    """What two models answered to an item, step beside step, as text at most so wide."""
-    return _beside(align(_said(a), _said(b)), width)
-
-
-def _said(prediction: Prediction) -> Trace:
-    read = parse(prediction["response"], prediction.get("style") or "numbered")
-    steps = tuple(Step(i=i, type="model", content=text) for i, text in enumerate(read.steps))
-    return Trace(prompt=prediction["prompt"], steps=steps, final_answer=prediction["answer"] or "")

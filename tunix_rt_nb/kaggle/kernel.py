@@ -20,7 +20,7 @@ from tunix_rt_nb import runs
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError, unknown
 from tunix_rt_nb.host import handles
-from tunix_rt_nb.kernels import embedding
+from tunix_rt_nb.kaggle import embedding
 from tunix_rt_nb.models import catalog
 from tunix_rt_nb.runs import parameters
 
@@ -139,7 +139,7 @@ def _chain(run_id: str, profile: str, given: Mapping[str, Any]) -> list[Notebook
             metadata={"tags": ["parameters"]},
         ),
         nbformat.v4.new_code_cell(
-            "from tunix_rt_nb.kernels import session\n\n"
+            "from tunix_rt_nb.kaggle import session\n\n"
             f"session.run(RUN_ID, PARAMETERS, HOURS, profile={profile!r})"
         ),
     ]
@@ -160,7 +160,7 @@ def _notebook(notebook: NotebookNode, given: Mapping[str, Any], run_id: str) -> 
         )
         own.insert(tagged + 1, injected)
     first, last = f"settle({run_id!r}, hours={HOURS})", f"finish({run_id!r})"
-    begin, end = (f"from tunix_rt_nb.kernels import session\n\nsession.{x}" for x in (first, last))
+    begin, end = (f"from tunix_rt_nb.kaggle import session\n\nsession.{x}" for x in (first, last))
     return [nbformat.v4.new_code_cell(begin), *own, nbformat.v4.new_code_cell(end)]
 
 

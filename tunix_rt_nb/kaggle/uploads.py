@@ -13,7 +13,7 @@ from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.common.text import one_line
 from tunix_rt_nb.host import handles, place
-from tunix_rt_nb.kernels import account
+from tunix_rt_nb.kaggle import account
 from tunix_rt_nb.models.sources import missing
 
 Told = Callable[[str], None]

@@ -9,9 +9,9 @@ from typing import Any
 import click
 
 from tunix_rt_nb import runs
-from tunix_rt_nb.cli import display
 from tunix_rt_nb.cli.options import filters_of, json_option
 from tunix_rt_nb.host import paths
+from tunix_rt_nb.report import columns
 
 # What they call loads DuckDB, Jinja or Matplotlib, which not every command needs.
 
@@ -56,7 +56,7 @@ def list_(conditions: tuple[str, ...], as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(rows, ensure_ascii=False))
     elif rows:
-        click.echo(display.columns([_listed(row) for row in rows]))
+        click.echo(columns.columns([_listed(row) for row in rows]))
     click.echo(f"{len(rows)} runs in {paths.home() / 'runs'}", err=True)
 
 
@@ -88,7 +88,7 @@ def leaderboard(conditions: tuple[str, ...], as_json: bool) -> None:
         asked = f"{first['items']:,} items, template {first['template']}, style {first['style']}"
         differ = [name for name in _HOW if len({row[name] for row in ranked}) > 1]
         shown = [{**_ranked(row), **{name: row[name] for name in differ}} for row in ranked]
-        click.echo(f"board {board}: {asked}\n\n{display.columns(shown)}\n")
+        click.echo(f"board {board}: {asked}\n\n{columns.columns(shown)}\n")
     for row in found.left_out:
         click.echo(f"left out: {row['run']}: {row['problem']}", err=True)
 
@@ -115,7 +115,7 @@ def show(run: str, as_json: bool) -> None:
         if value is not None and name != "parameters":
             click.echo(f"{name:<15} {value}")
     for step, values in row["parameters"].items():
-        click.echo(f"\n{runs.stem(step)}\n{display.columns(_pairs(values))}")
+        click.echo(f"\n{runs.stem(step)}\n{columns.columns(_pairs(values))}")
     if row["problem"] is None:
         click.echo(report.before_after_text(runs.result(Path(row["folder"]) / "5_evaluate")))
 
@@ -131,7 +131,7 @@ def report_command(run: str) -> None:
     \b
     Example: tunix-rt-nb runs report quickstart
     """
-    from tunix_rt_nb import page
+    from tunix_rt_nb.report import page
     from tunix_rt_nb.runs import registry
 
     click.echo(page.write(registry.find(run)))
@@ -162,7 +162,7 @@ def judge_command(
     \b
     Example: tunix-rt-nb runs judge quickstart --judge http://127.0.0.1:8000/v1 --model gemma
     """
-    from tunix_rt_nb import judge, predictions
+    from tunix_rt_nb.evaluate import judge, predictions
     from tunix_rt_nb.runs import registry
 
     folder = registry.find(run)
@@ -207,9 +207,9 @@ def harness_command(run: str, folder: Path, eval_set: str | None) -> None:
       tunix-rt-nb runs harness quickstart -o harness
       tunix-rt-nb runs harness quickstart -o harness --eval-set core-v1
     """
-    from tunix_rt_nb import harness, predictions
     from tunix_rt_nb.common import files
     from tunix_rt_nb.dataset import evalset
+    from tunix_rt_nb.evaluate import harness, predictions
     from tunix_rt_nb.runs import registry
     from tunix_rt_nb.trace import chat
 
@@ -251,9 +251,9 @@ def grade_command(
       tunix-rt-nb runs grade quickstart harness/answers/model/samples_quickstart.jsonl
       tunix-rt-nb runs grade quickstart samples_core-v1.jsonl --eval-set core-v1 -o core.jsonl
     """
-    from tunix_rt_nb import harness, predictions, scorecard
     from tunix_rt_nb.common import files
     from tunix_rt_nb.dataset import evalset
+    from tunix_rt_nb.evaluate import harness, predictions, scorecard
     from tunix_rt_nb.runs import registry
 
     lineage = runs.lineage("evaluate", registry.find(run) / runs.stem("evaluate"))

@@ -1,0 +1,179 @@
+"""Let a model answer what it was not trained on, and grade what it wrote.
+
+Answers are kept as they come: an evaluation that was cut off goes on.
+"""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from math import inf
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tunix_rt_nb import models
+from tunix_rt_nb.common import files
+from tunix_rt_nb.common.errors import InputError
+from tunix_rt_nb.common.text import one_line
+from tunix_rt_nb.evaluate.grade import grade
+from tunix_rt_nb.render.encode import encode_prompts
+from tunix_rt_nb.trace.chat import Form, form
+from tunix_rt_nb.trace.response import Generation
+from tunix_rt_nb.trace.trace import Trace
+
+
+def predict(
+    model_folder: Path,
+    items: Sequence[tuple[str, Trace]],
+    rendered: Mapping[str, Any],
+    max_new_tokens: int = 256,
+    batch_size: int = 64,
+    kept: Path | None = None,
+    samples: int = 1,
+    temperature: float = 0.0,
+    seed: int = 0,
+    report: Callable[[int], None] = lambda done: None,
+) -> list[dict[str, Any]]:
+    """Lets a model answer items in the template and style it was trained in, and grades them.
+
+    Args:
+      rendered: the manifest of the rendered dataset.
+      kept: a file where answers are kept as they come, so that a call that was cut off goes on.
+      samples: how many answers an item gets; of several, each prediction has its `sample`.
+      temperature, seed: as `sampling.generate` takes them.
+      report: called with the number of answers so far.
+
+    Returns:
+      The predictions, in the order of the items, with the form that each was asked for in.
+
+    Raises:
+      InputError: there is no item, no room for an answer, or the template is no longer what it was
+        when the dataset was rendered.
+    """
+    if not items or min(max_new_tokens, batch_size, samples) < 1:
+        raise InputError(
+            f"evaluate: {len(items)} held-out items of a known task, {max_new_tokens} new tokens,"
+            f" batches of {batch_size}, {samples} samples: each must be at least 1"
+        )
+    if not 0 <= temperature < inf or (samples > 1 and temperature == 0):
+        raise InputError(
+            f"temperature: {temperature}, expected a number from 0; above it for several samples,"
+            " which would all be the same"
+        )
+    names = rendered["template"], rendered["style"], rendered["system"]
+    how = form(*names)
+    if how.sha256 != rendered["form_sha256"]:
+        raise InputError(
+            f"template: {names[0]} in style {names[1]} has changed, run 3_render again"
+        )
+    every = [(*item, k) for item in items for k in range(samples)]
+    written = _answer(
+        model_folder,
+        [trace.prompt for _, trace, _ in every],
+        how,
+        kept,
+        report,
+        max_new_tokens=max_new_tokens,
+        batch_size=batch_size,
+        temperature=temperature,
+        seed=seed,
+    )
+    asked = {
+        "template": names[0],
+        "style": names[1],
+        "form_sha256": how.sha256,
+        "max_new_tokens": max_new_tokens,
+        "temperature": temperature,
+    }
+    return [
+        {
+            **grade(trace_id, trace, answer, names[1]),
+            **asked,
+            **({"sample": k} if samples > 1 else {}),
+        }
+        for (trace_id, trace, k), answer in zip(every, written, strict=True)
+    ]
+
+
+def _answer(
+    model_folder: Path,
+    prompts: Sequence[str],
+    form: Form,
+    kept: Path | None = None,
+    report: Callable[[int], None] = lambda done: None,
+    **how: Any,
+) -> list[Generation]:
+    """Answers prompts; each batch is appended to a file before the next one begins.
+
+    What an earlier call with the same model, prompts and settings left there is not generated
+    again, that of any other call is replaced. So a run that was killed ends in the same answers.
+
+    Args:
+      form: what prompts are written in, and answers read.
+      kept: a JSON lines file: what was asked, then a batch a line; None keeps nothing.
+      report: called with the number of prompts answered so far.
+      how: `max_new_tokens`, `batch_size`, `temperature` and `seed` of `sampling.generate`.
+
+    Raises:
+      InputError: what an earlier call left is damaged.
+    """
+    model, tokenizer = models.load(model_folder)
+    known = {}
+    if kept:
+        asked = [models.content_hash(model_folder), prompts, form.sha256, how]
+        known = _kept_answers(kept, files.digest(asked))
+    done = set(known)
+
+    def on_batch(written: dict[int, Generation]) -> None:
+        if kept:
+            _append(kept, written)
+        done.update(written)
+        report(len(done))
+
+    ids = encode_prompts(prompts, tokenizer, form)
+    stops = form.template.stops
+    found = models.sampling.generate(
+        model, tokenizer, ids, stops, known=known, on_batch=on_batch, **how
+    )
+    return [answer._replace(text=form.template.said(answer.text)) for answer in found]
+
+
+def _append(path: Path, written: dict[int, Generation]) -> None:
+    """Adds a batch, as one line: of what is cut off nothing is left, and it is generated whole."""
+    batch = [{"number": n, **one._asdict()} for n, one in sorted(written.items())]
+    with path.open("ab") as file:
+        file.write(files.json_line({"batch": batch}))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+class _Kept(msgspec.Struct, forbid_unknown_fields=True):
+    """An answer to the prompt of this number."""
+
+    number: int
+    text: str
+    tokens: int
+    stopped: bool
+
+
+class _Line(msgspec.Struct, forbid_unknown_fields=True):
+    """A line: the answers that came together."""
+
+    batch: list[_Kept]
+
+
+def _kept_answers(path: Path, asked: str) -> dict[int, Generation]:
+    """The answers to what is asked that are there; the file ends after them."""
+    header = files.json_line({"asked": asked})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = files.whole_lines(path)
+    if lines[:1] != [header]:
+        lines = [header]
+    with files.atomic(path) as file:  # without what a kill may have cut off
+        file.writelines(lines)
+    try:
+        found = [msgspec.json.decode(line, type=_Line) for line in lines[1:]]
+    except msgspec.MsgspecError as error:
+        raise InputError(f"{path}: is damaged, remove it: {one_line(str(error))}") from None
+    kept = [one for line in found for one in line.batch]
+    return {one.number: Generation(one.text, one.tokens, one.stopped) for one in kept}

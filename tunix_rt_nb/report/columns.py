@@ -1,0 +1,42 @@
+"""Records as a table of text."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tabulate import tabulate
+
+from tunix_rt_nb.common.text import one_line
+
+
+def columns(rows: Sequence[Mapping[str, Any]], right: Sequence[str] = (), head: bool = True) -> str:
+    """Writes records as a table; whole numbers and the columns of `right` stand to the right.
+
+    Args:
+      head: whether the names of the columns come first.
+
+    Example:
+      >>> print(columns([{"task": "sums", "traces": 1200}, {"task": "cards", "traces": 7}]))
+      task   traces
+      sums    1,200
+      cards       7
+    """
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    numbers = [
+        name in right or all(isinstance(row.get(name, 0), int) for row in rows) for name in names
+    ]
+    text = tabulate(
+        [[_cell(row.get(name)) for name in names] for row in rows],
+        names if head else (),
+        tablefmt="plain",
+        disable_numparse=True,
+        colalign=["right" if number else "left" for number in numbers],
+    )
+    return "\n".join(map(str.rstrip, text.split("\n")))
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, int):
+        return f"{value:,}"
+    return one_line(", ".join(map(str, value)) if isinstance(value, list) else str(value), 60)

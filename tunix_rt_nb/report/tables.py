@@ -1,0 +1,88 @@
+"""The before-and-after table, as records, as text and as JSON."""
+
+from collections.abc import Mapping
+from textwrap import indent
+from typing import Any
+
+from tunix_rt_nb.evaluate.scorecard import STRICT, warnings
+from tunix_rt_nb.report.columns import columns
+
+
+def summary(result: Mapping[str, Any]) -> dict[str, Any]:
+    """The figures of a `5_evaluate/result.json` in the form that `run --json` prints."""
+    before, after = result["before"], result["after"]
+    return {
+        "before": _figures(before),
+        "after": _figures(after),
+        "warnings": warnings(after),
+        "by_task": {
+            task: {
+                "before": before["category_scores"][task]["score"],
+                "after": score["score"],
+                "steps_right": score["steps_right"],
+                "n": score["n"],
+            }
+            for task, score in after["category_scores"].items()
+        },
+    }
+
+
+def _figures(card: Mapping[str, Any]) -> dict[str, Any]:
+    whole = _whole(card)
+    return {
+        "accuracy": whole.pop("score"),
+        "strict_accuracy": card["strict_score"],
+        "interval": card["interval"],
+        **whole,
+        "skipped": card["n_skipped"],
+    }
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def before_after(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[dict[str, str]]:
+    """The before-and-after table: shares of right answers and steps by task, and for all.
+
+    The last row counts those answers alone that are in the style exactly.
+    """
+    tasks = [*after["category_scores"], "all"]
+    cards = [{**card["category_scores"], "all": _whole(card)} for card in (before, after)]
+    rows = [
+        {
+            "task": task,
+            "held-out items": str(cards[1][task]["n"]),
+            "answers before": _percent(cards[0][task]["score"]),
+            "answers after": _percent(cards[1][task]["score"]),
+            "steps before": _percent(cards[0][task]["steps_right"]),
+            "steps after": _percent(cards[1][task]["steps_right"]),
+        }
+        for task in tasks
+    ]
+    strict = {
+        "task": STRICT,
+        "answers before": _percent(before["strict_score"]),
+        "answers after": _percent(after["strict_score"]),
+        "steps before": "",
+        "steps after": "",
+    }
+    return [*rows, {**rows[-1], **strict}]
+
+
+def _whole(card: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "score": card["primary_score"],
+        "steps_right": card["steps_right"],
+        "n": card["n_scored"],
+    }
+
+
+def before_after_text(result: Mapping[str, Any]) -> str:
+    """The before-and-after table as aligned text; below it the interval, and what to doubt."""
+    rows = before_after(result["before"], result["after"])
+    text = indent(columns(rows, right=list(rows[0])[1:]), "  ")
+    low, high = result["after"]["interval"]
+    told = [f"answers after, 95 % interval: {_percent(low)} to {_percent(high)}"]
+    below = "".join(f"  {line}\n" for line in [*told, *warnings(result["after"])])
+    return f"\n{text}\n{below}"
