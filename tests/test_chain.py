@@ -1,11 +1,13 @@
 """The chain, on five tiny notebooks made here: one behaviour a test."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import grimp
 import nbformat
 import pytest
 from click.testing import CliRunner, Result
@@ -94,6 +96,54 @@ def test_unchanged_steps_are_skipped_and_changed_ones_run_with_all_after(road: P
     out.write_text("altered")
     # the same bytes come out of build again, so what follows it has not changed
     assert go(road, to_step="evaluate", steps=4) == ["build"]
+
+
+RERUN = {  # room -> what a changed byte of it makes run again
+    "common": runs.STEPS,
+    "host": runs.STEPS,
+    "trace": runs.STEPS,
+    "runs": runs.STEPS,
+    "tasks": ("generate", "build", "evaluate"),
+    "store": ("generate", "build"),
+    "dataset": ("build", "render", "train", "evaluate"),
+    "models": ("render", "train", "evaluate"),
+    "render": ("render", "train", "evaluate"),
+    "train": ("train",),
+    "evaluate": ("evaluate",),
+    "report": (),
+    "kaggle": (),
+    "cli": (),
+}
+
+
+def test_a_changed_byte_of_a_room_runs_again_what_depends_on_that_room_and_nothing_else(
+    road: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(paths.PACKAGE, road / "package", ignore=shutil.ignore_patterns("__pycache__"))
+    rooms = sorted(path.parent.name for path in (road / "package").glob("*/__init__.py"))
+    assert rooms == sorted(RERUN)
+    monkeypatch.setattr(paths, "PACKAGE", road / "package")
+    go(road, to_step="evaluate")
+    for room, steps in RERUN.items():
+        with (road / "package" / room / "__init__.py").open("a") as file:
+            file.write("#")
+        assert tuple(go(road, to_step="evaluate")) == steps, room
+    (road / "package/README.md").write_text("changed")
+    (road / "docs").mkdir()
+    assert go(road, to_step="evaluate") == []
+
+
+def test_a_step_knows_every_room_that_its_own_room_imports() -> None:
+    imports = grimp.build_graph("tunix_rt_nb")
+    for step, (own, *others) in runs.ROOMS.items():
+        room = f"tunix_rt_nb.{own}"
+        found = {
+            name.split(".")[1]
+            for module in {room} | imports.find_descendants(room)
+            for name in imports.find_modules_directly_imported_by(module)
+            if "." in name
+        }
+        assert found - {own} <= {*others, *runs.GROUND}, step
 
 
 def test_a_parameter_goes_to_every_notebook_that_declares_it(road: Path) -> None:

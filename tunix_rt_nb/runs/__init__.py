@@ -2,7 +2,9 @@
 
 from tunix_rt_nb.runs.chain import StepFailed, StepReport, StepUnfinished, begin
 from tunix_rt_nb.runs.folder import (
+    GROUND,
     READS,
+    ROOMS,
     STEPS,
     Step,
     before,

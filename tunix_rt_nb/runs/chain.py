@@ -1,9 +1,9 @@
 """The five notebooks as one chain, driven by papermill.
 
-A step is skipped when its notebook, the package, its parameters and its inputs are what they were
-when it last completed, and its outputs are still what it wrote. A step that was cut off starts
-again; training then goes on from its last checkpoint, or refuses to where it would not come to the
-same.
+A step is skipped when its notebook, the rooms it depends on, its parameters and its inputs are what
+they were when it last completed, and its outputs are still what it wrote. A step that was cut off
+starts again; training then goes on from its last checkpoint, or refuses to where it would not come
+to the same.
 """
 
 import contextlib
@@ -26,7 +26,9 @@ from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.host import paths
 from tunix_rt_nb.runs.folder import (
     FORMAT,
+    GROUND,
     READS,
+    ROOMS,
     STEPS,
     Step,
     before,
@@ -231,19 +233,21 @@ def _key(run_dir: Path, step: str, parameters: Mapping[str, Any]) -> str:
     named = [Path(name) for name in named_files(parameters)]
     folders = [Path(parameters[name]) for name in ("DATASET", "MODEL") if parameters.get(name)]
     named += sorted(path for folder in folders for path in folder.glob("*") if path.is_file())
+    if any(name.startswith("EVAL_SET") for name in parameters):  # gives names of what ships
+        named += sorted(paths.EVAL_SETS.glob("*.jsonl"))
     read = {str(path): files.sha256(path) for path in named}
     return files.digest([FORMAT, _code_hash(step), parameters, inputs, read])
 
 
 def _code_hash(step: str) -> str:
+    """The hash of a step's notebook and rooms; a change in any other room re-runs nothing."""
     notebook = json.loads(notebook_of(step).read_text(encoding="utf-8"))
     cells = ["".join(c["source"]) for c in notebook["cells"] if c["cell_type"] == "code"]
-    package = Path(tunix_rt_nb.__file__).parent
-    sources = sorted(p for p in package.rglob("*.*") if p.suffix in (".py", ".pyi", ".sql"))
-    shipped = sorted(paths.EVAL_SETS.glob("*.jsonl"))  # a parameter gives their names alone
     found = hashlib.sha256(json.dumps(cells).encode())
-    for path in [*sources, *shipped]:
-        found.update(f"{path.relative_to(paths.PROJECT)}\0".encode() + path.read_bytes())
+    for room in (*GROUND, *ROOMS[step]):
+        for path in paths.sources(paths.PACKAGE / room):
+            name = path.relative_to(paths.PACKAGE).as_posix()
+            found.update(f"{name}\0".encode() + path.read_bytes())
     return found.hexdigest()
 
 

@@ -29,6 +29,14 @@ READS = {  # whose outputs each step reads
     "train": ("render",),
     "evaluate": ("build", "render", "train"),
 }
+GROUND = ("common", "host", "trace", "runs")  # rooms that every step stands on
+ROOMS = {  # whose code decides what each step writes: its own room and those that one imports
+    "generate": ("tasks", "store"),
+    "build": ("dataset", "tasks", "store"),
+    "render": ("render", "dataset", "models"),
+    "train": ("train", "dataset", "models", "render"),
+    "evaluate": ("evaluate", "dataset", "models", "render", "tasks"),
+}
 _KEPT = ("checkpoints", "metrics.jsonl", "tensorboard", "answers", "key")  # to go on from
 _CARD = "model/README.md"  # evaluation adds the scores to it
 

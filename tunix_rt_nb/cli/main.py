@@ -1,0 +1,195 @@
+"""tunix-rt-nb: the road from the command line."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+import tunix_rt_nb
+from tunix_rt_nb import runs
+from tunix_rt_nb.cli import display
+from tunix_rt_nb.cli.compare import baseline_command, compare_command
+from tunix_rt_nb.cli.datasets import datasets
+from tunix_rt_nb.cli.kaggle import kaggle_group
+from tunix_rt_nb.cli.models import models
+from tunix_rt_nb.cli.options import set_option, settings_of
+from tunix_rt_nb.cli.preflight import preflight_command
+from tunix_rt_nb.cli.runs import runs_commands
+from tunix_rt_nb.cli.smoke import smoke_command
+from tunix_rt_nb.cli.traces import traces
+from tunix_rt_nb.common.errors import InputError, check_name
+from tunix_rt_nb.host import paths
+
+if TYPE_CHECKING:
+    from tunix_rt_nb.runs.chain import StepReport
+
+
+class _Group(click.Group):
+    """Bad input ends with one line on stderr and exit code 2, a failed run with 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except InputError as error:
+            _fail(str(error), 2)
+        except BrokenPipeError:  # click knows what to do when nobody reads on
+            raise
+        except OSError as error:
+            _fail(f"{error.filename or 'file system'}: {error.strerror}", 2)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    click.echo(f"tunix-rt-nb: {message}", err=True)
+    sys.exit(code)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(tunix_rt_nb.__version__, prog_name="tunix-rt-nb")
+def main() -> None:
+    """Reasoning traces in, a model that shows its work out.
+
+    \b
+    Example: tunix-rt-nb run quickstart
+    """
+
+
+main.add_command(traces)
+main.add_command(datasets)
+runs_commands.add_command(compare_command)
+runs_commands.add_command(baseline_command)
+main.add_command(runs_commands)
+main.add_command(models)
+main.add_command(smoke_command)
+main.add_command(preflight_command)
+main.add_command(kaggle_group)
+
+_step = click.Choice(runs.STEPS)
+
+
+@main.command()
+@click.argument("profile", default="quickstart")
+@set_option
+@click.option("--from", "from_step", type=_step, default=runs.STEPS[0], help="First step.")
+@click.option("--to", "to_step", type=_step, default=runs.STEPS[-1], help="Last step.")
+@click.option("--run-id", help="Name of the run folder; the profile's unless given. Not of a job.")
+@click.option("--fresh", is_flag=True, help="Run every step, whatever is there.")
+@click.option("--json", "as_json", is_flag=True, help="End with one JSON line.")
+def run(
+    profile: str,
+    settings: tuple[str, ...],
+    from_step: str,
+    to_step: str,
+    run_id: str | None,
+    fresh: bool,
+    as_json: bool,
+) -> None:
+    """Run the five notebooks with the parameters of PROFILE, or as the Tunix job PROFILE says.
+
+    Steps whose code, parameters and inputs have not changed are skipped; an interrupted run goes
+    on where it stopped.
+
+    A job is a YAML file with a `runner`, as `datasets tunix-yaml` writes it. It says where its run
+    is; --set may give what it says nothing of, and is refused for the rest.
+
+    \b
+    Examples:
+      tunix-rt-nb run
+      tunix-rt-nb run quickstart --set LEARNING_RATE=0.003 --run-id slower
+      tunix-rt-nb run quickstart --to build
+      tunix-rt-nb run job.yaml --set ITEMS=100
+    """
+    from tunix_rt_nb import report  # slow to load
+    from tunix_rt_nb.runs import baseline, chain, parameters
+    from tunix_rt_nb.train.job import load
+
+    values, given = parameters.load_profile(profile), settings_of(settings)
+    job = load(Path(profile)) if "runner" in values else None
+    if job:
+        if run_id:
+            raise InputError(f"--run-id: {profile} says where its run is, in output.output_dir")
+        values, run_dir = job.and_settings(given), Path(job.output.output_dir)
+    else:
+        values |= given
+        run_dir = paths.home() / "runs" / check_name("run-id", run_id or Path(profile).stem)
+    base = parameters.resolve(values)["evaluate"].get("BASELINE")
+    held_to = baseline.read(base) if base and to_step == "evaluate" else None
+    line = _StepLines()
+    try:
+        reports = chain.run(
+            run_dir,
+            values,
+            from_step=from_step,
+            to_step=to_step,
+            fresh=fresh,
+            profile=profile,
+            job=job.model_dump() if job else None,
+            on_start=line.start,
+            on_step=line.end,
+        )
+    except chain.StepFailed as error:
+        _fail(str(error), 1)
+    evaluated = run_dir / runs.stem("evaluate")
+    done = reports[-1].name == "evaluate"
+    if done:
+        click.echo(report.before_after_text(runs.result(evaluated)), err=as_json)
+    click.echo(f"Everything is in {run_dir}", err=as_json)
+    if as_json:
+        steps = [
+            {"name": r.name, "seconds": round(r.seconds, 1), "skipped": r.skipped} for r in reports
+        ]
+        scores = report.summary(runs.result(evaluated)) if done else {}
+        click.echo(json.dumps({"run_id": run_dir.name, "steps": steps, **scores}))
+    if held_to:
+        verdict = baseline.check(held_to, runs.result(evaluated)["after"])
+        if verdict.regressed:
+            _fail(verdict.told, 1)
+
+
+class _StepLines:
+    """One line a step on stderr; on a terminal the running step is shown at once."""
+
+    def start(self, step: str) -> None:
+        if sys.stderr.isatty():
+            click.echo(f"  {runs.stem(step):<12} running ...\r", err=True, nl=False)
+
+    def end(self, step: "StepReport") -> None:
+        what = "skipped, nothing changed" if step.skipped else f"{step.seconds:6.1f} s"
+        click.echo(f"  {runs.stem(step.name):<12} {what:<24}", err=True)
+
+
+@main.command("tasks")
+@click.argument("names", metavar="[NAME]...", nargs=-1)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def tasks_command(names: tuple[str, ...], as_json: bool) -> None:
+    """List the tasks that traces can be drawn from, each with an example.
+
+    \b
+    Examples:
+      tunix-rt-nb tasks
+      tunix-rt-nb tasks arithmetic gin_melds --json
+    """
+    from tunix_rt_nb import tasks  # loads what they are drawn with
+
+    found = tasks.catalogue(names)
+    if as_json:
+        click.echo(json.dumps(list(found), ensure_ascii=False))
+        return
+    for entry in found:
+        click.echo(display.task(entry))
+
+
+@main.command("status")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def status_command(as_json: bool) -> None:
+    """Show versions, JAX devices, what is installed and how to install what is missing.
+
+    \b
+    Example: tunix-rt-nb status
+    """
+    from tunix_rt_nb.cli import status
+    from tunix_rt_nb.report.columns import columns
+
+    rows = status.rows()
+    click.echo(json.dumps(rows) if as_json else columns(rows, head=False))
