@@ -214,25 +214,25 @@ def test_a_profile_may_name_a_dataset_too(road: Path) -> None:
 
 def test_the_train_notebook_with_a_job_runs_those_before_it_where_needed(road: Path) -> None:
     job = say(road, training__max_seq_length=50)
-    stop = jobs.begin("train", job)
+    stop = jobs.begin_job("train", job)
     assert ran(road) == ["build", "render"]
     assert stop.folder == road / "out/4_train"
     assert stop.inputs["render"] == road / "out/3_render"
     stop.finish({})
-    jobs.begin("train", job)
+    jobs.begin_job("train", job)
     assert ran(road) == []
     say(road, training__max_seq_length=60)
-    jobs.begin("train", job)
+    jobs.begin_job("train", job)
     assert ran(road) == ["render"]
     assert told(road, "render") == "['tiny', 60]"
 
 
 def test_a_job_alone_says_where_the_train_notebook_works(road: Path) -> None:
     with pytest.raises(InputError, match="RUN_DIR: a job says where its run is"):
-        jobs.begin("train", road / "job.yaml", str(road / "x"))
+        jobs.begin_job("train", road / "job.yaml", str(road / "x"))
     say(road, model__model_id="gpt")
     with pytest.raises(InputError, match="model.model_id: unknown 'gpt'"):
-        jobs.begin("train", road / "job.yaml")
+        jobs.begin_job("train", road / "job.yaml")
     assert ran(road) == []
 
 

@@ -7,7 +7,7 @@ from tests import odd
 from tests.golden import published
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.trace.chat import Said, form, render, unrender
-from tunix_rt_nb.trace.response import STYLES, parse, respond
+from tunix_rt_nb.trace.response import STYLES, parse_response, respond
 from tunix_rt_nb.trace.templates import TEMPLATES, text_of
 from tunix_rt_nb.trace.trace import Trace
 
@@ -61,7 +61,7 @@ def test_every_chat_reads_back_whatever_its_trace_says(trace: Trace, system: str
             assert unrender(chat.text, name, style, system) == said
             assert chat.text == text_of((*chat.prompt, *chat.response))
             written = text_of(chat.response).removesuffix(template.stop)
-            assert parse(template.said(written), style) == (*said[1:], True, False)
+            assert parse_response(template.said(written), style) == (*said[1:], True, False)
 
 
 @pytest.mark.parametrize("name", TEMPLATES)

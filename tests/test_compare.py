@@ -12,7 +12,7 @@ from tunix_rt_nb import runs
 from tunix_rt_nb.cli import main
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.evaluate import compare, predictions, scorecard
+from tunix_rt_nb.evaluate import compare, predictions, scorecard, verdict
 from tunix_rt_nb.evaluate.grade import grade
 from tunix_rt_nb.evaluate.uncertainty import mcnemar, sign_flip
 from tunix_rt_nb.report.side_by_side import answers_side_by_side
@@ -47,7 +47,7 @@ TWICE, MIXED = (
 
 
 def test_a_model_that_answers_more_of_the_items_right_is_better() -> None:
-    found = compare.compare(HALF, MORE)
+    found = compare(HALF, MORE)
     assert found["verdict"] == "better"
     assert (found["gained"], found["lost"], found["n"]) == (20, 0, 100)
     assert found["difference"] == pytest.approx(0.2)
@@ -56,15 +56,15 @@ def test_a_model_that_answers_more_of_the_items_right_is_better() -> None:
     assert found["p_value"] == mcnemar(20, 0)
     assert found["changed"] == [f"{k:03}" for k in range(50, 70)]
     assert found["more_items"] is None
-    assert compare.compare(MORE, HALF)["verdict"] == "worse"
+    assert compare(MORE, HALF)["verdict"] == "worse"
 
 
 def test_where_one_cannot_tell_it_says_how_many_more_items_would() -> None:
-    found = compare.compare(HALF, BIT_MORE)
+    found = compare(HALF, BIT_MORE)
     assert found["verdict"] == "cannot tell"
     assert found["more_items"] == 293
-    assert compare.told(found).startswith("cannot tell (293 more items needed): +2.0 points")
-    same = compare.compare(HALF, HALF)
+    assert verdict(found).startswith("cannot tell (293 more items needed): +2.0 points")
+    same = compare(HALF, HALF)
     assert (same["verdict"], same["difference"], same["p_value"]) == ("cannot tell", 0.0, 1.0)
     assert same["changed"] == []
 
@@ -74,18 +74,18 @@ def test_the_p_value_decides(monkeypatch: pytest.MonkeyPatch) -> None:
     for gained in range(13):
         for lost in (0, 1, 4):
             one, two = range(lost), range(lost, lost + gained)
-            found = compare.compare(answers(one), answers(two))
+            found = compare(answers(one), answers(two))
             sure = mcnemar(gained, lost) < 0.05
             told = ("better" if gained > lost else "worse") if sure else "cannot tell"
             assert found["verdict"] == told
 
 
 def test_the_same_predictions_in_another_order_compare_the_same() -> None:
-    assert compare.compare(HALF[::-1], MORE) == compare.compare(HALF, MORE[::-1])
+    assert compare(HALF[::-1], MORE) == compare(HALF, MORE[::-1])
 
 
 def test_the_figures_are_there_by_section_task_and_difficulty() -> None:
-    found = compare.compare(HALF, MORE)
+    found = compare(HALF, MORE)
     assert found["tasks"]["arithmetic"]["gained"] == 20
     assert found["sections"].keys() == {"held_out"}
     assert found["difficulties"]["easy"]["n"] == 100
@@ -93,7 +93,7 @@ def test_the_figures_are_there_by_section_task_and_difficulty() -> None:
 
 
 def test_items_answered_several_times_are_compared_by_their_means() -> None:
-    found = compare.compare(TWICE, MIXED)
+    found = compare(TWICE, MIXED)
     assert (found["difference"], found["gained"], found["lost"]) == (pytest.approx(0.1), 20, 0)
     assert found["p_value"] == sign_flip([0.5] * 20) == pytest.approx(mcnemar(20, 0), abs=1e-3)
     assert found["verdict"] == "better"
@@ -104,7 +104,7 @@ def test_so_few_items_never_tell_that_all_of_them_got_better(n: int) -> None:
     """As with one answer an item, six of six are the fewest that chance would seldom do."""
     for one, two in ((TWICE, MIXED), (HALF, MORE)):
         few = [[p for p in rows if 50 <= int(p["id"]) < 50 + n] for rows in (one, two)]
-        found = compare.compare(*few)
+        found = compare(*few)
         assert found["verdict"] == ("better" if n >= 6 else "cannot tell")
         low, high = found["interval"]
         assert low < found["difference"] < high or found["difference"] == 1.0
@@ -122,7 +122,7 @@ def test_two_models_that_are_the_same_are_seldom_told_apart(
     for _ in range(seeds):
         ability = rng.random(n) ** 2
         a, b = ((rng.random((samples, n)) < ability).astype(float) for _ in "ab")
-        apart += compare.compare(drawn(a), drawn(b))["verdict"] != "cannot tell"
+        apart += compare(drawn(a), drawn(b))["verdict"] != "cannot tell"
     most = binom.ppf(0.999, seeds, 0.05)  # of what is called in 5 %
     assert apart <= most
 
@@ -166,7 +166,7 @@ def drawn(scores: np.ndarray) -> list[dict[str, Any]]:
 )
 def test_what_does_not_compare_is_refused(other: list[dict[str, Any]], told: str) -> None:
     with pytest.raises(InputError) as error:
-        compare.compare(HALF, other)
+        compare(HALF, other)
     assert told in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -235,7 +235,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name, rows in (("one", HALF), ("two", MORE)):
         folder = tmp_path / "runs" / name / "5_evaluate"
         written(folder / "predictions-after.jsonl", rows)
-        card, path = scorecard.scorecard(rows), folder / "predictions-after.jsonl"
+        card, path = scorecard(rows), folder / "predictions-after.jsonl"
         outputs = {path.name: files.sha256(path)}
         files.write_json(folder / "result.json", {"inputs": {}, "outputs": outputs, "after": card})
     return tmp_path

@@ -8,7 +8,7 @@ from tests.conftest import NOW
 from tunix_rt_nb import dataset, tasks
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.common.filters import condition
+from tunix_rt_nb.common.filters import filter_condition
 from tunix_rt_nb.dataset import DatasetSpec, build
 from tunix_rt_nb.dataset.folder import sealed
 from tunix_rt_nb.dataset.selection import select
@@ -130,7 +130,7 @@ def test_filters_choose_by_any_path(store: TraceStore, filters: dict, count: int
 
 @given(st.text(max_size=20), st.one_of(st.text(max_size=20), st.integers(), st.none()))
 def test_no_filter_can_become_sql(path: str, value: object) -> None:
-    where, parameters = condition({path: value})
+    where, parameters = filter_condition({path: value})
     assert where == "true AND json_extract(meta, $p0)::VARCHAR = $v1"
     assert json.loads(parameters["v1"]) == value
 

@@ -9,7 +9,7 @@ from tests import odd
 from tests.conftest import NOW, some
 from tunix_rt_nb import tasks
 from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.dataset import export
+from tunix_rt_nb.dataset.export import FORMS as EXPORTS, export
 from tunix_rt_nb.store.store import TraceStore
 from tunix_rt_nb.trace.chat import Said
 from tunix_rt_nb.trace.formats import written
@@ -180,12 +180,12 @@ def there_and_back(folder: Path, form: str, traces: list[Trace]) -> dict[str, Tr
     folder.mkdir()
     store, path = TraceStore(folder / "traces"), folder / "x.jsonl"
     store.add(traces, NOW)
-    export.export(path, form, ids=[trace.id for trace in traces], store=store)
+    export(path, form, ids=[trace.id for trace in traces], store=store)
     found = map(reader(EXPORTED[form]), path.read_bytes().splitlines())
     return {(trace.meta or {})["imported"]["id"]: trace for trace in found}
 
 
-@pytest.mark.parametrize("form", export.FORMS)
+@pytest.mark.parametrize("form", EXPORTS)
 def test_an_export_reads_back_as_the_traces_it_is_of(form: str, tmp_path: Path) -> None:
     drawn = [trace for name in tasks.TASKS for trace in some(name, 3, seed=1, mistakes=0.5)]
     found = there_and_back(tmp_path / "x", form, drawn)
@@ -199,7 +199,7 @@ def test_an_export_reads_back_as_the_traces_it_is_of(form: str, tmp_path: Path) 
 
 
 def test_every_form_of_an_export_can_be_read() -> None:
-    assert set(EXPORTED) == set(export.FORMS) == set(written.FORMS)
+    assert set(EXPORTED) == set(EXPORTS) == set(written.FORMS)
     assert set(EXPORTED.values()) <= FORMS.keys()
 
 
@@ -215,7 +215,7 @@ def test_whatever_a_trace_says_its_export_says_it(
         }
 
 
-@pytest.mark.parametrize("form", export.FORMS)
+@pytest.mark.parametrize("form", EXPORTS)
 def test_an_export_of_an_import_keeps_where_that_came_from(form: str, tmp_path: Path) -> None:
     first = Trace.of("2 + 2?", [("s", "2 + 2 = 4.")], "4", {"id": 1, "imported": {"id": "q7"}})
     [once] = there_and_back(tmp_path / "x", form, [first]).values()

@@ -8,7 +8,7 @@ from tests import odd
 from tunix_rt_nb.common import strict_yaml
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.dataset.export import FORMS
-from tunix_rt_nb.train.job import Job, load, read, write
+from tunix_rt_nb.train.job import Job, load_job, read, write_job
 
 LEAST = {"dataset": {"path": "d"}, "output": {"output_dir": "out"}}
 
@@ -37,12 +37,12 @@ def test_a_job_is_the_documented_yaml() -> None:
 
 def test_what_is_written_is_read_and_paths_are_from_the_folder_of_the_job(tmp_path: Path) -> None:
     job = Job.of(**LEAST, model={"model_id": "google/gemma-3-270m"}, training={"num_epochs": 1})
-    write(job, tmp_path / "job.yaml")
+    write_job(job, tmp_path / "job.yaml")
     found = read(tmp_path / "job.yaml")
     assert found.dataset.path == str(tmp_path / "d")
     assert found.output.output_dir == str(tmp_path / "out")
     assert (found.model, found.training) == (job.model, job.training)
-    write(found, tmp_path / "absolute.yaml")
+    write_job(found, tmp_path / "absolute.yaml")
     assert read(tmp_path / "absolute.yaml") == found
 
 
@@ -76,7 +76,7 @@ def test_a_model_is_a_name_or_a_folder_taken_from_where_the_job_is(tmp_path: Pat
             yaml.safe_dump({**LEAST, "model": {"model_id": unknown}})
         )
         with pytest.raises(InputError, match=f"model.model_id: unknown '{unknown[:20]}.*{nearest}"):
-            load(tmp_path / "job.yaml")
+            load_job(tmp_path / "job.yaml")
 
 
 @pytest.mark.parametrize(

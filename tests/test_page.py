@@ -165,7 +165,7 @@ def test_the_same_run_has_the_same_page_wherever_it_is(
     run: Path, text: str, tmp_path: Path
 ) -> None:
     copied = shutil.copytree(run, tmp_path / "elsewhere" / run.name)
-    first = page.write(copied)
+    first = page.write_page(copied)
     assert first == copied / "report.html"
     assert first.read_text() == text
 

@@ -14,7 +14,7 @@ import pytest
 from tests.conftest import NOW, some
 from tunix_rt_nb import dataset, render
 from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.evaluate import predict, scorecard
+from tunix_rt_nb.evaluate import predict, scorecard, warnings
 from tunix_rt_nb.evaluate.compare import compare
 from tunix_rt_nb.evaluate.grade import grade
 from tunix_rt_nb.render.examples import Example, Examples
@@ -77,7 +77,7 @@ def test_a_template_that_is_not_that_of_training_is_refused(
     changed = dataclasses.replace(templates.TEMPLATES["gemma"], **change)
     monkeypatch.setitem(templates.TEMPLATES, "gemma", changed)
     with pytest.raises(InputError, match="template: gemma in style numbered has changed, run 3_re"):
-        predict.predict(tmp_path, [("x", TRACES[0])], trained)
+        predict(tmp_path, [("x", TRACES[0])], trained)
 
 
 @pytest.mark.parametrize("change", [{"template": "chatml"}, {"style": "tags"}, {"system": "Hi."}])
@@ -85,7 +85,7 @@ def test_a_manifest_that_names_another_form_than_it_was_rendered_in_is_refused(
     tmp_path: Path, change: dict[str, str]
 ) -> None:
     with pytest.raises(InputError, match="has changed, run 3_render again"):
-        predict.predict(tmp_path, [("x", TRACES[0])], {**manifest(), **change})
+        predict(tmp_path, [("x", TRACES[0])], {**manifest(), **change})
 
 
 def answered(text: Callable[[int], str], stopped: bool = True) -> list[dict[str, Any]]:
@@ -103,15 +103,15 @@ SAID: dict[str, Callable[[int], str]] = {  # what a model with such a mistake wr
 
 @pytest.mark.parametrize("planted", SAID)
 def test_what_such_a_model_writes_is_reported(planted: str) -> None:
-    told = scorecard.warnings(scorecard.scorecard(answered(SAID[planted])))
+    told = warnings(scorecard(answered(SAID[planted])))
     assert any("0% of the answers are in the style that was trained" in line for line in told)
-    right = scorecard.scorecard(answered(lambda k: respond(TRACES[k])))
-    assert scorecard.warnings(right) == []
+    right = scorecard(answered(lambda k: respond(TRACES[k])))
+    assert warnings(right) == []
 
 
 def test_a_model_whose_stop_token_was_not_trained_is_reported() -> None:
-    card = scorecard.scorecard(answered(lambda k: respond(TRACES[k]), stopped=False))
-    assert any("0% of the answers end with the stop token" in x for x in scorecard.warnings(card))
+    card = scorecard(answered(lambda k: respond(TRACES[k]), stopped=False))
+    assert any("0% of the answers end with the stop token" in x for x in warnings(card))
 
 
 def test_models_that_were_asked_in_two_templates_are_not_compared() -> None:

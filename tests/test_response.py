@@ -6,7 +6,7 @@ from hypothesis import given, settings, strategies as st
 from tests import odd
 from tunix_rt_nb import tasks
 from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.trace.response import STYLES, parse, respond
+from tunix_rt_nb.trace.response import STYLES, parse_response, respond
 from tunix_rt_nb.trace.trace import Step, Trace
 
 TRACE = Trace.of("What is 2 + 2?", [("a", "Two and two."), ("b", "2 + 2 = 4.")], "4")
@@ -26,14 +26,14 @@ def test_the_two_styles_in_full() -> None:
 def test_the_reasoning_is_left_out_where_there_are_no_steps() -> None:
     alone = Trace(prompt="2 + 2?", steps=(), final_answer="4")
     assert respond(alone) == "Answer: 4"
-    assert parse("Answer: 4") == ((), "4", True, False)
+    assert parse_response("Answer: 4") == ((), "4", True, False)
 
 
 @settings(max_examples=1000)
 @given(odd.traces(odd.texts()))
 def test_every_trace_reads_back_whatever_its_text(trace: Trace) -> None:
     for style in STYLES:
-        parsed = parse(respond(trace, style), style)
+        parsed = parse_response(respond(trace, style), style)
         assert parsed == (contents(trace), trace.final_answer, True, False)
 
 
@@ -44,7 +44,7 @@ def test_a_strict_text_is_what_its_steps_and_answer_are_written_as(
 ) -> None:
     how = STYLES[style]
     text = f"{how.opening}1. {text}\n{how.middle}x{how.closing}" if opened else text
-    parsed = parse(text, style)
+    parsed = parse_response(text, style)
     if parsed.strict:
         steps = tuple(Step(i=i, type="s", content=step) for i, step in enumerate(parsed.steps))
         said = Trace(prompt="p", steps=steps, final_answer=parsed.answer or "")
@@ -58,7 +58,12 @@ def test_traces_of_our_tasks_are_written_as_they_are(style: str, traces: list[Tr
         steps = "".join(f"{n}. {step}\n" for n, step in enumerate(contents(trace), 1))
         answer = trace.final_answer
         assert respond(trace, style) == f"{how.opening}{steps}{how.middle}{answer}{how.closing}"
-        assert parse(respond(trace, style), style) == (contents(trace), answer, True, False)
+        assert parse_response(respond(trace, style), style) == (
+            contents(trace),
+            answer,
+            True,
+            False,
+        )
 
 
 @pytest.mark.parametrize(
@@ -119,7 +124,7 @@ def test_further_lines_of_an_answer() -> None:
 )
 def test_what_models_write_is_read_loosely(text: str, answer: str | None, steps: list[str]) -> None:
     for style in STYLES:
-        assert parse(text, style)[:3] == (tuple(steps), answer, False)
+        assert parse_response(text, style)[:3] == (tuple(steps), answer, False)
 
 
 @pytest.mark.parametrize(
@@ -138,7 +143,7 @@ def test_what_models_write_is_read_loosely(text: str, answer: str | None, steps:
     ],
 )
 def test_answers_are_found_as_other_models_mark_them(text: str, answer: str | None) -> None:
-    assert parse(text).answer == answer
+    assert parse_response(text).answer == answer
 
 
 @pytest.mark.parametrize(
@@ -157,7 +162,7 @@ def test_answers_are_found_as_other_models_mark_them(text: str, answer: str | No
     ],
 )
 def test_a_model_that_goes_on_after_its_answer_has_run_on(text: str, ran_on: bool) -> None:
-    assert parse(text).ran_on == ran_on
+    assert parse_response(text).ran_on == ran_on
 
 
 HOSTILE = (
@@ -174,14 +179,14 @@ def test_no_text_takes_long(unit: str) -> None:
     trace = Trace.of("p", [("s", many[:20_000])], many[:50_000])
     for style, how in STYLES.items():
         started = time.perf_counter()
-        parse(many, style)
-        parse(f"{how.opening}1. {many}{how.closing}", style)
-        assert parse(respond(trace, style), style).strict
+        parse_response(many, style)
+        parse_response(f"{how.opening}1. {many}{how.closing}", style)
+        assert parse_response(respond(trace, style), style).strict
         assert time.perf_counter() - started < 5  # takes 0.1; quadratic time would be minutes
 
 
 def test_unknown_styles_are_named() -> None:
-    for use in (lambda: respond(TRACE, "free"), lambda: parse("", "free")):
+    for use in (lambda: respond(TRACE, "free"), lambda: parse_response("", "free")):
         with pytest.raises(InputError, match="style: unknown 'free', expected one of: numbered, t"):
             use()
 

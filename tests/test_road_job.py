@@ -61,7 +61,7 @@ def test_the_job_of_a_dataset_is_run(home: Path) -> None:
     assert render.read_manifest(out / "3_render")["max_length"] == 192
     rows = runs.result(out / "3_render")["rows"]
     metrics = list(files.read_lines(out / "4_train/metrics.jsonl"))
-    assert max(line["step"] for line in metrics) == job.steps(3, rows, 8) >= 3
+    assert max(line["step"] for line in metrics) == job.steps_of_epochs(3, rows, 8) >= 3
     assert max(line.get("learning_rate", 0) for line in metrics) <= 2e-5
     again = tool(home, "run", str(path), "--json", *settings)
     assert all(step["skipped"] for step in json.loads(again.stdout)["steps"])
@@ -130,11 +130,11 @@ def test_the_train_notebook_alone_does_what_its_job_says(home: Path) -> None:
         training={"max_seq_length": 256, "num_epochs": 2, "batch_size": 3, "weight_decay": 0.5},
         output={"output_dir": str(home / "alone")},
     )
-    job.write(asked, home / "alone.yaml")
+    job.write_job(asked, home / "alone.yaml")
     config = begin(home / "alone.yaml", home)
     rows = runs.result(home / "alone/3_render")["rows"]
     assert rows > 3
-    assert config["steps"] == job.steps(2, rows, 3)
+    assert config["steps"] == job.steps_of_epochs(2, rows, 3)
     assert (config["batch_size"], config["weight_decay"]) == (3, 0.5)
     assert config["learning_rate"] == 2e-5
 
@@ -145,7 +145,7 @@ def test_a_job_for_a_device_that_is_not_here_is_refused_at_once(home: Path) -> N
         training={"device": "tpu"},
         output={"output_dir": str(home / "tpu")},
     )
-    job.write(asked, home / "tpu.yaml")
+    job.write_job(asked, home / "tpu.yaml")
     with pytest.raises(CellExecutionError, match="device: is tpu, but JAX runs on cpu here"):
         begin(home / "tpu.yaml", home)
     assert not (home / "tpu").exists()

@@ -18,7 +18,7 @@ from tunix.models.gemma3 import model as gemma3
 from tests.test_training import DRAWN, TOKENIZER, logits, sft_rows
 from tunix_rt_nb import models
 from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.evaluate import predict
+from tunix_rt_nb.evaluate.predict import _answer
 from tunix_rt_nb.models import sampling
 from tunix_rt_nb.render.encode import encode_prompts
 from tunix_rt_nb.render.examples import Example
@@ -132,7 +132,7 @@ def test_the_same_seed_draws_the_same_in_any_batch_and_another_seed_something_el
 
 def answered(folder: Path, kept: Path, n: int = 12, **how: Any) -> list[response.Generation]:
     settings: dict[str, Any] = {"max_new_tokens": 6, "batch_size": 4, **how}
-    return predict._answer(folder, [t.prompt for t in DRAWN[:n]], form("gemma"), kept, **settings)
+    return _answer(folder, [t.prompt for t in DRAWN[:n]], form("gemma"), kept, **settings)
 
 
 def test_answers_that_are_there_are_not_generated_again(

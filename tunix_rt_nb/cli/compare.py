@@ -10,10 +10,9 @@ import click
 from tunix_rt_nb import runs
 from tunix_rt_nb.cli import display
 from tunix_rt_nb.cli.options import json_option
-from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.common.text import one_line
+from tunix_rt_nb.common import InputError, one_line
 from tunix_rt_nb.host import paths
-from tunix_rt_nb.report import columns
+from tunix_rt_nb.report import text_table
 
 
 @click.command("compare")
@@ -38,23 +37,29 @@ def compare_command(a: str, b: str, show: int, as_json: bool) -> None:
       tunix-rt-nb runs compare quickstart slower
       tunix-rt-nb runs compare before.jsonl after.jsonl --show 10
     """
-    from tunix_rt_nb.evaluate import compare, predictions  # slow to load
-    from tunix_rt_nb.evaluate.scorecard import FEWEST, by_item
-    from tunix_rt_nb.report.side_by_side import answers_side_by_side
+    from tunix_rt_nb.evaluate import (  # slow to load
+        FEWEST,
+        by_item,
+        change,
+        compare,
+        predictions,
+        verdict,
+    )
+    from tunix_rt_nb.report import answers_side_by_side
 
     one, two = (predictions.find(name) for name in (a, b))
-    found = compare.compare(one, two)
+    found = compare(one, two)
     if as_json:
         click.echo(json.dumps(found))
         return
-    click.echo(columns.columns(_rows(found)))
-    click.echo(f"\nB against A: {compare.told(found)}")
+    click.echo(text_table(_rows(found)))
+    click.echo(f"\nB against A: {verdict(found)}")
     click.echo(f"{found['gained']} items gained, {found['lost']} lost")
     if found["n"] < FEWEST:
         click.echo(f"{found['n']} items are few, {FEWEST} and more decide better", err=True)
     before, after = by_item(one), by_item(two)
     for name in found["changed"][:show]:
-        kind, of_a, of_b = compare.change(before[name], after[name])
+        kind, of_a, of_b = change(before[name], after[name])
         click.echo(f"\n{one_line(name, 60)}, {kind}:")
         click.echo(answers_side_by_side(of_a, of_b, display.width()))
 

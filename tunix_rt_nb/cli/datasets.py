@@ -9,10 +9,10 @@ import click
 from tunix_rt_nb import runs
 from tunix_rt_nb.cli.options import json_option, open_store, store_option, store_to_read
 from tunix_rt_nb.host import paths
-from tunix_rt_nb.report import columns
+from tunix_rt_nb.report import text_table
 
 if TYPE_CHECKING:
-    from tunix_rt_nb.store.store import TraceStore
+    from tunix_rt_nb.store import TraceStore
 
 FORMS = ("tunix_sft", "trace", "training_example", "messages")  # export loads DuckDB
 
@@ -79,7 +79,7 @@ def list_(tag: str | None, as_json: bool) -> None:
         click.echo(json.dumps(rows, ensure_ascii=False))
     elif rows:
         shown = ("dataset", "state", "train", "eval", "created_at", "strategy", "tags", "folder")
-        click.echo(columns.columns([{name: row.get(name) for name in shown} for row in rows]))
+        click.echo(text_table([{name: row.get(name) for name in shown} for row in rows]))
     click.echo(f"{len(rows)} datasets", err=True)
 
 
@@ -194,12 +194,13 @@ def export(
       tunix-rt-nb datasets export quickstart-v1 --format messages --split train -o train.parquet
       tunix-rt-nb datasets export --ids 1f3a,77c0 --format trace -o two.csv
     """
-    from tunix_rt_nb.dataset import versions
-    from tunix_rt_nb.dataset.export import export as write
+    from tunix_rt_nb import dataset
 
-    dataset = versions.find(key) if key else None
+    found = dataset.find(key) if key else None
     asked = [id.strip() for id in (ids or "").split(",") if id.strip()]
-    done = write(path, form, dataset=dataset, split=split, ids=asked, store=_store(dataset, folder))
+    done = dataset.export(
+        path, form, dataset=found, split=split, ids=asked, store=_store(found, folder)
+    )
     if as_json:
         click.echo(json.dumps({**done._asdict(), "format": form, "path": str(path)}))
         return
@@ -234,25 +235,25 @@ def tunix_yaml(key: str, path: Path | None, model_id: str, output_dir: str | Non
       tunix-rt-nb datasets tunix-yaml quickstart-v1
       tunix-rt-nb datasets tunix-yaml quickstart-v1 --output-dir out -o job.yaml
     """
+    from tunix_rt_nb import train
     from tunix_rt_nb.dataset import versions
     from tunix_rt_nb.trace.formats.written import form_in
-    from tunix_rt_nb.train.job import Job, name_of, write
 
     source, form = Path(key), FORMS[0]
     if source.is_file():
         form = form_in(source)
     else:
         source = versions.find(key)
-    out = Path(output_dir) if output_dir else paths.home() / "runs" / name_of(source)
+    out = Path(output_dir) if output_dir else paths.home() / "runs" / train.job_name(source)
     if not output_dir and (runs.is_taken(out) or source.resolve().is_relative_to(out)):
         out = out.with_name(f"{out.name}-job")
-    job = Job.of(
+    job = train.Job.of(
         model={"model_id": model_id},
         dataset={"format": form, "path": str(source.resolve())},
         output={"output_dir": str(out.resolve())},
     )
     if path:
-        write(job, path)
+        train.write_job(job, path)
     else:
         click.echo(job.yaml(), nl=False)
 
@@ -265,8 +266,8 @@ def _tell(folder: Path, as_json: bool) -> None:
         click.echo(json.dumps({"folder": str(folder), **manifest}, ensure_ascii=False))
         return
     click.echo(f"{manifest['dataset_key']}  sha256 {manifest['sha256'][:16]}  {folder}\n")
-    click.echo(f"{columns.columns(dataset.funnel(manifest))}\n")
-    click.echo(f"{columns.columns(dataset.by_task(manifest))}\n")
+    click.echo(f"{text_table(dataset.funnel(manifest))}\n")
+    click.echo(f"{text_table(dataset.by_task(manifest))}\n")
     tokens = manifest["tokens"]
     click.echo(
         f"{tokens['unit']} a trace: median {tokens['median']}, 95 % up to {tokens['p95']},"

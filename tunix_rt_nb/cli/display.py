@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tunix_rt_nb.common.text import one_line, printable
+from tunix_rt_nb.common import one_line, printable
 
 if TYPE_CHECKING:
-    from tunix_rt_nb.store.store import Added, Stored
-    from tunix_rt_nb.tasks.checks import Checks
+    from tunix_rt_nb.store import Added, Stored
+    from tunix_rt_nb.tasks import Checks
 
 
 def width() -> int:

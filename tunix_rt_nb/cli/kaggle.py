@@ -10,11 +10,11 @@ import click
 
 from tunix_rt_nb import runs
 from tunix_rt_nb.cli.options import set_option, settings_of
-from tunix_rt_nb.common.errors import InputError, check_name
+from tunix_rt_nb.common import InputError, check_name
 from tunix_rt_nb.host import paths
 
 if TYPE_CHECKING:
-    from tunix_rt_nb.kaggle.submission import Submission
+    from tunix_rt_nb.kaggle import Submission
 
 
 @click.group("kaggle")
@@ -50,7 +50,7 @@ def _kernels(name: str) -> ModuleType:
         importlib.import_module("kagglesdk")
         if importlib.util.find_spec("kaggle") is None:
             raise ImportError("kaggle")
-        return importlib.import_module(f"tunix_rt_nb.kaggle.__init__.{name}")
+        return importlib.import_module(f"tunix_rt_nb.kaggle.{name}")
     except ImportError as error:
         raise InputError(
             f"{error.name or 'kaggle'} is missing: pip install -e '.[kaggle]'"
@@ -71,7 +71,7 @@ def _preparing(command: Callable[..., Any]) -> Callable[..., Any]:
 def _prepare(
     source: str, settings: tuple[str, ...], run_id: str | None, kernel: str | None, accelerator: str
 ) -> Path:
-    from tunix_rt_nb.kaggle.kernel import prepare
+    from tunix_rt_nb.kaggle import prepare
 
     name = check_name("run-id", run_id or Path(source).stem)
     if kernel is None:

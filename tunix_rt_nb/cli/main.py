@@ -19,11 +19,11 @@ from tunix_rt_nb.cli.preflight import preflight_command
 from tunix_rt_nb.cli.runs import runs_commands
 from tunix_rt_nb.cli.smoke import smoke_command
 from tunix_rt_nb.cli.traces import traces
-from tunix_rt_nb.common.errors import InputError, check_name
+from tunix_rt_nb.common import InputError, check_name
 from tunix_rt_nb.host import paths
 
 if TYPE_CHECKING:
-    from tunix_rt_nb.runs.chain import StepReport
+    from tunix_rt_nb.runs import StepReport
 
 
 class _Group(click.Group):
@@ -100,12 +100,11 @@ def run(
       tunix-rt-nb run quickstart --to build
       tunix-rt-nb run job.yaml --set ITEMS=100
     """
-    from tunix_rt_nb import report  # slow to load
+    from tunix_rt_nb import report, train  # slow to load
     from tunix_rt_nb.runs import baseline, chain, parameters
-    from tunix_rt_nb.train.job import load
 
     values, given = parameters.load_profile(profile), settings_of(settings)
-    job = load(Path(profile)) if "runner" in values else None
+    job = train.load_job(Path(profile)) if "runner" in values else None
     if job:
         if run_id:
             raise InputError(f"--run-id: {profile} says where its run is, in output.output_dir")
@@ -189,7 +188,7 @@ def status_command(as_json: bool) -> None:
     Example: tunix-rt-nb status
     """
     from tunix_rt_nb.cli import status
-    from tunix_rt_nb.report.columns import columns
+    from tunix_rt_nb.report import text_table
 
     rows = status.rows()
-    click.echo(json.dumps(rows) if as_json else columns(rows, head=False))
+    click.echo(json.dumps(rows) if as_json else text_table(rows, head=False))

@@ -5,7 +5,7 @@ import json
 import click
 
 from tunix_rt_nb.cli.options import json_option
-from tunix_rt_nb.report import columns
+from tunix_rt_nb.report import text_table
 
 # The registry loads DuckDB, which not every command needs.
 
@@ -61,7 +61,7 @@ def list_(name: str, as_json: bool) -> None:
     elif rows:
         shown = ("model", "version", "run", "base", "dataset", "items", "bytes")
         click.echo(
-            columns.columns(
+            text_table(
                 [
                     {**{field: row[field] for field in shown}, "answers": _percent(row["score"])}
                     for row in rows

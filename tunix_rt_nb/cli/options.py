@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tunix_rt_nb import runs
-from tunix_rt_nb.common.errors import InputError
+from tunix_rt_nb.common import InputError
 from tunix_rt_nb.host import paths
 
 if TYPE_CHECKING:
-    from tunix_rt_nb.store.store import TraceStore
+    from tunix_rt_nb.store import TraceStore
 
 
 def store_option(help: str) -> Callable[[Any], Any]:
@@ -67,7 +67,7 @@ def _value(text: str) -> Any:
 
 def open_store(folder: Path | None, to_read: bool = True) -> "TraceStore":
     """The store that `--store` names, or the one that is meant without it."""
-    from tunix_rt_nb.store.store import TraceStore  # numpy, which not every command needs
+    from tunix_rt_nb.store import TraceStore  # numpy, which not every command needs
 
     if folder is not None:
         if to_read and not folder.is_dir():

@@ -11,7 +11,7 @@ import click
 from tunix_rt_nb import runs
 from tunix_rt_nb.cli.options import filters_of, json_option
 from tunix_rt_nb.host import paths
-from tunix_rt_nb.report import columns
+from tunix_rt_nb.report import text_table
 
 # What they call loads DuckDB, Jinja or Matplotlib, which not every command needs.
 
@@ -56,7 +56,7 @@ def list_(conditions: tuple[str, ...], as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(rows, ensure_ascii=False))
     elif rows:
-        click.echo(columns.columns([_listed(row) for row in rows]))
+        click.echo(text_table([_listed(row) for row in rows]))
     click.echo(f"{len(rows)} runs in {paths.home() / 'runs'}", err=True)
 
 
@@ -88,7 +88,7 @@ def leaderboard(conditions: tuple[str, ...], as_json: bool) -> None:
         asked = f"{first['items']:,} items, template {first['template']}, style {first['style']}"
         differ = [name for name in _HOW if len({row[name] for row in ranked}) > 1]
         shown = [{**_ranked(row), **{name: row[name] for name in differ}} for row in ranked]
-        click.echo(f"board {board}: {asked}\n\n{columns.columns(shown)}\n")
+        click.echo(f"board {board}: {asked}\n\n{text_table(shown)}\n")
     for row in found.left_out:
         click.echo(f"left out: {row['run']}: {row['problem']}", err=True)
 
@@ -115,7 +115,7 @@ def show(run: str, as_json: bool) -> None:
         if value is not None and name != "parameters":
             click.echo(f"{name:<15} {value}")
     for step, values in row["parameters"].items():
-        click.echo(f"\n{runs.stem(step)}\n{columns.columns(_pairs(values))}")
+        click.echo(f"\n{runs.stem(step)}\n{text_table(_pairs(values))}")
     if row["problem"] is None:
         click.echo(report.before_after_text(runs.result(Path(row["folder"]) / "5_evaluate")))
 
@@ -131,10 +131,10 @@ def report_command(run: str) -> None:
     \b
     Example: tunix-rt-nb runs report quickstart
     """
-    from tunix_rt_nb.report import page
+    from tunix_rt_nb.report import write_page
     from tunix_rt_nb.runs import registry
 
-    click.echo(page.write(registry.find(run)))
+    click.echo(write_page(registry.find(run)))
 
 
 @runs_commands.command("judge")
@@ -253,7 +253,7 @@ def grade_command(
     """
     from tunix_rt_nb.common import files
     from tunix_rt_nb.dataset import evalset
-    from tunix_rt_nb.evaluate import harness, predictions, scorecard
+    from tunix_rt_nb.evaluate import harness, headline, predictions, scorecard, warnings
     from tunix_rt_nb.runs import registry
 
     lineage = runs.lineage("evaluate", registry.find(run) / runs.stem("evaluate"))
@@ -262,11 +262,11 @@ def grade_command(
     items = evalset.read(eval_set) if eval_set else predictions.items_of(own)
     graded = harness.graded(samples, items, rendered)
     missing = len(items) - len(graded)
-    card = scorecard.scorecard(graded, {"without a sample": missing} if missing else None)
+    card = scorecard(graded, {"without a sample": missing} if missing else None)
     if path:
         files.write_lines(path, graded)
-    click.echo(json.dumps(card) if as_json else scorecard.told(card))
-    for line in scorecard.warnings(card):
+    click.echo(json.dumps(card) if as_json else headline(card))
+    for line in warnings(card):
         click.echo(line, err=True)
 
 

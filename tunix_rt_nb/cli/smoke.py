@@ -32,9 +32,9 @@ def smoke_command(context: click.Context, path: Path, samples: int, as_json: boo
     \b
     Example: tunix-rt-nb smoke quickstart.jsonl --samples 16
     """
-    from tunix_rt_nb.train.smoke import smoke
+    from tunix_rt_nb.train import smoke
 
-    found = smoke(path, samples)
+    found = smoke.smoke(path, samples)
     if as_json:
         checks = [check._asdict() for check in found.checks]
         told = {**found._asdict(), "checks": checks, "right": found.right}

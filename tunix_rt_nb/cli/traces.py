@@ -51,7 +51,7 @@ def import_(paths: tuple[Path, ...], form: str, folder: Path | None, as_json: bo
       tunix-rt-nb traces import mine.jsonl
       tunix-rt-nb traces import --as gsm8k train.jsonl.gz test.jsonl.gz
     """
-    from tunix_rt_nb.store.store import now
+    from tunix_rt_nb.store import now
 
     store = open_store(folder, to_read=False)
     progress = display.Progress(paths)
@@ -141,20 +141,19 @@ def compare(a: str, b: str, folder: Path | None, as_json: bool) -> None:
     \b
     Example: tunix-rt-nb traces compare 1f3a 77c0
     """
-    from tunix_rt_nb.report.side_by_side import Row, align, side_by_side
-    from tunix_rt_nb.store.scores import score
-    from tunix_rt_nb.store.store import now
+    from tunix_rt_nb.report import Row, align, side_by_side
+    from tunix_rt_nb.store import now, scores
 
     both = open_store(folder).get([a, b])
     rows = align(both[0].trace, both[1].trace)
-    scores = [score(stored.trace, now()) for stored in both]
+    scored = [scores.score(stored.trace, now()) for stored in both]
     if as_json:
-        sides = [{**stored.record(), **found} for stored, found in zip(both, scores, strict=True)]
+        sides = [{**stored.record(), **found} for stored, found in zip(both, scored, strict=True)]
         told = {"a": sides[0], "b": sides[1], "rows": [row._asdict() for row in rows]}
         click.echo(json.dumps(told, ensure_ascii=False))
         return
     ids = Row("id", " ", both[0].trace.id, both[1].trace.id)
-    values = Row("score", " ", display.score(scores[0]), display.score(scores[1]))
+    values = Row("score", " ", display.score(scored[0]), display.score(scored[1]))
     click.echo(side_by_side([ids, values, *rows], display.width()))
 
 
@@ -173,19 +172,18 @@ def score_command(ids: tuple[str, ...], folder: Path | None, as_json: bool) -> N
       tunix-rt-nb traces score
       tunix-rt-nb traces score 1f3a --json
     """
-    from tunix_rt_nb.store.scores import score, summary
-    from tunix_rt_nb.store.store import now
+    from tunix_rt_nb.store import now, scores
 
     store, scored_at = open_store(folder), now()
     found = store.get(ids) if ids else store
-    scored = ((stored.trace, score(stored.trace, scored_at)) for stored in found)
+    scored = ((stored.trace, scores.score(stored.trace, scored_at)) for stored in found)
     if as_json:
         display.echo_array({"id": trace.id, **values} for trace, values in scored)
     elif ids:
         for trace, values in scored:
             click.echo(f"{trace.id}  {display.score(values)}")
     else:
-        for row in summary(scored):
+        for row in scores.summary(scored):
             click.echo(display.summary(row))
 
 
@@ -201,7 +199,7 @@ def delete(ids: tuple[str, ...], folder: Path | None, as_json: bool) -> None:
     \b
     Example: tunix-rt-nb traces delete 1f3a
     """
-    from tunix_rt_nb.store.store import now
+    from tunix_rt_nb.store import now
 
     deleted = open_store(folder, to_read=False).delete(ids, now())
     click.echo(json.dumps({"deleted": deleted}) if as_json else "\n".join(deleted))
@@ -219,7 +217,7 @@ def verify_command(context: click.Context, folder: Path | None, as_json: bool) -
     \b
     Example: tunix-rt-nb traces verify
     """
-    from tunix_rt_nb.store.verify import Verification
+    from tunix_rt_nb.store import Verification
 
     store = open_store(folder)
     verification = Verification(store.folder, processes=workers.processes())

@@ -45,7 +45,7 @@ _OF_NUMBERS = {
 }
 
 
-def condition(filters: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+def filter_condition(filters: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     """The filters as one SQL condition, with every path and value bound, never pasted in.
 
     Args:
@@ -55,7 +55,7 @@ def condition(filters: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
       InputError: an unknown operator, or an operand that it cannot take.
 
     Example:
-      >>> condition({"task": "arithmetic"})[1]
+      >>> filter_condition({"task": "arithmetic"})[1]
       {'p0': '/task', 'v1': '"arithmetic"'}
     """
     conditions = ["true"]

@@ -13,17 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import tunix_rt_nb
-from tunix_rt_nb.common import files
-from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.common.sql import sql
+from tunix_rt_nb.common import InputError, files, sql
 from tunix_rt_nb.dataset import clean, evalset, versions
 from tunix_rt_nb.dataset.card import card, token_statistics
 from tunix_rt_nb.dataset.folder import SIDES, read_manifest, sealed
 from tunix_rt_nb.dataset.selection import select
 from tunix_rt_nb.dataset.spec import DatasetSpec
-from tunix_rt_nb.store.index import ROW
-from tunix_rt_nb.store.store import TraceStore, records
-from tunix_rt_nb.trace.trace import parse_line
+from tunix_rt_nb.store import ROW, TraceStore, records
+from tunix_rt_nb.trace import parse_line
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

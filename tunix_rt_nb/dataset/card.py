@@ -7,9 +7,8 @@ from collections.abc import Iterable, Mapping
 from statistics import fmean
 from typing import Any
 
-from tunix_rt_nb.common.markdown import cell, code, fenced, table
-from tunix_rt_nb.trace.response import respond
-from tunix_rt_nb.trace.trace import Trace, parse_line
+from tunix_rt_nb.common import markdown
+from tunix_rt_nb.trace import Trace, parse_line, respond
 
 _TOKEN = re.compile(r"\d|\w+?(?=\d|\b)|[^\w\s]")
 _BARS = 12  # of the histogram, at most
@@ -51,6 +50,8 @@ def card(manifest: Mapping[str, Any], example: Trace) -> str:
       example: a trace of its training side.
     """
     split, tokens = manifest["split"], manifest["tokens"]
+    sides = ((markdown.cell(task), n["train"], n["eval"]) for task, n in manifest["tasks"].items())
+    by_task, filters = markdown.table(sides), markdown.code(manifest["filters"])
     return f"""---
 {_front_matter(manifest)}
 ---
@@ -62,7 +63,7 @@ checked by a program. Built by tunix_rt_nb {manifest["code_version"]}.
 
 | task | to train on | held out |
 | --- | ---: | ---: |
-{table((cell(task), n["train"], n["eval"]) for task, n in manifest["tasks"].items())}
+{by_task}
 
 ## Length
 
@@ -80,13 +81,13 @@ Steps a trace: {manifest["stats"]["min_step_count"]} to {manifest["stats"]["max_
 
 ## An example
 
-{fenced(example.prompt)}
+{markdown.fenced(example.prompt)}
 
-{fenced(respond(example))}
+{markdown.fenced(respond(example))}
 
 ## How it was chosen
 
-Strategy `{manifest["selection_strategy"]}`, filters `{code(manifest["filters"])}`. The content has
+Strategy `{manifest["selection_strategy"]}`, filters `{filters}`. The content has
 the sha256 `{manifest["sha256"]}`; `manifest.json` has every parameter and the id of every trace,
 `rejects.jsonl` what was refused and what it collided with.
 """
@@ -109,7 +110,7 @@ def _front_matter(manifest: Mapping[str, Any]) -> str:
 def _refused(manifest: Mapping[str, Any]) -> str:
     if not manifest["rejected"]:
         return "Nothing."
-    rows = table(manifest["rejected"].items())
+    rows = markdown.table(manifest["rejected"].items())
     return f"| reason | traces |\n| --- | ---: |\n{rows}"
 
 

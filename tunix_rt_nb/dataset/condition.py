@@ -5,9 +5,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from tunix_rt_nb.common.errors import InputError, unknown
-from tunix_rt_nb.common.sql import sql
-from tunix_rt_nb.common.text import one_line
+from tunix_rt_nb.common import InputError, one_line, sql, unknown
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

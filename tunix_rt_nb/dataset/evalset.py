@@ -17,11 +17,9 @@ from typing import Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field
 
 from tunix_rt_nb import tasks
-from tunix_rt_nb.common import files
-from tunix_rt_nb.common.errors import InputError, checked, unknown
-from tunix_rt_nb.common.text import one_line
+from tunix_rt_nb.common import InputError, checked, files, one_line, unknown
 from tunix_rt_nb.host import paths
-from tunix_rt_nb.trace.trace import Trace
+from tunix_rt_nb.trace import Trace
 
 
 class Item(BaseModel):

@@ -11,12 +11,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from tunix_rt_nb.common import files
-from tunix_rt_nb.common.errors import InputError, unknown
-from tunix_rt_nb.common.sql import sql
-from tunix_rt_nb.common.text import one_line
+from tunix_rt_nb.common import InputError, files, one_line, sql, unknown
 from tunix_rt_nb.dataset import SIDES, read_manifest
-from tunix_rt_nb.store.store import COLUMNS, TraceStore
+from tunix_rt_nb.store import COLUMNS, TraceStore
 
 # One thread alone would cut Parquet into other row groups; many need a gigabyte and more.
 _LEAST, _MOST, _MEMORY = 2, 4, "600MB"

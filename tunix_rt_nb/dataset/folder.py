@@ -13,10 +13,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tunix_rt_nb.common import files
-from tunix_rt_nb.common.errors import InputError, check_name
+from tunix_rt_nb.common import InputError, check_name, files
 from tunix_rt_nb.dataset import clean
-from tunix_rt_nb.trace.trace import Trace, parse_line
+from tunix_rt_nb.trace import Trace, parse_line
 
 SIDES = ("train", "eval")
 

@@ -4,10 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tunix_rt_nb import tasks
-from tunix_rt_nb.common import filters
-from tunix_rt_nb.common.errors import InputError, unknown
-from tunix_rt_nb.common.sql import sql
-from tunix_rt_nb.common.text import one_line
+from tunix_rt_nb.common import InputError, filter_condition, filters, one_line, sql, unknown
 from tunix_rt_nb.dataset.condition import check_condition
 from tunix_rt_nb.dataset.evalset import EvalItem
 from tunix_rt_nb.dataset.spec import DatasetSpec
@@ -71,7 +68,7 @@ def select(
 
 
 def _match(connection: "DuckDBPyConnection", spec: DatasetSpec, items: Sequence[EvalItem]) -> None:
-    where, parameters = filters.condition(spec.filters)
+    where, parameters = filter_condition(spec.filters)
     if spec.condition is not None:
         # In lines of its own: it may end with a comment.
         where += f" AND (\n{check_condition(spec.condition, connection)}\n)"

@@ -5,8 +5,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tunix_rt_nb.common import strict_yaml
-from tunix_rt_nb.common.errors import InputError, check_name, checked
+from tunix_rt_nb.common import InputError, check_name, checked, strict_yaml
 
 _OPTIONS = {  # strategy -> the fields that belong to it
     "random": ("seed",),

@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tunix_rt_nb import runs
-from tunix_rt_nb.common import files
-from tunix_rt_nb.common.errors import InputError, unknown
+from tunix_rt_nb.common import InputError, files, unknown
 from tunix_rt_nb.dataset.folder import SIDES, read_manifest
 from tunix_rt_nb.dataset.spec import DatasetSpec
 from tunix_rt_nb.host import paths

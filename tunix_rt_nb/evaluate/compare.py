@@ -4,8 +4,7 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
-from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.common.text import one_line
+from tunix_rt_nb.common import InputError, one_line
 from tunix_rt_nb.evaluate.predictions import FORM
 from tunix_rt_nb.evaluate.scorecard import Prediction, by_item
 from tunix_rt_nb.evaluate.uncertainty import LEVEL, bootstrap, items_needed, mcnemar, sign_flip
@@ -126,11 +125,11 @@ def _short(value: Any) -> str:
     return repr(one_line(str(value), 40))
 
 
-def told(found: Mapping[str, Any]) -> str:
+def verdict(found: Mapping[str, Any]) -> str:
     """The verdict of a comparison in a line.
 
     Example:
-      >>> told({"verdict": "cannot tell", "more_items": 60, "difference": 0.02, "n": 100,
+      >>> verdict({"verdict": "cannot tell", "more_items": 60, "difference": 0.02, "n": 100,
       ...       "interval": (-0.04, 0.08), "p_value": 0.69})
       'cannot tell (60 more items needed): +2.0 points (-4.0 to +8.0), p = 0.69, 100 items'
     """

@@ -14,8 +14,7 @@ from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
-from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.common.text import one_line
+from tunix_rt_nb.common import InputError, one_line
 
 KEY = "TUNIX_RT_JUDGE_KEY"  # the environment variable that holds the key
 _LATER = (408, 409, 425, 429, 500, 502, 503, 504, 529)  # worth another try

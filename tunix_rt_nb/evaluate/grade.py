@@ -9,12 +9,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tunix_rt_nb import tasks
-from tunix_rt_nb.trace.free_text import Parsed, plain
-from tunix_rt_nb.trace.response import parse
-from tunix_rt_nb.trace.trace import Trace
+from tunix_rt_nb.trace import Parsed, Trace, parse_response, plain
 
 if TYPE_CHECKING:
-    from tunix_rt_nb.trace.response import Generation
+    from tunix_rt_nb.trace import Generation
 
 SECTIONS = ("core", "trace_sensitive", "edge_case")  # of an eval set
 HELD_OUT = "held_out"  # the section of what is of no eval set
@@ -47,7 +45,7 @@ def grade(
       'right'
     """
     task = tasks.get(trace.task or "")
-    parsed = parse(written.text, style)
+    parsed = parse_response(written.text, style)
     wrong, complete = _review(task, trace, parsed.steps)
     expected = len(parsed.steps) if complete else max(len(parsed.steps), len(trace.steps))
     strict, score = _scores(task, trace, parsed)

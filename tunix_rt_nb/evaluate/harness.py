@@ -19,12 +19,10 @@ from typing import Any
 
 import yaml
 
-from tunix_rt_nb.common import files
-from tunix_rt_nb.common.errors import InputError, check_name
+from tunix_rt_nb.common import InputError, check_name, files
 from tunix_rt_nb.evaluate.grade import grade
 from tunix_rt_nb.evaluate.predictions import FORM, check_of
-from tunix_rt_nb.trace.chat import Form, form
-from tunix_rt_nb.trace.trace import Trace
+from tunix_rt_nb.trace import Form, Trace, form
 
 _NEEDED = ("id", "prompt", "expected_answer")
 # What a response says its answer is. A further line of it begins with a backslash: see `response`.
@@ -183,7 +181,7 @@ def graded(
       InputError: `file:line:` a line is no such sample; or they are of other items, or several
         of one.
     """
-    from tunix_rt_nb.trace.response import Generation  # needs JAX
+    from tunix_rt_nb.trace import Generation  # needs JAX
 
     samples = responses(path)
     check_of(samples, items)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from tunix_rt_nb import tasks
 from tunix_rt_nb.evaluate import scorecard
-from tunix_rt_nb.trace.trace import Trace
+from tunix_rt_nb.trace import Trace
 
 
 def choose(

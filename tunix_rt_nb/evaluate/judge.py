@@ -16,9 +16,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, NoReturn
 
-from tunix_rt_nb.common import files
-from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.common.text import one_line
+from tunix_rt_nb.common import InputError, files, one_line
 from tunix_rt_nb.evaluate.endpoint import KEY, Endpoint, Unusable
 
 CRITERIA = {

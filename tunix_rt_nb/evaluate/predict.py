@@ -12,14 +12,10 @@ from typing import Any
 import msgspec
 
 from tunix_rt_nb import models
-from tunix_rt_nb.common import files
-from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.common.text import one_line
+from tunix_rt_nb.common import InputError, files, one_line
 from tunix_rt_nb.evaluate.grade import grade
-from tunix_rt_nb.render.encode import encode_prompts
-from tunix_rt_nb.trace.chat import Form, form
-from tunix_rt_nb.trace.response import Generation
-from tunix_rt_nb.trace.trace import Trace
+from tunix_rt_nb.render import encode_prompts
+from tunix_rt_nb.trace import Form, Generation, Trace, form
 
 
 def predict(

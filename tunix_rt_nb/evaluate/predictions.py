@@ -8,11 +8,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from tunix_rt_nb import runs, tasks
-from tunix_rt_nb.common import files
-from tunix_rt_nb.common.errors import InputError, checked
-from tunix_rt_nb.common.text import one_line
+from tunix_rt_nb.common import InputError, checked, files, one_line
 from tunix_rt_nb.host import paths
-from tunix_rt_nb.trace.trace import Trace
+from tunix_rt_nb.trace import Trace
 
 FORM = ("template", "style", "form_sha256")  # what of a prediction says how it was asked for
 

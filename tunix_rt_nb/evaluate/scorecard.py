@@ -6,12 +6,10 @@ from math import comb, fsum
 from statistics import fmean, pstdev
 from typing import Any
 
-from tunix_rt_nb.common import files
-from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.common.text import one_line
+from tunix_rt_nb.common import InputError, files, one_line
 from tunix_rt_nb.evaluate.grade import OUTCOMES
 from tunix_rt_nb.evaluate.uncertainty import wilson
-from tunix_rt_nb.trace.free_text import plain
+from tunix_rt_nb.trace import plain
 
 Prediction = Mapping[str, Any]
 
@@ -100,11 +98,11 @@ def items_sha256(items: Iterable[tuple[str, str | None, str | None]]) -> str:
     return files.digest(sorted(items))
 
 
-def told(card: Mapping[str, Any]) -> str:
+def headline(card: Mapping[str, Any]) -> str:
     """A scorecard in a line.
 
     Example:
-      >>> told({"n_scored": 4, "n_skipped": 1, "primary_score": 0.5, "interval": (0.15, 0.85),
+      >>> headline({"n_scored": 4, "n_skipped": 1, "primary_score": 0.5, "interval": (0.15, 0.85),
       ...       "strict_score": 0.25, "steps_right": 0.75})
       '50.0% of 4 answers right (15.0% to 85.0%), 25.0% in the style exactly, 75.0% of the steps'
     """

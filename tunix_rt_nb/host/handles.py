@@ -2,7 +2,7 @@
 
 import re
 
-from tunix_rt_nb.common.errors import InputError
+from tunix_rt_nb.common import InputError
 
 _SLUG = r"[a-z0-9]+(?:-[a-z0-9]+)*"
 _OWNER = r"[A-Za-z0-9][A-Za-z0-9_-]*"

@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from tunix_rt_nb.common.errors import InputError
+from tunix_rt_nb.common import InputError
 from tunix_rt_nb.host import bootstrap, handles, needs, paths
 
 MARK = "handle.json"  # in a dataset that was pushed: the handle that it has on Kaggle

@@ -1,1 +1,5 @@
 """Notebooks as Kaggle kernels: prepared here, run there, and their results brought back."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -14,8 +14,7 @@ from typing import Any, TypeVar
 import requests
 from requests.adapters import HTTPAdapter
 
-from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.common.text import one_line
+from tunix_rt_nb.common import InputError, one_line
 
 TIMEOUT = 60.0  # seconds to wait for an answer; the package itself would wait for ever
 TRIES = 5

@@ -9,7 +9,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from tunix_rt_nb.common.errors import InputError
+from tunix_rt_nb.common import InputError
 from tunix_rt_nb.host import bootstrap, needs, paths
 
 _UNUSED = "tunix_rt_nb/cli/"  # by a session, which need not have it to be read

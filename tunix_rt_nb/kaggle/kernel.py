@@ -17,8 +17,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from tunix_rt_nb import runs
-from tunix_rt_nb.common import files
-from tunix_rt_nb.common.errors import InputError, unknown
+from tunix_rt_nb.common import InputError, files, unknown
 from tunix_rt_nb.host import handles
 from tunix_rt_nb.kaggle import embedding
 from tunix_rt_nb.models import catalog

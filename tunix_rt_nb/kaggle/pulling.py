@@ -17,8 +17,7 @@ from typing import Any
 
 import requests
 
-from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.common.text import one_line
+from tunix_rt_nb.common import InputError, one_line
 from tunix_rt_nb.kaggle import account, session, version
 from tunix_rt_nb.kaggle.submission import Submission
 from tunix_rt_nb.kaggle.version import Version

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tunix_rt_nb import report, runs
-from tunix_rt_nb.common import files
-from tunix_rt_nb.common.errors import InputError, OutOfTime
+from tunix_rt_nb.common import InputError, OutOfTime, files
 from tunix_rt_nb.host import paths, place
 from tunix_rt_nb.runs import chain
 

@@ -12,9 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tunix_rt_nb.common import files
-from tunix_rt_nb.common.errors import InputError, check_name
-from tunix_rt_nb.common.text import one_line
+from tunix_rt_nb.common import InputError, check_name, files, one_line
 from tunix_rt_nb.host import handles, paths
 from tunix_rt_nb.kaggle import account, session, version
 from tunix_rt_nb.kaggle.kernel import Accelerator, accelerator

@@ -9,12 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from tunix_rt_nb import dataset
-from tunix_rt_nb.common import files
-from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.common.text import one_line
+from tunix_rt_nb.common import InputError, files, one_line
 from tunix_rt_nb.host import handles, place
 from tunix_rt_nb.kaggle import account
-from tunix_rt_nb.models.sources import missing
+from tunix_rt_nb.models import sources
 
 Told = Callable[[str], None]
 EVERY = 5.0  # seconds between two looks at a dataset that Kaggle processes
@@ -96,8 +94,8 @@ def push_model(folder: Path, handle: str, told: Told = print) -> str:
       InputError: no whole model, no credentials, a bad handle, or Kaggle refuses it.
     """
     owner, slug = handles.new("model", handle).split("/")
-    if not folder.is_dir() or missing(folder):
-        raise InputError(f"{folder}: is no model folder, it has no {missing(folder)}")
+    if not folder.is_dir() or sources.missing(folder):
+        raise InputError(f"{folder}: is no model folder, it has no {sources.missing(folder)}")
     api = _careful(account.login())
     variation = f"{handle}/transformers/default"
     before = _model_version(api, variation)

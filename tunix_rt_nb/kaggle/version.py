@@ -5,8 +5,7 @@ from typing import Any, NamedTuple
 
 import requests
 
-from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.common.text import one_line
+from tunix_rt_nb.common import InputError, one_line
 from tunix_rt_nb.kaggle import account
 
 PAGE = 100

@@ -7,8 +7,7 @@ from typing import Any
 
 import requests
 
-from tunix_rt_nb.common import files
-from tunix_rt_nb.common.text import printable
+from tunix_rt_nb.common import files, printable
 from tunix_rt_nb.kaggle import account, kernel, version
 from tunix_rt_nb.kaggle.submission import Submission
 

@@ -8,9 +8,7 @@ import jax.numpy as jnp
 from tunix.models.gemma import model as gemma2
 from tunix.models.gemma3 import model as gemma3
 
-from tunix_rt_nb.common import files
-from tunix_rt_nb.common.errors import InputError, unknown
-from tunix_rt_nb.common.text import one_line
+from tunix_rt_nb.common import InputError, files, one_line, unknown
 from tunix_rt_nb.models import catalog
 
 Config: TypeAlias = gemma3.ModelConfig | gemma2.ModelConfig

@@ -6,7 +6,7 @@ Nothing is imported here that costs time: names are checked before JAX is there.
 from pathlib import Path
 from typing import NamedTuple
 
-from tunix_rt_nb.common.errors import unknown
+from tunix_rt_nb.common import unknown
 
 
 class Known(NamedTuple):

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from tunix_rt_nb.common.errors import unknown
+from tunix_rt_nb.common import unknown
 
 
 class Chip(NamedTuple):

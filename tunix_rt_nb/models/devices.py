@@ -8,7 +8,7 @@ from pathlib import Path
 import jax
 from flax import nnx
 
-from tunix_rt_nb.common.errors import InputError
+from tunix_rt_nb.common import InputError
 
 
 def mesh(tp: int = 1) -> jax.sharding.Mesh:

@@ -16,8 +16,7 @@ from flax import nnx
 from tunix.models.gemma import model as gemma2, params_safetensors as gemma2_files
 from tunix.models.gemma3 import model as gemma3, params_safetensors as gemma3_files
 
-from tunix_rt_nb.common import files
-from tunix_rt_nb.common.errors import InputError, unknown
+from tunix_rt_nb.common import InputError, files, unknown
 from tunix_rt_nb.models import (
     architecture,
     attention,

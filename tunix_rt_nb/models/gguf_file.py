@@ -11,8 +11,7 @@ from typing import IO, Any
 import gguf
 import numpy as np
 
-from tunix_rt_nb.common import files
-from tunix_rt_nb.common.errors import InputError
+from tunix_rt_nb.common import InputError, files
 from tunix_rt_nb.models.tokenizer import Tokenizer
 
 _FAMILIES = {"gemma3": "Gemma3ForCausalLM", "gemma2": "Gemma2ForCausalLM"}

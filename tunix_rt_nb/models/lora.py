@@ -12,8 +12,7 @@ import numpy as np
 import qwix
 from flax import nnx
 
-from tunix_rt_nb.common import files
-from tunix_rt_nb.common.errors import InputError
+from tunix_rt_nb.common import InputError, files
 from tunix_rt_nb.models import hf_names, weights
 
 MODULES = ".*(_einsum|_proj)"  # all of attention and feed-forward

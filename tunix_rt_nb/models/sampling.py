@@ -15,7 +15,7 @@ from tunix.sft.sharding_utils import shard_input
 from tunix_rt_nb.models.devices import devices_of
 from tunix_rt_nb.models.folder import gemma3
 from tunix_rt_nb.models.tokenizer import PAD, Tokenizer
-from tunix_rt_nb.trace.response import Generation
+from tunix_rt_nb.trace import Generation
 
 BUCKET = 32  # prompts are read in lengths that are a multiple of so many tokens
 ROOM = 256  # tokens that the cache is there for at first

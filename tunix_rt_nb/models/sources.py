@@ -12,8 +12,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from tunix_rt_nb.common import files
-from tunix_rt_nb.common.errors import InputError
+from tunix_rt_nb.common import InputError, files
 from tunix_rt_nb.host import place
 from tunix_rt_nb.models import catalog
 from tunix_rt_nb.models.catalog import Known

@@ -10,10 +10,9 @@ from operator import attrgetter
 import numpy as np
 import sentencepiece
 
-from tunix_rt_nb.common.arrays import spans
-from tunix_rt_nb.common.errors import InputError
+from tunix_rt_nb.common import InputError, arrays
 from tunix_rt_nb.models import pieces
-from tunix_rt_nb.trace.templates import TEMPLATES, Segment
+from tunix_rt_nb.trace import TEMPLATES, Segment
 
 PAD, EOS, BOS, UNK = 0, 1, 2, 3  # as Gemma numbers them
 _NUMBERED = ("<pad>", "<eos>", "<bos>")
@@ -116,7 +115,7 @@ class Tokenizer:
         A byte that no text has stands for whatever the tokenizer does not know.
         """
         letters, starts, sizes = self._spelling
-        return letters[spans(starts[tokens], sizes[tokens])].tobytes(), sizes[tokens]
+        return letters[arrays.spans(starts[tokens], sizes[tokens])].tobytes(), sizes[tokens]
 
     @cached_property
     def _spelling(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from tunix_rt_nb.models import pieces
 from tunix_rt_nb.models.tokenizer import Tokenizer
-from tunix_rt_nb.trace.templates import TEMPLATES
+from tunix_rt_nb.trace import TEMPLATES
 
 _NAMED = {name: f"<{name}>" for name in ("bos", "eos", "pad", "unk", "mask")}
 # A message is taken as it is, and that of the system stands before the first of the user.

@@ -8,9 +8,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from tunix_rt_nb.common import files
-from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.common.text import one_line
+from tunix_rt_nb.common import InputError, files, one_line
 
 _TYPES = ("F32", "BF16", "F16")
 _INDEX = "model.safetensors.index.json"

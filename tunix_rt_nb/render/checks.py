@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.models.tokenizer import Tokenizer
+from tunix_rt_nb.common import InputError
+from tunix_rt_nb.models import Tokenizer
 from tunix_rt_nb.render.examples import Examples
-from tunix_rt_nb.trace.chat import Chat, Said
+from tunix_rt_nb.trace import Chat, Said
 
 
 def check(encoded: Examples, chats: Sequence[Chat], tokenizer: Tokenizer) -> None:

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tunix_rt_nb.models.tokenizer import Tokenizer
+from tunix_rt_nb.models import Tokenizer
 from tunix_rt_nb.render.examples import Examples
-from tunix_rt_nb.trace.chat import Chat, Form
+from tunix_rt_nb.trace import Chat, Form
 
 
 def encode(chats: Sequence[Chat], tokenizer: Tokenizer, ids: Sequence[str]) -> Examples:

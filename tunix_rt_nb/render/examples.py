@@ -12,8 +12,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from tunix_rt_nb.common import files
-from tunix_rt_nb.common.arrays import spans
+from tunix_rt_nb.common import arrays, files
 
 _TOKEN = np.dtype("<i4")
 
@@ -123,7 +122,7 @@ def writer(folder: Path, side: str) -> Iterator[Callable[[Examples], None]]:
         def add(examples: Examples) -> None:
             nonlocal start
             index = examples.index.copy()
-            add_tokens(examples.tokens[spans(index["start"], index["length"])])
+            add_tokens(examples.tokens[arrays.spans(index["start"], index["length"])])
             index["start"] = start + np.cumsum(index["length"]) - index["length"]
             add_index(index)
             start += int(index["length"].sum())

@@ -6,8 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from tunix_rt_nb.common.arrays import spans
-from tunix_rt_nb.common.errors import InputError
+from tunix_rt_nb.common import InputError, arrays
 from tunix_rt_nb.render.examples import Examples
 
 BLOCK = 32  # blocks of rows have a multiple of so many tokens
@@ -73,14 +72,14 @@ class Rows:
         tokens, segments, positions = (np.zeros(shape, np.int32) for _ in range(3))
         trained = np.zeros(shape, bool)
         held = self.ends[rows] - self._starts[rows]
-        index = self.examples.index[self.order[spans(self._starts[rows], held)]]
+        index = self.examples.index[self.order[arrays.spans(self._starts[rows], held)]]
         lengths = index["length"]
         before = np.cumsum(lengths) - lengths
         column = before - np.repeat(before[np.cumsum(held) - held], held)
-        place = spans(np.repeat(np.arange(len(rows)), held) * self.length + column, lengths)
-        position = spans(np.zeros_like(lengths), lengths)
-        tokens.flat[place] = self.examples.tokens[spans(index["start"], lengths)]
-        segments.flat[place] = np.repeat(spans(np.ones_like(held), held), lengths)
+        place = arrays.spans(np.repeat(np.arange(len(rows)), held) * self.length + column, lengths)
+        position = arrays.spans(np.zeros_like(lengths), lengths)
+        tokens.flat[place] = self.examples.tokens[arrays.spans(index["start"], lengths)]
+        segments.flat[place] = np.repeat(arrays.spans(np.ones_like(held), held), lengths)
         positions.flat[place] = position
         trained.flat[place] = position >= np.repeat(index["prompt"], lengths)
         return {"tokens": tokens, "segments": segments, "positions": positions, "trained": trained}

@@ -10,15 +10,13 @@ import msgspec
 import numpy as np
 
 from tunix_rt_nb import dataset
-from tunix_rt_nb.common import files
-from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.models import sources
-from tunix_rt_nb.models.tokenizer import Tokenizer, train_tokenizer
+from tunix_rt_nb.common import InputError, files
+from tunix_rt_nb.models import Tokenizer, sources, train_tokenizer
 from tunix_rt_nb.render import examples
 from tunix_rt_nb.render.checks import check, check_text
 from tunix_rt_nb.render.encode import encode
 from tunix_rt_nb.render.examples import Examples
-from tunix_rt_nb.trace.chat import Chat, Form, Said, form
+from tunix_rt_nb.trace import Chat, Form, Said, form
 
 A = TypeVar("A")
 B = TypeVar("B")

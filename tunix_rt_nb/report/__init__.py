@@ -1,3 +1,16 @@
 """For the eye: tables, plots, traces and answers in a notebook, on a page, on a terminal."""
 
+from tunix_rt_nb.report.columns import text_table
+from tunix_rt_nb.report.notebook import mask_html, predictions_html, table, trace_html
+from tunix_rt_nb.report.page import write_page
+from tunix_rt_nb.report.plots import (
+    before_after_plot,
+    funnel_plot,
+    length_plot,
+    loss_plot,
+    rows_plot,
+    store_plot,
+)
+from tunix_rt_nb.report.progress import answering, progress
+from tunix_rt_nb.report.side_by_side import Row, align, answers_side_by_side, side_by_side
 from tunix_rt_nb.report.tables import before_after, before_after_text, summary

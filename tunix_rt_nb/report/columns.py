@@ -5,17 +5,19 @@ from typing import Any
 
 from tabulate import tabulate
 
-from tunix_rt_nb.common.text import one_line
+from tunix_rt_nb.common import one_line
 
 
-def columns(rows: Sequence[Mapping[str, Any]], right: Sequence[str] = (), head: bool = True) -> str:
+def text_table(
+    rows: Sequence[Mapping[str, Any]], right: Sequence[str] = (), head: bool = True
+) -> str:
     """Writes records as a table; whole numbers and the columns of `right` stand to the right.
 
     Args:
       head: whether the names of the columns come first.
 
     Example:
-      >>> print(columns([{"task": "sums", "traces": 1200}, {"task": "cards", "traces": 7}]))
+      >>> print(text_table([{"task": "sums", "traces": 1200}, {"task": "cards", "traces": 7}]))
       task   traces
       sums    1,200
       cards       7

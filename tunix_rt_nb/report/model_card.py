@@ -5,9 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tunix_rt_nb.common import files
-from tunix_rt_nb.common.markdown import cell, table
-from tunix_rt_nb.evaluate.scorecard import STRICT
+from tunix_rt_nb.common import files, markdown
+from tunix_rt_nb.evaluate import STRICT
 from tunix_rt_nb.models import catalog
 
 
@@ -80,11 +79,11 @@ def card(facts: Mapping[str, Any]) -> str:
         ("Training", _listed(facts.get("training", {}))),
     ]
     told = "".join(f"\n## {title}\n\n{text}\n" for title, text in sections if text)
-    origin = f" from {cell(facts['base'])}" if facts.get("base") else ""
+    origin = f" from {markdown.cell(facts['base'])}" if facts.get("base") else ""
     return f"""---
 {_front_matter(facts)}
 ---
-# {cell(facts["name"])}
+# {markdown.cell(facts["name"])}
 
 Trained{origin} with tunix_rt_nb on reasoning traces each step of which a program checked: it writes
 its steps, then the answer. `transformers.AutoModelForCausalLM.from_pretrained` loads this folder.
@@ -94,11 +93,11 @@ its steps, then the answer. `transformers.AutoModelForCausalLM.from_pretrained` 
 def _scores(scores: Mapping[str, Mapping[str, Any]]) -> str:
     """A table of the answers that were right, of held-out prompts."""
     rows = [
-        (cell(task), _percent(score.get("before")), _percent(score["after"]), score["n"])
+        (markdown.cell(task), _percent(score.get("before")), _percent(score["after"]), score["n"])
         for task, score in scores.items()
     ]
     head = "Right answers to held-out prompts.\n\n| task | before | after | n |\n"
-    return f"{head}| --- | ---: | ---: | ---: |\n{table(rows)}" if rows else ""
+    return f"{head}| --- | ---: | ---: | ---: |\n{markdown.table(rows)}" if rows else ""
 
 
 def _percent(share: float | None) -> str:
@@ -106,8 +105,8 @@ def _percent(share: float | None) -> str:
 
 
 def _listed(told: Mapping[str, Any]) -> str:
-    rows = [(cell(name), cell(_text(value))) for name, value in told.items()]
-    return f"| | |\n| --- | --- |\n{table(rows)}" if rows else ""
+    rows = [(markdown.cell(name), markdown.cell(_text(value))) for name, value in told.items()]
+    return f"| | |\n| --- | --- |\n{markdown.table(rows)}" if rows else ""
 
 
 def _text(value: Any) -> str:

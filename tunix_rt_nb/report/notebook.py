@@ -8,44 +8,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from tunix_rt_nb.report.plots import (
-    AFTER,
-    BEFORE,
-    funnel_plot,
-    image,
-    length_plot,
-    loss_plot,
-    panel,
-    rows_plot,
-    store_plot,
-)
-from tunix_rt_nb.report.progress import progress
-from tunix_rt_nb.report.tables import _percent, before_after, before_after_text, summary
+from tunix_rt_nb.report.tables import _percent
 
 if TYPE_CHECKING:
     import pandas as pd
-    from IPython.display import HTML, Image
+    from IPython.display import HTML
 
-    from tunix_rt_nb.models.tokenizer import Tokenizer
-    from tunix_rt_nb.render.examples import Example
-    from tunix_rt_nb.trace.trace import Trace
-
-__all__ = [
-    "before_after",
-    "before_after_plot",
-    "before_after_text",
-    "funnel_plot",
-    "length_plot",
-    "loss_plot",
-    "mask_html",
-    "predictions_html",
-    "progress",
-    "rows_plot",
-    "store_plot",
-    "summary",
-    "table",
-    "trace_html",
-]
+    from tunix_rt_nb.models import Tokenizer
+    from tunix_rt_nb.render import Example
+    from tunix_rt_nb.trace import Trace
 
 
 def _html(text: str) -> "HTML":
@@ -116,23 +87,3 @@ def _prediction(prediction: Mapping[str, Any]) -> str:
         f"<p><b>{escape(prediction['prompt'])}</b></p>"
         f'<div class="model"><p>{lines}</p><p><i>{verdict}; {share}{wrong}</i></p></div><hr>'
     )
-
-
-def before_after_plot(before: Mapping[str, Any], after: Mapping[str, Any]) -> "Image":
-    """Right answers and steps before and after training, by task, as bars."""
-    rows = before_after(before, after)[:-1]
-    axes = panel()
-    names = [f"{row['task']}\n{what}" for row in rows for what in ("answers", "steps")]
-    for offset, when, colour in ((-0.2, "before", BEFORE), (0.2, "after", AFTER)):
-        heights = [
-            float(row[f"{what} {when}"].removesuffix(" %"))
-            for row in rows
-            for what in ("answers", "steps")
-        ]
-        places = [k + offset for k in range(len(names))]
-        bars = axes.bar(places, heights, width=0.38, color=colour, label=f"{when} training")
-        axes.bar_label(bars, fmt="%.0f", padding=2, fontsize=8)
-    axes.set_xticks(range(len(names)), names, fontsize=8)
-    axes.set(ylabel="right (%)", ylim=(0, 112))
-    axes.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
-    return image(axes)

@@ -13,14 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunix_rt_nb import runs
-from tunix_rt_nb.common import files
-from tunix_rt_nb.common.text import printable
-from tunix_rt_nb.evaluate import judge, predictions
-from tunix_rt_nb.evaluate.scorecard import by_item, warnings
+from tunix_rt_nb.common import files, printable
+from tunix_rt_nb.evaluate import by_item, judge, predictions, warnings
 from tunix_rt_nb.report.plots import loss_axes, svg
 from tunix_rt_nb.report.tables import before_after
-from tunix_rt_nb.tasks.draw import DIFFICULTIES
-from tunix_rt_nb.trace.response import parse
+from tunix_rt_nb.tasks import DIFFICULTIES
+from tunix_rt_nb.trace import parse_response
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -39,7 +37,7 @@ _STEPS, _LETTERS = 40, 2_000  # of a response, and of a text, that are shown
 _NO_FACTS = ("step", "version", "inputs", "outputs", "card", "before", "after")
 
 
-def write(run: Path) -> Path:
+def write_page(run: Path) -> Path:
     """Writes the page of an evaluated run into its folder, and says where.
 
     Raises:
@@ -53,7 +51,7 @@ def write(run: Path) -> Path:
 
 
 def page(run: Path) -> str:
-    """The text of the page; raises as `write` does."""
+    """The text of the page; raises as `write_page` does."""
     return _template().render(_values(run))
 
 
@@ -179,7 +177,7 @@ def _badness(prediction: Prediction) -> tuple[float, float, str]:
 
 def _shown(prediction: Prediction, style: str) -> dict[str, Any]:
     """A graded answer as the page shows it, no text in it too long."""
-    written = parse(prediction["response"], style).steps
+    written = parse_response(prediction["response"], style).steps
     first = first_wrong(prediction)
     steps = [
         {

@@ -5,12 +5,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
-from tunix_rt_nb.tasks.draw import DIFFICULTIES
+from tunix_rt_nb.report.tables import before_after
+from tunix_rt_nb.tasks import DIFFICULTIES
 
 if TYPE_CHECKING:
     from IPython.display import Image
 
-    from tunix_rt_nb.render.packing import Rows
+    from tunix_rt_nb.render import Rows
 
 BEFORE, AFTER = "#b0b7c3", "#2f6fde"
 
@@ -138,3 +139,23 @@ def loss_axes(metrics: Iterable[Mapping[str, Any]]) -> Any:
     axes.set(xlabel="step", ylabel="loss (nats a token)", yscale="log")
     axes.legend(frameon=False)
     return axes
+
+
+def before_after_plot(before: Mapping[str, Any], after: Mapping[str, Any]) -> "Image":
+    """Right answers and steps before and after training, by task, as bars."""
+    rows = before_after(before, after)[:-1]
+    axes = panel()
+    names = [f"{row['task']}\n{what}" for row in rows for what in ("answers", "steps")]
+    for offset, when, colour in ((-0.2, "before", BEFORE), (0.2, "after", AFTER)):
+        heights = [
+            float(row[f"{what} {when}"].removesuffix(" %"))
+            for row in rows
+            for what in ("answers", "steps")
+        ]
+        places = [k + offset for k in range(len(names))]
+        bars = axes.bar(places, heights, width=0.38, color=colour, label=f"{when} training")
+        axes.bar_label(bars, fmt="%.0f", padding=2, fontsize=8)
+    axes.set_xticks(range(len(names)), names, fontsize=8)
+    axes.set(ylabel="right (%)", ylim=(0, 112))
+    axes.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
+    return image(axes)

@@ -5,10 +5,9 @@ from difflib import SequenceMatcher
 from itertools import zip_longest
 from typing import NamedTuple
 
-from tunix_rt_nb.common.text import printable
-from tunix_rt_nb.evaluate.scorecard import Prediction
-from tunix_rt_nb.trace.response import parse
-from tunix_rt_nb.trace.trace import Step, Trace
+from tunix_rt_nb.common import printable
+from tunix_rt_nb.evaluate import Prediction
+from tunix_rt_nb.trace import Step, Trace, parse_response
 
 
 class Row(NamedTuple):
@@ -71,7 +70,7 @@ def answers_side_by_side(a: Prediction, b: Prediction, width: int = 100) -> str:
 
 
 def _said(prediction: Prediction) -> Trace:
-    read = parse(prediction["response"], prediction.get("style") or "numbered")
+    read = parse_response(prediction["response"], prediction.get("style") or "numbered")
     steps = tuple(Step(i=i, type="model", content=text) for i, text in enumerate(read.steps))
     return Trace(prompt=prediction["prompt"], steps=steps, final_answer=prediction["answer"] or "")
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from textwrap import indent
 from typing import Any
 
-from tunix_rt_nb.evaluate.scorecard import STRICT, warnings
-from tunix_rt_nb.report.columns import columns
+from tunix_rt_nb.evaluate import STRICT, warnings
+from tunix_rt_nb.report.columns import text_table
 
 
 def summary(result: Mapping[str, Any]) -> dict[str, Any]:
@@ -81,7 +81,7 @@ def _whole(card: Mapping[str, Any]) -> dict[str, Any]:
 def before_after_text(result: Mapping[str, Any]) -> str:
     """The before-and-after table as aligned text; below it the interval, and what to doubt."""
     rows = before_after(result["before"], result["after"])
-    text = indent(columns(rows, right=list(rows[0])[1:]), "  ")
+    text = indent(text_table(rows, right=list(rows[0])[1:]), "  ")
     low, high = result["after"]["interval"]
     told = [f"answers after, 95 % interval: {_percent(low)} to {_percent(high)}"]
     below = "".join(f"  {line}\n" for line in [*told, *warnings(result["after"])])

@@ -7,8 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tunix_rt_nb.common import files
-from tunix_rt_nb.common.errors import InputError, check_name, checked, unknown
+from tunix_rt_nb.common import InputError, check_name, checked, files, unknown
 from tunix_rt_nb.host import paths
 
 Card = Mapping[str, Any]

@@ -21,8 +21,7 @@ from typing import Any, NamedTuple
 from filelock import FileLock, Timeout
 
 import tunix_rt_nb
-from tunix_rt_nb.common import files
-from tunix_rt_nb.common.errors import InputError
+from tunix_rt_nb.common import InputError, files
 from tunix_rt_nb.host import paths
 from tunix_rt_nb.runs.folder import (
     FORMAT,

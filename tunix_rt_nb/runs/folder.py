@@ -16,8 +16,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 import tunix_rt_nb
-from tunix_rt_nb.common import files
-from tunix_rt_nb.common.errors import InputError
+from tunix_rt_nb.common import InputError, files
 from tunix_rt_nb.host import paths
 
 FORMAT = 1  # of a run folder; a folder of another format is not touched

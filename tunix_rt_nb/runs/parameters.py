@@ -8,8 +8,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from tunix_rt_nb.common import strict_yaml
-from tunix_rt_nb.common.errors import InputError, unknown
+from tunix_rt_nb.common import InputError, strict_yaml, unknown
 from tunix_rt_nb.host import paths
 from tunix_rt_nb.runs.folder import STEPS, notebook_of
 

@@ -18,9 +18,7 @@ from typing import Any, NamedTuple
 
 from filelock import FileLock
 
-from tunix_rt_nb.common import files
-from tunix_rt_nb.common.errors import InputError, check_name, unknown
-from tunix_rt_nb.common.sql import sql
+from tunix_rt_nb.common import InputError, check_name, files, sql, unknown
 from tunix_rt_nb.host import paths
 from tunix_rt_nb.runs import registry
 from tunix_rt_nb.runs.folder import content_hash, lineage, result, stem

@@ -13,11 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tunix_rt_nb.common import files
-from tunix_rt_nb.common.errors import InputError, unknown
-from tunix_rt_nb.common.filters import condition
-from tunix_rt_nb.common.sql import sql
-from tunix_rt_nb.common.text import one_line
+from tunix_rt_nb.common import InputError, files, filter_condition, one_line, sql, unknown
 from tunix_rt_nb.host import paths
 from tunix_rt_nb.runs.folder import STEPS, lineage, result, stem
 
@@ -241,7 +237,7 @@ def _condition(filters: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     for path in filters:
         if path.removeprefix("meta.").split(".")[0] not in FIELDS:
             raise unknown("field", path, FIELDS)
-    return condition(filters)
+    return filter_condition(filters)
 
 
 def _dicts(

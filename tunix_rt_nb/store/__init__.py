@@ -1,3 +1,6 @@
 """The trace store: append-only shards of JSON lines, which DuckDB reads as they are."""
 
-from tunix_rt_nb.store.store import Added, TraceStore, now
+from tunix_rt_nb.store.index import ROW
+from tunix_rt_nb.store.shards import Stored
+from tunix_rt_nb.store.store import COLUMNS, Added, TraceStore, now, records
+from tunix_rt_nb.store.verify import Verification

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.common.strict_json import MAX_LINE
+from tunix_rt_nb.common import InputError, strict_json
 from tunix_rt_nb.store import index, shards
 from tunix_rt_nb.store.shards import Stored
-from tunix_rt_nb.trace.trace import id_of
+from tunix_rt_nb.trace import id_of
 
 _BLOCK = 1000  # lines
 
@@ -106,7 +105,7 @@ class Contents:
         shard, place = self._shards[self._shard_of[k]], int(self.table["place"][k])
         with shard.open("rb") as file:
             file.seek(place)
-            line = file.readline(MAX_LINE + 1)
+            line = file.readline(strict_json.MAX_LINE + 1)
         try:
             stored = Stored.of(line, "")
         except InputError as error:  # only now it pays to count lines

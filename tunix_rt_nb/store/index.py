@@ -14,10 +14,8 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from tunix_rt_nb.common import files
-from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.common.strict_json import MAX_LINE, why
-from tunix_rt_nb.trace.trace import id_of
+from tunix_rt_nb.common import InputError, files, strict_json
+from tunix_rt_nb.trace import id_of
 
 ROW = np.dtype([("hi", "<u8"), ("lo", "<u8"), ("at", "<i8"), ("place", "<i8")])
 _FIT = np.dtype([("bytes", "<u8"), ("rows", "<u8")])
@@ -96,13 +94,13 @@ def scan(shard: Path) -> np.ndarray:
     """
     keys, times, places, place = bytearray(), array("q"), array("q"), 0
     with shard.open("rb") as file:
-        for number, line in enumerate(files.lines(file, MAX_LINE), 1):
+        for number, line in enumerate(files.lines(file, strict_json.MAX_LINE), 1):
             try:
                 head = _READ(line)
                 keys += key_of(head.id)
                 times.append(micros(head.created_at))
             except (ValueError, RecursionError) as error:
-                raise InputError(f"{shard}:{number}: {why(error, line)}") from None
+                raise InputError(f"{shard}:{number}: {strict_json.why(error, line)}") from None
             places.append(place)
             place += len(line)
     return rows(bytes(keys), times, places)

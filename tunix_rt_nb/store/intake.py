@@ -10,14 +10,10 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any, NamedTuple, cast
 
-from tunix_rt_nb.common import files
-from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.common.strict_json import MAX_LINE
-from tunix_rt_nb.common.text import one_line
-from tunix_rt_nb.common.workers import ordered
+from tunix_rt_nb.common import InputError, files, one_line, strict_json, workers
 from tunix_rt_nb.store.shards import Lines, lines_of
+from tunix_rt_nb.trace import Trace
 from tunix_rt_nb.trace.formats import reading
-from tunix_rt_nb.trace.trace import Trace
 
 MAX_TOLD = 20  # bad lines told one by one
 STDIN = Path("-")
@@ -68,7 +64,9 @@ def read(
     """
     reading.reader(form)  # or there is no such form
     bad = _Bad()
-    for part in ordered(partial(_parsed, form, created_at), _blocks(paths, progress), processes):
+    for part in workers.ordered(
+        partial(_parsed, form, created_at), _blocks(paths, progress), processes
+    ):
         for line in part.bad:
             bad.add(line)
         if not bad.count:
@@ -140,7 +138,7 @@ def _lines(path: Path, progress: Progress) -> Iterator[tuple[int, bytes]]:
     number = full = told = 0
     try:
         with _opened(path) as (raw, file):
-            for number, line in enumerate(files.lines(file, MAX_LINE), 1):
+            for number, line in enumerate(files.lines(file, strict_json.MAX_LINE), 1):
                 if number == 1:
                     line = line.removeprefix(b"\xef\xbb\xbf")  # a byte order mark
                 if number % _EVERY == 0:

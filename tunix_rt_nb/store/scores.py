@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
-from tunix_rt_nb.trace.trace import Trace
+from tunix_rt_nb.trace import Trace
 
 
 def score(trace: Trace, scored_at: str) -> dict[str, Any]:

@@ -25,11 +25,9 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from tunix_rt_nb.common import files
-from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.common.strict_json import MAX_LINE, why
+from tunix_rt_nb.common import InputError, files, strict_json
 from tunix_rt_nb.store import index
-from tunix_rt_nb.trace.trace import Trace, id_of, parse_stored
+from tunix_rt_nb.trace import Trace, id_of, parse_stored
 
 PATIENCE = 60.0  # seconds that one waits for another process
 
@@ -131,7 +129,9 @@ class ShardDraft:
         """
         chosen = zip(keep.tolist(), index.keys(table), table["at"].tolist(), strict=True)
         with source.open("rb") as file:
-            for line, (kept, key, at) in zip(files.lines(file, MAX_LINE), chosen, strict=True):
+            for line, (kept, key, at) in zip(
+                files.lines(file, strict_json.MAX_LINE), chosen, strict=True
+            ):
                 if kept and rewrite:
                     trace, created_at = Stored.of(line, str(source))
                     line = line_of(trace, key, created_at)
@@ -202,11 +202,11 @@ def deleted(folder: Path) -> np.ndarray:
     keys = bytearray()
     for path in deletions(folder):
         with path.open("rb") as file:
-            for number, line in enumerate(files.lines(file, MAX_LINE), 1):
+            for number, line in enumerate(files.lines(file, strict_json.MAX_LINE), 1):
                 try:
                     keys += index.key_of(_READ_DELETION(line).id)
                 except (ValueError, RecursionError) as error:
-                    raise InputError(f"{path}:{number}: {why(error, line)}") from None
+                    raise InputError(f"{path}:{number}: {strict_json.why(error, line)}") from None
     return index.rows(bytes(keys))
 
 

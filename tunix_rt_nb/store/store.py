@@ -16,16 +16,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from tunix_rt_nb.common import files
-from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.common.filters import condition
-from tunix_rt_nb.common.sql import sql
-from tunix_rt_nb.common.strict_json import MAX_LINE
-from tunix_rt_nb.common.text import one_line
+from tunix_rt_nb.common import InputError, files, filter_condition, one_line, sql, strict_json
 from tunix_rt_nb.store import index, intake, shards, verify
 from tunix_rt_nb.store.contents import Contents
 from tunix_rt_nb.store.shards import ShardDraft, Stored
-from tunix_rt_nb.trace.trace import Trace, id_of
+from tunix_rt_nb.trace import Trace, id_of
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -102,7 +97,7 @@ class TraceStore:
           InputError: `file:line: field: reason` of a bad line.
         """
         with shards.draft(self.folder) as new, path.open("rb") as file:
-            for number, line in enumerate(files.lines(file, MAX_LINE), 1):
+            for number, line in enumerate(files.lines(file, strict_json.MAX_LINE), 1):
                 trace, created_at = Stored.of(line, f"{path}:{number}")
                 key = trace.key
                 new.append(shards.line_of(trace, key, created_at), key, index.micros(created_at))
@@ -179,7 +174,7 @@ class TraceStore:
           filters: as those of a dataset: a `meta` path -> a value, or `{operator: value}`.
         """
         if filters:
-            where, parameters = condition(filters)
+            where, parameters = filter_condition(filters)
             parameters |= {"limit": limit, "offset": offset}
             found = self.query(sql("list").format(where=where), parameters)
         with shards.reading(self.folder):
@@ -206,7 +201,7 @@ class TraceStore:
             for shard in self.shards():
                 index.check(shard)
                 with shard.open("rb") as file:
-                    for number, line in enumerate(files.lines(file, MAX_LINE), 1):
+                    for number, line in enumerate(files.lines(file, strict_json.MAX_LINE), 1):
                         stored = Stored.of(line, f"{shard}:{number}")
                         if stored.trace.key not in gone:
                             yield stored

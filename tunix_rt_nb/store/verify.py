@@ -9,13 +9,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from tunix_rt_nb.common import files
-from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.common.strict_json import MAX_LINE
-from tunix_rt_nb.common.text import one_line
-from tunix_rt_nb.common.workers import ordered
+from tunix_rt_nb.common import InputError, files, one_line, strict_json, workers
 from tunix_rt_nb.store import index, shards
-from tunix_rt_nb.trace.trace import Trace, id_of
+from tunix_rt_nb.trace import Trace, id_of
 
 if TYPE_CHECKING:
     from tunix_rt_nb.tasks import Checks
@@ -66,7 +62,7 @@ class Verification:
             found = shards.shards(self._folder)
             gone = frozenset(index.keys(shards.deleted(self._folder)))
             jobs = [list(_jobs(shard, self._steps, gone)) for shard in found]
-            parts = ordered(_check_part, chain.from_iterable(jobs), self._processes)
+            parts = workers.ordered(_check_part, chain.from_iterable(jobs), self._processes)
             for shard, several in zip(found, jobs, strict=True):
                 wrong, before = 0, len(numbers)
                 for part in islice(parts, len(several)):
@@ -88,7 +84,7 @@ def _jobs(shard: Path, steps: bool, gone: frozenset[bytes]) -> Iterator[_Job]:
         while block := file.read(_CHUNK):
             start, count = file.tell() - len(block), block.count(b"\n")
             while block and not block.endswith(b"\n"):  # up to the end of its last line
-                block = file.readline(MAX_LINE)
+                block = file.readline(strict_json.MAX_LINE)
                 count += block.endswith(b"\n")
             yield _Job(shard, number, start, file.tell(), steps, gone)
             number += count
@@ -99,7 +95,7 @@ def _check_part(job: _Job) -> _Part:
     wrong: list[str] = []
     with job.shard.open("rb") as file:
         file.seek(job.start)
-        lines = enumerate(files.lines(file, MAX_LINE), job.first)
+        lines = enumerate(files.lines(file, strict_json.MAX_LINE), job.first)
         while file.tell() < job.end:
             number, line = next(lines)
             where = f"{job.shard}:{number}"

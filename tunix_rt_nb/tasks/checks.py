@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from tunix_rt_nb.tasks.registry import TASKS, get
-from tunix_rt_nb.trace.trace import Trace
+from tunix_rt_nb.trace import Trace
 
 
 class Checks(NamedTuple):

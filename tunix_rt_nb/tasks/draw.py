@@ -5,11 +5,11 @@ import random
 from collections.abc import Hashable, Iterator, Sequence
 from typing import Any
 
-from tunix_rt_nb.common.errors import InputError, unknown
+from tunix_rt_nb.common import InputError, unknown
 from tunix_rt_nb.tasks.checks import problems
 from tunix_rt_nb.tasks.registry import TASKS, get
 from tunix_rt_nb.tasks.task import DIFFICULTIES, GRAINS
-from tunix_rt_nb.trace.trace import Trace
+from tunix_rt_nb.trace import Trace
 
 _PATIENCE = 1000  # draws without anything new before a task counts as used up
 

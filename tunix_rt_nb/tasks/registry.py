@@ -1,6 +1,6 @@
 """The tasks there are. To add one, write its class in a wing of this room and name it here."""
 
-from tunix_rt_nb.common.errors import unknown
+from tunix_rt_nb.common import unknown
 from tunix_rt_nb.tasks.cards.gin import GinDiscard, GinKnock, GinMelds
 from tunix_rt_nb.tasks.cards.high_card import HighCardDuel, HighCardOdds
 from tunix_rt_nb.tasks.cards.spades import SpadesLegal, SpadesScore, SpadesTrick

@@ -6,9 +6,9 @@ from collections.abc import Callable, Hashable, Sequence
 from functools import lru_cache
 from typing import Any, ClassVar, NamedTuple
 
-from tunix_rt_nb.common.errors import unknown
+from tunix_rt_nb.common import unknown
 from tunix_rt_nb.tasks.amend import AMENDS, amend
-from tunix_rt_nb.trace.trace import Trace
+from tunix_rt_nb.trace import Trace
 
 DIFFICULTIES = ("easy", "medium", "hard")
 GRAINS = ("fine", "coarse")

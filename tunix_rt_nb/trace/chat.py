@@ -5,8 +5,7 @@ from functools import cached_property
 from itertools import takewhile
 from typing import NamedTuple
 
-from tunix_rt_nb.common import files
-from tunix_rt_nb.common.errors import InputError
+from tunix_rt_nb.common import InputError, files
 from tunix_rt_nb.trace.response import Style, style_named, unwrite, write
 from tunix_rt_nb.trace.templates import Segment, Template, segments, template, text_of
 from tunix_rt_nb.trace.trace import Trace

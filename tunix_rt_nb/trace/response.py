@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from tunix_rt_nb.common.errors import unknown
+from tunix_rt_nb.common import unknown
 from tunix_rt_nb.trace.free_text import Parsed, loose
 from tunix_rt_nb.trace.trace import Trace
 
@@ -160,7 +160,7 @@ def unwrite(text: str, how: Style) -> tuple[tuple[str, ...], str]:
     return tuple(how.steps.take(numbered(block))), how.answer.take([answer])[0]
 
 
-def parse(response: str, style: str = "numbered") -> Parsed:
+def parse_response(response: str, style: str = "numbered") -> Parsed:
     """Reads steps and answer back from a response (without its stop piece).
 
     What `respond` wrote reads back as it was. Anything else is read as one would read what a model
@@ -170,9 +170,9 @@ def parse(response: str, style: str = "numbered") -> Parsed:
       InputError: unknown style.
 
     Example:
-      >>> parse("Reasoning:\\n1. 2 + 2 = 4.\\nAnswer: 4")
+      >>> parse_response("Reasoning:\\n1. 2 + 2 = 4.\\nAnswer: 4")
       Parsed(steps=('2 + 2 = 4.',), answer='4', strict=True, ran_on=False)
-      >>> parse("so 2 + 2 = 4. answer: 4 of course").answer
+      >>> parse_response("so 2 + 2 = 4. answer: 4 of course").answer
       '4 of course'
     """
     how = style_named(style)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
 
-from tunix_rt_nb.common.errors import unknown
+from tunix_rt_nb.common import unknown
 
 
 class Segment(NamedTuple):

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.common.strict_json import MAX_BYTES, check_json, check_length, exact, why
+from tunix_rt_nb.common import InputError, strict_json
 
 if TYPE_CHECKING:
     pass
@@ -68,7 +67,7 @@ class Trace(_Fields, frozen=True, forbid_unknown_fields=True, kw_only=True, dict
             size = len(self.canonical_bytes())
         except UnicodeEncodeError:
             raise ValueError("trace: holds half a surrogate pair, which is no character") from None
-        if size > MAX_BYTES:
+        if size > strict_json.MAX_BYTES:
             raise ValueError(f"trace: may take 1 MiB, this one takes {size} bytes")
 
     @classmethod
@@ -91,7 +90,7 @@ class Trace(_Fields, frozen=True, forbid_unknown_fields=True, kw_only=True, dict
         try:
             return msgspec.convert(fields, cls)
         except (msgspec.ValidationError, RecursionError) as error:
-            raise InputError(why(error)) from None
+            raise InputError(strict_json.why(error)) from None
 
     def model_dump(self) -> dict[str, Any]:
         """The fields as JSON has them."""
@@ -111,7 +110,7 @@ class Trace(_Fields, frozen=True, forbid_unknown_fields=True, kw_only=True, dict
         """`canonical` in UTF-8."""
         kept = self.__dict__.get("_canonical")  # a cached_property takes a lock, which is slow
         if kept is None:
-            odd = self.meta is not None and check_json(self.meta)
+            odd = self.meta is not None and strict_json.check_json(self.meta)
             kept = self.__dict__["_canonical"] = _WRITE(_Exact.of(self) if odd else self)
         return kept
 
@@ -139,7 +138,7 @@ class _Exact(_Fields, frozen=True, kw_only=True):
     @classmethod
     def of(cls, trace: Trace) -> "_Exact":
         fields = {name: getattr(trace, name) for name in trace.__struct_fields__}
-        return cls(**{**fields, "meta": exact(trace.meta)})
+        return cls(**{**fields, "meta": strict_json.exact(trace.meta)})
 
 
 class _Line(_Fields, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -185,18 +184,18 @@ def parse_line(line: str | bytes, where: str) -> Trace:
 def parse(line: str | bytes) -> Trace:
     """`parse_line` whose error says `field: reason` alone."""
     try:
-        check_length(line)
+        strict_json.check_length(line)
         return _READ_TRACE(line)
     except msgspec.ValidationError:  # it may have the two keys that a store adds
         return parse_stored(line)[0]
     except (ValueError, RecursionError) as error:
-        raise InputError(why(error, line)) from None
+        raise InputError(strict_json.why(error, line)) from None
 
 
 def parse_stored(line: str | bytes) -> tuple[Trace, Any, Any]:
     """`parse` that also gives the `id` and `created_at` that the line has, whatever they are."""
     try:
-        check_length(line)
+        strict_json.check_length(line)
         read = _READ_LINE(line)
         trace = Trace(
             trace_version=read.trace_version,
@@ -206,14 +205,14 @@ def parse_stored(line: str | bytes) -> tuple[Trace, Any, Any]:
             meta=read.meta,
         )
     except (ValueError, RecursionError) as error:
-        raise InputError(why(error, line)) from None
+        raise InputError(strict_json.why(error, line)) from None
     return trace, read.id, read.created_at
 
 
 def parse_object(line: bytes) -> dict[str, Any]:
     """Reads a JSON object of any kind; raises as `parse` does."""
     try:
-        check_length(line)
+        strict_json.check_length(line)
         return _READ_OBJECT(line)
     except (ValueError, RecursionError) as error:
-        raise InputError(why(error, line)) from None
+        raise InputError(strict_json.why(error, line)) from None

@@ -1,11 +1,19 @@
 from . import (
     checkpoints as checkpoints,
-    job as job,
     preflight as preflight,
     smoke as smoke,
 )
 from .config import SftConfig as SftConfig
 from .estimate import estimate_step as estimate_step
+from .job import (
+    Job as Job,
+    begin_job as begin_job,
+    check_device as check_device,
+    job_name as job_name,
+    load_job as load_job,
+    steps_of_epochs as steps_of_epochs,
+    write_job as write_job,
+)
 from .loss import held_out_loss as held_out_loss
 from .metrics import summary as summary
 from .sft import batches_of as batches_of, fine_tune as fine_tune

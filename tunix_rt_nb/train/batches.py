@@ -4,8 +4,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.render.packing import Rows
+from tunix_rt_nb.common import InputError
+from tunix_rt_nb.render import Rows
 
 Batch = dict[str, np.ndarray]  # of `Rows.take`, and `weight`
 

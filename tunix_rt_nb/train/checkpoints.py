@@ -21,11 +21,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from tunix_rt_nb import runs
-from tunix_rt_nb.common import files
-from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.common.text import one_line
+from tunix_rt_nb.common import InputError, files, one_line
 from tunix_rt_nb.models import lora
-from tunix_rt_nb.render.packing import Rows
+from tunix_rt_nb.render import Rows
 from tunix_rt_nb.train.config import SftConfig
 
 _OTHER = {  # of what an identity has only a hash

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tunix_rt_nb.common.errors import checked
+from tunix_rt_nb.common import checked
 
 
 class SftConfig(BaseModel):

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import jax
 from flax import nnx
 
-from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.models.devices import mesh_of
+from tunix_rt_nb.common import InputError
+from tunix_rt_nb.models import mesh_of
 from tunix_rt_nb.train import hlo
 from tunix_rt_nb.train.batches import Batches
 from tunix_rt_nb.train.config import SftConfig

@@ -8,9 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tunix_rt_nb.models import chips, lora
-from tunix_rt_nb.models.devices import parameter_count
-from tunix_rt_nb.render.packing import Rows
+from tunix_rt_nb.models import chips, lora, parameter_count
+from tunix_rt_nb.render import Rows
 
 
 def useful_flops(model: Any, rows: Rows) -> float:

@@ -30,12 +30,9 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from tunix_rt_nb import runs
-from tunix_rt_nb.common import files, strict_yaml
-from tunix_rt_nb.common.errors import InputError, checked, unknown
-from tunix_rt_nb.common.text import one_line
+from tunix_rt_nb.common import InputError, checked, files, one_line, strict_yaml, unknown
 from tunix_rt_nb.models import catalog
-from tunix_rt_nb.runs import chain
-from tunix_rt_nb.runs.folder import Step
+from tunix_rt_nb.runs import Step, chain
 
 _FIELDS = {  # parameter of the notebooks -> the field that gives it
     "MODEL": "model.model_id",
@@ -151,7 +148,7 @@ class Job(_Part):
             "TRACES": {},
             "IMPORT": [str(path)],
             "IMPORT_AS": EXPORTED[self.dataset.format],
-            "DATASET_NAME": name_of(path),
+            "DATASET_NAME": job_name(path),
         }
 
     def and_settings(self, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -160,7 +157,7 @@ class Job(_Part):
         Raises:
           InputError: it does say something of one, or no notebook that is run reads it.
         """
-        from tunix_rt_nb.runs.parameters import declared
+        from tunix_rt_nb.runs import parameters
 
         given = self.parameters()
         others = {name.upper(): value for name, value in settings.items()}
@@ -171,7 +168,7 @@ class Job(_Part):
             if field:
                 raise InputError(f"--set: {name}: the job says it, change its {field}")
         if "DATASET" in given:
-            read = {step: declared(runs.notebook_of(step)).keys() for step in runs.STEPS}
+            read = {step: parameters.declared(runs.notebook_of(step)).keys() for step in runs.STEPS}
             skipped = read.pop("generate") | read.pop("build")
             for name in sorted(others.keys() & skipped - set().union(*read.values())):
                 raise InputError(f"--set: {name}: has no effect, the dataset is taken as it is")
@@ -182,7 +179,7 @@ class Job(_Part):
         return yaml.safe_dump(self.model_dump(), sort_keys=False)
 
 
-def write(job: Job, path: Path) -> None:
+def write_job(job: Job, path: Path) -> None:
     """Writes a job, atomically."""
     with files.atomic(path) as file:
         file.write(job.yaml().encode())
@@ -215,7 +212,7 @@ def _model(name: str, here: Path) -> str:
     return there if name not in catalog.MODELS and catalog.is_known(there) else name
 
 
-def load(path: Path) -> Job:
+def load_job(path: Path) -> Job:
     """Reads a job that can begin.
 
     Raises:
@@ -265,15 +262,15 @@ def _check_output(folder: Path, data: Path) -> None:
         raise InputError(f"{field}: {folder} is the run of something else, give another folder")
 
 
-def begin(step: str, path: Path, run_dir: str = "") -> Step:
+def begin_job(step: str, path: Path, run_dir: str = "") -> Step:
     """Begins a step of a job's run; the steps before it run first, unless they are done.
 
     Raises:
-      InputError: as `load`; `run_dir` is given too, or another process is at work there.
+      InputError: as `load_job`; `run_dir` is given too, or another process is at work there.
     """
     if run_dir:
         raise InputError("RUN_DIR: a job says where its run is, give RUN_DIR or JOB")
-    job = load(path)
+    job = load_job(path)
     folder, earlier = Path(job.output.output_dir), runs.before(step)
     inputs = {}
     if earlier:
@@ -283,11 +280,11 @@ def begin(step: str, path: Path, run_dir: str = "") -> Step:
     return runs.take(step, folder, inputs, alone=True)
 
 
-def name_of(data: Path) -> str:
+def job_name(data: Path) -> str:
     """A name, fit for a dataset and for the folder of a run, after that of a file or folder.
 
     Example:
-      >>> name_of(Path("my traces.jsonl.gz"))
+      >>> job_name(Path("my traces.jsonl.gz"))
       'my-traces'
     """
     name = re.sub(r"\.jsonl(\.gz)?$", "", data.name)
@@ -309,11 +306,11 @@ def check_device(device: str) -> None:
         raise InputError(f"device: is {device}, but JAX runs on {found} here; auto takes what is")
 
 
-def steps(epochs: int, rows: int, batch_size: int) -> int:
+def steps_of_epochs(epochs: int, rows: int, batch_size: int) -> int:
     """How many optimiser steps it takes to see all rows so many times.
 
     Example:
-      >>> steps(epochs=3, rows=10, batch_size=4)
+      >>> steps_of_epochs(epochs=3, rows=10, batch_size=4)
       8
     """
     return -(-epochs * rows // batch_size)

@@ -10,9 +10,8 @@ import numpy as np
 from flax import nnx
 from tunix.sft.sharding_utils import shard_input
 
-from tunix_rt_nb.models.attention import soft_cap
-from tunix_rt_nb.models.devices import devices_of
-from tunix_rt_nb.render.packing import Rows
+from tunix_rt_nb.models import attention, devices_of
+from tunix_rt_nb.render import Rows
 
 CHUNK_LOGITS = 2**24  # logits that a device of a mesh has at a time: 64 MiB in float32
 _PART = 2**23  # numbers of the embedding that gradients are formed with at a time
@@ -271,7 +270,7 @@ def _forward(
         total, by_embedding = carry
         states, aim = (_on_mesh(x, None) for x in chunk)
         logits = _product("rpw,vw->rpv", states, embedding)
-        logits = soft_cap(_on_mesh(logits, None, None, _VOCABULARY), cap)
+        logits = attention.soft_cap(_on_mesh(logits, None, None, _VOCABULARY), cap)
         shares = jax.nn.logsumexp(logits, axis=-1, keepdims=True)
         hits = aim[:, :, None] == numbers
         right = jnp.where(hits, logits, 0.0).sum(axis=-1, keepdims=True)

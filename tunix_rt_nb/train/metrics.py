@@ -13,9 +13,8 @@ import numpy as np
 from flax import nnx
 from tunix.sft import hooks, peft_trainer
 
-from tunix_rt_nb.common import files
-from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.render.packing import Rows
+from tunix_rt_nb.common import InputError, files
+from tunix_rt_nb.render import Rows
 from tunix_rt_nb.train import checkpoints
 from tunix_rt_nb.train.batches import Batches
 from tunix_rt_nb.train.config import SftConfig

@@ -10,11 +10,9 @@ from typing import Any
 from flax import nnx
 from tunix.sft import hooks
 
-from tunix_rt_nb.common import files
-from tunix_rt_nb.common.errors import InputError, OutOfTime
-from tunix_rt_nb.common.text import one_line
-from tunix_rt_nb.models.devices import devices_of, mesh_of
-from tunix_rt_nb.render.packing import Rows
+from tunix_rt_nb.common import InputError, OutOfTime, files, one_line
+from tunix_rt_nb.models import devices_of, mesh_of
+from tunix_rt_nb.render import Rows
 from tunix_rt_nb.train import checkpoints
 from tunix_rt_nb.train.batches import Batch, Batches
 from tunix_rt_nb.train.config import SftConfig

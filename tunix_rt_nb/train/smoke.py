@@ -10,19 +10,12 @@ from zlib import crc32
 import msgspec
 import numpy as np
 
-from tunix_rt_nb.common import files
-from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.common.strict_json import MAX_LINE, check_length, why
-from tunix_rt_nb.common.text import one_line
-from tunix_rt_nb.models.tokenizer import Tokenizer, train_tokenizer
-from tunix_rt_nb.render import checks
-from tunix_rt_nb.render.encode import encode
-from tunix_rt_nb.render.examples import Examples
-from tunix_rt_nb.render.packing import Rows, pack
-from tunix_rt_nb.trace.chat import Chat
+from tunix_rt_nb.common import InputError, files, one_line, strict_json
+from tunix_rt_nb.models import Tokenizer, train_tokenizer
+from tunix_rt_nb.render import Examples, Rows, checks, encode, pack
+from tunix_rt_nb.trace import Chat, parse_object
 from tunix_rt_nb.trace.formats import written
 from tunix_rt_nb.trace.formats.written import GEMMA_NUMBERED
-from tunix_rt_nb.trace.trace import parse_object
 
 MAX_TOLD = 20  # bad lines told one by one
 LONGEST = 2_048  # tokens of a sample that is trained on
@@ -97,7 +90,7 @@ class _Reader:
                 record = self._parse(line)
                 prompt, response = record.turns()
             except (InputError, ValueError, RecursionError) as error:
-                told = str(error) if isinstance(error, InputError) else why(error, line)
+                told = str(error) if isinstance(error, InputError) else strict_json.why(error, line)
                 self._add(number, told.replace("trace: ", "record: ", 1))
                 continue
             if record.id in self._ids:
@@ -112,14 +105,14 @@ class _Reader:
     def _lines(self) -> Iterator[bytes]:
         try:
             with self._path.open("rb") as file:
-                yield from files.lines(file, MAX_LINE)
+                yield from files.lines(file, strict_json.MAX_LINE)
         except OSError as error:
             raise InputError(f"{self._path}: cannot be read: {error.strerror}") from None
 
     def _parse(self, line: bytes) -> written.Record:
         if self.form is None:
             self.form = written.form_of(parse_object(line))
-        check_length(line)
+        strict_json.check_length(line)
         return msgspec.json.decode(line, type=written.FORMS[self.form])
 
     def _add(self, number: int, reason: str) -> None:

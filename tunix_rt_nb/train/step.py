@@ -13,7 +13,7 @@ from flax import nnx
 from orbax.checkpoint.checkpoint_managers import FixedIntervalPolicy
 from tunix.sft import peft_trainer
 
-from tunix_rt_nb.models.devices import devices_of, mesh_of
+from tunix_rt_nb.models import devices_of, mesh_of
 from tunix_rt_nb.train import loss
 from tunix_rt_nb.train.config import SftConfig
 from tunix_rt_nb.train.optimizer import gradient_norm, optimizer

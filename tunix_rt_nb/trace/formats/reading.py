@@ -9,8 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from tunix_rt_nb.common.errors import InputError, unknown
-from tunix_rt_nb.common.text import one_line
+from tunix_rt_nb.common import InputError, one_line, unknown
 from tunix_rt_nb.trace.formats import written
 from tunix_rt_nb.trace.response import STYLES, numbered, unwrite, write
 from tunix_rt_nb.trace.trace import Trace, parse, parse_object

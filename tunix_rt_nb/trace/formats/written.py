@@ -8,10 +8,7 @@ from typing import IO, Annotated, Any, cast
 
 import msgspec
 
-from tunix_rt_nb.common import files
-from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.common.strict_json import MAX_LINE
-from tunix_rt_nb.common.text import one_line
+from tunix_rt_nb.common import InputError, files, one_line, strict_json
 from tunix_rt_nb.trace.chat import form
 from tunix_rt_nb.trace.response import respond
 from tunix_rt_nb.trace.trace import Trace, parse_object
@@ -140,7 +137,7 @@ def form_in(path: Path) -> str:
         with path.open("rb") as raw:
             is_gzip = raw.peek(2).startswith(b"\x1f\x8b")
             file = cast("IO[bytes]", gzip.GzipFile(fileobj=raw)) if is_gzip else raw
-            lines = enumerate(files.lines(file, MAX_LINE), 1)
+            lines = enumerate(files.lines(file, strict_json.MAX_LINE), 1)
             number, line = next(((n, line) for n, line in lines if not line.isspace()), (1, b""))
         return form_of(parse_object(line.removeprefix(b"\xef\xbb\xbf")))  # a byte order mark
     except (EOFError, zlib.error) as error:

@@ -22,9 +22,8 @@ from tunix.models.gemma import model as gemma2
 from tunix.models.gemma3 import model as gemma3
 from tunix.utils import sharding_utils
 
-from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.models import architecture, attention, chips, lora, sampling
-from tunix_rt_nb.models.devices import devices_of
+from tunix_rt_nb.common import InputError
+from tunix_rt_nb.models import architecture, attention, chips, devices_of, lora, sampling
 from tunix_rt_nb.render import packing
 from tunix_rt_nb.train import estimate, hlo, loss
 from tunix_rt_nb.train.preflight.ask import Fit, largest

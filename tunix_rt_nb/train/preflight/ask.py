@@ -15,8 +15,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.common.text import one_line
+from tunix_rt_nb.common import InputError, one_line
 from tunix_rt_nb.models import chips
 from tunix_rt_nb.train.preflight.plan import Generation, Plan, Training
 

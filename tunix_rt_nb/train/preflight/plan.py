@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tunix_rt_nb.common.errors import InputError, checked
+from tunix_rt_nb.common import InputError, checked
 from tunix_rt_nb.models import chips
 from tunix_rt_nb.train.config import SftConfig
 
 if TYPE_CHECKING:
-    from tunix_rt_nb.render.packing import Rows
+    from tunix_rt_nb.render import Rows
 
 
 class Plan(BaseModel):

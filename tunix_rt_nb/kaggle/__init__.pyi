@@ -1,0 +1,2 @@
+from .kernel import prepare as prepare
+from .submission import Submission as Submission
