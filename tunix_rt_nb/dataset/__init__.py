@@ -1,7 +1,17 @@
 """2 build: datasets: traces selected, cleaned and split, in a folder that one can cite."""
 
+from tunix_rt_nb.dataset import evalset, versions
 from tunix_rt_nb.dataset.build import build, merge
 from tunix_rt_nb.dataset.export import export
-from tunix_rt_nb.dataset.folder import SIDES, by_task, copy, funnel, load, read_manifest
+from tunix_rt_nb.dataset.folder import (
+    SIDES,
+    built_in,
+    by_task,
+    copy,
+    funnel,
+    load,
+    read_manifest,
+    rejects,
+)
 from tunix_rt_nb.dataset.spec import DatasetSpec
 from tunix_rt_nb.dataset.versions import diff, find, listing

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from tunix_rt_nb.common import InputError, files, one_line, sql, unknown
-from tunix_rt_nb.dataset import SIDES, read_manifest
+from tunix_rt_nb.dataset.folder import SIDES, read_manifest
 from tunix_rt_nb.store import COLUMNS, TraceStore
 
 # One thread alone would cut Parquet into other row groups; many need a gigabyte and more.

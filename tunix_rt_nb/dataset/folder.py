@@ -15,6 +15,7 @@ from typing import Any
 
 from tunix_rt_nb.common import InputError, check_name, files
 from tunix_rt_nb.dataset import clean
+from tunix_rt_nb.host import place
 from tunix_rt_nb.trace import Trace, parse_line
 
 SIDES = ("train", "eval")
@@ -54,12 +55,16 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def copy(source: Path, parent: Path) -> Path:
+def copy(source: Path | str, parent: Path) -> Path:
     """Copies a dataset as it is into the folder `parent/{key}`; the manifest is written last.
 
+    Args:
+      source: its folder, or the handle of one that is attached on Kaggle.
+
     Raises:
-      InputError: it is not complete, or a file was altered since.
+      InputError: it is not there or not complete, or a file was altered since.
     """
+    source = place.folder(str(source))
     manifest = read_manifest(source)
     parts = ("dataset_name", "dataset_version")  # of its key
     folder = parent / "-".join(check_name(name, str(manifest.get(name))) for name in parts)
@@ -73,6 +78,16 @@ def copy(source: Path, parent: Path) -> Path:
             with (source / name).open("rb") as there, files.atomic(folder / name) as here:
                 shutil.copyfileobj(there, here)
     return folder
+
+
+def built_in(folder: Path) -> Path:
+    """Finds the dataset that the build step wrote into its folder."""
+    return next(folder.glob("*/manifest.json")).parent
+
+
+def rejects(folder: Path) -> list[dict[str, Any]]:
+    """Lists what was left out of a dataset, why, and what it collided with."""
+    return list(files.read_lines(folder / "rejects.jsonl"))
 
 
 def sealed(manifest: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """5 evaluate: what a model answers to held-out prompts, graded step by step, and compared."""
 
+from tunix_rt_nb.evaluate import harness, judge, predictions
 from tunix_rt_nb.evaluate.compare import change, compare, verdict
 from tunix_rt_nb.evaluate.items import choose, digest
 from tunix_rt_nb.evaluate.predict import predict

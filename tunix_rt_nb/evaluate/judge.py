@@ -84,6 +84,17 @@ def judge(
     return found
 
 
+def second_opinion(
+    predictions: Sequence[Mapping[str, Any]], url: str, model: str, run: Path
+) -> dict[str, Any]:
+    """Has an endpoint judge predictions, keeps that in the run's folder and sums it up.
+
+    Raises:
+      InputError: as `judge`.
+    """
+    return summary(judge(predictions, endpoint(url, model), run / FILE))
+
+
 def read(predictions: Sequence[Mapping[str, Any]], path: Path) -> list[dict[str, Any]]:
     """The judgements of a file that are of these predictions, as they are now; the last of each."""
     prompts = [(str(prediction["id"]), messages(prediction)) for prediction in predictions]

@@ -89,6 +89,11 @@ def read(path: Path) -> list[dict[str, Any]]:
     return found
 
 
+def write(evaluated: Path, when: str, predictions: Sequence[dict[str, Any]]) -> None:
+    """Writes the predictions of `before` or `after` training into an evaluation's folder."""
+    files.write_lines(evaluated / f"predictions-{when}.jsonl", predictions)
+
+
 def items_of(predictions: Sequence[dict[str, Any]]) -> list[tuple[str, Trace]]:
     """What predictions are of: ids, and traces with worked solutions in small steps."""
     asked = {prediction["id"]: prediction for prediction in predictions}

@@ -1,7 +1,14 @@
 """For the eye: tables, plots, traces and answers in a notebook, on a page, on a terminal."""
 
+from tunix_rt_nb.report import model_card
 from tunix_rt_nb.report.columns import text_table
-from tunix_rt_nb.report.notebook import mask_html, predictions_html, table, trace_html
+from tunix_rt_nb.report.notebook import (
+    files_table,
+    mask_html,
+    predictions_html,
+    table,
+    trace_html,
+)
 from tunix_rt_nb.report.page import write_page
 from tunix_rt_nb.report.plots import (
     before_after_plot,

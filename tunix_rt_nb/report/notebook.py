@@ -6,6 +6,7 @@ places are bold as well as coloured, because some web viewers strip colours.
 
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunix_rt_nb.report.tables import _percent
@@ -66,6 +67,12 @@ def table(rows: Iterable[Mapping[str, Any]], index: str | None = None) -> "pd.Da
     pd.set_option("display.max_colwidth", None, "display.width", 100)
     frame = pd.DataFrame(list(rows))
     return frame.set_index(index).rename_axis(None) if index and len(frame) else frame
+
+
+def files_table(folder: Path) -> "pd.DataFrame":
+    """Tables the files of a folder with their sizes in bytes."""
+    rows = [{"file": path.name, "bytes": path.stat().st_size} for path in sorted(folder.iterdir())]
+    return table(rows, index="file")
 
 
 def predictions_html(predictions: Sequence[Mapping[str, Any]]) -> "HTML":

@@ -1,5 +1,6 @@
 """Where work happens: a folder for each run, the chain through its steps, all runs side by side."""
 
+from tunix_rt_nb.runs import baseline, chain, parameters, promoted, registry
 from tunix_rt_nb.runs.chain import StepFailed, StepReport, StepUnfinished, begin
 from tunix_rt_nb.runs.folder import (
     GROUND,

@@ -105,7 +105,7 @@ class TraceStore:
 
     def import_files(
         self,
-        paths: Iterable[Path],
+        paths: Iterable[Path | str],
         created_at: str,
         form: str = "trace",
         progress: intake.Progress = intake.unseen,
@@ -125,7 +125,7 @@ class TraceStore:
         time = _utc(created_at)
         at = index.micros(time)
         with shards.draft(self.folder) as new:
-            for lines in intake.read(paths, time, form, progress, processes):
+            for lines in intake.read(map(Path, paths), time, form, progress, processes):
                 new.extend(lines, at)
             return self._commit(new)
 
@@ -239,6 +239,14 @@ class TraceStore:
             except duckdb.Error as error:
                 self.check()  # names the line where a shard is to blame
                 raise InputError(f"{self.folder}: {one_line(str(error))}") from error
+
+    def overview(self) -> list[dict[str, Any]]:
+        """Counts the traces of each task and difficulty, with their mean lengths."""
+        return self.query(sql("overview"))
+
+    def distribution(self) -> list[dict[str, Any]]:
+        """Counts the traces of each task, difficulty and length."""
+        return self.query(sql("distribution"))
 
     def query(self, query: str, parameters: Mapping[str, object] | None = None) -> list[dict]:
         """Runs a query in a connection as `connect` gives; values are bound by `$name`."""

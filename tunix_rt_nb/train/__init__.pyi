@@ -3,6 +3,7 @@ from . import (
     preflight as preflight,
     smoke as smoke,
 )
+from .checkpoints import trained_count as trained_count
 from .config import SftConfig as SftConfig
 from .estimate import estimate_step as estimate_step
 from .job import (

@@ -124,6 +124,11 @@ def trained(model: nnx.Module) -> dict[str, jax.Array]:
     return {_name(path): x for path, x in jax.tree.leaves_with_path(_state(model))}
 
 
+def trained_count(model: nnx.Module) -> int:
+    """Counts the numbers that are trained: of all weights, or of the adapters."""
+    return sum(weights.size for weights in trained(model).values())
+
+
 def _state(model: nnx.Module) -> nnx.State:
     return nnx.state(model, nnx.LoRAParam if lora.is_applied(model) else nnx.Param)
 

@@ -1,5 +1,6 @@
 """How to train, every value checked."""
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -50,3 +51,14 @@ class SftConfig(BaseModel):
     def of(cls, **fields: Any) -> "SftConfig":
         """Checks the fields; `InputError` names the one that is out of range."""
         return checked(cls, fields)
+
+    @classmethod
+    def of_parameters(cls, parameters: Mapping[str, Any]) -> "SftConfig":
+        """Takes each field from the notebook's parameter of its name, in capitals.
+
+        Example:
+          >>> SftConfig.of_parameters({"STEPS": 10, "MODEL": "tiny"}).steps
+          10
+        """
+        names = [name for name in cls.model_fields if name.upper() in parameters]
+        return cls.of(**{name: parameters[name.upper()] for name in names})

@@ -212,14 +212,14 @@ def _model(name: str, here: Path) -> str:
     return there if name not in catalog.MODELS and catalog.is_known(there) else name
 
 
-def load_job(path: Path) -> Job:
+def load_job(path: Path | str) -> Job:
     """Reads a job that can begin.
 
     Raises:
       InputError: as `read`; or there is no such model or dataset, or the folder of its run is taken
         or would take the dataset's place.
     """
-    job = read(path)
+    job = read(Path(path))
     try:
         if not catalog.is_known(job.model.model_id):
             raise unknown("model.model_id", job.model.model_id, catalog.MODELS)
@@ -262,7 +262,7 @@ def _check_output(folder: Path, data: Path) -> None:
         raise InputError(f"{field}: {folder} is the run of something else, give another folder")
 
 
-def begin_job(step: str, path: Path, run_dir: str = "") -> Step:
+def begin_job(step: str, path: Path | str, run_dir: str = "") -> Step:
     """Begins a step of a job's run; the steps before it run first, unless they are done.
 
     Raises:
