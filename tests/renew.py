@@ -13,7 +13,7 @@ import click
 import nbformat
 from nbclient import NotebookClient
 
-from tests.gemma import CONFIGS, SHOWN, checkpoint, transformers_logits
+from tests.helpers.gemma import CONFIGS, SHOWN, checkpoint, transformers_logits
 from tunix_rt_nb.cli import main
 
 ROOT = Path(__file__).parent.parent

@@ -1,0 +1,82 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from tests import renew
+from tunix_rt_nb import tasks
+from tunix_rt_nb.cli import main, status
+from tunix_rt_nb.host import paths
+
+README = paths.PROJECT / "README.md"
+
+
+def commands(group: click.Group = main) -> list[click.Command]:
+    return [
+        leaf
+        for command in group.commands.values()
+        for leaf in (commands(command) if isinstance(command, click.Group) else [command])
+    ]
+
+
+@pytest.mark.parametrize("command", commands(), ids=lambda c: c.name)
+def test_every_command_is_explained_with_an_example(command: click.Command) -> None:
+    assert command.help
+    assert "Example" in command.help
+    assert all(option.help for option in command.params if isinstance(option, click.Option))
+
+
+def test_the_command_reference_of_the_readme_is_generated() -> None:
+    assert renew.reference() in README.read_text(), "run: python -m tests.renew readme"
+
+
+def test_status_lists_versions_devices_and_install_lines() -> None:
+    rows = {
+        row["component"]: row
+        for row in json.loads(CliRunner().invoke(main, ["status", "--json"]).stdout)
+    }
+    assert rows["jax devices"]["state"].endswith("cpu:cpu")
+    assert rows["google-tunix"]["state"] == "0.1.7"
+    missing = [row for row in rows.values() if row["state"] == "missing"]
+    assert all(row["install"] for row in missing)
+    table = CliRunner().invoke(main, ["status"]).stdout
+    assert all(name in table for name in rows)
+
+
+def test_status_tells_how_to_install_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(status, "_COMPONENTS", {"no-such-thing": "train"})
+    assert status._component("no-such-thing", "train").install == "pip install -e '.[train]'"
+
+
+def test_the_base_install_is_enough_for_the_command_line() -> None:
+    heavy = ("jax", "flax", "tunix", "pandas", "matplotlib", "papermill", "IPython")
+    code = f"import sys, tunix_rt_nb.cli; print([m for m in {heavy} if m in sys.modules])"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "[]"
+
+
+def test_the_installed_command_runs() -> None:
+    command = Path(sys.executable).parent / "tunix-rt-nb"
+    told = subprocess.run(
+        [command, "--version"], capture_output=True, text=True, env={**os.environ}
+    )
+    assert told.returncode == 0
+    assert "tunix-rt-nb, version" in told.stdout
+
+
+def test_tasks_are_listed_with_their_size_and_a_solved_example() -> None:
+    told = CliRunner().invoke(main, ["tasks", "arithmetic", "high_card_odds"]).stdout
+    assert "arithmetic (tunix_rt_nb): add and subtract two-digit numbers" in told
+    assert "easy 601,545, medium 49,294,935, hard 4e+09" in told
+    assert "1. " in told
+    assert "Answer: " in told
+    listed = json.loads(CliRunner().invoke(main, ["tasks", "--json"]).stdout)
+    assert [entry["task"] for entry in listed] == list(tasks.TASKS)
+    unknown = CliRunner().invoke(main, ["tasks", "arithmetics"])
+    assert unknown.exit_code == 2
+    assert "task: unknown 'arithmetics', did you mean arithmetic?" in unknown.stderr

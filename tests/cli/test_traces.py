@@ -1,0 +1,271 @@
+import gzip
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from tests.conftest import NOW
+from tunix_rt_nb import runs, tasks
+from tunix_rt_nb.cli import display, main
+from tunix_rt_nb.host import paths
+from tunix_rt_nb.store.scores import score, summary
+from tunix_rt_nb.store.store import TraceStore
+from tunix_rt_nb.trace.trace import Trace
+
+EXAMPLE = paths.PROJECT / "data/traces/example.jsonl"
+GOOD = '{"prompt": "p", "steps": [{"i": 0, "type": "s", "content": "t"}], "final_answer": "a"}'
+
+
+@pytest.fixture(scope="module")
+def traces() -> list[Trace]:
+    """Of two tasks only, which takes less time than of all."""
+    return [t for name in ("high_card_duel", "arithmetic") for t in tasks.draw(name, 40, seed=7)]
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("TUNIX_RT_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+def invoke(*arguments: object, stdin: str | bytes = "") -> Result:
+    return CliRunner().invoke(main, ["traces", *map(str, arguments)], input=stdin)
+
+
+def told(*arguments: object) -> str:
+    result = invoke(*arguments)
+    assert result.exit_code == 0, result.stderr
+    return result.stdout
+
+
+def bad(*arguments: object, stdin: str | bytes = "") -> str:
+    """The one line that a command ends with for bad input."""
+    result = invoke(*arguments, stdin=stdin)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert result.stderr.startswith("tunix-rt-nb: ")
+    return result.stderr.removeprefix("tunix-rt-nb: ").rstrip("\n")
+
+
+def test_what_is_imported_is_listed_and_shown() -> None:
+    assert told("import", EXAMPLE).startswith("2 new traces, 0 already there: ")
+    assert json.loads(told("import", EXAMPLE, "--json")) == {"new": 0, "known": 2, "deleted": 0}
+    lines = told("list").splitlines()
+    assert len(lines) == 2
+    assert "A train leaves at 9:40" in lines[0] + lines[1]
+    [first, second] = json.loads(told("list", "--json"))
+    assert {"id", "created_at", "prompt", "steps", "final_answer", "meta"} < set(first)
+    assert json.loads(told("list", "--offset", 1, "--json")) == [second]
+    assert json.loads(told("list", "--where", "source=by hand", "--limit", 1, "--json")) == [first]
+    assert json.loads(told("list", "--where", "source!=by hand", "--json")) == []
+    assert json.loads(told("show", first["id"], "--json")) == {**first, "checks": None}
+    shown = told("show", first["id"][:9])
+    assert all(step["content"] in shown for step in first["steps"])
+
+
+def test_steps_are_ticked_or_crossed(store: TraceStore) -> None:
+    right = store.newest(1, filters={"task": "arithmetic"})[0].trace
+    steps = [(step.type, step.content) for step in right.steps]
+    steps[1] = ("tens", "Tens: 1 + 1 = 3.\x1b[31m")
+    wrong = Trace.of(right.prompt, steps, right.final_answer, right.meta)
+    store.add([wrong], NOW)
+    shown = told("show", right.id, "--store", store.folder)
+    assert shown.count("✓") == len(steps) + 1
+    crossed = told("show", wrong.id, "--store", store.folder)
+    assert "✗   2. Tens: 1 + 1 = 3.\ufffd[31m\n       expected " in crossed
+    compared = told("compare", right.id, wrong.id, "--store", store.folder)
+    assert "~ Tens: 1 + 1 = 3." in compared
+    assert f"{(len(steps) - 1) / len(steps):.0%} of the steps right, answer right" in compared
+    both = json.loads(told("compare", right.id, wrong.id, "--store", store.folder, "--json"))
+    assert [row["mark"] for row in both["rows"]] == ["=", "=", "~", *"=" * (len(steps) - 1)]
+    assert both["a"]["steps_verified"] == 1.0
+    assert both["b"]["details"]["criteria"] == "baseline"
+
+
+def test_verify_lists_what_is_wrong_and_ends_with_one(store: TraceStore) -> None:
+    assert "nothing wrong" in told("verify", "--store", store.folder)
+    right = store.newest(1, filters={"task": "arithmetic"})[0].trace
+    store.add([Trace.model_validate({**right.model_dump(), "final_answer": "-1"})], NOW)
+    result = invoke("verify", "--store", store.folder)
+    assert result.exit_code == 1
+    assert re.match(r".*traces-\w+\.jsonl:1: answer: '-1' is wrong\n", result.stdout)
+    found = json.loads(invoke("verify", "--store", store.folder, "--json").stdout)
+    assert len(found["wrong"]) == 1
+    assert found["traces"] == found["checked"] == store.count()
+
+
+def test_delete_compact_and_import_again(store: TraceStore, tmp_path: Path) -> None:
+    at = ("--store", store.folder)
+    ids = [stored.trace.id for stored in store.newest(2)]
+    n = store.count()
+    assert "no such trace" in bad("delete", ids[0], "ffffffff", *at)
+    assert told("delete", ids[0], ids[1][:13], *at).split() == ids
+    copy = tmp_path / "copy.jsonl.gz"
+    copy.write_bytes(gzip.compress(store.shards()[0].read_bytes()))
+    assert json.loads(told("import", copy, *at, "--json")) == {
+        "new": 0,
+        "known": n - 2,
+        "deleted": 2,
+    }
+    assert "2 deleted earlier" in told("import", copy, *at)
+    assert told("compact", *at) == "1 shards became 1, 2 deleted traces left out\n"
+    assert json.loads(told("list", "--limit", n, "--json", *at))[-1]["id"] not in ids
+    assert "was deleted" in bad("show", ids[0], *at)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "holds no traces, expected JSON lines"),
+        (b"\n\n", "holds no traces, expected JSON lines"),
+        (b"\x7fELF\x00\x01\xff\xfe", "1: not a JSON object"),
+        (GOOD.encode()[:40], "1: not a JSON object: "),
+        (GOOD.encode().replace(b'"p"', b"5"), "1: prompt: expected str, got int"),
+        (GOOD.encode().replace(b'"i": 0', b'"i": 1'), "1: steps: step indices must run 0, 1"),
+        (GOOD.encode().replace(b'"p"', b'"\xff"'), "1: not a JSON object: is not UTF-8"),
+        (GOOD.encode().replace(b"0", b"9" * 3_000_000), "1: steps.0.i: integer value out of"),
+        (gzip.compress(GOOD.encode(), mtime=0)[:-12], "1: is cut off or damaged gzip: "),
+        (
+            GOOD.encode().replace(b'"t"', b'"' + b"t" * (20 << 20) + b'"'),
+            "1: trace: may take 1 MiB",
+        ),
+    ],
+)
+def test_a_bad_file_is_one_clear_line(tmp_path: Path, content: bytes, says: str) -> None:
+    file = tmp_path / "bad.jsonl"
+    file.write_bytes(content)
+    told("import", EXAMPLE)
+    found = bad("import", file)
+    assert found.startswith(f"{file}:")
+    assert says in found
+    assert "\n" not in found
+    assert len(json.loads(told("list", "--json"))) == 2
+
+
+def test_every_bad_line_of_every_file_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "bad.jsonl"
+    file.write_text("{\n" + GOOD + "\n[]\n")
+    lines = bad("import", file, tmp_path, "-", stdin=b"\x1f\x8b\x00").split("\n")
+    assert lines[0].startswith(f"{file}:1: not a JSON object")
+    assert lines[1] == f"{file}:3: trace: expected object, got array"
+    assert lines[2] == f"{tmp_path}: cannot be read: Is a directory"
+    assert lines[3].startswith("-:1: is cut off or damaged gzip") or "-: cannot be read" in lines[3]
+    assert lines[4:] == ["4 bad lines; nothing was imported"]
+
+
+def test_standard_input_and_other_forms_are_read() -> None:
+    record = json.dumps({"question": "q", "answer": "One.\n#### 1", "level": 3})
+    assert invoke("import", "-", "--as", "gsm8k", stdin=record).exit_code == 0
+    [stored] = json.loads(told("list", "--where", "imported.level>=3", "--json"))
+    assert (stored["final_answer"], stored["meta"]) == ("1", {"imported": {"level": 3}})
+    assert "answer: has no final answer" in bad(
+        "import", "-", "--as", "gsm8k", stdin=record.replace("####", "")
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["list", "--where", "x"], "--where: expected PATH=VALUE, found 'x'"),
+        (["list", "--where", "x<a"], "filters: x: '<' cannot take 'a'"),
+        (["list", "--store", "/nowhere"], "--store: /nowhere is no folder"),
+        (["show", "0"], "id: '0' is not there, no such trace in "),
+        (["show", "what"], "id: 'what' is no id nor the beginning of one"),
+        (["import", "nowhere.jsonl"], "nowhere.jsonl: cannot be read: No such file"),
+        (["import", str(EXAMPLE), "--store", "/proc/x"], "/proc/x: cannot be written: No such"),
+    ],
+)
+def test_what_cannot_be_is_said_in_one_line(arguments: list[str], says: str) -> None:
+    assert says in bad(*arguments)
+
+
+def test_an_empty_store_is_listed_verified_scored_and_compacted() -> None:
+    assert told("list") == ""
+    assert told("list", "--json") == "[]\n"
+    assert told("score", "--json") == "[]\n"
+    assert "0 traces" in told("verify")
+    assert told("compact") == "0 shards became 0, 0 deleted traces left out\n"
+
+
+def test_without_traces_of_ones_own_those_of_the_newest_run_are_read(
+    home: Path, store: TraceStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = home / "runs" / "quickstart" / runs.stem("generate")
+    run.mkdir(parents=True)
+    (run / "result.json").write_text("{}")
+    store.folder.rename(run / "traces")
+    assert len(json.loads(told("list", "--limit", 5, "--json"))) == 5
+    told("import", EXAMPLE)
+    assert len(json.loads(told("list", "--limit", 5, "--json"))) == 2
+    assert TraceStore(run / "traces").count() > 5
+
+
+def test_the_baseline_score_is_half_for_steps_and_half_for_their_length(
+    store: TraceStore,
+) -> None:
+    short = Trace.of("p", [("a", "x" * 100), ("a", "x" * 151)], "a")
+    assert score(short, NOW) == {
+        "score": 22.55,
+        "details": {
+            "step_count": 2,
+            "avg_step_length": 125.5,
+            "total_chars": 251,
+            "step_score": 10.0,
+            "length_score": 12.55,
+            "criteria": "baseline",
+            "scored_at": NOW,
+        },
+        "steps_verified": None,
+        "answer_verified": None,
+    }
+    full = Trace.of("p", [("a", "x" * 600)] * 11, "a")
+    assert score(full, NOW)["score"] == 100.0
+    rows = summary((stored.trace, score(stored.trace, NOW)) for stored in store)
+    assert sum(row["traces"] for row in rows) == store.count()
+    assert all(row["steps_verified"] == row["answers_verified"] == 1.0 for row in rows)
+    store.add([short], NOW)
+    scored = json.loads(told("score", "--store", store.folder, "--json"))
+    assert {"id": short.id, **score(short, NOW)} in [
+        {**one, "details": {**one["details"], "scored_at": NOW}} for one in scored
+    ]
+    assert f"{short.id}  22.55\n" == told("score", short.id, "--store", store.folder)
+    assert "unknown" in told("score", "--store", store.folder)
+
+
+def test_a_scored_trace_of_a_foreign_prompt_counts_as_wrong() -> None:
+    trace = Trace.of("What is love?", [("add", "1+1=2.")], "2", {"task": "arithmetic"})
+    found = score(trace, NOW)
+    assert (found["steps_verified"], found["answer_verified"]) == (0.0, False)
+
+
+def test_progress_is_a_bar_on_a_terminal_and_a_line_now_and_then_elsewhere(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "f"
+    file.write_bytes(bytes(1000))
+    silent = display.Progress([file])
+    silent(5000, 500)
+    silent._told -= 11
+    silent(5000, 250)
+    silent.end()
+    assert capsys.readouterr().err == "  10,000 lines read\n"
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    bar = display.Progress([file])
+    bar(5000, 500)
+    bar.end()
+    assert capsys.readouterr().err == f"\r  [{'#' * 12:<24}]  50%  5,000 lines\r\x1b[K"
+
+
+def test_a_reader_that_stops_early_is_no_error(store: TraceStore) -> None:
+    command = f"{sys.executable} -m tunix_rt_nb.cli traces list --limit 900 --store {store.folder}"
+    result = subprocess.run(
+        ["bash", "-c", f"{command} | head -1"], capture_output=True, text=True, env={**os.environ}
+    )
+    assert len(result.stdout.splitlines()) == 1
+    assert "Broken pipe" not in result.stderr
+    assert "Traceback" not in result.stderr

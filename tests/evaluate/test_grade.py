@@ -1,0 +1,123 @@
+"""The grader, on answers as models write them and on those that it must not be fooled by."""
+
+import random
+import re
+import time
+from collections import Counter
+from fractions import Fraction
+from typing import Any
+
+import pytest
+
+from tests.conftest import some
+from tunix_rt_nb import tasks
+from tunix_rt_nb.common import files
+from tunix_rt_nb.evaluate.grade import OUTCOMES, grade
+from tunix_rt_nb.host import paths
+from tunix_rt_nb.trace.response import STYLES, Generation, respond
+from tunix_rt_nb.trace.trace import Trace
+
+GRADED = list(files.read_lines(paths.PROJECT / "tests/golden/graded.jsonl"))
+
+
+def graded(trace: Trace, text: str, style: str = "numbered") -> dict[str, Any]:
+    return grade("id", trace, Generation(text, 9, True), style)
+
+
+def test_the_answers_written_by_hand_are_of_every_task_and_outcome() -> None:
+    assert len(GRADED) >= 230
+    assert min(Counter(row["task"] for row in GRADED).values()) >= 7
+    assert min(Counter(row["difficulty"] for row in GRADED).values()) >= 14
+    assert sum(not row["strict"] for row in GRADED) >= 50
+    assert {row["task"] for row in GRADED} == tasks.TASKS.keys()
+    assert {row["outcome"] for row in GRADED} == set(OUTCOMES)
+    assert {row["style"] for row in GRADED} == STYLES.keys()
+
+
+@pytest.mark.parametrize("row", GRADED, ids=lambda row: f"{row['task']}: {row['about']}")
+def test_an_answer_is_graded_as_a_person_graded_it(row: dict[str, Any]) -> None:
+    task = tasks.get(row["task"], row["difficulty"])
+    trace = task.write(row["prompt"], random.Random(0))
+    found = graded(trace, row["response"], row["style"])
+    names = {"strict": "strict_format"}
+    told = ("answer", "outcome", "first_wrong", "strict", "ran_on")
+    assert {n: found[names.get(n, n)] for n in told} == {n: row[n] for n in told}
+    assert found["score"] == float(row["outcome"] in OUTCOMES[:2])
+    assert found["strict_score"] == row.get("strict_score", found["score"] * row["strict"])
+    assert (found["steps_right"] == 1.0) == (row["first_wrong"] is None)
+
+
+@pytest.mark.parametrize("name", tasks.TASKS)
+def test_the_answer_to_another_problem_never_scores(name: str) -> None:
+    for difficulty in tasks.DIFFICULTIES:
+        drawn = some(name, 12, seed=5, difficulty=difficulty)
+        for trace in drawn:
+            for other in drawn:
+                found = graded(trace, f"Answer: {other.final_answer}")
+                assert found["score"] == float(same(name, trace.final_answer, other.final_answer))
+
+
+@pytest.mark.parametrize("name", tasks.TASKS)
+def test_an_answer_with_one_sign_changed_never_scores(name: str) -> None:
+    for difficulty in tasks.DIFFICULTIES:
+        for trace in some(name, 12, seed=6, difficulty=difficulty):
+            right = trace.final_answer
+            for k, sign in enumerate(right):
+                for other in CHANGED.get(sign, ()):
+                    wrong = f"{right[:k]}{other}{right[k + 1 :]}"
+                    score = graded(trace, f"Answer: {wrong}")["score"]
+                    assert score == float(same(name, right, wrong)), (right, wrong)
+
+
+SIGNS = ("0123456789", "♠♥♦♣", "+-*", "JQK")
+CHANGED = {a: signs.replace(a, "")[:2] for signs in SIGNS for a in signs}
+
+
+def same(name: str, one: str, other: str) -> bool:
+    if name == "high_card_odds":
+        return int(other.split("/")[1]) > 0 and Fraction(one) == Fraction(other)
+    if name == "base_conversion":
+        return one == other.lstrip("0")
+    if name == "countdown":  # there may be another way
+        numbers = [sorted(re.findall("[0-9]+", text)) for text in (one, other)]
+        return numbers[0] == numbers[1] and eval(one) == eval(other)
+    if name == "calendar_arithmetic":  # a leap year is told by Yes, and a day by its name
+        return one.lower() == other.lower()
+    return one == other
+
+
+@pytest.mark.parametrize("name", tasks.TASKS)
+def test_no_answer_breaks_the_grader_or_takes_long(name: str) -> None:
+    [trace] = tasks.draw(name, 1, seed=0, difficulty="hard")
+    whole = respond(trace)
+    started = time.perf_counter()
+    for text in ("9" * 100_000, "(" * 100_000, "1/" * 50_000, "a, " * 33_000, "K♠ " * 33_000):
+        assert graded(trace, f"Answer: {text}")["score"] == 0.0
+        assert graded(trace, whole.replace("Answer: ", f"Answer: {text}"))["score"] == 0.0
+        assert graded(trace, text)["outcome"] == "no_answer"
+        assert graded(trace, f"1. {text}\n" + whole)["steps_right"] < 1.0
+    for text in (
+        "",
+        " ",
+        "\0",
+        "\u2028",
+        "nan",
+        "NaN",
+        "inf",
+        "None",
+        "Answer:",
+        "<answer></answer>",
+    ):
+        assert graded(trace, text)["score"] == 0.0
+        assert graded(trace, f"Answer: {text}")["score"] == 0.0
+    assert time.perf_counter() - started < 5
+
+
+def test_the_first_wrong_step_may_be_one_that_is_missing(traces: list[Trace]) -> None:
+    for trace in traces[::10]:
+        lines = respond(trace).split("\n")
+        told = "\n".join([*lines[:-2], lines[-1]])  # without the last step
+        found = graded(trace, told)
+        assert found["first_wrong"] == len(trace.steps)
+        assert found["outcome"] == "right_answer_wrong_reasons"
+        assert found["wrong_steps"] == {}

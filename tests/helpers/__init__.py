@@ -1,0 +1,1 @@
+"""Stand-ins, oracles and odd inputs that several tests share."""

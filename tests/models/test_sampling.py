@@ -1,0 +1,201 @@
+"""Generation, on a model that compiles in seconds."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from tunix.models.gemma3 import model as gemma3
+
+from tests.train.test_sft import DRAWN, TOKENIZER, logits, sft_rows
+from tunix_rt_nb import models
+from tunix_rt_nb.common.errors import InputError
+from tunix_rt_nb.evaluate.predict import _answer
+from tunix_rt_nb.models import sampling
+from tunix_rt_nb.render.encode import encode_prompts
+from tunix_rt_nb.render.examples import Example
+from tunix_rt_nb.trace import response
+from tunix_rt_nb.trace.chat import form
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+GEMMA = form("gemma").template
+PROMPTS = encode_prompts([trace.prompt for trace in DRAWN], TOKENIZER, form("gemma"))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return models.create("tiny", TOKENIZER, seed=0, folder=tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture
+def model(folder: Path) -> gemma3.Gemma3:
+    return models.load(folder)[0]
+
+
+def test_sampling_is_the_greedy_choice_of_the_full_model(model: gemma3.Gemma3) -> None:
+    gemma = form("gemma").template
+    prompts = encode_prompts([trace.prompt for trace in DRAWN[:5]], TOKENIZER, form("gemma"))
+    written = sampling.generate(model, TOKENIZER, prompts, gemma.stops, 6, batch_size=4)
+    for prompt, generation in zip(prompts, written, strict=True):
+        ids = list(prompt)
+        for _ in range(generation.tokens):
+            example = Example("x", tuple(ids), len(ids))
+            ids.append(int(logits(model, sft_rows(example))[0, len(ids) - 1].argmax()))
+        assert TOKENIZER.decode(ids[len(prompt) :]) == generation.text
+
+
+def test_an_answer_ends_where_its_stop_token_comes_first_whatever_the_others_do(
+    model: gemma3.Gemma3,
+) -> None:
+    for layer in model.layers:  # else a new model repeats one token for ever
+        layer.post_ffw_norm.scale.value = jnp.full_like(layer.post_ffw_norm.scale.value, 9.0)
+    prompts = encode_prompts([trace.prompt for trace in DRAWN[:30]], TOKENIZER, form("gemma"))
+    batch = sampling._padded(prompts, 32)
+
+    def answers(ends: list[int]) -> dict[int, list[int]]:
+        keys = sampling._keys(0, range(30), len(batch))
+        room = batch.shape[1] + 24
+        found = sampling._answers(model, batch, keys, 0.0, 30, jnp.array(ends, int), room, 24)
+        return {row: tokens.tolist() for row, tokens in found}
+
+    whole = answers([])
+    assert sorted(whole) == list(range(30)) and {len(tokens) for tokens in whole.values()} == {24}
+    ends = sorted({tokens[k] for k, tokens in zip(range(3, 20), whole.values(), strict=False)})
+    stopped = answers(ends)
+    for row, tokens in whole.items():
+        stop = next((i + 1 for i, token in enumerate(tokens) if token in ends), 24)
+        assert stopped[row] == tokens[:stop]
+    assert len({len(tokens) for tokens in stopped.values()}) > 3
+
+
+def test_a_cache_that_grows_changes_no_answer(
+    model: gemma3.Gemma3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for layer in model.layers:
+        layer.post_ffw_norm.scale.value = jnp.full_like(layer.post_ffw_norm.scale.value, 9.0)
+    prompts, stops = PROMPTS[:20], form("gemma").template.stops
+    grown = sampling.generate(model, TOKENIZER, prompts, stops, 300, batch_size=16)
+    assert max(answer.tokens for answer in grown) > sampling.ROOM
+    monkeypatch.setattr(sampling, "_room", lambda length, limit: limit)
+    assert sampling.generate(model, TOKENIZER, prompts, stops, 300, batch_size=16) == grown
+
+
+def test_answers_do_not_depend_on_the_batch(model: gemma3.Gemma3) -> None:
+    gemma = form("gemma").template
+    prompts = encode_prompts([trace.prompt for trace in DRAWN[:5]], TOKENIZER, form("gemma"))
+    one = sampling.generate(model, TOKENIZER, prompts, gemma.stops, 5, batch_size=5)
+    other = sampling.generate(model, TOKENIZER, prompts, gemma.stops, 5, batch_size=2)
+    assert [g.text for g in one] == [g.text for g in other]
+
+
+def test_tokens_are_drawn_as_often_as_the_model_has_them_likely(
+    model: gemma3.Gemma3,
+) -> None:
+    n, temperature = 2_000, 0.7
+    prompts = [PROMPTS[0]] * n
+    written = sampling.generate(
+        model, TOKENIZER, prompts, GEMMA.stops, 1, batch_size=500, temperature=temperature
+    )
+    example = Example("x", tuple(PROMPTS[0]), len(PROMPTS[0]))
+    shares = np.asarray(
+        jax.nn.softmax(logits(model, sft_rows(example))[0, len(PROMPTS[0]) - 1] / temperature)
+    )
+    by_text: dict[str, float] = {}
+    for token, share in enumerate(shares):
+        text = TOKENIZER.decode([token])
+        by_text[text] = by_text.get(text, 0.0) + float(share)
+    found = {text: [g.text for g in written].count(text) / n for text in by_text}
+    for text, share in by_text.items():
+        assert abs(found[text] - share) < 5 * (share * (1 - share) / n) ** 0.5 + 1e-3
+
+
+def test_the_same_seed_draws_the_same_in_any_batch_and_another_seed_something_else(
+    model: gemma3.Gemma3,
+) -> None:
+    def texts(batch_size: int, seed: int) -> list[str]:
+        how: dict[str, Any] = {"batch_size": batch_size, "temperature": 1.0, "seed": seed}
+        found = sampling.generate(model, TOKENIZER, PROMPTS[:6], GEMMA.stops, 8, **how)
+        return [g.text for g in found]
+
+    assert texts(6, 0) == texts(2, 0)
+    assert texts(6, 0) != texts(6, 1)
+
+
+def answered(folder: Path, kept: Path, n: int = 12, **how: Any) -> list[response.Generation]:
+    settings: dict[str, Any] = {"max_new_tokens": 6, "batch_size": 4, **how}
+    return _answer(folder, [t.prompt for t in DRAWN[:n]], form("gemma"), kept, **settings)
+
+
+def test_answers_that_are_there_are_not_generated_again(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = tmp_path / "answers" / "after.jsonl"
+    first = answered(folder, kept)
+    whole = kept.read_bytes()
+    lines = whole.splitlines(keepends=True)
+    assert len(lines) == 1 + 3
+    for left in (9, len(lines[2]) // 2, len(lines[2]) - 1):  # of the second batch
+        kept.write_bytes(b"".join(lines[:2]) + lines[2][:left])
+        assert answered(folder, kept) == first
+        assert kept.read_bytes().startswith(lines[0] + lines[1])
+        assert sorted(numbers(kept)) == list(range(12))
+    monkeypatch.setattr(sampling, "read", None)  # nothing can be generated from here on
+    assert answered(folder, kept) == first
+    with pytest.raises(TypeError):
+        answered(folder, kept, max_new_tokens=5)
+
+
+def numbers(kept: Path) -> list[int]:
+    """The numbers of the prompts whose answers are in a file."""
+    batches = [json.loads(line)["batch"] for line in kept.read_bytes().splitlines()[1:]]
+    return [one["number"] for batch in batches for one in batch]
+
+
+@pytest.mark.parametrize(
+    "damaged", [b"x\n", b"{}\n", b'{"batch": [7]}\n', b'{"batch": ["\xff"]}\n']
+)
+def test_answers_that_were_damaged_are_refused(
+    folder: Path, tmp_path: Path, damaged: bytes
+) -> None:
+    kept = tmp_path / "after.jsonl"
+    answered(folder, kept, n=4)
+    kept.write_bytes(kept.read_bytes() + damaged)
+    with pytest.raises(InputError, match=r"after\.jsonl: is damaged, remove it: "):
+        answered(folder, kept, n=4)
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from tests.models.test_sampling import answered
+answered(Path(sys.argv[1]), Path(sys.argv[2]), n=60, batch_size=2, max_new_tokens=24)
+"""
+
+
+def test_a_killed_generation_goes_on_and_ends_in_the_same_answers(
+    folder: Path, tmp_path: Path
+) -> None:
+    kept = tmp_path / "after.jsonl"
+    command = [sys.executable, "-W", "ignore", "-c", SCRIPT, str(folder), str(kept)]
+    with subprocess.Popen(command) as victim:
+        deadline = time.monotonic() + 120
+        while not kept.exists() or kept.read_bytes().count(b"\n") < 4:
+            assert victim.poll() is None and time.monotonic() < deadline
+            time.sleep(0.005)
+        os.kill(victim.pid, signal.SIGKILL)
+    there = kept.read_bytes()
+    assert there.count(b"\n") < 30
+    how: dict[str, Any] = {"n": 60, "batch_size": 2, "max_new_tokens": 24}
+    resumed = answered(folder, kept, **how)
+    assert kept.read_bytes().startswith(there[: there.rindex(b"\n") + 1])
+    assert sorted(numbers(kept)) == list(range(60))
+    assert resumed == answered(folder, tmp_path / "other.jsonl", **how)

@@ -1,0 +1,1 @@
+"""The whole road: notebooks, jobs, Kaggle, kills and planted mistakes."""

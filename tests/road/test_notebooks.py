@@ -1,0 +1,165 @@
+"""The notebooks that ship: their form, and their stored outputs, compared by nbval."""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import nbformat
+import pytest
+from nbformat import NotebookNode
+
+from tunix_rt_nb import runs
+from tunix_rt_nb.common import files
+from tunix_rt_nb.host import paths
+from tunix_rt_nb.runs import parameters
+
+ROOT = paths.PROJECT
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+REPOSITORY = PROJECT["urls"]["Repository"]
+
+
+def read(path: Path) -> NotebookNode:
+    return nbformat.read(path, as_version=4)
+
+
+def code(notebook: NotebookNode) -> list[NotebookNode]:
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def unexecuted(notebook: NotebookNode) -> list[str]:
+    """The cells that nbval would pass in silence because they were never executed."""
+    return [cell.source for cell in code(notebook) if cell.execution_count is None]
+
+
+def test_there_is_one_notebook_for_each_step() -> None:
+    assert [path.stem for path in NOTEBOOKS] == [runs.stem(step) for step in runs.STEPS]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_a_notebook_is_short_and_defines_no_function(path: Path) -> None:
+    source = "\n".join(cell.source for cell in code(read(path))[1:])
+    lines = [x for x in source.splitlines() if x.strip() and not x.lstrip().startswith("#")]
+    assert len(lines) <= 100
+    defined = [
+        n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.FunctionDef | ast.Lambda)
+    ]
+    assert defined == []
+
+
+def test_every_notebook_begins_with_the_same_cell_which_names_the_repository() -> None:
+    [first] = {code(read(path))[0].source for path in NOTEBOOKS}
+    assert f'"{REPOSITORY}")' in first
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_its_badges_open_it_on_kaggle_and_on_colab(path: Path) -> None:
+    title = read(path).cells[0].source
+    assert re.findall(r"\]\((https://[^)]*)\)\]\((https://[^)]*)\)", title) == [
+        (
+            "https://kaggle.com/static/images/open-in-kaggle.svg",
+            f"https://kaggle.com/kernels/welcome?src={REPOSITORY}/blob/main/notebooks/{path.name}",
+        ),
+        (
+            "https://colab.research.google.com/assets/colab-badge.svg",
+            "https://colab.research.google.com/github"
+            f"{urlsplit(REPOSITORY).path}/blob/main/notebooks/{path.name}",
+        ),
+    ]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_its_one_parameters_cell_is_typed_and_commented(path: Path) -> None:
+    tagged = [c for c in code(read(path)) if "parameters" in c.metadata.get("tags", [])]
+    assert len(tagged) == 1
+    for line in tagged[0].source.splitlines():
+        assert ": " in line.split("=")[0], f"no type: {line}"
+        assert "  # " in line, f"no comment: {line}"
+    assert "RUN_DIR" in parameters.declared(path)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_it_is_committed_with_its_outputs_and_quiet(path: Path) -> None:
+    notebook = read(path)
+    assert unexecuted(notebook) == []
+    counts = [cell.execution_count for cell in code(notebook)]
+    assert counts == list(range(1, len(counts) + 1)), "run make notebooks"
+    outputs = [output for cell in code(notebook) for output in cell.outputs]
+    assert outputs
+    assert [o for o in outputs if o.get("name") == "stderr" or o.output_type == "error"] == []
+    assert notebook.metadata.kernelspec.name == "python3"
+
+
+def test_a_notebook_without_outputs_is_refused() -> None:
+    notebook = read(NOTEBOOKS[0])
+    for cell in code(notebook):
+        cell.outputs, cell.execution_count = [], None
+    assert unexecuted(notebook) != []
+
+
+def nbval(notebooks: list[Path], home: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [
+            *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull),
+            *("--nbval", "--nbval-current-env", "--nbval-cell-timeout", "900"),
+            *("--nbval-sanitize-with", str(ROOT / "tests/nbval.cfg"), "--rootdir", str(ROOT)),
+            *map(str, notebooks),
+        ],
+        env={**os.environ, "TUNIX_RT_HOME": str(home), "PYTHONWARNINGS": "ignore"},
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The home in which all notebooks ran under nbval, in their order, with their defaults."""
+    home = tmp_path_factory.mktemp("home")
+    told = nbval(NOTEBOOKS, home)
+    assert told.returncode == 0, told.stdout[-8000:]
+    return home
+
+
+def test_stored_outputs_are_what_the_notebooks_print(home: Path) -> None:
+    assert (home / "runs/notebook/5_evaluate/result.json").exists()
+
+
+def test_the_notebooks_as_they_are_train_a_model_that_shows_its_work(home: Path) -> None:
+    result = files.read_json(home / "runs/notebook/5_evaluate/result.json")
+    assert result["before"]["primary_score"] <= 0.05
+    for task in ("high_card_duel", "arithmetic"):
+        after = result["after"]["category_scores"][task]
+        assert after["n"] >= 200
+        assert after["score"] >= 0.95
+        assert after["steps_right"] >= 0.95
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("every step checked", "no step checked"), ("✓", "✗"), ("2400", "2401")]
+)
+def test_an_altered_stored_output_fails(tmp_path: Path, old: str, new: str) -> None:
+    notebook = read(NOTEBOOKS[0])
+    text = nbformat.writes(notebook)
+    outputs = "".join(str(cell.outputs) for cell in code(notebook))
+    assert old in outputs
+    for cell in code(notebook):
+        cell.outputs = [
+            nbformat.from_dict(ast.literal_eval(repr(dict_of(o)).replace(old, new)))
+            for o in cell.outputs
+        ]
+    assert nbformat.writes(notebook) != text
+    altered = tmp_path / NOTEBOOKS[0].name
+    nbformat.write(notebook, altered)
+    assert nbval([altered], tmp_path / "home").returncode == 1
+
+
+def dict_of(node: object) -> object:
+    """A notebook node as plain dicts and lists."""
+    if isinstance(node, dict):
+        return {key: dict_of(value) for key, value in node.items()}
+    return [dict_of(x) for x in node] if isinstance(node, list) else node

@@ -1,0 +1,223 @@
+import os
+import random
+import re
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.conftest import some, with_step
+from tests.helpers.oracles import ORACLES
+from tunix_rt_nb import tasks
+from tunix_rt_nb.common.errors import InputError
+from tunix_rt_nb.tasks.amend import AMENDS
+from tunix_rt_nb.trace.trace import Trace
+
+N = int(os.environ.get("TRACES", "2500"))  # of all tasks together; 100000 for a long check
+NAMES = list(tasks.TASKS)
+LEVELS = [(name, level) for name in NAMES for level in tasks.DIFFICULTIES]
+HOSTILE = (
+    "",
+    "?",
+    "1" * 5000,
+    "9**9**9",
+    "١٢",
+    "½",
+    "nan",
+    "1e400",
+    "0/0",
+    "yes or no",
+    "win or lose",
+    "[" * 9999,
+    "a" * 100_000,
+    "__import__('os')",
+    "\x00",
+    "<end_of_turn>",
+    "-0",
+    "None",
+)
+
+
+def test_there_are_twenty_tasks_and_each_is_described() -> None:
+    assert len(NAMES) >= 20
+    assert all(re.fullmatch("[a-z_]+", name) for name in NAMES)
+    assert all(tasks.TASKS[name].about for name in NAMES)
+    assert set(ORACLES) == set(NAMES)
+
+
+@pytest.mark.parametrize(("name", "level"), LEVELS)
+def test_steps_and_answers_agree_with_an_independent_implementation(name: str, level: str) -> None:
+    each = max(8, N // len(LEVELS) // len(tasks.GRAINS))
+    for grain in tasks.GRAINS:
+        for trace in some(name, each, 1, level, grain=grain):
+            assert ORACLES[name](trace) == [], trace.canonical()
+
+
+@pytest.mark.parametrize(("name", "level"), LEVELS)
+def test_a_changed_number_card_or_word_in_any_step_is_caught(name: str, level: str) -> None:
+    rng = random.Random(0)
+    altered = missed = 0
+    for grain in tasks.GRAINS:
+        for trace in some(name, 12, 2, level, grain=grain):
+            words = {w for s in trace.steps for w in re.findall(r"[^\W\d_]+", s.content)}
+            for step in trace.steps:
+                text = alter(step.content, sorted(words), rng)
+                altered += 1
+                missed += tasks.get(name).check_step(with_step(trace, step.i, text), step.i) is None
+    assert missed <= altered // 100
+
+
+def alter(text: str, words: list[str], rng: random.Random) -> str:
+    """Changes one number, card or word of a step."""
+    spot = rng.choice(list(re.finditer(r"\d+|[♠♥♦♣]|[^\W\d_]+", text)))
+    old = spot[0]
+    if old.isdigit():
+        new = str(int(old) + rng.choice([1, 2, 10]))
+    elif old in "♠♥♦♣":
+        new = rng.choice([suit for suit in "♠♥♦♣" if suit != old])
+    else:
+        new = rng.choice([word for word in [*words, "not"] if word != old])
+    return text[: spot.start()] + new + text[spot.end() :]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_step_too_many_too_few_or_out_of_order_is_wrong(name: str) -> None:
+    for trace in some(name, 20, 3, "medium"):
+        steps = [(s.type, s.content) for s in trace.steps]
+        assert tasks.problems(
+            Trace.of(trace.prompt, [*steps, steps[-1]], trace.final_answer, trace.meta)
+        )
+        if len(steps) > 1:
+            short = Trace.of(trace.prompt, steps[:-1], trace.final_answer, trace.meta)
+            assert any("missing" in problem for problem in tasks.problems(short))
+        if steps[0][1] != steps[-1][1]:
+            turned = Trace.of(trace.prompt, steps[::-1], trace.final_answer, trace.meta)
+            assert tasks.problems(turned)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_wrong_answer_never_scores_and_never_hangs(name: str) -> None:
+    for trace in some(name, 8, 4):
+        others = [t.final_answer for t in some(name, 30, 5) if t.final_answer != trace.final_answer]
+        both = [f"{trace.final_answer} or {other}" for other in others[:5]]
+        wrong = [a for a in (*HOSTILE, *both) if a != trace.final_answer]
+        started = time.perf_counter()
+        assert [a for a in wrong if tasks.get(name).grade(a, trace) > 0.0] == []
+        assert time.perf_counter() - started < 5
+        assert tasks.get(name).grade(f" {trace.final_answer}\n", trace) == 1.0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_prompt_of_something_else_is_a_problem_and_no_crash(name: str) -> None:
+    others = [some(other, 1, 0, "hard")[0].prompt for other in NAMES if other != name]
+    own = some(name, 1, 0)[0].prompt
+    for prompt in [
+        *(h[:50_000] for h in HOSTILE[1:]),
+        *others,
+        own + "!",
+        own[1:],
+        own.replace(" ", "  ", 1),
+    ]:
+        [problem] = tasks.problems(Trace.of(prompt, [("s", "t")], "1", {"task": name}))
+        assert problem.startswith("prompt: ")
+
+
+@pytest.mark.parametrize(("name", "level"), LEVELS)
+def test_a_mistake_is_wrong_and_its_repair_is_right(name: str, level: str) -> None:
+    for grain in tasks.GRAINS:
+        for trace in some(name, 6, 6, level, grain=grain, mistakes=1.0):
+            meta = trace.meta or {}
+            assert tasks.problems(trace) == []
+            [place] = meta["mistakes"]
+            said = [step.content for step in trace.steps]
+            assert said[place + 1].startswith(AMENDS)
+            repaired = said[place + 1].split(". ", 1)[1]
+            unnoticed = [*said[:place], said[place], *said[place + 2 :]]
+            right = [*said[:place], repaired, *said[place + 2 :]]
+            for texts, wrong in ((unnoticed, True), (right, False)):
+                steps = [("s", text) for text in texts]
+                plain = Trace.of(trace.prompt, steps, trace.final_answer, meta)
+                assert bool(tasks.problems(plain)) == wrong
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_repair_of_what_was_right_or_that_is_wrong_itself_is_no_step(name: str) -> None:
+    trace = some(name, 1, 7)[0]
+    first, *rest = [(s.type, s.content) for s in trace.steps]
+    again = ("amend", AMENDS[0] + first[1])
+    for steps in ([first, again, *rest], [("s", "?"), ("amend", AMENDS[0] + "?"), *rest]):
+        assert tasks.problems(Trace.of(trace.prompt, steps, trace.final_answer, trace.meta))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_both_grains_and_several_wordings_are_drawn(name: str) -> None:
+    fine, coarse = (some(name, 60, 8, "medium", grain=grain) for grain in tasks.GRAINS)
+    assert sum(len(t.steps) for t in coarse) < sum(len(t.steps) for t in fine)
+    places = range(max(len(t.steps) for t in fine))
+    first = [[t.steps[k].content.split()[0] for t in fine if k < len(t.steps)] for k in places]
+    assert any(len({re.sub(r"[\W\d]", "", word) for word in words}) > 1 for words in first)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_answer_is_not_told_before_the_steps_reach_it(name: str) -> None:
+    """A step that no longer fits shows it: with another answer's prompt the first steps differ."""
+    for trace in some(name, 40, 9, "medium"):
+        if len(trace.steps) > 2 and len(trace.final_answer) > 3:
+            assert trace.final_answer not in trace.steps[0].content
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_neighbouring_seeds_and_difficulties_draw_other_traces(name: str) -> None:
+    first = [t.prompt for t in some(name, 100, 5, "hard")]
+    second = [t.prompt for t in some(name, 100, 6, "hard")]
+    assert len(set(first)) == len(first)
+    assert sum(a == b for a, b in zip(first[1:], second, strict=False)) < 5
+
+
+def test_the_same_seed_draws_the_same_traces_in_every_process() -> None:
+    code = (
+        "from tunix_rt_nb import tasks\n"
+        "for n in tasks.TASKS:\n"
+        "    for d in tasks.DIFFICULTIES:\n"
+        "        print(n, d, [t.id for t in tasks.draw(n, 5, 8, d, mistakes=0.5)])"
+    )
+    told = [
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "31337")
+    ]
+    assert told[0].splitlines() == told[1].splitlines()
+
+
+def test_the_first_traces_stay_when_more_are_asked_for() -> None:
+    few = list(tasks.draw("arithmetic", 20, seed=9))
+    assert list(tasks.draw("arithmetic", 60, seed=9))[:20] == few
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda: list(tasks.draw("high_card_duel", 10**6, 0)), "n: 1000000 .*distinct problems"),
+        (lambda: list(tasks.draw("arithmetic", 0, 0)), "n: 0"),
+        (lambda: list(tasks.draw("arithmetic", "20", 0)), "n: '20'"),  # type: ignore[arg-type]
+        (lambda: list(tasks.draw("arithmetic", 1, 0, grain="rough")), "grain: unknown 'rough'"),
+        (lambda: list(tasks.draw("arithmetic", 1, 0, mistakes=2)), "mistakes: 2 is no share"),
+        (lambda: tasks.get("chess"), "task: unknown 'chess', expected one of: high_card_duel"),
+        (lambda: tasks.get("arithmetic", "mild"), "difficulty: unknown 'mild'"),
+    ],
+)
+def test_bad_requests_get_one_line(call: object, says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        call()  # type: ignore[operator]
+
+
+def test_the_space_of_a_task_can_be_drawn_whole() -> None:
+    space = tasks.get("high_card_odds").space() or 0
+    drawn = tasks.draw("high_card_odds", space, seed=0)
+    assert len({tasks.get("high_card_odds").read(t.prompt) for t in drawn}) == space == 156

@@ -1,0 +1,143 @@
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+
+from tests.helpers import odd
+from tunix_rt_nb.common import strict_yaml
+from tunix_rt_nb.common.errors import InputError
+from tunix_rt_nb.dataset.export import FORMS
+from tunix_rt_nb.train.job import Job, load_job, read, write_job
+
+LEAST = {"dataset": {"path": "d"}, "output": {"output_dir": "out"}}
+
+
+def test_a_job_is_the_documented_yaml() -> None:
+    assert Job.of(**LEAST).yaml() == (
+        "version: '1.0'\n"
+        "runner: tunix\n"
+        "mode: sft\n"
+        "model:\n"
+        "  model_id: tiny\n"
+        "dataset:\n"
+        "  format: tunix_sft\n"
+        "  path: d\n"
+        "training:\n"
+        "  learning_rate: 2.0e-05\n"
+        "  weight_decay: 0.01\n"
+        "  num_epochs: 3\n"
+        "  batch_size: 8\n"
+        "  max_seq_length: 2048\n"
+        "  device: auto\n"
+        "output:\n"
+        "  output_dir: out\n"
+    )
+
+
+def test_what_is_written_is_read_and_paths_are_from_the_folder_of_the_job(tmp_path: Path) -> None:
+    job = Job.of(**LEAST, model={"model_id": "google/gemma-3-270m"}, training={"num_epochs": 1})
+    write_job(job, tmp_path / "job.yaml")
+    found = read(tmp_path / "job.yaml")
+    assert found.dataset.path == str(tmp_path / "d")
+    assert found.output.output_dir == str(tmp_path / "out")
+    assert (found.model, found.training) == (job.model, job.training)
+    write_job(found, tmp_path / "absolute.yaml")
+    assert read(tmp_path / "absolute.yaml") == found
+
+
+@given(odd.texts(), odd.texts(), odd.texts())
+def test_no_name_can_become_yaml(model: str, path: str, out: str) -> None:
+    job = Job.of(model={"model_id": model}, dataset={"path": path}, output={"output_dir": out})
+    assert Job.of(**strict_yaml.parse("job", job.yaml())) == job
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_of_an_export_can_be_trained_on(form: str) -> None:
+    assert Job.of(**{**LEAST, "dataset": {"path": "d", "format": form}}).dataset.format == form
+
+
+def test_numbers_are_read_as_people_write_them(tmp_path: Path) -> None:
+    (tmp_path / "job.yaml").write_text(
+        "version: 1.0\ndataset: {path: d}\noutput: {output_dir: out}\n"
+        "training: {learning_rate: 2e-5, weight_decay: 0}\n"
+    )
+    found = read(tmp_path / "job.yaml")
+    assert (found.version, found.training.learning_rate) == ("1.0", 2e-5)
+
+
+def test_a_model_is_a_name_or_a_folder_taken_from_where_the_job_is(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    for told, meant in (("gemma3-1b", "gemma3-1b"), ("mine", str(tmp_path / "mine"))):
+        (tmp_path / "job.yaml").write_text(yaml.safe_dump({**LEAST, "model": {"model_id": told}}))
+        assert read(tmp_path / "job.yaml").model.model_id == meant
+    for unknown, nearest in (("gemma3-1b-tt", "gemma3-1b-it"), ("x" * 1_000, "")):
+        (tmp_path / "job.yaml").write_text(
+            yaml.safe_dump({**LEAST, "model": {"model_id": unknown}})
+        )
+        with pytest.raises(InputError, match=f"model.model_id: unknown '{unknown[:20]}.*{nearest}"):
+            load_job(tmp_path / "job.yaml")
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"training": {"learning_rate": 0}}, "training.learning_rate: Input should be greater"),
+        ({"training": {"learning_rate": float("nan")}}, "training.learning_rate: "),
+        ({"training": {"learning_rate": True}}, "training.learning_rate: "),
+        ({"training": {"learning_rate": "fast"}}, "training.learning_rate: "),
+        ({"training": {"weight_decay": -0.1}}, "training.weight_decay: "),
+        ({"training": {"num_epochs": 0}}, "training.num_epochs: "),
+        ({"training": {"num_epochs": 1.5}}, "training.num_epochs: "),
+        ({"training": {"batch_size": True}}, "training.batch_size: "),
+        ({"training": {"max_seq_length": 1_000_000}}, "training.max_seq_length: "),
+        ({"training": {"device": "quantum"}}, "training.device: Input should be 'auto', 'cpu'"),
+        ({"training": {"speed": 1}}, "training.speed: Extra inputs are not permitted"),
+        ({"model": {"model_id": ""}}, "model.model_id: "),
+        ({"model": "tiny"}, "model: "),
+        ({"version": "2.0"}, "version: Input should be '1.0'"),
+        ({"runner": "trl"}, "runner: Input should be 'tunix'"),
+        ({"mode": "grpo"}, "mode: Input should be 'sft'"),
+        ({"dataset": {"format": "parquet", "path": "d"}}, "dataset.format: "),
+        ({"dataset": {}}, "dataset.path: Field required"),
+        ({"output": {"output_dir": ["a"]}}, "output.output_dir: "),
+        ({"\x1b[31m\n\u2028": 1}, "Extra inputs are not permitted"),
+    ],
+)
+def test_a_wrong_field_is_one_line_with_file_and_field(
+    tmp_path: Path, fields: dict[str, object], says: str
+) -> None:
+    assert says in refused(tmp_path / "job.yaml", yaml.safe_dump({**LEAST, **fields}))
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("5: 1", "Field required"),
+        ("? [a]\n: 1", "is not YAML: "),
+        ("x: 'y", "is not YAML: "),
+        ("!!python/object/apply:os.system [ls]", "is not YAML: "),
+        ("[1]", "expected `NAME: value` lines, found list"),
+        ("", "dataset: Field required"),
+        ("runner: tunix\nrunner: tunix", "'runner' stands there twice"),
+        ("x: \x00", "is not YAML: "),
+        ("[" * 2_000, "is not YAML: "),
+    ],
+)
+def test_what_is_no_job_is_one_line_with_the_file(tmp_path: Path, text: str, says: str) -> None:
+    assert says in refused(tmp_path / "job.yaml", text)
+
+
+def refused(path: Path, text: str) -> str:
+    path.write_text(text)
+    with pytest.raises(InputError) as error:
+        read(path)
+    told = str(error.value)
+    assert told.startswith(f"{path}: ")
+    assert told.isprintable()
+    return told
+
+
+def test_a_job_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"none\.yaml: cannot be read: No such file"):
+        read(tmp_path / "none.yaml")
