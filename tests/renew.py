@@ -1,4 +1,4 @@
-"""Renews what is generated and checked in: `python -m tests.renew readme`, `notebooks` or `logits`.
+"""Renews what is generated and checked in: `python -m tests.renew commands`, `notebooks` or `logits`.
 
 The last one needs PyTorch.
 """
@@ -18,13 +18,25 @@ from tunix_rt_nb.cli import main
 
 ROOT = Path(__file__).parent.parent
 LOGITS = ROOT / "tests" / "golden" / "logits.json"
-START, END = "<!-- commands: python -m tests.renew readme -->", "<!-- end of commands -->"
+COMMANDS = ROOT / "docs" / "commands.md"
+ALONE = "tunix-rt-nb"  # heads the commands that are in no group
+HEAD = """# Commands
+
+The help of every command, as `--help` prints it. This page is generated: to renew it, run
+`.venv/bin/python -m tests.renew commands`. A test compares the two.
+
+`make run` is `.venv/bin/tunix-rt-nb run`. Bad input ends with one line on stderr and exit code 2; a
+run or a check that fails ends with 1."""
 
 
 def reference() -> str:
-    """The help of every command, as it stands in the README."""
-    blocks = [_help(command, path) for path, command in _commands(main, ("tunix-rt-nb",))]
-    return "\n\n".join([START, *blocks, END])
+    """Return the text of docs/commands.md: a section for each group, its commands and their help."""
+    groups: dict[str, list[tuple[str, click.Command]]] = {ALONE: []}
+    for path, command in _commands(main, ()):
+        group = path[0] if len(path) > 1 else ALONE
+        groups.setdefault(group, []).append((" ".join(path), command))
+    blocks = [block for group, found in groups.items() for block in _section(group, found)]
+    return "\n\n".join([HEAD, *blocks]) + "\n"
 
 
 def _commands(
@@ -37,25 +49,30 @@ def _commands(
     return found
 
 
-def _help(command: click.Command, path: tuple[str, ...]) -> str:
+def _section(group: str, found: list[tuple[str, click.Command]]) -> list[str]:
+    rows = [f"| [{name}](#{name.replace(' ', '-')}) | {_summary(one)} |" for name, one in found]
+    table = "\n".join(["| command | what it does |", "| --- | --- |", *rows])
+    about = _summary(main if group == ALONE else main.commands[group])
+    helps = [f"### {name}\n\n```text\n{_help(one, name)}\n```" for name, one in found]
+    return [f"## {group}", about, table, *helps]
+
+
+def _help(command: click.Command, name: str) -> str:
     context = click.Context(
-        command, info_name=" ".join(path), terminal_width=88, **main.context_settings
+        command, info_name=f"tunix-rt-nb {name}", terminal_width=88, **main.context_settings
     )
-    name = " ".join(path[1:])
-    text = f"```text\n{command.get_help(context)}\n```"
-    return f"<details>\n<summary><code>{name}</code>: {_summary(command)}</summary>\n\n{text}\n</details>"
+    return command.get_help(context)
 
 
 def _summary(command: click.Command) -> str:
-    return (command.help or "").split("\n\n")[0].replace("\n", " ").strip()
+    text = (command.help or "").split("\n\n")[0].replace("\n", " ").strip()
+    return text.replace("|", "\\|")
 
 
-def renew_readme() -> None:
-    readme = ROOT / "README.md"
-    text = readme.read_text()
-    before, _, rest = text.partition(START)
-    _, _, after = rest.partition(END)
-    readme.write_text(before + reference() + after)
+def renew_commands() -> None:
+    """Write docs/commands.md anew."""
+    COMMANDS.parent.mkdir(exist_ok=True)
+    COMMANDS.write_text(reference(), encoding="utf-8")
 
 
 def renew_notebooks() -> None:
@@ -87,4 +104,4 @@ def renew_logits() -> None:
 
 
 if __name__ == "__main__":
-    {"readme": renew_readme, "notebooks": renew_notebooks, "logits": renew_logits}[sys.argv[1]]()
+    {"commands": renew_commands, "notebooks": renew_notebooks, "logits": renew_logits}[sys.argv[1]]()

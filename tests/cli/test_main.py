@@ -11,9 +11,6 @@ from click.testing import CliRunner
 from tests import renew
 from tunix_rt_nb import tasks
 from tunix_rt_nb.cli import main, status
-from tunix_rt_nb.host import paths
-
-README = paths.PROJECT / "README.md"
 
 
 def commands(group: click.Group = main) -> list[click.Command]:
@@ -31,8 +28,9 @@ def test_every_command_is_explained_with_an_example(command: click.Command) -> N
     assert all(option.help for option in command.params if isinstance(option, click.Option))
 
 
-def test_the_command_reference_of_the_readme_is_generated() -> None:
-    assert renew.reference() in README.read_text(), "run: python -m tests.renew readme"
+def test_the_page_of_the_commands_is_generated() -> None:
+    page = renew.COMMANDS.read_text(encoding="utf-8")
+    assert page == renew.reference(), "run: python -m tests.renew commands"
 
 
 def test_status_lists_versions_devices_and_install_lines() -> None:

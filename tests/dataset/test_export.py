@@ -238,7 +238,7 @@ def test_what_needs_more_memory_gets_it_and_is_the_same(
     kind: str, some_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     export(tmp_path / f"a{kind}", dataset=some_dataset)
-    monkeypatch.setattr("tunix_rt_nb.dataset.export._MEMORY", "1MB")
+    monkeypatch.setattr(sys.modules[export.__module__], "_MEMORY", "1MB")
     export(tmp_path / f"b{kind}", dataset=some_dataset)
     assert (tmp_path / f"a{kind}").read_bytes() == (tmp_path / f"b{kind}").read_bytes()
 

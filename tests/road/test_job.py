@@ -17,7 +17,7 @@ from tunix_rt_nb import dataset, render, runs, tasks
 from tunix_rt_nb.common import files
 from tunix_rt_nb.dataset.export import FORMS, export
 from tunix_rt_nb.store.store import TraceStore
-from tunix_rt_nb.trace.formats.reading import EXPORTED
+from tunix_rt_nb.trace.formats import reads_back
 from tunix_rt_nb.train import job
 
 SPEC = {"dataset_name": "sums", "selection_strategy": "random", "seed": 0, "eval_fraction": 0.25}
@@ -90,7 +90,7 @@ def test_every_form_gives_the_tokens_that_the_dataset_gives(
     source = home / "data/datasets/sums-v1"
     export(tmp_path / "x.jsonl", form, dataset=source)
     store = TraceStore(tmp_path / "traces")
-    store.import_files([tmp_path / "x.jsonl"], NOW, EXPORTED[form])
+    store.import_files([tmp_path / "x.jsonl"], NOW, reads_back(form))
     folder = dataset.build(store, dataset.DatasetSpec.of(**SPEC), tmp_path)
     expected = render_it(source, tmp_path / "expected")
     assert render_it(folder, tmp_path / "found") == expected

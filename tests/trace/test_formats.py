@@ -9,11 +9,10 @@ from tests.conftest import NOW, some
 from tests.helpers import odd
 from tunix_rt_nb import tasks
 from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.dataset.export import FORMS as EXPORTS, export
+from tunix_rt_nb.dataset.export import export
 from tunix_rt_nb.store.store import TraceStore
 from tunix_rt_nb.trace.chat import Said
-from tunix_rt_nb.trace.formats import written
-from tunix_rt_nb.trace.formats.reading import EXPORTED, FORMS, reader
+from tunix_rt_nb.trace.formats import EXPORTS, FORMATS, reader, reads_back
 from tunix_rt_nb.trace.trace import Trace
 
 STEP = {"i": 0, "type": "a", "content": "one"}
@@ -181,7 +180,7 @@ def there_and_back(folder: Path, form: str, traces: list[Trace]) -> dict[str, Tr
     store, path = TraceStore(folder / "traces"), folder / "x.jsonl"
     store.add(traces, NOW)
     export(path, form, ids=[trace.id for trace in traces], store=store)
-    found = map(reader(EXPORTED[form]), path.read_bytes().splitlines())
+    found = map(reader(reads_back(form)), path.read_bytes().splitlines())
     return {(trace.meta or {})["imported"]["id"]: trace for trace in found}
 
 
@@ -199,8 +198,8 @@ def test_an_export_reads_back_as_the_traces_it_is_of(form: str, tmp_path: Path) 
 
 
 def test_every_form_of_an_export_can_be_read() -> None:
-    assert set(EXPORTED) == set(EXPORTS) == set(written.FORMS)
-    assert set(EXPORTED.values()) <= FORMS.keys()
+    assert {"tunix_sft", "trace", "training_example", "messages"} == EXPORTS.keys()
+    assert {reads_back(name) for name in EXPORTS} <= FORMATS.keys()
 
 
 @settings(max_examples=15)
@@ -247,7 +246,7 @@ parts = json_values | st.lists(st.dictionaries(names, json_values | st.sampled_f
 
 
 @settings(max_examples=100)
-@given(record=st.dictionaries(names, parts, max_size=5), form=st.sampled_from(list(FORMS)))
+@given(record=st.dictionaries(names, parts, max_size=5), form=st.sampled_from(list(FORMATS)))
 def test_any_record_is_a_trace_or_a_bad_line(record: dict, form: str) -> None:
     try:
         trace = convert(form, record)

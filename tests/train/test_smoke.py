@@ -13,7 +13,7 @@ from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.dataset.export import FORMS, export
 from tunix_rt_nb.store.store import TraceStore
-from tunix_rt_nb.trace.formats.written import form_of
+from tunix_rt_nb.trace.formats import export_of
 from tunix_rt_nb.trace.response import respond
 from tunix_rt_nb.trace.trace import Trace
 from tunix_rt_nb.train.smoke import Smoked, smoke
@@ -212,10 +212,10 @@ def test_what_no_sample_fits_into_is_wrong(tmp_path: Path) -> None:
 
 def test_the_form_is_told_by_the_fields() -> None:
     forms = [("training_example", GOOD), ("tunix_sft", SFT), ("messages", CHAT), ("trace", PARTS)]
-    assert [form_of(fields) for _, fields in forms] == [form for form, _ in forms]
+    assert [export_of(fields) for _, fields in forms] == [form for form, _ in forms]
     assert {form for form, _ in forms} == set(FORMS)
     with pytest.raises(InputError, match="response: Field required, the nearest form is training"):
-        form_of({"id": "1", "prompt": "p", "metadata": {}})
+        export_of({"id": "1", "prompt": "p", "metadata": {}})
 
 
 def test_the_response_of_an_export_is_the_one_that_is_trained_on() -> None:

@@ -10,11 +10,10 @@ from tunix_rt_nb import runs
 from tunix_rt_nb.cli.options import json_option, open_store, store_option, store_to_read
 from tunix_rt_nb.host import paths
 from tunix_rt_nb.report import text_table
+from tunix_rt_nb.trace import formats
 
 if TYPE_CHECKING:
     from tunix_rt_nb.store import TraceStore
-
-FORMS = ("tunix_sft", "trace", "training_example", "messages")  # export loads DuckDB
 
 # The package of datasets loads numpy and pydantic, which not every command needs.
 
@@ -154,8 +153,8 @@ def merge_command(
 @click.option(
     "--format",
     "form",
-    type=click.Choice(FORMS),
-    default=FORMS[0],
+    type=click.Choice(list(formats.EXPORTS)),
+    default="tunix_sft",
     show_default=True,
     help="What the records are.",
 )
@@ -237,11 +236,10 @@ def tunix_yaml(key: str, path: Path | None, model_id: str, output_dir: str | Non
     """
     from tunix_rt_nb import train
     from tunix_rt_nb.dataset import versions
-    from tunix_rt_nb.trace.formats.written import form_in
 
-    source, form = Path(key), FORMS[0]
+    source, form = Path(key), "tunix_sft"
     if source.is_file():
-        form = form_in(source)
+        form = formats.export_in(source)
     else:
         source = versions.find(key)
     out = Path(output_dir) if output_dir else paths.home() / "runs" / train.job_name(source)

@@ -14,7 +14,7 @@ from tunix_rt_nb.cli.options import (
     store_to_read,
 )
 from tunix_rt_nb.common import workers
-from tunix_rt_nb.trace.formats import reading
+from tunix_rt_nb.trace import formats
 
 
 @click.group()
@@ -33,7 +33,7 @@ def traces() -> None:
 @click.option(
     "--as",
     "form",
-    type=click.Choice(list(reading.FORMS)),
+    type=click.Choice(list(formats.FORMATS)),
     default="trace",
     show_default=True,
     help="What the records are.",

@@ -1,6 +1,7 @@
-"""The ground that every room stands on: errors, files, text, strict JSON and YAML, SQL, workers.
+"""Shared helpers for every room: errors, files, text, strict JSON and YAML, SQL, workers.
 
-The first cell of a notebook imports it, so what its face loads needs nothing installed.
+The first cell of a notebook imports this package, so this file imports nothing that has to be
+installed.
 """
 
 from tunix_rt_nb.common.errors import InputError, OutOfTime, check_name, checked, unknown

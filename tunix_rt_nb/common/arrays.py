@@ -4,7 +4,7 @@ import numpy as np
 
 
 def spans(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """The places of spans that begin at `starts`, one span after the other.
+    """Return the indices in spans that begin at `starts`, one span after the other.
 
     Example:
       >>> spans(np.array([10, 20]), np.array([3, 2])).tolist()

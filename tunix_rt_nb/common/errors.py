@@ -1,4 +1,4 @@
-"""The errors that are told in one line, in a terminal and in a notebook."""
+"""The errors that a terminal and a notebook show as one line."""
 
 import difflib
 import re
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 class InputError(Exception):
     """Bad input: the message names the file, line and field, what was expected and what to do.
 
-    The command line prints it as one line and exits with 2; a notebook shows the line without
-    a traceback, because the traceback is ours and the mistake is not.
+    The command line prints it as one line and exits with 2. A notebook shows the line without
+    a traceback, because the mistake is in the input and not in our code.
     """
 
     def _render_traceback_(self) -> list[str]:
@@ -21,14 +21,14 @@ class InputError(Exception):
 
 
 class OutOfTime(Exception):
-    """Training ended itself because its time was over; it goes on when it is run again."""
+    """Training that ended itself because its time was over; run it again to continue."""
 
     def _render_traceback_(self) -> list[str]:
         return [f"{type(self).__name__}: {self}"]
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> InputError:
-    """The error for a name that is none of the known ones; it points to the nearest.
+    """Return the error for an unknown name; it suggests the nearest known name.
 
     Example:
       >>> str(unknown("task", "arithmetics", ["arithmetic", "cards"]))
@@ -44,7 +44,7 @@ def unknown(what: str, name: str, known: Iterable[str]) -> InputError:
 
 
 def check_name(what: str, name: str) -> str:
-    """Passes a name on that is safe for a file system and a shell; refuses any other."""
+    """Return a name that is safe for a file system and a shell; refuse any other."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
         raise InputError(f"{what}: {name!r} is unsafe, use letters, digits, '.', '_', '-'")
     return name
@@ -54,7 +54,7 @@ Model = TypeVar("Model", bound="BaseModel")
 
 
 def checked(kind: type[Model], fields: Mapping[str, Any], where: str = "") -> Model:
-    """A model of these fields; `InputError` says `{where}field: reason` where they do not fit."""
+    """Build a Pydantic model; if a field is invalid, raise `InputError` as `{where}field: reason`."""
     from pydantic import ValidationError
 
     try:

@@ -1,4 +1,4 @@
-"""Files that are whole or not there, and what they contain as a hash."""
+"""Files that are written whole or not at all, and hashes of their content."""
 
 import fcntl
 import hashlib
@@ -17,19 +17,19 @@ from tunix_rt_nb.common.text import one_line
 
 
 class Draft:
-    """A file that is being written and has no name yet."""
+    """A file that is being written and does not have its final name yet."""
 
     def __init__(self, path: Path, file: IO[bytes]) -> None:
         self.path = path
         self.file = file
 
     def settle(self) -> None:
-        """Brings to the disk what was written."""
+        """Flush everything written so far to the disk."""
         self.file.flush()
         os.fsync(self.file.fileno())
 
     def publish(self, path: Path) -> None:
-        """Gives the file its name, at once and for good; what had that name is replaced."""
+        """Give the file its final name, atomically and durably; replace any file of that name."""
         self.settle()
         self.path.chmod(0o644)
         os.replace(self.path, path)
@@ -38,7 +38,7 @@ class Draft:
 
 @contextmanager
 def draft(folder: Path) -> Iterator[Draft]:
-    """A new file in a folder; it is gone again unless it is published.
+    """Open a new file in a folder; delete it at the end unless it was published.
 
     Raises:
       InputError: the folder cannot be written to, or is full.
@@ -69,7 +69,7 @@ def draft(folder: Path) -> Iterator[Draft]:
 
 @contextmanager
 def atomic(path: Path) -> Iterator[IO[bytes]]:
-    """A file to write that appears under its name complete, on disk, or not at all.
+    """Open a file for writing; it appears at `path` complete and on disk, or not at all.
 
     Example:
       >>> with atomic(Path(tempfile.mkdtemp()) / "x") as file:
@@ -81,15 +81,15 @@ def atomic(path: Path) -> Iterator[IO[bytes]]:
 
 
 def sweep(folder: Path) -> None:
-    """Removes the drafts of writers that were killed."""
+    """Remove the drafts of writers that were killed."""
     for path in folder.glob(".draft-*.tmp"):
         with suppress(OSError), path.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # fails while its writer lives
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # fails while the writer lives
             path.unlink(missing_ok=True)
 
 
 def remove(paths: Iterable[Path]) -> None:
-    """Removes files, for good."""
+    """Remove files if they exist, and flush the removal to the disk."""
     folders = set()
     for path in paths:
         path.unlink(missing_ok=True)
@@ -99,12 +99,12 @@ def remove(paths: Iterable[Path]) -> None:
 
 
 def _locked_file(folder: Path) -> tuple[int, str]:
-    """A new file that the kernel holds locked for as long as this process lives."""
+    """Create a draft that stays locked until it is closed or this process ends."""
     while True:
         handle, name = tempfile.mkstemp(dir=folder, prefix=".draft-", suffix=".tmp")
-        with suppress(OSError):  # a file system without locks
+        with suppress(OSError):  # some file systems have no locks
             fcntl.flock(handle, fcntl.LOCK_EX)
-        if os.fstat(handle).st_nlink:  # else a sweep came in between
+        if os.fstat(handle).st_nlink:  # else a sweep deleted it before it was locked
             return handle, name
         os.close(handle)
 
@@ -118,12 +118,14 @@ def _sync_folder(folder: Path) -> None:
 
 
 def unwritable(folder: Path, error: OSError) -> InputError:
-    """The error for a folder that cannot be written to, with the reason that the system gives."""
+    """Return the error for a folder that cannot be written to, with the system's reason."""
     return InputError(f"{folder}: cannot be written: {error.strerror or error}")
 
 
 def lines(file: IO[bytes], most: int) -> Iterator[bytes]:
-    r"""The lines of a file, however long: one over `most` bytes is cut off after one byte more.
+    r"""Yield the lines of a file, however long; cut a line over `most` bytes.
+
+    A cut line has `most + 1` bytes, so its length shows that it was too long.
 
     Example:
       >>> import io
@@ -138,7 +140,7 @@ def lines(file: IO[bytes], most: int) -> Iterator[bytes]:
 
 
 def all_lines(path: Path) -> list[bytes]:
-    """The lines of a file that fits in memory; `InputError` where it cannot be read."""
+    """Return the lines of a file that fits in memory; raise `InputError` if it is unreadable."""
     try:
         return path.read_bytes().splitlines()
     except OSError as error:
@@ -146,24 +148,24 @@ def all_lines(path: Path) -> list[bytes]:
 
 
 def json_line(record: Mapping[str, Any]) -> bytes:
-    """One record as a JSON line, keys in the order given, readable characters kept."""
+    """Return a record as a JSON line; keep the order of its keys, and escape no readable text."""
     return json.dumps(record, ensure_ascii=False, separators=(", ", ": ")).encode() + b"\n"
 
 
 def write_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
-    """Writes records as JSON lines, atomically."""
+    """Write records as JSON lines, atomically."""
     with atomic(path) as file:
         file.writelines(json_line(record) for record in records)
 
 
 def read_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Reads the records of a JSON lines file that this package wrote."""
+    """Read the records of a JSON lines file that this package wrote."""
     with path.open(encoding="utf-8") as file:
         yield from map(json.loads, file)
 
 
 def json_object(line: bytes, where: str) -> dict[str, Any]:
-    """The object of a JSON line that came from outside; `InputError` begins with `where`.
+    """Parse the object in a JSON line from outside; `InputError` begins with `where`.
 
     Example:
       >>> json_object(b'{"a": 1}', "x.jsonl:1: ")
@@ -179,7 +181,9 @@ def json_object(line: bytes, where: str) -> dict[str, Any]:
 
 
 def whole_lines(path: Path) -> list[bytes]:
-    """The lines of a file that is appended to, each with its end; one that was cut off is left out.
+    """Return the complete lines of a file that is appended to, each with its line break.
+
+    A last line that was cut off is left out. A missing file has no lines.
 
     Example:
       >>> path = Path(tempfile.mkdtemp()) / "x"
@@ -192,14 +196,14 @@ def whole_lines(path: Path) -> list[bytes]:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes one indented JSON value, atomically."""
+    """Write one JSON value, indented, atomically."""
     with atomic(path) as file:
         text = json.dumps(value, ensure_ascii=False).encode()
-        file.write(msgspec.json.format(text, indent=2) + b"\n")  # json indents much slower
+        file.write(msgspec.json.format(text, indent=2) + b"\n")  # the json module indents much slower
 
 
 def read_json(path: Path) -> Any:
-    """Reads one JSON value; `InputError` where the file holds none."""
+    """Read one JSON value; raise `InputError` if the file holds none."""
     try:
         return json.loads(path.read_bytes())
     except ValueError:
@@ -207,7 +211,11 @@ def read_json(path: Path) -> Any:
 
 
 def read_manifest(folder: Path, made_by: str) -> dict[str, Any]:
-    """The manifest of a folder; without one the folder is not complete, and `made_by` makes it."""
+    """Read the manifest of a folder.
+
+    Raises:
+      InputError: there is none, so the folder is not complete; it says to run `made_by` again.
+    """
     path = folder / "manifest.json"
     if not path.exists():
         raise InputError(f"{folder}: has no manifest.json, run {made_by} again")
@@ -215,19 +223,19 @@ def read_manifest(folder: Path, made_by: str) -> dict[str, Any]:
 
 
 def check_unaltered(path: Path, manifest: Mapping[str, Any], altered: str) -> None:
-    """Holds a file to the sha256 in its folder's manifest; `InputError` says `path: altered`."""
+    """Raise `InputError` as `path: altered` if a file's sha256 is not the one in its manifest."""
     if sha256(path) != manifest["files"][path.name]:
         raise InputError(f"{path}: {altered}")
 
 
 def sha256(path: Path) -> str:
-    """The sha256 of a file, in hexadecimal."""
+    """Return the sha256 of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def digest(value: Any) -> str:
-    """The sha256 of a JSON value, the same for the same content whatever the order of keys.
+    """Return the sha256 of a JSON value; the order of its keys does not matter.
 
     Example:
       >>> digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1})

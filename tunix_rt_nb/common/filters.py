@@ -1,12 +1,12 @@
-"""Filters on traces, as one condition in SQL on the view `fields`.
+"""Filters on traces, as one SQL condition on the view `fields`.
 
 A field is a dotted path in `meta`, with or without `meta.` before it, or one of
 
-- `score`: the baseline score, 0 to 100: half for ten steps, half for 500 characters a step;
-- `step_count`: how many steps there are;
-- `length`: the characters of prompt, steps and answer.
+- `score`: the baseline score, 0 to 100: half for ten steps, half for 500 characters per step;
+- `step_count`: the number of steps;
+- `length`: the number of characters in prompt, steps and answer.
 
-A path in `meta` of one of these names needs its `meta.`.
+If a path in `meta` has one of these names, it must be written with `meta.` before it.
 """
 
 import json
@@ -27,7 +27,8 @@ def _numbers(value: Any) -> bool:
 
 
 _AS_NUMBER = "TRY_CAST({field} AS DOUBLE)"
-_COMPARE: dict[str, tuple[str, Callable[[Any], bool]]] = {  # -> condition, and what it can take
+# Operator -> the SQL condition, and a check of the values that it can take.
+_COMPARE: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "=": ("{field}::VARCHAR = {value}", lambda value: True),
     "!=": ("{field}::VARCHAR IS DISTINCT FROM {value}", lambda value: True),
     "<": (_AS_NUMBER + " < {value}", _number),
@@ -37,6 +38,7 @@ _COMPARE: dict[str, tuple[str, Callable[[Any], bool]]] = {  # -> condition, and 
     "in": ("list_contains({value}::VARCHAR[], {field}::VARCHAR)", lambda v: isinstance(v, list)),
     "exists": ("({field} IS NOT NULL) = {value}", lambda value: isinstance(value, bool)),
 }
+# The same for the fields in `NUMBERS`: these are SQL columns, the others are JSON in `meta`.
 _OF_NUMBERS = {
     **_COMPARE,
     "=": ("{field} = {value}", _number),
@@ -46,10 +48,13 @@ _OF_NUMBERS = {
 
 
 def filter_condition(filters: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    """The filters as one SQL condition, with every path and value bound, never pasted in.
+    """Build one SQL condition from filters; bind every path and value, never paste it in.
 
     Args:
-      filters: a field -> a value it must equal, or `{operator: value}`.
+      filters: a field -> a value that it must equal, or `{operator: value}`.
+
+    Returns:
+      The condition, and the bound values by parameter name.
 
     Raises:
       InputError: an unknown operator, or an operand that it cannot take.
@@ -77,7 +82,7 @@ def filter_condition(filters: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
 
 
 def field(path: str, parameters: dict[str, Any]) -> str:
-    """A field in SQL; what has to be bound for it is put to the parameters.
+    """Return a field as an SQL expression; add the value it has to bind to `parameters`.
 
     Example:
       >>> bound = {}
@@ -92,13 +97,13 @@ def field(path: str, parameters: dict[str, Any]) -> str:
 
 
 def text(path: str, parameters: dict[str, Any]) -> str:
-    """As `field`, but what stands there as text, without the quotes of JSON."""
+    """Return a field as SQL, like `field`, but as text without the quotes of JSON."""
     found = field(path, parameters)
     return f"{found}::VARCHAR" if path in NUMBERS else f"({found} ->> '$')"
 
 
 def _operand(operator: str, value: Any) -> Any:
-    """A value as its condition compares it: `=` and `in` compare JSON texts."""
+    """Convert a value to what its condition compares: JSON text for `=`, `!=` and `in`."""
     if operator in ("=", "!="):
         return _json(value)
     return [_json(v) for v in value] if operator == "in" else value
@@ -109,6 +114,6 @@ def _json(value: Any) -> str:
 
 
 def _pointer(path: str) -> str:
-    """`a.b` as a JSON pointer, so that no character of a key means anything."""
+    """Convert `a.b` to a JSON pointer, so that no character of a key has a special meaning."""
     parts = path.removeprefix("meta.").split(".")
     return "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in parts)

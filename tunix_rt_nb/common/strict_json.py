@@ -1,4 +1,4 @@
-"""JSON that every reader reads alike, and in words what is wrong with any other."""
+"""Strict JSON, which every parser reads alike, and the reasons why other JSON is refused."""
 
 import json
 import math
@@ -9,19 +9,19 @@ import msgspec
 
 from tunix_rt_nb.common.text import one_line
 
-MAX_BYTES = 1 << 20  # a whole trace
-MAX_LINE = 8 * MAX_BYTES  # a line with a trace: escapes make it longer
-MAX_DEPTH = 64  # objects and lists inside each other
+MAX_BYTES = 1 << 20  # of a whole trace
+MAX_LINE = 8 * MAX_BYTES  # of a line with a trace, which escapes make longer
+MAX_DEPTH = 64  # levels of nested objects and lists
 
 
 def check_length(line: str | bytes) -> None:
-    """`ValueError` where a line is longer than any trace can be."""
+    """Raise `ValueError` if a line is longer than any trace can be."""
     if len(line) > MAX_LINE:
         raise ValueError(f"trace: may take 1 MiB, this line takes over {MAX_LINE >> 20} MiB")
 
 
 def why(error: Exception, line: str | bytes = b"") -> str:
-    """What is wrong with a line, as `field: reason`, from the error that reading it raised."""
+    """Explain the error that reading a line raised, as `field: reason`."""
     if isinstance(error, msgspec.ValidationError):
         told = str(error.__cause__) if error.__cause__ else _explain(str(error))
     elif isinstance(error, RecursionError):
@@ -30,13 +30,13 @@ def why(error: Exception, line: str | bytes = b"") -> str:
         told = "not a JSON object: is not UTF-8"
     elif isinstance(error, msgspec.DecodeError):
         told = f"not a JSON object: {_why_no_json(line)}"
-    else:  # said by Trace itself
+    else:  # the message of Trace itself
         told = str(error)
     return one_line(told)
 
 
 def _explain(told: str) -> str:
-    """What msgspec says, as `field: reason`.
+    """Rewrite an error message of msgspec as `field: reason`.
 
     Example:
       >>> _explain("Expected `str`, got `int` - at `$.steps[0].type`")
@@ -67,11 +67,11 @@ def _why_no_json(line: str | bytes) -> str:
 
 
 def check_json(meta: dict[str, Any]) -> bool:
-    """Whether JSON libraries write some float in `meta` differently.
+    """Tell whether JSON libraries differ in how they write some float in `meta`.
 
     Raises:
-      ValueError: `meta.path: reason`, where there is anything that JSON cannot say.
-      RecursionError: it is too deep.
+      ValueError: `meta.path: reason`, if something cannot be written as JSON.
+      RecursionError: `meta` is nested too deep.
     """
     try:
         return _check(meta, 1)
@@ -90,7 +90,7 @@ def _check(value: Any, level: int) -> bool:
     if kind is float:
         if not math.isfinite(value):
             raise ValueError(f": is {value}, which is no JSON number")
-        return value != 0.0 and not 1e-4 <= abs(value) < 1e16  # those have an exponent
+        return value != 0.0 and not 1e-4 <= abs(value) < 1e16  # others have an exponent
     if kind is not dict and kind is not list:
         raise ValueError(f": is no JSON value but of type {kind.__name__}")
     if level > MAX_DEPTH:
@@ -107,7 +107,7 @@ def _check(value: Any, level: int) -> bool:
 
 
 def exact(value: Any) -> Any:
-    """A JSON value whose floats are written as Python writes them."""
+    """Return a JSON value whose floats msgspec writes as Python does."""
     if type(value) is float:
         return msgspec.Raw(repr(value).encode())
     if type(value) is dict:

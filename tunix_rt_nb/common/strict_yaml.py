@@ -1,4 +1,4 @@
-"""YAML as people mean it: times stay text, and no key stands twice."""
+"""YAML as people mean it: times stay text, and a repeated key is an error."""
 
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ _Loader.yaml_implicit_resolvers = {
 
 
 def parse(where: str, text: str | bytes) -> Any:
-    """Reads a YAML value; `InputError` names where it stands and what is wrong with it.
+    """Parse a YAML value; `InputError` says where it comes from and what is wrong with it.
 
     Example:
       >>> parse("--set: X", "{a: [1, 2026-01-01]}")
@@ -39,10 +39,10 @@ def parse(where: str, text: str | bytes) -> Any:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The `NAME: value` lines of a YAML file.
+    """Read the `NAME: value` lines of a YAML file.
 
     Raises:
-      InputError: the file cannot be read, or holds anything else.
+      InputError: the file cannot be read, or contains anything else.
     """
     try:
         text = path.read_bytes()

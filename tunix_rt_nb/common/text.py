@@ -1,8 +1,8 @@
-"""Text of unknown origin, made fit for a terminal."""
+"""Text of unknown origin, made safe for a terminal."""
 
 
 def printable(text: str) -> str:
-    r"""The text with what a terminal would obey instead of show replaced; line breaks stay.
+    r"""Replace the characters that a terminal would obey instead of show; keep line breaks.
 
     Example:
       >>> printable("a\x1b[31mb\n")
@@ -12,7 +12,7 @@ def printable(text: str) -> str:
 
 
 def one_line(text: str, width: int = 200) -> str:
-    r"""The text on one line of at most `width` characters.
+    r"""Shorten a text to one line of at most `width` characters.
 
     Example:
       >>> one_line("two\nlines", 7)

@@ -14,16 +14,11 @@ from typing import Any, NamedTuple, Protocol
 from tunix_rt_nb.common import InputError, files, one_line, sql, unknown
 from tunix_rt_nb.dataset.folder import SIDES, read_manifest
 from tunix_rt_nb.store import COLUMNS, TraceStore
+from tunix_rt_nb.trace import formats
 
 # One thread alone would cut Parquet into other row groups; many need a gigabyte and more.
 _LEAST, _MOST, _MEMORY = 2, 4, "600MB"
-_LISTS = {  # form of the records -> what in them is a list, in DuckDB's words
-    "tunix_sft": "",
-    "trace": "to_json(trace_steps) AS trace_steps",
-    "training_example": "",
-    "messages": "to_json(messages) AS messages",
-}
-FORMS = tuple(_LISTS)
+FORMS = tuple(formats.EXPORTS)
 
 
 class Exported(NamedTuple):
@@ -194,8 +189,9 @@ def _copy(rows: str, form: str, kind: str, path: Path) -> tuple[str, dict[str, s
     """The COPY that writes the records of some rows to a file, and what it has bound."""
     parts = {"metadata": sql("export_metadata"), "response": sql("export_response")}
     records = sql(f"export_{form}").format(**parts)
-    as_text = {".parquet": [_METADATA], ".csv": [_METADATA, _LISTS[form]]}.get(kind, [])
-    replace = f"REPLACE ({', '.join(filter(None, as_text))})" if as_text else ""
+    lists = [f"to_json({name}) AS {name}" for name in formats.named(form).lists]
+    as_text = {".parquet": [_METADATA], ".csv": [_METADATA, *lists]}.get(kind, [])
+    replace = f"REPLACE ({', '.join(as_text)})" if as_text else ""
     # without a file of its own DuckDB writes to the draft, which is brought to the disk
     options = f"{_OPTIONS[kind]}, USE_TMP_FILE false"
     query = f"WITH exported AS (\n{rows}) SELECT * {replace} FROM (\n{records})"

@@ -1,4 +1,4 @@
-"""5 evaluate: what a model answers to held-out prompts, graded step by step, and compared."""
+"""5 evaluate: answers of a model to held-out prompts, graded step by step, and compared."""
 
 from tunix_rt_nb.evaluate import harness, judge, predictions
 from tunix_rt_nb.evaluate.compare import change, compare, verdict

@@ -1,4 +1,4 @@
-"""Two models compared on the same items: is one better, or can one not tell yet?"""
+"""Comparison of two models on the same items: is one better, or is it too early to tell?"""
 
 from collections.abc import Mapping, Sequence
 from statistics import fmean
@@ -15,21 +15,22 @@ Items = Mapping[str, Sequence[Prediction]]
 
 
 def compare(a: Sequence[Prediction], b: Sequence[Prediction]) -> dict[str, Any]:
-    """Compares two models by what they answered to the same prompts, asked in the same way.
+    """Compare two models by their answers to the same prompts, asked in the same way.
 
-    `difference` is B's share of right answers less A's, item by item, `interval` its bootstrap
-    interval. `gained` items B answers better, `lost` ones A; `p_value` decides the `verdict`: is B
-    `better` or `worse`, or can one not tell? It is McNemar's, exact; where items were answered
-    several times their scores are means, and it is that of random signs. Where one cannot tell,
-    `more_items` says how many more it takes to find a difference of this size.
+    `difference` is B's score minus A's, averaged over items; `interval` is its bootstrap interval.
+    B answers `gained` items better than A, and `lost` items worse. `p_value` decides the `verdict`:
+    B is `better`, B is `worse`, or we `cannot tell`. The p-value is that of McNemar's exact test.
+    If items were answered several times, so that their scores are means, it is that of a sign-flip
+    test. If we cannot tell, `more_items` estimates how many more items would show a difference of
+    this size.
 
     Returns:
-      These, the figures by section, task and difficulty, `steps_difference` with its interval, and
-      the ids of the items that `changed`. Groups have no verdict: of twenty-five, one would differ
-      by chance alone.
+      These figures, the same ones by section, task and difficulty, `steps_difference` with
+      `steps_interval`, and the ids of the items that `changed`. Groups have no verdict, because
+      among twenty-five groups one would differ by chance alone.
 
     Raises:
-      InputError: the two are of other items, templates or styles, or did not answer as often.
+      InputError: A and B differ in items, templates or styles, or in the answers per item.
     """
     one, two = by_item(a), by_item(b)
     _check_same(one, two)
@@ -56,7 +57,7 @@ def compare(a: Sequence[Prediction], b: Sequence[Prediction]) -> dict[str, Any]:
 
 
 def _compared(one: Items, two: Items, names: Sequence[str]) -> dict[str, Any]:
-    """How the scores of some of the items differ."""
+    """Compare the scores of the named items."""
     values = _differences(one, two, "score", names)
     gained, lost = sum(value > 0 for value in values), sum(value < 0 for value in values)
     binary = set(values) <= {-1.0, 0.0, 1.0}
@@ -73,10 +74,11 @@ def _compared(one: Items, two: Items, names: Sequence[str]) -> dict[str, Any]:
 
 
 def _interval(values: Sequence[float]) -> tuple[float, float]:
-    """The bootstrap interval of a difference.
+    """Return the bootstrap interval of a mean difference.
 
-    One item more that B alone answers right and one that A alone does, for few items, or equal
-    ones, are no certainty: after A. Agresti and Y. Min, Statistics in Medicine 24, 2005.
+    Add one item that only B answers right and one that only A answers right. Without them, the
+    interval of few items, or of items with equal scores, would claim too much certainty. After A.
+    Agresti and Y. Min, Statistics in Medicine 24, 2005.
     """
     return bootstrap([*values, 1.0, -1.0])
 
@@ -97,7 +99,7 @@ def _groups(items: Items, field: str) -> dict[str, list[str]]:
 
 
 def _check_same(one: Items, two: Items) -> None:
-    """Refuses to compare what was not asked the same, in the same way."""
+    """Raise InputError unless both models answered the same items, asked in the same way."""
     only = sorted(one.keys() ^ two.keys())
     if only:
         raise InputError(
@@ -126,7 +128,7 @@ def _short(value: Any) -> str:
 
 
 def verdict(found: Mapping[str, Any]) -> str:
-    """The verdict of a comparison in a line.
+    """Return the verdict of a comparison as one line.
 
     Example:
       >>> verdict({"verdict": "cannot tell", "more_items": 60, "difference": 0.02, "n": 100,
@@ -142,7 +144,7 @@ def verdict(found: Mapping[str, Any]) -> str:
 
 
 def change(a: Sequence[Prediction], b: Sequence[Prediction]) -> tuple[str, Prediction, Prediction]:
-    """Whether an item was `gained` or `lost` from A to B, and an answer of each that shows it.
+    """Tell whether B `gained` or `lost` an item against A, and pick an answer of each to show it.
 
     Example:
       >>> wrong, right = {"score": 0.0}, {"score": 1.0}

@@ -1,24 +1,27 @@
-"""Chat completions, from any server that has OpenAI's endpoint for them.
+"""A client for chat completions on any server that has OpenAI's endpoint for them.
+
+httpx and tenacity are imported when a request is made, so that the room loads without them.
 
 Source: https://platform.openai.com/docs/api-reference/chat/create
 """
 
+import asyncio
 import json
 import re
-import time
+import ssl
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from http.client import HTTPException, IncompleteRead
-from typing import Any
-from urllib.error import HTTPError
-from urllib.parse import urlsplit
-from urllib.request import HTTPRedirectHandler, Request, build_opener
+from concurrent.futures import ThreadPoolExecutor
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
 
 from tunix_rt_nb.common import InputError, one_line
 
+if TYPE_CHECKING:
+    import httpx
+
 KEY = "TUNIX_RT_JUDGE_KEY"  # the environment variable that holds the key
 _LATER = (408, 409, 425, 429, 500, 502, 503, 504, 529)  # worth another try
-_THIS_ONE = (400, 413, 422)  # what was asked is refused, something else may not be
+_THIS_ONE = (400, 413, 422)  # the server refuses this request, but may accept another
 _HINTS = {
     401: f": is {KEY} right?",
     403: f": is {KEY} right?",
@@ -29,35 +32,37 @@ _LONGEST_PAUSE = 60.0
 
 
 class Unusable(Exception):
-    """What came back holds no text; the message says why, `raw` is what it was."""
+    """An answer without text: the message says why, `raw` is the answer."""
 
     def __init__(self, why: str, raw: str) -> None:
         super().__init__(why)
         self.raw = raw
 
 
-class _NoRedirect(HTTPRedirectHandler):
-    """A redirect would take the key to another server."""
+class _Later(Exception):
+    """A failure that another try may mend, and the seconds that the server asks to wait."""
 
-    def redirect_request(self, *args: Any) -> None:
-        return None
+    def __init__(self, why: str, wait: float = 0.0) -> None:
+        super().__init__(why)
+        self.wait = wait
 
 
 class Endpoint:
     """A model on a server.
 
-    The standard library is enough for it: one request at a time, and one that follows no redirect.
+    It follows no redirect, because a redirect would take the key to another server. It uses the
+    proxies of the environment, except for a loopback address.
 
     Args:
-      url: as far as `/v1`; `/chat/completions` is put to it.
-      model: its name there.
-      key: sent as a bearer token, if any; it is in nothing that this class tells.
-      timeout: seconds that an answer may take.
-      tries: how often one is asked for, where it does not come.
+      url: the address up to `/v1`; `/chat/completions` is appended if it is missing.
+      model: the name of the model on that server.
+      key: sent as a bearer token, unless it is empty. No message and no error shows it.
+      timeout: seconds for a whole request, from the connection to the last byte of the answer.
+      tries: how often to send a request that fails.
       pause: seconds before the second try; each further pause is twice as long.
 
     Raises:
-      InputError: the address is none, or holds a password; or the key has odd characters.
+      InputError: the address is not valid, or holds a password; or the key has odd characters.
     """
 
     def __init__(
@@ -69,96 +74,167 @@ class Endpoint:
         tries: int = 4,
         pause: float = 1.0,
     ) -> None:
-        _check(url, key)
+        self._proxied = not _is_loopback(_check(url, key))
         self.model, self.timeout, self.tries, self.pause = model, timeout, tries, pause
         path = url.rstrip("/")
         self.url = path if path.endswith("/chat/completions") else f"{path}/chat/completions"
-        self._key = key
-        self._opener = build_opener(_NoRedirect)
+        self._tls = ssl.create_default_context()  # once, because it takes long to load
+        self._headers = {
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",  # a small answer cannot unpack to a huge one
+            "Content-Type": "application/json",
+        }
+        if key:
+            self._headers["Authorization"] = f"Bearer {key}"
+        self._spellings = re.compile(_spellings(key) if key else "(?!)")
 
     def ask(self, messages: Sequence[Mapping[str, str]]) -> str:
-        """What the model says to some messages.
+        """Return the model's answer to some messages, without the key.
 
         Raises:
-          InputError: the server does not answer, however often it is tried, or lets nobody in.
-          Unusable: it answers to this with no text.
+          InputError: every try fails, or the server refuses access.
+          Unusable: the server answers, but without text.
         """
+        import tenacity
+
         asked = {"model": self.model, "messages": [*messages], "temperature": 0}
-        body = json.dumps(asked).encode()
-        told, wait = "", 0.0
-        for attempt in range(self.tries):
-            if attempt:
-                time.sleep(max(wait, self.pause * 2 ** (attempt - 1)))
-            try:
-                return self._said(self._post(body))
-            except HTTPError as error:
-                told, wait = self._refused(error), _seconds(error.headers["Retry-After"])
-            except (OSError, HTTPException, UnicodeError) as error:
-                told, wait = self.hide(one_line(str(error) or type(error).__name__)), 0.0
-        raise InputError(
-            f"judge: {self.url}: no answer in {self.tries} tries, the last time: {told};"
-            " what was judged is kept, `runs judge` goes on from there"
+        backoff = tenacity.wait_exponential(self.pause, max=_LONGEST_PAUSE)
+        requested = tenacity.wait_exception(lambda error: getattr(error, "wait", 0.0))
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(_Later),
+            stop=tenacity.stop_after_attempt(self.tries),
+            wait=lambda state: max(backoff(state), requested(state)),
+            reraise=True,
         )
+        try:
+            return retrying(self._try, json.dumps(asked).encode())
+        except _Later as error:
+            raise InputError(
+                f"judge: {self.url}: no answer in {self.tries} tries, the last time: {error};"
+                " what was judged is kept, `runs judge` goes on from there"
+            ) from None
 
     def hide(self, text: str) -> str:
-        """A text without the key, which servers like to repeat."""
-        return text.replace(self._key, "***") if self._key else text
+        r"""Replace the key in a text, which servers like to repeat, in any JSON spelling of it.
 
-    def _refused(self, error: HTTPError) -> str:
-        """What a status says that may be another the next time; raises where it will not."""
-        said = ""
-        with error, suppress(OSError, HTTPException):  # the status alone says enough
-            said = self.hide(error.read(_MOST_BYTES).decode(errors="replace"))
-        told = f"status {error.code}: {one_line(said)}"
-        if error.code in _THIS_ONE:
-            raise Unusable(f"was refused with {told}", said) from None
-        if error.code not in _LATER:
-            raise InputError(f"judge: {self.url}: {told}{_HINTS.get(error.code, '')}") from None
-        return told
+        Example:
+          >>> Endpoint("http://127.0.0.1/v1", "gemma", "s/k").hide(r"s/k \u0073\/\u006B")
+          '*** ***'
+        """
+        return self._spellings.sub("***", text)
 
-    def _post(self, body: bytes) -> bytes:
-        headers = {"Content-Type": "application/json", "Accept": "application/json"}
-        if self._key:
-            headers["Authorization"] = f"Bearer {self._key}"
-        until = time.monotonic() + self.timeout
-        parts: list[bytes] = []
-        request = Request(self.url, body, headers)
-        with self._opener.open(request, timeout=self.timeout) as answer:
-            while part := answer.read1(1 << 16):
-                parts.append(part)
-                if time.monotonic() > until:
-                    raise TimeoutError(f"took more than {self.timeout:g} seconds")
-                if sum(map(len, parts)) > _MOST_BYTES:
-                    raise Unusable(f"has over {_MOST_BYTES >> 20} MiB", "")
-            if answer.length:
-                raise IncompleteRead(b"", answer.length)
-        return b"".join(parts)
+    def _try(self, body: bytes) -> str:
+        """Send a request once.
 
-    def _said(self, answer: bytes) -> str:
+        Raises:
+          _Later: another try may succeed.
+        """
+        # A thread of its own, because a notebook's thread already runs an event loop.
+        with ThreadPoolExecutor(1) as thread:
+            status, wait, answer = thread.submit(asyncio.run, self._post(body)).result()
         raw = self.hide(answer.decode(errors="replace"))
+        if 200 <= status < 300:
+            return self._text(raw, len(answer))
+        told = f"status {status}: {one_line(raw)}"
+        if status in _LATER:
+            raise _Later(told, wait)
+        if status in _THIS_ONE:
+            raise Unusable(f"was refused with {told}", raw)
+        raise InputError(f"judge: {self.url}: {told}{_HINTS.get(status, '')}")
+
+    async def _post(self, body: bytes) -> tuple[int, float, bytes]:
+        """Send a request and return the status, the seconds to wait and the answer's first bytes.
+
+        One deadline covers everything, because httpx's own timeouts start again with each byte.
+        Only a name server's answer can take longer: no library can interrupt that wait.
+        """
+        import httpx
+
+        status, wait, answer = 0, 0.0, bytearray()
+        try:
+            async with (
+                asyncio.timeout(self.timeout),
+                self._client() as client,
+                client.stream("POST", self.url, content=body, headers=self._headers) as response:
+            ):
+                status, wait = response.status_code, _seconds(response.headers.get("Retry-After"))
+                async for part in response.aiter_raw():
+                    answer += part
+                    if len(answer) > _MOST_BYTES:
+                        break
+        except (httpx.HTTPError, OSError, UnicodeError) as error:
+            if 0 <= status < 300:  # a status of refusal says enough without the rest
+                late = isinstance(error, TimeoutError)
+                told = f"timed out after {self.timeout:g} seconds" if late else str(error)
+                raise _Later(one_line(self.hide(told or type(error).__name__))) from None
+        return status, wait, bytes(answer)
+
+    def _client(self) -> "httpx.AsyncClient":
+        import httpx
+
+        try:
+            return httpx.AsyncClient(verify=self._tls, trust_env=self._proxied, timeout=None)
+        except (ImportError, ValueError, httpx.InvalidURL):  # the message may hold a password
+            raise InputError(
+                "judge: HTTP_PROXY, HTTPS_PROXY or ALL_PROXY is no address of an HTTP proxy"
+            ) from None
+
+    def _text(self, raw: str, size: int) -> str:
+        """Return the text in a chat completion.
+
+        Raises:
+          Unusable: there is none.
+        """
+        if size > _MOST_BYTES:
+            raise Unusable(f"has over {_MOST_BYTES >> 20} MiB", "")
         try:
             said = json.loads(raw)["choices"][0]["message"]["content"]
         except (ValueError, KeyError, IndexError, TypeError, RecursionError):
             raise Unusable("is no chat completion", raw) from None
         if not isinstance(said, str):
             raise Unusable("holds no text", raw)
-        return said.encode(errors="replace").decode()  # half a surrogate pair is no character
+        # Half a surrogate pair is no character. Escapes of the key may have been escaped again.
+        return self.hide(said.encode(errors="replace").decode())
 
 
-def _check(url: str, key: str) -> None:
+def _check(url: str, key: str) -> str:
+    """Return the host of an address.
+
+    Raises:
+      InputError: the address is not valid, or holds a password; or the key has odd characters.
+    """
+    import httpx
+
     try:
-        parts = urlsplit(url)
-        right = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:
+        parts = httpx.URL(url)
+        right = parts.scheme in ("http", "https") and parts.host and parts.port != 0
+    except httpx.InvalidURL:
         right = False
     if not right or re.search(r"[^\x21-\x7e]", url):
         raise InputError("judge: the address is none, expected one like http://127.0.0.1:8000/v1")
-    if parts.username or parts.password or parts.query or parts.fragment:
+    if parts.userinfo or parts.query or parts.fragment:
         raise InputError(f"judge: no password or query belongs in the address, put a key in {KEY}")
-    if re.search(r"[^\x21-\x7e]", key):
+    if re.search(r"""[^\x21-\x7e]|["\\]""", key):
         raise InputError(f"judge: {KEY} has a character that no key has, such as a line break")
+    return parts.host
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def _spellings(key: str) -> str:
+    r"""Return a pattern of the key as JSON may spell it, such as `\u0073\u006B` for `sk`.
+
+    Any number of backslashes may stand before a character, because JSON inside JSON doubles them.
+    Each run of backslashes is read once, from its start: the time grows with the text's length.
+    """
+    return r"(?<!\\)" + "".join(rf"\\*+(?:{re.escape(c)}|(?i:u{ord(c):04x}))" for c in key)
 
 
 def _seconds(wait: str | None) -> float:
-    """Of a Retry-After in seconds; one that is a date is passed over."""
+    """Return the seconds of a Retry-After header, within bounds; ignore dates."""
     return min(float(wait), _LONGEST_PAUSE) if wait and wait.isdecimal() else 0.0

@@ -1,8 +1,8 @@
-"""One answer graded: is it right, and is every step that leads to it?
+"""Grading of one answer: is it right, and is every step that leads to it right?
 
-A task's own verifier says whether an answer is right: it knows what was asked for, so that 2/4 is
-no fraction in lowest terms. No answer here is free mathematics, which a library would have to
-compare.
+The verifier of the task decides whether an answer is right, because it knows the question: if a
+prompt asks for lowest terms, 2/4 is wrong. No task asks for free-form mathematics, so no library is
+needed to compare answers.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tunix_rt_nb.trace import Generation
 
 SECTIONS = ("core", "trace_sensitive", "edge_case")  # of an eval set
-HELD_OUT = "held_out"  # the section of what is of no eval set
+HELD_OUT = "held_out"  # the section of items that are in no eval set
 OUTCOMES = (
     "right",
     "right_answer_wrong_reasons",
@@ -28,14 +28,15 @@ OUTCOMES = (
 def grade(
     trace_id: str, trace: Trace, written: "Generation", style: str = "numbered"
 ) -> dict[str, Any]:
-    """One prediction: what was written to a trace's prompt, and what of it is right.
+    """Grade what a model wrote to a trace's prompt, and return it as a prediction.
 
-    The answer is taken from the text and graded by the task; every written step is checked by the
-    task as if it stood in the trace. `steps_right` is the share of right steps out of those
-    written; where the solution stops early, out of those of the trace if they are more: a missing
-    step is no right step. `first_wrong` is the first step that is wrong or missing. `score` allows
-    for marks around the answer, as `plain` takes them away, whether the style was kept to or not;
-    `strict_score` counts an answer only in the style and as it stands there.
+    The task grades the answer that is found in the text. It checks every written step as if it were
+    a step of the trace. `steps_right` is the share of written steps that are right. If the solution
+    stops early, the share is of the trace's steps, if they are more, so that missing steps count as
+    wrong. `first_wrong` is the number of the first step that is wrong or missing, or None.
+
+    `score` accepts an answer in any style, with marks around it, which `plain` strips.
+    `strict_score` counts an answer only if the response is in the style, and grades it unstripped.
 
     Example:
       >>> trace = next(tasks.draw("arithmetic", 1, seed=0))
@@ -74,7 +75,7 @@ def grade(
 
 
 def _scores(task: tasks.Task, trace: Trace, parsed: Parsed) -> tuple[float, float]:
-    """The scores of an answer: in the style and as it stands there, and without marks around it."""
+    """Return the strict score of an answer, then the lenient one, which ignores marks around it."""
     if parsed.answer is None:
         return 0.0, 0.0
     score = task.grade(parsed.answer, trace)
@@ -92,10 +93,15 @@ def _outcome(parsed: Parsed, score: float, first_wrong: int | None) -> str:
 
 
 def _review(task: tasks.Task, trace: Trace, steps: Sequence[str]) -> tuple[dict[str, str], bool]:
-    """Step number -> why it is wrong, of steps that a model wrote, and whether they are all."""
+    """Check the steps that a model wrote.
+
+    Returns:
+      The reason for each wrong step, by its number, and whether the solution is complete.
+    """
     if not steps:
         return {}, False
-    within = [("model", text[:20_000] or " ") for text in steps[:1000]]  # the limits of a trace
+    # A trace holds at most 1,000 steps of 20,000 characters, and no empty step.
+    within = [("model", text[:20_000] or " ") for text in steps[:1000]]
     review = task.review(Trace.of(trace.prompt, within, "?", trace.meta))
     beyond = ["is beyond the limit of a trace"] * (len(steps) - len(within))
     found = enumerate([*review.steps, *beyond], 1)

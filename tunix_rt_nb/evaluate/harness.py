@@ -1,12 +1,12 @@
-"""Our items as a task of EleutherAI's lm-evaluation-harness, and its answers back.
+"""Our items as a task of EleutherAI's lm-evaluation-harness, and its answers graded our way.
 
 harness/
   core-v1.yaml    the task
-  core-v1.jsonl   an item a line: id, prompt, target and what it belongs to
+  core-v1.jsonl   one item per line: id, prompt, target, section, category and difficulty
 
-There any model can be asked what ours are, a saved one among them, in the chat template that its
-folder has. The harness compares answers as texts; `graded` grades what was answered as it is here,
-steps and all.
+The harness can ask any model our items, also a saved model, in the chat template of the model's
+folder. It compares answers as texts only. `graded` reads the answers that it logged, and grades
+them with all their steps, like our own.
 
 Source: https://github.com/EleutherAI/lm-evaluation-harness/blob/main/docs/task_guide.md
 """
@@ -25,7 +25,7 @@ from tunix_rt_nb.evaluate.predictions import FORM, check_of
 from tunix_rt_nb.trace import Form, Trace, form
 
 _NEEDED = ("id", "prompt", "expected_answer")
-# What a response says its answer is. A further line of it begins with a backslash: see `response`.
+# These find the answer in a response. Its further lines begin with a backslash: see `response`.
 _ANSWERS = {
     "Answer: ": r"(?m)^Answer: .*(?:\n\\.*)*",
     "</reasoning>\n<answer>": r"(?s)<answer>.*?</answer>",
@@ -39,16 +39,16 @@ def write(
     how: Form,
     max_new_tokens: int = 256,
 ) -> Path:
-    """Writes items as a task: a YAML file and the JSON lines beside it.
+    """Write items as a harness task: a YAML file, and a JSON lines file beside it.
 
-    The harness has to run in that folder, from which it takes the path of the JSON lines.
+    Run the harness in that folder, because the YAML file names the JSON lines by a relative path.
 
     Args:
-      name: of the task and of both files.
-      items: `id`, `prompt`, `expected_answer`, and as far as they are known `section`, `category`
-        (or `task`) and `difficulty`.
-      how: the form that the model was trained in; of it count the style, the stops and the system
-        message. The template is that of the model's folder.
+      name: the name of the task and of both files.
+      items: `id`, `prompt`, `expected_answer`, and if known `section`, `category` (or `task`) and
+        `difficulty`.
+      how: the form that the model was trained in. The task takes its style, stops and system
+        message. The chat template is that of the model's folder.
 
     Returns:
       The YAML file.
@@ -68,7 +68,7 @@ def write(
 
 
 def task(name: str, how: Form, max_new_tokens: int = 256) -> dict[str, Any]:
-    """The fields of the task's YAML file.
+    """Return the fields of the task's YAML file.
 
     Example:
       >>> from tunix_rt_nb.trace.chat import form
@@ -81,7 +81,7 @@ def task(name: str, how: Form, max_new_tokens: int = 256) -> dict[str, Any]:
         "dataset_kwargs": {"data_files": {"test": f"{name}.jsonl"}},
         "test_split": "test",
         "output_type": "generate_until",
-        # Names of fields: their text is taken as it is, no template engine reads it.
+        # These name fields of an item. The harness takes their text as it is, without Jinja.
         **({"description": "system"} if how.system else {}),
         "doc_to_text": "prompt",
         "doc_to_target": "target",
@@ -109,10 +109,10 @@ def task(name: str, how: Form, max_new_tokens: int = 256) -> dict[str, Any]:
 
 
 def _line(item: Mapping[str, Any], how: Form) -> dict[str, Any]:
-    """An item as the harness reads it.
+    """Return an item as the harness reads it.
 
-    The target is the answer as the style writes it, not alone: of a file whose answers are all
-    dates, or all lists, the harness would make dates and lists.
+    The target is the answer as the style writes it, such as `Answer: 7`. If it were the bare
+    answer, the harness would parse a file of dates or lists, and compare no texts.
     """
     style = how.style
     answer = f"{style.middle}{style.answer.put([item['expected_answer']])[0]}{style.closing}"
@@ -128,10 +128,10 @@ def _line(item: Mapping[str, Any], how: Form) -> dict[str, Any]:
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """The items of a JSON lines file.
+    """Read the items of a JSON lines file.
 
     Raises:
-      InputError: it cannot be read, or `file:line:` what an item lacks.
+      InputError: the file cannot be read, or an item lacks a field (`file:line:` comes first).
     """
     lines = enumerate(files.all_lines(path), 1)
     return [_item(line, f"{path}:{number}") for number, line in lines]
@@ -149,10 +149,10 @@ def _item(line: bytes, where: str) -> dict[str, Any]:
 
 
 def command(model: Path, path: Path) -> str:
-    """The command that asks a saved model, and keeps what it answers.
+    """Return the shell command that asks a saved model and logs its answers.
 
     Raises:
-      InputError: the model's folder has no chat template, as of Gemma alone we write one.
+      InputError: the model's folder has no chat template; we write one for Gemma only.
     """
     settings = model / "tokenizer_config.json"
     if not settings.is_file() or not files.read_json(settings).get("chat_template"):
@@ -170,18 +170,18 @@ def command(model: Path, path: Path) -> str:
 def graded(
     path: Path, items: Sequence[tuple[str, Trace]], rendered: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
-    """The predictions that the harness logged, graded as our own are.
+    """Grade the answers that the harness logged, as our own predictions are graded.
 
     Args:
       path: a `samples_*.jsonl` file of a task that `write` wrote.
-      items: those that were asked; one without a sample is left out.
-      rendered: says in which template and style, as the manifest of a rendered dataset does.
+      items: the items that were asked; items without a sample are left out.
+      rendered: the template, style and system message, as in the manifest of a rendered dataset.
 
     Raises:
-      InputError: `file:line:` a line is no such sample; or they are of other items, or several
-        of one.
+      InputError: a line is no logged sample (`file:line:` comes first), a sample is of another
+        item, or an item has several samples.
     """
-    from tunix_rt_nb.trace import Generation  # needs JAX
+    from tunix_rt_nb.trace import Generation
 
     samples = responses(path)
     check_of(samples, items)
@@ -190,7 +190,8 @@ def graded(
     said = {sample["id"]: how.template.said(sample["response"]) for sample in samples}
     if len(said) < len(samples):
         raise InputError(f"{path}: has several samples of an item, expected those of one model")
-    # The harness cuts a response off at its stop and does not say so, nor counts its tokens.
+    # The harness cuts a response at its stop token without a record, and counts no tokens. So we
+    # put 0 tokens, and take every response for stopped.
     return [
         {**grade(name, trace, Generation(said[name], 0, True), asked["style"]), **asked}
         for name, trace in items
@@ -199,13 +200,14 @@ def graded(
 
 
 def responses(path: Path) -> list[dict[str, str]]:
-    """What a model answered, in the samples that the harness logged: id, prompt and response.
+    """Read a model's answers from the samples that the harness logged: id, prompt and response.
 
     Args:
       path: a `samples_*.jsonl` file of a task that `write` wrote.
 
     Raises:
-      InputError: `file:line:` a line is no such sample; or the file cannot be read or has none.
+      InputError: a line is no logged sample (`file:line:` comes first), the file cannot be read, or
+        it has no samples.
     """
     found = []
     for number, line in enumerate(files.all_lines(path), 1):

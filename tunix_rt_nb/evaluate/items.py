@@ -1,4 +1,4 @@
-"""The items that a model is asked: which of the held-out ones, and their hash."""
+"""The items that a model is asked: a choice of the held-out ones, and their hash."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -11,9 +11,10 @@ from tunix_rt_nb.trace import Trace
 def choose(
     items: Iterable[tuple[str, Trace]], per_task: int
 ) -> tuple[list[tuple[str, Trace]], dict[str, int]]:
-    """The first `per_task` items of each task, task by task; and why others are skipped, how many.
+    """Choose the first `per_task` items of each task, and count the skipped items by reason.
 
-    A dataset's order does not depend on what is in a trace, so the first are as good as any.
+    The chosen items are sorted by task. A dataset's order does not depend on the content of its
+    traces, so the first items are as good a sample as any.
     """
     chosen: list[tuple[str, Trace]] = []
     counts, skipped = Counter[str](), Counter[str]()
@@ -30,5 +31,5 @@ def choose(
 
 
 def digest(items: Iterable[tuple[str, Trace]]) -> str:
-    """The hash of items that a scorecard of their answers has."""
+    """Return the hash of items; a scorecard of their answers has it as `items_sha256`."""
     return scorecard.items_sha256((name, t.prompt, t.final_answer) for name, t in items)

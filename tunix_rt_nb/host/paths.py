@@ -1,4 +1,4 @@
-"""Where the project lies, and where a run may write."""
+"""The paths of the project, and of the folder where a run may write."""
 
 import os
 from collections.abc import Iterator
@@ -7,12 +7,12 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parents[2]
 PACKAGE = Path(__file__).resolve().parents[1]
 NOTEBOOKS = PROJECT / "notebooks"
-SOURCES = (".py", ".pyi", ".sql", ".jinja")  # files of the package that it needs to run
+SOURCES = (".py", ".pyi", ".sql", ".jinja")  # suffixes of the package files needed to run it
 EVAL_SETS = PROJECT / "data" / "evalsets"
 
 
 def home() -> Path:
-    """Finds the folder of `runs/`: `TUNIX_RT_HOME`, else the checkout, else where we are."""
+    """Find the folder that has `runs/`: `TUNIX_RT_HOME`, the checkout, or the working folder."""
     chosen = os.environ.get("TUNIX_RT_HOME")
     if chosen:
         return Path(chosen).expanduser().resolve()
@@ -20,7 +20,7 @@ def home() -> Path:
 
 
 def sources(folder: Path = PACKAGE) -> Iterator[Path]:
-    """Lists what a folder of the package needs to run, in order: code, queries and templates."""
+    """Yield the files needed to run a folder of the package, sorted: code, queries, templates."""
     for path in sorted(folder.rglob("*")):
         if path.suffix in SOURCES:
             yield path

@@ -1,6 +1,6 @@
-"""Where a notebook is at work: at home, on Kaggle or on Colab, and what it finds there.
+"""The place where a notebook runs (at home, Kaggle or Colab), its secrets and its attached inputs.
 
-It is what the first cell of a notebook imports, so it needs nothing that has to be installed.
+The first cell of a notebook imports this module, so it imports nothing that has to be installed.
 """
 
 import importlib
@@ -12,29 +12,30 @@ from pathlib import Path
 from tunix_rt_nb.common import InputError
 from tunix_rt_nb.host import bootstrap, handles, needs, paths
 
-MARK = "handle.json"  # in a dataset that was pushed: the handle that it has on Kaggle
+MARK = "handle.json"  # the file in a pushed dataset with its handle on Kaggle
 SECRETS = ("HF_TOKEN", "KAGGLE_USERNAME", "KAGGLE_KEY")
 
 
 def on_kaggle() -> bool:
-    """Whether this is a Kaggle session, interactive or a kernel that was pushed."""
+    """Tell whether this is a Kaggle session, interactive or of a pushed kernel."""
     return "KAGGLE_KERNEL_RUN_TYPE" in os.environ
 
 
 def inputs() -> Path:
-    """Where Kaggle puts what is attached: `input`, beside the folder that notebooks work in."""
+    """Return the folder of attached inputs on Kaggle: `input`, beside the working folder."""
     return Path.cwd().parent / "input"
 
 
 def settle() -> None:
-    """The first call of a notebook: on Kaggle and Colab it makes the session ready.
+    """Make the session ready on Kaggle and Colab; change nothing elsewhere.
 
-    What is missing there is installed, the working folder becomes the home of runs, and what
-    secrets there are are taken. Elsewhere nothing changes. What is set already stays.
+    This is the first call of a notebook. It installs missing packages, makes the working folder the
+    home of runs, and copies the notebook's secrets to environment variables. Variables that are set
+    already stay as they are.
     """
     if not on_kaggle() and "COLAB_RELEASE_TAG" not in os.environ:
         return
-    if (paths.PROJECT / "pyproject.toml").exists():  # a checkout; kernels have seen to it already
+    if (paths.PROJECT / "pyproject.toml").exists():  # a checkout; a kernel has done this already
         bootstrap.install(needs.needed())
         bootstrap.importable(paths.PROJECT)
     os.environ.setdefault("TUNIX_RT_HOME", str(Path.cwd()))
@@ -45,31 +46,31 @@ def settle() -> None:
 
 
 def secret(name: str) -> str | None:
-    """A secret of the notebook; None where there is no such secret, or it may not be read."""
+    """Return a secret of the notebook; None if it does not exist or may not be read."""
     for module in ("kaggle_secrets", "google.colab.userdata"):
         try:
             client = importlib.import_module(module)
             get = getattr(client, "get", None) or client.UserSecretsClient().get_secret
             return get(name)
-        except Exception:  # each has errors of its own; without a secret one goes on
+        except Exception:  # each client has other errors, and no secret is required
             continue
     return None
 
 
 def folder(name: str) -> Path:
-    """The folder that a parameter names: a path, or the handle of what is attached on Kaggle."""
+    """Find the folder that a parameter names: a path, or the handle of an attached input."""
     given = Path(name)
     return mounted(name) if handles.is_versioned(name) and not given.exists() else given
 
 
 def mounted(handle: str, root: Path | None = None) -> Path:
-    """The folder of a dataset or model that is attached, in whichever layout Kaggle has put it.
+    """Find the folder of an attached dataset or model, in any of Kaggle's layouts.
 
     Args:
       handle: OWNER/SLUG/VERSION or OWNER/MODEL/FRAMEWORK/VARIATION/VERSION.
 
     Raises:
-      InputError: it is not attached, or in another version.
+      InputError: it is not attached, or is attached in another version.
     """
     root = root or inputs()
     marker = "manifest.json" if handle.count("/") == 2 else "config.json"
@@ -82,7 +83,7 @@ def mounted(handle: str, root: Path | None = None) -> Path:
 
 
 def _marked(folder: Path, handle: str) -> Path:
-    """Passes a folder on unless it says that it is of another version: its path may tell none."""
+    """Return a folder unless its mark names another version; the path may not show the version."""
     mark = folder / MARK
     found = json.loads(mark.read_bytes())["handle"] if mark.exists() else handle
     if found != handle:
@@ -91,19 +92,24 @@ def _marked(folder: Path, handle: str) -> Path:
 
 
 def _starts(handle: str) -> Iterator[str]:
-    """Patterns of where it may be, the newest layout first."""
+    """Yield glob patterns of where an input may be, the newest layout first."""
     owner, name, *rest = handle.split("/")
     if len(rest) == 1:
         yield from (f"datasets/{owner}/{name}/versions/{rest[0]}", f"datasets/{owner}/{name}", name)
         return
     framework, variation, version = rest
-    for start in (f"models/{owner}/{name}", name):  # Kaggle has written Transformers, too
+    for start in (f"models/{owner}/{name}", name):
+        # The case of the framework may differ: Kaggle has also written `Transformers`.
         anycase = "".join(f"[{c.lower()}{c.upper()}]" if c.isalpha() else c for c in framework)
         yield f"{start}/{anycase}/{variation}/{version}"
 
 
 def earlier(run_id: str, root: Path | None = None) -> Path | None:
-    """The folder of a run in the output of an earlier kernel, if one is attached that is whole."""
+    """Find the folder of a run in the attached output of an earlier kernel.
+
+    Returns:
+      The folder; None if no such output is attached, or it is not whole.
+    """
     root = root or inputs()
     for depth in ("*", "*/*", "*/*/*", "*/*/*/*"):
         for path in sorted(root.glob(f"{depth}/runs/{run_id}/output.json")):

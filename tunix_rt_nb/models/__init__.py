@@ -1,6 +1,6 @@
-"""The models that train: found by name, loaded onto devices, adapted, sampled from, saved.
+"""Models: find one by name, load it onto devices, add adapters, sample from it, save it.
 
-Whatever a model comes from, it is a folder in Hugging Face format. JAX is loaded when first used.
+Every model is a folder in Hugging Face format, whatever its source. JAX is imported on first use.
 """
 
 import lazy_loader

@@ -1,4 +1,4 @@
-"""Architectures: by name, and as Hugging Face's config.json describes them."""
+"""Architectures of models, found by name or read from Hugging Face's config.json."""
 
 from itertools import cycle, islice
 from pathlib import Path
@@ -19,7 +19,7 @@ _NAMED = {
     "gemma3-4b": gemma3.ModelConfig.gemma3_4b_pt,
     "gemma2-2b": gemma2.ModelConfig.gemma2_2b,
 }
-_ROWS = {"gemma3-4b": 262_208, "gemma2-2b": 256_000}  # of Hugging Face's embeddings, not Google's
+_ROWS = {"gemma3-4b": 262_208, "gemma2-2b": 256_000}  # embedding rows of Hugging Face's files; Google's have others
 _SIZES = {
     "num_layers": "num_hidden_layers",
     "num_embed": "vocab_size",
@@ -30,7 +30,7 @@ _SIZES = {
     "num_kv_heads": "num_key_value_heads",
     "sliding_window_size": "sliding_window",
 }
-_FIXED: dict[str, tuple[Any, ...]] = {  # what Tunix has no other of; the first is the default
+_FIXED: dict[str, tuple[Any, ...]] = {  # the only values Tunix supports; the first is the default
     "hidden_activation": ("gelu_pytorch_tanh",),
     "rms_norm_eps": (1e-6,),
     "tie_word_embeddings": (True,),
@@ -38,7 +38,7 @@ _FIXED: dict[str, tuple[Any, ...]] = {  # what Tunix has no other of; the first 
     "use_bidirectional_attention": (False, None),
     "quantization_config": (None,),
 }
-# Of Transformers' Gemma3TextConfig and Gemma2Config, for what a config.json leaves out
+# Defaults of Transformers' Gemma3TextConfig and Gemma2Config, for keys that a config.json omits.
 _DEFAULTS: dict[str, Any] = {
     "vocab_size": 262_208,
     "hidden_size": 2304,
@@ -62,10 +62,10 @@ _KINDS = {"LOCAL_SLIDING": "sliding_attention", "GLOBAL": "full_attention"}
 
 
 def named(name: str) -> Config:
-    """The architecture of a model by its name, `gemma3-1b` or `gemma3-1b-it`.
+    """Return the architecture of a model by its name, such as `gemma3-1b` or `gemma3-1b-it`.
 
     Raises:
-      InputError: unknown model; or it has no architecture of its own.
+      InputError: unknown model, or `tiny`, whose architecture depends on the dataset.
 
     Example:
       >>> named("gemma3-270m-it").num_layers
@@ -85,12 +85,12 @@ def named(name: str) -> Config:
 
 
 def read(path: Path) -> Config:
-    """The architecture that a config.json describes: of a Gemma 3 text model or of a Gemma 2.
+    """Read the architecture of a Gemma 3 text model or a Gemma 2 from its config.json.
 
-    Of a Gemma 3 that also sees images, the part that reads text.
+    For a Gemma 3 that also sees images, return the architecture of its text part.
 
     Raises:
-      InputError: it is of another model, or has a setting that Tunix has not.
+      InputError: the file describes another model, or has a setting that Tunix does not support.
     """
     settings = _Settings(path)
     families = {"gemma3_text": _gemma3, "gemma3": _gemma3, "gemma2": _gemma2}
@@ -103,10 +103,10 @@ def read(path: Path) -> Config:
 
 
 def written(config: Config, dtype: str) -> dict[str, Any]:
-    """What `read` reads, for a config.json.
+    """Return the contents of a config.json that `read` reads back as this architecture.
 
     Args:
-      dtype: of the weights.
+      dtype: the type of the weights, such as `float32`.
     """
     more = _of_gemma3(config) if isinstance(config, gemma3.ModelConfig) else _of_gemma2(config)
     return {
@@ -117,12 +117,12 @@ def written(config: Config, dtype: str) -> dict[str, Any]:
         "eos_token_id": 1,
         "bos_token_id": 2,
         "torch_dtype": dtype,
-        "transformers_version": "4.57.0",  # whose names these are; newer ones read them too
+        "transformers_version": "4.57.0",  # these names are from this version; newer ones read them
     }
 
 
 class _Settings:
-    """What a config.json says."""
+    """The settings of a config.json, with Transformers' defaults for missing ones."""
 
     def __init__(self, path: Path) -> None:
         told = files.read_json(path)
@@ -143,12 +143,12 @@ class _Settings:
         return InputError(f"{self.path}: {name}: {found}, expected {expected}")
 
     def require(self, name: str, *values: Any) -> None:
-        """Refuses all but some values."""
+        """Raise InputError unless the setting has one of these values."""
         if self.get(name) not in values:
             raise self.refused(name, f"{values[0]}, Tunix has no other")
 
     def count(self, name: str) -> int:
-        """A whole number from 1."""
+        """Return a setting that must be a whole number of at least 1."""
         value = self.get(name)
         if type(value) is not int or value < 1:
             raise self.refused(name, "a whole number from 1")
@@ -163,7 +163,7 @@ class _Settings:
         return found
 
     def cap(self, name: str) -> float | None:
-        """Where values are capped softly, if they are."""
+        """Return the soft cap in this setting; None if there is no cap."""
         value = self.get(name)
         if value is not None and not (_is_number(value) and value > 0):
             raise self.refused(name, "a number above 0 or null")
@@ -181,9 +181,9 @@ class _Settings:
         return kinds
 
     def rope(self, kind: str, theta: Any) -> tuple[float, float]:
-        """Base frequency and linear scale of the positions, in layers of a kind.
+        """Return the base frequency and linear scale of positions in layers of this kind.
 
-        Newer files say both in `rope_parameters`, for each kind apart where they differ.
+        Newer files put both into `rope_parameters`, under each kind if the kinds differ.
         """
         given = self._mapping("rope_parameters")
         scaling = self._mapping("rope_scaling") if kind == "full_attention" else {}
@@ -208,7 +208,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _in_turn(layers: int) -> list[str]:
-    """The kinds of Gemma 3's layers, which Tunix has built in."""
+    """Return the kind of each layer of a Gemma 3; their pattern is built into Tunix."""
     kinds = islice(cycle(gemma3.GEMMA3_ATTENTION_PATTERN), layers)
     return [_KINDS[kind.name] for kind in kinds]
 
@@ -284,7 +284,7 @@ def _of_gemma3(config: gemma3.ModelConfig) -> dict[str, Any]:
         "rope_scaling": (
             {"rope_type": "linear", "factor": config.global_scale_factor} if scaled else None
         ),
-        "max_position_embeddings": 131_072 if scaled else 32_768,  # as it was trained
+        "max_position_embeddings": 131_072 if scaled else 32_768,  # its training context
     }
 
 

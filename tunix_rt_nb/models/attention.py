@@ -1,4 +1,4 @@
-"""Attention of packed rows: no token looks further back than an example is long."""
+"""Attention over packed rows, in blocks: no token looks further back than one example's length."""
 
 from typing import Any
 
@@ -11,10 +11,13 @@ from tunix.utils import sharding_utils
 
 
 class _Packed(nnx.Module):
-    """Tunix's attention that takes the segments of packed rows in the place of a mask."""
+    """Tunix's attention, taking the segments of packed rows in place of a mask."""
 
     def block(self, x: Any, segment_pos: Any, cache: Any, attn_mask: Any) -> tuple[Any, Any]:
-        """As Tunix's; it is Tunix's where `attn_mask` is no segments, as in generation."""
+        """Compute attention as Tunix does, but read `attn_mask` as segments and return no cache.
+
+        If `attn_mask` is a boolean mask, as in generation, call Tunix's own attention.
+        """
         if attn_mask.dtype == bool:
             return super().block(x, segment_pos, cache, attn_mask)
         if self.use_qkv_einsum:
@@ -23,8 +26,10 @@ class _Packed(nnx.Module):
             query = self.q_einsum(x)
             key, value = self.kv_einsum(x)
         query, key, value = (self._shared(each) for each in (query, key, value))
+        # Normalise, then rotate by position, then scale the queries: the order of Tunix.
         query = self._placed(self._query_norm(query), segment_pos) * self.query_pre_attn_scalar
         key = self._placed(self._key_norm(key), segment_pos)
+        # Only local layers have a window; the others see their whole segment.
         window = self.sliding_window_size if self.attn_type.name == "LOCAL_SLIDING" else None
         found = attend(query, key, value, attn_mask, window, self.attn_logits_soft_cap)
         return None, sharding_utils.shard(self.attn_vec_einsum(found), self.shd_config.act_btd)
@@ -33,7 +38,10 @@ class _Packed(nnx.Module):
         return sharding_utils.shard(x, self.shd_config.act_btnh)
 
     def _placed(self, x: jax.Array, positions: jax.Array) -> jax.Array:
-        """In float32, which Tunix would take by itself but where types must be given."""
+        """Apply rotary positions in float32 and return the type of `x`.
+
+        Tunix promotes to float32 by itself; the casts let it run under strict type promotion too.
+        """
         return gemma3.apply_rope(
             x.astype(jnp.float32),
             positions.astype(jnp.float32),
@@ -44,20 +52,23 @@ class _Packed(nnx.Module):
 
 
 class PackedAttention(_Packed, gemma3.Attention):
-    """That of Gemma 3."""
+    """Gemma 3's attention over packed rows."""
 
     attn_logits_soft_cap = None
 
 
 class PackedGemma2Attention(_Packed, gemma2.Attention):
-    """That of Gemma 2, whose layers are all placed alike and normalise no queries and keys."""
+    """Gemma 2's attention over packed rows.
+
+    All its layers use the same rotary frequency, and none normalises queries or keys.
+    """
 
     rope_base_frequency = 10_000
     rope_scale_factor = 1.0
 
     @property
     def query_pre_attn_scalar(self) -> float:
-        """What queries are multiplied by."""
+        """The factor that queries are multiplied by."""
         return self.head_dim**-0.5
 
     def _query_norm(self, x: jax.Array) -> jax.Array:
@@ -67,14 +78,14 @@ class PackedGemma2Attention(_Packed, gemma2.Attention):
 
 
 def takes_segments(model: nnx.Module) -> None:
-    """Lets a model be called with the segments of packed rows in the place of a mask."""
+    """Change a model in place so that it takes the segments of packed rows instead of a mask."""
     for layer in model.layers:
         of_gemma3 = isinstance(layer.attn, gemma3.Attention)
         layer.attn.__class__ = PackedAttention if of_gemma3 else PackedGemma2Attention
 
 
 def soft_cap(x: jax.Array, cap: float | None) -> jax.Array:
-    """Values below a cap nearly as they are, those beyond it nearly the cap; all if it is None.
+    """Squash values smoothly into (-cap, cap); small ones hardly change. None means no cap.
 
     Source: Gemma Team 2024, "Gemma 2: Improving Open Language Models at a Practical Size".
     """
@@ -89,25 +100,24 @@ def attend(
     window: int | None = None,
     cap: float | None = None,
 ) -> jax.Array:
-    """Softmax attention of each token to the earlier ones of its own segment.
+    """Compute softmax attention of each token to itself and earlier tokens of its own segment.
 
-    No segment, or at least no window, is longer than a block. So all that a token attends to stands
-    in its own block and the one before, and time and memory grow with the length of a row, not with
-    its square.
+    A block is at least as long as the longest segment, or as the window. So a token attends only to
+    its own block and the one before. Time and memory grow with the length of a row, not its square.
 
     Args:
       query: [rows, length, heads, width], scaled.
-      key: [rows, length, groups, width]; each is for heads / groups of the heads.
+      key: [rows, length, groups, width]; each group serves heads / groups of the heads.
       value: as `key`.
       segments: int [rows, blocks, size], blocks * size >= length, as `packing.Rows.take` cuts them.
-      window: how many tokens back a token sees, itself included; all of its segment if None.
-      cap: of the scores, a soft one.
+      window: how many tokens a token sees, itself included; its whole segment if None.
+      cap: soft cap on the scores; None for no cap.
 
     Returns:
       [rows, length, heads, width].
 
-    Source: blocks that attend to their neighbours are those of Child et al. 2019, "Generating Long
-    Sequences with Sparse Transformers"; here they lose nothing.
+    Source: Child et al. 2019, "Generating Long Sequences with Sparse Transformers", for blocks that
+    attend to their neighbours. Here the result is exact.
 
     Example:
       >>> x = jnp.arange(4.0).reshape(1, 4, 1, 1)
@@ -119,22 +129,31 @@ def attend(
     blocks, size = segments.shape[1:]
     groups = key.shape[2]
 
+    # Cut each row into blocks; heads that share a key become an axis of their own.
     def cut(x: jax.Array) -> jax.Array:
         spare = blocks * size - length
         return jnp.pad(x, ((0, 0), (0, spare), (0, 0), (0, 0))).reshape(
             rows, blocks, size, groups, -1, width
         )
 
+    # A query sees the keys of its block and of the block before it, nothing else.
     queries, keys, values = cut(query), *(_with_before(cut(x)[:, :, :, :, 0]) for x in (key, value))
+    # Score only these pairs: [rows, blocks, groups, heads / groups, queries, keys].
     scores = soft_cap(jnp.einsum("bnqkgd,bnskd->bnkgqs", queries, keys), cap)
+    # Block-diagonal attention: mask the keys of other segments, later tokens and far ones.
     allowed = _allowed(segments, window)[:, :, None, None]
     shares = jax.nn.softmax(jnp.where(allowed, scores, gemma3.K_MASK), axis=-1)
+    # Average the values, then join the blocks and drop the padding at the end.
     found = jnp.einsum("bnkgqs,bnskd->bnqkgd", shares.astype(value.dtype), values)
     return found.reshape(rows, blocks * size, heads, width)[:, :length]
 
 
 def _within(segments: jax.Array, window: int | None) -> jax.Array:
-    """Segments in blocks as short as the window, where a token reaches further than two of them."""
+    """Cut segments into blocks as short as the window, so that each query is scored on fewer keys.
+
+    A query is scored on two blocks of keys. Return the segments unchanged if there is no window, or
+    if two windows are no shorter than what a query is scored on already.
+    """
     rows, blocks, size = segments.shape
     if window is None or 2 * window >= min(blocks, 2) * size:
         return segments
@@ -143,16 +162,17 @@ def _within(segments: jax.Array, window: int | None) -> jax.Array:
 
 
 def _with_before(x: jax.Array) -> jax.Array:
-    """Each block behind the one before it, zeros before the first; a single one stays alone."""
+    """Put before each block the previous one, zeros before the first; leave a single block alone."""
     if x.shape[1] == 1:
         return x
     return jnp.concatenate([jnp.pad(x, ((0, 0), (1, 0)) + ((0, 0),) * (x.ndim - 2))[:, :-1], x], 2)
 
 
 def _allowed(segments: jax.Array, window: int | None) -> jax.Array:
-    """Which of a block's tokens may attend to which, [rows, blocks, size, size or twice that]."""
+    """Build the mask of queries by keys in each block, [rows, blocks, size, size or 2 * size]."""
     reached = _with_before(segments)
     size = segments.shape[2]
+    # `back` is how many tokens a key is behind its query; keys of the block before come first.
     back = jnp.arange(size)[:, None] - jnp.arange(size - reached.shape[2], size)[None, :]
     near = back >= 0 if window is None else (back >= 0) & (back < window)
     return near & (segments[:, :, :, None] == reached[:, :, None, :])

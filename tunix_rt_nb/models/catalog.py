@@ -1,6 +1,6 @@
-"""The models that are known by name, and where their weights are.
+"""The models known by name, and where their weights are.
 
-Nothing is imported here that costs time: names are checked before JAX is there.
+This module imports nothing slow, so names can be checked before JAX is imported.
 """
 
 from pathlib import Path
@@ -10,15 +10,15 @@ from tunix_rt_nb.common import unknown
 
 
 class Known(NamedTuple):
-    """A model that has a name.
+    """A model known by name.
 
     Attributes:
-      name: what profiles and the command line call it.
-      family: gemma3 or gemma2, the architecture.
-      hugging_face: its repository on the Hugging Face hub; empty where it is made from scratch.
-      revision: the commit of that repository, so that the same name is always the same bytes.
+      name: its name in profiles and on the command line.
+      family: its architecture, gemma3 or gemma2.
+      hugging_face: its repository on the Hugging Face hub; empty if it is made from scratch.
+      revision: the commit of that repository, so that a name always means the same bytes.
       kaggle: its handle on Kaggle, owner/model/framework/variation/version.
-      gguf: whether a Python package brings its weights, so that no account is needed.
+      gguf: whether a Python package contains its weights, so that no account is needed.
     """
 
     name: str
@@ -32,9 +32,9 @@ class Known(NamedTuple):
 _GEMMA_3 = "google/gemma-3/transformers"
 _GEMMA_2 = "google/gemma-2/transformers"
 
-# Names without `-it` are the pretrained models, those with it are tuned to follow instructions.
-# Of gemma3-4b only the language part is meant: its file also holds an encoder of images, which is
-# left out, so no image can be asked about.
+# Names without `-it` are pretrained models; names with it are tuned to follow instructions.
+# gemma3-4b means the language part only. Its files also hold an image encoder, which is left out,
+# so the model cannot be asked about images.
 MODELS = {
     known.name: known
     for known in (
@@ -94,18 +94,18 @@ MODELS = {
 
 
 def is_known(model: str) -> bool:
-    """Whether it is a name of the catalog, or a folder or file that is there."""
+    """Tell whether this is a name of the catalog, or an existing folder or file."""
     try:
         return model in MODELS or Path(model).exists()
-    except OSError:  # too long to be a name
+    except OSError:  # too long for a path
         return False
 
 
 def get(name: str) -> Known:
-    """The model of a name.
+    """Return the model with this name.
 
     Raises:
-      InputError: there is none; it names the nearest.
+      InputError: unknown name; the message suggests the nearest one.
 
     Example:
       >>> get("gemma3-1b").hugging_face

@@ -1,4 +1,4 @@
-"""TPU chips: what one can do by its datasheet, and in which topologies they come."""
+"""TPU chips: their speed and memory by datasheet, and the topologies they come in."""
 
 import os
 from pathlib import Path
@@ -8,16 +8,16 @@ from tunix_rt_nb.common import unknown
 
 
 class Chip(NamedTuple):
-    """What one chip can do.
+    """The speed and memory of one chip.
 
     Attributes:
-      kind: what JAX calls it.
-      flops: bfloat16 operations a second.
-      bandwidth: bytes a second between it and its memory.
-      memory: bytes that a program may take, which is some 256 MiB less than there are.
+      kind: its name in JAX.
+      flops: bfloat16 operations per second.
+      bandwidth: bytes per second between the chip and its memory.
+      memory: bytes that a program may use, about 256 MiB less than the chip has.
 
     Source: the pages of each version under https://cloud.google.com/tpu/docs/system-architecture;
-    the memory is what the compiler says it has when a program takes more.
+    the memory is from the compiler's error message when a program needs more.
     """
 
     kind: str
@@ -36,7 +36,7 @@ CHIPS = {
     "v6e": _chip("TPU v6 lite", 918, 1600, 31.25),
 }
 
-TOPOLOGIES = {  # name -> what the cloud calls it
+TOPOLOGIES = {  # name -> its name in Google Cloud
     "v5e:1x1": "v5litepod-1",
     "v5e:2x2": "v5litepod-4",
     "v5e:2x4": "v5litepod-8",
@@ -50,11 +50,11 @@ TOPOLOGIES = {  # name -> what the cloud calls it
 }
 
 
-_GOOGLE = "0x1ae0"  # the vendor of TPUs, as devices tell it
+_GOOGLE = "0x1ae0"  # PCI vendor id of TPUs
 
 
 def described(topology: str) -> dict[str, str]:
-    """The variables by which libtpu is told what chips there are, so that it looks for none."""
+    """Return the environment variables that describe a topology to libtpu, so it need not probe."""
     return {
         "TPU_SKIP_MDS_QUERY": "1",
         "TPU_ACCELERATOR_TYPE": TOPOLOGIES[topology],
@@ -63,9 +63,9 @@ def described(topology: str) -> dict[str, str]:
 
 
 def spare_libtpu() -> None:
-    """Keeps libtpu quiet on a machine without a TPU, where it would complain of that.
+    """Keep libtpu from complaining on a machine without a TPU.
 
-    To be called before JAX looks for devices; where there is a TPU nothing changes.
+    Call this before JAX looks for devices. On a machine with a TPU it changes nothing.
     """
     vendors = Path("/sys/bus/pci/devices").glob("*/vendor")
     if not any(path.read_text().strip() == _GOOGLE for path in vendors):
@@ -74,10 +74,10 @@ def spare_libtpu() -> None:
 
 
 def of(topology: str) -> Chip:
-    """The chip of a topology.
+    """Return the chip of a topology.
 
     Raises:
-      InputError: it is none of the known ones.
+      InputError: unknown topology.
 
     Example:
       >>> of("v5e:2x4").kind, of("v5e:2x4").memory / 2**30
@@ -89,7 +89,7 @@ def of(topology: str) -> Chip:
 
 
 def count(topology: str) -> int:
-    """How many chips a topology has.
+    """Return the number of chips in a topology.
 
     Example:
       >>> count("v5e:2x4")

@@ -1,4 +1,4 @@
-"""The devices that a model is spread over, and what JAX keeps of its compilations."""
+"""The devices a model is sharded over, and the cache of what JAX compiles."""
 
 import os
 from collections.abc import Iterator
@@ -12,33 +12,41 @@ from tunix_rt_nb.common import InputError
 
 
 def mesh(tp: int = 1) -> jax.sharding.Mesh:
-    """All devices: rows and weights are cut over `fsdp`, the width of a layer over `tp` of them.
+    """Build a mesh of all devices with the axes `fsdp` and `tp`.
+
+    Rows and weights are sharded over `fsdp`, the width of a layer over `tp`.
+
+    Args:
+      tp: the number of devices on the `tp` axis.
 
     Raises:
-      InputError: the devices cannot be arranged so.
+      InputError: `tp` is below 1 or does not divide the number of devices.
     """
     devices = jax.device_count()
     if tp < 1 or devices % tp:
         raise InputError(f"tp: {tp} does not divide the {devices} devices that there are")
-    automatic = (jax.sharding.AxisType.Auto,) * 2  # Tunix gives hints, the compiler decides
+    automatic = (jax.sharding.AxisType.Auto,) * 2  # Tunix gives hints, the compiler shards
     return jax.make_mesh((devices // tp, tp), ("fsdp", "tp"), axis_types=automatic)
 
 
 def mesh_of(model: nnx.Module) -> jax.sharding.Mesh:
-    """The devices that a model was loaded onto."""
+    """Return the mesh of devices that a model was loaded onto."""
     return jax.tree.leaves(nnx.state(model, nnx.Param))[0].sharding.mesh
 
 
 @contextmanager
 def devices_of(model: nnx.Module) -> Iterator[jax.sharding.Mesh]:
-    """Makes the devices of a model those that are computed on, for JAX and for Tunix."""
+    """Make a model's mesh the current one, for JAX and for Tunix, within a `with` block."""
     mesh = mesh_of(model)
     with jax.set_mesh(mesh), mesh:
         yield mesh
 
 
 def keep_compilations() -> None:
-    """What JAX compiles is kept in the user's cache: the same shapes start at once next time."""
+    """Keep what JAX compiles in the user's cache, so that the same shapes start at once next time.
+
+    A cache folder that is set already stays.
+    """
     if jax.config.jax_compilation_cache_dir is None:
         cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
         jax.config.update("jax_compilation_cache_dir", str(cache / "tunix_rt_nb" / "jax"))
@@ -46,5 +54,5 @@ def keep_compilations() -> None:
 
 
 def parameter_count(model: nnx.Module) -> int:
-    """How many numbers a model learns."""
+    """Count the parameters of a model."""
     return sum(leaf.size for leaf in jax.tree.leaves(nnx.state(model, nnx.Param)))

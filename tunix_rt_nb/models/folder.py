@@ -1,7 +1,7 @@
-"""Model folders: configuration, weights in and out, tokenizer.
+"""Model folders: create, load and save the configuration, the weights and the tokenizer.
 
 A model is a folder in Hugging Face format (`config.json`, `model.safetensors`, `tokenizer.model`),
-whether it was made here from scratch or downloaded; training and evaluation only ever see folders.
+whether it was made from scratch or downloaded. Training and evaluation see only such folders.
 """
 
 import dataclasses
@@ -31,18 +31,20 @@ from tunix_rt_nb.models.tokenizer import Tokenizer
 
 Model: TypeAlias = gemma3.Gemma3 | gemma2.Gemma
 _DTYPES = ("float32", "bfloat16")
-_ROWS_FOR_IMAGES = 64  # which the embedding of Gemma 3 4B has beyond its tokenizer
+_ROWS_FOR_IMAGES = 64  # extra embedding rows of Gemma 3 4B that its tokenizer has no pieces for
 
 
 def base(name: str, tokenizer: Tokenizer, seed: int, folder: Path) -> Path:
-    """The folder of the model that training starts from: `tiny` is made there, others are found.
+    """Return the folder of the base model; make `tiny` in `folder`, find any other.
 
     Args:
       name: a name of the catalog, a folder or a GGUF file.
-      tokenizer: of the rendered dataset.
+      tokenizer: the tokenizer of the rendered dataset.
+      seed: seeds the weights of `tiny`.
+      folder: where to make `tiny`.
 
     Raises:
-      InputError: no source has the model, or it has another tokenizer.
+      InputError: no source has the model, or its tokenizer differs from `tokenizer`.
     """
     if name == "tiny":
         return create(name, tokenizer, seed, folder)
@@ -56,12 +58,12 @@ def base(name: str, tokenizer: Tokenizer, seed: int, folder: Path) -> Path:
 
 
 def create(name: str, tokenizer: Tokenizer, seed: int, folder: Path) -> Path:
-    """Makes a model folder: for `tiny`, a small Gemma 3 with random weights.
+    """Make the folder of a `tiny` model, a small Gemma 3 with random weights.
 
-    The weights depend on the seed and each parameter's name alone.
+    The weights depend only on the seed and each parameter's name and shape.
 
     Raises:
-      InputError: unknown model.
+      InputError: the name is not `tiny`.
     """
     if name != "tiny":
         raise unknown("model", name, ["tiny"])
@@ -73,17 +75,17 @@ def create(name: str, tokenizer: Tokenizer, seed: int, folder: Path) -> Path:
 def load(
     folder: Path, tp: int = 1, dtype: str = "float32", remat: str = "none"
 ) -> tuple[Model, Tokenizer]:
-    """Loads a model folder onto all devices, with its tokenizer: of a Gemma 3 or a Gemma 2.
+    """Load a Gemma 3 or Gemma 2 folder onto all devices, with its tokenizer.
 
     Args:
-      tp: of the devices, how many share the width of a layer; the others share rows and weights.
-      dtype: of the weights.
-      remat: what is computed anew in the backward pass, to save memory: none, block (attention and
+      tp: how many devices share the width of a layer; rows and weights are sharded over the rest.
+      dtype: the type of the weights, float32 or bfloat16.
+      remat: what to recompute in the backward pass to save memory: none, block (attention and
         feed-forward) or decoder (whole layers).
 
     Raises:
-      InputError: the folder holds no model, or not all of it, or one that Tunix has not; or there
-        is no such mesh, dtype or remat.
+      InputError: the folder holds no model, or only part of one, or one that Tunix does not
+        support; or `tp`, `dtype` or `remat` is not possible.
     """
     keep_compilations()
     if dtype not in _DTYPES:
@@ -102,7 +104,7 @@ def load(
 
 
 def _described(folder: Path) -> tuple[architecture.Config, Tokenizer]:
-    """The architecture and the tokenizer of a model folder."""
+    """Read the architecture and the tokenizer of a model folder, and check that they match."""
     for name in ("config.json", "tokenizer.model"):
         if not (folder / name).exists():
             raise InputError(f"{folder}: holds no model (no {name})")
@@ -117,15 +119,15 @@ def _described(folder: Path) -> tuple[architecture.Config, Tokenizer]:
 
 
 def content_hash(folder: Path) -> str:
-    """The hash of what a model folder computes: of its weights, its architecture, its tokenizer."""
+    """Return a hash of a model folder's weights, architecture and tokenizer."""
     named = ("config.json", "tokenizer.model", *(p.name for p in folder.glob("*.safetensors")))
     return files.digest({name: files.sha256(folder / name) for name in named})
 
 
 def save(model: Model, tokenizer: Tokenizer, folder: Path) -> Path:
-    """Writes a model folder that Transformers loads too, adapters worked into the weights.
+    """Write a model folder that Transformers loads too, with adapters merged into the weights.
 
-    `config.json` comes last, so that it marks completion.
+    `config.json` is written last, so it marks a complete folder.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in tokenizer_files.contents(tokenizer).items():
@@ -139,12 +141,12 @@ def save(model: Model, tokenizer: Tokenizer, folder: Path) -> Path:
 
 
 def to_hugging_face(model: Model) -> dict[str, np.ndarray]:
-    """The weights under Transformers' names and in its shapes, adapters worked into them."""
+    """Return the weights by Transformers' names and in its shapes, with adapters merged in."""
     return hf_names.tensors({path: np.asarray(x) for path, x in lora.merged(model).items()})
 
 
 def _tiny(vocabulary: int) -> gemma3.ModelConfig:
-    """A Gemma 3 small enough to learn two tasks from scratch on two cores in minutes."""
+    """Return a Gemma 3 small enough to learn two tasks from scratch on two cores in minutes."""
     return gemma3.ModelConfig(
         num_layers=3,
         num_embed=vocabulary,
@@ -161,10 +163,10 @@ def _tiny(vocabulary: int) -> gemma3.ModelConfig:
 
 
 def _initialise(model: gemma3.Gemma3, seed: int) -> None:
-    """Draws every weight anew: Tunix starts the feed-forward kernels at zero, where they stay.
+    """Draw every weight anew. Tunix starts the feed-forward kernels at zero, where they would stay.
 
-    Matrices get a standard deviation of 1 / sqrt(inputs), so that activations keep their size;
-    norm scales start at zero (Gemma multiplies by 1 + scale).
+    Matrices get a standard deviation of 1 / sqrt(inputs), so that activations keep their size.
+    Norm scales start at zero, because Gemma multiplies by 1 + scale.
     """
 
     def draw(path: tuple[Any, ...], value: jax.Array) -> jax.Array:
@@ -178,7 +180,7 @@ def _initialise(model: gemma3.Gemma3, seed: int) -> None:
 
 
 def _fan_in(name: str, shape: tuple[int, ...]) -> int:
-    """How many inputs one output of a matrix sums over."""
+    """Return the number of inputs that one output of a matrix sums over."""
     if "attn_vec_einsum" in name:  # [heads, head_dim, features]
         return shape[0] * shape[1]
     if "einsum" in name:  # [..., heads, features, head_dim]
@@ -187,6 +189,6 @@ def _fan_in(name: str, shape: tuple[int, ...]) -> int:
 
 
 def _name(path: tuple[Any, ...]) -> str:
-    """A parameter's path as `layers.0.attn.q_einsum.w`."""
+    """Return a parameter's path as text, such as `layers.0.attn.q_einsum.w`."""
     parts = [str(getattr(part, "key", getattr(part, "idx", ""))) for part in path]
     return ".".join(part for part in parts if part not in ("", "value"))

@@ -1,4 +1,4 @@
-"""How Hugging Face names and shapes the weights that Tunix holds."""
+"""Hugging Face's names and shapes for the weights that Tunix holds."""
 
 import re
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from tunix.models.gemma3 import model as gemma3
 
 from tunix_rt_nb.models.architecture import Config
 
-_NAMES = {  # of a matrix that Tunix holds as one, several
+_NAMES = {  # Tunix -> Transformers; several if Tunix joins them into one matrix
     "embedder.input_embedding": "embed_tokens",
     "final_norm.scale": "norm",
     "attn.q_einsum.w": "self_attn.q_proj",
@@ -21,8 +21,8 @@ _NAMES = {  # of a matrix that Tunix holds as one, several
     "attn._query_norm.scale": "self_attn.q_norm",
     "attn._key_norm.scale": "self_attn.k_norm",
     "pre_attention_norm.scale": "input_layernorm",
-    "post_attention_norm.scale": "post_attention_layernorm",  # of Gemma 3
-    "post_attn_norm.scale": "post_attention_layernorm",  # of Gemma 2
+    "post_attention_norm.scale": "post_attention_layernorm",  # in Gemma 3
+    "post_attn_norm.scale": "post_attention_layernorm",  # in Gemma 2
     "pre_ffw_norm.scale": "pre_feedforward_layernorm",
     "post_ffw_norm.scale": "post_feedforward_layernorm",
     "mlp.gate_proj.kernel": "mlp.gate_proj",
@@ -32,12 +32,12 @@ _NAMES = {  # of a matrix that Tunix holds as one, several
 
 
 def model_class(config: Config) -> type[nnx.Module]:
-    """Tunix's model of an architecture."""
+    """Return Tunix's model class for an architecture."""
     return gemma3.Gemma3 if isinstance(config, gemma3.ModelConfig) else gemma2.Gemma
 
 
 def modules(path: str) -> list[str]:
-    """The modules of Transformers that hold what Tunix holds at a path.
+    """Return Transformers' modules for the weight that Tunix holds at a path.
 
     Example:
       >>> modules("layers.7.attn.kv_einsum.w")
@@ -48,7 +48,11 @@ def modules(path: str) -> list[str]:
 
 
 def tensors(weights: Mapping[str, Any]) -> dict[str, Any]:
-    """Tunix's weights by Transformers' names and in its shapes, the inverse of Tunix's loader."""
+    """Convert Tunix's weights to Transformers' names and shapes, the inverse of Tunix's loader.
+
+    Args:
+      weights: arrays by path, as `by_path` returns them.
+    """
     return {
         f"{module}.weight": part
         for path, weight in weights.items()
@@ -57,7 +61,7 @@ def tensors(weights: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _parts(path: str, weight: Any) -> list[Any]:
-    """A weight as it is in each of its modules: [outputs, inputs], heads side by side."""
+    """Split a weight into one [outputs, inputs] matrix per module, with heads side by side."""
     if path.endswith(".kernel"):
         return [weight.T]
     if path.endswith("attn_vec_einsum.w"):  # [heads, head_dim, features]
@@ -69,12 +73,12 @@ def _parts(path: str, weight: Any) -> list[Any]:
 
 
 def shapes(config: Config) -> dict[str, tuple[int, ...]]:
-    """The tensors that a model of an architecture consists of, and their shapes."""
+    """Return the shape of each tensor in a model of this architecture, by Transformers' names."""
     model = nnx.eval_shape(lambda: model_class(config)(config, rngs=nnx.Rngs(0)))
     return {name: x.shape for name, x in jax.eval_shape(tensors, by_path(model)).items()}
 
 
 def by_path(model: nnx.Module) -> dict[str, jax.Array]:
-    """The weights of a model by their paths, as `layers.0.attn.q_einsum.w`."""
+    """Return the weights of a model by path, such as `layers.0.attn.q_einsum.w`."""
     state = nnx.to_flat_state(nnx.state(model, nnx.Param))
     return {".".join(map(str, path)): value.get_value() for path, value in state}

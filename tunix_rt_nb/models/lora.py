@@ -1,4 +1,4 @@
-"""Low-rank adapters (LoRA): small matrices that are trained in place of the model's own."""
+"""Low-rank adapters (LoRA): small matrices that are trained instead of the model's weights."""
 
 import math
 import re
@@ -15,24 +15,26 @@ from flax import nnx
 from tunix_rt_nb.common import InputError, files
 from tunix_rt_nb.models import hf_names, weights
 
-MODULES = ".*(_einsum|_proj)"  # all of attention and feed-forward
+MODULES = ".*(_einsum|_proj)"  # all matrices of attention and feed-forward
 
 
 def apply(
     model: nnx.Module, rank: int, alpha: float, modules: str = MODULES, seed: int = 0
 ) -> nnx.Module:
-    """The model with adapters; only they are trained from now on.
+    """Return the model with adapters; from now on only these are trained.
 
-    A matrix W is used as W + (alpha / rank) A B, where A is drawn and B is zero at first: so the
-    new model says what the old one says.
+    A matrix W is used as W + (alpha / rank) A B. A is random and B is zero at first, so the new
+    model starts with the outputs of the old one.
 
     Args:
-      rank: of A B, at least 1.
-      alpha: more than 0.
-      modules: a regular expression; the matrices whose path it matches get adapters.
+      rank: the rank of A B, at least 1.
+      alpha: the scale of the adapters, more than 0.
+      modules: a regular expression; matrices whose path matches it get adapters.
+      seed: seeds the random A.
 
     Raises:
-      InputError: rank or alpha is out of range; the expression matches none, or is none.
+      InputError: rank or alpha is out of range; or `modules` is no regular expression, or matches
+        no matrix.
 
     Source: Hu et al. 2021, "LoRA: Low-Rank Adaptation of Large Language Models".
     """
@@ -57,33 +59,33 @@ def apply(
 
 
 def merged(model: nnx.Module) -> dict[str, jax.Array]:
-    """The weights of a model by their paths, with its adapters, if it has any, worked into them."""
+    """Return the weights of a model by path, with its adapters merged in, if it has any."""
     found = hf_names.by_path(model)
     for path, (a, b) in _adapters(found).items():
         del found[f"{path}_lora_a"], found[f"{path}_lora_b"]
         change = jnp.tensordot(a, b, 1)
-        if path.endswith("_einsum.w") and "attn_vec" not in path:  # inputs are the last but one
+        if path.endswith("_einsum.w") and "attn_vec" not in path:  # its inputs are the last axis but one
             change = jnp.moveaxis(change, 0, -2)
         found[path] += (change * model.lora_scale).astype(found[path].dtype)
     return found
 
 
 def _adapters(named: Mapping[str, jax.Array]) -> dict[str, tuple[jax.Array, jax.Array]]:
-    """A and B of each matrix that has them, by its path."""
+    """Return A and B of each matrix with adapters, by the path of the matrix."""
     paths = [name.removesuffix("_lora_a") for name in named if name.endswith("_lora_a")]
     return {path: (named[f"{path}_lora_a"], named[f"{path}_lora_b"]) for path in paths}
 
 
 def save_adapter(model: nnx.Module, folder: Path, base: str | None = None) -> Path:
-    """Writes the adapters alone, as the library PEFT loads them.
+    """Write only the adapters, in the format of the PEFT library, and return the folder.
 
-    `adapter_config.json` comes last, so that it marks completion.
+    `adapter_config.json` is written last, so it marks a complete folder.
 
     Args:
-      base: the model that they were trained on, as Hugging Face knows it.
+      base: the model they were trained on, by its Hugging Face name.
 
     Raises:
-      InputError: the model has none.
+      InputError: the model has no adapters.
     """
     if not is_applied(model):
         raise InputError(f"{folder}: the model has no adapters to save")
@@ -110,9 +112,9 @@ def save_adapter(model: nnx.Module, folder: Path, base: str | None = None) -> Pa
 
 
 def _peft_tensors(model: nnx.Module) -> dict[str, np.ndarray]:
-    """A and B of every module of Transformers' model, [rank, inputs] and [outputs, rank].
+    """Return A [rank, inputs] and B [outputs, rank] for each adapted module of Transformers' model.
 
-    Those that are one matrix in Tunix, as keys and values, have one A in common.
+    Modules that Tunix joins into one matrix, such as keys and values, share one A.
     """
     found = {}
     for path, (a, b) in _adapters(hf_names.by_path(model)).items():
@@ -126,5 +128,5 @@ def _peft_tensors(model: nnx.Module) -> dict[str, np.ndarray]:
 
 
 def is_applied(model: nnx.Module) -> bool:
-    """Whether the model has adapters."""
+    """Tell whether the model has adapters."""
     return any(isinstance(value, nnx.LoRAParam) for _, value in nnx.iter_graph(model))

@@ -17,23 +17,23 @@ from tunix_rt_nb.models.folder import gemma3
 from tunix_rt_nb.models.tokenizer import PAD, Tokenizer
 from tunix_rt_nb.trace import Generation
 
-BUCKET = 32  # prompts are read in lengths that are a multiple of so many tokens
-ROOM = 256  # tokens that the cache is there for at first
-FEWEST = 8  # answers that are written at a time: of less, a step takes as long
+BUCKET = 32  # prompts are padded to a multiple of this many tokens
+ROOM = 256  # tokens per row in the first, shortest cache
+FEWEST = 8  # rows in the smallest batch: with fewer, a decoding step takes as long
 
 
 class Answers(NamedTuple):
-    """Answers under way.
+    """The state of a batch of answers being generated.
 
     Attributes:
-      tokens: int32 [rows, most]: what is written, stop tokens too.
-      last: int32 [rows]: what is to be read next.
-      done: bool [rows].
-      seen: bool [rows, room]: where in the cache there is a token of the row.
-      cache: Tunix's: keys and values by layer, each [rows, room, groups, width].
-      at: int32, where in the cache `last` goes, in every row.
-      first: int32, what `at` was at first.
-      keys: [rows], what chance decides by.
+      tokens: int32 [rows, most]: tokens generated so far, stop tokens included.
+      last: int32 [rows]: the token that the model reads next.
+      done: bool [rows]: whether the answer has stopped, or the row is unused.
+      seen: bool [rows, room]: which cache slots hold a token of the row, not padding.
+      cache: Tunix's cache: keys and values by layer, each [rows, room, groups, width].
+      at: int32, the cache slot that `last` goes into, the same in every row.
+      first: int32, the value of `at` before the first token was generated.
+      keys: [rows]: the random key of each row.
     """
 
     tokens: jax.Array
@@ -58,23 +58,26 @@ def generate(
     known: Mapping[int, Generation] = MappingProxyType({}),
     on_batch: Callable[[dict[int, Generation]], None] = lambda written: None,
 ) -> list[Generation]:
-    """Answers prompts, `batch_size` at a time, each until one of the stop pieces.
+    """Generate an answer to each prompt, `batch_size` at a time, until one of the stop pieces.
 
-    Prompts of about a length are read together. When half of a batch has stopped, the other half
-    goes on alone; the cache is twice as long whenever it is full, so a step looks at little that
-    is empty. What is drawn depends on the seed and the prompt's number, not on the batch.
+    Prompts of similar length share a batch. When half of a batch has stopped, the other half goes
+    on alone. The cache doubles whenever it is full, so a decoding step attends to few empty slots.
+    Random draws depend on the seed and the prompt's number, not on the batch.
 
     Args:
       prompts: the ids of each prompt, from BOS to the opening of the model's turn.
-      temperature: 0 takes the likeliest token each time, 1 draws as likely as the model has it.
-      known: answers that are there already, by the number of the prompt: a batch of which all are
-        is not answered again. Left out are whole batches only, so that the others stay as they are.
-      on_batch: called with the answers of each batch.
+      stops: control pieces that end an answer.
+      max_new_tokens: the most tokens of an answer, its stop token included.
+      temperature: 0 takes the likeliest token each time, 1 samples from the model's distribution.
+      known: answers from an earlier call, by prompt number. A batch is skipped only if all its
+        answers are known, so that the other batches keep their composition.
+      on_batch: called with the answers of each new batch, by prompt number.
 
     Returns:
-      One generation a prompt, in the order of the prompts.
+      One generation per prompt, in the order of the prompts.
     """
     ends = jnp.array([tokenizer.control(piece) for piece in stops])
+    # Sort by length, so that the prompts of a batch need little padding.
     order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
     limit = _bucket(len(prompts[order[-1]])) + max_new_tokens
     written: dict[int, Generation] = {}
@@ -83,6 +86,7 @@ def generate(
         if all(i in known for i in numbers):
             written |= {i: known[i] for i in numbers}
             continue
+        # Read the prompts, write the answers, and hand them out batch by batch.
         batch = _padded([prompts[i] for i in numbers], _shape(len(numbers), batch_size))
         chance = _keys(seed, numbers, len(batch)), temperature
         rows = _answers(model, batch, *chance, len(numbers), ends, limit, max_new_tokens)
@@ -99,7 +103,7 @@ def _generation(ids: np.ndarray, ends: jax.Array, tokenizer: Tokenizer) -> Gener
 
 
 def _keys(seed: int, numbers: Sequence[int], rows: int) -> jax.Array:
-    """What chance decides by in each row; rows that are not used have the last one's."""
+    """Return a random key for each row, from its prompt's number; unused rows repeat the last."""
     all_numbers = np.pad(np.array(numbers, np.uint32), (0, rows - len(numbers)), "edge")
     return jax.vmap(partial(jax.random.fold_in, jax.random.key(seed)))(all_numbers)
 
@@ -109,14 +113,17 @@ def _bucket(length: int) -> int:
 
 
 def _shape(n: int, most: int) -> int:
-    """Rows for n answers: `most`, halved as long as they have room."""
+    """Return a number of rows for n answers: `most`, halved while n rows and FEWEST rows still fit."""
     while most % 2 == 0 and most // 2 >= max(n, FEWEST):
         most //= 2
     return most
 
 
 def _room(length: int, limit: int) -> int:
-    """Room in the cache for so many tokens and some more; each is twice another, to be few."""
+    """Return a cache length for `length` tokens and at least BUCKET more, at most `limit`.
+
+    Lengths double from ROOM on, so that few shapes are compiled.
+    """
     room = ROOM
     while room < length + BUCKET:
         room *= 2
@@ -124,7 +131,10 @@ def _room(length: int, limit: int) -> int:
 
 
 def _padded(prompts: Sequence[Sequence[int]], rows: int) -> np.ndarray:
-    """Prompts as int32 [rows, length], each at the right end of its row; the last one repeated."""
+    """Pad prompts on the left to int32 [rows, length]; spare rows repeat the last prompt.
+
+    All prompts then end in the same column, so every row writes its next token at the same slot.
+    """
     ids = np.full((rows, _bucket(max(map(len, prompts)))), PAD, np.int32)
     for row in range(rows):
         prompt = prompts[min(row, len(prompts) - 1)]
@@ -142,26 +152,43 @@ def _answers(
     limit: int,
     most: int,
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """What is written in each row that is used, up to its stop token: row and tokens."""
+    """Generate answers and yield each finished one: its row in `ids` and its tokens.
+
+    The tokens end with the stop token, if there is one.
+
+    Args:
+      ids: int32 [rows, length], prompts at the right end of each row.
+      keys: [rows], the random key of each row.
+      used: how many rows are used; the others only fill up the shape.
+      ends: ids of the stop tokens.
+      limit: the longest cache, in tokens per row.
+      most: how many tokens an answer may have.
+    """
+    # `rows` maps the rows still in the batch to rows of `ids`; unused ones count as done.
     rows, room = np.arange(len(ids)), _room(ids.shape[1], limit)
     done = rows >= used
     with devices_of(model) as mesh, warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # Tunix 0.1.7 with Flax 0.12
         if len(ids) % mesh.shape["fsdp"] == 0:
             ids = shard_input(ids, ("fsdp",))
+        # Prefill: read all prompts into the cache.
         state = read(model, ids, done, keys, room=room, most=most)
         while True:
+            # Decode until half of the rows are done, if the batch can shrink, or the cache is full.
             smaller = _shape(1, len(rows)) < len(rows)
             state = write(model, state, ends, len(rows) // 2 if smaller else 0, temperature)
             done, tokens = np.asarray(state.done), np.asarray(state.tokens)
+            # Hand out the answers that are finished, by a stop token or at the limit.
             over = done | (int(state.at - state.first) == most)
             for row in np.flatnonzero(over & (rows < used)):
                 stop = np.flatnonzero(np.isin(tokens[row], ends))
                 yield rows[row], tokens[row, : stop[0] + 1 if len(stop) else most]
             if over.all():
                 return
+            # Shrink the batch: rows under way come first, finished ones fill up the shape.
             kept = np.argsort(over, kind="stable")[: _shape(int((~over).sum()), len(rows))]
-            rows = np.where(over, used, rows)[kept]  # those that are over are told already
+            rows = np.where(over, used, rows)[kept]  # finished rows were yielded: mark them unused
+            # Grow the cache only when it is full; empty slots cost time in every step.
             if int(state.at) == room:
                 room = _room(room, limit)
             state = _chosen(state, kept, room)
@@ -171,22 +198,27 @@ def _answers(
 def read(
     model: Any, ids: jax.Array, done: jax.Array, keys: jax.Array, room: int, most: int
 ) -> Answers:
-    """Reads prompts but for their last tokens, with which writing begins; no logits are made.
+    """Read prompts into a new cache, all but the last token of each, where `write` begins.
+
+    No logits are computed.
 
     Args:
       ids: int32 [rows, length], prompts at the right end of each row.
-      done: bool [rows]: where nothing is to be written.
-      keys: [rows], what chance decides by.
+      done: bool [rows]: rows that need no answer.
+      keys: [rows], the random key of each row.
       room: how many tokens a row of the cache holds.
-      most: how many tokens may be written.
+      most: how many tokens an answer may have.
     """
     rows, length = ids.shape
     there = ids != PAD
+    # Each token attends to itself and to earlier ones of its prompt, never to the padding.
     seen = jnp.pad(there[:, :-1], ((0, 0), (0, room - length + 1)))
     earlier = jnp.arange(room)[None, :] <= jnp.arange(length - 1)[:, None]
+    # Positions count the tokens seen, so a prompt starts at 0 however much padding precedes it.
     positions = jnp.maximum(jnp.cumsum(there, 1) - 1, 0)
     empty = _cache(model, rows, room)
     _, cache = model(ids[:, :-1], positions[:, :-1], empty, seen[:, None, :] & earlier)
+    # The last token of each prompt is left to `write`: its logits choose the first new token.
     first = jnp.int32(length - 1)
     tokens = jnp.full((rows, most), PAD, jnp.int32)
     return Answers(tokens, ids[:, -1], done, seen, cache, first, first, keys)
@@ -208,7 +240,15 @@ def _cache(model: Any, rows: int, room: int) -> dict[str, dict[str, jax.Array]]:
 
 @partial(nnx.jit, donate_argnames="state")
 def write(model: Any, state: Answers, ends: jax.Array, fewest: int, temperature: float) -> Answers:
-    """Writes on, until no more than `fewest` answers are under way or all the room is taken."""
+    """Generate tokens until at most `fewest` answers are under way, or the cache is full.
+
+    It also ends when the answers have as many tokens as they may have. It donates `state`.
+
+    Args:
+      ends: ids of the stop tokens.
+      fewest: how many unfinished answers to stop at.
+      temperature: as for `generate`.
+    """
     graph, weights = nnx.split(model)
 
     def under_way(state: Answers) -> jax.Array:
@@ -218,11 +258,14 @@ def write(model: Any, state: Answers, ends: jax.Array, fewest: int, temperature:
 
     def step(state: Answers) -> Answers:
         model = nnx.merge(graph, weights)
+        # The next position is the number of tokens seen; padding on the left does not count.
         positions = state.seen.sum(1)
+        # `last` goes into the same cache slot in every row, and may attend to itself.
         seen = state.seen.at[:, state.at].set(True)
         logits, cache = model(
             state.last[:, None], positions[:, None], state.cache, seen[:, None, :]
         )
+        # Rows that are done run along and get padding.
         chosen = _chosen_tokens(logits[:, -1], state, temperature)
         found = jnp.where(state.done, PAD, chosen)
         tokens = state.tokens.at[:, state.at - state.first].set(found)
@@ -233,9 +276,9 @@ def write(model: Any, state: Answers, ends: jax.Array, fewest: int, temperature:
 
 
 def _chosen_tokens(logits: jax.Array, state: Answers, temperature: float) -> jax.Array:
-    """The likeliest token of each row; at a temperature, of logits that chance has shifted.
+    """Choose a token for each row: the likeliest at temperature 0, else a random draw.
 
-    The highest of logits to which Gumbel noise was added is as likely as its softmax says.
+    The maximum of logits plus Gumbel noise is a draw from their softmax.
 
     Source: Gumbel 1954, "Statistical Theory of Extreme Values and Some Practical Applications".
     """
@@ -254,10 +297,10 @@ def _chosen_tokens(logits: jax.Array, state: Answers, temperature: float) -> jax
 
 @partial(jax.jit, static_argnames="room")
 def _chosen(state: Answers, rows: jax.Array, room: int) -> Answers:
-    """Some rows of what is under way, with so much room in the cache."""
+    """Return the state of some rows, with a cache of `room` slots, at least as long as before."""
 
     def longer(x: jax.Array) -> jax.Array:
-        if x.ndim == 1:  # `end_index`, which has a number a row
+        if x.ndim == 1:  # `end_index`, one number per row
             return x
         return jnp.pad(x, [(0, 0), (0, room - x.shape[1]), *[(0, 0)] * (x.ndim - 2)])
 

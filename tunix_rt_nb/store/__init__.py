@@ -1,4 +1,4 @@
-"""The trace store: append-only shards of JSON lines, which DuckDB reads as they are."""
+"""The trace store: append-only shards of JSON lines. DuckDB reads the shards directly."""
 
 from tunix_rt_nb.store.index import ROW
 from tunix_rt_nb.store.shards import Stored

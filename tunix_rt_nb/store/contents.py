@@ -1,4 +1,4 @@
-"""Which traces a store has: found by id and read one by one, without a look at the others."""
+"""The traces that a store has: find one by its id and read it without reading the others."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,14 +12,14 @@ from tunix_rt_nb.store import index, shards
 from tunix_rt_nb.store.shards import Stored
 from tunix_rt_nb.trace import id_of
 
-_BLOCK = 1000  # lines
+_BLOCK = 1000  # lines that are read and yielded at a time
 
 
 class Contents:
-    """Where each trace of a folder of shards is; those that were deleted are left out.
+    """The place of every trace in a folder of shards. Deleted traces are left out.
 
     Attributes:
-      table: their rows.
+      table: one row for each trace, as `index.ROW` describes it.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -28,6 +28,7 @@ class Contents:
         tables = [index.read(shard) for shard in self._shards]
         whole = index.concatenate(tables)
         shard_of = np.repeat(np.arange(len(tables)), [len(table) for table in tables])
+        # A line ends where the next one begins; the last line ends with its shard.
         ends = [
             np.append(t["place"], s.stat().st_size)[1:]
             for t, s in zip(tables, self._shards, strict=True)
@@ -38,11 +39,16 @@ class Contents:
         self._end = np.concatenate([np.empty(0, np.int64), *ends])[kept]
 
     def rows(self, ids: Iterable[str]) -> np.ndarray:
-        """The rows of these ids, in their order, of those that are there."""
+        """Return the row numbers of these ids, in the order of the ids. Skip unknown ids."""
         return index.places(self.table, index.rows(b"".join(map(index.key_of, ids))))
 
     def find(self, id: str) -> int:
-        """The row of an id or of a unique beginning of one."""
+        """Return the row number of the trace with this id, or with this beginning of an id.
+
+        Raises:
+          InputError: no trace, or several traces, have an id that begins like this. The message
+            says if the trace was deleted.
+        """
         found = index.starting_with(self.table, id)
         if len(found) == 1:
             return int(found[0])
@@ -53,21 +59,24 @@ class Contents:
         raise InputError(f"id: {id!r} {was}, no such trace in {self._folder}")
 
     def ids(self, rows: Sequence[int] | np.ndarray) -> list[str]:
-        """The ids of some rows."""
+        """Return the ids of these rows."""
         return [id_of(key) for key in index.keys(self.table[rows])]
 
     def take(self, rows: Iterable[int]) -> list[Stored]:
-        """The traces of some rows."""
+        """Read the traces of these rows."""
         return [self._read(int(k)) for k in rows]
 
     def lines(self, wanted: np.ndarray) -> Iterator[bytes]:
-        """The lines of the traces with these ids, in their order, many at a time.
+        """Yield the lines of the traces with these ids, in this order, a block at a time.
 
-        A shard that has no index was put there by hand: its lines
-        are read and written anew, so that the same trace has the same line wherever it comes from.
+        A shard without an index was put there by hand. Its lines are parsed and written anew, so
+        that the same trace has the same line wherever it comes from.
+
+        Args:
+          wanted: rows whose `hi` and `lo` are the two halves of each id.
 
         Raises:
-          InputError: a trace is not there, or a line is damaged.
+          InputError: a trace is missing, because it was deleted meanwhile, or a line is damaged.
         """
         rows = index.places(self.table, wanted)
         if len(rows) < len(wanted):
@@ -82,7 +91,7 @@ class Contents:
                 of = self._shard_of[block].tolist()
                 places = self.table["place"][block]
                 sizes = (self._end[block] - places).tolist()
-                # Mapped files would count as memory, and are no quicker.
+                # Use pread: memory-mapped files would count as memory, and are not faster.
                 lines = [
                     os.pread(handles[k], size, place)
                     for k, size, place in zip(of, sizes, places.tolist(), strict=True)
@@ -98,7 +107,7 @@ class Contents:
         try:
             trace, created_at = Stored.of(line, "")
         except InputError:
-            trace, created_at = self._read(row)  # says which line it is
+            trace, created_at = self._read(row)  # this error names the line
         return shards.line_of(trace, trace.key, created_at)
 
     def _read(self, k: int) -> Stored:
@@ -108,7 +117,7 @@ class Contents:
             line = file.readline(strict_json.MAX_LINE + 1)
         try:
             stored = Stored.of(line, "")
-        except InputError as error:  # only now it pays to count lines
+        except InputError as error:  # count lines only now, because that reads the shard
             raise InputError(f"{shard}:{_line_number(shard, place)}{error}") from None
         if stored.trace.id not in self.ids([k]):
             raise InputError(f"{index.path_of(shard)}: does not fit its shard, remove it")
@@ -116,7 +125,7 @@ class Contents:
 
 
 def _line_number(shard: Path, place: int) -> int:
-    """The number of the line that begins at a byte."""
+    """Return the number of the line that begins at this byte; the first line is 1."""
     with shard.open("rb") as file:
         return 1 + sum(
             file.read(min(1 << 20, place - k)).count(b"\n") for k in range(0, place, 1 << 20)

@@ -1,8 +1,8 @@
-"""Which traces a shard holds and where: an index beside each shard spares reading it.
+"""The index of a shard: which traces it holds and where, so that nobody has to read the shard.
 
-A row is a trace: the 128 bits of its id, its time in microseconds since 1970, and the byte where
-its line begins. An index is written before its shard. One that is missing, as beside a shard that
-was put there by hand, is made up for by reading the shard.
+Each trace has one row: the 128 bits of its id, its time in microseconds since 1970, and the byte
+where its line begins. An index is written before its shard. If it is missing, because the shard
+was put there by hand, the shard itself is read instead.
 """
 
 from array import array
@@ -18,7 +18,7 @@ from tunix_rt_nb.common import InputError, files, strict_json
 from tunix_rt_nb.trace import id_of
 
 ROW = np.dtype([("hi", "<u8"), ("lo", "<u8"), ("at", "<i8"), ("place", "<i8")])
-_FIT = np.dtype([("bytes", "<u8"), ("rows", "<u8")])
+_FIT = np.dtype([("bytes", "<u8"), ("rows", "<u8")])  # header of an index: its shard's size
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -31,7 +31,7 @@ _READ = msgspec.json.Decoder(_Head).decode
 
 
 def rows(keys: bytes, at: Iterable[int] = (0,), places: Iterable[int] = (0,)) -> np.ndarray:
-    """The rows of keys that are written one after the other.
+    """Build rows from keys that are written one after the other, 16 bytes each.
 
     Example:
       >>> rows(bytes(15) + b"\\x07", [1], [5]).tolist()
@@ -45,18 +45,24 @@ def rows(keys: bytes, at: Iterable[int] = (0,), places: Iterable[int] = (0,)) ->
 
 
 def path_of(shard: Path) -> Path:
-    """Where the index of a shard is."""
+    """Return the path of a shard's index."""
     return shard.with_name(f".{shard.stem}.index")
 
 
 def write(shard: Path, size: int, table: np.ndarray) -> None:
-    """Writes the index of a shard that takes so many bytes."""
+    """Write the index of a shard. `size` is the size of the shard in bytes."""
     with files.atomic(path_of(shard)) as file:
         file.write(np.array([(size, len(table))], _FIT).tobytes() + table.tobytes())
 
 
 def read(shard: Path) -> np.ndarray:
-    """The rows of a shard in the order of its lines; raises as `scan` and `check` do."""
+    """Return the rows of a shard in the order of its lines.
+
+    Read them from the index, or from the shard itself if it has no index.
+
+    Raises:
+      InputError: as in `check` and `scan`.
+    """
     check(shard)
     try:
         return np.frombuffer(path_of(shard).read_bytes(), ROW, offset=_FIT.itemsize)
@@ -65,10 +71,11 @@ def read(shard: Path) -> np.ndarray:
 
 
 def check(shard: Path) -> None:
-    """Holds a shard to the size that its index says, if it has one.
+    """Compare the size of a shard with the size that its index records, if it has an index.
 
     Raises:
-      InputError: it was cut off or altered; the message names the line, where one is broken.
+      InputError: the shard was cut off or altered, or the index is damaged. If a line of the shard
+        is broken, the message names it.
     """
     try:
         with path_of(shard).open("rb") as file:
@@ -79,6 +86,7 @@ def check(shard: Path) -> None:
     if not len(fit) or fit["rows"][0] != count:
         raise InputError(f"{path_of(shard)}: is damaged, remove it")
     if fit["bytes"][0] != shard.stat().st_size:
+        # If a line is broken, `scan` raises and names it. Else whole lines are missing or added.
         found = len(scan(shard))
         raise InputError(
             f"{shard}:{found + 1}: was cut off or altered: {fit['rows'][0]} traces were written,"
@@ -87,7 +95,7 @@ def check(shard: Path) -> None:
 
 
 def scan(shard: Path) -> np.ndarray:
-    """The rows of a shard as its lines have them.
+    """Read the rows of a shard from its lines, without its index.
 
     Raises:
       InputError: the shard is damaged; the message names the line.
@@ -107,7 +115,7 @@ def scan(shard: Path) -> np.ndarray:
 
 
 def key_of(text: str) -> bytes:
-    """The key that an id says; `ValueError` where it is no UUID.
+    """Convert an id to its key of 16 bytes; raise `ValueError` if it is not a UUID.
 
     Example:
       >>> key_of("00010203-0405-0607-0809-0a0b0c0d0e0f") == bytes(range(16))
@@ -121,7 +129,11 @@ def key_of(text: str) -> bytes:
 
 
 def micros(created_at: str) -> int:
-    """Microseconds since 1970; a time without a zone is in UTC."""
+    """Convert an ISO 8601 time to microseconds since 1970. A time without a zone is in UTC.
+
+    Raises:
+      ValueError: it is not an ISO 8601 time.
+    """
     try:
         time = datetime.fromisoformat(created_at)
     except (ValueError, TypeError):
@@ -131,13 +143,14 @@ def micros(created_at: str) -> int:
 
 
 def among(table: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Which rows of a table have a key that is also in another.
+    """Tell for each row of a table whether its key is also in another table: bool[rows].
 
     Example:
       >>> table, other = rows(bytes(16) + bytes([1] * 16)), rows(bytes([1] * 16))
       >>> among(table, other).tolist()
       [False, True]
     """
+    # Compare the first halves of the keys. Compare whole keys only if some of these are equal.
     found = np.isin(table["hi"], others["hi"])
     if found.any():
         pairs = set(_pairs(others))
@@ -146,12 +159,13 @@ def among(table: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def repeated(table: np.ndarray) -> np.ndarray:
-    """Which rows have the key of a row before them.
+    """Tell for each row whether an earlier row has the same key: bool[rows].
 
     Example:
       >>> repeated(rows(bytes(32) + bytes([1] * 16))).tolist()
       [False, True, False]
     """
+    # The sort is stable: of rows with equal keys, the first in the table stays first.
     found = np.zeros(len(table), bool)
     order = np.lexsort((table["lo"], table["hi"]))
     hi, lo = table["hi"][order], table["lo"][order]
@@ -160,14 +174,16 @@ def repeated(table: np.ndarray) -> np.ndarray:
 
 
 def newest(table: np.ndarray, limit: int | None = None) -> np.ndarray:
-    """The places of the newest rows from the newest on, those of one time by their ids.
+    """Return the numbers of the newest rows, newest first; rows of the same time by their ids.
 
     Example:
       >>> newest(rows(bytes(range(48)), [1, 2, 2]), limit=2).tolist()
       [1, 2]
     """
     found = np.arange(len(table))
-    if limit is not None and 0 < limit < len(table):  # to sort all takes a second a million
+    if limit is not None and 0 < limit < len(table):  # sorting all takes a second per million rows
+        # Find the time of the last row to return. Keep all newer rows. Of the rows with just that
+        # time, keep those with the lowest ids.
         last = -np.partition(-table["at"], limit - 1)[limit - 1]
         newer, tied = np.flatnonzero(table["at"] > last), np.flatnonzero(table["at"] == last)
         highest = np.partition(table["hi"][tied], limit - len(newer) - 1)[limit - len(newer) - 1]
@@ -177,7 +193,9 @@ def newest(table: np.ndarray, limit: int | None = None) -> np.ndarray:
 
 
 def starting_with(table: np.ndarray, prefix: str) -> np.ndarray:
-    """The places of the rows whose id begins with these characters.
+    """Return the numbers of the rows whose id begins with these characters.
+
+    Dashes and case do not matter.
 
     Raises:
       InputError: no id can begin with these characters.
@@ -189,6 +207,7 @@ def starting_with(table: np.ndarray, prefix: str) -> np.ndarray:
     digits = prefix.replace("-", "").lower()
     if not digits or len(digits) > 32 or set(digits) - set("0123456789abcdef"):
         raise InputError(f"id: {prefix!r} is no id nor the beginning of one")
+    # The lowest and the highest id with this beginning.
     first, last = (rows(bytes.fromhex(digits.ljust(32, end)))[0] for end in "0f")
     hi, lo = table["hi"], table["lo"]
     above = (hi > first["hi"]) | (hi == first["hi"]) & (lo >= first["lo"])
@@ -197,7 +216,9 @@ def starting_with(table: np.ndarray, prefix: str) -> np.ndarray:
 
 
 def places(table: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """The places of the rows with these keys, in the order of the keys; of what is there.
+    """Return the numbers of the rows with these keys, in the order of the keys.
+
+    Skip keys that the table does not have.
 
     Example:
       >>> table = rows(bytes(16) + bytes([1] * 16))
@@ -208,6 +229,7 @@ def places(table: np.ndarray, wanted: np.ndarray) -> np.ndarray:
         return np.empty(0, np.int64)
     order = np.lexsort((table["lo"], table["hi"]))
     hi, lo = table["hi"][order], table["lo"][order]
+    # Search for the first halves. From there step on to the second half, for all keys at once.
     found = np.searchsorted(hi, wanted["hi"])
     while True:
         found = np.minimum(found, len(table) - 1)
@@ -215,13 +237,13 @@ def places(table: np.ndarray, wanted: np.ndarray) -> np.ndarray:
         passed &= found < len(table) - 1
         if not passed.any():
             break
-        found[passed] += 1  # keys that are alike in their first half
+        found[passed] += 1  # the next row with the same first half
     there = (hi[found] == wanted["hi"]) & (lo[found] == wanted["lo"])
     return order[found[there]]
 
 
 def keys(table: np.ndarray) -> list[bytes]:
-    """The keys of the rows.
+    """Return the keys of the rows, 16 bytes each.
 
     Example:
       >>> keys(rows(bytes(range(16)))) == [bytes(range(16))]
@@ -232,7 +254,7 @@ def keys(table: np.ndarray) -> list[bytes]:
 
 
 def concatenate(tables: Iterable[np.ndarray]) -> np.ndarray:
-    """The rows of all tables."""
+    """Join the rows of all tables into one table."""
     return np.concatenate([np.empty(0, ROW), *tables])
 
 

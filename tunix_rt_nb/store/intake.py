@@ -1,4 +1,4 @@
-"""Traces out of files that others made: JSON lines, plain or gzip, or standard input."""
+"""Import of traces from files that others made: JSON lines, plain or gzip, or standard input."""
 
 import gzip
 import io
@@ -12,24 +12,23 @@ from typing import IO, Any, NamedTuple, cast
 
 from tunix_rt_nb.common import InputError, files, one_line, strict_json, workers
 from tunix_rt_nb.store.shards import Lines, lines_of
-from tunix_rt_nb.trace import Trace
-from tunix_rt_nb.trace.formats import reading
+from tunix_rt_nb.trace import Trace, formats
 
-MAX_TOLD = 20  # bad lines told one by one
+MAX_TOLD = 20  # bad lines that are reported one by one
 STDIN = Path("-")
 _BLOCK = 1 << 20  # bytes of lines that are parsed at a time
-_EVERY = 5_000  # lines between two reports of progress
+_EVERY = 5_000  # lines between two progress reports
 
 Progress = Callable[[int, int], None]
-"""Is told how many lines and how many bytes of the files were read since it was last told."""
+"""A callback that gets the number of lines and of file bytes read since its last call."""
 
 
 def unseen(lines: int, size: int) -> None:
-    """Shows no progress."""
+    """Report no progress."""
 
 
 class _Block(NamedTuple):
-    """Some lines of a file, each with its number, or what is wrong with the file."""
+    """Some lines of a file, each with its number, and what is wrong with the file, if anything."""
 
     path: Path
     lines: list[tuple[int, bytes]]
@@ -37,7 +36,7 @@ class _Block(NamedTuple):
 
 
 class _Part(NamedTuple):
-    """What came of a block."""
+    """The result of parsing a block: lines for a shard, and a message for each bad line."""
 
     lines: Lines
     bad: list[str]
@@ -50,23 +49,27 @@ def read(
     progress: Progress = unseen,
     processes: int = 1,
 ) -> Iterator[Lines]:
-    """The traces of some files as lines of a shard; those of a known task are checked step by step.
+    """Yield the traces of some files as lines for a shard.
+
+    Traces of a known task are checked step by step.
 
     Args:
-      paths: JSON lines files, plain or gzip; `-` is standard input. Empty lines are passed over.
-      created_at: the time that the traces get, as the store writes it.
-      form: one of `reading.FORMS`.
-      processes: how many share the work.
+      paths: JSON lines files, plain or gzip; `-` is standard input. Empty lines are skipped.
+      created_at: the time that the traces get, as the store writes times.
+      form: one of `formats.FORMATS`.
+      progress: called while the files are read.
+      processes: how many processes share the work.
 
     Raises:
-      InputError: after the last line, where one was bad: `file:line: field: reason` of each of the
-        first 20, and how many more there were.
+      InputError: after the last line, if any line was bad: `file:line: field: reason` for each of
+        the first 20, and how many more there were.
     """
-    reading.reader(form)  # or there is no such form
+    formats.reader(form)  # raises if there is no such format
     bad = _Bad()
     for part in workers.ordered(
         partial(_parsed, form, created_at), _blocks(paths, progress), processes
     ):
+        # After the first bad line nothing will be imported. Read on only to report the others.
         for line in part.bad:
             bad.add(line)
         if not bad.count:
@@ -75,7 +78,7 @@ def read(
 
 
 def _parsed(form: str, created_at: str, block: _Block) -> _Part:
-    parse = reading.reader(form)
+    parse = formats.reader(form)
     traces = []
     bad = [block.wrong] if block.wrong else []
     for number, line in block.lines:
@@ -101,13 +104,13 @@ def _blocks(paths: Iterable[Path], progress: Progress) -> Iterator[_Block]:
                 if size >= _BLOCK:
                     yield _Block(path, found)
                     found, size = [], 0
-        except InputError as error:  # the file itself
+        except InputError as error:  # about the file, not about one of its lines
             wrong = str(error)
         yield _Block(path, found, wrong)
 
 
 class _Bad:
-    """The bad lines so far."""
+    """The bad lines found so far."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -127,14 +130,14 @@ class _Bad:
 
 
 def _check_steps(trace: Trace) -> None:
-    from tunix_rt_nb import tasks  # of no use to a file without known tasks, and slow to load
+    from tunix_rt_nb import tasks  # slow to load, and only traces of known tasks need it
 
     if wrong := tasks.problems(trace):
         raise InputError(one_line(wrong[0]))
 
 
 def _lines(path: Path, progress: Progress) -> Iterator[tuple[int, bytes]]:
-    """Each line that is not empty, with its number."""
+    """Yield each line that is not empty, with its number."""
     number = full = told = 0
     try:
         with _opened(path) as (raw, file):
@@ -158,7 +161,7 @@ def _lines(path: Path, progress: Progress) -> Iterator[tuple[int, bytes]]:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
-    """A file as it is on the disk, and as text; both are the same unless it is gzip."""
+    """Open a file as it is on the disk, and as text. Both are the same unless it is gzip."""
     with path.open("rb") if path != STDIN else _standard_input() as raw:
         is_gzip = raw.peek(2).startswith(b"\x1f\x8b")
         yield raw, cast("IO[bytes]", gzip.GzipFile(fileobj=raw)) if is_gzip else raw
@@ -170,4 +173,4 @@ def _standard_input() -> Iterator["io.BufferedReader[Any]"]:
     try:
         yield reader
     finally:
-        reader.detach()  # or it would close standard input
+        reader.detach()  # else the reader would close standard input

@@ -1,4 +1,4 @@
-"""What a trace is worth: the baseline score, and what a program can say of its steps."""
+"""Scores of traces: the baseline score, and the share of steps that a program can verify."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -8,9 +8,9 @@ from tunix_rt_nb.trace import Trace
 
 
 def score(trace: Trace, scored_at: str) -> dict[str, Any]:
-    """The baseline score, 0 to 100: half for ten steps, half for 500 characters a step.
+    """Compute the baseline score, 0 to 100: half for ten steps, half for 500 characters a step.
 
-    `steps_verified` (a share) and `answer_verified` are None where no known task made the trace.
+    `steps_verified` (a share) and `answer_verified` are None if no known task made the trace.
 
     Example:
       >>> trace = Trace.of("p", [("a", "x" * 250)] * 5, "a")
@@ -41,7 +41,7 @@ def score(trace: Trace, scored_at: str) -> dict[str, Any]:
 
 
 def summary(scored: Iterable[tuple[Trace, dict[str, Any]]]) -> list[dict[str, Any]]:
-    """The mean scores of the traces of each task."""
+    """Average the scores of the traces of each task. Return one row for each task."""
     sums: dict[str, list[float]] = defaultdict(lambda: [0, 0.0, 0, 0.0, 0])
     for trace, found in scored:
         of_task = sums[trace.task or "unknown"]

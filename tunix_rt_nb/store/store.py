@@ -115,7 +115,7 @@ class TraceStore:
 
         Args:
           paths: plain or gzip; `-` is standard input. Empty lines are passed over.
-          form: one of `interchange.FORMS`.
+          form: one of `formats.FORMATS`.
           processes: how many share the work; what is added is the same.
 
         Raises:

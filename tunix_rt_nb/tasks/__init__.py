@@ -1,6 +1,6 @@
-"""1 generate: tasks, which draw a prompt, solve it in steps, and check every step.
+"""1 generate: tasks that draw a prompt, solve it in steps, and check every step.
 
-`task` says what a task is, `registry` which ones there are; cards, numbers and words hold them.
+`task` has their base class and `registry` lists them; `cards`, `numbers` and `words` define them.
 """
 
 from tunix_rt_nb.tasks.checks import Checks, check, problems

@@ -1,4 +1,4 @@
-"""Self-correction: a wrong step, noticed and repaired in the next."""
+"""Self-correction: a wrong step that the next step notices and repairs."""
 
 import random
 import re
@@ -29,16 +29,19 @@ def amend(
     check: Callable[[Sequence[str], str | None], str | None],
     rng: random.Random,
 ) -> tuple[list[tuple[str, str]], list[int]]:
-    """Puts a wrong step, by one number, suit or word, before one of the steps, which repairs it.
+    """Insert a wrong step before one of the steps, which then notices and repairs it.
+
+    The wrong step is that step with one number, suit or word changed.
 
     Args:
-      steps: (type, text) pairs of a right solution.
-      check: says what is wrong with a step after the steps before it; what it accepts is not used
-        as a mistake.
+      steps: the (type, text) pairs of a right solution.
+      check: says what is wrong with a step after the steps before it; if it accepts a changed
+        step, that step is not used as a mistake.
+      rng: decides which step goes wrong, and how.
 
     Returns:
-      The longer list of steps, and the places of wrong steps in it; as it was, and no place,
-      where no step has a word that could be wrong.
+      The longer list of steps, and the indices of the wrong steps in it. If no step has a word
+      that could be wrong, the list is unchanged and there are no indices.
 
     Example:
       >>> wrong = lambda before, said: None if said == "1+1=2." else "no"
@@ -55,7 +58,7 @@ def amend(
 
 
 def _mistakes(text: str, rng: random.Random) -> Iterator[str]:
-    """The text with one number or word changed, from the end on, where the result stands."""
+    """Yield the text with one word or number changed, from the end, where the result stands."""
     for spot in reversed(list(_WORD.finditer(text))):
         yield text[: spot.start()] + _other(spot[0], rng) + text[spot.end() :]
 

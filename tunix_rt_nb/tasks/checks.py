@@ -1,4 +1,4 @@
-"""Is this trace right? The one place where a trace is held to the checker of its task."""
+"""The check whether a trace is right; only here does a trace meet the checker of its task."""
 
 from typing import NamedTuple
 
@@ -7,13 +7,14 @@ from tunix_rt_nb.trace import Trace
 
 
 class Checks(NamedTuple):
-    """What the checker of a trace's task says of it.
+    """The findings of a task's checker about a trace.
 
     Attributes:
-      steps: why each step is wrong, None where it is right.
+      steps: why each step is wrong; None for a right step.
       end: what is missing after the last step, or None.
       wrong_answer: why the answer is wrong, or None.
-      prompt: why the prompt is none of this task's, or None; if not, no step counts as right.
+      prompt: why the prompt states no problem of this task, or None; without a problem, no step
+        counts as right.
     """
 
     steps: list[str | None]
@@ -23,17 +24,17 @@ class Checks(NamedTuple):
 
     @property
     def answer(self) -> bool:
-        """Whether the answer is right."""
+        """The verdict on the answer: True if it is right."""
         return self.wrong_answer is None
 
     @property
     def share(self) -> float:
-        """The share of steps that are right; a missing one counts as wrong."""
+        """The share of right steps; a missing step counts as wrong."""
         return self.steps.count(None) / (len(self.steps) + bool(self.end))
 
     @property
     def problems(self) -> list[str]:
-        """Everything that is wrong, a line each: `step 2: reason`; empty where nothing is."""
+        """The list of all errors, such as `step 2: reason`; empty if nothing is wrong."""
         if self.prompt:
             return [f"prompt: {self.prompt}"]
         wrong = [f"step {i}: {reason}" for i, reason in enumerate(self.steps, 1) if reason]
@@ -43,7 +44,7 @@ class Checks(NamedTuple):
 
 
 def check(trace: Trace) -> Checks | None:
-    """Checks the steps and the answer of a trace; None where no known task made it.
+    """Check the steps and the answer of a trace; return None if no known task made it.
 
     Example:
       >>> from tunix_rt_nb import tasks
@@ -63,7 +64,9 @@ def check(trace: Trace) -> Checks | None:
 
 
 def problems(trace: Trace) -> list[str]:
-    """Lists what is wrong with a trace; nothing where it is right or no known task made it.
+    """List what is wrong with a trace.
+
+    The list is empty if the trace is right or no known task made it.
 
     Example:
       >>> problems(Trace.of("What is 17 + 20 - 36?", [("add", "?")], "1", {"task": "arithmetic"}))

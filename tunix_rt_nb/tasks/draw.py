@@ -1,4 +1,4 @@
-"""Drawing from the tasks: traces of distinct problems, each checked before it is given out."""
+"""Functions that draw traces of distinct problems and check each before they yield it."""
 
 import hashlib
 import random
@@ -11,7 +11,7 @@ from tunix_rt_nb.tasks.registry import TASKS, get
 from tunix_rt_nb.tasks.task import DIFFICULTIES, GRAINS
 from tunix_rt_nb.trace import Trace
 
-_PATIENCE = 1000  # draws without anything new before a task counts as used up
+_PATIENCE = 1000  # draws without a new problem before a task counts as used up
 
 
 def draw(
@@ -22,16 +22,21 @@ def draw(
     grain: str = "fine",
     mistakes: float = 0.0,
 ) -> Iterator[Trace]:
-    """Draws `n` traces of distinct problems, each checked step by step before it is given out.
+    """Draw `n` traces of distinct problems and check each, step by step, before yielding it.
 
-    Item `k` depends on (seed, task, difficulty, grain, k) alone, by a hash: neighbouring seeds
-    share nothing, and the first items stay the same when more are asked for.
+    Each draw `k` has its own random generator, seeded with a hash of (seed, task, difficulty,
+    grain, k). So neighbouring seeds share nothing, and the first traces stay the same if `n` grows.
 
     Args:
+      name: the name of the task.
+      n: the number of traces.
+      seed: decides which problems are drawn, and their wording.
+      difficulty: `easy`, `medium` or `hard`.
+      grain: `fine` or `coarse`.
       mistakes: the share of traces in which a step goes wrong, is noticed and repaired.
 
     Raises:
-      InputError: `n` is out of range, or more than the task has problems.
+      InputError: `n` is below 1 or more than the task has problems, or another argument is bad.
     """
     task = get(name, difficulty)
     space = task.space()
@@ -58,7 +63,7 @@ def draw(
             continue
         trace = task.write(prompt, rng, grain, mistake, seed=seed, episode_index=index - 1)
         wrong = problems(trace)
-        if wrong:  # a bug in the task: better no trace than a wrong one
+        if wrong:  # a bug in the task: better to fail than to yield a wrong trace
             raise AssertionError(f"{name} wrote a wrong trace: {wrong[0]}: {trace.canonical()}")
         drawn.add(problem)
         latest = index
@@ -73,10 +78,10 @@ def mixture(
     grain: str = "fine",
     mistakes: float = 0.0,
 ) -> Iterator[Trace]:
-    """Draws `n` traces of a task, the difficulties in equal shares.
+    """Draw `n` traces of a task, in equal shares for each difficulty.
 
     Raises:
-      InputError: as `draw`; or no difficulty, or one twice.
+      InputError: as in `draw`; or `difficulties` is empty, or names one twice.
 
     Example:
       >>> drawn = mixture("arithmetic", 3, seed=0, difficulties=["easy", "hard"])
@@ -91,10 +96,10 @@ def mixture(
 
 
 def catalogue(names: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
-    """The tasks of these names, or all: source, question, size of the spaces, an example.
+    """Describe the named tasks, or all: source, question, numbers of problems, an example.
 
     Raises:
-      InputError: no such task.
+      InputError: a name is not the name of a task.
 
     Example:
       >>> next(catalogue())["problems"]["easy"]

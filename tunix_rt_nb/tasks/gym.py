@@ -1,4 +1,4 @@
-"""Tasks of reasoning-gym: its problems and its verifier, our steps.
+"""Tasks of reasoning-gym: problems and verifier come from the library, the steps are ours.
 
 Source: Stojanovski et al. 2025, "REASONING GYM: Reasoning Environments for Reinforcement Learning
 with Verifiable Rewards".
@@ -18,14 +18,15 @@ class GymTask(Task):
     """A task whose prompts and answers come from the reasoning-gym task of the same name.
 
     Attributes:
-      settings: the configuration of the reasoning-gym task, by difficulty.
+      settings: the configuration of the reasoning-gym task for each difficulty.
     """
 
     source = "reasoning-gym"
     settings: ClassVar[dict[str, dict[str, Any]]]
 
     def prompt(self, rng: random.Random) -> str:
-        # An item is drawn by Random(seed + index): a hash as index lets no two seeds overlap.
+        # reasoning-gym draws an item with Random(seed + index). Random indices of 62 bits keep the
+        # items of two seeds from overlapping.
         dataset = _dataset(type(self), self.difficulty)
         item = dataset[rng.getrandbits(62)]
         while not self.sound(item):
@@ -39,19 +40,22 @@ class GymTask(Task):
         return prompt
 
     def score(self, answer: str, problem: Any) -> float:
-        """1.0 where reasoning-gym's verifier gives 1.0; it gives parts for close answers too."""
+        """Score 1.0 if reasoning-gym's verifier gives 1.0, else 0.0.
+
+        The verifier also gives part scores to close answers; these count as 0.0 here.
+        """
         answer, right = answer.strip(), self.solution(problem, "fine").answer
-        if answer == right:  # known without the library, which takes seconds to load
+        if answer == right:  # spares loading the library, which takes seconds
             return 1.0
         item = {"question": "", "answer": right, "metadata": self.metadata(problem)}
         return float(_dataset(type(self), self.difficulty).score_answer(answer, item) == 1.0)
 
     def sound(self, item: dict[str, Any]) -> bool:
-        """Whether reasoning-gym states and answers an item right; where not, another is drawn."""
+        """Tell whether reasoning-gym states and answers an item right; if not, draw another."""
         return True
 
     def metadata(self, problem: Any) -> dict[str, Any]:
-        """What reasoning-gym's verifier wants to know of a problem besides its answer."""
+        """Return what reasoning-gym's verifier needs of a problem besides its answer."""
         return {}
 
     def space(self) -> int | None:
@@ -64,14 +68,15 @@ def _dataset(task: type[GymTask], difficulty: str) -> Any:
 
 
 def _gym() -> ModuleType:
-    """The library; imported when first needed, as that takes seconds."""
-    # pycosat has no wheel, and one puzzle that is not ours needs it: no compiler for that.
+    """Import and return reasoning-gym, only when first needed, because that takes seconds."""
+    # pycosat has no wheel, and only a puzzle that we do not use needs it. An empty module in its
+    # place spares the user a compiler.
     try:
         import pycosat  # noqa: F401
     except ImportError:
         sys.modules["pycosat"] = ModuleType("pycosat")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", SyntaxWarning)  # of libraries that it imports
+        warnings.simplefilter("ignore", SyntaxWarning)  # from libraries that it imports
         import reasoning_gym
 
     return reasoning_gym

@@ -1,4 +1,4 @@
-"""The tasks there are. To add one, write its class in a wing of this room and name it here."""
+"""The list of all tasks. To add one, write its class in a folder of this room and list it here."""
 
 from tunix_rt_nb.common import unknown
 from tunix_rt_nb.tasks.cards.gin import GinDiscard, GinKnock, GinMelds
@@ -54,10 +54,10 @@ TASKS: dict[str, type[Task]] = {task.name: task for task in _CLASSES}
 
 
 def get(name: str, difficulty: str = "easy") -> Task:
-    """The task of that name.
+    """Return the task of this name, at this difficulty.
 
     Raises:
-      InputError: no such task or difficulty.
+      InputError: the task or the difficulty is unknown.
 
     Example:
       >>> get("arithmetic").name

@@ -1,4 +1,4 @@
-"""What a task is: a source of prompts, of worked solutions to them, and of their checks."""
+"""The base class of tasks: a source of prompts, of worked solutions and of their checks."""
 
 import random
 from abc import ABC, abstractmethod
@@ -14,21 +14,21 @@ DIFFICULTIES = ("easy", "medium", "hard")
 GRAINS = ("fine", "coarse")
 
 Line = tuple[str, ...]
-"""One step of a solution: its type, its text, and the same text in other words."""
+"""One step of a solution: its type, its text, then the same text in other wordings."""
 
 Checker = Callable[[Sequence[str], str | None], str | None]
-"""(steps so far, next step or None for the end) -> why that is wrong, or None."""
+"""(steps so far, next step or None for the end) -> why the next step is wrong, or None."""
 
 
 class Solution(NamedTuple):
-    """A worked solution."""
+    """A worked solution: its lines and its final answer."""
 
     lines: Sequence[Line]
     answer: str
 
 
 class Review(NamedTuple):
-    """What is wrong with each step of a trace (None: right), and with its ending there."""
+    """The errors of a trace: one per step, None if the step is right, and one for its end."""
 
     steps: list[str | None]
     end: str | None
@@ -37,16 +37,16 @@ class Review(NamedTuple):
 class Task(ABC):
     """A kind of problem, stated in a prompt, that a program can solve and check step by step.
 
-    A task says how to draw a prompt, how to read the problem back from it, and how to solve that
-    in steps. Generating, checking and grading all follow from these, and always go through the
-    prompt: a step is right if it says what a right solution says at that place, in any of its
-    wordings and in one of its grains. A task with many right solutions overrides `checker`.
+    A task defines how to draw a prompt, how to read the problem back from it, and how to solve the
+    problem in steps. Generating, checking and grading traces build on these three and always start
+    from the prompt. A step is right if it says what a right solution says at that place, in any
+    wording and in one of the grains. A task with many right solutions overrides `checker`.
 
     Attributes:
-      name: what the task is called in a trace's `meta`.
+      name: the name of the task in a trace's `meta`.
       source: where its problems come from.
-      about: what it asks, in a line.
-      difficulty: `easy`, `medium` or `hard`; it matters for drawing prompts only.
+      about: what it asks, in one line.
+      difficulty: `easy`, `medium` or `hard`; it matters only for drawing prompts.
     """
 
     name: ClassVar[str]
@@ -60,42 +60,45 @@ class Task(ABC):
 
     @abstractmethod
     def prompt(self, rng: random.Random) -> str:
-        """Draws a problem and states it, in one of several wordings."""
+        """Draw a problem and state it in one of several wordings."""
 
     @abstractmethod
     def read(self, prompt: str) -> Hashable:
-        """The problem that a prompt states; it is the same in whatever words it is stated.
+        """Read the problem from a prompt; every wording of a problem gives the same result.
 
         Raises:
-          ValueError: the prompt is none of this task's, at any difficulty.
+          ValueError: the prompt states no problem of this task, at any difficulty.
         """
 
     @abstractmethod
     def solve(self, problem: Any, grain: str) -> Solution:
-        """The solution of a problem, in small steps (`fine`) or in larger ones (`coarse`)."""
+        """Solve a problem in small steps (`fine`) or in larger ones (`coarse`)."""
 
     @abstractmethod
     def space(self) -> int | None:
-        """How many distinct problems there are at this difficulty; None where too many to count."""
+        """Count the distinct problems at this difficulty; return None if too many to count."""
 
     def problem(self, prompt: str) -> Hashable:
-        """As `read`, remembered for a moment: a trace is written, checked and graded in a row."""
+        """Read the problem from a prompt, like `read`, but with a small cache.
+
+        A trace is written, checked and graded in a row, and each of these needs the problem.
+        """
         return _read(type(self), prompt)
 
     def solution(self, problem: Hashable, grain: str) -> Solution:
-        """As `solve`, remembered likewise."""
+        """Solve a problem, like `solve`, but with a small cache."""
         return _solve(type(self), problem, grain)
 
     def facts(self, problem: Any) -> dict[str, Any]:
-        """What `meta` says of a problem besides its task and difficulty."""
+        """Return the `meta` fields of a problem besides its task and difficulty."""
         return {}
 
     def score(self, answer: str, problem: Any) -> float:
-        """How right an answer to a problem is, 0.0 to 1.0."""
+        """Score an answer to a problem, from 0.0 (wrong) to 1.0 (right)."""
         return float(answer.strip() == self.solution(problem, "fine").answer)
 
     def checker(self, problem: Any, grain: str) -> Checker:
-        """Checks the steps of a solution one after the other."""
+        """Return a function that checks the steps of a solution one after the other."""
         lines = self.solution(problem, grain).lines
 
         def check(before: Sequence[str], said: str | None) -> str | None:
@@ -109,7 +112,7 @@ class Task(ABC):
     def generate(
         self, rng: random.Random, grain: str = "fine", mistake: bool = False, **meta: Any
     ) -> Trace:
-        """Draws a prompt and solves it; the arguments are those of `write`.
+        """Draw a prompt and solve it; the arguments are those of `write`.
 
         Example:
           >>> from tunix_rt_nb import tasks
@@ -126,17 +129,18 @@ class Task(ABC):
         mistake: bool = False,
         **meta: Any,
     ) -> Trace:
-        """The worked solution of the problem that a prompt states.
+        """Write the trace that solves the problem stated by a prompt.
 
         Args:
-          rng: decides the wording of the steps, and which of them goes wrong.
+          prompt: states a problem of this task.
+          rng: decides the wording of the steps, and which step goes wrong.
           grain: `fine` or `coarse`.
-          mistake: put in a wrong step, noticed and repaired in the next; `meta.mistakes` has
-            its place.
-          meta: goes into the trace's `meta`.
+          mistake: insert a wrong step that the next step notices and repairs; `meta.mistakes`
+            lists its index.
+          meta: more fields for the trace's `meta`.
 
         Raises:
-          ValueError: the prompt is none of this task's.
+          ValueError: the prompt states no problem of this task.
 
         Example:
           >>> from tunix_rt_nb import tasks
@@ -146,7 +150,7 @@ class Task(ABC):
         """
         problem = self.problem(prompt)
         lines, answer = self.solution(problem, grain)
-        voice = rng.randrange(6)  # one wording throughout a trace
+        voice = rng.randrange(6)  # keeps to one wording throughout a trace
         steps = [(line[0], line[1 + voice % (len(line) - 1)]) for line in lines]
         about = {
             "task": self.name,
@@ -161,16 +165,17 @@ class Task(ABC):
         return Trace.of(prompt, steps, answer, about)
 
     def review(self, trace: Trace) -> Review:
-        """Checks all the steps of a trace, from its prompt alone, in the grain that fits best.
+        """Check all steps of a trace, from its prompt alone, in the grain that fits best.
 
-        A wrong step counts as right where the next one notices and repairs it.
+        A wrong step counts as right if the next step notices and repairs it.
 
         Raises:
-          ValueError: the prompt is none of this task's.
+          ValueError: the prompt states no problem of this task.
         """
         problem = self.problem(trace.prompt)
         said = [step.content for step in trace.steps]
         reviews = []
+        # Try the grain that `meta` names first, and stop at a grain in which all is right.
         for grain in sorted(GRAINS, key=lambda grain: grain != (trace.meta or {}).get("grain")):
             reviews.append(_follow(self.checker(problem, grain), said))
             if not any([*reviews[-1].steps, reviews[-1].end]):
@@ -178,11 +183,11 @@ class Task(ABC):
         return min(reviews, key=lambda review: sum(map(bool, [*review.steps, review.end])))
 
     def check_step(self, trace: Trace, i: int) -> str | None:
-        """Why step `i` of a trace is wrong, or None where it is right; raises as `review` does."""
+        """Return why step `i` of a trace is wrong, None if it is right; raise as `review` does."""
         return self.review(trace).steps[i]
 
     def grade(self, answer: str, trace: Trace) -> float:
-        """How right an answer to the trace's prompt is, 0.0 to 1.0; raises as `review` does."""
+        """Score an answer to the trace's prompt, 0.0 to 1.0; raise as `review` does."""
         return self.score(answer, self.problem(trace.prompt))
 
 
@@ -200,6 +205,7 @@ def _follow(check: Checker, said: Sequence[str]) -> Review:
     found: list[str | None] = []
     before: list[str] = []
     for text in said:
+        # A step that amends a wrong one is checked in its place, and replaces it if right.
         if text.startswith(AMENDS) and found and found[-1]:
             amended = text.removeprefix(next(a for a in AMENDS if text.startswith(a)))
             wrong = check(before[:-1], amended)

@@ -1,6 +1,6 @@
-"""4 train: supervised fine-tuning with Tunix on packed rows, and what it takes, known beforehand.
+"""4 train: supervised fine-tuning with Tunix on packed rows; memory and time known beforehand.
 
-JAX and Tunix are loaded when first used.
+JAX and Tunix are imported on first use.
 """
 
 import lazy_loader

@@ -1,4 +1,4 @@
-"""How to train, every value checked."""
+"""The training configuration, with every value checked."""
 
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -9,21 +9,22 @@ from tunix_rt_nb.common import checked
 
 
 class SftConfig(BaseModel):
-    """How to train; every field is checked with its range.
+    """Settings of a training run; each field is checked against its range.
 
     Attributes:
       steps: optimiser steps.
-      batch_size: packed rows a batch.
-      accumulation: batches a step; every trained token of a step counts the same.
-      optimizer: adamw, adafactor (little memory) or muon.
-      learning_rate: at its peak, after `warmup_steps` of linear rise; then a cosine to zero.
-      weight_decay: of matrices only, not of norms and embeddings.
-      clip_norm: gradients with a larger norm are scaled down to it.
-      dtype: what is multiplied in; weights are kept as they were loaded.
+      batch_size: packed rows per batch.
+      accumulation: batches per step; every trained token of a step counts the same.
+      optimizer: adamw, adafactor (needs little memory) or muon.
+      learning_rate: the peak, reached by a linear rise over `warmup_steps`; a cosine to zero
+        follows.
+      weight_decay: applies to matrices only, not to norms and embeddings.
+      clip_norm: a gradient with a larger norm is scaled down to this norm.
+      dtype: the type of matrix products; weights keep the type they were loaded in.
       checkpoint_every, eval_every: in steps.
-      patience: training stops early when so many held-out losses in a row were no better than the
-        best before them; 0: never.
-      keep: which weights the model has in the end, the last or the best.
+      patience: training stops early once this many held-out losses in a row were no better than
+        the best before them; 0 means never.
+      keep: the weights that the model has in the end: the last or the best.
 
     Example:
       >>> SftConfig.of(steps=10).batch_size
@@ -49,12 +50,12 @@ class SftConfig(BaseModel):
 
     @classmethod
     def of(cls, **fields: Any) -> "SftConfig":
-        """Checks the fields; `InputError` names the one that is out of range."""
+        """Check the fields and build; `InputError` names a field that is out of range."""
         return checked(cls, fields)
 
     @classmethod
     def of_parameters(cls, parameters: Mapping[str, Any]) -> "SftConfig":
-        """Takes each field from the notebook's parameter of its name, in capitals.
+        """Build from notebook parameters: each field has one of the same name, in capitals.
 
         Example:
           >>> SftConfig.of_parameters({"STEPS": 10, "MODEL": "tiny"}).steps

@@ -1,4 +1,4 @@
-"""What training will take before it starts: memory and time."""
+"""Estimate of the memory and time that training takes, made before it starts."""
 
 import os
 from pathlib import Path
@@ -15,19 +15,20 @@ from tunix_rt_nb.train.config import SftConfig
 from tunix_rt_nb.train.flops import peak_flops
 from tunix_rt_nb.train.step import lowered
 
-_LIMITS = (  # of a container, by version 2 and 1 of Linux's control groups
+_LIMITS = (  # files with a container's memory limit, in versions 2 and 1 of Linux's control groups
     Path("/sys/fs/cgroup/memory.max"),
     Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
 )
 
 
 class Estimate(NamedTuple):
-    """What a device needs, in bytes, and at least how long all steps take, in seconds.
+    """Bytes that a device needs, and the least time of all steps.
 
     Attributes:
-      state: the weights and what the optimiser remembers.
-      temporaries: activations, gradients and what else is gone after a step.
-      available: what the device has.
+      state: the weights and the optimiser's state.
+      temporaries: activations, gradients and anything else that is freed after a step.
+      available: bytes that the device has.
+      seconds: the least time of all steps together.
     """
 
     state: int
@@ -44,12 +45,12 @@ class Estimate(NamedTuple):
 
 
 def estimate_step(model: nnx.Module, feed: Batches, config: SftConfig) -> Estimate:
-    """Compiles the very step that training takes and asks the compiler; nothing is computed.
+    """Compile the step that training runs and read its memory and time; compute nothing.
 
-    The time is that of its arithmetic at the device's full speed, which no training reaches.
+    The time is that of the arithmetic at the device's full speed, which no training reaches.
 
     Raises:
-      InputError: a device has less memory than that.
+      InputError: a device has too little memory.
     """
     compiled = lowered(model, feed[0], config).compile()
     found = Estimate(
@@ -67,9 +68,10 @@ def estimate_step(model: nnx.Module, feed: Batches, config: SftConfig) -> Estima
 
 
 def memory(compiled: jax.stages.Compiled) -> tuple[int, int]:
-    """What a program is given and what it takes beside that, in bytes a device."""
+    """Return the bytes per device of a program's arguments, and those that it takes besides."""
     sizes = compiled.memory_analysis()
-    fresh = sizes.output_size_in_bytes - sizes.alias_size_in_bytes  # weights, before the old go
+    # Outputs that reuse no donated argument need memory while the arguments still hold theirs.
+    fresh = sizes.output_size_in_bytes - sizes.alias_size_in_bytes
     return sizes.argument_size_in_bytes, sizes.temp_size_in_bytes + fresh
 
 
@@ -78,7 +80,7 @@ def _told(size: int) -> str:
 
 
 def available_memory() -> int:
-    """What a device has for us, in bytes; of a CPU, what all its devices share is one's alone."""
+    """Return the bytes a device offers; on a CPU, all memory, though its devices share it."""
     stats = jax.local_devices()[0].memory_stats()
     if stats and "bytes_limit" in stats:
         return stats["bytes_limit"]
@@ -87,6 +89,6 @@ def available_memory() -> int:
 
 
 def _limit(path: Path) -> int | None:
-    """What a container may use, of a file in which the kernel says so."""
+    """Read a container's memory limit in bytes from a file of the kernel; None if there is none."""
     told = path.read_text().strip() if path.exists() else "max"
     return None if told == "max" else int(told)

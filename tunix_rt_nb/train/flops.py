@@ -1,4 +1,4 @@
-"""Useful operations of a step, and how many a device can do in a second."""
+"""Useful operations of training, and how many the devices can do per second."""
 
 import time
 from functools import lru_cache
@@ -13,10 +13,12 @@ from tunix_rt_nb.render import Rows
 
 
 def useful_flops(model: Any, rows: Rows) -> float:
-    """What it takes to learn from some rows once: their examples alone, nothing computed twice.
+    """Count the operations it takes to learn once from the examples in some rows.
 
-    Two operations a weight and token forward, four backward, or two where the weights stay as they
-    are; those of the vocabulary at trained tokens only. Attention between tokens is not counted.
+    Padding and repeated computation do not count. Each weight takes two operations per token in the
+    forward pass and four in the backward pass, or two there if the model's own weights are frozen.
+    The weights of the vocabulary count at trained tokens only. Attention between tokens is not
+    counted.
 
     Source: Chowdhery et al. 2022, "PaLM", appendix B, on model FLOPs utilisation.
     """
@@ -28,7 +30,7 @@ def useful_flops(model: Any, rows: Rows) -> float:
 
 
 def peak_flops(dtype: str) -> float:
-    """The most operations a second of all devices: by their datasheet, else measured."""
+    """Return the peak operations per second of all devices, by datasheet or else measured."""
     rates = {chip.kind: chip.flops for chip in chips.CHIPS.values()}
     kind = jax.devices()[0].device_kind
     return rates[kind] * jax.device_count() if kind in rates else _measured(dtype)
@@ -36,7 +38,7 @@ def peak_flops(dtype: str) -> float:
 
 @lru_cache
 def _measured(dtype: str) -> float:
-    """By multiplying two matrices, on one device."""
+    """Measure the operations per second of one device, by multiplying two matrices."""
     size = 1024
     matrix = jnp.ones((size, size), dtype)
     multiply = jax.jit(jnp.matmul)

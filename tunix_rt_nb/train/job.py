@@ -24,7 +24,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from operator import attrgetter
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -33,6 +33,7 @@ from tunix_rt_nb import runs
 from tunix_rt_nb.common import InputError, checked, files, one_line, strict_yaml, unknown
 from tunix_rt_nb.models import catalog
 from tunix_rt_nb.runs import Step, chain
+from tunix_rt_nb.trace import formats
 
 _FIELDS = {  # parameter of the notebooks -> the field that gives it
     "MODEL": "model.model_id",
@@ -44,7 +45,10 @@ _FIELDS = {  # parameter of the notebooks -> the field that gives it
     "DEVICE": "training.device",
 }
 _OF_DATA = ("DATASET", "TRACES", "IMPORT", "IMPORT_AS")  # given by `dataset`
-Form = Literal["tunix_sft", "trace", "training_example", "messages"]
+if TYPE_CHECKING:
+    _Format = str
+else:
+    _Format = Literal[tuple(formats.EXPORTS)]
 
 
 def _number(value: Any) -> Any:
@@ -73,12 +77,12 @@ class DatasetPart(_Part):
     """What is trained on.
 
     Attributes:
-      format: how a trace is written in a file, one of `export.FORMS`.
+      format: how a trace is written in a file, one of `formats.EXPORTS`.
       path: the folder of a dataset, which is taken as it is; or a JSON lines file with records of
         this format, of which a dataset is built.
     """
 
-    format: Form = "tunix_sft"
+    format: _Format = "tunix_sft"
     path: _Text
 
 
@@ -141,13 +145,11 @@ class Job(_Part):
         path = Path(self.dataset.path)
         if path.is_dir():
             return {**given, "DATASET": str(path)}
-        from tunix_rt_nb.trace.formats.reading import EXPORTED
-
         return {
             **given,
             "TRACES": {},
             "IMPORT": [str(path)],
-            "IMPORT_AS": EXPORTED[self.dataset.format],
+            "IMPORT_AS": formats.reads_back(self.dataset.format),
             "DATASET_NAME": job_name(path),
         }
 
@@ -232,7 +234,6 @@ def load_job(path: Path | str) -> Job:
 
 def _check_dataset(data: DatasetPart) -> None:
     from tunix_rt_nb import dataset
-    from tunix_rt_nb.trace.formats import written
 
     path = Path(data.path)
     if path.is_dir():
@@ -242,7 +243,7 @@ def _check_dataset(data: DatasetPart) -> None:
             f"dataset.path: {data.path!r} is not there,"
             " expected the folder of a dataset or a JSON lines file"
         )
-    elif (found := written.form_in(path)) != data.format:
+    elif (found := formats.export_in(path)) != data.format:
         raise InputError(f"dataset.format: is {data.format}, but {path} has records of {found}")
 
 

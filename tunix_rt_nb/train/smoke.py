@@ -1,4 +1,4 @@
-"""Whether a file of records can be trained on: its form, its masks and arrays, two real steps."""
+"""Check of a file of records: its format, its masks and arrays, and two real training steps."""
 
 import heapq
 import tempfile
@@ -13,17 +13,15 @@ import numpy as np
 from tunix_rt_nb.common import InputError, files, one_line, strict_json
 from tunix_rt_nb.models import Tokenizer, train_tokenizer
 from tunix_rt_nb.render import Examples, Rows, checks, encode, pack
-from tunix_rt_nb.trace import Chat, parse_object
-from tunix_rt_nb.trace.formats import written
-from tunix_rt_nb.trace.formats.written import GEMMA_NUMBERED
+from tunix_rt_nb.trace import Chat, formats, parse_object
 
-MAX_TOLD = 20  # bad lines told one by one
-LONGEST = 2_048  # tokens of a sample that is trained on
+MAX_TOLD = 20  # bad lines listed one by one; the others are only counted
+LONGEST = 2_048  # a longer sample, in tokens, takes no part in the training steps
 STEPS = 2
 
 
 class Check(NamedTuple):
-    """What was looked at and what came of it; `right` is None where nothing was decided."""
+    """One check, its verdict and a line about it; `right` is None if it decided nothing."""
 
     name: str
     right: bool | None
@@ -31,10 +29,10 @@ class Check(NamedTuple):
 
 
 class Smoked(NamedTuple):
-    """What a file is like.
+    """The findings about a file.
 
     Attributes:
-      wrong: its bad lines, `file:line: field: reason`, or the first 20 and how many more.
+      wrong: its bad lines as `file:line: field: reason`; after the first 20, how many more.
     """
 
     form: str | None
@@ -44,7 +42,7 @@ class Smoked(NamedTuple):
 
     @property
     def right(self) -> bool:
-        """Whether nothing is wrong."""
+        """True if no check failed."""
         return all(check.right is not False for check in self.checks)
 
 
@@ -54,13 +52,13 @@ class _Sample(NamedTuple):
 
 
 def smoke(path: Path, samples: int = 8) -> Smoked:
-    """Checks every line of a JSON lines file of records, then tokenises and trains on a few.
+    """Check every line of a JSON lines file of records, then tokenise and train on a few.
 
-    Samples are chosen by the hash of their ids, tokenised with a tokenizer that is trained on them,
-    and held to the laws of their masks; two steps of training follow, where its libraries are.
+    The samples are chosen by the hash of their ids. A tokenizer trained on them tokenises them, and
+    `render.checks` checks their masks. Two training steps follow if the libraries are installed.
 
     Args:
-      samples: how many.
+      samples: how many records to tokenise and train on.
 
     Raises:
       InputError: the file cannot be read.
@@ -74,7 +72,7 @@ def smoke(path: Path, samples: int = 8) -> Smoked:
 
 
 class _Reader:
-    """The good records of a file as chats; takes note of the others."""
+    """Reader of a file: yields the good records as chats and keeps the reasons for the others."""
 
     def __init__(self, path: Path) -> None:
         self.form: str | None = None
@@ -98,9 +96,9 @@ class _Reader:
                 continue
             self._ids.add(record.id)
             self._marked += any(
-                piece in prompt + response for piece in GEMMA_NUMBERED.template.pieces
+                piece in prompt + response for piece in formats.GEMMA_NUMBERED.template.pieces
             )
-            yield _Sample(record.id, Chat(GEMMA_NUMBERED, prompt, response))
+            yield _Sample(record.id, Chat(formats.GEMMA_NUMBERED, prompt, response))
 
     def _lines(self) -> Iterator[bytes]:
         try:
@@ -109,11 +107,11 @@ class _Reader:
         except OSError as error:
             raise InputError(f"{self._path}: cannot be read: {error.strerror}") from None
 
-    def _parse(self, line: bytes) -> written.Record:
+    def _parse(self, line: bytes) -> formats.Exported:
         if self.form is None:
-            self.form = written.form_of(parse_object(line))
+            self.form = formats.export_of(parse_object(line))
         strict_json.check_length(line)
-        return msgspec.json.decode(line, type=written.FORMS[self.form])
+        return msgspec.json.decode(line, type=formats.EXPORTS[self.form])
 
     def _add(self, number: int, reason: str) -> None:
         self._bad += 1
@@ -121,12 +119,12 @@ class _Reader:
             self._wrong.append(f"{self._path}:{number}: {reason}")
 
     def wrong(self) -> list[str]:
-        """The bad lines."""
+        """List the first bad lines, and how many more there are."""
         more = self._bad - len(self._wrong)
         return [*self._wrong, f"and {more:,} more bad lines"] if more else self._wrong
 
     def check(self) -> Check:
-        """Whether all lines are records of one form."""
+        """Tell whether all lines are good records of one format."""
         if not self.records:
             return Check("records", False, "there is none")
         if self._bad:
@@ -135,7 +133,7 @@ class _Reader:
         return Check("records", True, told)
 
     def notes(self) -> Iterator[Check]:
-        """What others may stumble over."""
+        """Yield what other trainers need to know: the template, and markers inside a text."""
         if self.form == "tunix_sft" and not self._bad:
             yield Check("template", True, "every text begins, turns and ends as Gemma's does")
         if self._marked:
@@ -180,7 +178,7 @@ def _check_arrays(rows: Rows, examples: Examples, of: int) -> Check:
 
 
 def _train(rows: Rows, tokenizer: Tokenizer) -> Check:
-    """Trains the tiny model as the train notebook does."""
+    """Train the tiny model as the train notebook does."""
     try:
         from tunix_rt_nb import models
         from tunix_rt_nb.train import sft
@@ -193,7 +191,7 @@ def _train(rows: Rows, tokenizer: Tokenizer) -> Check:
         config = sft.SftConfig.of(steps=STEPS, batch_size=min(2, len(rows)), warmup_steps=1)
         try:
             metrics = sft.fine_tune(model, rows, rows, config, Path(name))
-        except InputError as error:  # a loss that is not a number
+        except InputError as error:  # for example, the loss is not a number
             return Check("training", False, str(error))
     losses = ", ".join(f"{line['loss']:.3f}" for line in metrics if "loss" in line)
     return Check("training", True, f"{STEPS} steps of the tiny model, loss {losses}")

@@ -1,4 +1,4 @@
-"""The train step: Tunix's, with our loss and optimiser; to run, or to compile and look at."""
+"""The train step: Tunix's, with our loss and optimiser, to run or only to compile and inspect."""
 
 from collections.abc import Callable
 from functools import partial
@@ -20,11 +20,11 @@ from tunix_rt_nb.train.optimizer import gradient_norm, optimizer
 
 
 class Trainer(peft_trainer.PeftTrainer):
-    """Tunix's trainer, that tells of a step before it makes a checkpoint of it.
+    """Tunix's trainer, except that it reports a step before it saves the step's checkpoint.
 
     Attributes:
-      sound: which rows of a step came out as numbers, a mask for each of its batches, by the step;
-        of those that are not told of yet.
+      sound: for each step not reported yet, one mask per batch, bool [rows]: True if everything
+        that the row's tokens are predicted from is finite.
     """
 
     _jitted_train_step_fn: Any
@@ -37,54 +37,69 @@ class Trainer(peft_trainer.PeftTrainer):
     def jit_train_and_eval_step(
         self, skip_jit: bool = False, cache_nnx_graph: bool = False
     ) -> tuple[Any, Any]:
-        """As Tunix's, which keeps the old weights in memory until it has the new ones."""
+        """Return the jitted train and eval steps, as Tunix does, but donate the weights too.
+
+        Tunix would keep the old weights in memory until it has the new ones.
+        """
         if self._jitted_train_step_fn is None and not skip_jit:
+            # Shard the optimiser's state first, or JAX would compile the step a second time.
             self._shard_optimizer(mesh_of(self.model))
             step = nnx.cached_partial(self.jitted(), self.model, self.optimizer)
-            self._jitted_train_step_fn = partial(step)  # in which Tunix looks for its `func`
+            self._jitted_train_step_fn = partial(step)  # Tunix reads `func` of this partial
             self._jitted_eval_step_fn = nnx.jit(self.create_eval_step_fn())
         return super().jit_train_and_eval_step(skip_jit, cache_nnx_graph)
 
     def jitted(self) -> Any:
-        """The step as it is compiled; what it is given, weights too, is given up."""
+        """Return the jitted train step. It donates the weights and the optimiser's state."""
+        # Donated memory is reused, so the device never holds the old and the new weights at once.
         return nnx.jit(self.create_train_step_fn(), donate_argnames=("model", "optimizer"))
 
     def _post_process_train_step(self, aux: jax.Array) -> None:
-        """Notes of a batch, while it is under way, what Tunix does not: the norm is of the step."""
+        """Record what Tunix does not: the batch's sound rows and the gradient norm of the step.
+
+        Tunix itself records the mean norm of the step's batches. The batch is still being computed
+        while this runs.
+        """
+        # Tunix counts a step only after its last batch, so this step's number is one higher.
         self.sound.setdefault(self.train_steps + 1, []).append(aux)
-        norm = jnp.copy(gradient_norm(self.optimizer.opt_state))  # the next step takes its memory
+        # Copy the norm, because the optimiser's state is donated to the next batch.
+        norm = jnp.copy(gradient_norm(self.optimizer.opt_state))
         self._buffered_train_metrics.additional_metrics["grad_norm"] = [norm], np.mean
 
     def _write_train_metrics(self) -> None:
-        """Tells of this step too where a checkpoint of it comes next; Tunix waits for another one.
+        """Report the last step; report this one too if its checkpoint is saved next.
 
-        A run that is killed there and goes on would never tell of it.
+        Tunix alone would report this step after the next one. A run killed in between would resume
+        after this step and never report it.
         """
         super()._write_train_metrics()
         every = self.config.checkpointing_options.save_decision_policy.interval
         if self.train_steps % every == 0:
+            # Keep the order of lines: a step's held-out loss is written before its training loss.
             self.training_hooks.look(self)
             super()._write_train_metrics()
 
 
 def trainer(model: nnx.Module, config: SftConfig, checkpoints: Path | None = None) -> Trainer:
-    """What trains a model: all of it, or its adapters where it has any.
+    """Build the trainer of a model. It trains only the adapters if there are any, else all weights.
 
     Args:
-      checkpoints: where they go; the last one there is restored at once.
+      checkpoints: the folder for checkpoints. The last one in it is restored at once.
     """
+    # Tunix restores weights, optimiser and step count here. The count is all that a resume needs
+    # to find its place: it determines the next batch.
     made = Trainer(
         model,
         optimizer(config),
         peft_trainer.TrainingConfig(
-            eval_every_n_steps=config.steps,  # unused: our own counts every token the same
+            eval_every_n_steps=config.steps,  # unused: our own held-out loss counts every token the same
             gradient_accumulation_steps=config.accumulation if config.accumulation > 1 else None,
-            max_steps=None,  # the feed ends by itself; with a number Tunix draws its own bar
+            max_steps=None,  # the feed ends by itself; a number makes Tunix draw its own bar
             checkpoint_root_directory=str(checkpoints.absolute()) if checkpoints else None,
             checkpointing_options=ocp.CheckpointManagerOptions(
                 save_decision_policy=FixedIntervalPolicy(config.checkpoint_every),
-                max_to_keep=2,
-                cleanup_tmp_directories=True,  # what a kill left of one that was being written
+                max_to_keep=2,  # if the last one is damaged, the one before it can serve
+                cleanup_tmp_directories=True,  # a killed run may leave half a checkpoint
             ),
         ),
     )
@@ -94,14 +109,18 @@ def trainer(model: nnx.Module, config: SftConfig, checkpoints: Path | None = Non
 
 
 def lowered(model: nnx.Module, batch: Any, config: SftConfig) -> jax.stages.Lowered:
-    """The step for a batch of this shape, ready to be compiled; nothing is computed or stored."""
+    """Lower the step for batches of this shape, ready to compile; compute and store nothing."""
     return lower(*states(model, lambda model: trainer(model, config)), batch)
 
 
 def states(
     model: nnx.Module, make: Callable[[nnx.Module], Trainer]
 ) -> tuple[Trainer, nnx.Module, nnx.Optimizer]:
-    """What trains a model, and the shapes of the model and its optimiser, each on its devices."""
+    """Build a model's trainer; return it with the model and optimiser as shapes on their devices.
+
+    Args:
+      make: builds the trainer of a model.
+    """
     graph, state = nnx.split(model)
     made: list[Trainer] = []
 
@@ -110,6 +129,7 @@ def states(
         return nnx.split((made[0].model, made[0].optimizer))
 
     with devices_of(model) as mesh:
+        # Build the trainer from shapes alone, so that the optimiser's state takes no memory.
         graph, state = jax.eval_shape(build, state)
         return made[0], *nnx.merge(graph, placed(state, mesh))
 
@@ -117,9 +137,10 @@ def states(
 def lower(
     made: Trainer, model: nnx.Module, optimizer: nnx.Optimizer, batch: Any
 ) -> jax.stages.Lowered:
-    """The step of a trainer, as the trainer itself would compile it, of what `states` returns."""
+    """Lower a trainer's step as the trainer itself would compile it, for what `states` returns."""
     with devices_of(model) as mesh:
         step = made.jitted()
+        # Batches come sharded by rows, so lower the step for arrays that lie so.
         rows = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("fsdp"))
         shapes = jax.tree.map(
             lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=rows), batch
@@ -128,10 +149,10 @@ def lower(
 
 
 def placed(state: Any, mesh: jax.sharding.Mesh) -> Any:
-    """The shapes of a state, each on the devices that its array will be on."""
+    """Return the shapes of a state, each with the sharding that its array will have."""
 
     def on(x: Any) -> Any:
-        places = jax.tree.leaves(nnx.get_named_sharding(x, mesh))  # one, also of what holds nothing
+        places = jax.tree.leaves(nnx.get_named_sharding(x, mesh))  # one, even if `x` is empty
         return jax.tree.map(
             lambda held: jax.ShapeDtypeStruct(held.shape, held.dtype, sharding=places[0]), x
         )

@@ -1,4 +1,4 @@
-"""The queries, a file each."""
+"""The SQL queries, one file for each."""
 
 from functools import cache
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 
 @cache
 def sql(name: str) -> str:
-    """The text of a query of this folder.
+    """Return the text of a query in this folder.
 
     Example:
       >>> sql("list").splitlines()[0]

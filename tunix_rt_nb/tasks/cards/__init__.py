@@ -1,1 +1,1 @@
-"""Tasks of cards: High Card Duel, Mini Spades and Gin Rummy, from their rules."""
+"""Card tasks: High Card Duel, Mini Spades and Gin Rummy, written from their rules."""

@@ -1,4 +1,4 @@
-"""A 52-card deck: what cards look like in a prompt, and what they are worth."""
+"""A deck of 52 cards: how a prompt writes them, and how they rank."""
 
 import re
 
@@ -13,7 +13,7 @@ _RANK = {rank + suit: i + 2 for i, rank in enumerate(RANKS) for suit in SUITS}
 
 
 def rank(card: str) -> int:
-    """2 for a two ... 14 for an ace.
+    """Return the rank of a card, from 2 for a two to 14 for an ace.
 
     Example:
       >>> rank("K♠")
@@ -23,14 +23,14 @@ def rank(card: str) -> int:
 
 
 def distinct(cards: list[str]) -> list[str]:
-    """Passes cards on; `ValueError` where one is there twice, as no deck has it."""
+    """Return the cards as they are; raise `ValueError` if one is dealt twice from a deck."""
     if len(set(cards)) != len(cards):
         raise ValueError(f"deals a card twice: {' '.join(cards)[:80]!r}")
     return cards
 
 
 def find(text: str) -> list[str]:
-    """The cards that a text names, in order.
+    """List the cards that a text names, in order.
 
     Example:
       >>> find("I hold K♠ and 10♥.")
@@ -40,7 +40,7 @@ def find(text: str) -> list[str]:
 
 
 def only(answer: str) -> list[str]:
-    """The cards of an answer that names cards and nothing else; none where it says more.
+    """List the cards of an answer that names only cards; return no card if it says more.
 
     Example:
       >>> only("k♠, 10♥ and 4♦.")
@@ -53,7 +53,7 @@ def only(answer: str) -> list[str]:
 
 
 def compared(a: int, b: int) -> str:
-    """Which of two numbers is greater, in words.
+    """Say in words which of two numbers is greater.
 
     Example:
       >>> compared(7, 10)

@@ -1,4 +1,4 @@
-"""How one arranges a hand of Gin Rummy: sort it, find melds, lay off, count what is left."""
+"""The steps that arrange a hand of Gin Rummy: sort, find melds, lay off, count what is left."""
 
 from collections.abc import Sequence
 
@@ -24,14 +24,14 @@ from tunix_rt_nb.tasks.task import Line
 
 
 def count(hand: Hand, grain: str, whose: str = "", table: Way = NONE) -> tuple[Sequence[Line], int]:
-    """The lines that lead to the deadwood of a hand, and that deadwood.
+    """Return the lines that find the deadwood of a hand, and that deadwood.
 
-    Where melds share cards, each way to arrange them is counted.
+    If melds share cards, the lines count each way to arrange them, and the least count is taken.
 
     Args:
       hand: the cards.
       grain: `fine` or `coarse`.
-      whose: the player, where there are two.
+      whose: the player, if there are two.
       table: the melds of the knocker, on which cards may be laid off.
 
     Example:
@@ -53,7 +53,7 @@ def count(hand: Hand, grain: str, whose: str = "", table: Way = NONE) -> tuple[S
 
 
 def discard(hand: Hand, grain: str) -> tuple[Sequence[Line], str]:
-    """The lines that lead to the best discard from a hand with a card too many, and that card.
+    """Return the lines that find the best discard from a hand with an extra card, and that card.
 
     Example:
       >>> lines, _ = discard(("2♥", "4♠", "5♠", "6♠", "9♦", "K♥"), "coarse")
@@ -92,7 +92,10 @@ def _sort(hand: Hand, whose: str) -> list[Line]:
 
 
 def _meld(hand: Hand, way: Way, grain: str, whose: str, number: int | None) -> list[Line]:
-    """The melds, unless they are all the sets and runs that were found, and what they leave."""
+    """Write the melds and what they leave.
+
+    In `fine` grain, skip the melds if `_sort` listed just these and there is only one way.
+    """
     name = f"way {number}" if number else "melds"
     name = f"{whose} {name}" if whose else name.capitalize()
     melds = _list([*each_set(way.sets), *each_run(way.runs)])
@@ -113,7 +116,7 @@ def _lay_off(hand: Hand, way: Way, grain: str, table: Way) -> list[Line]:
     lines: list[Line] = []
     rest = way.laid
     for part in [*each_run(table.runs), *each_set(table.sets)]:
-        # What is left to lay off after all runs goes on sets.
+        # Cards join runs first; those still to lay off after all runs join sets.
         on = rest & (runs(part | rest) if part & table.runs else alike(part))
         rest &= ~on
         laid = " ".join(cards(hand, on)) or "none"
@@ -125,7 +128,7 @@ def _lay_off(hand: Hand, way: Way, grain: str, table: Way) -> list[Line]:
 
 
 def _add(left: Sequence[str], grain: str) -> list[Line]:
-    """The sum of what cards count, from the lowest on."""
+    """Add up what the cards count, from the lowest card on."""
     if not left:
         return [("add", "Deadwood: 0.", "The deadwood is 0.")]
     values = [VALUE[card] for card in left]
@@ -142,7 +145,7 @@ def _add(left: Sequence[str], grain: str) -> list[Line]:
 
 
 def _compare(tried: Sequence[int]) -> list[Line]:
-    """The latest way against the best before it."""
+    """Compare the latest way with the best one before it; write nothing for the first way."""
     *before, last = tried
     if not before:
         return []

@@ -3,8 +3,8 @@
 Source: the rules of the Gin Rummy Association (GRA_Rules.pdf), which OpenSpiel's `gin_rummy`
 follows. A knock needs a deadwood of 10 or less after the discard and scores the difference. Gin, a
 knock without deadwood, scores 25 more. The defender may lay off cards on the knocker's melds, but
-not on gin. A defender with no more deadwood than the knocker undercuts: the difference and 25 more
-go to the defender, also from a tie, for which OpenSpiel gives nothing.
+not on gin. A defender with no more deadwood than the knocker undercuts and gets the difference and
+25 more. A tie counts as an undercut too; OpenSpiel gives nothing for it.
 """
 
 import random
@@ -49,7 +49,7 @@ _KNOCKS = (
 )
 _SCORES = ("Who scores, and how much?", "Who gets points, and how many?")
 
-_EASY = comb(52, 5) - 44 * 3 * 3  # without a run of three and a set of three around one of them
+_EASY = comb(52, 5) - 44 * 3 * 3  # no run of three and set of three that share a card
 
 
 def _pattern(told: str, asked: Sequence[str]) -> re.Pattern[str]:
@@ -77,7 +77,7 @@ class _Gin(Task):
 
 
 class GinMelds(_Gin):
-    """A hand: how little deadwood do its melds leave?"""
+    """The question how little deadwood the melds of a hand leave."""
 
     name = "gin_melds"
     about = "the deadwood of a hand of Gin Rummy (easy: 5 cards; hard: melds that share cards)"
@@ -100,14 +100,15 @@ class GinMelds(_Gin):
 
 
 class GinDiscard(_Gin):
-    """A hand with a card drawn: which card to throw away?"""
+    """The question which card to discard from a hand after drawing one."""
 
     name = "gin_discard"
     about = "the discard that leaves the least deadwood (easy: 6 cards; hard: melds share cards)"
 
     def prompt(self, rng: random.Random) -> str:
         size, melds = _HAND[self.difficulty]
-        # With many tens over, there would seldom be one best card.
+        # Few hands with many unmelded tens have a single best discard, so only three cards worth
+        # ten can fill up the hand.
         most = (*CARDS[:36], *rng.choices(CARDS[36:], k=3))
         hand = deal(rng, size + 1, self.difficulty == "hard", melds, most, fits=_one_discard)
         return f"{_RULES.format(size)} I hold {' '.join(hand)}. {rng.choice(_DISCARDS)}"
@@ -126,7 +127,7 @@ class GinDiscard(_Gin):
 
 
 class GinKnock(_Gin):
-    """Easy: may a hand knock? Else: what does a knock score, when both hands are shown?"""
+    """The question whether a hand may knock (easy), or what a knock scores with both hands shown."""
 
     name = "gin_knock"
     about = "may a hand of 5 cards knock (medium and hard: the score of a knock, with lay-offs)"
@@ -183,7 +184,7 @@ def _least(hand: Hand, table: Way = NONE) -> int:
 
 
 def _discards(hand: Hand) -> list[str]:
-    """The unmelded cards that are best to discard; none where all cards can be melded."""
+    """List the unmelded cards that are best to discard; return none if all cards can be melded."""
     best: dict[int, dict[str, None]] = {}
     for way in ways(mask(hand)):
         left = cards(hand, way.left)
@@ -199,9 +200,12 @@ def _one_discard(hand: Hand) -> bool:
     return len(_discards(hand)) == 1
 
 
-@lru_cache(maxsize=16)  # asked when a trace is drawn, read, solved and graded
+@lru_cache(maxsize=16)  # called to draw, read, solve and grade a trace
 def _melded(knocker: Hand) -> Way | None:
-    """How a knocker melds; None for a hand that may not knock, or has more than one best way."""
+    """Return how a knocker melds.
+
+    Return None if the hand may not knock, or has more than one best way to meld.
+    """
     found = sorted((points(cards(knocker, way.left)), way) for way in ways(mask(knocker)))
     deadwood, way = found[0]
     fours = [part for part in each_set(way.sets) if part.bit_count() == 4]
@@ -212,9 +216,9 @@ def _melded(knocker: Hand) -> Way | None:
 
 
 def _outcome(knocker: Hand, defender: Hand) -> tuple[Way, str]:
-    """What a knocker lays down, if it is not gin, and who scores how much."""
+    """Return the melds that the defender may lay off on, none after gin, and who scores how much."""
     melded = _melded(knocker)
-    assert melded is not None  # as read
+    assert melded is not None  # `read` accepts no other knocker
     k = points(cards(knocker, melded.left))
     table = melded if k else NONE
     d = _least(defender, table)
@@ -224,7 +228,7 @@ def _outcome(knocker: Hand, defender: Hand) -> tuple[Way, str]:
 
 
 def _scored(knocker: Hand, defender: Hand, grain: str) -> Solution:
-    """Who scores how much from a knock, both hands shown."""
+    """Solve who scores how much from a knock, with both hands shown."""
     table, answer = _outcome(knocker, defender)
     ours, k = count(knocker, grain, "Knocker")
     theirs, d = count(defender, grain, "Defender", table)
@@ -241,9 +245,9 @@ def _scored(knocker: Hand, defender: Hand, grain: str) -> Solution:
 
 
 def _showdown(rng: random.Random, hard: bool) -> tuple[list[str], list[str]]:
-    """The hands of a knocker and a defender; in hard ones melds of one of them share cards."""
+    """Deal the hands of a knocker and a defender; if `hard`, melds of one hand share cards."""
     mine = hard and rng.random() < 0.5
     knocker = deal(rng, 10, mine, (2, 2, 2, 3), CARDS[:16], fits=lambda h: _melded(h) is not None)
-    # By chance alone, undercuts would be rare.
+    # By chance alone, undercuts would be rare, so half of the defenders get more melds and low cards.
     melds, most = rng.choice((((0, 1, 1, 2), CARDS), ((2, 2, 3), CARDS[:24])))
     return knocker, deal(rng, 10, hard and not mine, melds, most, knocker)

@@ -1,4 +1,4 @@
-"""High Card Duel: each player is dealt one card, the higher rank wins, suits do not count.
+"""High Card Duel: each player gets one card, the higher rank wins, suits do not count.
 
 Source: the game of that name in the UNGAR suite of card games, from its rules: 52 cards, 2 low,
 ace high; with one card each, a tie has probability 3/51.
@@ -45,12 +45,12 @@ Odds = tuple[str, tuple[str, ...], str]
 
 
 def sign(number: int) -> int:
-    """1, 0 or -1."""
+    """Return the sign of a number: 1, 0 or -1."""
     return (number > 0) - (number < 0)
 
 
 class HighCardDuel(Task):
-    """Both cards are shown, for one round or several: who wins?"""
+    """The question who wins one round or several, with both cards shown."""
 
     name = "high_card_duel"
     source = "ungar"
@@ -62,7 +62,7 @@ class HighCardDuel(Task):
         if n > 1:
             return f"{RULES} {_MATCH.format(' '.join(cards[:n]), ' '.join(cards[n:]))}"
         mine, theirs = cards
-        if rng.random() < 0.1:  # chance alone would make 3 of 51 deals a tie
+        if rng.random() < 0.1:  # by chance alone only 3 of 51 deals would tie
             theirs = rng.choice([c for c in DECK if rank(c) == rank(mine) and c != mine])
         return f"{RULES} {rng.choice(_DUEL).format(mine, theirs)}"
 
@@ -114,7 +114,7 @@ class HighCardDuel(Task):
 
 
 class HighCardOdds(Task):
-    """One card is shown, and some that are out: how likely is it to win, lose or tie?"""
+    """The question how likely a win, loss or tie is, given my card and some that are out."""
 
     name = "high_card_odds"
     source = "ungar"
@@ -142,7 +142,7 @@ class HighCardOdds(Task):
             "lose": ("above", 14 - r, f"14-{r}={14 - r}"),
             "tie": ("equal to", 1, "1"),
         }[event]
-        own = "-1" if event == "tie" else ""  # my own card shares its rank
+        own = "-1" if event == "tie" else ""  # my own card has that rank too
         cards = 4 * ranks - len(own) // 2
         lines: list[Line] = [
             ("read", f"My card {mine} has rank {r}.", f"{mine}, my card, has rank {r}."),
@@ -181,7 +181,7 @@ def _result(difference: int) -> str:
 
 
 def _rounds(problem: Deals, grain: str) -> Solution:
-    """Round by round, with the score so far."""
+    """Solve a match round by round, with the score so far."""
     lines: list[Line] = []
     mine = theirs = 0
     for k, (a, b) in enumerate(problem, 1):

@@ -1,7 +1,7 @@
-"""Melds of Gin Rummy: three or four cards of a rank, or three and more in sequence in a suit.
+"""Melds of Gin Rummy: three or four cards of a rank, or three or more of a suit in sequence.
 
-A set of cards is a number, a bit a card and 16 bits a suit, so that one shift compares every card
-with its neighbour. The ace is low only: nothing follows the king.
+A bit mask stands for several cards, with one bit per card and 16 bits per suit, so that one shift
+compares every card with its neighbour. The ace is low only: nothing follows the king.
 """
 
 import random
@@ -13,7 +13,7 @@ from typing import NamedTuple
 from tunix_rt_nb.tasks.cards.cards import RANKS, SUITS
 
 Hand = tuple[str, ...]
-"""Cards in order of rank, ace first."""
+"""Cards sorted by rank, ace first."""
 
 CARDS = tuple(rank + suit for rank in ("A", *RANKS[:-1]) for suit in SUITS)
 VALUE = {card: min(i // 4 + 1, 10) for i, card in enumerate(CARDS)}
@@ -28,7 +28,7 @@ _RUNS = [CARDS[i : i + 4 * n : 4] for n in (3, 4) for i in range(52 - 4 * (n - 1
 
 
 class Way(NamedTuple):
-    """One way to arrange a hand: its sets and runs, the cards laid off, and those left over."""
+    """One way to arrange a hand, in bit masks: sets, runs, cards laid off and cards left over."""
 
     sets: int = 0
     runs: int = 0
@@ -40,17 +40,17 @@ NONE = Way()
 
 
 def by_rank(hand: Sequence[str]) -> Hand:
-    """Sorts cards by rank, ace first, and those of a rank as the suits are sorted."""
+    """Sort cards by rank, ace first, and cards of one rank in the order of `SUITS`."""
     return tuple(sorted(hand, key=_PLACE.__getitem__))
 
 
 def mask(hand: Sequence[str]) -> int:
-    """Cards as a number."""
+    """Return the bit mask of some cards."""
     return sum([_BIT[card] for card in hand])
 
 
 def cards(hand: Hand, some: int) -> list[str]:
-    """The cards of a hand that are in the number `some`, in the order of the hand.
+    """List the cards of a hand that are in the bit mask `some`, in the order of the hand.
 
     Example:
       >>> cards(("A♠", "9♥", "K♣"), mask(["9♥", "K♣"]))
@@ -60,27 +60,28 @@ def cards(hand: Hand, some: int) -> list[str]:
 
 
 def points(left: Sequence[str]) -> int:
-    """What cards count that are in no meld."""
+    """Add up what cards outside of melds count."""
     return sum([VALUE[card] for card in left])
 
 
 def sets(hand: int) -> int:
-    """The cards that are three or four of a rank."""
+    """Find the cards that are three or four of a rank."""
     s, h, d, c = hand, hand >> 16, hand >> 32, hand >> 48
     return hand & ((s & h & (d | c) | d & c & (s | h)) & _SUIT) * _RANK
 
 
 def runs(hand: int) -> int:
-    """The cards that are in a sequence of three or more of a suit."""
+    """Find the cards in sequences of three or more of a suit."""
     starts = hand & hand >> 1 & hand >> 2
     return starts | starts << 1 | starts << 2
 
 
-@lru_cache(maxsize=64)  # a hand is arranged to read, to solve and to grade it
+@lru_cache(maxsize=64)  # reading, solving and grading arrange the same hand
 def ways(hand: int, table: Way = NONE) -> tuple[Way, ...]:
-    """The ways to arrange a hand, those with sets first; none that only leaves more cards over.
+    """List the ways to arrange a hand, ways with sets first.
 
-    The least deadwood is among them, whatever the cards are worth.
+    A way is left out if another way leaves over only cards that it leaves over too. The least
+    deadwood is still among the ways, whatever the cards are worth.
 
     Args:
       hand: the cards to arrange.
@@ -105,7 +106,7 @@ def ways(hand: int, table: Way = NONE) -> tuple[Way, ...]:
 
 
 def each_set(melds: int) -> list[int]:
-    """Sets one by one, in order of rank."""
+    """Split a mask of sets into single sets, in order of rank."""
     parts = []
     while melds:
         parts.append(melds & _ALIKE[melds & -melds])
@@ -114,22 +115,22 @@ def each_set(melds: int) -> list[int]:
 
 
 def each_run(melds: int) -> list[int]:
-    """Runs one by one, in order of suit and rank."""
+    """Split a mask of runs into single runs, in order of suit and rank."""
     parts = []
     while melds:
-        parts.append(melds & ~(melds + (melds & -melds)))  # the sum clears the lowest sequence
+        parts.append(melds & ~(melds + (melds & -melds)))  # the sum clears the lowest run
         melds ^= parts[-1]
     return parts
 
 
 def alike(in_sets: int) -> int:
-    """All cards of the ranks of some sets."""
+    """Return all cards with the ranks of some sets."""
     return sum([_ALIKE[part & -part] for part in each_set(in_sets)])
 
 
 @cache
 def meld(part: int) -> str:
-    """How one writes a meld.
+    """Write a meld as text.
 
     Example:
       >>> meld(mask(["9♥", "10♥", "J♥"]))
@@ -139,7 +140,7 @@ def meld(part: int) -> str:
 
 
 def by_suit(hand: int) -> str:
-    """The ranks in each suit.
+    """Write the ranks of a hand, suit by suit.
 
     Example:
       >>> by_suit(mask(["9♥", "A♠", "K♠"]))
@@ -156,7 +157,10 @@ def _in_suit(i: int, ranks: int) -> str:
 
 
 def _choices(in_sets: int, contested: int) -> list[int]:
-    """Each set that runs want cards of: whole, a card short where it has four, or given up."""
+    """List the choices of cards to keep in sets, where runs want some of them.
+
+    A set that runs want cards of stays whole, gives up one card if it has four, or is given up.
+    """
     choices = [in_sets]
     for wanted in each_set(contested):
         whole = in_sets & _ALIKE[wanted & -wanted]
@@ -184,19 +188,20 @@ def deal(
     out: Sequence[str] = (),
     fits: Callable[[Hand], bool] = bool,
 ) -> list[str]:
-    """Deals a hand with melds, of which chance alone would deal few.
+    """Deal a hand with melds, because chance alone would deal few.
 
     Args:
       rng: decides everything.
-      size: how many cards.
-      shared: whether a card is in a set and in a run.
-      melds: how many melds to put in, one of these numbers.
-      most: where the other cards come from.
-      out: cards that are not to be had.
-      fits: what else a hand has to be.
+      size: the number of cards.
+      shared: whether a card is both in a set and in a run.
+      melds: the numbers of melds to put in, of which one is chosen.
+      most: the cards that fill up the hand.
+      out: the cards that are not in the deck.
+      fits: a further test that the sorted hand must pass.
     """
     while True:
-        # Some come twice, so twice as many are drawn: faster than a sample of distinct ones.
+        # Draw twice as many cards as needed, because some come twice. This is faster than sampling
+        # distinct cards.
         hand = _with_melds(rng, shared, rng.choice(melds)) + rng.choices(most, k=2 * size)
         hand = [card for card in dict.fromkeys(hand) if card not in out][:size]
         every = mask(hand)

@@ -1,7 +1,8 @@
 """Mini Spades: two players with five cards each, follow suit if able, spades are trump.
 
 Source: the game of that name in the UNGAR suite of card games, from its rules: 52 cards, 2 low,
-ace high; who takes a trick leads the next; each trick is worth 1, more tricks than the opponent 5.
+ace high; whoever takes a trick leads the next; a trick scores 1, and taking more tricks than the
+opponent scores 5.
 """
 
 import random
@@ -19,7 +20,7 @@ BONUS = 5
 
 _HAND = {"easy": 3, "medium": 4, "hard": 5}
 _TRICKS = {"easy": 1, "medium": 2, "hard": 3}
-_LEADS = 0.1  # how often a hand is on lead, when any card is right
+_LEADS = 0.1  # share of prompts in which I lead, so that any card is legal
 
 _LEGAL_PROMPT = re.compile(
     rf"{re.escape(LEGAL_RULES)} I hold ({CARD}(?: {CARD}){{0,4}})\."
@@ -43,9 +44,9 @@ _SCORE_PROMPT = re.compile(
 )
 
 Legal = tuple[tuple[str, ...], str | None]
-"""A hand, and the card led to it; None on lead."""
+"""A hand, and the card that the opponent leads; None if I lead."""
 Play = tuple[bool, tuple[tuple[str, str], ...]]
-"""Whether I lead first, and the tricks, led card first."""
+"""True if I lead first, and the tricks, led card first."""
 
 
 class _Spades(Task):
@@ -56,7 +57,7 @@ class _Spades(Task):
 
 
 class SpadesLegal(_Spades):
-    """A hand and the card led: which cards may be played?"""
+    """The question which cards of a hand may be played on a led card."""
 
     name = "spades_legal"
     about = "which cards of a hand of 3, 4 or 5 may be played in Mini Spades"
@@ -87,7 +88,7 @@ class SpadesLegal(_Spades):
         for card in hand:
             follows = card[-1] == suit
             legal = f"{legal} {card}".strip() if follows else legal
-            said = f"{'yes' if follows else 'no'}: {legal or 'none'}."  # of those looked at so far
+            said = f"{'yes' if follows else 'no'}: {legal or 'none'}."  # the legal cards so far
             lines.append(("check", f"{card} is {suit}? {said}", f"Is {card} {suit}? {said}"))
         if grain == "coarse":
             told = f"{suit}: {legal or 'none'}."
@@ -105,7 +106,7 @@ class SpadesLegal(_Spades):
 
 
 class SpadesTrick(_Spades):
-    """Tricks as they were played: who takes them?"""
+    """The question who takes the tricks, given as they were played."""
 
     name = "spades_trick"
     about = "who takes a trick of Mini Spades (medium and hard: how many of 2 or 3 tricks)"
@@ -116,7 +117,7 @@ class SpadesTrick(_Spades):
             asked = rng.choice(("How many tricks do I take?", "How many of them do I win?"))
             return f"{RULES} {_told(_play(rng, 5, n))} {asked}"
         led, second = rng.sample(DECK, 2)
-        if rng.random() < 0.3:  # by chance alone few would be followed
+        if rng.random() < 0.3:  # by chance alone few leads would be followed
             second = rng.choice([card for card in DECK if card[-1] == led[-1] and card != led])
         if rng.random() < 0.5:
             told = f"I lead {led}, the opponent plays {second}"
@@ -148,7 +149,7 @@ class SpadesTrick(_Spades):
 
 
 class SpadesScore(_Spades):
-    """A hand played to the end: what is it worth?"""
+    """The question what a hand scores that was played to the end."""
 
     name = "spades_score"
     about = "the score of a played hand of 3, 4 or 5 tricks of Mini Spades"
@@ -173,7 +174,7 @@ class SpadesScore(_Spades):
 
 
 def _play(rng: random.Random, size: int, n: int) -> Play:
-    """The first tricks of two hands of that size, played at random."""
+    """Play the first `n` tricks of two hands of `size` cards at random."""
     cards = rng.sample(DECK, 2 * size)
     hands = {True: cards[:size], False: cards[size:]}
     first = i_lead = rng.random() < 0.5
@@ -205,7 +206,7 @@ def _read(pattern: re.Pattern[str], prompt: str) -> Play:
 
 
 def _check_suits(play: Play) -> None:
-    """`ValueError` where a player plays a suit after not following it."""
+    """Raise `ValueError` if a player plays a suit after not following it."""
     i_lead, tricks = play
     lacks = {True: "", False: ""}
     for led, second in tricks:
@@ -223,13 +224,13 @@ def _second_wins(led: str, second: str) -> bool:
 
 
 def _tricks(play: Play, grain: str) -> tuple[list[Line], int]:
-    """The lines that follow the tricks, and how many I take."""
+    """Return the lines that follow the tricks, and the number of tricks that I take."""
     i_lead, tricks = play
     lines: list[Line] = []
     mine = 0
     for k, (led, second) in enumerate(tricks, 1):
         beaten = _second_wins(led, second)
-        # My card is read off the prompt, and then compared with the one that wins.
+        # Name my card as the prompt does, before `i_lead` changes to who takes this trick.
         my_card = f"I lead {led}" if i_lead else f"I play {second}"
         i_lead ^= beaten
         mine += i_lead

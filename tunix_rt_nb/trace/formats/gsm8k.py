@@ -1,0 +1,28 @@
+"""GSM8K: word problems whose answer comes after `####` (https://arxiv.org/abs/2110.14168)."""
+
+import re
+
+from tunix_rt_nb.common import InputError
+from tunix_rt_nb.trace.formats.one_text import read_text
+from tunix_rt_nb.trace.formats.record import Format, Record, text
+from tunix_rt_nb.trace.trace import Trace
+
+_CALCULATOR = re.compile(r"<<[^<>]*>>")
+
+
+def gsm8k(record: Record) -> Trace:
+    """Read a problem of GSM8K; the calculator annotations `<<...>>` are left out.
+
+    Example:
+      >>> trace = gsm8k({"question": "q", "answer": "Half is 4/2=<<4/2=2>>2.\\n#### 2"})
+      >>> trace.steps[0].content, trace.final_answer
+      ('Half is 4/2=2.', '2')
+    """
+    answer = _CALCULATOR.sub("", text(record, "answer"))
+    if "####" not in answer:
+        raise InputError("answer: has no final answer, expected it after ####")
+    names = ("question", "answer")
+    return read_text(record, names, text(record, "question"), "answer", answer)
+
+
+GSM8K = Format("gsm8k", gsm8k)
