@@ -22,6 +22,7 @@ test: $(READY)  ## Run every test; the notebooks too, their stored outputs compa
 lint: $(READY)  ## Format and lint check, notebooks too, and the type checker.
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/lint-imports
 	$(BIN)/mypy
 
 bench: $(READY)  ## Run the benchmarks; NAMES="pack grade" chooses.

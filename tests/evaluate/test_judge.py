@@ -1,8 +1,17 @@
 """A judge on this machine, that answers well, badly, late or not at all."""
 
+import asyncio
+import gzip
 import json
+import logging
+import re
+import socket
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -13,11 +22,12 @@ from hypothesis import given, settings, strategies as st
 from tests.helpers.run_folders import TRACES, predictions, right, wrong
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.evaluate import judge
-from tunix_rt_nb.evaluate.endpoint import KEY, Endpoint
+from tunix_rt_nb.evaluate.endpoint import KEY, Endpoint, Unusable
 
 PREDICTIONS = predictions([right(t) if n % 2 else wrong(t) for n, t in enumerate(TRACES)])
 GOOD = '{"correctness": 5, "completeness": 4, "clarity": 3, "why": "Fine."}'
 SECRET = "sk-planted-0123456789"
+SLASHED = "sk-planted/0123456789"
 
 
 def completion(text: str | None) -> bytes:
@@ -59,8 +69,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
+def server() -> Iterator[Server]:
     server = Server(("127.0.0.1", 0), Handler)
     server.asked, server.headers = [], {}
     server.answers = lambda number, question: (200, completion(GOOD))
@@ -142,7 +151,7 @@ def test_a_judge_that_never_answers_ends_it_and_keeps_what_there_is(
         else (never.wait(20), None)[1]
     )
     path = tmp_path / "j.jsonl"
-    impatient = endpoint(server, timeout=1.0, tries=2)
+    impatient = endpoint(server, timeout=0.4, tries=2)
     with pytest.raises(InputError, match="no answer in 2 tries, the last time: .*timed out") as e:
         judge.judge(PREDICTIONS, impatient, path)
     assert server.url in str(e.value)
@@ -160,9 +169,176 @@ def test_an_answer_that_never_ends_is_cut_off(server: Server, tmp_path: Path) ->
 
 def test_nobody_there_is_said_in_a_line(tmp_path: Path) -> None:
     nobody = Endpoint("http://127.0.0.1:9/v1", "gemma", tries=2, pause=0.001)
-    with pytest.raises(InputError, match="no answer in 2 tries, the last time: .*refused") as error:
+    with pytest.raises(
+        InputError, match="no answer in 2 tries, the last time: .*attempts failed"
+    ) as error:
         judge.judge(PREDICTIONS, nobody, tmp_path / "j.jsonl")
     assert "\n" not in str(error.value)
+
+
+@contextmanager
+def raw_server(talk: Callable[[socket.socket], None]) -> Iterator[str]:
+    """Yield the address of a server that says what no library would say."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve() -> None:
+            with suppress(OSError):
+                while True:
+                    with suppress(ConnectionError), listening.accept()[0] as connection:
+                        talk(connection)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
+        listening.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+def request_of(connection: socket.socket) -> bytes:
+    request = b""
+    while not request.endswith(b"}"):
+        request += connection.recv(1 << 16)
+    return request
+
+
+OK = b"HTTP/1.1 200 OK\r\n"
+CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
+DRIPS = {
+    "status line": (b"HTTP/1.1 200 ", b"x"),
+    "headers": (OK + b"X-Long: ", b"x"),
+    "many headers": (OK, b"X-One: x\r\n"),
+    "body": (OK + b"Content-Length: 1000\r\n\r\n", b" "),
+    "endless body": (OK + b"\r\n", b" "),
+    "chunked body": (CHUNKED, b"1\r\n \r\n"),
+    "chunk size": (CHUNKED + b"1;", b"x"),
+    "trailers": (CHUNKED + b"1\r\n \r\n0\r\nX-Long: ", b"x"),
+    "continue": (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+}
+
+
+@pytest.mark.parametrize("start, drop", DRIPS.values(), ids=DRIPS)
+def test_a_server_that_never_comes_to_an_end_holds_nobody_longer_than_the_timeout(
+    start: bytes, drop: bytes
+) -> None:
+    def talk(connection: socket.socket) -> None:
+        request_of(connection)
+        connection.sendall(start)
+        while True:
+            time.sleep(0.05)
+            connection.sendall(drop)
+
+    with raw_server(talk) as url:
+        begun = time.monotonic()
+        with pytest.raises(InputError, match="the last time: timed out after 0.4 seconds"):
+            Endpoint(url, "gemma", timeout=0.4, tries=1).ask([])
+        assert 0.4 <= time.monotonic() - begun < 2.0
+
+
+def test_endless_continues_at_full_speed_hold_nobody_longer() -> None:
+    def talk(connection: socket.socket) -> None:
+        while True:
+            connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n" * 1000)
+
+    with raw_server(talk) as url:
+        begun = time.monotonic()
+        with pytest.raises(InputError, match="timed out"):
+            Endpoint(url, "gemma", timeout=0.4, tries=1).ask([])
+        assert time.monotonic() - begun < 2.0
+
+
+def test_a_refusal_counts_without_the_rest_of_its_answer() -> None:
+    def talk(connection: socket.socket) -> None:
+        request_of(connection)
+        connection.sendall(b"HTTP/1.1 401 No\r\nContent-Length: 1000\r\n\r\nGo away")
+        connection.recv(1)
+
+    with raw_server(talk) as url, pytest.raises(InputError, match=f"status 401: .*is {KEY} right"):
+        Endpoint(url, "gemma", timeout=0.4, tries=9).ask([])
+
+
+def test_half_an_answer_is_none(server: Server) -> None:
+    server.headers = {"Content-Length": "1000"}
+    with pytest.raises(InputError, match="no answer in 2 tries, the last time: peer closed"):
+        endpoint(server, tries=2).ask([])
+    assert len(server.asked) == 2
+
+
+def test_headers_without_end_are_cut_off() -> None:
+    def talk(connection: socket.socket) -> None:
+        request_of(connection)
+        connection.sendall(OK + b"X-Long: " + b"x" * (1 << 20))
+
+    with raw_server(talk) as url, pytest.raises(InputError, match="no answer in 1 tries"):
+        Endpoint(url, "gemma", timeout=5.0, tries=1).ask([])
+
+
+def test_a_packed_answer_is_not_unpacked(server: Server) -> None:
+    server.headers = {"Content-Encoding": "gzip"}
+    server.answers = lambda number, question: (200, gzip.compress(b" " * (5 << 20)))
+    with pytest.raises(Unusable, match="is no chat completion"):
+        endpoint(server).ask([])
+    assert server.asked[0][1]["Accept-Encoding"] == "identity"
+
+
+@pytest.mark.parametrize(
+    "told, least, most",
+    [
+        ("1", 1.0, 1.9),
+        ("999999", 0.05, 0.9),  # as long as the longest pause
+        ("-5", 0.0, 0.9),
+        ("Wed, 21 Oct 2030 07:28:00 GMT", 0.0, 0.9),
+    ],
+)
+def test_a_pause_that_the_server_asks_for_is_made_within_bounds(
+    server: Server, monkeypatch: pytest.MonkeyPatch, told: str, least: float, most: float
+) -> None:
+    if told == "999999":
+        monkeypatch.setattr("tunix_rt_nb.evaluate.endpoint._LONGEST_PAUSE", 0.05)
+    server.headers = {"Retry-After": told}
+    server.answers = lambda number, question: (
+        (429, b"busy") if number == 1 else (200, completion(GOOD))
+    )
+    begun = time.monotonic()
+    assert endpoint(server).ask([]) == GOOD
+    assert least <= time.monotonic() - begun < most
+
+
+def test_a_notebook_can_ask_although_it_runs_an_event_loop(server: Server) -> None:
+    async def cell() -> str:
+        return endpoint(server).ask([])
+
+    assert asyncio.run(cell()) == GOOD
+
+
+def test_a_proxy_gets_no_request_for_this_machine_but_those_for_others(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    requests: list[bytes] = []
+
+    def talk(connection: socket.socket) -> None:
+        requests.append(request_of(connection))
+        connection.sendall(OK + b"\r\n" + completion(GOOD))
+
+    with raw_server(talk) as proxy:
+        monkeypatch.setenv("http_proxy", proxy)
+        assert endpoint(server).ask([]) == GOOD
+        assert requests == []
+        assert Endpoint("http://judge.invalid/v1", "gemma").ask([]) == GOOD
+        assert requests[0].startswith(b"POST http://judge.invalid/v1/chat/completions ")
+    monkeypatch.setenv("http_proxy", f"odd://me:{SECRET}@127.0.0.1")
+    with pytest.raises(InputError, match="is no address of an HTTP proxy") as error:
+        Endpoint("http://judge.invalid/v1", "gemma").ask([])
+    assert SECRET not in str(error.value)
+
+
+def test_the_room_loads_without_a_client() -> None:
+    code = (
+        "import sys, tunix_rt_nb.evaluate; sys.exit(bool({'httpx', 'tenacity'} & {*sys.modules}))"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
 NONSENSE = [
@@ -240,6 +416,68 @@ def test_the_key_is_sent_and_told_nowhere(
         assert SECRET not in str(error.value)
     assert "***" in path.read_text()
     assert SECRET not in path.read_text() + repr(how)
+
+
+def escaped(text: str, form: str = "04x") -> str:
+    return "".join(f"\\u{ord(character):{form}}" for character in text)
+
+
+SPELLINGS = [
+    SLASHED,
+    escaped(SLASHED),
+    escaped(SLASHED, "04X"),
+    escaped(SLASHED[:4]) + SLASHED[4:9] + escaped(SLASHED[9:], "04X"),
+    SLASHED.replace("/", "\\/"),
+    json.dumps(escaped(SLASHED))[1:-1],
+    escaped(escaped(SLASHED)),
+    SLASHED + SLASHED,
+    f"\\n{SLASHED}\\n",
+]
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_the_key_is_hidden_however_json_spells_it(server: Server, spelling: str) -> None:
+    def shown(text: str) -> bool:
+        for _ in range(3):
+            if SLASHED in text:
+                return True
+            text = re.sub(r"\\u(....)", lambda m: chr(int(m[1], 16)), text).replace("\\/", "/")
+        return False
+
+    how = endpoint(server, key=SLASHED)
+    answer = completion("what").decode().replace("what", spelling)
+    server.answers = always(200, answer)
+    said = how.ask([])
+    assert "***" in said and not shown(said)
+    assert json.loads(answer)  # and as it was a right answer, it is still one
+    server.answers = always(200, spelling)
+    with pytest.raises(Unusable) as unusable:
+        how.ask([])
+    server.answers = always(401, spelling)
+    with pytest.raises(InputError) as refused:
+        how.ask([])
+    if spelling != escaped(escaped(SLASHED)):  # that is no key before it is read
+        assert not shown(unusable.value.raw) and not shown(str(refused.value))
+
+
+def test_a_key_in_a_broken_header_is_hidden() -> None:
+    def talk(connection: socket.socket) -> None:
+        request_of(connection)
+        connection.sendall(OK + b"x" * 120 + SECRET.encode() + b"\r\n\r\n")
+
+    with raw_server(talk) as url, pytest.raises(InputError, match="no answer in 1 tries") as error:
+        Endpoint(url, "gemma", SECRET, tries=1).ask([])
+    assert SECRET[:6] not in str(error.value)
+
+
+def test_nothing_is_logged_and_the_key_at_no_level(
+    server: Server, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert endpoint(server, key=SECRET).ask([]) == GOOD
+    assert caplog.records == [] and capfd.readouterr() == ("", "")
+    caplog.set_level(logging.DEBUG)
+    assert endpoint(server, key=SECRET).ask([]) == GOOD
+    assert caplog.records and SECRET not in caplog.text
 
 
 def test_no_redirect_takes_the_key_elsewhere(server: Server, tmp_path: Path) -> None:

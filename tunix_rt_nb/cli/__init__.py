@@ -1,3 +1,3 @@
-"""The door: the command line `tunix-rt-nb`, one file a noun. It only calls what notebooks call."""
+"""The command line `tunix-rt-nb`, one file per noun. Commands only call what notebooks call."""
 
 from tunix_rt_nb.cli.main import main

@@ -1,4 +1,4 @@
-"""tunix-rt-nb runs: two runs compared, and one run held to a figure of another."""
+"""tunix-rt-nb runs: comparison of two runs, and of one run with a baseline."""
 
 import json
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ from tunix_rt_nb.report import text_table
 )
 @json_option
 def compare_command(a: str, b: str, show: int, as_json: bool) -> None:
-    """Say whether run B answers better than run A, worse, or whether one cannot tell yet.
+    """Tell whether run B answers better or worse than run A, or whether it is too early to tell.
 
     A and B are runs, their folders, or files of predictions. They are compared item by item, and
     must have answered the same items, asked in the same template and style.
@@ -122,9 +122,10 @@ def baseline_command(
     tolerance: float,
     as_json: bool,
 ) -> None:
-    """Hold a run to a baseline: a figure of an earlier one; take it, or show it.
+    """Check RUN against a baseline, a figure of an earlier run.
 
-    Ends with 1 where the run is worse than the baseline allows.
+    With --take, store the figure of RUN as the baseline NAME. Without RUN, show the baseline. Ends
+    with 1 if RUN is worse than the baseline allows.
 
     \b
     Examples:
@@ -154,7 +155,7 @@ def baseline_command(
 
 
 def _card(run: str) -> dict[str, Any]:
-    """The scorecard of a run's trained model."""
+    """Return the scorecard of a run's trained model."""
     folder = Path(run) if Path(run).is_dir() else paths.home() / "runs" / run
     found = runs.result(folder / runs.stem("evaluate"))
     if not isinstance(found.get("after"), dict):

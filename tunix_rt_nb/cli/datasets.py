@@ -15,7 +15,7 @@ from tunix_rt_nb.trace import formats
 if TYPE_CHECKING:
     from tunix_rt_nb.store import TraceStore
 
-# The package of datasets loads numpy and pydantic, which not every command needs.
+# Commands import `dataset` when called, because it loads numpy and pydantic, and few need those.
 
 
 @click.group()
@@ -43,8 +43,8 @@ _out = click.option(
 def build(spec: Path, folder: Path | None, out: Path | None, as_json: bool) -> None:
     """Build a dataset: select, clean and split traces as a YAML file says.
 
-    Its fields are dataset_name, dataset_version, filters, limit, selection_strategy (latest,
-    random, stratified, quality, custom) and what belongs to it, eval_fraction, near_duplicates,
+    The file's fields are dataset_name, dataset_version, filters, limit, selection_strategy (latest,
+    random, stratified, quality, custom) and its settings, eval_fraction, near_duplicates,
     eval_sets, parent_dataset_id, tags, session_id, training_run_id. A dataset never changes: other
     content needs another version.
 
@@ -103,7 +103,7 @@ def show(key: str, as_json: bool) -> None:
 @click.argument("b")
 @json_option
 def diff_command(a: str, b: str, as_json: bool) -> None:
-    """Tell which traces B has that A has not, and the other way round.
+    """List the traces that only A or only B has, and those that changed between train and eval.
 
     \b
     Example: tunix-rt-nb datasets diff cards-v1 cards-v2
@@ -130,9 +130,9 @@ def diff_command(a: str, b: str, as_json: bool) -> None:
 def merge_command(
     keys: tuple[str, ...], name: str, version: str, out: Path | None, as_json: bool
 ) -> None:
-    """Make one dataset of several: each trace once, cleaned anew.
+    """Merge several datasets into one: each trace once, cleaned again.
 
-    What was held out in any of them stays held out.
+    Traces that any of them held out stay held out.
 
     \b
     Example: tunix-rt-nb datasets merge cards-v1 sums-v1 --name mixed
@@ -181,7 +181,7 @@ def export(
     folder: Path | None,
     as_json: bool,
 ) -> None:
-    """Write the traces of a dataset, or those with some ids, as records that others read.
+    """Write the traces of a dataset, or those with given ids, as records for other programs.
 
     KEY is the key of a dataset in data/datasets or in the newest run, or the path of its folder.
     First come the traces to train on, then those held out. Traces that were deleted since the
@@ -208,7 +208,10 @@ def export(
 
 
 def _store(dataset: Path | None, folder: Path | None) -> "TraceStore":
-    """The store that was chosen, or else that of the run in which the dataset was built."""
+    """Open the store in `folder`; without one, that of the run in which the dataset was built.
+
+    If neither is known, open the store that commands read by default.
+    """
     if dataset and not folder and (dataset.parent / "result.json").is_file():
         made_from = runs.result(dataset.parent)["inputs"].get("generate")
         traces = dataset.parent / made_from["folder"] / "traces" if made_from else None
@@ -224,10 +227,10 @@ def _store(dataset: Path | None, folder: Path | None) -> "TraceStore":
 @click.option("--model-id", default="tiny", show_default=True, help="The model to start from.")
 @click.option("--output-dir", help="The folder of its run: runs/KEY unless given.")
 def tunix_yaml(key: str, path: Path | None, model_id: str, output_dir: str | None) -> None:
-    """Print the Tunix job that trains on a dataset, as YAML, to be run by `tunix-rt-nb run`.
+    """Print a Tunix job that trains on a dataset, as YAML for `tunix-rt-nb run`.
 
     KEY is the key of a dataset, the path of its folder, or a JSON lines file that was exported.
-    Where another run or the dataset itself is in runs/KEY, the job's run is runs/KEY-job.
+    If runs/KEY holds another run or the dataset itself, the job's run is runs/KEY-job.
 
     \b
     Examples:

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 def width() -> int:
-    """How wide the terminal is."""
+    """Return the width of the terminal in columns."""
     return shutil.get_terminal_size((100, 24)).columns
 
 
 def line(stored: "Stored") -> str:
-    """A trace on one line."""
+    """Return a trace as one line."""
     trace = stored.trace
     task = one_line(trace.task or "-", 16)
     prompt = one_line(trace.prompt, max(width() - 56, 20))
@@ -31,7 +31,7 @@ def line(stored: "Stored") -> str:
 
 
 def page(stored: "Stored", checked: "Checks | None") -> str:
-    """A whole trace, each step with a tick or a cross and why."""
+    """Return a whole trace as text, each checked step ticked, or crossed with the reason."""
     trace = stored.trace
     meta = [] if trace.meta is None else [json.dumps(trace.meta, ensure_ascii=False)]
     lines = [f"{trace.id}  {stored.created_at}", *meta, "", trace.prompt, ""]
@@ -48,7 +48,7 @@ def page(stored: "Stored", checked: "Checks | None") -> str:
 
 
 def score(found: dict[str, Any]) -> str:
-    """The score of a trace."""
+    """Return the score of a trace as text."""
     if found["steps_verified"] is None:
         return f"{found['score']}"
     answer = "right" if found["answer_verified"] else "wrong"
@@ -56,7 +56,7 @@ def score(found: dict[str, Any]) -> str:
 
 
 def summary(row: dict[str, Any]) -> str:
-    """The mean scores of a task."""
+    """Return the mean scores of a task as one line."""
     told = f"{one_line(row['task'], 24):<24} {row['traces']:>9,} traces, score {row['score']:.2f}"
     if row["steps_verified"] is None:
         return told
@@ -65,13 +65,13 @@ def summary(row: dict[str, Any]) -> str:
 
 
 def added(counts: "Added") -> str:
-    """What came of an import."""
+    """Return the result of an import as text."""
     told = f"{counts.new:,} new traces, {counts.known:,} already there"
     return f"{told}, {counts.deleted:,} deleted earlier" if counts.deleted else told
 
 
 def echo_array(records: Iterable[dict[str, Any]]) -> None:
-    """Prints a JSON array, however long."""
+    """Print a JSON array one record at a time, so that it may be of any length."""
     before = "["
     for record in records:
         click.echo(before + json.dumps(record, ensure_ascii=False), nl=False)
@@ -80,7 +80,7 @@ def echo_array(records: Iterable[dict[str, Any]]) -> None:
 
 
 def task(entry: dict[str, Any]) -> str:
-    """A task of the catalogue: what it asks, how many problems it has, and one of them solved."""
+    """Return a task of the catalogue as text: what it asks, its size, and a solved problem."""
     sizes = [
         f"{level} {_size(n)}" if n else f"{level} countless"
         for level, n in entry["problems"].items()
@@ -106,7 +106,7 @@ def _tick(right: object) -> str:
 
 
 class Progress:
-    """How far an import is: a bar on a terminal, elsewhere a line every ten seconds."""
+    """Progress of an import: a bar on a terminal, elsewhere a line every ten seconds."""
 
     def __init__(self, paths: Iterable[Path]) -> None:
         self._total = sum(path.stat().st_size for path in paths if path.is_file())
@@ -115,7 +115,7 @@ class Progress:
         self._told = time.monotonic()
 
     def __call__(self, lines: int, size: int) -> None:
-        """Takes note of so many lines and bytes more."""
+        """Add lines and bytes that were read, and show the progress."""
         self._lines += lines
         self._bytes += size
         if self._terminal:
@@ -127,6 +127,6 @@ class Progress:
             click.echo(f"  {self._lines:,} lines read", err=True)
 
     def end(self) -> None:
-        """Wipes the bar."""
+        """Wipe the bar from the terminal."""
         if self._terminal:
             click.echo("\r\x1b[K", err=True, nl=False)

@@ -42,11 +42,11 @@ _force = click.option(
 
 
 def _kernels(name: str) -> ModuleType:
-    """A module that needs the `kaggle` package."""
+    """Import a module of our Kaggle room; raise InputError if the `kaggle` package is missing."""
     import importlib
 
     try:
-        importlib.import_module("six")  # which the package needs without saying so
+        importlib.import_module("six")  # kaggle needs it without declaring it
         importlib.import_module("kagglesdk")
         if importlib.util.find_spec("kaggle") is None:
             raise ImportError("kaggle")
@@ -62,7 +62,7 @@ def _told(line: str) -> None:
 
 
 def _preparing(command: Callable[..., Any]) -> Callable[..., Any]:
-    """What says which kernel is meant."""
+    """Add the argument and the options that say which kernel is meant."""
     for option in (_accelerator, _kernel, _run_id, set_option):
         command = option(command)
     return click.argument("source", metavar="PROFILE|NOTEBOOK.ipynb", default="kaggle-tpu")(command)
@@ -87,8 +87,8 @@ def _prepare(
 def prepare_command(**how: Any) -> None:
     """Write a kernel: a notebook that runs on Kaggle as it is, and its metadata.
 
-    PROFILE stands for the whole chain. The package is in the notebook's first cells, to be read;
-    the parameters are written into it. It runs on this machine, too.
+    A PROFILE runs the whole chain, a notebook runs alone. The notebook's first cells hold the
+    package as readable source, and its parameters are filled in. It runs on this machine, too.
 
     \b
     Examples:
@@ -104,10 +104,10 @@ def prepare_command(**how: Any) -> None:
 @click.option("--resume", is_flag=True, help="Go on from the output of the last version.")
 @_force
 def push_command(run_id: str, resume: bool, force: bool) -> None:
-    """Push the kernel that was prepared for RUN, which makes Kaggle run it.
+    """Push the kernel that was prepared for RUN, so that Kaggle runs it.
 
-    First the training and the answers are compiled for the chips, and refused if they do not fit,
-    and this week's quota is looked at.
+    Before that, this compiles the training and the answers for the chips, and looks at this week's
+    quota. It refuses to push if they do not fit or no quota is left.
 
     \b
     Examples:
@@ -129,8 +129,8 @@ def _say(pushed: "Submission") -> None:
 def watch_command(context: click.Context, run_id: str) -> None:
     """Show the state and the log of a kernel as they come, until it ends.
 
-    Ends with 1 where the kernel did not complete. Stopped and called again, it goes on with the
-    next line.
+    Ends with 1 if the kernel did not complete. If you stop it and call it again, it goes on with
+    the next line.
 
     \b
     Example: tunix-rt-nb kaggle watch kaggle-tpu
@@ -142,9 +142,9 @@ def watch_command(context: click.Context, run_id: str) -> None:
 @kaggle_group.command("pull")
 @click.argument("run_id", metavar="RUN|OWNER/SLUG")
 def pull_command(run_id: str) -> None:
-    """Bring what a kernel has left into its run folder, as if it had been run here.
+    """Bring the output of a kernel into its run folder, as if it had run here.
 
-    The hash of each file is checked; where one is wrong, nothing is taken.
+    The hash of each file is checked; if one is wrong, nothing is taken.
 
     \b
     Example: tunix-rt-nb kaggle pull kaggle-tpu
@@ -173,7 +173,7 @@ def run_command(context: click.Context, force: bool, **how: Any) -> None:
 
 @kaggle_group.group("datasets")
 def datasets_group() -> None:
-    """Datasets on Kaggle.
+    """Push datasets to Kaggle.
 
     \b
     Example: tunix-rt-nb kaggle datasets push quickstart-v1 me/cards
@@ -186,7 +186,7 @@ def datasets_group() -> None:
 def push_dataset_command(key: str, handle: str) -> None:
     """Push a built dataset: a new private Kaggle dataset, or a new version of one.
 
-    KEY is a dataset's key or the path of its folder. Prints what the parameter DATASET takes.
+    KEY is a dataset's key or the path of its folder. Prints the value for the parameter DATASET.
 
     \b
     Example: tunix-rt-nb kaggle datasets push all-tasks-v1 me/all-tasks
@@ -198,7 +198,7 @@ def push_dataset_command(key: str, handle: str) -> None:
 
 @kaggle_group.group("models")
 def models_group() -> None:
-    """Models on Kaggle.
+    """Push models to Kaggle.
 
     \b
     Example: tunix-rt-nb kaggle models push quickstart me/card-player
@@ -211,7 +211,7 @@ def models_group() -> None:
 def push_model_command(run_id: str, handle: str) -> None:
     """Push the model of a run, or a model's folder: a new private Kaggle model, or a new version.
 
-    Prints what the parameter MODEL takes.
+    Prints the value for the parameter MODEL.
 
     \b
     Example: tunix-rt-nb kaggle models push kaggle-tpu me/card-player

@@ -1,4 +1,4 @@
-"""tunix-rt-nb: the road from the command line."""
+"""tunix-rt-nb: the top command, with `run`, `tasks` and `status`."""
 
 import json
 import sys
@@ -27,14 +27,17 @@ if TYPE_CHECKING:
 
 
 class _Group(click.Group):
-    """Bad input ends with one line on stderr and exit code 2, a failed run with 1."""
+    """The top command: bad input ends with one line on stderr and exit code 2.
+
+    A failed run ends with exit code 1.
+    """
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except InputError as error:
             _fail(str(error), 2)
-        except BrokenPipeError:  # click knows what to do when nobody reads on
+        except BrokenPipeError:  # nobody reads on; click handles that itself
             raise
         except OSError as error:
             _fail(f"{error.filename or 'file system'}: {error.strerror}", 2)
@@ -48,7 +51,7 @@ def _fail(message: str, code: int) -> NoReturn:
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(tunix_rt_nb.__version__, prog_name="tunix-rt-nb")
 def main() -> None:
-    """Reasoning traces in, a model that shows its work out.
+    """Turn reasoning traces into a model that shows its work.
 
     \b
     Example: tunix-rt-nb run quickstart
@@ -85,13 +88,13 @@ def run(
     fresh: bool,
     as_json: bool,
 ) -> None:
-    """Run the five notebooks with the parameters of PROFILE, or as the Tunix job PROFILE says.
+    """Run the five notebooks with the parameters of PROFILE, a profile or a Tunix job.
 
     Steps whose code, parameters and inputs have not changed are skipped; an interrupted run goes
     on where it stopped.
 
     A job is a YAML file with a `runner`, as `datasets tunix-yaml` writes it. It says where its run
-    is; --set may give what it says nothing of, and is refused for the rest.
+    goes. --set may only set parameters that the job does not.
 
     \b
     Examples:
@@ -147,7 +150,7 @@ def run(
 
 
 class _StepLines:
-    """One line a step on stderr; on a terminal the running step is shown at once."""
+    """Progress on stderr: one line per step; on a terminal the running step shows at once."""
 
     def start(self, step: str) -> None:
         if sys.stderr.isatty():
@@ -169,7 +172,7 @@ def tasks_command(names: tuple[str, ...], as_json: bool) -> None:
       tunix-rt-nb tasks
       tunix-rt-nb tasks arithmetic gin_melds --json
     """
-    from tunix_rt_nb import tasks  # loads what they are drawn with
+    from tunix_rt_nb import tasks  # slow to load
 
     found = tasks.catalogue(names)
     if as_json:

@@ -7,7 +7,7 @@ import click
 from tunix_rt_nb.cli.options import json_option
 from tunix_rt_nb.report import text_table
 
-# The registry loads DuckDB, which not every command needs.
+# Commands import the registry when called, because it loads DuckDB, which few need.
 
 
 @click.group()
@@ -26,8 +26,8 @@ def models() -> None:
 def promote(run: str, name: str, as_json: bool) -> None:
     """Keep the model of RUN for good, as the next version of its name: v1, v2, ...
 
-    The folder it goes to is a model folder that loads as it is. A model that is there already under
-    this name gets no other version.
+    The new folder is a model folder that loads as it is. If a version of this name already holds
+    this model, no other version is made.
 
     \b
     Examples:
@@ -74,7 +74,7 @@ def list_(name: str, as_json: bool) -> None:
 @models.command()
 @click.argument("model", metavar="NAME[/VERSION]")
 def show(model: str) -> None:
-    """Print all that is known of a promoted model, as JSON; the newest version unless one is named.
+    """Print what is known of a promoted model as JSON; of its newest version unless one is named.
 
     \b
     Example: tunix-rt-nb models show sums/v1
@@ -90,7 +90,7 @@ def show(model: str) -> None:
 @click.argument("model", metavar="NAME[/VERSION]")
 @click.pass_context
 def verify(context: click.Context, model: str) -> None:
-    """Check that the files of a promoted model are what was promoted; ends with 1 if not.
+    """Check that the files of a promoted model are unchanged; ends with 1 if not.
 
     \b
     Example: tunix-rt-nb models verify sums

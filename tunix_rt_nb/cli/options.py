@@ -1,4 +1,4 @@
-"""Options that several commands have."""
+"""Options that several commands share."""
 
 import json
 from collections.abc import Callable
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def store_option(help: str) -> Callable[[Any], Any]:
-    """`--store`, with what it means to a command."""
+    """Return the option `--store`, with the help text of a command."""
     folder = click.Path(file_okay=False, path_type=Path)
     return click.option("--store", "folder", metavar="FOLDER", type=folder, help=help)
 
@@ -34,7 +34,11 @@ set_option = click.option(
 
 
 def settings_of(settings: tuple[str, ...]) -> dict[str, Any]:
-    """The parameters that `--set` gives."""
+    """Parse the parameters that `--set` gives, by name in capitals; values are YAML.
+
+    Raises:
+      InputError: a setting is not KEY=VALUE, or its value is not YAML.
+    """
     from tunix_rt_nb.common import strict_yaml
 
     values = {}
@@ -47,7 +51,11 @@ def settings_of(settings: tuple[str, ...]) -> dict[str, Any]:
 
 
 def filters_of(conditions: tuple[str, ...]) -> dict[str, Any]:
-    """`PATH=VALUE` as a filter; VALUE is JSON where it can be, else text."""
+    """Parse conditions such as `PATH=VALUE` into filters; a VALUE that is not JSON is text.
+
+    Raises:
+      InputError: a condition has no path or no operator.
+    """
     filters: dict[str, Any] = {}
     for text in conditions:
         operator = next((op for op in ("!=", "<=", ">=", "=", "<", ">") if op in text), "")
@@ -66,8 +74,14 @@ def _value(text: str) -> Any:
 
 
 def open_store(folder: Path | None, to_read: bool = True) -> "TraceStore":
-    """The store that `--store` names, or the one that is meant without it."""
-    from tunix_rt_nb.store import TraceStore  # numpy, which not every command needs
+    """Open the store that `--store` names, or else `data/traces`.
+
+    To read, an empty `data/traces` gives way to the traces of the newest run.
+
+    Raises:
+      InputError: the folder to read from does not exist.
+    """
+    from tunix_rt_nb.store import TraceStore  # loads numpy, which not every command needs
 
     if folder is not None:
         if to_read and not folder.is_dir():

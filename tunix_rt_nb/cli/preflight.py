@@ -1,4 +1,4 @@
-"""tunix-rt-nb preflight: does a run fit on a TPU, and how long does it take, without a TPU."""
+"""tunix-rt-nb preflight: whether a run fits on a TPU and how long it takes, found without a TPU."""
 
 import json
 from typing import Any
@@ -35,9 +35,9 @@ def preflight_command(
 ) -> None:
     """Tell whether the training and the answers of PROFILE fit on a TPU, without having one.
 
-    The very programs that training and evaluation run are compiled for the chips; nothing is
-    downloaded or run. Ends with 1 where one does not fit. Needs the extras `train` and `tpu`, and
-    some minutes for a large model.
+    This compiles for the chips the same programs that training and evaluation run; it downloads and
+    runs nothing. Ends with 1 if one does not fit. Needs the extras `train` and `tpu`, and some
+    minutes for a large model.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""tunix-rt-nb runs: what was run, and how well it did, from the command line."""
+"""tunix-rt-nb runs: runs and how well they did, from the command line."""
 
 import json
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from tunix_rt_nb.cli.options import filters_of, json_option
 from tunix_rt_nb.host import paths
 from tunix_rt_nb.report import text_table
 
-# What they call loads DuckDB, Jinja or Matplotlib, which not every command needs.
+# Commands import what they call, because it loads DuckDB, Jinja or Matplotlib, which few need.
 
 
 @click.group("runs")
@@ -25,7 +25,7 @@ def runs_commands() -> None:
     """
 
 
-_HOW = ("samples", "temperature", "max_new_tokens")  # answers were sought
+_HOW = ("samples", "temperature", "max_new_tokens")  # how answers were generated
 
 where_option = click.option(
     "--where",
@@ -40,9 +40,9 @@ where_option = click.option(
 @where_option
 @json_option
 def list_(conditions: tuple[str, ...], as_json: bool) -> None:
-    """List the runs, that which finished last comes first.
+    """List the runs; the one that finished last comes first.
 
-    Parameters are fields too, as parameters.train.STEPS.
+    Parameters are fields too, such as parameters.train.STEPS.
 
     \b
     Examples:
@@ -66,10 +66,10 @@ def list_(conditions: tuple[str, ...], as_json: bool) -> None:
 def leaderboard(conditions: tuple[str, ...], as_json: bool) -> None:
     """Rank the runs by right answers, then by right steps.
 
-    Only runs that answered the same items, asked in the same template and style, stand on one
-    board; the others cannot be compared. Where the runs of a board differ in how many answers an
-    item got, how long these could be or at what temperature, it shows that. A run is left out, and
-    said to be, where it is not evaluated or something of it was made anew since.
+    A board holds only runs that answered the same items, asked in the same template and style;
+    others cannot be compared. If its runs differ in the number of answers per item, their longest
+    length or the temperature, the board shows that. A run is left out, and listed with the reason,
+    if it is not evaluated or one of its steps was run again since.
 
     \b
     Examples:
@@ -125,8 +125,8 @@ def show(run: str, as_json: bool) -> None:
 def report_command(run: str) -> None:
     """Write report.html into a run's folder: one file, to read anywhere and to send.
 
-    Before and after training, reliability by difficulty, what goes wrong and where first, the ten
-    worst items, the losses, the lineage.
+    It shows scores before and after training, reliability by difficulty, what goes wrong and where
+    first, the ten worst items, the losses and the lineage.
 
     \b
     Example: tunix-rt-nb runs report quickstart
@@ -155,9 +155,9 @@ def judge_command(
 ) -> None:
     """Have a language model score a run's answers by a rubric, beside what the programs found.
 
-    Any endpoint will do that has OpenAI's chat completions. Its key, if it wants one, is taken from
-    TUNIX_RT_JUDGE_KEY. Prompts, raw answers and scores are kept in the run's judged.jsonl; what is
-    there already is not asked again.
+    Any endpoint with OpenAI's chat completions will do. Its key, if it wants one, is taken from
+    TUNIX_RT_JUDGE_KEY. Prompts, raw answers and scores are kept in the run's judged.jsonl; answers
+    that are scored there already are not asked about again.
 
     \b
     Example: tunix-rt-nb runs judge quickstart --judge http://127.0.0.1:8000/v1 --model gemma
@@ -198,9 +198,9 @@ eval_set_option = click.option(
 )
 @eval_set_option
 def harness_command(run: str, folder: Path, eval_set: str | None) -> None:
-    """Write items as a task of EleutherAI's lm-evaluation-harness, and how to ask RUN's model.
+    """Write items as a task of EleutherAI's lm-evaluation-harness, and print how to run it.
 
-    The harness is not installed with this: pip install "lm_eval[hf]".
+    The printed command asks RUN's model. Install the harness first: pip install "lm_eval[hf]".
 
     \b
     Examples:
@@ -242,9 +242,9 @@ def harness_command(run: str, folder: Path, eval_set: str | None) -> None:
 def grade_command(
     run: str, samples: Path, eval_set: str | None, path: Path | None, as_json: bool
 ) -> None:
-    """Grade what lm-evaluation-harness logged of RUN's model, every step of it.
+    """Grade the answers of RUN's model that lm-evaluation-harness logged, step by step.
 
-    SAMPLES is the samples_*.jsonl of the task that `runs harness` wrote, of the same items.
+    SAMPLES is the samples_*.jsonl file of the task that `runs harness` wrote for the same items.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""tunix-rt-nb smoke: a file of records, checked before one trains on it."""
+"""tunix-rt-nb smoke: check of a file of records, before training on it."""
 
 import json
 from pathlib import Path
@@ -26,8 +26,7 @@ if TYPE_CHECKING:
 def smoke_command(context: click.Context, path: Path, samples: int, as_json: bool) -> None:
     """Check a file of exported records: each line, then masks, arrays and two steps of training.
 
-    Ends with 1 where anything is wrong. Training needs the extra `train`, and is left out
-    without it.
+    Ends with 1 if anything is wrong. Training needs the extra `train`, and is left out without it.
 
     \b
     Example: tunix-rt-nb smoke quickstart.jsonl --samples 16

@@ -1,4 +1,4 @@
-"""What is installed, what is missing, and what JAX finds."""
+"""The state of this machine: what is installed, what is missing, and what JAX finds."""
 
 import importlib.metadata
 import os
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import tunix_rt_nb
-from tunix_rt_nb.models import chips
+from tunix_rt_nb import models
 
 _INSTALL = "pip install -e '.[{}]'"
 _COMPONENTS = {  # distribution -> the extra that brings it
@@ -41,7 +41,7 @@ class Row(NamedTuple):
 
 
 def rows() -> list[dict[str, str]]:
-    """Every row as a dict; nothing that is missing or broken raises."""
+    """Return every row as a dict; a missing or broken component does not raise."""
     found = [
         Row("tunix_rt_nb", tunix_rt_nb.__version__),
         Row("python", platform.python_version()),
@@ -61,13 +61,10 @@ def _component(name: str, extra: str) -> Row:
 
 def _devices() -> Row:
     try:
-        import jax
-
-        chips.spare_libtpu()
-        kinds = [f"{device.platform}:{device.device_kind}" for device in jax.devices()]
+        found = models.describe_devices()
     except Exception as error:  # a broken driver must not break the table
         return Row("jax devices", "none", " ".join(str(error).split()) or type(error).__name__)
-    return Row("jax devices", f"{len(kinds)} x {kinds[0]}")
+    return Row("jax devices", found)
 
 
 def _kaggle_login() -> Row:

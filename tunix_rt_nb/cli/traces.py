@@ -41,10 +41,10 @@ def traces() -> None:
 @store_to_change
 @json_option
 def import_(paths: tuple[Path, ...], form: str, folder: Path | None, as_json: bool) -> None:
-    """Add the traces of JSON lines files: all of them or, where a line is bad, none.
+    """Add the traces of JSON lines files: all of them or, if a line is bad, none.
 
-    A file may be gzip, or - for standard input. What is there already is not added again, and
-    what was deleted stays so. Traces of a known task are checked step by step.
+    A file may be gzip, or - for standard input. A trace that is there already is not added again,
+    and a deleted one stays deleted. Traces of a known task are checked step by step.
 
     \b
     Examples:
@@ -86,7 +86,7 @@ def list_(
     folder: Path | None,
     as_json: bool,
 ) -> None:
-    """List traces, the newest first, those of one time by their ids.
+    """List traces, the newest first; those of the same time are sorted by id.
 
     \b
     Examples:
@@ -111,7 +111,7 @@ def list_(
 def show(id: str, folder: Path | None, as_json: bool) -> None:
     """Show a trace, with a tick at each step that the checker of its task accepts.
 
-    ID may be the beginning of one, as long as no other trace has it.
+    ID may be the beginning of an id, if no other trace begins with it.
 
     \b
     Example: tunix-rt-nb traces show 1f3a
@@ -135,8 +135,8 @@ def show(id: str, folder: Path | None, as_json: bool) -> None:
 def compare(a: str, b: str, folder: Path | None, as_json: bool) -> None:
     """Compare two traces, their steps aligned.
 
-    Between them stands = where both say the same, ~ where they do not, < or > where only one has
-    anything to say. A and B are ids or their beginnings.
+    The mark between them is = if both say the same, ~ if they differ, < or > if only one has this
+    step. A and B are ids or their beginnings.
 
     \b
     Example: tunix-rt-nb traces compare 1f3a 77c0
@@ -164,8 +164,8 @@ def compare(a: str, b: str, folder: Path | None, as_json: bool) -> None:
 def score_command(ids: tuple[str, ...], folder: Path | None, as_json: bool) -> None:
     """Score traces: those with these ids, or all.
 
-    The baseline score is half for ten steps, half for 500 characters a step, 0 to 100. For known
-    tasks the share of right steps and whether the answer is right are what counts.
+    The baseline score goes from 0 to 100: half for ten steps, half for 500 characters per step. For
+    known tasks, rely on the share of right steps and on whether the answer is right.
 
     \b
     Examples:
@@ -192,9 +192,9 @@ def score_command(ids: tuple[str, ...], folder: Path | None, as_json: bool) -> N
 @store_to_change
 @json_option
 def delete(ids: tuple[str, ...], folder: Path | None, as_json: bool) -> None:
-    """Delete traces: all of them or, where an ID is unknown, none.
+    """Delete traces: all of them or, if an ID is unknown, none.
 
-    An ID may be the beginning of one. A deleted trace stays deleted when it is imported again.
+    An ID may be the beginning of an id. A deleted trace stays deleted when it is imported again.
 
     \b
     Example: tunix-rt-nb traces delete 1f3a
@@ -210,9 +210,9 @@ def delete(ids: tuple[str, ...], folder: Path | None, as_json: bool) -> None:
 @json_option
 @click.pass_context
 def verify_command(context: click.Context, folder: Path | None, as_json: bool) -> None:
-    """Check every trace again: its line, its id, that it is there once, its steps, its answer.
+    """Check every trace again: its line, its id, its steps, its answer, and that it is there once.
 
-    Prints what is wrong, a line each, and ends with 1 where there is anything.
+    Prints one line for each fault, and ends with 1 if there is any.
 
     \b
     Example: tunix-rt-nb traces verify

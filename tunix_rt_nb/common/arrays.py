@@ -4,7 +4,7 @@ import numpy as np
 
 
 def spans(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """Return the indices in spans that begin at `starts`, one span after the other.
+    """Return the indices that spans with these starts and lengths cover, span after span.
 
     Example:
       >>> spans(np.array([10, 20]), np.array([3, 2])).tolist()

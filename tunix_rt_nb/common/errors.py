@@ -54,7 +54,7 @@ Model = TypeVar("Model", bound="BaseModel")
 
 
 def checked(kind: type[Model], fields: Mapping[str, Any], where: str = "") -> Model:
-    """Build a Pydantic model; if a field is invalid, raise `InputError` as `{where}field: reason`."""
+    """Build a Pydantic model; raise `InputError` as `{where}field: reason` if a field is bad."""
     from pydantic import ValidationError
 
     try:

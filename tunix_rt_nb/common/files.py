@@ -199,7 +199,8 @@ def write_json(path: Path, value: Any) -> None:
     """Write one JSON value, indented, atomically."""
     with atomic(path) as file:
         text = json.dumps(value, ensure_ascii=False).encode()
-        file.write(msgspec.json.format(text, indent=2) + b"\n")  # the json module indents much slower
+        # The json module indents much slower than msgspec.
+        file.write(msgspec.json.format(text, indent=2) + b"\n")
 
 
 def read_json(path: Path) -> Any:

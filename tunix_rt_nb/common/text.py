@@ -18,5 +18,7 @@ def one_line(text: str, width: int = 200) -> str:
       >>> one_line("two\nlines", 7)
       'two li…'
     """
-    line = printable(" ".join(text[: 2 * width].split()))
+    most = width + 1  # words, and characters of a word, that can show: a long text costs no more
+    words = text.split(None, most)[:most]
+    line = printable(" ".join(word[:most] for word in words))
     return line if len(line) <= width else line[: width - 1] + "…"

@@ -1,4 +1,4 @@
-"""Comparison of two models on the same items: is one better, or is it too early to tell?"""
+"""Comparison of two models on the same items: which is better, and can one tell yet."""
 
 from collections.abc import Mapping, Sequence
 from statistics import fmean

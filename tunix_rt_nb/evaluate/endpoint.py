@@ -155,7 +155,7 @@ class Endpoint:
             async with (
                 asyncio.timeout(self.timeout),
                 self._client() as client,
-                client.stream("POST", self.url, content=body, headers=self._headers) as response:
+                client.stream("POST", self.url, content=body, headers=self._headers) as response,
             ):
                 status, wait = response.status_code, _seconds(response.headers.get("Retry-After"))
                 async for part in response.aiter_raw():
@@ -207,12 +207,13 @@ def _check(url: str, key: str) -> str:
 
     try:
         parts = httpx.URL(url)
-        right = parts.scheme in ("http", "https") and parts.host and parts.port != 0
-    except httpx.InvalidURL:
+        right = parts.scheme in ("http", "https") and parts.host
+        right = right and (parts.port is None or 0 < parts.port < 1 << 16)
+    except (httpx.InvalidURL, ValueError):
         right = False
     if not right or re.search(r"[^\x21-\x7e]", url):
         raise InputError("judge: the address is none, expected one like http://127.0.0.1:8000/v1")
-    if parts.userinfo or parts.query or parts.fragment:
+    if parts.userinfo or "?" in url or "#" in url:
         raise InputError(f"judge: no password or query belongs in the address, put a key in {KEY}")
     if re.search(r"""[^\x21-\x7e]|["\\]""", key):
         raise InputError(f"judge: {KEY} has a character that no key has, such as a line break")

@@ -1,4 +1,4 @@
-"""Grading of one answer: is it right, and is every step that leads to it right?
+"""Grading of one answer, and of every step that leads to it.
 
 The verifier of the task decides whether an answer is right, because it knows the question: if a
 prompt asks for lowest terms, 2/4 is wrong. No task asks for free-form mathematics, so no library is
@@ -14,7 +14,7 @@ from tunix_rt_nb.trace import Parsed, Trace, parse_response, plain
 if TYPE_CHECKING:
     from tunix_rt_nb.trace import Generation
 
-SECTIONS = ("core", "trace_sensitive", "edge_case")  # of an eval set
+SECTIONS = ("core", "trace_sensitive", "edge_case")  # the sections of an eval set
 HELD_OUT = "held_out"  # the section of items that are in no eval set
 OUTCOMES = (
     "right",

@@ -25,7 +25,8 @@ from tunix_rt_nb.evaluate.predictions import FORM, check_of
 from tunix_rt_nb.trace import Form, Trace, form
 
 _NEEDED = ("id", "prompt", "expected_answer")
-# These find the answer in a response. Its further lines begin with a backslash: see `response`.
+# These find an answer in a response. After its first line, lines of an answer begin with a
+# backslash: see `response`.
 _ANSWERS = {
     "Answer: ": r"(?m)^Answer: .*(?:\n\\.*)*",
     "</reasoning>\n<answer>": r"(?s)<answer>.*?</answer>",
@@ -81,7 +82,7 @@ def task(name: str, how: Form, max_new_tokens: int = 256) -> dict[str, Any]:
         "dataset_kwargs": {"data_files": {"test": f"{name}.jsonl"}},
         "test_split": "test",
         "output_type": "generate_until",
-        # These name fields of an item. The harness takes their text as it is, without Jinja.
+        # These name fields of an item. The harness takes their text as it is, not as a template.
         **({"description": "system"} if how.system else {}),
         "doc_to_text": "prompt",
         "doc_to_target": "target",
@@ -111,8 +112,8 @@ def task(name: str, how: Form, max_new_tokens: int = 256) -> dict[str, Any]:
 def _line(item: Mapping[str, Any], how: Form) -> dict[str, Any]:
     """Return an item as the harness reads it.
 
-    The target is the answer as the style writes it, such as `Answer: 7`. If it were the bare
-    answer, the harness would parse a file of dates or lists, and compare no texts.
+    The target is the answer as the style writes it, such as `Answer: 7`. If all bare answers of a
+    file were dates, or lists, the harness would turn them into dates or lists.
     """
     style = how.style
     answer = f"{style.middle}{style.answer.put([item['expected_answer']])[0]}{style.closing}"
@@ -152,7 +153,7 @@ def command(model: Path, path: Path) -> str:
     """Return the shell command that asks a saved model and logs its answers.
 
     Raises:
-      InputError: the model's folder has no chat template; we write one for Gemma only.
+      InputError: the model's folder has no chat template; we write one for Gemma models only.
     """
     settings = model / "tokenizer_config.json"
     if not settings.is_file() or not files.read_json(settings).get("chat_template"):

@@ -168,6 +168,7 @@ def _kept_answers(path: Path, asked: str) -> dict[int, Generation]:
     header = files.json_line({"asked": asked})
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = files.whole_lines(path)
+    # Keep no answers of another call, and write the file anew before any batch is appended.
     if lines[:1] != [header]:
         lines = [header]
     with files.atomic(path) as file:  # drops a line that a kill cut off

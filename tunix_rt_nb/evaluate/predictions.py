@@ -1,4 +1,4 @@
-"""Predictions in a file: JSON lines, one for each answer, each checked when they are read."""
+"""Files of predictions: JSON lines, one for each answer, each checked when read."""
 
 import random
 from collections.abc import Sequence
@@ -12,11 +12,11 @@ from tunix_rt_nb.common import InputError, checked, files, one_line
 from tunix_rt_nb.host import paths
 from tunix_rt_nb.trace import Trace
 
-FORM = ("template", "style", "form_sha256")  # what of a prediction says how it was asked for
+FORM = ("template", "style", "form_sha256")  # the fields of a prediction that tell its form
 
 
 class _Line(BaseModel):
-    """What a prediction must have to be summed up and compared."""
+    """The fields that a prediction needs to be summed up and compared."""
 
     model_config = ConfigDict(extra="allow", strict=True)
 
@@ -34,13 +34,13 @@ class _Line(BaseModel):
 
 
 def find(name: str) -> list[dict[str, Any]]:
-    """The predictions that a name means: of a file, a run's folder, or a run in `runs/`.
+    """Find the predictions that a name means: a file, a run's folder, or a run in `runs/`.
 
-    Of a run those of the trained model are meant. One before it was trained is named as a file,
-    `.../5_evaluate/predictions-before.jsonl`.
+    A run means the predictions of its trained model. For those of the model before training, name
+    their file, `.../5_evaluate/predictions-before.jsonl`.
 
     Raises:
-      InputError: there are none; or as `of_run` and `read`.
+      InputError: there are none, or as `of_run` and `read`.
     """
     if Path(name).is_file():
         return read(Path(name))
@@ -55,10 +55,10 @@ def find(name: str) -> list[dict[str, Any]]:
 
 
 def of_run(evaluated: Path, when: str) -> list[dict[str, Any]]:
-    """The predictions of a complete evaluation, `before` or `after` training.
+    """Read the predictions of a complete evaluation, `before` or `after` training.
 
     Raises:
-      InputError: the evaluation is not complete, or they were altered since.
+      InputError: the evaluation is not complete, or its predictions were altered since.
     """
     path = evaluated / f"predictions-{when}.jsonl"
     told = runs.result(evaluated)["outputs"].get(path.name)
@@ -68,11 +68,11 @@ def of_run(evaluated: Path, when: str) -> list[dict[str, Any]]:
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """The predictions of a file, in its order.
+    """Read the predictions of a file, in its order.
 
     Raises:
-      InputError: `file:line: field: reason`: a line is malformed, a score is not from 0 to 1, an
-        answer stands there twice; or there is none.
+      InputError: a line is malformed, a score is not from 0 to 1, an answer occurs twice (the
+        message is `file:line: field: reason`), or there are no predictions.
     """
     found, seen = [], set()
     for number, line in enumerate(files.all_lines(path), 1):
@@ -90,12 +90,12 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 
 def write(evaluated: Path, when: str, predictions: Sequence[dict[str, Any]]) -> None:
-    """Writes the predictions of `before` or `after` training into an evaluation's folder."""
+    """Write the predictions of `before` or `after` training into an evaluation's folder."""
     files.write_lines(evaluated / f"predictions-{when}.jsonl", predictions)
 
 
 def items_of(predictions: Sequence[dict[str, Any]]) -> list[tuple[str, Trace]]:
-    """What predictions are of: ids, and traces with worked solutions in small steps."""
+    """Return the items of predictions: ids, and traces with worked solutions in small steps."""
     asked = {prediction["id"]: prediction for prediction in predictions}
     return [(name, _solved(prediction)) for name, prediction in asked.items()]
 
@@ -107,10 +107,10 @@ def _solved(prediction: dict[str, Any]) -> Trace:
 
 
 def check_of(predictions: Sequence[dict[str, Any]], items: Sequence[tuple[str, Trace]]) -> None:
-    """Holds predictions to be of these items and no others.
+    """Check that all predictions answer these items.
 
     Raises:
-      InputError: a prediction is of another item, or an item has another prompt.
+      InputError: a prediction answers another item, or its item has another prompt.
     """
     prompts = {name: trace.prompt for name, trace in items}
     for prediction in predictions:

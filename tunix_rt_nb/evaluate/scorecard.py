@@ -1,4 +1,4 @@
-"""What many predictions come to: shares, their intervals, and what looks wrong with them."""
+"""Scorecards of predictions: shares, their intervals, and what looks wrong with them."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,8 +13,8 @@ from tunix_rt_nb.trace import plain
 
 Prediction = Mapping[str, Any]
 
-FEWEST = 50  # items: of fewer an interval is so wide that it decides little
-STRICT = "all, in the style exactly"  # what a table calls the answers that count so
+FEWEST = 50  # items; with fewer, an interval is too wide to decide much
+STRICT = "all, in the style exactly"  # the table row that counts strict scores only
 _RATES = ("strict_format", "ran_on", "stopped")
 _ASKED = ("template", "style", "form_sha256", "max_new_tokens", "temperature")
 
@@ -22,19 +22,19 @@ _ASKED = ("template", "style", "form_sha256", "max_new_tokens", "temperature")
 def scorecard(
     predictions: Sequence[Prediction], skipped: Mapping[str, int] | None = None
 ) -> dict[str, Any]:
-    """Sums up predictions; the same predictions in any order give the same card.
+    """Sum up predictions as a scorecard; the same predictions in any order give the same card.
 
     Scores are shares from 0 to 1. `primary_score` counts every answer that was found,
-    `strict_score` only those in the style. An `interval` is Wilson's at 95 %, over items: where one
-    was answered several times its score is a mean. Then there are `pass_at` too (one right answer
-    in k) and `majority_score` (the answer given most often).
+    `strict_score` only those in the exact style. An `interval` is Wilson's at 95 %, over items. If
+    an item was answered several times, its score is the mean. If all were, the card also has
+    `pass_at` (one right answer in k) and `majority_score` (the answer given most often).
 
     Args:
-      predictions: as `grade` makes them, or one item's several times.
-      skipped: why items were not answered, and how many of them.
+      predictions: as `grade` makes them; an item may occur several times.
+      skipped: the number of items that were not answered, by reason.
 
     Raises:
-      InputError: there is no prediction, or a score is none.
+      InputError: there are no predictions, or a score is not a number from 0 to 1.
 
     Example:
       >>> one = {"id": "x", "task": "a", "difficulty": "easy", "score": 1.0, "steps_right": 0.5}
@@ -70,10 +70,10 @@ def scorecard(
 
 
 def by_item(predictions: Sequence[Prediction]) -> dict[str, list[Prediction]]:
-    """The predictions of each item, by its id, in the order of these and of their samples.
+    """Group predictions by item id, sorted by id and within an item by `sample`.
 
     Raises:
-      InputError: there is none, or a score is no number from 0 to 1.
+      InputError: there are no predictions, or a score is not a number from 0 to 1.
     """
     if not predictions:
         raise InputError("predictions: there are none, expected one an item")
@@ -81,7 +81,7 @@ def by_item(predictions: Sequence[Prediction]) -> dict[str, list[Prediction]]:
     for prediction in predictions:
         for field in ("score", "steps_right"):
             value = prediction[field]
-            if not (isinstance(value, int | float) and 0.0 <= value <= 1.0):  # NaN is not either
+            if not (isinstance(value, int | float) and 0.0 <= value <= 1.0):  # NaN fails, too
                 where = one_line(str(prediction.get("id")), 60)
                 raise InputError(f"prediction {where}: {field}: {value!r} is not from 0 to 1")
         found.setdefault(str(prediction["id"]), []).append(prediction)
@@ -91,15 +91,15 @@ def by_item(predictions: Sequence[Prediction]) -> dict[str, list[Prediction]]:
 
 
 def items_sha256(items: Iterable[tuple[str, str | None, str | None]]) -> str:
-    """What was asked, as a hash of ids, prompts and answers in any order.
+    """Return a hash of what was asked: ids, prompts and answers, in any order.
 
-    Figures compare only where it is the same.
+    Figures can be compared only if this hash is the same.
     """
     return files.digest(sorted(items))
 
 
 def headline(card: Mapping[str, Any]) -> str:
-    """A scorecard in a line.
+    """Return a scorecard as one line.
 
     Example:
       >>> headline({"n_scored": 4, "n_skipped": 1, "primary_score": 0.5, "interval": (0.15, 0.85),
@@ -115,7 +115,7 @@ def headline(card: Mapping[str, Any]) -> str:
 
 
 def warnings(card: Mapping[str, Any]) -> list[str]:
-    """What should make one doubt a scorecard, a line each; of a trained model there is none.
+    """List the reasons to doubt a scorecard, one line each; expect none for a trained model.
 
     Example:
       >>> warnings({"n_scored": 12, "interval": (0.2, 0.7), "strict_format": 1.0, "stopped": 1.0})
@@ -140,7 +140,7 @@ def warnings(card: Mapping[str, Any]) -> list[str]:
 
 
 def _alike(predictions: Sequence[Prediction], field: str) -> Any:
-    """The value that all of them have; None where they have several."""
+    """Return the value that all predictions have in a field, or None if they differ."""
     values = {prediction.get(field) for prediction in predictions}
     return values.pop() if len(values) == 1 else None
 
@@ -174,7 +174,7 @@ def _by(each: Sequence[Mapping[str, Any]], field: str) -> dict[str, dict[str, An
 
 
 def _details(predictions: Sequence[Prediction]) -> dict[str, Any]:
-    """How answers were written, and how answers and steps go together."""
+    """Sum up how answers were written, and count the outcomes of answers and steps together."""
     told = Counter(prediction.get("outcome") for prediction in predictions)
     return {
         "strict_score": fmean(p.get("strict_score", p["score"]) for p in predictions),
@@ -185,7 +185,7 @@ def _details(predictions: Sequence[Prediction]) -> dict[str, Any]:
 
 
 def _several(items: Sequence[Sequence[Prediction]], samples: int) -> dict[str, Any]:
-    """What can be said where each item was answered so many times."""
+    """Compute `pass_at` and `majority_score`; each item has at least `samples` answers."""
     right = [(len(item), sum(p["score"] == 1.0 for p in item)) for item in items]
     powers = [2**k for k in range(samples.bit_length()) if 2**k < samples]
     return {
@@ -195,10 +195,10 @@ def _several(items: Sequence[Sequence[Prediction]], samples: int) -> dict[str, A
 
 
 def pass_at(k: int, n: int, right: int) -> float:
-    """The chance that one of k answers is right, of which n were drawn and so many are right.
+    """Estimate the chance that one of k answers is right, if `right` of n drawn answers are.
 
-    The estimate without bias of M. Chen et al., Evaluating Large Language Models Trained on Code,
-    2021, section 2.1.
+    This is the unbiased estimate of M. Chen et al., Evaluating Large Language Models Trained on
+    Code, 2021, section 2.1.
 
     Example:
       >>> pass_at(1, 4, 1), pass_at(2, 4, 1)
@@ -208,9 +208,11 @@ def pass_at(k: int, n: int, right: int) -> float:
 
 
 def majority(answers: Sequence[Prediction]) -> Prediction:
-    """The prediction whose answer was given most often, marks aside; of several, the first.
+    """Return the prediction whose answer was given most often, ignoring marks around answers.
 
-    X. Wang et al., Self-Consistency Improves Chain of Thought Reasoning in Language Models, 2023.
+    On a tie it is the first one. A prediction without an answer counts only if no other has one.
+    After X. Wang et al., Self-Consistency Improves Chain of Thought Reasoning in Language Models,
+    2023.
 
     Example:
       >>> majority([{"answer": None}, {"answer": None}, {"answer": "7"}])

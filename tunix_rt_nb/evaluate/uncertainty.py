@@ -1,4 +1,4 @@
-"""How sure a figure is: intervals, the p-value of a difference, how many items would tell."""
+"""Uncertainty of figures: intervals, p-values of differences, and how many items would decide."""
 
 from collections.abc import Sequence
 from math import ceil, sqrt
@@ -6,20 +6,20 @@ from statistics import NormalDist, fmean
 
 import numpy as np
 
-LEVEL = 0.95  # of every interval; a p-value under 1 - LEVEL counts
-_POWER = 0.8  # how often a difference would be found, where a number of items is asked for
+LEVEL = 0.95  # confidence of every interval; a p-value below 1 - LEVEL is significant
+_POWER = 0.8  # how often `items_needed` items would show the difference
 _RESAMPLES = 10_000
-_AT_A_TIME = 2_000_000  # numbers drawn, so that memory does not grow with the items
+_AT_A_TIME = 2_000_000  # numbers drawn at a time, so that memory does not grow with the items
 _NORMAL = NormalDist()
 _Z = _NORMAL.inv_cdf((1 + LEVEL) / 2)
 
 
 def wilson(right: float, n: int, z: float = _Z) -> tuple[float, float]:
-    """Wilson's score interval of a share (E. B. Wilson, JASA 22, 1927), at 95 % by default.
+    """Return Wilson's score interval of a share (E. B. Wilson, JASA 22, 1927), by default at 95 %.
 
     Args:
-      right: how many are right, or the sum of so many scores from 0 to 1: these spread no wider
-        than right and wrong, so their interval is no narrower than it has to be.
+      right: how many of n are right, or the sum of n scores from 0 to 1. Such scores spread no
+        wider than right and wrong, so their interval is at worst too wide.
 
     Example:
       >>> [round(x, 3) for x in wilson(190, 200)]
@@ -35,9 +35,9 @@ def wilson(right: float, n: int, z: float = _Z) -> tuple[float, float]:
 
 
 def bootstrap(values: Sequence[float], seed: int = 0) -> tuple[float, float]:
-    """The percentile bootstrap interval of a mean (B. Efron, Annals of Statistics 7, 1979).
+    """Return the percentile bootstrap interval of a mean (B. Efron, Annals of Statistics 7, 1979).
 
-    The same values and seed give the same interval, that of `scipy.stats.bootstrap`.
+    The same values and seed give the same interval, which is that of `scipy.stats.bootstrap`.
 
     Example:
       >>> [round(x, 2) for x in bootstrap([0.0, 1.0, 1.0, 1.0] * 25)]
@@ -45,6 +45,7 @@ def bootstrap(values: Sequence[float], seed: int = 0) -> tuple[float, float]:
     """
     sample, rng = np.asarray(values, float), np.random.default_rng(seed)
     rows = max(1, _AT_A_TIME // len(sample))
+    # Draw the resamples a chunk at a time, and keep only their means.
     means = [
         sample[rng.integers(0, len(sample), (min(rows, _RESAMPLES - start), len(sample)))].mean(1)
         for start in range(0, _RESAMPLES, rows)
@@ -55,17 +56,17 @@ def bootstrap(values: Sequence[float], seed: int = 0) -> tuple[float, float]:
 
 
 def mcnemar(gained: int, lost: int) -> float:
-    """The exact p-value of McNemar's test (Psychometrika 12, 1947), from both sides.
+    """Return the exact two-sided p-value of McNemar's test (Psychometrika 12, 1947).
 
-    If neither of two models is better, an item that only one of them answers right is that of
-    either with a chance of one half.
+    If neither of two models is better, an item that only one of them answers right is as likely to
+    be right for one model as for the other.
 
     Example:
       >>> mcnemar(9, 1)
       0.021484375
     """
     n = gained + lost
-    tail = ways = 1  # n over k, summed up to the smaller of the two
+    tail = ways = 1  # `ways` is n over k, `tail` its sum for k up to the smaller of the two
     for k in range(min(gained, lost)):
         ways = ways * (n - k) // (k + 1)
         tail += ways
@@ -73,12 +74,12 @@ def mcnemar(gained: int, lost: int) -> float:
 
 
 def sign_flip(differences: Sequence[float], seed: int = 0) -> float:
-    """The p-value of a mean of paired differences by random signs, from both sides.
+    """Return the two-sided p-value of a mean of paired differences, by drawing random signs.
 
-    If neither of two models is better, each difference is as likely with the other sign (R. A.
-    Fisher, The Design of Experiments, 1935, section 21). Of ones alone it is McNemar's, but for
-    chance. The observed signs count as one of the draws, which keeps it from being too small (B.
-    Phipson and G. K. Smyth, SAGMB 9, 2010).
+    If neither of two models is better, each difference is as likely with the opposite sign (R. A.
+    Fisher, The Design of Experiments, 1935, section 21). If all differences are 1 or -1, this is
+    McNemar's p-value, up to the chance of the draws. The observed signs count as one of the draws,
+    which keeps the p-value from being too small (B. Phipson and G. K. Smyth, SAGMB 9, 2010).
 
     Example:
       >>> sign_flip([0.25]), sign_flip([0.5] * 12) < 0.01
@@ -87,6 +88,7 @@ def sign_flip(differences: Sequence[float], seed: int = 0) -> float:
     values, rng = np.asarray(differences, float), np.random.default_rng(seed)
     values = values[values != 0.0]
     rows = max(1, _AT_A_TIME // max(1, len(values)))
+    # Count the draws whose sum is as far from 0 as the observed one; rounding may not hide a tie.
     least, extreme = abs(values.sum()) - 1e-9, 0
     for start in range(0, _RESAMPLES, rows):
         signs = rng.integers(0, 2, (min(rows, _RESAMPLES - start), len(values)), np.int8) * 2 - 1
@@ -95,13 +97,13 @@ def sign_flip(differences: Sequence[float], seed: int = 0) -> float:
 
 
 def items_needed(differences: Sequence[float]) -> int:
-    """How many items it takes to find such a difference in four of five tries.
+    """Return how many items it takes to find such a difference in four of five tries.
 
-    By the size of a sample for the mean of paired differences, n = (z + z')**2 * variance /
-    mean**2. A difference of less than one point in a hundred is not looked for: one point is.
+    This is the sample size for a mean of paired differences, n = (z + z')**2 * variance / mean**2.
+    A mean below one point in a hundred is taken as one point.
 
     Args:
-      differences: an item's score by one model, less that by the other.
+      differences: the score of each item by one model, minus its score by the other.
 
     Example:
       >>> items_needed([1.0] * 12 + [-1.0] * 8 + [0.0] * 80)

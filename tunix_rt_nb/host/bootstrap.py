@@ -1,6 +1,6 @@
 """The first cell of every kernel: it checks the accelerator and installs what is missing.
 
-The cell is a copy of this file, so the file imports only what every Jupyter has.
+The cell begins with a copy of this file, so the file imports only what every Jupyter has.
 """
 
 import base64
@@ -79,7 +79,7 @@ def importable(folder: Path) -> None:
 
 
 def package(line: str, cell: str) -> None:
-    """Keep the files of a `%%package` cell, each after a line with its name (a cell magic)."""
+    """Handle the cell magic `%%package`: keep the cell's files, each after a line with its name."""
     _, *parts = re.split(r"(?m)^# ==> (\S+) <==\n", cell)
     FILES.update(zip(parts[::2], parts[1::2], strict=True))
 

@@ -10,8 +10,8 @@ from packaging.requirements import Requirement
 
 from tunix_rt_nb.host import paths
 
-# JAX and its companions in a TPU image fit its driver, so they stay as they are. A session does not
-# need the others.
+# JAX and its companions in a TPU image fit its driver, so they stay as they are. A session needs no
+# jupyterlab or ipykernel.
 _LEFT_OUT = {"jax", "flax", "optax", "orbax-checkpoint", "numpy", "jupyterlab", "ipykernel"}
 # What these packages need in turn. For reasoning-gym, pycosat is left out because it has no wheel.
 _OF_OTHERS = {
@@ -36,7 +36,7 @@ def needed() -> dict[str, list[str]]:
 
 
 def pins(lock: str) -> dict[str, list[str]]:
-    """Group the lines of a lock by package: one, or one for each version of Python.
+    """Group the lines of a lock by package: one line, or one for each version of Python.
 
     Example:
       >>> pins("click==8.5.1\\n")

@@ -1,4 +1,4 @@
-"""Notebooks as Kaggle kernels: prepared here, run there, and their results brought back."""
+"""Notebooks as Kaggle kernels: prepared here, run on Kaggle, and their output pulled back."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""A Kaggle account: the `kaggle` package's API, asked with patience, its errors told in one line.
+"""A Kaggle account: the API of the `kaggle` package, with retries and one-line errors.
 
 The credentials stay where that package looks for them. Nothing here reads, prints or writes them.
 """
@@ -18,24 +18,25 @@ from tunix_rt_nb.common import InputError, one_line
 
 TIMEOUT = 60.0  # seconds to wait for an answer; the package itself would wait for ever
 TRIES = 5
-PAUSE = 1.0  # seconds before the second try, then twice as long each time
-LONGEST = 120.0  # seconds between two tries
-_SECRET = re.compile("bearer|basic", re.IGNORECASE)
+PAUSE = 1.0  # seconds before the second try; doubled before each further try
+LONGEST = 120.0  # most seconds between two tries
+_SECRET = re.compile("bearer|basic", re.IGNORECASE)  # a text with it may quote credentials
 
 _T = TypeVar("_T")
 
 
 def login() -> Any:
-    """The API of the `kaggle` package, with the credentials that it finds.
+    """Log in with the credentials that the `kaggle` package finds, and return its API.
 
     Raises:
-      InputError: it finds none, or they are refused.
+      InputError: it finds no credentials, or Kaggle refuses them.
     """
-    with quiet(), bounded():  # as it is imported it logs in, and prints a page of help
+    with quiet(), bounded():  # its import logs in, and prints a page of help
         from kaggle.api.kaggle_api_extended import KaggleApi
 
         api = KaggleApi()
-    # With VERBOSE in the environment it prints each request, the credentials among its headers.
+    # If the environment has VERBOSE, the package prints each request, with the credentials in its
+    # headers.
     api.args = [argument for argument in api.args if argument not in ("--verbose", "-v")]
     try:
         asked("login", api.authenticate)
@@ -45,7 +46,7 @@ def login() -> Any:
             " KAGGLE_API_TOKEN, or KAGGLE_USERNAME and KAGGLE_KEY, or put kaggle.json into"
             " ~/.kaggle"
         ) from None
-    except (AttributeError, TypeError):  # it takes whatever JSON is there
+    except (AttributeError, TypeError):  # the package accepts any JSON as a key
         raise InputError(
             f"{api.config}: is no Kaggle key, make a token at https://www.kaggle.com/settings"
         ) from None
@@ -54,7 +55,7 @@ def login() -> Any:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keeps what the package prints from the terminal: addresses with permissions in them."""
+    """Hide what the package prints, such as addresses that contain permissions."""
     nowhere = io.StringIO()
     with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
         yield
@@ -62,9 +63,10 @@ def quiet() -> Iterator[None]:
 
 @contextlib.contextmanager
 def bounded() -> Iterator[None]:
-    """Lets each request that is made meanwhile, by whomever, wait for an answer but not for ever.
+    """Set a timeout for each request of the process that has none, while this context is open.
 
-    What broke is not sent again behind one's back: the package resumes an upload where it broke.
+    A request that broke is not sent again silently, because the package itself resumes an upload
+    where it broke.
     """
     send = HTTPAdapter.send
 
@@ -80,21 +82,22 @@ def bounded() -> Iterator[None]:
 
 
 def username(api: Any) -> str:
-    """Whose account it is."""
+    """Return the user name of the account."""
     return str(api.get_config_value(api.CONFIG_NAME_USER))
 
 
 def asked(what: str, call: Callable[[], _T], again: bool = True, tries: int = 0) -> _T:
-    """What a call of the API returns.
+    """Call the API, retry after temporary errors, and return the result.
 
     Args:
-      what: is named in errors: the handle, or what is done.
-      again: whether the call may be repeated after an error that passes; one that changes something
-        may not, unless Kaggle says that it has not been looked at (429).
-      tries: how often it is called; 0: `TRIES` times.
+      what: the handle or the action, to be named in errors.
+      again: whether to retry after a broken connection or a server error. A call that changes
+        something must not be retried then. After a 429 every call is retried, because Kaggle has
+        not processed it.
+      tries: the most calls; 0 means `TRIES`.
 
     Raises:
-      InputError: no answer, or a refusal, with what to do about it.
+      InputError: Kaggle does not answer, or refuses; the message says what to do.
     """
     tries = tries or TRIES
     for attempt in range(1, tries + 1):
@@ -113,7 +116,7 @@ def asked(what: str, call: Callable[[], _T], again: bool = True, tries: int = 0)
 
 
 def found(what: str, call: Callable[[], _T], tries: int = 0) -> _T | None:
-    """As `asked`, but None where Kaggle knows of no such thing that one may see."""
+    """Call the API like `asked`, but return None if the thing is missing or private."""
 
     def ask() -> _T | None:
         try:
@@ -127,7 +130,10 @@ def found(what: str, call: Callable[[], _T], tries: int = 0) -> _T | None:
 
 
 def status(error: Exception) -> int | None:
-    """The HTTP status of an error; the package turns some into a ValueError, in their context."""
+    """Return the HTTP status of an error; None if it has none.
+
+    The package turns some errors into a ValueError, whose context is the HTTP error.
+    """
     for known in (error, error.__context__):
         response = getattr(known, "response", None)
         if response is not None:
@@ -141,14 +147,21 @@ def _is_broken(error: Exception) -> bool:
 
 
 def _wait(error: Exception, attempt: int) -> float:
-    """Seconds until the next try: what Kaggle asks for, or twice as long each time."""
+    """Return the seconds until the next try: those of Retry-After, or twice as long each time.
+
+    A Retry-After header that is a date is ignored.
+    """
     response = getattr(error, "response", None)
     asked_for = response.headers.get("Retry-After", "") if response is not None else ""
     return min(float(asked_for) if asked_for.isdigit() else PAUSE * 2 ** (attempt - 1), LONGEST)
 
 
 def told(what: str, error: Exception) -> InputError:
-    """The error of a call in one line; of its own text only what the package says of its input."""
+    """Return the error of a call in one line.
+
+    The text of the error is shown only if it is what the package says about its input, because
+    other errors may quote credentials.
+    """
     code = status(error)
     if code == 401:
         return InputError(
@@ -178,13 +191,16 @@ def told(what: str, error: Exception) -> InputError:
 
 
 def _is_of_input(error: Exception) -> bool:
-    """Whether the package itself raised it; others tell what they were given: a header, say."""
+    """Tell whether the package itself raised an error.
+
+    Errors of other packages may quote what they were given, such as a header.
+    """
     *_, (frame, _) = traceback.walk_tb(error.__traceback__)
     return str(frame.f_globals.get("__name__", "")).startswith("kaggle.")
 
 
 def unknown(what: str) -> InputError:
-    """The error for what is not there, or may not be seen, which Kaggle keeps apart for itself."""
+    """Return the error for something missing or private; Kaggle does not say which."""
     return InputError(
         f"{what}: Kaggle knows of none that you may see: check owner and slug as they are in the"
         " address of its page"

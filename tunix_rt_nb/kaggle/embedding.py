@@ -1,4 +1,4 @@
-"""The package as cells of a notebook: readable there, and byte by byte what it is here."""
+"""The package as notebook cells: readable there, and byte by byte the same as here."""
 
 import base64
 import hashlib
@@ -12,21 +12,22 @@ from nbformat import NotebookNode
 from tunix_rt_nb.common import InputError
 from tunix_rt_nb.host import bootstrap, needs, paths
 
-_UNUSED = "tunix_rt_nb/cli/"  # by a session, which need not have it to be read
+_UNUSED = "tunix_rt_nb/cli/"  # a session never runs it, so it need not be readable there
 _HIDDEN = {"_kg_hide-input": True, "jupyter": {"source_hidden": True}}
 
 
 def sources() -> dict[str, str]:
-    """The package, and the notebooks without their outputs: path -> text.
+    """Collect the package, its eval sets, and the notebooks without outputs: path -> text.
 
-    Eval sets and what a session never runs are compressed, and have a name that ends with `.z`.
+    Eval sets and files that a session never runs are compressed. Their names end with `.z`.
 
     Raises:
-      InputError: a file that does not end with a line break, which a cell could not keep.
+      InputError: there are no notebooks, or a file does not end with a line break, so that a cell
+        could not keep it as it is.
 
     Example:
       >>> sources()["tunix_rt_nb/common/errors.py"].splitlines()[0][:13]
-      '\"\"\"The one er'
+      '\"\"\"The errors'
     """
     notebooks = sorted(paths.NOTEBOOKS.glob("*.ipynb"))
     if not notebooks:
@@ -49,12 +50,12 @@ def _packed(content: bytes) -> bytes:
 
 
 def read(path: Path) -> NotebookNode:
-    """A notebook; `InputError` where there is none in the file, or none yet."""
+    """Read a notebook; raise `InputError` if it is missing, is no notebook, or has no code."""
     if not path.is_file():
         raise InputError(f"{path}: no such notebook, save it first")
     try:
         notebook = nbformat.read(path, as_version=4)
-    except Exception:  # whatever nbformat raises for what is no notebook
+    except Exception:  # nbformat raises many kinds of errors for other files
         raise InputError(f"{path}: is no notebook, open it in Jupyter and save it") from None
     if not any(cell.source.strip() for cell in notebook.cells if cell.cell_type == "code"):
         raise InputError(f"{path}: has no code, write some and save it")
@@ -62,9 +63,9 @@ def read(path: Path) -> NotebookNode:
 
 
 def stripped(notebook: NotebookNode) -> NotebookNode:
-    """A notebook without outputs and without what an editor notes in it, changed in place.
+    """Remove outputs and metadata, except tags, from a notebook in place, and return it.
 
-    `metadata.kaggle` goes too: it would choose another machine than the kernel's metadata.
+    `metadata.kaggle` must go because it would choose another machine than the kernel's metadata.
     """
     for cell in notebook.cells:
         if cell.cell_type == "code":
@@ -81,13 +82,13 @@ def stripped(notebook: NotebookNode) -> NotebookNode:
 
 
 def digest(files: Mapping[str, str]) -> str:
-    """The hash that is checked where the files are unpacked."""
+    """Return the sha256 of the files, which `bootstrap.unpack` checks."""
     content = "".join(f"{name}\0{files[name]}\0" for name in sorted(files))
     return hashlib.sha256(content.encode()).hexdigest()
 
 
 def cells(files: Mapping[str, str]) -> Iterator[NotebookNode]:
-    """A hidden cell for each folder of files, and one that unpacks them all."""
+    """Yield a hidden cell for each folder of files, and a last cell that unpacks them all."""
     folders: dict[str, list[str]] = {}
     for name in files:
         folders.setdefault(name.rpartition("/")[0], []).append(name)
@@ -99,10 +100,10 @@ def cells(files: Mapping[str, str]) -> Iterator[NotebookNode]:
 
 
 def first_cell(accelerator: str) -> NotebookNode:
-    """The cell that checks the accelerator and installs what is missing.
+    """Build the cell that checks the accelerator and installs what is missing.
 
     Args:
-      accelerator: what JAX has to find, as `tpu 8`; empty: anything.
+      accelerator: what JAX has to find, such as `tpu 8`; anything if empty.
     """
     wanted = needs.needed()
     lines = [Path(bootstrap.__file__).read_text(encoding="utf-8")]

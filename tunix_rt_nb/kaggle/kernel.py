@@ -1,9 +1,9 @@
 """A kernel's folder: a notebook that runs on Kaggle as it is, and its metadata.
 
 runs/quickstart/kernel/
-  kernel.ipynb           the package, what is asked for, and what is to run
-  kernel-metadata.json   machine, sources, title: what the `kaggle` package pushes
-  plan.json              what is run, for the checks before a push
+  kernel.ipynb           the first cell (checks, installs), the package, and the code to run
+  kernel-metadata.json   machine, sources and title, for the `kaggle` package
+  plan.json              what the kernel runs, for the checks before a push
 """
 
 import json
@@ -23,19 +23,19 @@ from tunix_rt_nb.kaggle import embedding
 from tunix_rt_nb.models import catalog
 from tunix_rt_nb.runs import parameters
 
-HOURS = 8.0  # of a session of nine, in which training has to end
-MOST = 1_000_000  # bytes of source that Kaggle takes
-_FOLDERS = ("MODEL", "DATASET")  # parameters that may name what is attached
+HOURS = 8.0  # until training has to end; a session has nine
+MOST = 1_000_000  # most bytes of source that Kaggle accepts
+_FOLDERS = ("MODEL", "DATASET")  # parameters that may name an attached input
 
 
 class Accelerator(NamedTuple):
-    """A machine of Kaggle's.
+    """A kind of machine on Kaggle; an empty text stands for none.
 
     Attributes:
-      found: what JAX finds there.
-      topology: of its TPU, for preflight.
-      quota: whose weekly hours it takes, tpu or gpu.
-      hours: of a session.
+      found: what JAX finds on it.
+      topology: the topology of its TPU, for preflight.
+      quota: the weekly quota that its hours count against, tpu or gpu.
+      hours: the length of a session in hours.
 
     Source: https://github.com/Kaggle/kaggle-cli/blob/main/docs/kernels.md for the names,
     https://www.kaggle.com/docs/notebooks for the hours.
@@ -57,10 +57,10 @@ _RETIRED = {"Tpu1VmV38": "TPU v3-8", "TpuV38": "TPU v3-8"}
 
 
 def accelerator(name: str) -> Accelerator:
-    """The machine of a name.
+    """Return the machine with this name.
 
     Raises:
-      InputError: there is none, or no longer.
+      InputError: there is no such machine, or it was retired.
     """
     if name in _RETIRED:
         raise InputError(f"accelerator: {name} ({_RETIRED[name]}) was retired, use TpuV5E8")
@@ -72,17 +72,18 @@ def accelerator(name: str) -> Accelerator:
 def prepare(
     source: str, values: Mapping[str, Any], run_dir: Path, handle: str, machine: str = "TpuV5E8"
 ) -> Path:
-    """Writes the folder of a kernel into a run folder; the same input makes the same bytes.
+    """Write the folder of a kernel into a run folder; the same input makes the same bytes.
 
     Args:
-      source: a profile, for the whole chain; or a notebook, which ends with .ipynb.
-      values: parameters, by name.
-      handle: of the kernel, OWNER/SLUG.
-      machine: a name of `ACCELERATORS`.
+      source: a profile, to run the whole chain; or a notebook, whose name ends with .ipynb.
+      values: parameters by name.
+      handle: the handle of the kernel, OWNER/SLUG.
+      machine: a name in `ACCELERATORS`.
 
     Raises:
-      InputError: a bad parameter, machine or handle; a file that is only here; a notebook that was
-        never saved; more source than Kaggle takes; a folder that has another run.
+      InputError: a parameter, the machine or the handle is bad; a parameter names a file of this
+        machine; the notebook was never saved; Kaggle does not accept so much source; the folder has
+        another run.
     """
     handles.kernel(handle)
     asked_for = accelerator(machine)
@@ -115,7 +116,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def _cells(own: Iterable[NotebookNode], found: str) -> list[NotebookNode]:
-    """The first cells of every kernel, then its own; their ids are by their place."""
+    """Build the first cells of every kernel, then its own; number their ids by position."""
     made = [embedding.first_cell(found), *embedding.cells(embedding.sources()), *own]
     for k, cell in enumerate(made):
         cell.id = f"cell-{k}"
@@ -123,7 +124,7 @@ def _cells(own: Iterable[NotebookNode], found: str) -> list[NotebookNode]:
 
 
 def _chain(run_id: str, profile: str, given: Mapping[str, Any]) -> list[NotebookNode]:
-    """The cells that run the whole chain."""
+    """Build the cells that run the whole chain."""
     parameters.resolve(given)
     listed = pprint.pformat(given, width=88, sort_dicts=False)
     return [
@@ -145,7 +146,10 @@ def _chain(run_id: str, profile: str, given: Mapping[str, Any]) -> list[Notebook
 
 
 def _notebook(notebook: NotebookNode, given: Mapping[str, Any], run_id: str) -> list[NotebookNode]:
-    """The cells of one notebook, with the given values after those that it declares."""
+    """Build the cells of one notebook, with the given values after those that it declares.
+
+    A cell before and a cell after them begin and finish the run in the session.
+    """
     own, declared = notebook.cells, _declared(notebook) if given else {}
     for name, value in given.items():
         if name not in declared:
@@ -164,11 +168,14 @@ def _notebook(notebook: NotebookNode, given: Mapping[str, Any], run_id: str) -> 
 
 
 def _training(notebook: NotebookNode, given: Mapping[str, Any]) -> dict[str, Any]:
-    """What a notebook trains with, if it declares what the one that trains does; else nothing."""
+    """Return the parameters that a notebook trains with.
+
+    There are none unless it declares all parameters of the `train` notebook.
+    """
     names = parameters.declared(runs.notebook_of("train")).keys() - parameters.OURS
     try:
         declared = _declared(notebook)
-    except InputError:  # its parameters have no types: none of ours
+    except InputError:  # its parameters have no types, so it is not ours
         return {}
     if not names <= declared.keys():
         return {}
@@ -183,10 +190,10 @@ def _declared(notebook: NotebookNode) -> dict[str, tuple[str, Any]]:
 
 
 def sources(given: Mapping[str, Any]) -> dict[str, list[str]]:
-    """What is to be attached, by handles with their versions.
+    """List the models and datasets to attach, by handles with versions.
 
     Raises:
-      InputError: a handle without version, or a file or folder of this machine.
+      InputError: a handle has no version, or a parameter names a file or folder of this machine.
 
     Example:
       >>> sources({"MODEL": "gemma3-1b"})["model_sources"]
@@ -232,7 +239,7 @@ def _text(notebook: NotebookNode) -> str:
 def _metadata(handle: str, machine: str, attached: Mapping[str, list[str]]) -> dict[str, Any]:
     return {
         "id": handle,
-        "title": handle.partition("/")[2],  # of which Kaggle makes the slug again
+        "title": handle.partition("/")[2],  # Kaggle makes the slug from the title
         "code_file": "kernel.ipynb",
         "language": "python",
         "kernel_type": "notebook",

@@ -1,11 +1,11 @@
-"""What a kernel has left, as a run folder: as if it had been run here.
+"""The output of a kernel as a run folder, as if the run had been done here.
 
 runs/quickstart/
   ...             the run, as the kernel left it
   kernel/
     executed.ipynb  the notebook as Kaggle executed it
     kaggle.log      its log
-    output/         what else the kernel has left
+    output/         the other files of its output
 """
 
 import contextlib
@@ -22,22 +22,22 @@ from tunix_rt_nb.kaggle import account, session, version
 from tunix_rt_nb.kaggle.submission import Submission
 from tunix_rt_nb.kaggle.version import Version
 
-_EXECUTED = "__notebook__.ipynb"  # where Kaggle keeps what it has executed
-_OURS = ("kernel", "kaggle.json", "kaggle.jsonl")
-_PULLED = ("executed.ipynb", "kaggle.log", "output")  # of kernel/
+_EXECUTED = "__notebook__.ipynb"  # the executed notebook in Kaggle's output
+_OURS = ("kernel", "kaggle.json", "kaggle.jsonl")  # made here and not by the kernel
+_PULLED = ("executed.ipynb", "kaggle.log", "output")  # files in kernel/ that a pull writes
 
 Told = Callable[[str], None]
 
 
 def pull(pushed: Submission, told: Told = print) -> Path:
-    """Brings the output of a kernel into its run folder: all of it, with its hashes right, or none.
+    """Pull the output of a kernel into its run folder: all of it, with correct hashes, or nothing.
 
-    The kernel's log and notebook come along. What the run folder had from an earlier pull is
-    replaced, but only if nothing was changed in it since.
+    The kernel's log and notebook come along. The files of an earlier pull are replaced, but only if
+    they were not changed since.
 
     Raises:
-      InputError: the kernel has not ended; a name that leaves the folder; a file that is missing or
-        not what the kernel left; something that was made here is in the way; no answer.
+      InputError: the kernel has not ended; a file name leaves the folder; a file is missing or not
+        what the kernel left; something made here is in the way; Kaggle does not answer.
     """
     check_replaceable(pushed.run_dir)
     known = version.of(account.login(), pushed.handle, pushed.version)
@@ -48,6 +48,7 @@ def pull(pushed: Submission, told: Told = print) -> Path:
             f"{pushed.handle}: is {state.lower()}: tunix-rt-nb kaggle watch, then pull"
         )
     pushed.run_dir.parent.mkdir(parents=True, exist_ok=True)
+    # Everything is made in a scratch folder, so that a pull that fails changes nothing.
     with tempfile.TemporaryDirectory(dir=pushed.run_dir.parent, prefix=".pull-") as scratch:
         output = Path(scratch) / "output"
         log = _download(known, output, told)
@@ -61,7 +62,7 @@ def pull(pushed: Submission, told: Told = print) -> Path:
 
 
 def check_replaceable(run_dir: Path) -> None:
-    """`InputError` where a folder holds anything that was not pulled into it, or pushed from it."""
+    """Raise `InputError` if a folder has anything that was not pulled into it or pushed from it."""
     names = {path.name for path in run_dir.glob("*") if path.suffix != ".lock"}
     if names <= {*_OURS}:
         return
@@ -76,7 +77,7 @@ def check_replaceable(run_dir: Path) -> None:
 
 
 def _swap(made: Path, run_dir: Path, old: Path) -> None:
-    """Puts a folder in the place of another, which stays where it is if that is cut off."""
+    """Replace a folder by another; put the old folder back if this is interrupted."""
     try:
         if run_dir.exists():
             run_dir.rename(old)
@@ -87,7 +88,7 @@ def _swap(made: Path, run_dir: Path, old: Path) -> None:
 
 
 def _download(known: Version, folder: Path, told: Told) -> str:
-    """Downloads all output, and returns the log."""
+    """Download all output, and return the log."""
     log, count = "", 0
     folder.mkdir()
     with requests.Session() as addresses:
@@ -96,7 +97,7 @@ def _download(known: Version, folder: Path, told: Told) -> str:
             urls = _urls(page)
             for name in urls:
                 path = folder / safe(known.handle, name)
-                if not _fetch(addresses, urls[name], path):  # an address expires
+                if not _fetch(addresses, urls[name], path):  # the address has expired
                     urls = urls | _urls(known.output(token))
                     if not _fetch(addresses, urls[name], path):
                         raise InputError(
@@ -117,7 +118,7 @@ def _urls(page: Any) -> dict[str, str]:
 
 
 def _take_run(pushed: Submission, output: Path, made: Path, told: Told) -> None:
-    """Moves the run out of an output, checked; where the kernel has made none, it is empty."""
+    """Check the run in an output and move it out; make an empty run if the kernel has left none."""
     found = sorted(output.glob("runs/*/"))
     if not found:
         told(f"{pushed.handle}: has left no run, its files are in kernel/output")
@@ -133,16 +134,16 @@ def _take_run(pushed: Submission, output: Path, made: Path, told: Told) -> None:
     if taken:
         raise InputError(f"{pushed.handle}: left a {taken[0]} in its run, nothing is taken")
     found[0].rename(made)
-    with contextlib.suppress(OSError):  # there is more in it, which comes along
+    with contextlib.suppress(OSError):  # other files in it are kept
         found[0].parent.rmdir()
     return None
 
 
 def safe(what: str, name: str) -> PurePosixPath:
-    """A name from outside as a path that stays in its folder.
+    """Return a name from outside as a path that stays in its folder.
 
     Raises:
-      InputError: it would not.
+      InputError: it would leave the folder, is too long, or has a backslash or odd characters.
 
     Example:
       >>> safe("me/kernel", "runs/x/run.json").parts
@@ -158,10 +159,10 @@ def safe(what: str, name: str) -> PurePosixPath:
 
 
 def _fetch(addresses: requests.Session, url: str, path: Path) -> bool:
-    """Downloads a file whole; the address has its own permission and gets no credentials.
+    """Download a whole file; send no credentials, because the address has its own permission.
 
     Returns:
-      Whether there is a file at the address, or is one still.
+      True, or False if the address has no file or has expired.
     """
 
     def call() -> bool:
@@ -175,19 +176,19 @@ def _fetch(addresses: requests.Session, url: str, path: Path) -> bool:
 
     try:
         return account.found(path.name, call) or False
-    except OSError as error:  # too long a name; a file and a folder of one name; a full disk
+    except OSError as error:  # the name is too long or is also a folder, or the disk is full
         raise InputError(
             f"{one_line(path.name)}: cannot be written, nothing is taken: {error.strerror}"
         ) from None
 
 
 def _nobody(request: Any) -> Any:
-    """Keeps `requests` from looking for credentials in ~/.netrc."""
+    """Return the request as it is, so that `requests` reads no credentials from ~/.netrc."""
     return request
 
 
 def _add_ours(pushed: Submission, made: Path) -> None:
-    """Puts beside a run what was prepared and watched here."""
+    """Copy what was prepared and watched here into a run, and record its kernel."""
     if (pushed.run_dir / "kernel").is_dir():
         ignored = shutil.ignore_patterns(*_PULLED)
         shutil.copytree(pushed.run_dir / "kernel", made / "kernel", ignore=ignored)
@@ -198,7 +199,10 @@ def _add_ours(pushed: Submission, made: Path) -> None:
 
 
 def _add_rest(known: Version, output: Path, kernel: Path, told: Told) -> None:
-    """Puts beside them what else the kernel has left."""
+    """Move the executed notebook and the rest of the output into `kernel`.
+
+    If the executed notebook is missing, the notebook that was pushed is written instead.
+    """
     executed = kernel / "executed.ipynb"
     if (output / _EXECUTED).is_file():
         (output / _EXECUTED).rename(executed)

@@ -1,4 +1,4 @@
-"""A run in a Kaggle session: it ends in time, and leaves what one can go on from."""
+"""A run in a Kaggle session: it ends in time, and leaves output that can be resumed."""
 
 import os
 import shutil
@@ -13,25 +13,25 @@ from tunix_rt_nb.common import InputError, OutOfTime, files
 from tunix_rt_nb.host import paths, place
 from tunix_rt_nb.runs import chain
 
-OUTPUT = "output.json"  # what a kernel left, and the sha256 of each file
-ROOM = 19e9  # bytes that are kept of a session: Kaggle's 20 GB, less some for the notebook itself
+OUTPUT = "output.json"  # lists what a kernel left: path -> sha256
+ROOM = 19e9  # most bytes kept of a session: Kaggle's 20 GB, less some for the notebook itself
 _LOCK = ".lock"
 
 
 def run(run_id: str, values: Mapping[str, Any], hours: float, profile: str = "") -> Path:
-    """Runs the chain, and leaves its run folder in `runs/` of the working folder.
+    """Run the chain, and leave its run folder in `runs/` of the working folder.
 
-    The work is done on a scratch disk, where there is room for more than one checkpoint; what
-    training has made is kept before the answers are written, which may take longer than there is
-    time. An earlier output of this run that is attached is gone on from.
+    The work is done on a scratch disk, which has space for more than one checkpoint. The output of
+    training is kept before the answers are written, because these may take longer than the session
+    lasts. If an earlier output of this run is attached, the run resumes from it.
 
     Args:
-      values: parameters by name; a model or dataset may be a handle of what is attached.
-      hours: training ends itself so long after now, with a checkpoint; what is left of the session
-        is for what comes after.
+      values: parameters by name; a model or dataset may be the handle of an attached input.
+      hours: training ends itself this long from now, with a checkpoint; the rest of the session is
+        for the steps after it.
 
     Raises:
-      StepFailed: a cell raised; what there is has been kept.
+      StepFailed: a cell raised; everything made until then has been kept.
     """
     _begin(hours)
     kept = Path.cwd() / "runs" / run_id
@@ -61,7 +61,10 @@ def _tell_late(late: Exception) -> None:
 
 
 def _go_on(run_id: str, run_dir: Path) -> None:
-    """Copies what an earlier kernel left, if it is attached and whole; inputs are read-only."""
+    """Copy the run that an earlier kernel left, if it is attached; check that it is whole.
+
+    It has to be copied because inputs are read-only.
+    """
     source = place.earlier(run_id)
     if source is None:
         print("no earlier output of this run is attached: it begins anew")
@@ -78,10 +81,10 @@ def _tell(step: chain.StepReport) -> None:
 
 
 def keep(run_dir: Path, target: Path) -> Path:
-    """Copies a run folder to where it outlives the session, with the hashes of its files.
+    """Copy a run folder to where it outlives the session, with the hashes of its files.
 
-    What is there already and still the same stays. Checkpoints go along only where training is not
-    complete, the last one and the best, and only if there is room.
+    Files that are there already and have not changed stay. Checkpoints are copied only if training
+    is not complete and there is enough space, and then only the last and the best.
     """
     found = {path.as_posix(): files.sha256(run_dir / path) for path in sorted(_chosen(run_dir))}
     listed = target / OUTPUT
@@ -97,13 +100,14 @@ def keep(run_dir: Path, target: Path) -> Path:
 
 
 def _chosen(run_dir: Path) -> set[Path]:
-    """The files of a run that are kept."""
+    """Return the files of a run that are kept."""
     found = {path.relative_to(run_dir) for path in run_dir.rglob("*") if path.is_file()}
     found = {path for path in found if path.suffix != _LOCK}
     train = Path(runs.stem("train"))
     checkpoints = {path for path in found if path.is_relative_to(train / "checkpoints")}
     if train / "result.json" in found:
         return found - checkpoints
+    # Training resumes from the newest checkpoint, so the older ones in `last` are left out.
     last = train / "checkpoints" / "last"
     newest = [path.relative_to(run_dir) for path in runs.checkpoints(run_dir / last)[-1:]]
     found -= {
@@ -119,7 +123,7 @@ def _chosen(run_dir: Path) -> set[Path]:
 
 
 def hashes(folder: Path) -> dict[str, str]:
-    """The sha256 of every file of a folder by its path, but of the list itself and of locks."""
+    """Return the sha256 of each file in a folder by path, except `output.json` and locks."""
     return {
         path.relative_to(folder).as_posix(): files.sha256(path)
         for path in sorted(folder.rglob("*"))
@@ -128,13 +132,13 @@ def hashes(folder: Path) -> dict[str, str]:
 
 
 def check(folder: Path, but: Collection[str] = ()) -> None:
-    """Holds a run folder that a kernel left to the hashes that it left with it.
+    """Check a run folder that a kernel left against the hashes that it left with it.
 
     Args:
-      but: what is not looked at, by the names that it has in the folder.
+      but: names of files and folders directly in `folder` that are not checked.
 
     Raises:
-      InputError: a file is missing, was altered, or was not there; or there are no hashes.
+      InputError: a file is missing, altered or new; or there are no hashes.
     """
     path = folder / OUTPUT
     if not path.exists():
@@ -154,10 +158,10 @@ def check(folder: Path, but: Collection[str] = ()) -> None:
 
 
 def settle(run_id: str, hours: float) -> None:
-    """Lets a notebook that runs as a kernel by itself work on a scratch disk, as `run` does.
+    """Prepare the session for a single notebook: it works on a scratch disk, as `run` does.
 
-    What there is is kept where a cell fails, too. Where training ends itself in time, that is the
-    end of the notebook, and a good one.
+    If a cell fails, everything made until then is kept. If training ends itself in time, the
+    notebook ends there without an error.
     """
     from IPython import get_ipython
 
@@ -166,7 +170,7 @@ def settle(run_id: str, hours: float) -> None:
         if not isinstance(error, OutOfTime):
             return shell.showtraceback(running_compiled_code=True)
         _tell_late(error)
-        # Papermill takes this for a good end, and leaves out the cells after it.
+        # Papermill takes this for a success, and skips the cells after it.
         return shell.showtraceback((SystemExit, SystemExit(), None), exception_only=True)
 
     _begin(hours)
@@ -177,7 +181,7 @@ def settle(run_id: str, hours: float) -> None:
 
 
 def finish(run_id: str) -> Path | None:
-    """Keeps what such a notebook has made, if it has made a run."""
+    """Keep the run that a single notebook made; return its folder, or None if it made none."""
     return keep(_own(), Path.cwd() / "runs" / run_id) if _own().is_dir() else None
 
 

@@ -1,9 +1,9 @@
-"""A kernel that was pushed: what was checked before, and what is known of it since.
+"""A pushed kernel: the checks before the push, and what is known about the kernel since.
 
 runs/quickstart/
   kernel/         what was pushed
   kaggle.json     the kernel's handle, version and page
-  kaggle.jsonl    its log, as far as it was watched
+  kaggle.jsonl    the part of its log that was watched
 """
 
 import json
@@ -21,12 +21,12 @@ from tunix_rt_nb.runs import parameters
 from tunix_rt_nb.train import preflight
 
 Told = Callable[[str], None]
-DATA = {"trained": 0.6, "fill": 0.95}  # as `tunix-rt-nb preflight` takes them
+DATA = {"trained": 0.6, "fill": 0.95}  # the defaults of `tunix-rt-nb preflight`
 _NEVER_SAVED = "notebook not found"
 
 
 class Submission(NamedTuple):
-    """A kernel on Kaggle, and the run folder that it is of; version 0: the last there is."""
+    """A kernel on Kaggle and the run folder it belongs to; version 0 means the last version."""
 
     run_dir: Path
     handle: str
@@ -34,23 +34,23 @@ class Submission(NamedTuple):
     url: str
 
     def record(self) -> "Submission":
-        """Notes it in the run folder."""
+        """Write the handle, version and page to `kaggle.json` in the run folder; return self."""
         told = {"kernel": self.handle, "version": self.version, "url": self.url}
         files.write_json(self.run_dir / "kaggle.json", told)
         return self
 
     def log(self) -> list[dict[str, Any]]:
-        """The part of its log that was watched; a line that was cut off is left out."""
+        """Return the watched part of this version's log; leave out a line that was cut off."""
         lines = map(json.loads, files.whole_lines(self.run_dir / "kaggle.jsonl"))
         return [event for event in lines if event.get("version") == self.version]
 
 
 def find(name: str) -> Submission:
-    """The kernel of a run by the run's id, or by its own handle, OWNER/SLUG.
+    """Find the kernel of a run by the run's id, or by the kernel's handle, OWNER/SLUG.
 
     Raises:
-      InputError: no kernel was pushed of such a run; it is no handle; or the folder that its run
-        would have holds another.
+      InputError: no kernel was pushed of such a run; the handle is not valid; or the run folder for
+        the handle has another run.
     """
     if "/" in name:
         slug = handles.kernel(name).partition("/")[2].removeprefix("tunix-rt-")
@@ -83,15 +83,15 @@ def _url(handle: str) -> str:
 def push(
     run_dir: Path, force: bool = False, resume: bool = False, told: Told = print
 ) -> Submission:
-    """Pushes the kernel that was prepared in a run folder, which makes Kaggle run it.
+    """Push the kernel that was prepared in a run folder; the push makes Kaggle run it.
 
     Args:
-      force: without looking whether it fits the chips and whether there is quota.
-      resume: goes on from the output of the kernel's last version.
+      force: push without checking whether the run fits the chips and whether quota is left.
+      resume: continue from the output of the kernel's last version.
 
     Raises:
-      InputError: nothing was prepared; it will not fit; no quota is left; no credentials; Kaggle
-        refuses it, or a part of it.
+      InputError: nothing was prepared; the run will not fit; no quota is left; there are no
+        credentials; Kaggle refuses the kernel, or a part of it.
     """
     folder = run_dir / "kernel"
     plan, metadata = _prepared(folder, "plan.json"), _prepared(folder, "kernel-metadata.json")
@@ -109,7 +109,7 @@ def push(
 
 
 def _check_resumable(api: Any, handle: str, last: int, run_id: str) -> None:
-    """`InputError` unless there is an output that a session can go on from."""
+    """Raise `InputError` unless the last version left output that a session can resume."""
     if not last:
         raise InputError(f"{handle}: there is no version to resume, push it without --resume")
     known = version.Version(api, handle, last)
@@ -133,7 +133,7 @@ def _prepared(folder: Path, name: str) -> dict[str, Any]:
 
 
 def fits(plan: Mapping[str, Any], machine: Accelerator, told: Told) -> None:
-    """`InputError` where training or the answers do not fit the chips that are asked for."""
+    """Raise `InputError` if training or the answers do not fit the chips of the machine."""
     if not machine.topology:
         return
     if not plan["steps"]:
@@ -156,7 +156,7 @@ def fits(plan: Mapping[str, Any], machine: Accelerator, told: Told) -> None:
 
 
 def quota(api: Any, machine: Accelerator) -> str:
-    """What is left of this week's hours; `InputError` where that is nothing."""
+    """Describe what is left of this week's hours; raise `InputError` if nothing is left."""
     if not machine.quota:
         return "quota: a machine without accelerator takes none"
     found = account.asked("quota", api.quota_view)
@@ -180,9 +180,9 @@ def _hours(time: timedelta) -> str:
 
 
 def _pushed(api: Any, run_dir: Path, handle: str, before: int) -> Submission:
-    """Pushes, and reads what Kaggle says of it: its client ends well even where it is refused.
+    """Push, and read Kaggle's answer, because its client raises nothing if Kaggle refuses.
 
-    Where the connection broke meanwhile, it is not pushed twice: the version tells whether it was.
+    If the connection broke, it is not pushed again: a new version number shows that it was pushed.
     """
     try:
         answer = account.asked(

@@ -1,4 +1,4 @@
-"""Datasets and models as Kaggle keeps them, to be named by a handle with a version."""
+"""Uploads of datasets and models to Kaggle; each gets a handle with a version."""
 
 import json
 import tempfile
@@ -16,18 +16,19 @@ from tunix_rt_nb.models import sources
 
 Told = Callable[[str], None]
 EVERY = 5.0  # seconds between two looks at a dataset that Kaggle processes
-PROCESSING = 900.0  # seconds that it is waited for
-_LICENSES = {"gemma": "Gemma", None: "Apache 2.0"}  # as Kaggle calls them
+PROCESSING = 900.0  # most seconds to wait for that
+_LICENSES = {"gemma": "Gemma", None: "Apache 2.0"}  # Kaggle's names for them
 
 
 def push_dataset(folder: Path, handle: str, told: Told = print) -> str:
-    """Pushes a built dataset: a new Kaggle dataset, private, or a new version of one.
+    """Push a built dataset as a new private Kaggle dataset, or as a new version of one.
 
     Returns:
-      Its handle with the version, which `DATASET` takes.
+      Its handle with the version, as the parameter `DATASET` takes it.
 
     Raises:
-      InputError: no complete dataset, no credentials, a bad handle, or Kaggle refuses it.
+      InputError: the dataset is not complete, or was altered; there are no credentials; the handle
+        is bad; or Kaggle refuses it.
     """
     owner, slug = handles.new("dataset", handle).split("/")
     manifest = dataset.read_manifest(folder)
@@ -37,6 +38,7 @@ def push_dataset(folder: Path, handle: str, told: Told = print) -> str:
     metadata = {"id": handle, "title": slug, "licenses": [{"name": "CC0-1.0"}], "subtitle": ""}
     api = _careful(account.login())
     before = _version(api, handle)
+    # The version is named in advance, because the uploaded mark has to contain it.
     versioned = f"{owner}/{slug}/{before + 1}"
     added = {"dataset-metadata.json": metadata, place.MARK: {"handle": versioned}}
     with tempfile.TemporaryDirectory() as scratch:
@@ -58,7 +60,7 @@ def push_dataset(folder: Path, handle: str, told: Told = print) -> str:
 
 
 def _wait(api: Any, handle: str, number: int) -> None:
-    """Waits until Kaggle has processed a version; until then it cannot be attached."""
+    """Wait until Kaggle has processed a version; it cannot be attached before."""
     until = time.monotonic() + PROCESSING
     while True:
         state, now = _state(api, handle)
@@ -76,7 +78,10 @@ def _wait(api: Any, handle: str, number: int) -> None:
 
 
 def _state(api: Any, handle: str) -> tuple[str, int]:
-    """The state of a dataset and its current version; a dataset that is new may not be seen yet."""
+    """Return the state of a dataset and its current version.
+
+    A new dataset may not be visible yet; then they are empty and 0.
+    """
     form = "json(status,current_version_number)"
     told = json.loads(
         account.found(handle, lambda: api.dataset_status(handle, format=form)) or "{}"
@@ -85,13 +90,14 @@ def _state(api: Any, handle: str) -> tuple[str, int]:
 
 
 def push_model(folder: Path, handle: str, told: Told = print) -> str:
-    """Pushes a model folder: a new Kaggle model, private, or a new version of one.
+    """Push a model folder as a new private Kaggle model, or as a new version of one.
 
     Returns:
-      Its handle with the version, which `MODEL` takes.
+      Its handle with the version, as the parameter `MODEL` takes it.
 
     Raises:
-      InputError: no whole model, no credentials, a bad handle, or Kaggle refuses it.
+      InputError: the model is not complete; there are no credentials; the handle is bad; or Kaggle
+        refuses it.
     """
     owner, slug = handles.new("model", handle).split("/")
     if not folder.is_dir() or sources.missing(folder):
@@ -136,7 +142,10 @@ def _described(owner: str, slug: str, folder: Path) -> dict[str, Any]:
 
 
 def _staged(scratch: Path, folder: Path, metadata: Mapping[str, Any]) -> str:
-    """A folder with links to the files and the metadata, as a dataset's own never changes."""
+    """Fill a scratch folder with links to the files and with the metadata, and return it.
+
+    The metadata is not written to `folder` itself, because a dataset's folder never changes.
+    """
     for path in folder.iterdir():
         if path.is_file():
             (scratch / path.name).symlink_to(path.resolve())
@@ -146,7 +155,7 @@ def _staged(scratch: Path, folder: Path, metadata: Mapping[str, Any]) -> str:
 
 
 def _careful(api: Any) -> Any:
-    """Makes an upload that failed an error: the package would leave the file out and go on."""
+    """Make a failed upload raise; the package would leave out the file and continue."""
     upload = api._upload_blob
     api.MAX_UPLOAD_RESUME_ATTEMPTS = account.TRIES
 
@@ -167,14 +176,17 @@ def _check(handle: str, answer: Any, known: tuple[str, ...] = ()) -> None:
 
 
 def _version(api: Any, handle: str) -> int:
-    """The current version of a dataset; 0 where there is none yet."""
+    """Return the current version of a dataset; 0 if there is none yet."""
     form = "json(current_version_number)"
     told = account.found(handle, lambda: api.dataset_status(handle, format=form))
     return int(json.loads(told)["current_version_number"] or 0) if told else 0
 
 
 def _model_version(api: Any, variation: str) -> int | None:
-    """The current version of a model's variation, 0 where it has none; None: there is no model."""
+    """Return the current version of a model's variation.
+
+    It is 0 if there is no such variation yet, and None if there is no such model.
+    """
     model = "/".join(variation.split("/")[:2])
     if account.found(model, lambda: api.model_get(model)) is None:
         return None

@@ -1,4 +1,4 @@
-"""One version of a kernel, as Kaggle knows it: how it goes, what it prints, what it has left."""
+"""One version of a kernel on Kaggle: its state, its log and its output."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -8,15 +8,15 @@ import requests
 from tunix_rt_nb.common import InputError, one_line
 from tunix_rt_nb.kaggle import account
 
-PAGE = 100
+PAGE = 100  # files on a page of output
 _UNDER_WAY = ("QUEUED", "RUNNING", "NEW_SCRIPT", "CANCEL_REQUESTED")
 
 
 class Version(NamedTuple):
     """A version of a kernel, by its number.
 
-    Kaggle takes the number as a label, `v2`; where it does not, what it tells is of the last
-    version, which is then taken only if it is this one.
+    Requests give the number as a label, such as `v2`. If Kaggle does not accept the label, it can
+    only be asked about the last version; its answer is then used only if that is this version.
 
     Source: https://github.com/Kaggle/kaggle-cli/issues/1200.
     """
@@ -26,20 +26,20 @@ class Version(NamedTuple):
     number: int
 
     def state(self, tries: int = 0) -> tuple[str, str]:
-        """QUEUED, RUNNING, COMPLETE, ERROR or CANCEL..., and why it failed."""
+        """Return QUEUED, RUNNING, COMPLETE, ERROR or CANCEL..., and why the version failed."""
         answer = self._asked("GetKernelSessionStatus", tries)
         return answer.status.name, one_line(answer.failure_message or "")
 
     def source(self) -> str:
-        """The notebook as it was pushed."""
+        """Return the notebook as it was pushed."""
         return str(self._asked("GetKernel").blob.source or "")
 
     def output(self, token: str = "") -> Any:
-        """A page of what it has left; the page tells the next one's token."""
+        """Return a page of the output; the page has the token of the next one."""
         return self._asked("ListKernelSessionOutput", page_size=PAGE, page_token=token)
 
     def pages(self) -> Iterator[tuple[str, Any]]:
-        """All of them, each with its own token."""
+        """Yield all pages of the output, each with its token."""
         token = ""
         while True:
             page = self.output(token)
@@ -49,12 +49,13 @@ class Version(NamedTuple):
             token = page.next_page_token
 
     def events(self) -> Iterator[Any]:
-        """The log from its first line; while it runs, each line as it comes."""
+        """Yield the log from its first line; while the kernel runs, each line as it comes."""
         try:
             yield from self._events({"versionLabel": f"v{self.number}"})
         except requests.HTTPError as error:
             if account.status(error) != 404:
                 raise
+            # Kaggle does not accept the label, so ask for the log of the last version.
             yield from self._events({})
 
     def _events(self, asked_for: dict[str, str]) -> Iterator[Any]:
@@ -98,13 +99,17 @@ def _answer(api: Any, handle: str, call: str, fields: Mapping[str, Any]) -> Any:
 
 
 def current(api: Any, handle: str) -> int:
-    """The number of the last version of a kernel; 0 where there is no such kernel."""
+    """Return the number of the last version of a kernel; 0 if there is no such kernel."""
     kernel = account.found(handle, lambda: _answer(api, handle, "GetKernel", {}))
     return int(kernel.metadata.current_version_number or 1) if kernel else 0
 
 
 def of(api: Any, handle: str, number: int) -> Version:
-    """A version by its number, 0: the last one; `InputError` where there is no such kernel."""
+    """Return the version of a kernel with this number, or the last version if it is 0.
+
+    Raises:
+      InputError: there is no such kernel.
+    """
     now = current(api, handle)
     if not now:
         raise account.unknown(handle)
@@ -112,5 +117,5 @@ def of(api: Any, handle: str, number: int) -> Version:
 
 
 def is_under_way(state: str) -> bool:
-    """Whether a version in such a state has not ended."""
+    """Tell whether a version in this state has not ended."""
     return state in _UNDER_WAY

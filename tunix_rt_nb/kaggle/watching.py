@@ -1,4 +1,4 @@
-"""A kernel's state and log as they come, until it ends."""
+"""The state and log of a kernel, reported as they come until it ends."""
 
 import math
 import time
@@ -12,23 +12,23 @@ from tunix_rt_nb.kaggle import account, kernel, version
 from tunix_rt_nb.kaggle.submission import Submission
 
 EVERY = 15.0  # seconds between two looks at the state
-TRIES = 12  # some ten minutes without Kaggle are borne
-_AGAIN = 900  # seconds of the session, after which it is told again what is left of it
-_LAST = 5  # lines that are told of a kernel that failed
+TRIES = 12  # with their pauses, about ten minutes without an answer from Kaggle
+_AGAIN = 900  # seconds of the session between two reports of the time left
+_LAST = 5  # last lines of stderr that are shown if a kernel failed
 
 Told = Callable[[str], None]
 
 
 def watch(pushed: Submission, told: Told = print) -> bool:
-    """Tells each change of state and each line of the log once, until the kernel ends.
+    """Report each change of state and each line of the log once, until the kernel ends.
 
-    Ended and begun again, it goes on with the line after the last one told.
+    If it is stopped and started again, it continues after the last line reported.
 
     Returns:
-      Whether the kernel has completed.
+      True if the kernel has completed, False if it failed or was cancelled.
 
     Raises:
-      InputError: no such kernel, no credentials, or no answer.
+      InputError: there is no such kernel, there are no credentials, or Kaggle does not answer.
     """
     api = account.login()
     known = version.of(api, pushed.handle, pushed.version)
@@ -47,10 +47,10 @@ def watch(pushed: Submission, told: Told = print) -> bool:
 
 
 def spent(pushed: Submission) -> str:
-    """The time that a kernel has used and has left of its session, as far as its log tells.
+    """Describe the time that a kernel has used and has left, as far as its log tells.
 
     Returns:
-      As `, 1:02 h used, 7:58 h left`, or nothing.
+      A text such as `, 1:02 h used, 7:58 h left`; empty if the log has no times.
     """
     used = max((event["time"] or 0.0 for event in pushed.log()), default=0.0)
     return _spent(used, _session(pushed)) if used else ""
@@ -61,7 +61,10 @@ def _spent(used: float, session: float) -> str:
 
 
 def _session(pushed: Submission) -> float:
-    """The seconds of a session on the machine that was asked for, as far as that is known here."""
+    """Return the length in seconds of a session on the kernel's machine.
+
+    If the machine is not known here, TpuV5E8 is assumed.
+    """
     path = pushed.run_dir / "kernel" / "plan.json"
     name = files.read_json(path)["accelerator"] if path.exists() else "TpuV5E8"
     return 3600.0 * kernel.accelerator(name).hours
@@ -73,7 +76,7 @@ def _clock(seconds: float) -> str:
 
 
 def _read(known: version.Version, pushed: Submission, state: str, told: Told) -> None:
-    """Reads the log to its end, or to where the connection breaks; what is known is passed over."""
+    """Read the log until it ends or the connection breaks; skip the lines that are known."""
     old, session = pushed.log(), _session(pushed)
     files.write_lines(pushed.run_dir / "kaggle.jsonl", old)
     last = max((event["time"] or 0.0 for event in old), default=0.0)
@@ -91,11 +94,11 @@ def _read(known: version.Version, pushed: Submission, state: str, told: Told) ->
                     told(f"{known.handle}: running{_spent(now, session)}")
                 last = max(last, now)
     except (requests.RequestException, ValueError):
-        pass  # the state is asked for next, which tells whether Kaggle is there and lets one in
+        pass  # the next request for the state tells if Kaggle answers and grants access
 
 
 def _event(found: Any) -> dict[str, Any]:
-    """An event of the log as it is kept: whatever it was, it has a text, and a time or none."""
+    """Convert any event of the log to a record with a text, and a time or None."""
     given = found if isinstance(found, dict) else {"data": found}
     text = given.get("data")
     try:

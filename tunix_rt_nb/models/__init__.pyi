@@ -7,6 +7,7 @@ from . import (
     sources as sources,
 )
 from .devices import (
+    describe_devices as describe_devices,
     devices_of as devices_of,
     mesh as mesh,
     mesh_of as mesh_of,

@@ -19,7 +19,7 @@ _NAMED = {
     "gemma3-4b": gemma3.ModelConfig.gemma3_4b_pt,
     "gemma2-2b": gemma2.ModelConfig.gemma2_2b,
 }
-_ROWS = {"gemma3-4b": 262_208, "gemma2-2b": 256_000}  # embedding rows of Hugging Face's files; Google's have others
+_ROWS = {"gemma3-4b": 262_208, "gemma2-2b": 256_000}  # embedding rows on Hugging Face, not Google's
 _SIZES = {
     "num_layers": "num_hidden_layers",
     "num_embed": "vocab_size",

@@ -151,7 +151,7 @@ def attend(
 def _within(segments: jax.Array, window: int | None) -> jax.Array:
     """Cut segments into blocks as short as the window, so that each query is scored on fewer keys.
 
-    A query is scored on two blocks of keys. Return the segments unchanged if there is no window, or
+    A query is scored on at most two blocks. Return the segments unchanged if there is no window, or
     if two windows are no shorter than what a query is scored on already.
     """
     rows, blocks, size = segments.shape
@@ -162,7 +162,7 @@ def _within(segments: jax.Array, window: int | None) -> jax.Array:
 
 
 def _with_before(x: jax.Array) -> jax.Array:
-    """Put before each block the previous one, zeros before the first; leave a single block alone."""
+    """Put before each block the previous one, zeros before the first; keep a single block as is."""
     if x.shape[1] == 1:
         return x
     return jnp.concatenate([jnp.pad(x, ((0, 0), (1, 0)) + ((0, 0),) * (x.ndim - 2))[:, :-1], x], 2)

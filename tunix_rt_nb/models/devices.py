@@ -11,6 +11,12 @@ from flax import nnx
 from tunix_rt_nb.common import InputError
 
 
+def describe_devices() -> str:
+    """Name the devices that JAX finds, as in `8 x tpu:TPU v5 lite`."""
+    kinds = [f"{device.platform}:{device.device_kind}" for device in jax.devices()]
+    return f"{len(kinds)} x {kinds[0]}"
+
+
 def mesh(tp: int = 1) -> jax.sharding.Mesh:
     """Build a mesh of all devices with the axes `fsdp` and `tp`.
 
@@ -45,7 +51,7 @@ def devices_of(model: nnx.Module) -> Iterator[jax.sharding.Mesh]:
 def keep_compilations() -> None:
     """Keep what JAX compiles in the user's cache, so that the same shapes start at once next time.
 
-    A cache folder that is set already stays.
+    Do nothing if a cache folder is set already.
     """
     if jax.config.jax_compilation_cache_dir is None:
         cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")

@@ -113,7 +113,7 @@ def _bucket(length: int) -> int:
 
 
 def _shape(n: int, most: int) -> int:
-    """Return a number of rows for n answers: `most`, halved while n rows and FEWEST rows still fit."""
+    """Return how many rows n answers take: `most`, halved while n and FEWEST rows still fit."""
     while most % 2 == 0 and most // 2 >= max(n, FEWEST):
         most //= 2
     return most
@@ -157,8 +157,10 @@ def _answers(
     The tokens end with the stop token, if there is one.
 
     Args:
+      model: the model to sample from.
       ids: int32 [rows, length], prompts at the right end of each row.
       keys: [rows], the random key of each row.
+      temperature: as for `generate`.
       used: how many rows are used; the others only fill up the shape.
       ends: ids of the stop tokens.
       limit: the longest cache, in tokens per row.
@@ -174,7 +176,8 @@ def _answers(
         # Prefill: read all prompts into the cache.
         state = read(model, ids, done, keys, room=room, most=most)
         while True:
-            # Decode until half of the rows are done, if the batch can shrink, or the cache is full.
+            # Decode until half of the rows are done (all, if the batch cannot shrink any more),
+            # or the cache is full.
             smaller = _shape(1, len(rows)) < len(rows)
             state = write(model, state, ends, len(rows) // 2 if smaller else 0, temperature)
             done, tokens = np.asarray(state.done), np.asarray(state.tokens)
@@ -188,7 +191,7 @@ def _answers(
             # Shrink the batch: rows under way come first, finished ones fill up the shape.
             kept = np.argsort(over, kind="stable")[: _shape(int((~over).sum()), len(rows))]
             rows = np.where(over, used, rows)[kept]  # finished rows were yielded: mark them unused
-            # Grow the cache only when it is full; empty slots cost time in every step.
+            # Grow the cache only when it is full; empty slots slow down each decoding step.
             if int(state.at) == room:
                 room = _room(room, limit)
             state = _chosen(state, kept, room)
@@ -242,9 +245,11 @@ def _cache(model: Any, rows: int, room: int) -> dict[str, dict[str, jax.Array]]:
 def write(model: Any, state: Answers, ends: jax.Array, fewest: int, temperature: float) -> Answers:
     """Generate tokens until at most `fewest` answers are under way, or the cache is full.
 
-    It also ends when the answers have as many tokens as they may have. It donates `state`.
+    Stop as well when the answers reach the most tokens allowed. `state` is donated.
 
     Args:
+      model: the model to sample from.
+      state: the answers so far, from `read` or an earlier `write`.
       ends: ids of the stop tokens.
       fewest: how many unfinished answers to stop at.
       temperature: as for `generate`.
@@ -304,5 +309,7 @@ def _chosen(state: Answers, rows: jax.Array, room: int) -> Answers:
             return x
         return jnp.pad(x, [(0, 0), (0, room - x.shape[1]), *[(0, 0)] * (x.ndim - 2)])
 
+    # Select the rows of every array; `at` and `first` are scalars, the same for all rows. Then
+    # append empty slots to `seen` and the cache, which is written from the left.
     state = jax.tree.map(lambda x: x[rows] if x.ndim else x, state)
     return state._replace(seen=longer(state.seen), cache=jax.tree.map(longer, state.cache))

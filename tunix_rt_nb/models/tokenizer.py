@@ -14,7 +14,7 @@ from tunix_rt_nb.common import InputError, arrays
 from tunix_rt_nb.models import pieces
 from tunix_rt_nb.trace import TEMPLATES, Segment
 
-PAD, EOS, BOS, UNK = 0, 1, 2, 3  # as Gemma numbers them
+PAD, EOS, BOS, UNK = 0, 1, 2, 3  # the ids in Gemma
 _NUMBERED = ("<pad>", "<eos>", "<bos>")
 _SPACE = "▁"  # how SentencePiece writes a space
 
@@ -51,10 +51,10 @@ class Tokenizer:
         return [self._pieces.PieceToId(f"<0x{byte:02X}>") for byte in _SPACE.encode()]
 
     def control(self, piece: str) -> int:
-        """The id of a control piece.
+        """Return the id of a control piece.
 
         Raises:
-          InputError: this tokenizer has none of that name; it names the templates that need it.
+          InputError: the tokenizer has no such piece; the message names the templates that need it.
         """
         if piece not in self.controls:
             needed = [name for name, template in TEMPLATES.items() if piece in template.pieces]
@@ -63,16 +63,16 @@ class Tokenizer:
         return self.controls[piece]
 
     def literal(self, text: str) -> list[int]:
-        """The ids of a text in which nothing is a control token, whatever it looks like.
+        """Tokenise a text literally: nothing in it becomes a control token, whatever it looks like.
 
-        A control piece in the text is cut after its first character and the parts are encoded
-        apart; joined, they decode to the same text. So does SentencePiece's own mark for a space,
-        which is spelled in bytes.
+        Cut each control piece in the text after its first character and encode the parts apart.
+        Joined, they decode to the same text. Spell SentencePiece's own mark for a space in bytes,
+        so that it decodes to itself too.
         """
         return self._apart(text) if self._cut.search(text) else self._pieces.Encode(text)
 
     def literals(self, texts: Sequence[str]) -> list[list[int]]:
-        """`literal` of many texts, in half the time of one by one."""
+        """Tokenise many texts as `literal` does, in half the time of one by one."""
         ids = self._pieces.Encode(texts, num_threads=1)
         for place, text in enumerate(texts):
             if self._cut.search(text):
@@ -80,7 +80,7 @@ class Tokenizer:
         return ids
 
     def segments(self, segments: Iterable[Segment]) -> list[int]:
-        """The ids of segments; neighbouring literal ones are tokenised as one text."""
+        """Tokenise segments; neighbouring literal ones are tokenised as one text."""
         ids: list[int] = []
         for control, run in groupby(segments, attrgetter("control")):
             if control:
@@ -100,7 +100,7 @@ class Tokenizer:
         return ids
 
     def decode(self, ids: Iterable[int]) -> str:
-        """The text of some ids, control pieces by their names."""
+        """Decode ids to text, with control pieces written as their names."""
         ids = [int(i) for i in ids]
         if self._silent.keys().isdisjoint(ids):
             return self._pieces.Decode(ids)
@@ -110,9 +110,9 @@ class Tokenizer:
         )
 
     def spell(self, tokens: np.ndarray) -> tuple[bytes, np.ndarray]:
-        """What tokens stand for in UTF-8, control pieces by their names, and how many bytes each.
+        """Spell tokens in UTF-8, control pieces by name; return the bytes and each token's size.
 
-        A byte that no text has stands for whatever the tokenizer does not know.
+        The unknown token is spelled as 0xff, a byte that no UTF-8 text contains.
         """
         letters, starts, sizes = self._spelling
         return letters[arrays.spans(starts[tokens], sizes[tokens])].tobytes(), sizes[tokens]
@@ -130,13 +130,15 @@ class Tokenizer:
         return b"\xff" if self._pieces.IsUnknown(token) else piece.replace(_SPACE, " ").encode()
 
     def piece(self, token: int) -> str:
-        """How one token looks, for people."""
+        """Return one token as readable text."""
         return self._pieces.IdToPiece(token).replace(_SPACE, " ").replace("<0x0A>", "\n")
 
 
 def _overlapping(controls: Iterable[str]) -> Iterator[str]:
-    """Patterns that find the first character of every control piece in a text, even where two of
-    them share characters."""
+    """Yield patterns that match the first character of each control piece in a text.
+
+    The rest of a piece is only looked ahead at, so overlapping pieces are found too.
+    """
     for first, group in groupby(sorted(controls), lambda piece: piece[0]):
         rests = "|".join(re.escape(piece[1:]) for piece in group)
         yield f"{re.escape(first)}(?={rests})"
@@ -147,12 +149,18 @@ def train_tokenizer(
     vocab_size: int = 640,
     controls: Iterable[str] = TEMPLATES["gemma"].pieces,
 ) -> bytes:
-    """Trains a small SentencePiece model the way Gemma's is set up: BPE with byte fallback, single
-    digits, no dummy prefix, nothing normalised, with the control pieces of a template. Unlike
-    Gemma's, a piece may hold several words, spaces at its end: set phrases become one token, which
-    a model that is trained on little needs.
+    """Train a small SentencePiece model with Gemma's settings and return its bytes.
+
+    These are BPE with byte fallback, single digits, no dummy prefix, no normalisation, and the
+    control pieces of a template. Unlike in Gemma's, a piece may hold several words, with spaces at
+    its end. Set phrases then become one token, which helps a model trained on little data.
 
     The same texts in the same order give the same bytes: one thread, no sampling.
+
+    Args:
+      texts: the texts to train on, split into lines.
+      vocab_size: the most pieces, 320 to 65536.
+      controls: the control pieces of the template.
 
     Raises:
       InputError: `vocab_size` is out of range.

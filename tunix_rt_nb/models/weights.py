@@ -1,4 +1,4 @@
-"""The safetensors files of a model folder, held to what a model consists of before it is loaded."""
+"""The safetensors files of a model folder, checked against the architecture before loading."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,8 +12,8 @@ from tunix_rt_nb.common import InputError, files, one_line
 
 _TYPES = ("F32", "BF16", "F16")
 _INDEX = "model.safetensors.index.json"
-_UNUSED = (  # parts of a checkpoint that a text model can do without
-    "lm_head.",  # the embedding, again
+_UNUSED = (  # parts of a checkpoint that a text model does not need
+    "lm_head.",  # the embedding once more
     "vision_tower.",
     "multi_modal_projector.",
     "model.rotary_emb.",
@@ -21,7 +21,7 @@ _UNUSED = (  # parts of a checkpoint that a text model can do without
 
 
 class _Tensor(NamedTuple):
-    """Where a tensor is, and what its file's header says of it."""
+    """A tensor's file, and its shape and type as the header of that file gives them."""
 
     path: Path
     shape: tuple[int, ...]
@@ -29,15 +29,15 @@ class _Tensor(NamedTuple):
 
 
 def check(folder: Path, shapes: Mapping[str, tuple[int, ...]], prefix: str = "") -> None:
-    """Holds the tensors of a model folder to what the model consists of.
+    """Check that a model folder has exactly the tensors of the model, in the right shapes.
 
     Args:
-      shapes: of every tensor, by its name.
-      prefix: what may stand before a name.
+      shapes: the shape of every tensor, by name.
+      prefix: a prefix that names in the files may have.
 
     Raises:
-      InputError: a file is missing or cut off, or a tensor is missing, there twice, of another
-        shape, or none of the model.
+      InputError: a file is missing or truncated; or a tensor is missing, duplicated, of another
+        shape, or not part of the model.
     """
     found = {name.removeprefix(prefix): tensor for name, tensor in _tensors(folder).items()}
     for name, shape in shapes.items():
@@ -60,7 +60,7 @@ def check(folder: Path, shapes: Mapping[str, tuple[int, ...]], prefix: str = "")
 
 
 def write(path: Path, tensors: Mapping[str, np.ndarray]) -> None:
-    """Writes tensors as one file that is whole or not there."""
+    """Write tensors to one file, which appears under its name only when it is complete."""
     partial = path.with_suffix(".tmp")
     whole = {name: np.ascontiguousarray(x) for name, x in tensors.items()}
     save_file(whole, partial, metadata={"format": "pt"})
@@ -72,7 +72,7 @@ def _told(shape: tuple[int, ...]) -> str:
 
 
 def _tensors(folder: Path) -> dict[str, _Tensor]:
-    """All tensors of a folder by their names."""
+    """Return all tensors of a folder by name; raise InputError if a file or all are missing."""
     for name in sorted({*_shards(folder).values()}):
         if not (folder / name).exists():
             raise InputError(f"{folder / name}: is missing, {_INDEX} names it: fetch it again")
@@ -89,7 +89,7 @@ def _tensors(folder: Path) -> dict[str, _Tensor]:
 
 
 def _shards(folder: Path) -> dict[str, str]:
-    """Which file each tensor is in, by the index of sharded files."""
+    """Read from the index of shards which file holds each tensor; return {} without an index."""
     path = folder / _INDEX
     if not path.exists():
         return {}
@@ -101,13 +101,13 @@ def _shards(folder: Path) -> dict[str, str]:
 
 
 def _home(folder: Path, name: str) -> Path:
-    """The file that should hold a tensor."""
+    """Return the file that should hold a tensor."""
     paths = list(folder.glob("*.safetensors"))
     return paths[0] if len(paths) == 1 else folder / _shards(folder).get(name, "")
 
 
 def _header(path: Path) -> dict[str, _Tensor]:
-    """The tensors of a file, which is read no further than to their names."""
+    """Read the tensors' names, shapes and types from the header of a file, and not their values."""
     try:
         with safe_open(path, "numpy") as file:
             slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
@@ -123,7 +123,10 @@ def _header(path: Path) -> dict[str, _Tensor]:
 
 
 def _check_types(path: Path, tensors: Mapping[str, _Tensor]) -> None:
-    """Tunix reads all of a file as of the type of its first tensor."""
+    """Raise InputError unless all tensors of a file have the same supported type.
+
+    Tunix reads a whole file with the type of its first tensor.
+    """
     for name, tensor in tensors.items():
         if tensor.dtype not in _TYPES:
             raise InputError(

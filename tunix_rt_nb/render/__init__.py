@@ -1,4 +1,4 @@
-"""3 render: a dataset's traces as token ids and a loss mask, each checked, packed into rows."""
+"""Step 3, render: turn traces into token ids and a loss mask, check each, pack them into rows."""
 
 from tunix_rt_nb.render.encode import encode, encode_prompts
 from tunix_rt_nb.render.examples import Example, Examples

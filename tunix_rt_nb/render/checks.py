@@ -1,4 +1,4 @@
-"""What must hold of every rendered example, whatever its trace says."""
+"""The laws that every rendered example must obey, whatever its trace says."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,14 +12,19 @@ from tunix_rt_nb.trace import Chat, Said
 
 
 def check(encoded: Examples, chats: Sequence[Chat], tokenizer: Tokenizer) -> None:
-    """Holds the examples of some chats to the laws of their masks.
+    """Check the examples of some chats against the laws of their masks.
 
-    One BOS, first (none where the template has none); no control token but the template's; at
-    least one trained token; the trained tokens are the response and its stop, read back exactly;
-    what comes before them is the prompt.
+    The laws: one BOS, at the start (none if the template has none); no control tokens but the
+    template's; at least one trained token; the trained tokens spell the response and its stop
+    exactly; the tokens before them spell the prompt.
+
+    Args:
+      encoded: the examples.
+      chats: the chat of each example, all of one form.
+      tokenizer: the tokenizer that encoded them.
 
     Raises:
-      InputError: names the trace and the law.
+      InputError: an example breaks a law; the message names the trace and the law.
     """
     how, index = chats[0].form, encoded.index
     starts, ends = index["start"], index["start"] + index["length"]
@@ -56,15 +61,15 @@ def _slices(whole: Any, starts: np.ndarray, ends: np.ndarray) -> list[Any]:
 
 
 def _before(sizes: np.ndarray) -> np.ndarray:
-    """How much comes before each place, and in all."""
+    """Return the sum of the sizes before each place, and the total at the end."""
     return np.concatenate([[0], np.cumsum(sizes)])
 
 
 def check_text(chat: Chat, said: Said, trace_id: str) -> None:
-    """Reads the text of a chat back and compares it with what it is to say.
+    """Check that the text of a chat reads back as what it should say.
 
     Raises:
-      InputError: names the trace.
+      InputError: it reads back as something else; the message names the trace.
     """
     if chat.form.read(chat.text) != said:
         raise InputError(f"trace {trace_id}: cannot be rendered: its text reads back as another")

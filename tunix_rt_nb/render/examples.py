@@ -1,7 +1,7 @@
-"""Tokenised examples as arrays: as many as one likes, in memory or in two files.
+"""Tokenised examples as arrays, in memory or in two files, for datasets of any size.
 
-One array holds the tokens of all examples, one after the other; another has a record an example.
-The loss mask needs no array: the tokens of a prompt are not trained on, those of a response are.
+One array holds the tokens of all examples, one after the other. The other has a record per example.
+The loss mask needs no array: prompt tokens are not trained on, response tokens are.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -18,13 +18,13 @@ _TOKEN = np.dtype("<i4")
 
 
 def _record(width: int = 36) -> np.dtype:
-    """Of one example; an id takes 36 bytes, as UUIDs do, where none is longer."""
+    """Return the dtype of an example's record; an id takes `width` bytes, 36 as for UUIDs."""
     return np.dtype([("id", f"S{width}"), ("start", "<i8"), ("prompt", "<i4"), ("length", "<i4")])
 
 
 @dataclass(frozen=True)
 class Example:
-    """The token ids of one chat; the first `prompt` of them are not trained on, the others are."""
+    """The token ids of one chat; the first `prompt` ids are not trained on, the others are."""
 
     id: str
     ids: tuple[int, ...]
@@ -35,7 +35,7 @@ class Example:
 
     @property
     def mask(self) -> tuple[bool, ...]:
-        """Whether each token is trained on."""
+        """The loss mask: for each token, whether it is trained on."""
         return tuple(place >= self.prompt for place in range(len(self)))
 
 
@@ -44,9 +44,9 @@ class Examples:
     """A sequence of examples.
 
     Attributes:
-      index: a record an example: its `id`, where its tokens `start`, how many of them are `prompt`,
-        and its `length`, that is how many there are in all.
-      tokens: int32.
+      index: one record per example: its `id`, the place in `tokens` where it begins (`start`), its
+        number of prompt tokens (`prompt`) and its number of tokens in all (`length`).
+      tokens: int32, the tokens of all examples, one example after the other.
 
     Example:
       >>> examples = Examples.of([Example("a", (2, 7, 8), 1), Example("b", (2, 9), 1)])
@@ -61,7 +61,7 @@ class Examples:
 
     @classmethod
     def of(cls, examples: Iterable[Example]) -> "Examples":
-        """Puts examples together."""
+        """Build the arrays from single examples."""
         every = list(examples)
         tokens = np.array([token for example in every for token in example.ids], _TOKEN)
         return cls.joined(
@@ -72,7 +72,7 @@ class Examples:
     def joined(
         cls, ids: list[str], prompts: Iterable[int], lengths: Iterable[int], tokens: np.ndarray
     ) -> "Examples":
-        """Examples whose tokens stand one after the other."""
+        """Build examples from their ids, prompt lengths, lengths and concatenated tokens."""
         names = [name.encode() for name in ids]
         index = np.empty(len(ids), _record(max([36, *map(len, names)])))
         index["id"], index["prompt"], index["length"] = names, prompts, lengths
@@ -91,17 +91,17 @@ class Examples:
         return map(self.__getitem__, range(len(self)))
 
     def chosen(self, places: Any) -> "Examples":
-        """Some of them, as one indexes an array; the tokens are not copied."""
+        """Select examples by any index of an array, such as a mask or slice; do not copy tokens."""
         return Examples(self.index[places], self.tokens)
 
 
 def names(side: str) -> tuple[str, str]:
-    """The files that hold the examples of one side: of the index, and of the tokens."""
+    """Return the names of the two files of one side: the index and the tokens."""
     return f"{side}.npy", f"{side}_tokens.npy"
 
 
 def load(folder: Path, side: str) -> Examples:
-    """The examples that `writer` wrote; memory is taken only for what is looked at."""
+    """Load the examples that `writer` wrote, memory-mapped: only what is accessed takes memory."""
     index, tokens = (
         np.asarray(np.load(folder / name, mmap_mode="r", allow_pickle=False))
         for name in names(side)
@@ -111,7 +111,10 @@ def load(folder: Path, side: str) -> Examples:
 
 @contextmanager
 def writer(folder: Path, side: str) -> Iterator[Callable[[Examples], None]]:
-    """What writes examples, some at a time; the files appear when all are written."""
+    """Yield a function that appends examples to the files of one side.
+
+    The files appear under their names when the `with` block ends.
+    """
     index_name, tokens_name = names(side)
     with (
         _growing(folder / index_name, _record()) as add_index,
@@ -132,10 +135,12 @@ def writer(folder: Path, side: str) -> Iterator[Callable[[Examples], None]]:
 
 @contextmanager
 def _growing(path: Path, kind: np.dtype) -> Iterator[Callable[[np.ndarray], None]]:
-    """What appends to a file of one array.
+    """Yield a function that appends to a .npy file of one array.
 
-    Its header has room for any number, which NumPy leaves there for this purpose; so it is written
-    again when that is known. https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
+    NumPy pads the header so that a larger length still fits. So write the header with length 0
+    first, and write it again when the length is known.
+
+    Source: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
     """
     with files.atomic(path) as file:
         _head(file, kind, 0)

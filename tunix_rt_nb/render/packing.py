@@ -1,4 +1,4 @@
-"""Examples packed into rows of one length, so that little of a batch is padding."""
+"""Packing: put examples into rows of one length, so that little of a batch is padding."""
 
 from bisect import bisect_left, insort
 from dataclasses import dataclass
@@ -9,16 +9,17 @@ import numpy as np
 from tunix_rt_nb.common import InputError, arrays
 from tunix_rt_nb.render.examples import Examples
 
-BLOCK = 32  # blocks of rows have a multiple of so many tokens
+BLOCK = 32  # the size of a block of a row is a multiple of this many tokens
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Which examples share a row; their tokens are put there when a row is asked for.
+    """Packed rows: which examples share a row. Tokens are copied only when a row is requested.
 
     Attributes:
-      length: of every row, in tokens.
-      order: the places of the examples, row after row.
+      examples: the packed examples.
+      length: the length of every row, in tokens.
+      order: indices into `examples`, row after row.
       ends: where in `order` each row ends.
     """
 
@@ -41,13 +42,13 @@ class Rows:
 
     @cached_property
     def trained_tokens(self) -> np.ndarray:
-        """How many tokens of each row are trained, int [rows]."""
+        """The number of trained tokens in each row, int [rows]."""
         index = self.examples.index[self.order]
         return np.add.reduceat(index["length"] - index["prompt"], self._starts)
 
     @cached_property
     def most_trained(self) -> int:
-        """The most trained tokens of a row, rounded up so that few shapes are compiled."""
+        """The most trained tokens in a row, rounded up to 16, 32, 48, ... to compile few shapes."""
         return -(-int(self.trained_tokens.max()) // 16) * 16
 
     @cached_property
@@ -55,29 +56,34 @@ class Rows:
         return blocks(self.length, int(self.examples.index["length"].max()))
 
     def ids(self, row: int) -> list[bytes]:
-        """Of the examples that share a row."""
+        """Return the ids of the examples that share a row."""
         return self.examples.index["id"][self.order[self._starts[row] : self.ends[row]]].tolist()
 
     def arrays(self, rows: np.ndarray) -> dict[str, np.ndarray]:
-        """The chosen rows, each array [rows, length].
+        """Build the arrays of the chosen rows, each [rows, length].
 
         Returns:
-          tokens: int32 ids, 0 where nothing stands.
-          segments: int32, 1, 2, ... for the examples of a row, 0 for padding; a position may attend
-            only to earlier ones of its own segment.
-          positions: int32, from 0 in each segment.
-          trained: bool, whether the token is to be predicted.
+          tokens: int32 ids, 0 for padding.
+          segments: int32, 1, 2, ... for the examples of a row, 0 for padding. A token may attend
+            only to itself and earlier tokens of its own segment.
+          positions: int32, counted from 0 in each segment.
+          trained: bool, whether the loss counts the prediction of this token.
         """
         shape = (len(rows), self.length)
         tokens, segments, positions = (np.zeros(shape, np.int32) for _ in range(3))
         trained = np.zeros(shape, bool)
+        # Look up the examples of these rows, in row order: `held` examples in each row.
         held = self.ends[rows] - self._starts[rows]
         index = self.examples.index[self.order[arrays.spans(self._starts[rows], held)]]
         lengths = index["length"]
+        # Place them: an example's column is the number of tokens before it in its own row, and
+        # `place` is where each of its tokens goes in the flattened rows.
         before = np.cumsum(lengths) - lengths
         column = before - np.repeat(before[np.cumsum(held) - held], held)
         place = arrays.spans(np.repeat(np.arange(len(rows)), held) * self.length + column, lengths)
         position = arrays.spans(np.zeros_like(lengths), lengths)
+        # Fill all arrays at those places. The segments keep examples apart in attention, and
+        # positions restart, so an example computes the same as in a row of its own.
         tokens.flat[place] = self.examples.tokens[arrays.spans(index["start"], lengths)]
         segments.flat[place] = np.repeat(arrays.spans(np.ones_like(held), held), lengths)
         positions.flat[place] = position
@@ -85,18 +91,23 @@ class Rows:
         return {"tokens": tokens, "segments": segments, "positions": positions, "trained": trained}
 
     def take(self, rows: np.ndarray) -> dict[str, np.ndarray]:
-        """The chosen rows as a batch for training.
+        """Build a training batch of the chosen rows.
 
         Returns:
-          `tokens` and `positions` as `arrays` has them; `segments` cut into blocks no shorter than
-          the longest example, [rows, blocks, size], filled up with 0, for `attention.attend`; and
-          int32 `places`, [rows, most]: where in a row a trained token is predicted (one before it),
-          filled up with length - 1.
+          tokens: as in `arrays`.
+          positions: as in `arrays`.
+          segments: cut into blocks at least as long as the longest example, [rows, blocks, size],
+            padded with 0, for `attention.attend`.
+          places: int32 [rows, most], the places in a row that predict a trained token (one before
+            it), padded with length - 1.
         """
         arrays = self.arrays(rows)
         blocks, size = self._blocks
+        # Cut the segments into blocks: no example then reaches beyond its block and the one before.
         segments = np.pad(arrays["segments"], ((0, 0), (0, blocks * size - self.length)))
         arrays["segments"] = segments.reshape(len(rows), blocks, size)
+        # List the places whose next token is trained, in order; the stable sort puts them first.
+        # Logits are then computed at these places only.
         follows = arrays.pop("trained")[:, 1:]
         order = np.argsort(~follows, axis=1, kind="stable")[:, : self.most_trained]
         used = np.take_along_axis(follows, order, axis=1)
@@ -104,7 +115,9 @@ class Rows:
 
 
 def blocks(length: int, longest: int) -> tuple[int, int]:
-    """Into how many blocks a row is cut, and their size: none is shorter than an example.
+    """Return the number and size of the blocks of a row: none is shorter than the longest example.
+
+    A row of at most two such blocks stays one block.
 
     Example:
       >>> blocks(256, longest=60)
@@ -115,13 +128,15 @@ def blocks(length: int, longest: int) -> tuple[int, int]:
 
 
 def pack(examples: Examples, length: int) -> Rows:
-    """Packs examples into rows, best fit decreasing: the longest first, each into the fullest row
-    that still has room for it. The same examples give the same rows.
+    """Pack examples into rows of `length` tokens by best fit decreasing.
+
+    Place the longest examples first, each into the fullest row that still has space for it. The
+    same examples give the same rows.
 
     Raises:
-      InputError: an example is longer than a row; or there is none.
+      InputError: an example is longer than a row, or there are no examples.
 
-    Source: Johnson 1973, "Near-Optimal Bin Packing Algorithms"; of sequences for training: Krell et
+    Source: Johnson 1973, "Near-Optimal Bin Packing Algorithms"; for training sequences: Krell et
     al. 2021, "Efficient Sequence Packing without Cross-contamination".
 
     Example:
@@ -132,6 +147,7 @@ def pack(examples: Examples, length: int) -> Rows:
     """
     if not len(examples):
         raise InputError("pack: there are no examples")
+    # Decreasing: sort by length, stable, so that the result depends on the examples alone.
     lengths = examples.index["length"]
     order = np.argsort(-lengths, kind="stable")
     longest = examples[int(order[0])]
@@ -140,6 +156,7 @@ def pack(examples: Examples, length: int) -> Rows:
             f"{longest.id}: {len(longest)} tokens do not fit into a row of {length},"
             f" render with max_length: {length}"
         )
+    # Find a row for each example, then list the examples row after row.
     rows = _best_fit(lengths[order], length)
     return Rows(
         examples, length, order[np.argsort(rows, kind="stable")], np.cumsum(np.bincount(rows))
@@ -147,14 +164,14 @@ def pack(examples: Examples, length: int) -> Rows:
 
 
 def pack_full(examples: Examples, longest: int, fill: float = 0.95) -> Rows:
-    """Packs examples of up to `longest` tokens into the shortest rows that get full.
+    """Pack examples of up to `longest` tokens into the shortest rows that are nearly full.
 
-    Attention costs more the longer the row, padding is wasted: so rows are as long as the longest
-    example may be, and 16 tokens longer each time as long as less than `fill` of them is used. Of
-    rows up to three times as long, where none gets so full, the fullest are taken.
+    Attention costs more in longer rows, and padding is wasted. So try rows of `longest` tokens
+    first, then multiples of 16 tokens up to three times as long, until examples fill a share of
+    `fill`. If no length reaches `fill`, return the fullest rows.
 
     Raises:
-      InputError: as `pack`.
+      InputError: as for `pack`.
 
     Example:
       >>> from tunix_rt_nb.render.examples import Example
@@ -171,14 +188,14 @@ def pack_full(examples: Examples, longest: int, fill: float = 0.95) -> Rows:
 
 
 def _best_fit(lengths: np.ndarray, length: int) -> np.ndarray:
-    """The row of each example, of which the longest come first.
+    """Return the row of each example, for lengths in decreasing order.
 
-    All examples of one length are placed at once. The fullest row with room for one is the fullest
-    still when it has got one, as long as there is room; so it takes as many as fit.
+    Place all examples of one length together. The fullest row with space for one of them is still
+    the fullest after it gets one, while space is left; so it takes as many as fit.
     """
     row_of = np.empty(len(lengths), np.int64)
-    with_room: dict[int, list[np.ndarray]] = {}  # rows by how much room they have
-    rooms: list[int] = []  # those that some row has, in order
+    with_room: dict[int, list[np.ndarray]] = {}  # space left -> arrays of rows
+    rooms: list[int] = []  # the keys of `with_room`, sorted
     opened = 0
 
     def keep(room: int, rows: np.ndarray) -> None:
@@ -187,23 +204,28 @@ def _best_fit(lengths: np.ndarray, length: int) -> np.ndarray:
                 insort(rooms, room)
             with_room.setdefault(room, []).append(rows)
 
+    # Go through the groups of equal length, the longest first.
     starts = np.flatnonzero(np.diff(lengths, prepend=length + 1))
     for start, end in zip(starts.tolist(), [*starts[1:].tolist(), len(lengths)], strict=True):
         need, done = int(lengths[start]), start
         while done < end:
+            # Best fit: the rows with the least space that is enough. If there are none, open rows
+            # for all the rest of the group.
             at = bisect_left(rooms, need)
             if at < len(rooms):
                 room = rooms.pop(at)
-                rows = np.concatenate(with_room.pop(room))[::-1]  # the last to come first
+                rows = np.concatenate(with_room.pop(room))[::-1]  # the last one kept is used first
             else:
                 room = length
                 rows = np.arange(opened, opened - (done - end) // (length // need))
                 opened += len(rows)
+            # Give each row as many as fit; the last row used may get fewer (`rest`).
             each = room // need
             full, rest = divmod(min(end - done, each * len(rows)), each)
             placed = np.repeat(rows, each)[: full * each + rest]
             row_of[done : done + len(placed)] = placed
             done += len(placed)
+            # File the rows again by the space they have now; untouched ones go back in their order.
             keep(room - each * need, rows[:full])
             if rest:
                 keep(room - rest * need, rows[full : full + 1])

@@ -1,4 +1,4 @@
-"""A dataset rendered: every trace as token ids with its loss mask, checked, ready to train on."""
+"""Rendered datasets: every trace as token ids with its loss mask, checked and ready to train on."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -22,8 +22,8 @@ A = TypeVar("A")
 B = TypeVar("B")
 _ARRAYS = tuple(name for side in dataset.SIDES for name in examples.names(side))
 _FILES = (*_ARRAYS, "rejects.jsonl", "tokenizer.model")
-_AT_A_TIME = 100_000  # characters that are tokenised together; of more a cache would hold less
-_SAMPLE = 10_000  # traces that a tokenizer is trained on, about
+_AT_A_TIME = 100_000  # characters per batch to tokenise; larger ones fit less well into CPU caches
+_SAMPLE = 10_000  # about how many traces a tokenizer is trained on
 
 
 def render_dataset(
@@ -35,22 +35,24 @@ def render_dataset(
     max_length: int = 192,
     system: str = "",
 ) -> dict[str, Any]:
-    """Renders both sides of a dataset into a folder; the manifest is written last.
+    """Render both sides of a dataset into a folder; write the manifest last.
 
-    An example longer than `max_length` is not cut: it is left out, counted, and listed in
-    `rejects.jsonl`. However large the dataset, only some examples are in memory at a time.
+    Examples longer than `max_length` are not cut. They are left out, counted, and listed in
+    `rejects.jsonl`. However large the dataset, only a few batches are in memory at a time.
 
     Args:
-      system: the system message of every chat; empty for none, or for the template's own where it
-        has one.
+      source: the folder of the dataset.
+      max_length: the longest example, in tokens.
+      system: the system message of every chat; empty for none, or for the template's own if it has
+        one.
 
     Returns:
-      The manifest: what was rendered how, the counts, the sha256 of every file, and `form_sha256`,
-      that of all that defines the template, the style and the system message.
+      The manifest: the dataset, the form, the counts, the sha256 of every file, and `form_sha256`,
+      a hash of everything that defines the template, the style and the system message.
 
     Raises:
       InputError: no training example fits; the tokenizer lacks a piece of the template; or a trace
-        does not read back, or a mask breaks one of its laws (names the trace).
+        does not read back, or a mask breaks a law (the message names the trace).
     """
     how = form(template_name, style, system)
     for piece in how.template.pieces:
@@ -98,7 +100,7 @@ class _Step(msgspec.Struct, gc=False):
 
 
 class _Line(msgspec.Struct, gc=False):
-    """What rendering takes from a line of a dataset, which was checked when it was built."""
+    """The fields that rendering needs from a line of a dataset; the build checked them already."""
 
     id: str
     prompt: str
@@ -110,7 +112,10 @@ _READ = msgspec.json.Decoder(_Line).decode
 
 
 def _said(source: Path, side: str) -> Iterator[tuple[str, Said]]:
-    """What the traces of one side of a dataset say, by their ids."""
+    """Yield the id and content of each trace on one side of a dataset.
+
+    Raise InputError if the file was altered after the build.
+    """
     path = source / f"{side}.jsonl"
     altered = "was altered after the build, build it again"
     files.check_unaltered(path, dataset.read_manifest(source), altered)
@@ -123,7 +128,7 @@ def _said(source: Path, side: str) -> Iterator[tuple[str, Said]]:
 def _encoded(
     traces: Iterable[tuple[str, Said]], tokenizer: Tokenizer, how: Form
 ) -> Iterator[Examples]:
-    """The examples of all traces, checked, some at a time."""
+    """Yield the examples of all traces in batches, checked."""
 
     def encoded(some: list[tuple[str, Chat]]) -> tuple[list[Chat], Examples]:
         ids, chats = [trace_id for trace_id, _ in some], [chat for _, chat in some]
@@ -135,9 +140,9 @@ def _encoded(
 
 
 def _one_ahead(work: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:
-    """The results of some work, of which a thread does the next meanwhile.
+    """Yield `work(item)` for each item, while a thread computes the next one.
 
-    The tokenizer holds no lock of Python's while it works.
+    The tokenizer releases Python's global lock while it works, so both run in parallel.
     """
     with ThreadPoolExecutor(1) as thread:
         last: Future[B] | None = None
@@ -151,7 +156,7 @@ def _one_ahead(work: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:
 
 
 def _batches(traces: Iterable[tuple[str, Said]], how: Form) -> Iterator[list[tuple[str, Chat]]]:
-    """The chats of all traces, each read back, some at a time."""
+    """Yield the chats of all traces in batches, each chat checked by reading it back."""
     chats: list[tuple[str, Chat]] = []
     size = 0
     for trace_id, said in traces:
@@ -167,10 +172,10 @@ def _batches(traces: Iterable[tuple[str, Said]], how: Form) -> Iterator[list[tup
 
 
 def load(folder: Path, side: str, limit: int | None = None) -> Examples:
-    """The examples of one side of a rendered dataset, at most `limit` of them.
+    """Load the examples of one side of a rendered dataset, at most `limit` of them.
 
     Raises:
-      InputError: the folder is not complete, a file was altered since, or there is no example.
+      InputError: the folder is incomplete, a file was altered since, or there is no example.
     """
     _check_unaltered(folder, examples.names(side))
     every = examples.load(folder, side)
@@ -184,10 +189,10 @@ def load(folder: Path, side: str, limit: int | None = None) -> Examples:
 
 
 def load_tokenizer(folder: Path) -> Tokenizer:
-    """The tokenizer of a rendered dataset.
+    """Load the tokenizer of a rendered dataset.
 
     Raises:
-      InputError: the folder is not complete, or the file was altered since.
+      InputError: the folder is incomplete, or the file was altered since.
     """
     _check_unaltered(folder, ["tokenizer.model"])
     return Tokenizer((folder / "tokenizer.model").read_bytes())
@@ -206,22 +211,29 @@ def _check_unaltered(folder: Path, names: Iterable[str]) -> None:
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a complete rendered dataset."""
+    """Read the manifest of a rendered dataset.
+
+    Raises:
+      InputError: the folder is incomplete, so it has no manifest.
+    """
     return files.read_manifest(folder, "3_render")
 
 
 def rejects(folder: Path) -> list[dict[str, Any]]:
-    """What was left out of a rendered dataset: `id`, `reason` and how many `tokens` it has.
+    """Read which examples were left out of a rendered dataset.
+
+    Returns:
+      One record per example: its `id`, the `reason` and its number of `tokens`.
 
     Raises:
-      InputError: the folder is not complete, or the file was altered since.
+      InputError: the folder is incomplete, or the file was altered since.
     """
     _check_unaltered(folder, ["rejects.jsonl"])
     return list(files.read_lines(folder / "rejects.jsonl"))
 
 
 def lengths_by_task(rendered: Examples, source: Path) -> dict[str, list[int]]:
-    """The token counts of the training examples of a dataset, by task."""
+    """Return the lengths in tokens of the training examples of a dataset, by task."""
     ids, lengths = rendered.index["id"].tolist(), rendered.index["length"].tolist()
     length_of = dict(zip(ids, lengths, strict=True))
     found: dict[str, list[int]] = {}
@@ -234,10 +246,11 @@ def lengths_by_task(rendered: Examples, source: Path) -> dict[str, list[int]]:
 def tokenizer_for(
     model: str, source: Path, vocab_size: int, template_name: str, style: str, system: str = ""
 ) -> Tokenizer:
-    """The tokenizer of a model, wherever it is; for `tiny`, one trained on the training side.
+    """Return the tokenizer of a model, found as `sources.find` does; for `tiny`, train one.
 
-    Of a large dataset it is trained on some 10,000 traces: those whose ids, which are hashes, are
-    the lowest. So the same dataset gives the same tokenizer.
+    It is trained on the training side. From a large dataset it takes about 10,000 traces, those
+    with the lowest ids. Ids are hashes, so this is a sample, and the same dataset always gives the
+    same tokenizer.
 
     Raises:
       InputError: no source has the model.

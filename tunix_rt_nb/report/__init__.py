@@ -1,4 +1,4 @@
-"""For the eye: tables, plots, traces and answers in a notebook, on a page, on a terminal."""
+"""Output for people: tables, plots, traces and answers in a notebook, a page or a terminal."""
 
 from tunix_rt_nb.report import model_card
 from tunix_rt_nb.report.columns import text_table

@@ -11,10 +11,10 @@ from tunix_rt_nb.common import one_line
 def text_table(
     rows: Sequence[Mapping[str, Any]], right: Sequence[str] = (), head: bool = True
 ) -> str:
-    """Writes records as a table; whole numbers and the columns of `right` stand to the right.
+    """Return records as a text table, whole numbers and the columns of `right` aligned right.
 
     Args:
-      head: whether the names of the columns come first.
+      head: whether to begin with the column names.
 
     Example:
       >>> print(text_table([{"task": "sums", "traces": 1200}, {"task": "cards", "traces": 7}]))
@@ -27,8 +27,7 @@ def text_table(
         name in right or all(isinstance(row.get(name, 0), int) for row in rows) for name in names
     ]
     text = tabulate(
-        [[_cell(row.get(name)) for name in names] for row in rows],
-        names if head else (),
+        [*([names] if head else []), *([_cell(row.get(name)) for name in names] for row in rows)],
         tablefmt="plain",
         disable_numparse=True,
         colalign=["right" if number else "left" for number in numbers],

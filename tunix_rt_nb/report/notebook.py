@@ -1,7 +1,7 @@
-"""What people look at: traces, masks, curves, graded answers, the before-and-after table.
+"""HTML and tables for notebooks: traces, masks, graded answers, records and files.
 
-Whatever stands in a trace or comes from a model is escaped: here it is text, never markup. Marked
-places are bold as well as coloured, because some web viewers strip colours.
+Text from a trace or a model is escaped, so it shows as text and never acts as markup. Marked tokens
+are bold as well as coloured, because some web viewers strip colours.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -27,9 +27,10 @@ def _html(text: str) -> "HTML":
 
 
 def trace_html(trace: "Trace", problems: Sequence[str] = ()) -> "HTML":
-    """A trace as a person would read it, under its task's name.
+    """Show a trace under its task's name, each step ticked or crossed, its problems below.
 
-    Each step is ticked, or crossed and followed by what is wrong with it.
+    Args:
+      problems: what is wrong; each text begins with `step N:` or `answer:` to mark that place.
     """
     wrong = {p.split(":")[0]: p for p in problems}
     steps = "".join(
@@ -50,7 +51,7 @@ def _tick(right: bool) -> str:
 
 
 def mask_html(example: "Example", tokenizer: "Tokenizer") -> "HTML":
-    """The tokens of an example one by one; those that are trained on are bold, on green."""
+    """Show the tokens of an example one by one; trained tokens are bold, on green."""
     spans = []
     for token, trained in zip(example.ids, example.mask, strict=True):
         piece = escape(tokenizer.piece(token)).replace(" ", "&nbsp;").replace("\n", "⏎<br>")
@@ -61,7 +62,7 @@ def mask_html(example: "Example", tokenizer: "Tokenizer") -> "HTML":
 
 
 def table(rows: Iterable[Mapping[str, Any]], index: str | None = None) -> "pd.DataFrame":
-    """Records as a table."""
+    """Return records as a DataFrame, with the column `index` as its index if one is named."""
     import pandas as pd
 
     pd.set_option("display.max_colwidth", None, "display.width", 100)
@@ -70,13 +71,13 @@ def table(rows: Iterable[Mapping[str, Any]], index: str | None = None) -> "pd.Da
 
 
 def files_table(folder: Path) -> "pd.DataFrame":
-    """Tables the files of a folder with their sizes in bytes."""
+    """Return a DataFrame of the files in a folder, with their sizes in bytes."""
     rows = [{"file": path.name, "bytes": path.stat().st_size} for path in sorted(folder.iterdir())]
     return table(rows, index="file")
 
 
 def predictions_html(predictions: Sequence[Mapping[str, Any]]) -> "HTML":
-    """Graded answers, each step ticked or crossed, with the reason where it is wrong."""
+    """Show graded answers, each ticked or crossed, with the reason for each wrong step."""
     return _html("".join(_prediction(p) for p in predictions))
 
 

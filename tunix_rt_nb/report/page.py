@@ -1,6 +1,6 @@
-"""The page of a run: `report.html`, one file that needs nothing else, to read and to send.
+"""The page of a run: `report.html`, a single file that needs no other, to read and to send.
 
-The template escapes whatever is put into it, so what a trace or a model says is text here and never
+The template escapes every value, so text from a trace or a model shows as text and never acts as
 markup. The same run folder gives the same bytes.
 """
 
@@ -25,23 +25,24 @@ if TYPE_CHECKING:
 
 Prediction = Mapping[str, Any]
 
-OUTCOMES = {  # of an item
+OUTCOMES = {  # of an item, and how the page words them
     "right": "right answer, every step right",
     "right_answer_wrong_reasons": "right answer for wrong reasons",
     "right_reasons_wrong_answer": "right steps, wrong answer",
     "wrong": "wrong step, wrong answer",
     "no_answer": "no answer",
 }
-_WORST, _PLACES = 10, 8
-_STEPS, _LETTERS = 40, 2_000  # of a response, and of a text, that are shown
+_WORST, _PLACES = 10, 8  # the most bad answers, and first wrong steps, to show
+_STEPS, _LETTERS = 40, 2_000  # the most steps of a response, and characters of a text, to show
+# The lineage lists the fields of a `result.json` as facts, but not these.
 _NO_FACTS = ("step", "version", "inputs", "outputs", "card", "before", "after")
 
 
 def write_page(run: Path) -> Path:
-    """Writes the page of an evaluated run into its folder, and says where.
+    """Write the page of an evaluated run into its folder, and return its path.
 
     Raises:
-      InputError: the run is not evaluated, or what it was made from was made anew since.
+      InputError: the run is not evaluated, or a step that it was made from was run again since.
     """
     path = run / "report.html"
     text = page(run).encode()
@@ -51,7 +52,7 @@ def write_page(run: Path) -> Path:
 
 
 def page(run: Path) -> str:
-    """The text of the page; raises as `write_page` does."""
+    """Return the text of the page; raise as `write_page` does."""
     return _template().render(_values(run))
 
 
@@ -84,7 +85,7 @@ def _values(run: Path) -> dict[str, Any]:
 
 
 def outcome(prediction: Prediction) -> str:
-    """What came of an item, one of `OUTCOMES`.
+    """Return the outcome of a graded answer, one of `OUTCOMES`.
 
     Example:
       >>> outcome({"answer": "7", "score": 1.0, "steps_right": 0.5})
@@ -101,7 +102,7 @@ def outcome(prediction: Prediction) -> str:
 
 
 def first_wrong(prediction: Prediction) -> int | None:
-    """The number of the first step that is wrong or missing."""
+    """Return the number of the first step that is wrong or missing, or None."""
     known = min(map(int, prediction["wrong_steps"]), default=None)
     return prediction.get("first_wrong", known)
 
@@ -113,7 +114,11 @@ def _groups(
     scores: str,
     order: Sequence[str],
 ) -> list[dict[str, Any]]:
-    """How reliable answers are, by difficulty or section: right, and right in every step."""
+    """Show how reliable answers are, by difficulty or section.
+
+    A row has the scores of its group, and as `sound` the share of right answers whose steps are all
+    right.
+    """
     cards = result["before"].get(scores, {}), result["after"].get(scores, {})
     names = sorted(cards[1], key=lambda name: (order.index(name) if name in order else 9, name))
     rows = []
@@ -139,7 +144,7 @@ def _outcomes(before: Sequence[Prediction], after: Sequence[Prediction]) -> list
 
 
 def _manners(before: Sequence[Prediction], after: Sequence[Prediction]) -> list[dict[str, Any]]:
-    """What was wrong with how answers were written, whatever they say."""
+    """Count the faults in how answers were written, before and after training."""
     wrong = {
         "not in the style that was trained": lambda p: not p["strict_format"],
         "went on after the answer": lambda p: p.get("ran_on", False),
@@ -152,7 +157,7 @@ def _manners(before: Sequence[Prediction], after: Sequence[Prediction]) -> list[
 
 
 def _places(after: Sequence[Prediction]) -> list[dict[str, Any]]:
-    """Where solutions go wrong first: the places of most items, each with one reason."""
+    """Find the steps where most solutions first go wrong, each with one reason."""
     found: dict[tuple[str, int], dict[str, str]] = {}
     for p in after:
         if (step := first_wrong(p)) is not None:
@@ -166,7 +171,7 @@ def _places(after: Sequence[Prediction]) -> list[dict[str, Any]]:
 
 
 def _worst(after: Sequence[Prediction]) -> list[Prediction]:
-    """The items that went wrong, the worst first; of several answers to one, the worst."""
+    """List the items that went wrong, the worst first, each with its worst answer."""
     worst = [min(answers, key=_badness) for answers in by_item(after).values()]
     return sorted((p for p in worst if outcome(p) != "right"), key=_badness)[:_WORST]
 
@@ -176,7 +181,7 @@ def _badness(prediction: Prediction) -> tuple[float, float, str]:
 
 
 def _shown(prediction: Prediction, style: str) -> dict[str, Any]:
-    """A graded answer as the page shows it, no text in it too long."""
+    """Return a graded answer as the page shows it, with long texts and long solutions cut."""
     written = parse_response(prediction["response"], style).steps
     first = first_wrong(prediction)
     steps = [
@@ -209,7 +214,7 @@ def _short(text: str) -> str:
 
 
 def _curves(trained: Path) -> str:
-    """The losses by step, as the address of a picture that holds it whole; empty without any."""
+    """Draw the losses by step, as a data URL with the whole picture; empty if there are none."""
     path = trained / "metrics.jsonl"
     if not path.is_file():
         return ""
@@ -225,7 +230,7 @@ def _judges(run: Path, after: Sequence[Prediction]) -> list[dict[str, Any]]:
 
 
 def _made(run: Path, step: str, folder: Path) -> dict[str, Any]:
-    """Where a step's output is and what it is."""
+    """Return where a step's output is, its facts, its hash and the version that wrote it."""
     result = runs.result(folder)
     facts = [f"{k}: {_fact(v)}" for k, v in result.items() if k not in _NO_FACTS]
     return {
@@ -246,7 +251,7 @@ def _fact(value: Any) -> str:
 
 
 def _parameters(run: Path) -> list[tuple[str, str, Any]]:
-    """Step, name and value of all parameters; a notebook that ran alone has told none."""
+    """List the step, name and value of all parameters; notebooks run on their own record none."""
     path = run / "run.json"
     told = files.read_json(path).get("parameters", {}) if path.is_file() else {}
     return [(step, name, value) for step, of in told.items() for name, value in of.items()]

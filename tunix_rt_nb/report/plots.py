@@ -17,13 +17,13 @@ BEFORE, AFTER = "#b0b7c3", "#2f6fde"
 
 
 def panel(width: float = 7, height: float = 3) -> Any:
-    """The axes of a figure that has no others."""
+    """Return the axes of a new figure with one plot."""
     [axes] = panels(1, width, height)
     return axes
 
 
 def panels(n: int, width: float, height: float) -> list[Any]:
-    """The axes of a figure, side by side."""
+    """Return the axes of a new figure with `n` plots side by side."""
     from matplotlib.figure import Figure
 
     found = Figure((width, height), layout="constrained").subplots(1, n, squeeze=False)[0]
@@ -33,7 +33,7 @@ def panels(n: int, width: float, height: float) -> list[Any]:
 
 
 def image(axes: Any) -> "Image":
-    """A picture that shows in every viewer, whatever plotting backend the notebook has."""
+    """Return a figure as a PNG, which shows in every viewer and with any plotting backend."""
     from IPython.display import Image
 
     png = BytesIO()
@@ -42,7 +42,7 @@ def image(axes: Any) -> "Image":
 
 
 def svg(axes: Any) -> bytes:
-    """The same picture as SVG, with no date and no chance in it: its bytes are always the same."""
+    """Return a figure as SVG without a date or random ids, so that its bytes never change."""
     from matplotlib import rc_context
 
     drawn = BytesIO()
@@ -52,10 +52,10 @@ def svg(axes: Any) -> bytes:
 
 
 def store_plot(rows: Iterable[Mapping[str, Any]]) -> "Image":
-    """Traces by task and difficulty, and how long they are.
+    """Plot the number of traces by task and difficulty, and their lengths.
 
     Args:
-      rows: `task`, `difficulty`, `steps`, `characters` and how many `traces` there are of those.
+      rows: `task`, `difficulty`, `steps`, `characters`, and the number of such `traces`.
     """
     shares: dict[str, Counter[str]] = {}
     lengths: dict[str, Counter[int]] = {"steps": Counter(), "characters": Counter()}
@@ -73,7 +73,7 @@ def store_plot(rows: Iterable[Mapping[str, Any]]) -> "Image":
     bars.set(xlabel="traces")
     bars.legend(frameon=False)
     for axes, (field, found) in zip(histograms, lengths.items(), strict=True):
-        width = max(1, (max(found) - min(found)) // 30)  # whole numbers, some 30 bars at most
+        width = max(1, (max(found) - min(found)) // 30)  # whole numbers, about 30 bars
         edges = range(min(found), max(found) + width + 1, width)
         axes.hist(list(found), weights=list(found.values()), bins=list(edges), align="left")
         axes.set(xlabel=f"{field} a trace")
@@ -85,11 +85,11 @@ def _level(difficulty: str) -> int:
 
 
 def funnel_plot(funnel: Sequence[Mapping[str, Any]], tokens: Mapping[str, Any]) -> "Image":
-    """How many traces are left after each sieve, and how long those in the dataset are.
+    """Plot how many traces are left after each sieve, and the lengths of those in the dataset.
 
     Args:
       funnel: `sieve` and `traces`, from the first sieve on.
-      tokens: as a dataset's manifest has them.
+      tokens: the `tokens` of a dataset's manifest.
     """
     sieves, lengths = panels(2, 10.5, 3)
     names, counts = ([row[field] for row in reversed(funnel)] for field in ("sieve", "traces"))
@@ -104,7 +104,7 @@ def funnel_plot(funnel: Sequence[Mapping[str, Any]], tokens: Mapping[str, Any]) 
 
 
 def length_plot(lengths: Mapping[str, Sequence[int]], limit: int) -> "Image":
-    """A histogram of tokens an example, by task, with the maximum length marked."""
+    """Plot a histogram of tokens per example, by task, with the maximum length marked."""
     axes = panel()
     axes.hist(list(lengths.values()), bins=40, label=list(lengths), stacked=True)
     axes.axvline(limit, color="black", linestyle=":", label=f"maximum length {limit}")
@@ -114,7 +114,7 @@ def length_plot(lengths: Mapping[str, Sequence[int]], limit: int) -> "Image":
 
 
 def rows_plot(rows: "Rows", most: int = 24) -> "Image":
-    """Some packed rows, one colour an example, white where nothing stands."""
+    """Plot a sample of packed rows, each example in one colour and padding in white."""
     import numpy as np
 
     shown = rows.arrays(np.arange(0, len(rows), max(1, len(rows) // most)))["segments"]
@@ -125,12 +125,12 @@ def rows_plot(rows: "Rows", most: int = 24) -> "Image":
 
 
 def loss_plot(metrics: Iterable[Mapping[str, Any]]) -> "Image":
-    """Training and held-out loss by step, on a logarithmic scale."""
+    """Plot training and held-out loss by step, on a logarithmic scale."""
     return image(loss_axes(metrics))
 
 
 def loss_axes(metrics: Iterable[Mapping[str, Any]]) -> Any:
-    """`loss_plot` before it is a picture."""
+    """Return the axes of `loss_plot`, to be saved as any kind of picture."""
     lines = list(metrics)
     axes = panel()
     for field, label, style in (("loss", "training", "-"), ("eval_loss", "held out", "o-")):
@@ -142,7 +142,7 @@ def loss_axes(metrics: Iterable[Mapping[str, Any]]) -> Any:
 
 
 def before_after_plot(before: Mapping[str, Any], after: Mapping[str, Any]) -> "Image":
-    """Right answers and steps before and after training, by task, as bars."""
+    """Plot right answers and right steps before and after training, by task, as bars."""
     rows = before_after(before, after)[:-1]
     axes = panel()
     names = [f"{row['task']}\n{what}" for row in rows for what in ("answers", "steps")]

@@ -1,4 +1,4 @@
-"""How far training and generation are: some lines in a notebook, the same in a log."""
+"""Progress of training and generation: a few printed lines, the same in a notebook and a log."""
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -8,7 +8,7 @@ if TYPE_CHECKING:
 
 
 def progress(steps: int, lines: int = 10) -> Callable[[Mapping[str, Any]], None]:
-    """A reporter for training: about `lines` lines in all, in a notebook as in a log."""
+    """Return a reporter for training, which prints about `lines` lines and each held-out loss."""
     every = max(1, steps // lines)
 
     def report(line: Mapping[str, Any]) -> None:
@@ -22,7 +22,7 @@ def progress(steps: int, lines: int = 10) -> Callable[[Mapping[str, Any]], None]
 
 
 def answering(what: str, n: int, lines: int = 5) -> Callable[[int], None]:
-    """A reporter for generation: about `lines` lines until all `n` prompts are answered."""
+    """Return a reporter for generation, which prints about `lines` lines for `n` answers."""
     told = 0
 
     def report(done: int) -> None:

@@ -11,11 +11,11 @@ from tunix_rt_nb.trace import Step, Trace, parse_response
 
 
 class Row(NamedTuple):
-    """What stands beside each other.
+    """Two aligned texts, one of each trace.
 
     Attributes:
       part: `prompt`, `step` or `answer`.
-      mark: `=` the same, `~` not the same, `<` or `>` on one side only.
+      mark: `=` if they are the same, `~` if they differ, `<` if only `a` is there, `>` if only `b`.
     """
 
     part: str
@@ -25,7 +25,7 @@ class Row(NamedTuple):
 
 
 def align(a: Trace, b: Trace) -> list[Row]:
-    """The prompts, the steps and the answers of two traces beside each other.
+    """Align the prompts, the steps and the answers of two traces.
 
     Example:
       >>> one = Trace.of("p", [("s", "x"), ("s", "y")], "1")
@@ -48,7 +48,7 @@ def align(a: Trace, b: Trace) -> list[Row]:
 
 
 def side_by_side(rows: list[Row], width: int) -> str:
-    """The rows as text of two columns, at most `width` wide.
+    """Return rows as text in two columns, at most `width` wide.
 
     Example:
       >>> print(side_by_side([Row("step", "~", "1 + 1 = 2.", "1 + 1 = 3.")], 40))
@@ -65,7 +65,7 @@ def side_by_side(rows: list[Row], width: int) -> str:
 
 
 def answers_side_by_side(a: Prediction, b: Prediction, width: int = 100) -> str:
-    """Writes what two models answered to an item as text of two columns, at most `width` wide."""
+    """Return two models' answers to an item as text in two columns, at most `width` wide."""
     return side_by_side(align(_said(a), _said(b)), width)
 
 

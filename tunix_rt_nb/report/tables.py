@@ -9,7 +9,7 @@ from tunix_rt_nb.report.columns import text_table
 
 
 def summary(result: Mapping[str, Any]) -> dict[str, Any]:
-    """The figures of a `5_evaluate/result.json` in the form that `run --json` prints."""
+    """Return the figures of a `5_evaluate/result.json` as `run --json` prints them."""
     before, after = result["before"], result["after"]
     return {
         "before": _figures(before),
@@ -43,9 +43,9 @@ def _percent(share: float) -> str:
 
 
 def before_after(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[dict[str, str]]:
-    """The before-and-after table: shares of right answers and steps by task, and for all.
+    """Build the before-and-after table: shares of right answers and steps, by task and for all.
 
-    The last row counts those answers alone that are in the style exactly.
+    The last row counts only answers that are in the style exactly.
     """
     tasks = [*after["category_scores"], "all"]
     cards = [{**card["category_scores"], "all": _whole(card)} for card in (before, after)]
@@ -79,7 +79,7 @@ def _whole(card: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def before_after_text(result: Mapping[str, Any]) -> str:
-    """The before-and-after table as aligned text; below it the interval, and what to doubt."""
+    """Return the before-and-after table as aligned text, with the interval and warnings below."""
     rows = before_after(result["before"], result["after"])
     text = indent(text_table(rows, right=list(rows[0])[1:]), "  ")
     low, high = result["after"]["interval"]

@@ -1,4 +1,4 @@
-"""Where work happens: a folder for each run, the chain through its steps, all runs side by side."""
+"""Runs, where work happens: a folder for each, the chain through its steps, all side by side."""
 
 from tunix_rt_nb.runs import baseline, chain, parameters, promoted, registry
 from tunix_rt_nb.runs.chain import StepFailed, StepReport, StepUnfinished, begin

@@ -1,4 +1,4 @@
-"""Baselines: what a figure must not fall behind, so that a run in batch can be gated."""
+"""Baselines: figures that later runs must not fall behind, so that a batch run can be gated."""
 
 from collections.abc import Mapping
 from math import isfinite
@@ -11,20 +11,20 @@ from tunix_rt_nb.common import InputError, check_name, checked, files, unknown
 from tunix_rt_nb.host import paths
 
 Card = Mapping[str, Any]
-_ASKED = ("items_sha256", "form_sha256")  # of a card: figures compare where they are the same
+_ASKED = ("items_sha256", "form_sha256")  # two cards can be compared if these are the same
 
 
 class Baseline(BaseModel):
-    """A figure of a scorecard that later ones are held to.
+    """A figure of a scorecard, which later scorecards are compared with.
 
     Attributes:
       metric: where it stands in a scorecard: `primary_score`, `steps_right`,
         `category_scores.arithmetic.score`, ...
-      direction: which is better.
-      tolerance: how much worse it may be, as a share of `value`.
-      items_sha256: of the items that it was taken on.
-      form_sha256: of the template and style that they were asked in.
-      run: where it is from.
+      direction: whether higher or lower values are better.
+      tolerance: how much worse a later value may be, as a share of `value`.
+      items_sha256: the hash of the items that were asked.
+      form_sha256: the hash of the template and style that they were asked in.
+      run: the run that the scorecard is from.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -46,21 +46,21 @@ class Baseline(BaseModel):
 
 
 class Verdict(NamedTuple):
-    """How a scorecard stands to a baseline."""
+    """The comparison of a scorecard with a baseline. `value` is the figure of the scorecard."""
 
     baseline: Baseline
     value: float
 
     @property
     def regressed(self) -> bool:
-        """Whether it is worse than the tolerance allows."""
+        """True if the value is worse than the tolerance allows."""
         if self.baseline.direction == "higher":
-            return not self.value >= self.baseline.limit  # nor does NaN pass
+            return not self.value >= self.baseline.limit  # so NaN does not pass
         return not self.value <= self.baseline.limit
 
     @property
     def told(self) -> str:
-        """The verdict in a line."""
+        """The verdict in one line."""
         base = self.baseline
         least = "at least" if base.direction == "higher" else "at most"
         mark = "regressed" if self.regressed else "pass"
@@ -78,7 +78,7 @@ def take(
     tolerance: float = 0.05,
     run: str = "",
 ) -> Baseline:
-    """The baseline of that name that a scorecard sets.
+    """Take a figure of a scorecard as the baseline of this name.
 
     Raises:
       InputError: the card has no such metric, or a value is out of its range.
@@ -94,20 +94,20 @@ def take(
 
 
 def check(baseline: Baseline, card: Card) -> Verdict:
-    """Holds a scorecard to a baseline.
+    """Compare a scorecard with a baseline.
 
     Raises:
-      InputError: the card lacks the metric, or is of another evaluation: see `check_asked`.
+      InputError: the card lacks the metric, or is from another evaluation (see `check_asked`).
     """
     check_asked(baseline, card["items_sha256"], card["form_sha256"])
     return Verdict(baseline, value(card, baseline.metric))
 
 
 def check_asked(baseline: Baseline, items_sha256: str, form_sha256: str) -> None:
-    """Holds what is asked to be what a baseline was taken on; it may be called before it is asked.
+    """Check that items and form are those of a baseline. This can be called before evaluation.
 
     Raises:
-      InputError: these are other items, or asked in another template or style.
+      InputError: the items are other ones, or the template or the style is another.
     """
     for mine, asked, what in (
         (baseline.items_sha256, items_sha256, "on other items than these"),
@@ -121,7 +121,11 @@ def check_asked(baseline: Baseline, items_sha256: str, form_sha256: str) -> None
 
 
 def value(card: Card, metric: str) -> float:
-    """The figure of a scorecard at a dotted path; `InputError` where there is no finite one."""
+    """Return the figure at a dotted path of a scorecard.
+
+    Raises:
+      InputError: there is no finite number at this path.
+    """
     found: Any = card
     for k, part in enumerate(metric.split(".")):
         if not isinstance(found, Mapping) or part not in found:
@@ -141,24 +145,24 @@ def _leads(found: Any) -> bool:
 
 
 def find(name: str) -> Path:
-    """The file of a baseline: that of this name in `baselines/`, beside `runs/`; or a file."""
+    """Return the file of a baseline, given its name in `baselines/` beside `runs/`, or a path."""
     if name.endswith(".json"):
         return Path(name)
     return paths.home() / "baselines" / f"{check_name('baseline', name)}.json"
 
 
 def write(baseline: Baseline) -> Path:
-    """Writes a baseline to where its name is found."""
+    """Write a baseline to the file where `find` looks for its name. Return that file."""
     path = find(baseline.name)
     files.write_json(path, baseline.model_dump())
     return path
 
 
 def read(name: str) -> Baseline:
-    """Reads the baseline of a name or a file.
+    """Read a baseline, given its name or its file.
 
     Raises:
-      InputError: there is none, or it is damaged (names the field).
+      InputError: there is none, or it is damaged (the message names the field).
     """
     path = find(name)
     if not path.is_file():

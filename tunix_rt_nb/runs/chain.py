@@ -1,9 +1,9 @@
 """The five notebooks as one chain, driven by papermill.
 
-A step is skipped when its notebook, the rooms it depends on, its parameters and its inputs are what
-they were when it last completed, and its outputs are still what it wrote. A step that was cut off
-starts again; training then goes on from its last checkpoint, or refuses to where it would not come
-to the same.
+A step is skipped if two things hold: its notebook, the rooms it depends on, its parameters and its
+inputs are the same as when it last completed, and its outputs are still what it wrote. An
+interrupted step starts again. Training then resumes from its last checkpoint, or refuses if the
+result would not be the same.
 """
 
 import contextlib
@@ -43,23 +43,23 @@ from tunix_rt_nb.runs.folder import (
 )
 from tunix_rt_nb.runs.parameters import named_files, resolve
 
-_MALLOC = {  # glibc's; other C libraries do not look at it
-    "MALLOC_ARENA_MAX": "1",  # one for all threads, as only the first one can be large
+_MALLOC = {  # for glibc; other C libraries ignore it
+    "MALLOC_ARENA_MAX": "1",  # one arena for all threads, because only the first can be large
     "MALLOC_MMAP_MAX_": "0",
     "MALLOC_TRIM_THRESHOLD_": str(2**40),
 }
 
 
 class StepFailed(Exception):
-    """A notebook's cell raised; the message shows the cell's own error and the notebook's path."""
+    """A failure in a notebook's cell. The message has the cell's error and the notebook's path."""
 
 
 class StepUnfinished(StepFailed):
-    """A notebook ended itself because its time was over; it goes on when it is run again."""
+    """A notebook that ended itself because its time was over. Run it again to continue."""
 
 
 class StepReport(NamedTuple):
-    """How one step went."""
+    """The outcome of one step."""
 
     name: str
     seconds: float
@@ -67,13 +67,16 @@ class StepReport(NamedTuple):
 
 
 def begin(step: str, run_dir: str = "", dataset: str = "") -> Step:
-    """A notebook's first call: where to work, and the newest output of the steps before.
+    """Take the folder where a notebook works, and find the newest outputs of the steps before it.
+
+    This is the first call of a notebook.
 
     Args:
-      run_dir: the run's folder, as the chain tells it; empty where the notebook is run alone. Then
-        it works in `runs/notebook`, and where there is nothing to go on from, the notebooks before
+      step: the step of the notebook.
+      run_dir: the run's folder, as the chain sets it; empty if the notebook is run alone. Then it
+        works in `runs/notebook`. If there is no output of the step before yet, the notebooks before
         it are run first.
-      dataset: the folder of a dataset, which stands for all steps before.
+      dataset: the folder of a dataset, which replaces all steps before.
 
     Raises:
       InputError: another process is at work there.
@@ -91,7 +94,7 @@ def begin(step: str, run_dir: str = "", dataset: str = "") -> Step:
 
 
 def _next(run_dir: Path, step: str) -> str:
-    """The step after the last that is complete, as is all that it was made from."""
+    """Return the step after the last one that is complete with everything it was made from."""
     place = STEPS.index(step)
     for k in reversed(range(place)):
         with contextlib.suppress(InputError):
@@ -112,18 +115,23 @@ def run(
     on_step: Callable[[StepReport], None] = lambda report: None,
     echo: bool = False,
 ) -> list[StepReport]:
-    """Runs the notebooks from one step to another in a run folder.
+    """Run the notebooks from one step to another in a run folder.
 
     Args:
-      values: parameters, by name; where there is a `DATASET`, nothing is generated.
-      profile, job: the name of the profile or the fields of the job that the values are from;
+      run_dir: the run folder; created if it does not exist.
+      values: parameters, by name. With a `DATASET` nothing is generated.
+      from_step, to_step: the first step and the last.
+      fresh: first remove the outputs of the first step and of all steps after it.
+      profile, job: the name of the profile, or the fields of the job, that the values are from;
         noted in the folder.
-      echo: what the notebooks print is printed here, too.
+      on_start, on_step: called before and after each step.
+      echo: also print here what the notebooks print.
 
     Raises:
-      InputError: bad parameters, or a run folder that is in use or of another format.
+      InputError: bad parameters, or a run folder that is in use or has another format.
       StepFailed: a cell raised, or its time was over.
     """
+    # Check everything that can be checked before the folder is touched.
     parameters = resolve(values)
     steps = _steps(parameters, from_step, to_step)
     _check_format(run_dir, fresh and from_step == STEPS[0])
@@ -160,7 +168,7 @@ def _steps(parameters: Mapping[str, Any], from_step: str, to_step: str) -> Seque
 
 
 def _reads(step: str, parameters: Mapping[str, Any]) -> tuple[str, ...]:
-    """The steps whose outputs it reads; a dataset that is given stands for all before it."""
+    """Return the steps whose outputs a step reads. A given dataset replaces all of them."""
     return () if parameters.get("DATASET") else READS[step]
 
 
@@ -201,7 +209,7 @@ def _run_step(run_dir: Path, step: str, parameters: Mapping[str, Any], echo: boo
         return StepReport(step, time.perf_counter() - started, skipped=True)
     key_file = folder / "key"
     if not key_file.exists() or key_file.read_text() != key:
-        if not is_interrupted(folder):  # else training says whether it goes on from there
+        if not is_interrupted(folder):  # else training decides if it can resume
             shutil.rmtree(folder, ignore_errors=True)
         with files.atomic(key_file) as file:
             file.write(key.encode())
@@ -211,35 +219,35 @@ def _run_step(run_dir: Path, step: str, parameters: Mapping[str, Any], echo: boo
         {**parameters, "RUN_DIR": str(run_dir)},
         echo,
     )
-    result(folder)  # a notebook that ends without its result did not do its step
+    result(folder)  # raises if the notebook ended without its result, and so without its step
     return StepReport(step, time.perf_counter() - started, skipped=False)
 
 
 def _is_done(folder: Path, key: str) -> bool:
-    """Whether the step completed under this key and its outputs are as it left them."""
+    """Tell whether the step completed under this key and its outputs are still what it wrote."""
     if not (folder / "key").exists() or (folder / "key").read_text() != key:
         return False
     try:
         return outputs(folder) == result(folder)["outputs"]
-    except InputError:  # cut off before its result, or in it
+    except InputError:  # interrupted before it wrote its result, or while it did
         return False
 
 
 def _key(run_dir: Path, step: str, parameters: Mapping[str, Any]) -> str:
-    """The hash of all that a step's outputs depend on: code, parameters, inputs."""
+    """Hash everything that a step's outputs depend on: code, parameters, inputs."""
     earlier = _reads(step, parameters)
     inputs = [content_hash(run_dir / stem(name)) for name in earlier]
     named = [Path(name) for name in named_files(parameters)]
     folders = [Path(parameters[name]) for name in ("DATASET", "MODEL") if parameters.get(name)]
     named += sorted(path for folder in folders for path in folder.glob("*") if path.is_file())
-    if any(name.startswith("EVAL_SET") for name in parameters):  # gives names of what ships
+    if any(name.startswith("EVAL_SET") for name in parameters):  # may name a set that ships
         named += sorted(paths.EVAL_SETS.glob("*.jsonl"))
     read = {str(path): files.sha256(path) for path in named}
     return files.digest([FORMAT, _code_hash(step), parameters, inputs, read])
 
 
 def _code_hash(step: str) -> str:
-    """The hash of a step's notebook and rooms; a change in any other room re-runs nothing."""
+    """Hash a step's notebook and rooms. A change in any other room re-runs nothing."""
     notebook = json.loads(notebook_of(step).read_text(encoding="utf-8"))
     cells = ["".join(c["source"]) for c in notebook["cells"] if c["cell_type"] == "code"]
     found = hashlib.sha256(json.dumps(cells).encode())
@@ -251,12 +259,12 @@ def _code_hash(step: str) -> str:
 
 
 def _keep_freed() -> None:
-    """Lets the processes started from here keep the memory that they free.
+    """Let the processes started from here keep the memory that they free.
 
-    A training step on a processor takes and frees hundreds of megabytes. The C library would give
-    them back to the system each time, and get them again page by page, filled with zeros: a sixth
-    of a step of Gemma 3 270M. It reads these variables when a process starts, so they cannot help a
-    notebook that already runs. A variable that is set already keeps its value.
+    A training step on a CPU takes and frees hundreds of megabytes. The C library would give them
+    back to the system each time, and get them again page by page, filled with zeros. That takes a
+    sixth of a step of Gemma 3 270M. The library reads these variables when a process starts, so
+    they cannot help a notebook that already runs. A variable that is already set keeps its value.
 
     Source: mallopt(3).
     """
@@ -266,7 +274,7 @@ def _keep_freed() -> None:
 
 @contextlib.contextmanager
 def _stderr_to(path: Path) -> Iterator[None]:
-    """Sends what this process and its children write to stderr into a file."""
+    """Redirect what this process and its children write to stderr into a file."""
     sys.stderr.flush()
     saved = os.dup(2)
     with path.open("wb") as log:
@@ -281,13 +289,13 @@ def _stderr_to(path: Path) -> Iterator[None]:
 def execute(
     notebook: Path, output: Path, parameters: Mapping[str, Any], echo: bool = False
 ) -> None:
-    """Executes one notebook with papermill; the executed copy is kept, also where a cell fails.
+    """Execute one notebook with papermill. Keep the executed copy, even if a cell fails.
 
-    What papermill and the kernel have to say beside the notebook goes into a log next to it.
+    What papermill and the kernel write to stderr goes into a log next to the copy.
 
     Raises:
       StepFailed: a cell raised, or its time was over.
-      InputError: a cell raised one: bad input is bad input wherever it is found.
+      InputError: a cell raised one. Bad input is reported as such, wherever it is found.
     """
     import papermill
     from nbclient.exceptions import DeadKernelError

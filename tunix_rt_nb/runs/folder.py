@@ -1,4 +1,4 @@
-"""Run folders: where each step of the road works and what it leaves behind.
+"""Run folders: where each step of the road works, and what it leaves behind.
 
 runs/quickstart/
   run.json            profile or job, parameters, versions
@@ -19,29 +19,29 @@ import tunix_rt_nb
 from tunix_rt_nb.common import InputError, files
 from tunix_rt_nb.host import paths
 
-FORMAT = 1  # of a run folder; a folder of another format is not touched
+FORMAT = 1  # of a run folder; a folder with another format is not touched
 STEPS = ("generate", "build", "render", "train", "evaluate")
-READS = {  # whose outputs each step reads
+READS = {  # the steps whose outputs each step reads
     "generate": (),
     "build": ("generate",),
     "render": ("build",),
     "train": ("render",),
     "evaluate": ("build", "render", "train"),
 }
-GROUND = ("common", "host", "trace", "runs")  # rooms that every step stands on
-ROOMS = {  # whose code decides what each step writes: its own room and those that one imports
+GROUND = ("common", "host", "trace", "runs")  # rooms that every step depends on
+ROOMS = {  # rooms whose code decides what each step writes: its own, and those it imports
     "generate": ("tasks", "store"),
     "build": ("dataset", "tasks", "store"),
     "render": ("render", "dataset", "models"),
     "train": ("train", "dataset", "models", "render"),
     "evaluate": ("evaluate", "dataset", "models", "render", "tasks"),
 }
-_KEPT = ("checkpoints", "metrics.jsonl", "tensorboard", "answers", "key")  # to go on from
-_CARD = "model/README.md"  # evaluation adds the scores to it
+_KEPT = ("checkpoints", "metrics.jsonl", "tensorboard", "answers", "key")  # needed to resume
+_CARD = "model/README.md"  # no output of training alone: evaluation adds the scores to it
 
 
 def stem(step: str) -> str:
-    """The step with its number, as its notebook and its folder are called.
+    """Return the step with its number: the name of its notebook and of its folder.
 
     Example:
       >>> stem("train")
@@ -51,18 +51,21 @@ def stem(step: str) -> str:
 
 
 def notebook_of(step: str) -> Path:
-    """The notebook of a step, as it ships."""
+    """Return the path of a step's notebook, as it ships."""
     return paths.NOTEBOOKS / f"{stem(step)}.ipynb"
 
 
 def before(step: str) -> str | None:
-    """The step before, or None for the first."""
+    """Return the step before this one, or None for the first."""
     place = STEPS.index(step)
     return STEPS[place - 1] if place else None
 
 
 def outputs(folder: Path) -> dict[str, str]:
-    """The sha256 of everything a step wrote, by relative path; not what it needs only to resume."""
+    """Hash every file a step wrote: relative path -> sha256.
+
+    Leave out what the step needs only to resume, and the files that change after it completes.
+    """
     return {
         str(path.relative_to(folder)): files.sha256(path)
         for path in sorted(folder.rglob("*"))
@@ -80,7 +83,7 @@ class Step:
     Attributes:
       step: its name.
       folder: where its outputs go.
-      inputs: the folders of the steps before, by name.
+      inputs: the folders of the steps before, by step name.
     """
 
     step: str
@@ -89,11 +92,11 @@ class Step:
     _lock: FileLock
 
     def place(self, path: Path) -> str:
-        """A path as a result tells it: within the step's folder, which may be moved, from there."""
+        """Return a path for a result: relative if inside the step's folder, which may be moved."""
         return str(path.relative_to(self.folder) if path.is_relative_to(self.folder) else path)
 
     def finish(self, result: dict[str, Any]) -> dict[str, Any]:
-        """Writes `result.json`, which marks the step as complete, and lets go of the folder."""
+        """Write `result.json`, which marks the step as complete, and release the folder."""
         result = {
             "step": self.step,
             "version": tunix_rt_nb.__version__,
@@ -117,17 +120,18 @@ _held: dict[Path, FileLock] = {}
 
 
 def take(step: str, run_dir: Path, inputs: dict[str, Path], alone: bool = False) -> Step:
-    """Takes a step's folder in `run_dir` for this process and clears what an earlier try left.
+    """Take a step's folder in `run_dir` for this process, and remove what an earlier try left.
 
     Args:
-      alone: not told by a chain, so what a chain noted of this step holds no longer.
+      inputs: the folders of the steps before, by step name.
+      alone: no chain runs this step, so the key that a chain noted for it no longer holds.
 
     Raises:
-      InputError: another process is working there.
+      InputError: another process is at work there.
     """
     folder = run_dir / stem(step)
     folder.mkdir(parents=True, exist_ok=True)
-    if folder in _held:  # begun again in the same kernel
+    if folder in _held:  # the same kernel begins the step again
         _held.pop(folder).release()
     lock = FileLock(run_dir / f".{stem(step)}.lock")
     try:
@@ -143,7 +147,7 @@ def take(step: str, run_dir: Path, inputs: dict[str, Path], alone: bool = False)
 
 
 def checkpoints(folder: Path) -> list[Path]:
-    """The checkpoints in a folder, the oldest first; one that a kill cut off has another name.
+    """List the checkpoints in a folder, the oldest first. Those cut off by a kill do not match.
 
     Example:
       >>> import tempfile
@@ -158,14 +162,14 @@ def checkpoints(folder: Path) -> list[Path]:
 
 
 def is_interrupted(folder: Path) -> bool:
-    """Whether a step's training was cut off, so that its checkpoints are all there is of it."""
+    """Tell whether a step's training was interrupted, so that only its checkpoints are left."""
     path = folder / "checkpoints" / "run.json"
     told = files.read_json(path) if path.exists() else None
     return isinstance(told, dict) and not told.get("complete")
 
 
 def is_taken(folder: Path) -> bool:
-    """Whether a folder holds a run, or notebooks, that no job made."""
+    """Tell whether a folder holds a run, or notebooks, that no job made."""
     if (folder / "run.json").exists():
         told = files.read_json(folder / "run.json")
         return not (isinstance(told, dict) and told.get("job"))
@@ -174,7 +178,7 @@ def is_taken(folder: Path) -> bool:
 
 
 def newest(step: str) -> Path | None:
-    """The folder of the newest complete output of a step in any run; None where there is none."""
+    """Return the folder of a step's newest complete output in any run; None if there is none."""
     found = (paths.home() / "runs").glob(f"*/{stem(step)}/result.json")
     return max((path.parent for path in found), key=_age, default=None)
 
@@ -184,10 +188,10 @@ def _age(folder: Path) -> tuple[int, str]:
 
 
 def lineage(step: str, folder: Path) -> dict[str, Path]:
-    """The folder of a complete step and of all that it was made from, by step name.
+    """Return the folders of a complete step and of all it was made from, by step name.
 
     Raises:
-      InputError: one of them is not complete, or has been made anew since.
+      InputError: one of them is not complete, or was made anew since.
     """
     found = {step: folder}
     for name, made in result(folder)["inputs"].items():
@@ -201,7 +205,7 @@ def lineage(step: str, folder: Path) -> dict[str, Path]:
 
 
 def result(folder: Path) -> dict[str, Any]:
-    """The `result.json` of a complete step; `InputError` where it is missing or damaged."""
+    """Read the `result.json` of a complete step; raise `InputError` if it is missing or damaged."""
     path = folder / "result.json"
     if not path.exists():
         step = folder.name
@@ -213,5 +217,5 @@ def result(folder: Path) -> dict[str, Any]:
 
 
 def content_hash(folder: Path) -> str:
-    """The hash of all outputs of a complete step."""
+    """Return the hash of all outputs of a complete step."""
     return files.digest(result(folder)["outputs"])

@@ -1,4 +1,4 @@
-"""The parameters of the notebooks: what each of them declares, and the values of a profile."""
+"""The parameters of the notebooks: what each notebook declares, and the values of a profile."""
 
 import ast
 import contextlib
@@ -12,7 +12,7 @@ from tunix_rt_nb.common import InputError, strict_yaml, unknown
 from tunix_rt_nb.host import paths
 from tunix_rt_nb.runs.folder import STEPS, notebook_of
 
-OURS = {"RUN_DIR", "JOB"}  # say where a notebook works: told by the chain, not by a profile
+OURS = {"RUN_DIR", "JOB"}  # say where a notebook works; set by the chain, not by a profile
 _TYPES = {
     "int": int,
     "float": float,
@@ -24,15 +24,15 @@ _TYPES = {
 
 
 def profile_names() -> list[str]:
-    """The profiles that ship."""
+    """List the profiles that ship."""
     return sorted(path.stem for path in (paths.NOTEBOOKS / "profiles").glob("*.yaml"))
 
 
 def load_profile(name: str) -> dict[str, Any]:
-    """The values of a profile: the name of one that ships, or the path of a YAML file.
+    """Read the values of a profile, given the name of one that ships or the path of a YAML file.
 
     Raises:
-      InputError: no such profile, or not a YAML mapping.
+      InputError: there is no such profile, or it is not a YAML mapping.
     """
     path = paths.NOTEBOOKS / "profiles" / f"{name}.yaml"
     if name not in profile_names():
@@ -43,10 +43,10 @@ def load_profile(name: str) -> dict[str, Any]:
 
 
 def declared(notebook: Path) -> dict[str, tuple[str, Any]]:
-    """The parameters of a notebook: name -> (type, default), from its tagged cell.
+    """Return the parameters of a notebook from its tagged cell: name -> (type, default).
 
     Raises:
-      InputError: a parameter without a type, or of one that a profile cannot give.
+      InputError: a parameter has no type, or a type that a profile cannot give.
     """
     import papermill
 
@@ -61,12 +61,12 @@ def declared(notebook: Path) -> dict[str, tuple[str, Any]]:
 
 
 def resolve(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Every parameter of every step, the given values in the place of the defaults, all typed.
+    """Return every parameter of every step, typed. Given values replace the defaults.
 
-    Names are matched in any case; a name that several notebooks declare goes to all of them.
+    Names are matched in any case. A name that several notebooks declare goes to all of them.
 
     Raises:
-      InputError: an unknown name, or a value of another type.
+      InputError: a name is unknown, or a value has another type.
     """
     by_step = {step: declared(notebook_of(step)) for step in STEPS}
     known = {name for parameters in by_step.values() for name in parameters} - OURS
@@ -86,7 +86,7 @@ def resolve(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def typed(name: str, kind: str, value: Any) -> Any:
-    """A value as the type of its parameter; `InputError` where it is of another."""
+    """Convert a value to the type of its parameter; raise `InputError` if it has another type."""
     if kind == "float" and type(value) is int:
         value = float(value)
     elif kind == "float" and isinstance(value, str):  # YAML 1.1 reads 1e-3 as text
@@ -99,13 +99,13 @@ def typed(name: str, kind: str, value: Any) -> Any:
 
 
 def named_files(values: Mapping[str, Any]) -> list[str]:
-    """The files that parameters name."""
+    """List the files that parameters name."""
     several = [v if isinstance(v, list) else [v] for v in values.values()]
     return [v for some in several for v in some if isinstance(v, str) and v and is_file(v)]
 
 
 def is_file(name: str) -> bool:
-    """Whether a text names a file."""
+    """Tell whether a text names a file."""
     try:
         return Path(name).is_file()
     except OSError:  # too long to be a name

@@ -1,11 +1,11 @@
-"""Promoted models: what was trained in a run, kept under a name and a version, for good.
+"""Promoted models: the trained model of a run, kept for good under a name and a version.
 
 models/
   .blobs/5fa1...                 every file once, under the sha256 of its content
-  sums/v1/model.safetensors ...  the model folder, of links to them; it loads as it is
-  sums/v1/version.json           from which run and data it is, what it scored
+  sums/v1/model.safetensors ...  the model folder, made of links to the blobs; it loads as it is
+  sums/v1/version.json           the run and data that it is from, and what it scored
 
-A version never changes, and outlives its run. The same weights are promoted once.
+A version never changes, and outlives its run. The same weights are promoted only once.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ _CHUNK = 1 << 20
 
 
 class Version(NamedTuple):
-    """A promoted model, and whether it was new."""
+    """A promoted model. `new` is False if this version was there before."""
 
     model: str
     version: str
@@ -39,23 +39,23 @@ class Version(NamedTuple):
 
 
 def home() -> Path:
-    """Where promoted models are."""
+    """Return the folder of promoted models."""
     return paths.home() / "models"
 
 
 def promote(run: Path, name: str = "") -> Version:
-    """Keeps the model of a run as the next version of a name: v1, v2, ...
+    """Keep the model of a run as the next version of a name: v1, v2, ...
 
-    The weights, configuration and tokenizer decide: where a version of this name has just these, it
-    is the answer, and nothing is written. Killed at any moment, it leaves no version or a whole
-    one.
+    The weights, configuration and tokenizer decide. If a version of this name has the same ones,
+    return that version and write nothing. A kill at any moment leaves no version or a whole one.
 
     Args:
-      name: of the model; that of the run unless given.
+      run: the folder of the run.
+      name: the name of the model; by default the name of the run.
 
     Raises:
-      InputError: the run was not trained to the end, or its model was altered since; an unsafe
-        name; or no place to write to.
+      InputError: the run was not trained to the end, its model was altered since, the name is
+        unsafe, or the folder cannot be written to.
     """
     name = check_name("name", name or run.name)
     content, told = _content(run / _STEP), _provenance(run)
@@ -77,18 +77,18 @@ def promote(run: Path, name: str = "") -> Version:
 
 
 def names() -> list[str]:
-    """The names that models were promoted under."""
+    """List the names that models were promoted under."""
     return sorted(path.name for path in home().glob("*/") if versions(path.name))
 
 
 def versions(name: str) -> list[Path]:
-    """The folders of all versions of a name, the first one first."""
+    """List the folders of all versions of a name, the first version first."""
     found = (path for path in (home() / name).glob("v*/version.json"))
     return sorted((p.parent for p in found if _number(p.parent)), key=_number)
 
 
 def find(name: str) -> Path:
-    """The folder of a version: of `sums/v2` that one, of `sums` the newest.
+    """Return the folder of a version: for `sums/v2` that version, for `sums` the newest one.
 
     Raises:
       InputError: there is none.
@@ -103,7 +103,7 @@ def find(name: str) -> Path:
 
 
 def manifest(folder: Path) -> dict[str, Any]:
-    """What is known of a version; `InputError` where its `version.json` is damaged."""
+    """Read what is known of a version; raise `InputError` if its `version.json` is damaged."""
     found = files.read_json(folder / "version.json")
     if not isinstance(found, dict) or not {"sha256", "files"} <= found.keys():
         raise InputError(f"{folder / 'version.json'}: is damaged, restore it or remove the version")
@@ -111,7 +111,7 @@ def manifest(folder: Path) -> dict[str, Any]:
 
 
 def altered(folder: Path) -> list[str]:
-    """The files of a version that are not what was promoted: changed, or gone."""
+    """List the files of a version that were changed or removed after it was promoted."""
     return [
         name
         for name, sha256 in manifest(folder)["files"].items()
@@ -120,10 +120,10 @@ def altered(folder: Path) -> list[str]:
 
 
 def listing(name: str = "") -> list[dict[str, Any]]:
-    """A row for each version, read by DuckDB; the newest of a name comes first.
+    """List all versions, one row each, the newest of a name first. DuckDB reads them.
 
     Args:
-      name: only those of this one.
+      name: list only the versions of this name.
     """
     import duckdb  # slow to load
 
@@ -136,15 +136,15 @@ def listing(name: str = "") -> list[dict[str, Any]]:
 
 
 def _number(folder: Path) -> int:
-    """Of `v12` 12; of what is no version 0."""
+    """Return the number in `v12`; 0 if this is not a version folder."""
     found = re.fullmatch("v([1-9][0-9]{0,8})", folder.name)
     return int(found[1]) if found else 0
 
 
 def _content(trained: Path) -> dict[str, str]:
-    """The files of a trained model, as they lie in the folder of a version -> sha256.
+    """Return the files of a trained model: path in the folder of a version -> sha256.
 
-    Not the card, which evaluation adds its scores to.
+    Leave out the card, because evaluation adds its scores to it.
     """
     content = {
         name.removeprefix("model/"): sha256
@@ -157,17 +157,17 @@ def _content(trained: Path) -> dict[str, str]:
 
 
 def _is_safe(name: str, sha256: str) -> bool:
-    """Whether a file of a result, which may be from elsewhere, is named as training names it."""
+    """Tell whether a file has a name that training gives. A result may come from elsewhere."""
     return bool(
         re.fullmatch(r"(adapter/)?[\w-][\w.-]*", name) and re.fullmatch("[0-9a-f]{64}", sha256)
     )
 
 
 def _provenance(run: Path) -> dict[str, Any]:
-    """Where a model comes from and what it scored, as far as the run knows.
+    """Return where a model comes from and what it scored, as far as the run knows.
 
     Raises:
-      InputError: what the model was made from was made anew since.
+      InputError: a step that the model was made from was run again since.
     """
     made_from = lineage("train", run / _STEP)
     trained, row = result(made_from["train"]), registry.row(run)
@@ -185,7 +185,7 @@ def _provenance(run: Path) -> dict[str, Any]:
 
 
 def _make(target: Path, trained: Path, content: Mapping[str, str], told: dict[str, Any]) -> None:
-    """Makes a version aside, and gives it its name when it is whole."""
+    """Make a version under a temporary name, and rename it when it is whole."""
     aside = target.with_name(f".{target.name}.tmp")
     shutil.rmtree(aside, ignore_errors=True)
     sizes = {}
@@ -203,7 +203,7 @@ def _make(target: Path, trained: Path, content: Mapping[str, str], told: dict[st
 
 
 def _blob(source: Path, sha256: str) -> Path:
-    """Keeps a file under its hash; `InputError` where it is not what training left."""
+    """Keep a file under its hash; raise `InputError` if it is not what training left."""
     blobs = home() / ".blobs"
     blob = blobs / sha256
     if blob.exists():
@@ -226,5 +226,5 @@ def _link(blob: Path, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         os.link(blob, path)
-    except OSError:  # a file system without links, or with few for a file
+    except OSError:  # a file system without links, or one that allows few links to a file
         shutil.copyfile(blob, path)

@@ -1,6 +1,6 @@
-"""The runs beside each other: what each is made from, how far it came, what it scored.
+"""All runs beside each other: what each is made from, how far it came, what it scored.
 
-Nothing of this is kept: DuckDB reads it from the run folders each time.
+Nothing of this is cached: DuckDB reads it from the run folders each time.
 """
 
 import fcntl
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 PREDICTIONS = "predictions-after.jsonl"
 _EVALUATED = stem("evaluate")
 _DOCUMENTS = ("told", "trained", "evaluated", "rendered")
-FIELDS = (  # of a row, by which runs are filtered
+FIELDS = (  # of a row; runs can be filtered by them
     *("run", "state", "step", "finished", "model", "dataset", "steps", "eval_loss", "items"),
     *("before", "score", "strict_score", "low", "high", "steps_right", "samples", "temperature"),
     *("max_new_tokens", "template", "style", "dataset_sha256"),
@@ -32,12 +32,12 @@ FIELDS = (  # of a row, by which runs are filtered
 
 
 class State(NamedTuple):
-    """How far a run came, and what is wrong with it if anything is.
+    """The state of a run: how far it came, and what is wrong with it, if anything.
 
     Attributes:
       name: completed; running, failed or stopped in its step; outdated or damaged.
-      step: the one that it is in, or the last it completed.
-      problem: why its score does not count; None where it does.
+      step: the step that it is in, or the last one that it completed.
+      problem: why its score does not count; None if it does.
     """
 
     name: str
@@ -46,25 +46,25 @@ class State(NamedTuple):
 
 
 class Leaderboard(NamedTuple):
-    """The ranked runs, board by board, and those that cannot be ranked, each with its `problem`."""
+    """The ranked runs, board by board, and the runs that cannot be ranked, with their `problem`."""
 
     ranked: list[dict[str, Any]]
     left_out: list[dict[str, Any]]
 
 
 def folders() -> list[Path]:
-    """The folders of all runs, complete or not."""
+    """List the folders of all runs, complete or not."""
     found = (path for path in (paths.home() / "runs").glob("*/") if not path.name.startswith("."))
     return sorted(path for path in found if is_run(path))
 
 
 def is_run(folder: Path) -> bool:
-    """Whether a folder is a run's: it says so, or a step has worked in it."""
+    """Tell whether a folder is a run's: it has a `run.json`, or a step has worked in it."""
     return (folder / "run.json").exists() or any(map(folder.joinpath, _begun(folder)))
 
 
 def find(name: str) -> Path:
-    """The folder of a run, by its name or its path.
+    """Return the folder of a run, given its name or its path.
 
     Raises:
       InputError: there is none.
@@ -80,14 +80,14 @@ def find(name: str) -> Path:
 
 
 def listing(filters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
-    """A row for each run, that which finished last comes first.
+    """List all runs, one row each. The run that finished last comes first.
 
     Args:
-      filters: field of a row -> value, or `{operator: value}`, as `filters.condition` takes them;
+      filters: field of a row -> value, or `{operator: value}`, as `filter_condition` takes them;
         `parameters.train.STEPS` is a field too.
 
     Raises:
-      InputError: an unknown field or operator.
+      InputError: a field or an operator is unknown.
     """
     where, values = _condition(filters or {})
     with _runs(folders()) as connection:
@@ -96,13 +96,13 @@ def listing(filters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
 
 
 def leaderboard(filters: Mapping[str, Any] | None = None) -> Leaderboard:
-    """Ranks the runs; only those that were asked the same items in the same form share a board.
+    """Rank the runs. Only runs that were asked the same items in the same form share a board.
 
     Args:
       filters: as for `listing`.
 
     Raises:
-      InputError: an unknown field or operator.
+      InputError: a field or an operator is unknown.
     """
     where, values = _condition(filters or {})
     with _runs(folders()) as connection:
@@ -112,17 +112,17 @@ def leaderboard(filters: Mapping[str, Any] | None = None) -> Leaderboard:
 
 
 def row(folder: Path) -> dict[str, Any]:
-    """The row of one run, wherever it is."""
+    """Return the row of one run, wherever its folder is."""
     with _runs([folder]) as connection:
         [found] = _dicts(connection, "SELECT * FROM runs", {})
         return _row(found)
 
 
 def state(folder: Path) -> State:
-    """How far a run came.
+    """Find out how far a run came.
 
-    A step that has begun and left no result is under way while somebody holds the run's lock;
-    else it failed, if its executed notebook says so, or was stopped.
+    A step that has begun and left no result is running if a process holds the run's lock. Else it
+    failed if its executed notebook says so, or was stopped.
     """
     begun = _begun(folder)
     for step in begun:
@@ -149,7 +149,7 @@ def _begun(folder: Path) -> list[str]:
 
 
 def _unusable(folder: Path) -> str | None:
-    """Why the predictions of a complete evaluation cannot be ranked; None where they can."""
+    """Return why the predictions of a complete evaluation cannot be ranked; None if they can."""
     told, path = result(folder), folder / PREDICTIONS
     score = told["after"]["primary_score"]
     if not isinstance(score, int | float) or not math.isfinite(score):
@@ -160,7 +160,7 @@ def _unusable(folder: Path) -> str | None:
 
 
 def _ended(folder: Path, step: str) -> str:
-    """Whether a step that is not under way failed or was stopped, by its executed notebook."""
+    """Tell from its executed notebook whether a step that is not running failed or was stopped."""
     try:
         notebook = files.read_json(folder / f"{stem(step)}.ipynb")
         return "failed" if notebook["metadata"]["papermill"]["exception"] else "stopped"
@@ -169,21 +169,21 @@ def _ended(folder: Path, step: str) -> str:
 
 
 def _is_held(folder: Path, step: str) -> bool:
-    """Whether a process is at work in a run; a look that is over at once, and stops nobody."""
+    """Tell whether a process is at work in a run. Hold a shared lock only for a moment."""
     for name in (".chain.lock", f".{stem(step)}.lock"):
         try:
             with (folder / name).open("rb") as lock:
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return True
-        except OSError:  # there is none, or a file system without locks
+        except OSError:  # no lock file, or a file system without locks
             continue
     return False
 
 
 @contextmanager
 def _runs(found: Iterable[Path]) -> "Iterator[DuckDBPyConnection]":
-    """DuckDB with the table `runs`; in its `meta` stands the whole row, to be filtered by."""
+    """Open DuckDB with the view `runs`. Its column `meta` has the whole row, for filters."""
     import duckdb  # slow to load
 
     places = [_place(folder) for folder in found]
@@ -196,7 +196,7 @@ def _runs(found: Iterable[Path]) -> "Iterator[DuckDBPyConnection]":
 
 
 def _place(folder: Path) -> dict[str, Any]:
-    """What no file says of a run, and where the files are that say the rest."""
+    """Return what no file says about a run, and the paths of the files that say the rest."""
     name, step, problem = state(folder)
     results = [folder / stem(step) / "result.json" for step in STEPS]
     complete = [path.stat().st_mtime for path in results if path.exists()]
@@ -220,7 +220,7 @@ def _place(folder: Path) -> dict[str, Any]:
 
 
 def _inputs(folder: Path) -> dict[str, Path]:
-    """The folders that an evaluation was made from; a notebook alone takes those of any run."""
+    """Return the folders that an evaluation was made from. A notebook run alone takes any run's."""
     return lineage("evaluate", folder / _EVALUATED)
 
 
@@ -229,7 +229,7 @@ def _existing(path: Path) -> str | None:
 
 
 def literal(paths: Iterable[str]) -> list[str]:
-    """Paths as DuckDB takes them, to which some characters would mean many files."""
+    """Escape paths for DuckDB, because it reads some characters as wildcards for many files."""
     return [re.sub(r"([*?\[\]])", r"[\1]", path) for path in paths]
 
 
@@ -249,6 +249,6 @@ def _dicts(
 
 
 def _row(found: dict[str, Any]) -> dict[str, Any]:
-    """A row as JSON has it."""
+    """Return a row without `meta`, and with `parameters` parsed from JSON."""
     parameters = json.loads(found["parameters"]) if found["parameters"] else {}
     return {name: found[name] for name in found if name != "meta"} | {"parameters": parameters}

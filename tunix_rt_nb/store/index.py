@@ -18,7 +18,7 @@ from tunix_rt_nb.common import InputError, files, strict_json
 from tunix_rt_nb.trace import id_of
 
 ROW = np.dtype([("hi", "<u8"), ("lo", "<u8"), ("at", "<i8"), ("place", "<i8")])
-_FIT = np.dtype([("bytes", "<u8"), ("rows", "<u8")])  # header of an index: its shard's size
+_FIT = np.dtype([("bytes", "<u8"), ("rows", "<u8")])  # header of an index
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -229,7 +229,7 @@ def places(table: np.ndarray, wanted: np.ndarray) -> np.ndarray:
         return np.empty(0, np.int64)
     order = np.lexsort((table["lo"], table["hi"]))
     hi, lo = table["hi"][order], table["lo"][order]
-    # Search for the first halves. From there step on to the second half, for all keys at once.
+    # Search by the first half. Then step on, for all keys at once, until the second half fits.
     found = np.searchsorted(hi, wanted["hi"])
     while True:
         found = np.minimum(found, len(table) - 1)

@@ -56,7 +56,7 @@ def read(
     Args:
       paths: JSON lines files, plain or gzip; `-` is standard input. Empty lines are skipped.
       created_at: the time that the traces get, as the store writes times.
-      form: one of `formats.FORMATS`.
+      form: the format of the records, one of `formats.FORMATS`.
       progress: called while the files are read.
       processes: how many processes share the work.
 

@@ -1,14 +1,14 @@
-"""The files of a trace store, and who may touch them when.
+"""The files of a trace store, and the locks that say who may touch them when.
 
-traces-HASH.jsonl      a shard, written once: a trace a line, its `id`, `created_at` and content
+traces-HASH.jsonl      a shard, written once: each line has `id`, `created_at` and the trace
 deleted-HASH.jsonl     ids of deleted traces, written once
 .traces-HASH.index     which traces are in a shard and where (index.py)
-.merge.json            shards that another one replaces, until they are gone
-.lock                  held while a writer looks at what is there and adds to it
+.merge.json            the shards that a new shard replaces, until they are removed
+.lock                  held while a writer looks at the store and adds to it
 
-Readers hold a shared lock on the folder, and only merging shards takes it for itself. The kernel
-lets go of the locks of a process that was killed, whatever it was doing; what it left half done
-is no shard, or is named in `.merge.json`, and the next writer clears it away.
+Readers hold a shared lock on the folder. Only a merge of shards takes the exclusive lock. The
+kernel releases the locks of a killed process, whatever it was doing. A file that the process left
+half done is not a shard yet, or `.merge.json` names it. The next writer removes such files.
 """
 
 import fcntl
@@ -29,16 +29,16 @@ from tunix_rt_nb.common import InputError, files, strict_json
 from tunix_rt_nb.store import index
 from tunix_rt_nb.trace import Trace, id_of, parse_stored
 
-PATIENCE = 60.0  # seconds that one waits for another process
+PATIENCE = 60.0  # seconds to wait for another process
 
 
 def record(trace: Trace, created_at: str) -> dict[str, Any]:
-    """A trace as a shard keeps it."""
+    """Return a trace as a shard keeps it: `id`, `created_at` and the content."""
     return {"id": trace.id, "created_at": created_at, **trace.model_dump()}
 
 
 def line_of(trace: Trace, key: bytes, created_at: str) -> bytes:
-    """The line of a shard that a trace takes; `key` is the trace's, which takes time to find."""
+    """Return the line of a trace in a shard. `key` is its key, which takes time to compute."""
     content = trace.canonical_bytes()[1:]
     return b'{"id":"%b","created_at":"%b",%b\n' % (
         id_of(key).encode(),
@@ -48,17 +48,18 @@ def line_of(trace: Trace, key: bytes, created_at: str) -> bytes:
 
 
 class Stored(NamedTuple):
-    """A trace of the store, and when it came in."""
+    """A trace of the store, and the time when it was added."""
 
     trace: Trace
     created_at: str
 
     @classmethod
     def of(cls, line: bytes, where: str) -> "Stored":
-        """Reads a line of a shard.
+        """Parse a line of a shard.
 
         Raises:
-          InputError: it is no trace, its id is not that of its content, or its time is none.
+          InputError: the line is not a trace, its id does not fit its content, or its time is not
+            a time. The message begins with `where`.
         """
         try:
             trace, id, created_at = parse_stored(line)
@@ -70,12 +71,12 @@ class Stored(NamedTuple):
         return cls(trace, created_at)
 
     def record(self) -> dict[str, Any]:
-        """As a shard keeps it."""
+        """Return the trace as a shard keeps it."""
         return record(self.trace, self.created_at)
 
 
 class Lines(NamedTuple):
-    """Lines of a shard: their text, the keys of their traces, and the length of each in bytes."""
+    """Lines for a shard: their text, the keys of their traces, and the bytes in each line."""
 
     text: bytes
     keys: bytes
@@ -83,7 +84,7 @@ class Lines(NamedTuple):
 
 
 def lines_of(traces: Iterable[Trace], created_at: str) -> Lines:
-    """The lines of a shard that some traces take."""
+    """Return the lines of some traces in a shard."""
     lines, keys = [], bytearray()
     for trace in traces:
         key = trace.key
@@ -93,7 +94,7 @@ def lines_of(traces: Iterable[Trace], created_at: str) -> Lines:
 
 
 class ShardDraft:
-    """A shard that is being written."""
+    """A shard that is being written. It collects the rows of its index meanwhile."""
 
     def __init__(self, draft: files.Draft) -> None:
         self._draft = draft
@@ -102,7 +103,7 @@ class ShardDraft:
         self._hash = hashlib.sha256()
 
     def append(self, line: bytes, key: bytes, at: int) -> None:
-        """Adds a trace."""
+        """Add the line of a trace. `at` is its time in microseconds since 1970."""
         self._draft.file.write(line)
         self._hash.update(line)
         self._keys += key
@@ -111,7 +112,7 @@ class ShardDraft:
         self._size += len(line)
 
     def extend(self, lines: Lines, at: int) -> None:
-        """Adds traces, all of one time."""
+        """Add the lines of traces that all have the same time."""
         self._draft.file.write(lines.text)
         self._hash.update(lines.text)
         self._keys += lines.keys
@@ -122,10 +123,13 @@ class ShardDraft:
     def copy(
         self, source: Path, table: np.ndarray, keep: np.ndarray, rewrite: bool = False
     ) -> None:
-        """Adds some of the traces of a file, which has the rows of a table.
+        """Copy some of the traces of a file.
 
         Args:
-          rewrite: whether its lines may be written in other ways than ours.
+          source: the file, one trace a line.
+          table: the rows of its lines.
+          keep: whether to copy each of them: bool[rows].
+          rewrite: parse and write the lines anew, because others may have written them.
         """
         chosen = zip(keep.tolist(), index.keys(table), table["at"].tolist(), strict=True)
         with source.open("rb") as file:
@@ -139,21 +143,23 @@ class ShardDraft:
                     self.append(line, key, at)
 
     def table(self) -> np.ndarray:
-        """The rows so far."""
+        """Return the rows of the traces added so far."""
         return index.rows(bytes(self._keys), self._times, self._places)
 
     def settle(self) -> Path:
-        """Brings it to the disk; where it lies for now."""
+        """Flush the draft to the disk. Return its temporary path."""
         self._draft.settle()
         return self._draft.path
 
     def name(self) -> str:
-        """The name that it will have: the hash of its content."""
+        """Return the name that the shard will have: the hash of its content."""
         return f"traces-{self._hash.hexdigest()[:16]}.jsonl"
 
     def publish(self, folder: Path) -> Path:
-        """Makes it a shard."""
+        """Give the draft its name, which makes it a shard. Return its path."""
         path = folder / self.name()
+        # Write the index first, so that our shards always have one. If a kill comes in between,
+        # the index has no shard, and the next writer removes it.
         index.write(path, self._size, self.table())
         self._draft.publish(path)
         return path
@@ -161,7 +167,7 @@ class ShardDraft:
 
 @contextmanager
 def draft(folder: Path) -> Iterator[ShardDraft]:
-    """A new shard; it is gone again unless it is published."""
+    """Open a new draft of a shard. It is removed at the end unless it was published."""
     with files.draft(folder) as new:
         yield ShardDraft(new)
 
@@ -172,8 +178,10 @@ class _Merge(NamedTuple):
 
 
 def shards(folder: Path) -> list[Path]:
-    """The shards, in the order of their names."""
+    """List the shards, in the order of their names."""
     found = sorted(folder.glob("traces-*.jsonl"))
+    # As soon as a merged shard has its name, the shards that it replaces no longer count, even if
+    # a kill left some of them behind. Until then they all count, and the merge does not.
     merge = _read_merge(folder)
     if merge is None or folder / merge.into not in found:
         return found
@@ -181,7 +189,7 @@ def shards(folder: Path) -> list[Path]:
 
 
 def deletions(folder: Path) -> list[Path]:
-    """The files that say what was deleted, in the order of their names."""
+    """List the files that say what was deleted, in the order of their names."""
     return sorted(folder.glob("deleted-*.jsonl"))
 
 
@@ -194,7 +202,7 @@ _READ_DELETION = msgspec.json.Decoder(_Deletion).decode
 
 
 def deleted(folder: Path) -> np.ndarray:
-    """A row for each deleted trace.
+    """Return a row for each deleted trace.
 
     Raises:
       InputError: a file is damaged; the message names the line.
@@ -211,7 +219,7 @@ def deleted(folder: Path) -> np.ndarray:
 
 
 def write_deletion(folder: Path, ids: Iterable[str], deleted_at: str) -> None:
-    """Writes down that traces are deleted."""
+    """Write a file that marks these traces as deleted."""
     content = b"".join(files.json_line({"id": id, "deleted_at": deleted_at}) for id in ids)
     name = f"deleted-{hashlib.sha256(content).hexdigest()[:16]}.jsonl"
     with files.atomic(folder / name) as file:
@@ -220,14 +228,20 @@ def write_deletion(folder: Path, ids: Iterable[str], deleted_at: str) -> None:
 
 @contextmanager
 def reading(folder: Path) -> Iterator[None]:
-    """While shards are read: none goes away."""
+    """Hold the shared lock while shards are read, so that no shard goes away."""
     with _folder_lock(folder, fcntl.LOCK_SH):
         yield
 
 
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """While a writer looks at what is there and adds to it: no other does."""
+    """Hold the writers' lock while a writer looks at the store and adds to it.
+
+    Only one writer at a time can hold it. Once it is held, remove what killed writers left behind.
+
+    Raises:
+      InputError: another writer holds the lock for too long, or the folder cannot be written to.
+    """
     from filelock import FileLock, Timeout
 
     lock = FileLock(folder / ".lock")
@@ -246,19 +260,22 @@ def writing(folder: Path) -> Iterator[None]:
 
 
 def compact(folder: Path) -> int:
-    """Puts one shard in the place of all, without deleted traces and without any trace twice.
+    """Merge all shards into one, without deleted traces and without any trace twice.
 
     Returns:
       How many traces were left out.
     """
+    # Read which traces the lines really hold. A damaged shard ends the merge here.
     old = shards(folder)
     for shard in old:
         index.check(shard)
     tables = [index.scan(shard) for shard in old]
+    # Keep the first line of each trace, unless the trace was deleted.
     whole = index.concatenate(tables)
     keep = ~(index.repeated(whole) | index.among(whole, deleted(folder)))
     if keep.all() and len(old) < 2:
         return 0
+    # Copy these lines into a draft. So far the store is as it was: a kill loses only the draft.
     with draft(folder) as new:
         for shard, table in zip(old, tables, strict=True):
             by_hand = not index.path_of(shard).exists()
@@ -269,21 +286,28 @@ def compact(folder: Path) -> int:
 
 
 def _replace(folder: Path, old: list[Path], new: ShardDraft) -> None:
-    """Puts a shard in the place of others; killed at any moment, it is the one or the others."""
+    """Replace shards by a new one. After a kill at any moment, either the old or the new count."""
+    # Flush first, because readers cannot come in while the folder is locked below.
     new.settle()
+    # A shard with the same content has the name of the new one, and stays.
     gone = [path.name for path in old if path.name != new.name()]
     with _folder_lock(folder, fcntl.LOCK_EX):
+        # Note which shards will be replaced. The note has no effect until the new shard is there.
         files.write_json(folder / ".merge.json", {"into": new.name(), "replaced": gone})
+        # The rename is the turning point: from here on the new shard counts and the old do not.
         new.publish(folder)
+        # Remove the old shards and the note. After a kill, the next writer does this.
         _clear(folder)
 
 
 def _clear(folder: Path) -> None:
-    """Ends what a killed writer began."""
+    """Finish a merge, or undo it if its shard is not there yet; remove what killed writers left."""
+    # Remove the note last: a kill in between leaves it, and the next writer starts here again.
     if found := _read_merge(folder):
         if (folder / found.into).exists():
             files.remove(folder / name for name in found.replaced)
         files.remove([folder / ".merge.json"])
+    # Remove drafts without a living writer, then each index whose shard never got its name.
     files.sweep(folder)
     indexed = {index.path_of(shard) for shard in folder.glob("traces-*.jsonl")}
     files.remove(path for path in folder.glob(".traces-*.index") if path not in indexed)
@@ -306,10 +330,11 @@ def _folder_lock(folder: Path, kind: int) -> Iterator[None]:
         _acquire(handle, folder, kind)
         yield
     finally:
-        os.close(handle)
+        os.close(handle)  # this releases the lock
 
 
 def _acquire(handle: int, folder: Path, kind: int) -> None:
+    # Try again and again, because flock itself knows no time limit.
     deadline = time.monotonic() + PATIENCE
     while True:
         try:
@@ -318,7 +343,7 @@ def _acquire(handle: int, folder: Path, kind: int) -> None:
             if time.monotonic() > deadline:
                 raise _busy(folder) from None
             time.sleep(0.02)
-        except OSError:  # a file system without locks
+        except OSError:  # a file system without locks: go on without one
             return None
 
 

@@ -1,10 +1,10 @@
 """The trace store: DuckDB over append-only JSONL shards.
 
-A shard is written under a temporary name, flushed and renamed, and never touched again; its name
-is the hash of its content. No trace is in two shards: a writer that has its traces on the disk
-takes the lock, leaves out those that are there by now, and only then gives its shard a name. So a
-kill at any moment loses nothing, two writers lose and repeat nothing, and adding the same traces
-twice adds nothing. Deletions are files too; a deleted trace stays deleted.
+A shard is written under a temporary name, flushed, renamed, and never changed again. Its name is
+the hash of its content. No trace is in two shards: a writer first flushes its traces to the disk.
+Then it takes the lock, leaves out the traces that the store has by now, and gives its shard a name.
+So a kill at any moment loses nothing, two writers lose and repeat nothing, and adding the same
+traces twice adds nothing. Deletions are files too. A deleted trace stays deleted.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -34,17 +34,17 @@ COLUMNS = {
     "final_answer": "VARCHAR",
     "meta": "JSON",
 }
-_MEMORY = "600MB"  # what does not fit goes to the disk
+_MEMORY = "600MB"  # DuckDB puts what does not fit on the disk
 _DELETED = {"id": "VARCHAR", "deleted_at": "VARCHAR"}
 
 
 def now() -> str:
-    """The time, as the store writes it."""
+    """Return the current time, as the store writes times."""
     return _utc(datetime.now(UTC).isoformat())
 
 
 class Added(NamedTuple):
-    """How many traces were new, how many the store already had, how many had been deleted."""
+    """Counts of added traces: the new ones, those already in the store, those deleted earlier."""
 
     new: int
     known: int
@@ -52,10 +52,10 @@ class Added(NamedTuple):
 
 
 class TraceStore:
-    """All traces of one folder of shards.
+    """The traces in one folder of shards.
 
     Args:
-      folder: where the shards lie; made when the first trace is added.
+      folder: where the shards lie; created when the first trace is added.
       threads: how many threads DuckDB may use; results never depend on it.
 
     Example:
@@ -73,14 +73,14 @@ class TraceStore:
         self._threads = threads
 
     def shards(self) -> list[Path]:
-        """The shard files, in the order of their names."""
+        """List the shard files, in the order of their names."""
         return shards.shards(self.folder)
 
     def add(self, traces: Iterable[Trace], created_at: str) -> Added:
-        """Adds the traces that are not here yet, as one new shard: all of them or none.
+        """Add the traces that are not in the store yet, as one new shard: all of them or none.
 
         Raises:
-          InputError: `created_at` is no ISO 8601 time, or the folder cannot be written to.
+          InputError: `created_at` is not an ISO 8601 time, or the folder cannot be written to.
         """
         time = _utc(created_at)
         at = index.micros(time)
@@ -91,10 +91,10 @@ class TraceStore:
             return self._commit(new)
 
     def add_lines(self, path: Path) -> Added:
-        """Adds the traces of a file whose lines are those of a shard, with the times they have.
+        """Add the traces of a file with lines like those of a shard. Keep their times.
 
         Raises:
-          InputError: `file:line: field: reason` of a bad line.
+          InputError: a line is bad: `file:line: field: reason`.
         """
         with shards.draft(self.folder) as new, path.open("rb") as file:
             for number, line in enumerate(files.lines(file, strict_json.MAX_LINE), 1):
@@ -111,16 +111,18 @@ class TraceStore:
         progress: intake.Progress = intake.unseen,
         processes: int = 1,
     ) -> Added:
-        """Adds the traces of JSON lines files, all or none; those of a known task are checked.
+        """Add the traces of JSON lines files, all or none. Check those of a known task.
 
         Args:
-          paths: plain or gzip; `-` is standard input. Empty lines are passed over.
-          form: one of `formats.FORMATS`.
-          processes: how many share the work; what is added is the same.
+          paths: plain or gzip; `-` is standard input. Empty lines are skipped.
+          created_at: the time that the traces get.
+          form: the format of the records, one of `formats.FORMATS`.
+          progress: called while the files are read.
+          processes: how many processes share the work; the result does not depend on it.
 
         Raises:
-          InputError: `file:line: field: reason` of each of the first 20 bad lines, and how many
-            more there were; or a file is not there.
+          InputError: a file is missing, or lines are bad: `file:line: field: reason` for each of
+            the first 20, and how many more there were.
         """
         time = _utc(created_at)
         at = index.micros(time)
@@ -130,16 +132,17 @@ class TraceStore:
             return self._commit(new)
 
     def delete(self, ids: Iterable[str], deleted_at: str) -> list[str]:
-        """Deletes traces for good: all of them or none; adding them again does not bring them back.
+        """Delete traces for good, all of them or none. Adding them again has no effect.
 
         Args:
           ids: ids or unique beginnings of ids.
 
         Returns:
-          The ids of what was deleted.
+          The ids of the deleted traces.
 
         Raises:
-          InputError: no trace or several begin so; then nothing is deleted.
+          InputError: no trace, or several traces, have an id that begins like one of these. Then
+            nothing is deleted.
         """
         time = _utc(deleted_at)
         with shards.writing(self.folder):
@@ -150,14 +153,15 @@ class TraceStore:
         return found
 
     def deleted(self) -> list[str]:
-        """The ids of all traces that were deleted."""
+        """List the ids of all deleted traces."""
         with shards.reading(self.folder):
             return [id_of(key) for key in index.keys(shards.deleted(self.folder))]
 
     def compact(self) -> int:
-        """Merges all shards into one, without the deleted traces and without any trace twice.
+        """Merge all shards into one, without deleted traces and without any trace twice.
 
-        Killed at any moment, it leaves every trace there once; who reads meanwhile is waited for.
+        After a kill at any moment the store still has every trace once. The merge waits until
+        nobody reads the shards.
 
         Returns:
           How many traces were left out.
@@ -168,11 +172,14 @@ class TraceStore:
     def newest(
         self, limit: int | None = None, offset: int = 0, filters: Mapping[str, Any] | None = None
     ) -> list[Stored]:
-        """Traces from the newest on, those of one time by their ids.
+        """Return traces, the newest first. Traces of the same time are in the order of their ids.
 
         Args:
+          limit: how many to return at most; None for all.
+          offset: how many of the newest to skip.
           filters: as those of a dataset: a `meta` path -> a value, or `{operator: value}`.
         """
+        # Without filters the index is enough. With filters DuckDB finds the ids.
         if filters:
             where, parameters = filter_condition(filters)
             parameters |= {"limit": limit, "offset": offset}
@@ -185,17 +192,17 @@ class TraceStore:
             return here.take(index.newest(here.table, most)[offset:])
 
     def get(self, ids: Sequence[str]) -> list[Stored]:
-        """The traces with these ids or unique beginnings of ids, in this order.
+        """Return the traces with these ids or unique beginnings of ids, in this order.
 
         Raises:
-          InputError: no trace or several begin so.
+          InputError: no trace, or several traces, have an id that begins like one of these.
         """
         with shards.reading(self.folder):
             here = Contents(self.folder)
             return here.take([here.find(id) for id in ids])
 
     def __iter__(self) -> Iterator[Stored]:
-        """All traces, one at a time, shard by shard."""
+        """Yield all traces, one at a time, shard by shard."""
         with shards.reading(self.folder):
             gone = set(index.keys(shards.deleted(self.folder)))
             for shard in self.shards():
@@ -207,23 +214,24 @@ class TraceStore:
                             yield stored
 
     def count(self) -> int:
-        """How many traces there are."""
+        """Count the traces."""
         with shards.reading(self.folder):
             return len(Contents(self.folder).table)
 
     @contextmanager
     def connect(self, also: Iterable[Path] = ()) -> Iterator["DuckDBPyConnection"]:
-        """A DuckDB with the views `traces`, one row for each id, and `fields`, with more columns.
+        """Open DuckDB with two views: `traces`, one row per id, and `fields`, with more columns.
 
-        It touches the files of the store and no other, and nothing can change that.
+        DuckDB can touch the files of the store and no others. No query can change that.
 
         Args:
           also: other files that it may touch.
 
         Raises:
-          InputError: a shard is damaged, the message names file, line and field; or a bad query.
+          InputError: a query is bad, or a shard is damaged (the message names file, line and
+            field).
         """
-        import duckdb  # slow to load, and of no use to a list of the newest
+        import duckdb  # slow to load, and a list of the newest traces does not need it
 
         with ExitStack() as stack:
             stack.enter_context(shards.reading(self.folder))
@@ -237,27 +245,27 @@ class TraceStore:
                 _lock(connection, [*self.shards(), *shards.deletions(self.folder), *also])
                 yield connection
             except duckdb.Error as error:
-                self.check()  # names the line where a shard is to blame
+                self.check()  # if a shard is damaged, this raises an error that names the line
                 raise InputError(f"{self.folder}: {one_line(str(error))}") from error
 
     def overview(self) -> list[dict[str, Any]]:
-        """Counts the traces of each task and difficulty, with their mean lengths."""
+        """Count the traces of each task and difficulty, with their mean lengths."""
         return self.query(sql("overview"))
 
     def distribution(self) -> list[dict[str, Any]]:
-        """Counts the traces of each task, difficulty and length."""
+        """Count the traces of each task, difficulty and length."""
         return self.query(sql("distribution"))
 
     def query(self, query: str, parameters: Mapping[str, object] | None = None) -> list[dict]:
-        """Runs a query in a connection as `connect` gives; values are bound by `$name`."""
+        """Run a query in a connection from `connect`. Bind parameters by `$name`."""
         with self.connect() as connection:
             return records(connection.execute(query, dict(parameters or {})))
 
     def lines(self, wanted: np.ndarray) -> Iterator[bytes]:
-        """The lines of some traces, as a shard keeps them, in their order, many at a time.
+        """Yield the lines of some traces, as a shard keeps them, in order, a block at a time.
 
         Args:
-          wanted: `hi` and `lo`, the two halves of each id: ROW[n].
+          wanted: rows whose `hi` and `lo` are the two halves of each id: ROW[n].
 
         Raises:
           InputError: a line is damaged.
@@ -266,16 +274,21 @@ class TraceStore:
             yield from Contents(self.folder).lines(wanted)
 
     def check(self) -> None:
-        """Reads every line of every shard; `InputError` names the first bad one."""
+        """Read every line of every shard; raise `InputError` for the first bad one."""
         for found in verify.Verification(self.folder, steps=False):
             raise InputError(found)
 
     def _commit(self, new: ShardDraft) -> Added:
+        # Flush before taking the lock, because no other writer can come in while it is held.
         draft, table = new.settle(), new.table()
         with shards.writing(self.folder):
+            # Nobody adds or deletes now, so this says for certain which traces are new: not
+            # deleted, not repeated in the draft itself, and in no shard.
             gone = index.among(table, shards.deleted(self.folder))
             there = index.concatenate(index.read(shard) for shard in self.shards())
             fresh = ~(gone | index.repeated(table) | index.among(table, there))
+            # Publish the draft as it is, or a second draft with only the new traces. The rename in
+            # `publish` adds all of them at once. A kill before it leaves the store as it was.
             if fresh.all() and len(table):
                 new.publish(self.folder)
             elif fresh.any():
@@ -295,13 +308,14 @@ class TraceStore:
 
 
 def _lock(connection: "DuckDBPyConnection", paths: Iterable[Path]) -> None:
+    # Allow these files, then forbid all others, then forbid a query to change the settings.
     connection.execute("SET allowed_paths = $paths", {"paths": [str(path) for path in paths]})
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
 
 
 def records(cursor: "DuckDBPyConnection") -> list[dict[str, Any]]:
-    """The rows that a query found, by the names of their columns."""
+    """Return the rows that a query found, each as column name -> value."""
     names = [column[0] for column in cursor.description]
     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
@@ -309,7 +323,7 @@ def records(cursor: "DuckDBPyConnection") -> list[dict[str, Any]]:
 def _define(
     connection: "DuckDBPyConnection", name: str, columns: Mapping[str, str], found: list[Path]
 ) -> None:
-    """A view of JSON lines files, or a table without rows where there are none."""
+    """Create a view of JSON lines files, or a table without rows if there are no files."""
     if found:
         paths = [str(path) for path in found]
         lines = connection.read_json(paths, columns=columns, format="newline_delimited")  # type: ignore[arg-type]
@@ -320,7 +334,7 @@ def _define(
 
 
 def _utc(created_at: str) -> str:
-    """A time as the store writes it.
+    """Convert a time to UTC, as the store writes times.
 
     Example:
       >>> _utc("2026-01-01T01:00:00+01:00")

@@ -1,4 +1,4 @@
-"""Checks a store again, from its files alone: every line, id, step and answer."""
+"""Verification of a store from its files alone: every line, id, step and answer."""
 
 import re
 from array import array
@@ -16,7 +16,7 @@ from tunix_rt_nb.trace import Trace, id_of
 if TYPE_CHECKING:
     from tunix_rt_nb.tasks import Checks
 
-_CHUNK = 1 << 20  # bytes of a shard that a process takes at a time
+_CHUNK = 1 << 20  # bytes of a shard that a process checks at a time
 
 
 class _Job(NamedTuple):
@@ -30,22 +30,22 @@ class _Job(NamedTuple):
 
 class _Part(NamedTuple):
     keys: bytes
-    numbers: array  # of the lines that have these keys
+    numbers: array  # the line numbers of these keys
     checked: int
     wrong: list[str]
 
 
 class Verification:
-    """What is wrong with a store, a line each; the same whatever the number of processes.
+    """The problems of a store, one line each. Iterate over it to find them.
 
     Args:
       folder: the store.
       steps: also check the steps and answers of all traces of known tasks that are not deleted.
-      processes: how many share the work.
+      processes: how many processes share the work; the result does not depend on it.
 
     Attributes:
-      traces: how many there were, deleted ones too, once all is read.
-      checked: how many of them had their steps and answer checked.
+      traces: how many traces there are, deleted ones too; set once everything is read.
+      checked: for how many of them the steps and the answer were checked.
 
     Example:
       >>> list(Verification(Path("nothing")))
@@ -63,6 +63,7 @@ class Verification:
             gone = frozenset(index.keys(shards.deleted(self._folder)))
             jobs = [list(_jobs(shard, self._steps, gone)) for shard in found]
             parts = workers.ordered(_check_part, chain.from_iterable(jobs), self._processes)
+            # The parts come in the order of the jobs, so those of a shard follow each other.
             for shard, several in zip(found, jobs, strict=True):
                 wrong, before = 0, len(numbers)
                 for part in islice(parts, len(several)):
@@ -71,6 +72,7 @@ class Verification:
                     self.checked += part.checked
                     wrong += len(part.wrong)
                     yield from part.wrong
+                # Compare a shard with its name and its index only if all its lines are sound.
                 lengths.append(len(numbers) - before)
                 if not wrong:
                     yield from _altered(shard, index.rows(bytes(keys[16 * before :])))
@@ -83,7 +85,7 @@ def _jobs(shard: Path, steps: bool, gone: frozenset[bytes]) -> Iterator[_Job]:
     with shard.open("rb") as file:
         while block := file.read(_CHUNK):
             start, count = file.tell() - len(block), block.count(b"\n")
-            while block and not block.endswith(b"\n"):  # up to the end of its last line
+            while block and not block.endswith(b"\n"):  # read its last line to the end
                 block = file.readline(strict_json.MAX_LINE)
                 count += block.endswith(b"\n")
             yield _Job(shard, number, start, file.tell(), steps, gone)
@@ -120,7 +122,7 @@ def _checks(trace: Trace) -> "Checks | None":
 
 
 def _altered(shard: Path, table: np.ndarray) -> Iterator[str]:
-    """Where a shard whose lines are sound is not the one that was written, or its index not its."""
+    """Yield what is wrong with a shard of sound lines: altered content, or an unfit index."""
     try:
         indexed = index.read(shard)
     except InputError as error:
@@ -136,7 +138,7 @@ def _altered(shard: Path, table: np.ndarray) -> Iterator[str]:
 
 
 def _twice(found: list[Path], lengths: list[int], keys: bytes, numbers: array) -> Iterator[str]:
-    """The ids that more than one line has."""
+    """Yield a message for each line whose id an earlier line already has."""
     ends = np.cumsum(lengths)
     table = index.rows(keys, [0], numbers)
     for k in index.repeated(table).nonzero()[0]:

@@ -46,7 +46,7 @@ def amend(
     Example:
       >>> wrong = lambda before, said: None if said == "1+1=2." else "no"
       >>> amend([("sum", "1+1=2.")], wrong, random.Random(1))
-      ([('mistake', '1+1=3.'), ('amend', 'Wait, that is wrong. 1+1=2.')], [0])
+      ([('mistake', '1+1=1.'), ('amend', 'No, let me redo that. 1+1=2.')], [0])
     """
     texts = [text for _, text in steps]
     for i in rng.sample(range(len(steps)), len(steps)):

@@ -1,4 +1,4 @@
-"""The check whether a trace is right; only here does a trace meet the checker of its task."""
+"""The check whether a trace is right, with the checker of its task."""
 
 from typing import NamedTuple
 

@@ -51,11 +51,14 @@ class GymTask(Task):
         return float(_dataset(type(self), self.difficulty).score_answer(answer, item) == 1.0)
 
     def sound(self, item: dict[str, Any]) -> bool:
-        """Tell whether reasoning-gym states and answers an item right; if not, draw another."""
+        """Tell whether reasoning-gym states and answers an item right.
+
+        If it does not, `prompt` draws another item.
+        """
         return True
 
     def metadata(self, problem: Any) -> dict[str, Any]:
-        """Return what reasoning-gym's verifier needs of a problem besides its answer."""
+        """Return what reasoning-gym's verifier needs to know of a problem besides its answer."""
         return {}
 
     def space(self) -> int | None:

@@ -1,4 +1,4 @@
-"""Which rows each step of a training run is trained on."""
+"""The rows that each step of a training run trains on."""
 
 from functools import lru_cache
 
@@ -7,22 +7,24 @@ import numpy as np
 from tunix_rt_nb.common import InputError
 from tunix_rt_nb.render import Rows
 
-Batch = dict[str, np.ndarray]  # of `Rows.take`, and `weight`
+Batch = dict[str, np.ndarray]  # the arrays of `Rows.take`, and `weight`
 
 
 class Batches:
-    """The batches of a run, each found by its number: a run that goes on replays nothing.
+    """The batches of a run, each found by its number, so that a resumed run replays nothing.
 
-    Every epoch has all rows in an order drawn from seed and epoch alone. A step takes
-    `accumulation` batches. The loss of a batch is its summed cross-entropy over its `weight`, which
-    every row of it has: a share of the tokens that its whole step trains. So the mean of the
-    batches of a step, which is what a trainer takes, counts every token the same, however the step
-    is cut.
+    Every epoch has all rows, in an order drawn from the seed and the epoch alone. A step takes
+    `accumulation` batches. The loss of a batch is its summed cross-entropy divided by its `weight`.
+    That is the number of tokens that the whole step trains, divided by `accumulation`; it is
+    repeated for each row. A trainer takes the mean over the batches of a step, so every token
+    counts the same, however the step is cut.
 
     Args:
       rows: packed examples.
-      batch_size: rows a batch.
+      batch_size: rows per batch.
+      accumulation: batches per step.
       steps: optimiser steps.
+      seed: determines the order of the rows.
 
     Raises:
       InputError: fewer rows than a step takes.
@@ -53,7 +55,7 @@ class Batches:
         return self._steps * self._accumulation
 
     def __getitem__(self, k: int) -> Batch:
-        """Batch number `k`; IndexError after the last."""
+        """Return batch number `k`; raise IndexError after the last."""
         if not 0 <= k < len(self):
             raise IndexError(k)
         step = k // self._accumulation
@@ -64,7 +66,7 @@ class Batches:
         return {**batch, "weight": weight.astype(np.float32)}
 
     def rows_of(self, step: int) -> np.ndarray:
-        """The numbers of the rows that a step takes, the first step being 0."""
+        """Return the numbers of the rows that a step takes; the first step is 0."""
         size = self._batch_size * self._accumulation
         places = np.arange(step * size, (step + 1) * size)
         epochs, within = divmod(places, len(self.rows))

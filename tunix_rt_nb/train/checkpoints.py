@@ -1,4 +1,4 @@
-"""What a run leaves to go on from: its last checkpoints, and the best weights so far.
+"""Checkpoints of a run: the last ones, to resume from, and the best weights so far.
 
 checkpoints/
   run.json           what the weights depend on: the configuration, the rows, the model
@@ -26,16 +26,16 @@ from tunix_rt_nb.models import lora
 from tunix_rt_nb.render import Rows
 from tunix_rt_nb.train.config import SftConfig
 
-_OTHER = {  # of what an identity has only a hash
+_OTHER = {  # fields that an identity holds only as a hash
     "rows": "on other data",
     "eval_rows": "with other held-out data",
     "model": "with another model",
 }
-_FULL = ("No space left", "File too large", "Disk quota")  # what systems say
+_FULL = ("No space left", "File too large", "Disk quota")  # how systems report a full disk
 
 
 def identity(config: SftConfig, rows: Rows, eval_rows: Rows, model: nnx.Module) -> dict[str, Any]:
-    """What a run is known by, so that no other goes on from its checkpoints."""
+    """Return what identifies a run, so that no other run resumes from its checkpoints."""
     return {
         **config.model_dump(),
         "max_length": rows.length,
@@ -54,9 +54,11 @@ def _hash_of_rows(rows: Rows) -> str:
 
 
 def _hash_of_model(model: nnx.Module) -> str:
-    """Of which weights are trained, and of those that are not: no checkpoint holds them."""
+    """Hash a model: the names, shapes and types of its trained weights, and its frozen weights."""
+    # The values of trained weights come from the checkpoint, so only their kind has to agree.
     named = {name: [list(value.shape), str(value.dtype)] for name, value in trained(model).items()}
     content = hashlib.sha256(files.digest(named).encode())
+    # No checkpoint holds the frozen weights, so their values have to agree.
     frozen = nnx.state(model, nnx.All(nnx.Param, nnx.Not(nnx.LoRAParam)))
     for x in jax.tree.leaves(frozen) if lora.is_applied(model) else []:
         content.update(np.ascontiguousarray(x).view(np.uint8).data)
@@ -64,30 +66,36 @@ def _hash_of_model(model: nnx.Module) -> str:
 
 
 def claim(folder: Path, run: dict[str, Any]) -> Path:
-    """The folder of the last checkpoints of a run; those of one that is complete are removed.
+    """Claim the checkpoints of a folder for a run, and return the folder of its last ones.
+
+    The checkpoints of another run are removed if that run is complete.
 
     Raises:
-      InputError: another run was interrupted here; says what is different.
+      InputError: another run was interrupted here; the message says what is different.
     """
     path = folder / "run.json"
     found = files.read_json(path) if path.exists() else {}
     if found and (different := _different(found["run"], run)):
+        # Another run gives way if it is complete or has nothing to resume from.
         if not found["complete"] and listing(folder):
             raise InputError(f"{folder}: {_told(found['run'], run, different)}")
         shutil.rmtree(folder)
+    # A run with the same identity keeps its checkpoints. Tunix restores the last one in the folder
+    # returned here; its step says which batch comes next.
     files.write_json(path, {"complete": False, "run": run})
     return folder / "last"
 
 
 def complete(folder: Path, run: dict[str, Any]) -> None:
-    """Notes that a run is complete: another may take its place."""
+    """Note that a run is complete, so that another may take its place."""
     files.write_json(folder / "run.json", {"complete": True, "run": run})
 
 
 def _different(found: dict[str, Any], run: dict[str, Any]) -> str | None:
-    """The first thing that keeps a run from going on where another ended."""
+    """Return the first field that keeps a run from resuming another; None if none does."""
+    # These fields do not change how the weights are trained, so they may differ.
     free = {"checkpoint_every", "keep"}
-    if not run["patience"] and run["keep"] == "last":  # no held-out loss decides anything
+    if not run["patience"] and run["keep"] == "last":  # then no held-out loss changes the result
         free.add("eval_every")
     return next((name for name in run if name not in free and found.get(name) != run[name]), None)
 
@@ -100,7 +108,7 @@ def _told(found: dict[str, Any], run: dict[str, Any], name: str) -> str:
 
 @contextmanager
 def readable(folder: Path) -> Iterator[None]:
-    """Says which checkpoint is damaged where one cannot be read."""
+    """Raise an `InputError` that names the damaged checkpoint if the last one cannot be read."""
     try:
         yield
     except InputError:
@@ -115,17 +123,17 @@ def readable(folder: Path) -> Iterator[None]:
 
 
 def is_full(error: BaseException) -> bool:
-    """Whether an error comes of a full disk."""
+    """Tell whether an error comes from a full disk."""
     return any(word in str(error) for word in _FULL)
 
 
 def trained(model: nnx.Module) -> dict[str, jax.Array]:
-    """The weights that are trained, by their paths: all, or those of the adapters."""
+    """Return the trained weights by their paths: the adapters if there are any, else all."""
     return {_name(path): x for path, x in jax.tree.leaves_with_path(_state(model))}
 
 
 def trained_count(model: nnx.Module) -> int:
-    """Counts the numbers that are trained: of all weights, or of the adapters."""
+    """Count the trained parameters: those of the adapters if there are any, else all."""
     return sum(weights.size for weights in trained(model).values())
 
 
@@ -138,16 +146,17 @@ def _name(path: Any) -> str:
 
 
 def save_best(folder: Path, model: nnx.Module, step: int, loss: float) -> None:
-    """Keeps the trained weights as the best so far."""
+    """Save the trained weights as the best so far."""
+    # Keep them aside from `last/`, where later checkpoints replace the one of this step.
     weights = {name: np.asarray(x) for name, x in trained(model).items()}
-    # One entry only: safetensors writes several in an order that is drawn anew each time.
+    # Use one entry only: safetensors would write several in a random order each time.
     told = json.dumps({"step": step, "eval_loss": loss})
     with files.atomic(folder / "best.safetensors") as file:
         file.write(save(weights, {"best": told}))
 
 
 def listing(folder: Path) -> list[dict[str, Any]]:
-    """What there is to go on from or to go back to: the steps, and the best one's loss."""
+    """List the checkpoints: the steps of the last ones, and the step and loss of the best."""
     steps = [int(path.name) for path in runs.checkpoints(folder / "last")]
     found: list[dict[str, Any]] = [{"checkpoint": "last", "step": step} for step in steps]
     if (path := folder / "best.safetensors").exists():
@@ -159,19 +168,20 @@ def listing(folder: Path) -> list[dict[str, Any]]:
 
 
 def load_best(folder: Path, model: nnx.Module) -> int:
-    """Puts the best weights into the model.
+    """Put the best weights into the model.
 
     Returns:
-      The step that they are of.
+      The step after which they were saved.
 
     Raises:
-      InputError: there are none, or the file is damaged.
+      InputError: there are no best weights, or their file is damaged.
     """
     path = folder / "best.safetensors"
     try:
         with safe_open(path, "numpy") as file:
 
             def read(path: Any, x: jax.Array) -> jax.Array:
+                # Read one weight at a time, straight to the devices of the one that it replaces.
                 return jax.device_put(file.get_tensor(_name(path)), x.sharding)
 
             nnx.update(model, jax.tree.map_with_path(read, _state(model)))

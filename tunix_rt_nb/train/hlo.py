@@ -1,7 +1,8 @@
-"""What a compiled program multiplies, read from its text.
+"""Count of the multiplications in a compiled program, read from its text.
 
-The compiler's own count takes the body of a loop once, however often it is run. On several chips it
-makes loops of most matrix products, to fetch weights meanwhile, and then counts a part of them.
+The compiler's own count takes the body of a loop once, however often it runs. On several chips the
+compiler turns most matrix products into loops, to fetch weights meanwhile, and so counts only a
+part of them.
 """
 
 import math
@@ -16,7 +17,7 @@ _NAME = re.compile(r"%([\w.\-]+)")
 
 
 class Instruction(NamedTuple):
-    """One line: `type` is that of its result, `more` what stands behind the parentheses."""
+    """One line: `type` is the type of its result, `more` the text after the parentheses."""
 
     root: bool
     type: str
@@ -30,7 +31,7 @@ Computation = dict[str, Instruction]
 
 
 def parse(text: str) -> tuple[str, dict[str, Computation]]:
-    """The computations of a program by their names, and the name of the one it begins with."""
+    """Return the name of the computation a program begins with, and all of them by name."""
     found: dict[str, Computation] = {}
     entry, current = "", ""
     for line in text.splitlines():
@@ -53,7 +54,7 @@ def _instruction(root: bool, text: str) -> Instruction:
 
 
 def _closing(text: str, start: int) -> int:
-    """Where the parenthesis at `start` is closed."""
+    """Find where the parenthesis at `start` is closed."""
     depth = 0
     for place in range(start, len(text)):
         depth += {"(": 1, ")": -1}.get(text[place], 0)
@@ -63,17 +64,17 @@ def _closing(text: str, start: int) -> int:
 
 
 def operations(compiled: Any) -> float:
-    """What a program computes on one device: the compiler's count, and what loops repeat."""
+    """Count a program's operations on one device: the compiler's count plus what loops repeat."""
     text = compiled.as_text()
     return compiled.cost_analysis()["flops"] + flops(text) - flops(text, loops=False)
 
 
 def flops(text: str, loops: bool = True) -> float:
-    """Operations of all matrix products of a program.
+    """Count the operations of all matrix products of a program.
 
     Args:
-      loops: whether the body of a loop counts as often as it is run, where that is known; else it
-        counts once, as the compiler has it.
+      loops: count the body of a loop as often as it runs, if that is known. If False, count it
+        once, as the compiler does.
     """
     entry, computations = parse(text)
 
@@ -93,12 +94,12 @@ def flops(text: str, loops: bool = True) -> float:
 
 
 def _called(one: Instruction) -> list[str]:
-    """The computations that an instruction runs; of a loop, its body."""
+    """Return the computations that an instruction runs; for a loop, its body."""
     return [name for match in _CALLS.finditer(one.more) for name in _NAME.findall(match[0])]
 
 
 def _trips(computations: dict[str, Computation], loop: Instruction) -> int:
-    """How often a loop is run, if it counts from 0 up to a constant; else 1."""
+    """Return how often a loop runs if it counts from 0 up to a constant; else 1."""
     condition, body = (
         computations[re.findall(rf"{name}=%([\w.\-]+)", loop.more)[0]]
         for name in ("condition", "body")
@@ -119,7 +120,7 @@ def _root(computation: Computation) -> Instruction:
 def _constants(
     computations: dict[str, Computation], found: Computation, one: Instruction
 ) -> list[int]:
-    """The whole numbers that a sum or a comparison takes, be it in a fusion."""
+    """Return the whole numbers that a sum or a comparison takes, also inside a fusion."""
     inner = [each for name in _called(one) for each in computations[name].values()]
     if not {"add", "compare"} & {each.operation for each in (one, *inner)}:
         return []
@@ -130,7 +131,7 @@ def _constants(
 
 
 def _shape(text: str) -> list[int]:
-    """Of `bf16[2,256]{1,0:T(8,128)}`: 2 and 256."""
+    """Return the sizes of a type: 2 and 256 for `bf16[2,256]{1,0:T(8,128)}`."""
     return [int(size) for size in text[text.index("[") + 1 : text.index("]")].split(",") if size]
 
 
@@ -142,9 +143,10 @@ def _dot(found: Computation, one: Instruction) -> float:
 
 
 def _convolution(found: Computation, one: Instruction) -> float:
-    """A TPU takes every matrix product for a convolution; further axes are made its window.
+    """Count the operations of a convolution.
 
-    Only the positions of the window that lie inside count.
+    A TPU treats every matrix product as a convolution and makes further axes its window. Only the
+    positions of the window that lie inside count.
     """
     [labels] = re.findall(r"dim_labels=(\w+)_(\w+)->(\w+)", one.more)
     shapes = *(_shape(found[name].type) for name in one.operands), _shape(one.type)

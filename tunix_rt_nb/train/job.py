@@ -1,4 +1,4 @@
-"""A Tunix job: which model is fine-tuned on which data, and how, as one YAML file that is run.
+"""A Tunix job: one YAML file that says which model to fine-tune on which data, and how.
 
 version: '1.0'
 runner: tunix
@@ -35,7 +35,7 @@ from tunix_rt_nb.models import catalog
 from tunix_rt_nb.runs import Step, chain
 from tunix_rt_nb.trace import formats
 
-_FIELDS = {  # parameter of the notebooks -> the field that gives it
+_FIELDS = {  # notebook parameter -> the field of a job that sets it
     "MODEL": "model.model_id",
     "MAX_LENGTH": "training.max_seq_length",
     "LEARNING_RATE": "training.learning_rate",
@@ -44,7 +44,7 @@ _FIELDS = {  # parameter of the notebooks -> the field that gives it
     "BATCH_SIZE": "training.batch_size",
     "DEVICE": "training.device",
 }
-_OF_DATA = ("DATASET", "TRACES", "IMPORT", "IMPORT_AS")  # given by `dataset`
+_OF_DATA = ("DATASET", "TRACES", "IMPORT", "IMPORT_AS")  # set by `dataset`
 if TYPE_CHECKING:
     _Format = str
 else:
@@ -52,14 +52,14 @@ else:
 
 
 def _number(value: Any) -> Any:
-    """A number that YAML takes for a text, as `2e-5`, which has no point."""
+    """Read a number such as `2e-5`, which YAML takes for text because it has no point."""
     with suppress(ValueError):
         return float(value) if isinstance(value, str) else value
     return value
 
 
 _Float = Annotated[float, BeforeValidator(_number)]
-_Version = Annotated[Literal["1.0"], BeforeValidator(str)]  # YAML takes 1.0 for a number
+_Version = Annotated[Literal["1.0"], BeforeValidator(str)]  # YAML reads 1.0 as a number
 _Text = Annotated[str, Field(min_length=1, max_length=1_024)]
 
 
@@ -68,18 +68,18 @@ class _Part(BaseModel):
 
 
 class ModelPart(_Part):
-    """The model that training starts from: a name of the catalog, a folder or a GGUF file."""
+    """The model that training starts from: a name in the catalog, a folder or a GGUF file."""
 
     model_id: _Text = "tiny"
 
 
 class DatasetPart(_Part):
-    """What is trained on.
+    """The data to train on.
 
     Attributes:
-      format: how a trace is written in a file, one of `formats.EXPORTS`.
-      path: the folder of a dataset, which is taken as it is; or a JSON lines file with records of
-        this format, of which a dataset is built.
+      format: how a record is written in a file, one of `formats.EXPORTS`.
+      path: the folder of a dataset, which is used as it is; or a JSON lines file with records of
+        this format, from which a dataset is built.
     """
 
     format: _Format = "tunix_sft"
@@ -87,14 +87,14 @@ class DatasetPart(_Part):
 
 
 class TrainingPart(_Part):
-    """How training goes.
+    """Settings of training.
 
     Attributes:
-      learning_rate: at its peak.
+      learning_rate: the peak.
       num_epochs: how often each trace is seen.
-      batch_size: sequences an optimiser step, each packed with traces; all, where they are fewer.
-      max_seq_length: tokens of a sequence; a trace that is longer is left out, not cut.
-      device: what JAX must find; auto takes what there is.
+      batch_size: sequences per optimiser step, each packed with traces; all if there are fewer.
+      max_seq_length: tokens per sequence; a longer trace is left out, not cut.
+      device: the kind of device that JAX must find; auto takes any.
     """
 
     learning_rate: _Float = Field(default=2e-5, gt=0, le=1)
@@ -106,13 +106,13 @@ class TrainingPart(_Part):
 
 
 class OutputPart(_Part):
-    """Where all goes that the job makes: the folder of its run."""
+    """The folder of the job's run, which holds everything that the job makes."""
 
     output_dir: _Text
 
 
 class Job(_Part):
-    """A whole job; all but the two paths has a default.
+    """A whole job. Every field but the two paths has a default.
 
     Example:
       >>> job = Job.of(dataset={"path": "cards-v1"}, output={"output_dir": "out"})
@@ -130,11 +130,11 @@ class Job(_Part):
 
     @classmethod
     def of(cls, **fields: Any) -> "Job":
-        """Checks the fields; `InputError` names the one that is wrong."""
+        """Check the fields and build the job; `InputError` names a field that is wrong."""
         return checked(cls, fields)
 
     def parameters(self) -> dict[str, Any]:
-        """The parameters of the notebooks that it gives.
+        """Return the notebook parameters that the job sets.
 
         Example:
           >>> job = Job.of(dataset={"path": "x.jsonl"}, output={"output_dir": "out"})
@@ -154,10 +154,10 @@ class Job(_Part):
         }
 
     def and_settings(self, settings: Mapping[str, Any]) -> dict[str, Any]:
-        """Its parameters, and others that it says nothing of.
+        """Return the job's parameters together with settings that the job leaves open.
 
         Raises:
-          InputError: it does say something of one, or no notebook that is run reads it.
+          InputError: the job sets one of them itself, or no notebook that runs reads it.
         """
         from tunix_rt_nb.runs import parameters
 
@@ -177,18 +177,18 @@ class Job(_Part):
         return {**given, **others}
 
     def yaml(self) -> str:
-        """The job as the text of its file."""
+        """Return the job as the text of its file."""
         return yaml.safe_dump(self.model_dump(), sort_keys=False)
 
 
 def write_job(job: Job, path: Path) -> None:
-    """Writes a job, atomically."""
+    """Write a job to a file, atomically."""
     with files.atomic(path) as file:
         file.write(job.yaml().encode())
 
 
 def read(path: Path) -> Job:
-    """Reads a job; its relative paths are taken from the folder that it is in.
+    """Read a job; its relative paths start at the folder of its file.
 
     Raises:
       InputError: `file: field: reason`; or the file cannot be read or is not YAML.
@@ -209,17 +209,17 @@ def read(path: Path) -> Job:
 
 
 def _model(name: str, here: Path) -> str:
-    """A name of the catalog as it is, that of a folder or file from where the job is."""
+    """Return a catalog name as it is; return a folder or file as a path from the job's folder."""
     there = str(here / name)
     return there if name not in catalog.MODELS and catalog.is_known(there) else name
 
 
 def load_job(path: Path | str) -> Job:
-    """Reads a job that can begin.
+    """Read a job and check that it can begin.
 
     Raises:
-      InputError: as `read`; or there is no such model or dataset, or the folder of its run is taken
-        or would take the dataset's place.
+      InputError: as in `read`; or the model or dataset does not exist, or the folder of the run is
+        taken, lies in the dataset or would replace it.
     """
     job = read(Path(path))
     try:
@@ -251,7 +251,7 @@ def _check_output(folder: Path, data: Path) -> None:
     field = "output.output_dir"
     try:
         folder, data = folder.resolve(), data.resolve()
-    except ValueError as error:  # a null character
+    except ValueError as error:  # the path has a null character
         raise InputError(f"{field}: {error}") from None
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{field}: {folder} is a file, expected a folder or none yet")
@@ -264,10 +264,10 @@ def _check_output(folder: Path, data: Path) -> None:
 
 
 def begin_job(step: str, path: Path | str, run_dir: str = "") -> Step:
-    """Begins a step of a job's run; the steps before it run first, unless they are done.
+    """Begin a step of a job's run; the steps before it run first, unless they are done.
 
     Raises:
-      InputError: as `load_job`; `run_dir` is given too, or another process is at work there.
+      InputError: as in `load_job`; or `run_dir` is given too, or another process is working there.
     """
     if run_dir:
         raise InputError("RUN_DIR: a job says where its run is, give RUN_DIR or JOB")
@@ -282,7 +282,7 @@ def begin_job(step: str, path: Path | str, run_dir: str = "") -> Step:
 
 
 def job_name(data: Path) -> str:
-    """A name, fit for a dataset and for the folder of a run, after that of a file or folder.
+    """Make a name for a dataset and for the folder of a run from the name of a file or folder.
 
     Example:
       >>> job_name(Path("my traces.jsonl.gz"))
@@ -293,7 +293,7 @@ def job_name(data: Path) -> str:
 
 
 def check_device(device: str) -> None:
-    """`InputError` where JAX's default backend is another device than a job's.
+    """Raise `InputError` if JAX's default backend is not the device that a job asks for.
 
     Example:
       >>> check_device("auto")
@@ -308,7 +308,7 @@ def check_device(device: str) -> None:
 
 
 def steps_of_epochs(epochs: int, rows: int, batch_size: int) -> int:
-    """How many optimiser steps it takes to see all rows so many times.
+    """Return the number of optimiser steps that it takes to see all rows `epochs` times.
 
     Example:
       >>> steps_of_epochs(epochs=3, rows=10, batch_size=4)

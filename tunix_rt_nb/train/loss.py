@@ -1,4 +1,4 @@
-"""The loss of packed rows: the vocabulary is only ever multiplied where a token is trained."""
+"""The loss of packed rows. Logits are computed only at trained tokens, in chunks."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -13,45 +13,55 @@ from tunix.sft.sharding_utils import shard_input
 from tunix_rt_nb.models import attention, devices_of
 from tunix_rt_nb.render import Rows
 
-CHUNK_LOGITS = 2**24  # logits that a device of a mesh has at a time: 64 MiB in float32
-_PART = 2**23  # numbers of the embedding that gradients are formed with at a time
-_VOCABULARY = ("tp", "fsdp")  # it is cut over all devices
+CHUNK_LOGITS = 2**24  # logits per device of a mesh at a time: 64 MiB in float32
+_PART = 2**23  # numbers of the embedding that a part has, when gradients are formed
+_VOCABULARY = ("tp", "fsdp")  # mesh axes that shard the vocabulary: all devices
 
 
 def sums(
     model: Any, batch: dict[str, Any], dtype: str = "float32"
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Summed cross-entropy of the trained tokens of a batch of packed rows, and their number.
+    """Sum the cross-entropy of the trained tokens of a batch of packed rows, and count them.
 
-    A token attends to the earlier ones of its own segment only, so packing changes nothing. Last,
-    bool [rows]: whether all that the tokens of a row are predicted from are numbers.
+    A token attends only to earlier tokens of its own segment, so packing changes nothing.
 
     Args:
       model: Tunix's Gemma 3 or Gemma 2.
-      batch: of `packing.Rows.take`: `tokens` and `positions` are [rows, length], `segments` the
-        same in blocks, [rows, blocks, size], and `places` [rows, most trained tokens of a row]:
-        where a trained token is predicted.
-      dtype: what is multiplied in; the weights stay as they are.
+      batch: from `packing.Rows.take`. `tokens` and `positions` are [rows, length]. `segments` is
+        the same in blocks, [rows, blocks, size]. `places` is [rows, most trained tokens of a row]
+        and says where each trained token is predicted.
+      dtype: the type of matrix products; the weights stay as they are.
+
+    Returns:
+      The sum in nats, the number of trained tokens, and for each row, bool [rows], whether
+      everything that its tokens are predicted from is finite.
     """
+    # Run the model for its hidden states alone; the compiler drops the logits of all tokens.
     model = _in(model, dtype)
     hidden = _hidden(model, batch)
+
+    # Gather the hidden states that predict a trained token, and the tokens to be predicted.
     tokens, places = batch["tokens"], batch["places"]
     last = tokens.shape[1] - 1
-    inside = jnp.minimum(places, last - 1)  # `last` marks a place that is not used
+    inside = jnp.minimum(places, last - 1)  # `last` marks an unused place
     at_places = jnp.take_along_axis(hidden, inside[:, :, None], axis=1)
     targets = jnp.take_along_axis(tokens, inside + 1, axis=1)
     used = places < last
+
+    # Multiply the vocabulary at these places only. Target -1 adds nothing to loss and gradients.
     embedding = model.embedder.input_embedding.value
     cap = getattr(model, "final_logits_softcap", None)  # Gemma 2 has one
     total = cross_entropy(at_places, embedding, jnp.where(used, targets, -1), cap)
+
+    # Tell unsound rows apart here, because the sum mixes all rows.
     sound = jnp.isfinite(at_places).all(axis=(1, 2))
     return total, used.sum().astype(jnp.float32), sound
 
 
 def share(model: Any, batch: dict[str, Any], dtype: str = "float32") -> tuple[jax.Array, jax.Array]:
-    """Summed cross-entropy of the trained tokens of a batch, in nats, over its `weight`.
+    """Divide the summed cross-entropy of a batch's trained tokens, in nats, by its `weight`.
 
-    Where a batch is a whole step, that is the mean over its tokens. Which rows are sound, too.
+    If a batch is a whole step, this is the mean over its tokens. Also return which rows are sound.
     """
     total, _, sound = sums(model, batch, dtype)
     return total / jnp.maximum(batch["weight"].mean(), 1), sound
@@ -60,31 +70,36 @@ def share(model: Any, batch: dict[str, Any], dtype: str = "float32") -> tuple[ja
 def held_out_loss(
     model: nnx.Module, rows: Rows, batch_size: int = 16, dtype: str = "float32"
 ) -> float:
-    """Mean cross-entropy of all trained tokens of some rows, every token counting the same."""
+    """Return the mean cross-entropy of all trained tokens of some rows.
+
+    Every token counts the same, however the rows are cut into batches.
+    """
     with devices_of(model):
         found = [
             _jitted_sums(model, shard_input(batch, ("fsdp",)), dtype)
             for batch in _once(rows, min(batch_size, len(rows)))
         ]
+    # Divide only here: a mean of the means of batches would not weigh all tokens the same.
     totals, counts, _ = zip(*found, strict=True)
     return float(sum(totals) / sum(counts))
 
 
-# Where it gave the weights back, they would lie as XLA likes: the next step would compile again.
+# Without graph updates no weights are returned. XLA would lay returned weights out as it likes, and
+# the next train step would compile again.
 _jitted_sums = nnx.jit(sums, static_argnames="dtype", graph_updates=False)
 
 
 def _once(rows: Rows, batch_size: int) -> Iterator[dict[str, np.ndarray]]:
-    """All rows once, in batches of one shape; the last one is filled up with untrained rows."""
+    """Yield all rows once, in batches of one shape; fill the last one up with untrained rows."""
     for start in range(0, len(rows), batch_size):
         index = np.arange(start, start + batch_size)
         batch = rows.take(index.clip(max=len(rows) - 1))
-        batch["places"][index >= len(rows)] = rows.length - 1  # counted already
+        batch["places"][index >= len(rows)] = rows.length - 1  # a repeated row is counted already
         yield batch
 
 
 def _in(model: Any, dtype: str) -> Any:
-    """The model with its weights in another type; gradients still are those of its own weights."""
+    """Cast a model's weights to another type; gradients still reach the weights it was made of."""
     graph, state = nnx.split(model)
 
     def cast(x: jax.Array) -> jax.Array:
@@ -94,9 +109,10 @@ def _in(model: Any, dtype: str) -> Any:
 
 
 def _hidden(model: Any, batch: dict[str, Any]) -> jax.Array:
-    """The final hidden states, [rows, length, width]; the compiler drops the unused logits.
+    """Return the final hidden states, [rows, length, width].
 
-    The model must be called as a whole: LoRA hooks into its calls.
+    Call the model as a whole, because LoRA hooks into its calls. The compiler drops the unused
+    logits.
     """
     rows = batch["tokens"], batch["positions"], None, batch["segments"]
     model(*rows, output_hidden_states=True)
@@ -108,17 +124,17 @@ def _hidden(model: Any, batch: dict[str, Any]) -> jax.Array:
 def cross_entropy(
     hidden: jax.Array, embedding: jax.Array, targets: jax.Array, cap: float | None = None
 ) -> jax.Array:
-    """Summed cross-entropy of `hidden @ embedding.T` against targets, in nats, in float32.
+    """Sum the cross-entropy of `hidden @ embedding.T` against targets, in nats, in float32.
 
-    The logits of a few places at a time are made, used for the loss *and* for the gradients, and
-    dropped: no vocabulary-sized activation is kept and nothing is computed twice. That works since
-    the gradient of a sum is known up to a factor before the backward pass.
+    Compute the logits of a few places at a time, use them for the loss *and* the gradients, and
+    drop them. So no vocabulary-sized activation is kept and nothing is computed twice. This works
+    because the gradient of a sum is known up to a factor before the backward pass.
 
     Args:
       hidden: [rows, places, width].
       embedding: [vocabulary, width].
       targets: int [rows, places], -1 where nothing is to be predicted.
-      cap: of the logits, a soft one.
+      cap: the soft cap of the logits; None for no cap.
 
     Source: Wijmans et al. 2024, "Cut Your Losses in Large-Vocabulary Language Models", and Hsu et
     al. 2024, "Liger Kernel", for gradients that are formed in the forward pass.
@@ -134,11 +150,13 @@ def cross_entropy(
 def _with_gradients(
     hidden: Any, embedding: Any, targets: Any, cap: float | None
 ) -> tuple[jax.Array, Any]:
+    # Form the gradients in the forward pass, but only those that JAX asks for.
     wanted = hidden.perturbed, embedding.perturbed
     return _forward(hidden.value, embedding.value, targets.value, cap, *wanted)
 
 
 def _scaled(cap: float | None, gradients: Any, upstream: jax.Array) -> tuple[jax.Array | None, ...]:
+    # The backward pass only multiplies by the factor known by now. Targets have no gradient.
     scaled = (
         None if x is None else (x.astype(upstream.dtype) * upstream).astype(x.dtype)
         for x in gradients
@@ -150,7 +168,7 @@ cross_entropy.defvjp(_with_gradients, _scaled, symbolic_zeros=True)
 
 
 def _on_mesh(x: jax.Array, *axes: str | tuple[str, ...] | None) -> jax.Array:
-    """The array cut over axes of the mesh that there is; whole along the others."""
+    """Shard an array over mesh axes, whole along the others; without a mesh, return it as it is."""
     mesh = jax.sharding.get_abstract_mesh()
     if mesh.empty:
         return x
@@ -158,16 +176,16 @@ def _on_mesh(x: jax.Array, *axes: str | tuple[str, ...] | None) -> jax.Array:
 
 
 def _devices() -> int:
-    """How many devices make the logits together."""
+    """Count the devices that compute the logits together."""
     mesh = jax.sharding.get_abstract_mesh()
     return 1 if mesh.empty else mesh.size
 
 
 def in_chunks(rows: int, places: int, vocabulary: int) -> tuple[int, int]:
-    """In how many chunks the logits are made, one after the other, and how many places each has.
+    """Return the number of chunks that the logits are computed in, and the places in each.
 
-    They are as few as may be and of one size, so that hardly a place is there for nothing. For each
-    the embedding is read anew, all of it where there is one device: that has four times as many
+    Chunks are as few as possible and of one size, so that hardly any place is wasted. Each chunk
+    reads the embedding again. A single device reads all of it, so it computes four times as many
     logits at a time.
 
     Example:
@@ -182,7 +200,10 @@ def in_chunks(rows: int, places: int, vocabulary: int) -> tuple[int, int]:
 
 
 def _parts(vocabulary: int, width: int) -> int:
-    """In how many parts of the vocabulary gradients are formed; on a mesh it is cut already."""
+    """Return in how many parts of the vocabulary gradients are formed.
+
+    It is 1 on a mesh, which shards the vocabulary already.
+    """
     parts = 1
     while _devices() == 1 and vocabulary % (2 * parts) == 0:
         if vocabulary // parts * width <= _PART:
@@ -204,14 +225,16 @@ def _added(
     embedding: jax.Array,
     cap: float | None,
 ) -> tuple[jax.Array | None, jax.Array | None]:
-    """The gradients by the states of a chunk and by the embedding, with what the chunk adds.
+    """Add a chunk's part to the gradients by its states and by the embedding.
 
-    A part of the vocabulary after the other: what is added would be as large as the gradient, and
-    of a part the processor keeps in its cache what it multiplies.
+    Take one part of the vocabulary after the other. All parts at once would need as much memory as
+    the gradient itself, and the processor keeps the factors of one part in its cache.
 
     Args:
-      sums: both as they are, None where one is not wanted.
-      shares: logarithms of what the softmax divides by.
+      sums: both gradients so far, None for one that is not wanted.
+      shares: logarithms of the softmax's denominators.
+      aim: targets, -1 where nothing is to be predicted.
+      states: the hidden states of the chunk.
     """
     parts = _parts(*embedding.shape)
     part = len(embedding) // parts
@@ -222,11 +245,12 @@ def _added(
 
     def error(k: Any) -> jax.Array:
         some = of(logits, k, axis=2)
+        # The gradient by a logit is its probability, less 1 if it is the target's.
         hits = aim[:, :, None] == of(numbers, k)
         found = jnp.exp(some - shares) - hits.astype(jnp.float32)
         found = jnp.where((aim >= 0)[:, :, None], found, 0.0)
         if cap is not None:
-            found *= 1 - (some / cap) ** 2  # the slope of the cap, by its value
+            found *= 1 - (some / cap) ** 2  # the slope of the cap, from the capped logit
         return found.astype(states.dtype)
 
     def add(k: Any, sums: Any) -> Any:
@@ -251,32 +275,37 @@ def _forward(
     of_hidden: bool,
     of_embedding: bool,
 ) -> tuple[jax.Array, tuple[jax.Array | None, jax.Array | None]]:
-    """The loss, and its gradients by hidden states and embedding where they are wanted."""
+    """Return the loss, and its gradients by hidden states and embedding if they are wanted."""
+    # Cut the places into chunks of one size; the spare ones have no target.
     rows, places, width = hidden.shape
     chunks, size = in_chunks(rows, places, len(embedding))
     spare = chunks * size - places
-    # Every device has its part of the vocabulary and sees the chunk's places of all rows: those are
-    # small, where the embedding and its gradient, gathered on each device, would be gigabytes.
     by_chunk = jnp.pad(hidden, ((0, 0), (0, spare), (0, 0)))
     by_chunk = by_chunk.reshape(rows, chunks, size, width).swapaxes(0, 1)
     aims = jnp.pad(targets, ((0, 0), (0, spare)), constant_values=-1)
     aims = aims.reshape(rows, chunks, size).swapaxes(0, 1)
 
+    # Each device has its part of the vocabulary and sees a chunk's places of all rows. Those places
+    # are small; the embedding and its gradient, gathered on each device, would be gigabytes.
     by_chunk, aims = _on_mesh(by_chunk, None, "fsdp"), _on_mesh(aims, None, "fsdp")
     embedding = _on_mesh(embedding, _VOCABULARY, None)
     numbers = _on_mesh(jnp.arange(len(embedding)), _VOCABULARY)
 
     def step(carry: Any, chunk: Any) -> tuple[Any, Any]:
+        # Compute the logits of this chunk; each device computes those of its part.
         total, by_embedding = carry
         states, aim = (_on_mesh(x, None) for x in chunk)
         logits = _product("rpw,vw->rpv", states, embedding)
         logits = attention.soft_cap(_on_mesh(logits, None, None, _VOCABULARY), cap)
+
+        # Add the loss: the logarithm of the softmax's denominator, less the target's logit.
         shares = jax.nn.logsumexp(logits, axis=-1, keepdims=True)
         hits = aim[:, :, None] == numbers
         right = jnp.where(hits, logits, 0.0).sum(axis=-1, keepdims=True)
         used = (aim >= 0)[:, :, None]
         total += jnp.where(used, shares - right, 0.0).sum()
 
+        # Form the gradients now, while these logits exist; after this they are dropped.
         by_state = jnp.zeros(states.shape, jnp.float32) if of_hidden else None
         if of_hidden or of_embedding:
             sums = by_state, by_embedding
@@ -287,10 +316,13 @@ def _forward(
             by_embedding = _on_mesh(by_embedding, _VOCABULARY, None)
         return (total, by_embedding), by_state
 
+    # Take one chunk after the other; carry the loss and the gradient by the embedding along.
     start = jnp.zeros((), jnp.float32), None
     if of_embedding:
         start = start[0], jnp.zeros(embedding.shape, jnp.float32)
     (total, by_embedding), by_hidden = jax.lax.scan(step, start, (by_chunk, aims))
+
+    # Put the gradients back into the shape and sharding of what they belong to.
     if of_hidden:
         by_hidden = by_hidden.swapaxes(0, 1).reshape(rows, chunks * size, width)[:, :places]
     if of_embedding:

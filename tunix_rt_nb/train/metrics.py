@@ -1,4 +1,4 @@
-"""What is measured while a model trains: `metrics.jsonl`, TensorBoard, the best weights so far."""
+"""Metrics of a training run: `metrics.jsonl`, TensorBoard and the best weights so far."""
 
 import json
 import time
@@ -26,10 +26,10 @@ Report = Callable[[dict[str, Any]], None]
 
 
 class Metrics(hooks.TrainingHooks):
-    """Writes a line a step, and one each time the held-out loss is taken; a resumed run goes on.
+    """Writer of a line per step and per held-out loss; a resumed run continues its file.
 
     Attributes:
-      stop: whether training has not become better for so long that it ends.
+      stop: True if the held-out loss has not improved `patience` times in a row; training ends.
     """
 
     def __init__(
@@ -44,39 +44,49 @@ class Metrics(hooks.TrainingHooks):
         self._path, self._logs = folder / "metrics.jsonl", folder / "tensorboard"
         self._best_folder = folder / "checkpoints"
         self._feed, self._eval_rows, self._config, self._report = feed, eval_rows, config, report
-        # All at once and beforehand: a rate asked for meanwhile would wait for the step under way.
+        # Compute all rates beforehand: one computed later would wait for the running step.
         self._rates = np.asarray(jax.vmap(schedule(config))(jnp.arange(config.steps)))
-        self._losses: list[float] = []  # held out, after steps
+        self._losses: list[float] = []  # held-out losses, without the one before the first step
         self._since = self._flops = 0.0
         self._speed, self._evaluated = 0, -1
 
     def on_train_start(self, train_ctx: peft_trainer.PeftTrainer) -> None:
         from tensorboardX import SummaryWriter
 
+        # After a resume, keep the lines up to the checkpoint: later steps run and write again.
         done = train_ctx.train_steps
         kept = self._kept(done)
         files.write_lines(self._path, kept)
+        # TensorBoard hides what an earlier try wrote of those later steps.
         self._board = SummaryWriter(str(self._logs), purge_step=done + 1 if done else None)
+        # Early stopping and the best weights continue from the held-out losses so far.
         self._losses = [r["eval_loss"] for r in kept if "eval_loss" in r and r["step"]]
         self._flops = useful_flops(train_ctx.model, self._feed.rows) * self._share()
         self._peak = peak_flops(self._config.dtype)
         self._since = time.perf_counter()
 
     def _kept(self, done: int) -> list[dict[str, Any]]:
-        """The lines of a run that goes on; what came after the checkpoint is written again."""
+        """Return the lines that a resumed run keeps; later ones are written again."""
         whole = map(json.loads, files.whole_lines(self._path) if done else [])
+        # The held-out loss at the checkpoint's own step is taken again, so drop that line as well.
         return [r for r in whole if r["step"] < done + ("loss" in r)]
 
     def _share(self) -> float:
-        """The share of all rows that a step takes."""
+        """Return the share of all rows that a step takes."""
         return self._config.batch_size * self._config.accumulation / len(self._feed.rows)
 
     def on_train_step_end(
         self, train_ctx: peft_trainer.PeftTrainer, train_step: int, train_loss: float
     ) -> None:
-        """Tunix reports a step when the next one is under way, and the last one when it closes."""
+        """Write the line of a step.
+
+        Tunix calls this once the next step is under way, and for the last step when it closes.
+        `Trainer` has it called earlier if a checkpoint comes next.
+        """
+        # Stop at a loss or gradient that is not a number, before it is written.
         norm = float(train_ctx.metrics_logger.get_metric_history("", "grad_norm", "train")[-1])
         self._check(train_step, float(train_loss), norm, train_ctx.sound.pop(train_step))
+        # A step reported before the next one is under way gives no speed: keep the last one.
         now = time.perf_counter()
         if train_step < train_ctx.train_steps:
             self._speed = round(self._tokens() / (now - self._since))
@@ -94,11 +104,11 @@ class Metrics(hooks.TrainingHooks):
         self._since = now
 
     def _tokens(self) -> float:
-        """Of examples, that a step takes on average."""
+        """Return the mean number of example tokens per step."""
         return self._feed.rows.examples.index["length"].sum() * self._share()
 
     def _check(self, step: int, loss: float, norm: float, sound: Sequence[jax.Array]) -> None:
-        """`InputError` where a step's loss or gradient is no number; says on which examples."""
+        """Raise `InputError` if a step's loss or gradient is not finite; name the examples."""
         if np.isfinite(loss) and np.isfinite(norm):
             return
         what = f"loss: is {loss}" if not np.isfinite(loss) else f"gradient: its norm is {norm}"
@@ -107,9 +117,10 @@ class Metrics(hooks.TrainingHooks):
         )
 
     def _why(self, step: int, sound: Sequence[jax.Array]) -> str:
-        """The examples of a row that is not sound; the weights where every row is so, or none.
+        """Name the examples of an unsound row; blame the weights if every row is so, or none.
 
-        Of the first batch with such a row: those after it have no other weights than it left.
+        Only the step's first batch with such a row counts: its gradient spoils the weights for the
+        batches after it.
         """
         size = self._config.batch_size
         masks = np.array([np.asarray(each) for each in sound])
@@ -123,25 +134,29 @@ class Metrics(hooks.TrainingHooks):
         return f"on the row of {ids}{more}: leave them out or lower learning_rate"
 
     def look(self, train_ctx: peft_trainer.PeftTrainer) -> None:
-        """Takes the held-out loss where it is due; keeps the weights if they are the best so far.
+        """Take the held-out loss if it is due, and save the weights if they are the best so far.
 
-        To be called between steps, also before the first: when it is due does not depend on where a
-        run went on.
+        Call this between steps, also before the first. When it is due does not depend on where a
+        run resumed.
         """
         step = train_ctx.train_steps
         due = step % self._config.eval_every == 0 or step == self._config.steps
         if not due or step == self._evaluated:
             return
         self._evaluated = step
-        jax.block_until_ready(nnx.state(train_ctx.model))  # the step under way has its own time
+        # Wait for the running step first, so that its time is not taken for the evaluation's.
+        jax.block_until_ready(nnx.state(train_ctx.model))
         started = time.perf_counter()
         value = held_out_loss(train_ctx.model, self._eval_rows, dtype=self._config.dtype)
+        # Save the best weights aside: training moves on, and only the last checkpoints are kept.
         if step and value < np.nanmin([*self._losses, np.inf]):
             checkpoints.save_best(self._best_folder, train_ctx.model, step, value)
+        # The loss before the first step is not of training: early stopping ignores it.
         if step:
             self._losses.append(value)
         self.stop = 0 < self._config.patience <= since_best(self._losses)
         self._write({"step": step, "eval_loss": value})
+        # Leave the evaluation out of the time that counts for the step's speed.
         self._since += time.perf_counter() - started
 
     def _write(self, line: dict[str, Any]) -> None:
@@ -153,7 +168,7 @@ class Metrics(hooks.TrainingHooks):
         self._report(line)
 
     def close(self) -> None:
-        """Brings to the disk what TensorBoard shows."""
+        """Close the TensorBoard log, so that all of it is on the disk."""
         if hasattr(self, "_board"):
             self._board.close()
 
@@ -171,7 +186,7 @@ class Metrics(hooks.TrainingHooks):
 
 
 def since_best(losses: Sequence[float]) -> int:
-    """How many losses there are after the lowest; one that is no number is none.
+    """Count the losses after the lowest one; NaN counts as infinitely high.
 
     Example:
       >>> since_best([0.9, 0.5, float("nan"), 0.7])
@@ -181,7 +196,7 @@ def since_best(losses: Sequence[float]) -> int:
 
 
 def summary(metrics: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The figures of a run: steps taken, last losses, median tokens a second."""
+    """Return the figures of a run: steps taken, last losses, median tokens per second."""
     trained = [line for line in metrics if "loss" in line]
     return {
         "steps": max(line["step"] for line in metrics),

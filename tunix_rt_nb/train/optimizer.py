@@ -1,4 +1,4 @@
-"""What turns gradients into steps: AdamW, Adafactor or Muon, with warm-up, cosine and clipping."""
+"""The optimisers AdamW, Adafactor and Muon, with warm-up, cosine decay and gradient clipping."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -13,7 +13,7 @@ from tunix_rt_nb.train.config import SftConfig
 
 
 def schedule(config: SftConfig) -> optax.Schedule:
-    """The learning rate of each step: a linear rise, then a cosine to zero.
+    """Return the learning rate as a function of the step: a linear rise, then a cosine to zero.
 
     Source: Loshchilov and Hutter 2017, "SGDR: Stochastic Gradient Descent with Warm Restarts", for
     the cosine.
@@ -28,7 +28,7 @@ def schedule(config: SftConfig) -> optax.Schedule:
 
 
 def optimizer(config: SftConfig) -> optax.GradientTransformation:
-    """The optimiser of a configuration; norms and embeddings are not decayed."""
+    """Build the optimiser of a configuration. Norms and embeddings get no weight decay."""
     return optax.chain(
         _clipped(config.clip_norm),
         _OPTIMIZERS[config.optimizer](schedule(config), config.weight_decay),
@@ -40,7 +40,7 @@ class _Clipped(NamedTuple):
 
 
 def _clipped(most: float) -> optax.GradientTransformation:
-    """Scales a larger gradient down to a norm, and remembers the norm that it had.
+    """Build the step that scales a larger gradient down to a norm and remembers the norm it had.
 
     Source: Pascanu et al. 2013, "On the difficulty of training recurrent neural networks".
     """
@@ -57,19 +57,22 @@ def _clipped(most: float) -> optax.GradientTransformation:
 
 
 def gradient_norm(state: Any) -> jax.Array:
-    """The norm that the gradient of the last whole step had, of what `optimizer` remembers."""
+    """Return the gradient norm of the last whole step, from the state of `optimizer`."""
     return optax.tree.get(state, "gradient_norm")
 
 
 def _adamw(rate: optax.Schedule, decay: float) -> optax.GradientTransformation:
-    """Source: Loshchilov and Hutter 2019, "Decoupled Weight Decay Regularization"."""
+    """Build AdamW.
+
+    Source: Loshchilov and Hutter 2019, "Decoupled Weight Decay Regularization".
+    """
     return optax.adamw(rate, b2=0.95, weight_decay=decay, mask=_decayed)
 
 
 def _adafactor(rate: optax.Schedule, decay: float) -> optax.GradientTransformation:
-    """Second moments by row and column: a model's optimiser state takes next to nothing.
+    """Build Adafactor. It keeps second moments by row and column, so its state is tiny.
 
-    Optax's own ready-made one decays weights without regard to the learning rate.
+    Optax's ready-made Adafactor decays weights without regard to the learning rate.
 
     Source: Shazeer and Stern 2018, "Adafactor: Adaptive Learning Rates with Sublinear Memory Cost".
     """
@@ -82,10 +85,11 @@ def _adafactor(rate: optax.Schedule, decay: float) -> optax.GradientTransformati
 
 
 def _whole(transformation: optax.GradientTransformation) -> optax.GradientTransformation:
-    """What it remembers by row or by column is small and lies whole on every device.
+    """Keep a transformation's statistics by row and by column whole on every device.
 
-    Flax would cut it over the mesh as it cuts the matrix itself, which has more axes; and what
-    stands in the place of something not needed, a single number, as it cuts the norm.
+    They are small. Flax would shard them as it shards the matrix itself, which has more axes. Optax
+    stores a single number in place of each statistic that it does not need; Flax would shard that
+    as it shards the norm weights.
     """
 
     def fitting(x: Any) -> Any:
@@ -102,7 +106,7 @@ def _whole(transformation: optax.GradientTransformation) -> optax.GradientTransf
 
 
 def _muon(rate: optax.Schedule, decay: float) -> optax.GradientTransformation:
-    """Orthogonalised momentum for the matrices, Adam for norms and embeddings.
+    """Build Muon: orthogonalised momentum for the matrices, Adam for norms and embeddings.
 
     Source: Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks".
     """
@@ -127,7 +131,7 @@ def _is_matrix(path: Any, x: Any) -> bool:
 
 
 def _axes(params: Any) -> Any:
-    """Which axes of each matrix are its inputs and which its outputs; None where Adam is used."""
+    """Return the input and output axes of each matrix; None for weights that Adam trains."""
 
     def of(path: Any, x: Any) -> contrib.MuonDimensionNumbers | None:
         name = jax.tree_util.keystr(path)

@@ -21,7 +21,7 @@ from tunix_rt_nb.train.step import Trainer, trainer
 
 
 def batches_of(rows: Rows, config: SftConfig) -> Batches:
-    """The batches of a whole run."""
+    """Return the batches of a whole run."""
     return Batches(rows, config.batch_size, config.accumulation, config.steps, config.seed)
 
 
@@ -36,7 +36,7 @@ def _check_shares(model: nnx.Module, config: SftConfig) -> None:
 
 @contextmanager
 def _told(folder: Path) -> Iterator[None]:
-    """Says in one line what a full disk or too little memory come to."""
+    """Turn the error of a full disk or of too little memory into an `InputError` of one line."""
     try:
         yield
     except InputError:
@@ -56,7 +56,7 @@ def _told(folder: Path) -> Iterator[None]:
 
 
 def _deadline() -> float:
-    """When training has to end, in seconds since 1970."""
+    """Return when training has to end, in seconds since 1970; infinity if nothing sets it."""
     given = os.environ.get("TUNIX_RT_DEADLINE") or "inf"
     try:
         return float(given)
@@ -67,12 +67,12 @@ def _deadline() -> float:
 
 
 class _Source(hooks.DataHooks):
-    """Gives Tunix the batch that its own count of batches asks for, also after a resume.
+    """Source of batches: gives Tunix the batch that its own count asks for, also after a resume.
 
-    It is asked between steps, which is when the held-out loss is taken.
+    Tunix asks between batches, so this also takes the held-out loss when it is due.
 
     Attributes:
-      late: whether training ended before its last step because its time was over.
+      late: True if training ended before its last step because its time was over.
     """
 
     def __init__(self, batches: Batches, metrics: Metrics, accumulation: int) -> None:
@@ -90,7 +90,7 @@ class _Source(hooks.DataHooks):
         return None if self.late else self._batches[done]
 
     def _is_over(self, done: int) -> bool:
-        """Whether it is time to end: after a whole step, so that each try comes at least so far."""
+        """Tell whether to end now; only after a whole step, so that each try makes progress."""
         if self._began_with is None:
             self._began_with = done
         whole = done % self._accumulation == 0 and done > self._began_with
@@ -108,23 +108,24 @@ def fine_tune(
     folder: Path,
     report: Report = lambda line: None,
 ) -> list[dict[str, Any]]:
-    """Trains the model in place, from the last checkpoint where there is one.
+    """Train the model in place, from the last checkpoint if there is one.
 
-    Where the model has adapters (`lora.apply`), only they are trained. A session that ends at some
-    time says so in `TUNIX_RT_DEADLINE`, in seconds since 1970: then training ends itself before.
+    If the model has adapters (`lora.apply`), only they are trained. A session that has to end sets
+    `TUNIX_RT_DEADLINE`, in seconds since 1970; training then ends itself after the first whole step
+    past that time.
 
     Args:
-      folder: where `checkpoints/`, `metrics.jsonl` and `tensorboard/` go.
+      folder: the folder for `checkpoints/`, `metrics.jsonl` and `tensorboard/`.
       report: called with each line of `metrics.jsonl` as it is written.
 
     Returns:
       The lines of `metrics.jsonl`.
 
     Raises:
-      InputError: fewer rows than a batch takes, a batch that the devices cannot share, the
-        checkpoints of an interrupted run of another kind, a damaged one, a loss that is not a
-        number, a full disk, or too little memory.
-      OutOfTime: the deadline has come; there is a checkpoint of the last step.
+      InputError: there are fewer rows than a step takes, the devices cannot share a batch, the
+        folder has checkpoints of another, interrupted run, a checkpoint is damaged, a loss or a
+        gradient is not a number, the disk is full, or there is too little memory.
+      OutOfTime: the deadline has passed; the last step has a checkpoint.
     """
     batches = batches_of(rows, config)  # too few rows fail here, before anything is compiled
     _check_shares(model, config)

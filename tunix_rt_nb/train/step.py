@@ -92,7 +92,7 @@ def trainer(model: nnx.Module, config: SftConfig, checkpoints: Path | None = Non
         model,
         optimizer(config),
         peft_trainer.TrainingConfig(
-            eval_every_n_steps=config.steps,  # unused: our own held-out loss counts every token the same
+            eval_every_n_steps=config.steps,  # unused: `Metrics.look` weighs all tokens the same
             gradient_accumulation_steps=config.accumulation if config.accumulation > 1 else None,
             max_steps=None,  # the feed ends by itself; a number makes Tunix draw its own bar
             checkpoint_root_directory=str(checkpoints.absolute()) if checkpoints else None,

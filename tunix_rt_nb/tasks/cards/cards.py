@@ -23,7 +23,7 @@ def rank(card: str) -> int:
 
 
 def distinct(cards: list[str]) -> list[str]:
-    """Return the cards as they are; raise `ValueError` if one is dealt twice from a deck."""
+    """Return the cards; raise `ValueError` if one comes twice, as a deck holds each card once."""
     if len(set(cards)) != len(cards):
         raise ValueError(f"deals a card twice: {' '.join(cards)[:80]!r}")
     return cards
@@ -40,7 +40,7 @@ def find(text: str) -> list[str]:
 
 
 def only(answer: str) -> list[str]:
-    """List the cards of an answer that names only cards; return no card if it says more.
+    """List the cards of an answer that names only cards; return none if it says more.
 
     Example:
       >>> only("k♠, 10♥ and 4♦.")

@@ -128,7 +128,7 @@ def _lay_off(hand: Hand, way: Way, grain: str, table: Way) -> list[Line]:
 
 
 def _add(left: Sequence[str], grain: str) -> list[Line]:
-    """Add up what the cards count, from the lowest card on."""
+    """Return the lines that add up what the cards count, from the lowest card on."""
     if not left:
         return [("add", "Deadwood: 0.", "The deadwood is 0.")]
     values = [VALUE[card] for card in left]

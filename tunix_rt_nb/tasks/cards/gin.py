@@ -127,7 +127,7 @@ class GinDiscard(_Gin):
 
 
 class GinKnock(_Gin):
-    """The question whether a hand may knock (easy), or what a knock scores with both hands shown."""
+    """The question whether a hand may knock (easy), or what a knock of two shown hands scores."""
 
     name = "gin_knock"
     about = "may a hand of 5 cards knock (medium and hard: the score of a knock, with lay-offs)"
@@ -216,7 +216,10 @@ def _melded(knocker: Hand) -> Way | None:
 
 
 def _outcome(knocker: Hand, defender: Hand) -> tuple[Way, str]:
-    """Return the melds that the defender may lay off on, none after gin, and who scores how much."""
+    """Return the melds on the table and the answer, such as `knocker, 12`.
+
+    The defender may lay off cards on these melds; after gin there are none.
+    """
     melded = _melded(knocker)
     assert melded is not None  # `read` accepts no other knocker
     k = points(cards(knocker, melded.left))
@@ -228,7 +231,7 @@ def _outcome(knocker: Hand, defender: Hand) -> tuple[Way, str]:
 
 
 def _scored(knocker: Hand, defender: Hand, grain: str) -> Solution:
-    """Solve who scores how much from a knock, with both hands shown."""
+    """Work out who scores how much from a knock, with both hands shown."""
     table, answer = _outcome(knocker, defender)
     ours, k = count(knocker, grain, "Knocker")
     theirs, d = count(defender, grain, "Defender", table)
@@ -248,6 +251,6 @@ def _showdown(rng: random.Random, hard: bool) -> tuple[list[str], list[str]]:
     """Deal the hands of a knocker and a defender; if `hard`, melds of one hand share cards."""
     mine = hard and rng.random() < 0.5
     knocker = deal(rng, 10, mine, (2, 2, 2, 3), CARDS[:16], fits=lambda h: _melded(h) is not None)
-    # By chance alone, undercuts would be rare, so half of the defenders get more melds and low cards.
+    # By chance alone, undercuts would be rare: half of the defenders get more melds and low cards.
     melds, most = rng.choice((((0, 1, 1, 2), CARDS), ((2, 2, 3), CARDS[:24])))
     return knocker, deal(rng, 10, hard and not mine, melds, most, knocker)

@@ -1,8 +1,8 @@
 """Mini Spades: two players with five cards each, follow suit if able, spades are trump.
 
 Source: the game of that name in the UNGAR suite of card games, from its rules: 52 cards, 2 low,
-ace high; whoever takes a trick leads the next; a trick scores 1, and taking more tricks than the
-opponent scores 5.
+ace high; whoever takes a trick leads the next; each trick scores 1, and taking more tricks than the
+opponent scores 5 more.
 """
 
 import random
@@ -106,7 +106,7 @@ class SpadesLegal(_Spades):
 
 
 class SpadesTrick(_Spades):
-    """The question who takes the tricks, given as they were played."""
+    """The question who takes the tricks, with all cards shown as they were played."""
 
     name = "spades_trick"
     about = "who takes a trick of Mini Spades (medium and hard: how many of 2 or 3 tricks)"
@@ -149,7 +149,7 @@ class SpadesTrick(_Spades):
 
 
 class SpadesScore(_Spades):
-    """The question what a hand scores that was played to the end."""
+    """The question what a hand scores after it was played to the end."""
 
     name = "spades_score"
     about = "the score of a played hand of 3, 4 or 5 tricks of Mini Spades"

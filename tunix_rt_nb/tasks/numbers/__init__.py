@@ -1,1 +1,1 @@
-"""Tasks of numbers: arithmetic in columns, factors, algebra, geometry and countdown."""
+"""Number tasks: arithmetic in columns, factors, algebra, geometry and countdown."""

@@ -21,7 +21,7 @@ _PROMPT = re.compile(
 
 
 class Equation(NamedTuple):
-    """`a*x + b = c`, `x` being the letter."""
+    """The equation `a*x + b = c`, in which `letter` is the name of `x`."""
 
     letter: str
     a: int
@@ -30,11 +30,11 @@ class Equation(NamedTuple):
 
 
 class SimpleEquations(GymTask):
-    """A linear equation: first the unknown alone on one side, then a division."""
+    """Linear equations, solved by moving the unknown alone to one side, then dividing."""
 
     name = "simple_equations"
     about = "a*x + b = c with numbers up to 9 (medium: 20, hard: 50, and sums of them)"
-    # The product is among the operators, with weight 0, as the unknown has no factor without it.
+    # The third weight, 0, is for the product: no sum uses it, but it gives the unknown its factor.
     settings: ClassVar = {
         difficulty: {"max_terms": terms, "max_value": most, "operators_weights": [0.5, 0.5, 0.0]}
         for difficulty, terms, most in (("easy", 2, 9), ("medium", 3, 20), ("hard", 4, 50))
@@ -68,17 +68,18 @@ class SimpleEquations(GymTask):
         return Solution(lines, str(answer))
 
     def score(self, answer: str, problem: Equation) -> float:
-        # "x = 5" is as good as "5"
+        # "x = 5" counts as "5".
         value = re.sub(rf"\A{problem.letter} ?= ?", "", answer.strip())
         return super().score(whole(value), problem)
 
     def space(self) -> int | None:
-        # A letter; a*x + b, a*x - b or b - a*x; three numbers. Longer sums fall together.
+        # Count 26 letters, 3 shapes (a*x + b, a*x - b, b - a*x) and 3 numbers from 1 to 9. Longer
+        # sums are not counted, because many of them simplify to the same equation.
         return 26 * 3 * 9**3 if self.difficulty == "easy" else None
 
 
 def _alone(unknown: str, problem: Equation, grain: str) -> list[Line]:
-    """The lines that leave the unknown and its factor alone on the left."""
+    """Return the lines that leave the unknown and its factor alone on the left."""
     _, a, b, c = problem
     lines: list[Line] = []
     if a < 0:
@@ -87,7 +88,7 @@ def _alone(unknown: str, problem: Equation, grain: str) -> list[Line]:
         lines.append(("add", f"A{said}", f"First a{said}"))
     if b == 0:
         return lines
-    # No number is below 0 from here on.
+    # From here on, no number in the lines is below 0.
     if b > 0:
         right, work = f"{c}-{b}", columns.subtract(c, b)
     elif c > 0:

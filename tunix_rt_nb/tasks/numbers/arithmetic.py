@@ -1,4 +1,4 @@
-"""Sums and differences of two-digit numbers, worked out by columns."""
+"""Sums and differences of two-digit numbers, worked out column by column."""
 
 import random
 import re
@@ -14,13 +14,13 @@ _PROMPT = re.compile(
 )
 
 Sum = tuple[int, tuple[tuple[str, int], ...]]
-"""`12 + 34 - 15` is (12, (("+", 34), ("-", 15)))."""
+"""The first number and the signed others: `12 + 34 - 15` is (12, (("+", 34), ("-", 15)))."""
 
 
 class Arithmetic(Task):
-    """`a + b - c ...` from left to right; each sum takes two steps, units and tens.
+    """Terms such as `a + b - c`, from left to right; each sum takes two steps, units and tens.
 
-    Totals stay from 0 to 99.
+    Every total is from 0 to 99.
     """
 
     name = "arithmetic"
@@ -64,7 +64,7 @@ class Arithmetic(Task):
 
 @cache
 def _count(total: int, terms: int) -> int:
-    """In how many ways a sum can go on from a total for so many terms."""
+    """Count the ways in which a sum can go on from `total` for `terms` more terms."""
     if terms == 0:
         return 1
     ways = 0

@@ -1,7 +1,7 @@
-"""Sums, differences and products as one writes them on paper, column by column.
+"""Sums, differences and products, worked out as on paper, column by column.
 
-A whole two-digit sum in one step is too much for a small model; a column is a table of a hundred
-entries that it can learn.
+A whole two-digit sum in one step is too much for a small model. A column is a table of a hundred
+entries, and a small model can learn it.
 """
 
 import operator
@@ -15,7 +15,7 @@ PLACES = (
 
 
 def add(a: int, b: int, grain: str = "fine") -> list[Line]:
-    """The lines of `a + b`, both from 0 on.
+    """Return the lines of `a + b`; both numbers are 0 or more.
 
     Example:
       >>> [line[1] for line in add(47, 38)]
@@ -25,7 +25,10 @@ def add(a: int, b: int, grain: str = "fine") -> list[Line]:
 
 
 def subtract(a: int, b: int, grain: str = "fine") -> list[Line]:
-    """The lines of `a - b`, from 0 on, `b` at most `a`.
+    """Return the lines of `a - b`; `b` is from 0 to `a`.
+
+    Raises:
+      ValueError: `b` is greater than `a`.
 
     Example:
       >>> [line[1] for line in subtract(42, 17)]
@@ -37,7 +40,9 @@ def subtract(a: int, b: int, grain: str = "fine") -> list[Line]:
 
 
 def multiply(a: int, b: int, grain: str = "fine") -> list[Line]:
-    """The lines of `a * b`, both from 0 on: a product by each digit of `b`, then their sum.
+    """Return the lines of `a * b`: the product by each digit of `b`, then the sum of these.
+
+    Both numbers are 0 or more.
 
     Example:
       >>> [line[1] for line in multiply(47, 8)]
@@ -45,6 +50,7 @@ def multiply(a: int, b: int, grain: str = "fine") -> list[Line]:
     """
     lines: list[Line] = []
     total = 0
+    # Multiply by the units first, and add each further product to the total at once.
     for place, digit in enumerate(reversed(str(b))):
         if digit == "0" and b:
             continue
@@ -84,14 +90,14 @@ def _at_once(whole: str) -> list[Line]:
 
 
 def _in_columns(pairs: list[tuple[int, int]], op: str, whole: str) -> list[Line]:
-    """A line for each pair of digits, the units first; what is carried goes into the next one."""
+    """Write a line for each pair of digits, units first; a carry or borrow goes into the next."""
     lines: list[Line] = []
     carry = 0
     for place, (column, digit) in enumerate(pairs):
         name, said, borrowed = PLACES[place], [], 0
         for sign, term in [(op, digit), ("-" if op == "-" else "+", carry)][: 2 if carry else 1]:
             if sign == "-" and column < term:
-                # Whether to borrow is a decision of its own, taken once both digits stand there.
+                # To borrow is a decision of its own, so the line states both digits before it.
                 said.append(f"{column}-{term}<0")
                 column, borrowed = column + 10, 1
             value = _COMPUTE[sign](column, term)
@@ -108,7 +114,7 @@ def _in_columns(pairs: list[tuple[int, int]], op: str, whole: str) -> list[Line]
 
 
 def _digits(number: int, width: int) -> list[int]:
-    """The units first."""
+    """List the digits of a number, units first, up to `width` places."""
     return [number // 10**place % 10 for place in range(width)]
 
 

@@ -1,4 +1,4 @@
-"""Countdown: make a target of all the given numbers."""
+"""Countdown: reach a target with all the given numbers."""
 
 import ast
 import operator
@@ -14,7 +14,7 @@ from tunix_rt_nb.tasks.numbers import columns
 from tunix_rt_nb.tasks.numbers.division import divide
 from tunix_rt_nb.tasks.task import Checker, Line, Solution
 
-_LARGEST = 99_999  # on the way to a target
+_LARGEST = 99_999  # the largest value on the way to a target
 _NUMBER = r"[1-9]\d?"
 _NUMBERS = rf"({_NUMBER}(?:, {_NUMBER}){{2,4}})"
 _FORM = re.escape("""
@@ -47,11 +47,11 @@ _WORK = {"+": columns.add, "-": columns.subtract, "*": columns.multiply, "/": di
 
 Numbers = tuple[int, ...]
 Problem = tuple[Numbers, int]
-"""The numbers, and the target."""
+"""The given numbers, and the target."""
 
 
 class Move(NamedTuple):
-    """Two numbers become one."""
+    """A move that turns two numbers into one."""
 
     a: int
     op: str
@@ -60,7 +60,7 @@ class Move(NamedTuple):
 
 
 class Way(NamedTuple):
-    """How a value is made: it is one of the numbers, or `op` of two values."""
+    """A way to make a value: it is one of the numbers, or `op` applied to two values."""
 
     value: int
     op: str = ""
@@ -68,16 +68,16 @@ class Way(NamedTuple):
 
 
 class State(NamedTuple):
-    """The numbers that are left, and the lines so far of a move that is not done yet."""
+    """The numbers left, and the lines so far of a move that is not finished yet."""
 
     left: Numbers
     begun: tuple[str, ...] = ()
 
 
 class Countdown(GymTask):
-    """Two of the numbers make a new one, again and again, until only the target is left.
+    """Moves that turn two numbers into one, again and again, until only the target is left.
 
-    Any way there is right. Numbers on the way are whole, from 0 to 99,999.
+    Every way to the target is right. All values on the way are whole numbers from 0 to 99,999.
     """
 
     name = "countdown"
@@ -140,8 +140,8 @@ class Countdown(GymTask):
         return check
 
     def score(self, answer: str, problem: Problem) -> float:
-        # The verifier allows for a small difference, and would run any code: what is right here
-        # is right there too, and no other way has to be searched for.
+        # reasoning-gym's verifier tolerates a small difference and would run any code, so this does
+        # without it. An answer that is right here is right there too, and grading needs no search.
         plain = answer.strip()
         if not re.fullmatch(r"[\d+*/() -]{1,100}", plain, re.ASCII):
             return 0.0
@@ -150,7 +150,7 @@ class Countdown(GymTask):
 
 
 def _results(a: int, b: int) -> Iterator[tuple[str, int]]:
-    """What two numbers become, in this order."""
+    """Yield what `a` and `b`, in this order, can become: an operator and a value each."""
     if a + b <= _LARGEST:
         yield "+", a + b
     if a >= b:
@@ -163,7 +163,10 @@ def _results(a: int, b: int) -> Iterator[tuple[str, int]]:
 
 @lru_cache(maxsize=1000)
 def _search(problem: Problem) -> Way | None:
-    """A way to the target; what each part of the numbers can become is found once."""
+    """Find a way to the target, or return None.
+
+    A bit mask stands for a part of the numbers. What each part can become is found only once.
+    """
     numbers, target = problem
     ways = {1 << i: {n: Way(n)} for i, n in enumerate(numbers)}
     everything = (1 << len(numbers)) - 1
@@ -179,7 +182,8 @@ def _search(problem: Problem) -> Way | None:
 
 
 def _pairs(ways: dict[int, dict[int, Way]], mask: int) -> Iterator[tuple[Way, Way]]:
-    """Two values from two parts of the numbers in the mask, the larger value first."""
+    """Yield two values, the larger first, from each split of the mask into two parts."""
+    # Parts come in falling order; below half of the mask, every split has been seen.
     part = mask - 1 & mask
     while 2 * part > mask:
         for u in ways[part].values():
@@ -203,7 +207,7 @@ def _expression(way: Way) -> str:
 
 
 def _lines(move: Move, left: Numbers, grain: str) -> list[Line]:
-    """The lines of a move that leaves these numbers."""
+    """Return the lines of a move; `left` is what the move leaves."""
     lines = list(_worked(move, grain))
     if grain == "fine" and len(left) > 1:
         rest = ", ".join(map(str, left))
@@ -211,7 +215,7 @@ def _lines(move: Move, left: Numbers, grain: str) -> list[Line]:
     return lines
 
 
-@lru_cache(maxsize=20_000)  # every move that could be made is looked at, at each step
+@lru_cache(maxsize=20_000)  # each step looks at every possible move
 def _worked(move: Move, grain: str) -> tuple[Line, ...]:
     a, op, b, value = move
     if grain == "coarse":
@@ -228,13 +232,14 @@ def _after(move: Move, left: Numbers) -> Numbers:
 
 @lru_cache(maxsize=10_000)
 def _steps(state: State, grain: str) -> dict[str, State]:
-    """Every right next step, in each wording, and what it leads to."""
+    """Map each right next step, in each wording, to the state after it."""
     left, begun = state
     steps: dict[str, State] = {}
     for i, j in permutations(range(len(left)), 2):
         rest = tuple(n for k, n in enumerate(left) if k not in (i, j))
         for op, value in _results(left[i], left[j]):
             lines = _lines(Move(left[i], op, left[j], value), (*rest, value), grain)
+            # Keep the moves that begin with the lines already written.
             if len(lines) <= len(begun) or begun != tuple(line[1] for line in lines[: len(begun)]):
                 continue
             texts = lines[len(begun)][1:]
@@ -245,7 +250,10 @@ def _steps(state: State, grain: str) -> dict[str, State]:
 
 
 def _value(expression: str) -> Fraction | None:
-    """What an expression of numbers and + - * / ( ) is, exactly; nothing is run."""
+    """Evaluate an expression of numbers and + - * / ( ) exactly, without running it as code.
+
+    Return None if it is no such expression, or divides by 0.
+    """
     try:
         return _evaluate(ast.parse(expression, mode="eval").body)
     except (SyntaxError, ValueError, ZeroDivisionError):

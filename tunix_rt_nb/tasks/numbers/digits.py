@@ -1,4 +1,4 @@
-"""Digits: products of numbers, and numbers in other bases."""
+"""Digit tasks: products of numbers, and numbers in other bases."""
 
 import re
 from math import prod
@@ -9,7 +9,7 @@ from tunix_rt_nb.tasks.numbers import columns
 from tunix_rt_nb.tasks.numbers.division import divide
 from tunix_rt_nb.tasks.task import Line, Solution
 
-LARGEST = 999_999  # what columns have names for
+LARGEST = 999_999  # `columns` has names for all its places
 
 _PRODUCT = re.compile(
     r"Solve the following multiplication: (\d{1,6}(?: \* \d{1,6}){1,5})\."
@@ -30,7 +30,9 @@ _NAMES = {2: "binary", 16: "hexadecimal"}
 
 
 def whole(answer: str) -> str:
-    """A whole number without what does not matter; empty where the answer is none.
+    """Return an answer as a plain whole number; an empty string if it is not one.
+
+    A plus sign, leading zeros, commas between thousands and zero decimals do not matter.
 
     Example:
       >>> whole(" +01,000.0 ")
@@ -41,7 +43,7 @@ def whole(answer: str) -> str:
 
 
 class Products(GymTask):
-    """A product of several numbers, from left to right."""
+    """Products of several numbers, multiplied from left to right."""
 
     name = "products"
     about = "multiply three digits (medium and hard: two numbers of 2 or 3 digits)"
@@ -77,7 +79,7 @@ class Products(GymTask):
 
 
 class BaseConversion(GymTask):
-    """From one base to another by way of the number's value: Horner's rule, then divisions."""
+    """Conversions between bases: Horner's rule gives the value, divisions give the new digits."""
 
     name = "base_conversion"
     about = "a number in another base (up to 31, medium: 200, hard: 999 and up to base 16)"
@@ -129,7 +131,7 @@ def _base(name: str) -> int:
 
 
 def _digits(value: int, base: int) -> list[int]:
-    """The digits of a value from 1 on, the lowest first."""
+    """List the digits of a value of 1 or more, the lowest first."""
     digits = []
     while value:
         value, digit = divmod(value, base)
@@ -142,7 +144,7 @@ def _written(value: int, base: int) -> str:
 
 
 def _horner(digits: str, base: int) -> list[Line]:
-    """The value of a number, digit by digit: the value so far times the base, plus the digit."""
+    """Find the value of a number, digit by digit: the value so far times the base, plus a digit."""
     lines: list[Line] = []
     value = 0
     for text in digits:
@@ -160,7 +162,7 @@ def _horner(digits: str, base: int) -> list[Line]:
 
 
 def _divisions(value: int, base: int) -> list[Line]:
-    """The digits of a value: what its divisions by the base leave, the last one first."""
+    """Find the digits of a value: the remainders of its divisions by the base, last one first."""
     answer = _written(value, base)
     lines: list[Line] = []
     for digit in _digits(value, base):
@@ -173,6 +175,6 @@ def _divisions(value: int, base: int) -> list[Line]:
 
 
 def _places(value: int, base: int) -> str:
-    """The digits of a value, each times what its place is worth."""
+    """Write the digits of a value as a sum, each times what its place is worth."""
     digits = enumerate(_digits(value, base))
     return "+".join(f"{digit}*{base**place}" for place, digit in reversed([*digits]))

@@ -1,14 +1,14 @@
-"""Division as one writes it on paper, digit by digit, every step a fact of multiplication."""
+"""Division as on paper, digit by digit; every step is a fact of multiplication."""
 
 from tunix_rt_nb.tasks.numbers import columns
 from tunix_rt_nb.tasks.task import Line
 
 
 def divide(a: int, b: int, grain: str = "fine") -> list[Line]:
-    """The lines of `a = b*q+r`, `a` from 0 on, `b` from 1 on.
+    """Return the lines of `a = b*q+r`; `a` is 0 or more and `b` is 1 or more.
 
-    A number below 100 divided by one digit is a table, and so is each digit of a long division by
-    one digit; a larger divisor is multiplied and subtracted.
+    A number below 100 divided by one digit is looked up in one line, as in a table; so is each
+    digit of a long division by one digit. A larger divisor is multiplied and subtracted.
 
     Example:
       >>> [line[1] for line in divide(47, 2)]
@@ -20,6 +20,7 @@ def divide(a: int, b: int, grain: str = "fine") -> list[Line]:
     """
     if grain == "coarse" or a < b or (a < 100 and b < 10):
         return [_fact(a, b)]
+    # Begin with the fewest leading digits that make a number of at least `b`.
     first = next(size for size in range(1, len(str(a)) + 1) if int(str(a)[:size]) >= b)
     rest, *digits = int(str(a)[:first]), *map(int, str(a)[first:])
     lines = _digit(rest, b)
@@ -40,7 +41,7 @@ def divide(a: int, b: int, grain: str = "fine") -> list[Line]:
 
 
 def _digit(a: int, b: int) -> list[Line]:
-    """The lines of a division whose quotient is one digit."""
+    """Return the lines of a division whose quotient has one digit."""
     if b < 10 or a < b:
         return [_fact(a, b)]
     product = b * (a // b)

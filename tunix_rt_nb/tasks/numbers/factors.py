@@ -1,4 +1,4 @@
-"""What divides a number: greatest common divisors, prime factors, fractions in lowest terms."""
+"""Divisor tasks: greatest common divisors, prime factors, fractions in lowest terms."""
 
 import re
 from itertools import count
@@ -31,7 +31,7 @@ _OVER = re.compile(r"(\d{1,6})(?: ?/ ?(\d{1,6}))?", re.ASCII)
 
 
 class GreatestCommonDivisor(GymTask):
-    """The greatest common divisor, by Euclid's algorithm."""
+    """The greatest common divisor of some numbers, by Euclid's algorithm."""
 
     name = "gcd"
     about = "the greatest common divisor of numbers up to 50 (medium: 200, hard: three up to 500)"
@@ -64,7 +64,7 @@ class GreatestCommonDivisor(GymTask):
 
 
 class PrimeFactorization(GymTask):
-    """Prime factors by trial division, until the next prime squared is too large."""
+    """Prime factors by trial division, until the square of the next prime is too large."""
 
     name = "prime_factorization"
     about = "the prime factors of a number up to 100 (medium: 250, hard: 600)"
@@ -110,7 +110,7 @@ class PrimeFactorization(GymTask):
 
 
 class FractionSimplification(GymTask):
-    """A fraction in lowest terms: both sides divided by their greatest common divisor."""
+    """Fractions in lowest terms: both sides are divided by their greatest common divisor."""
 
     name = "fraction_simplification"
     about = "a fraction in lowest terms (sides up to 75, medium: 400, hard: 1500)"
@@ -137,7 +137,7 @@ class FractionSimplification(GymTask):
         return Solution([*lines, ("simplify", f"S{said}", f"And s{said}")], answer)
 
     def score(self, answer: str, problem: Any) -> float:
-        match = _OVER.fullmatch(answer.strip())  # 1 is as good as 1/1
+        match = _OVER.fullmatch(answer.strip())  # 1 counts as 1/1
         return super().score(f"{match[1]}/{match[2] or 1}", problem) if match else 0.0
 
     def metadata(self, problem: tuple[int, int]) -> dict[str, Any]:
@@ -160,7 +160,7 @@ class FractionSimplification(GymTask):
 
 
 def _euclid(a: int, b: int, grain: str) -> list[Line]:
-    """The greatest common divisor of two numbers: divide, then divide by the remainder."""
+    """Find the greatest common divisor of two numbers: divide, then divide by the remainder."""
     lines: list[Line] = []
     said = ""
     large, small = max(a, b), min(a, b)
@@ -175,5 +175,5 @@ def _euclid(a: int, b: int, grain: str) -> list[Line]:
 
 
 def _after(prime: int) -> int:
-    """The next prime."""
+    """Return the next prime."""
     return next(n for n in count(prime + 1) if all(n % k for k in range(2, n)))

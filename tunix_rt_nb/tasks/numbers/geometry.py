@@ -1,4 +1,4 @@
-"""Polygons: the angle that is missing."""
+"""Polygon tasks: find the missing angle."""
 
 import re
 from typing import ClassVar
@@ -24,11 +24,11 @@ _PROMPTS = tuple(
 
 
 class SimpleGeometry(GymTask):
-    """The last angle of a convex polygon: what the others leave of the sum of all."""
+    """The last angle of a convex polygon: the sum of all angles minus the known ones."""
 
     name = "simple_geometry"
     about = "the missing angle of a triangle (medium: of a quadrilateral, hard: 5 or 6 sides)"
-    # Within these limits of the known angles the missing one is below 180 degrees, as it must be.
+    # These limits on the known angles keep the missing one below 180 degrees, as it must be.
     settings: ClassVar = {
         "easy": {"max_sides": 3, "min_angle": 10, "max_angle": 89},
         "medium": {"min_sides": 4, "max_sides": 4, "min_angle": 61, "max_angle": 119},
@@ -64,10 +64,10 @@ class SimpleGeometry(GymTask):
     def space(self) -> int | None:
         settings = self.settings[self.difficulty]
         angles = settings["max_angle"] - settings["min_angle"] + 1
-        # With 5 sides some angles sum to more than there are: too tangled to count.
+        # With 5 sides, known angles can sum to more than all angles: too tangled to count.
         return None if self.difficulty == "hard" else int(angles ** (settings["max_sides"] - 1))
 
 
 def _total(angles: tuple[int, ...]) -> int:
-    """The sum of all angles of a polygon of which all but one are given."""
+    """Return the sum of all angles of a polygon, given all angles but one."""
     return (len(angles) - 1) * 180

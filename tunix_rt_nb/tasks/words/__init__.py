@@ -1,1 +1,1 @@
-"""Tasks of words: counting, sorting, families, logic and dates."""
+"""Word tasks: counting, sorting, families, logic and dates."""

@@ -1,4 +1,4 @@
-"""Counting letters and legs, and telling numbers that are larger from those that are smaller."""
+"""Tasks that count letters and legs, or tell larger numbers from smaller ones."""
 
 import re
 from decimal import Decimal
@@ -40,11 +40,11 @@ _ITEM = re.compile(rf"(['\"]?)({_NUMBER})\1")
 Letters = tuple[str, tuple[str, ...]]
 Animals = tuple[tuple[str, int], ...]
 Filter = tuple[bool, str, str, tuple[str, ...]]
-"""Keep (or remove), what is `larger` or `smaller`, than this limit, of these numbers."""
+"""True to keep or False to remove, numbers `larger` or `smaller`, a limit, and the numbers."""
 
 
 class LetterCounting(GymTask):
-    """How often a letter is in a text, in capitals too; word by word."""
+    """The number of times a letter appears in a text, in capitals too, counted word by word."""
 
     name = "letter_counting"
     about = "how many times a letter appears in 2 to 3 words (medium 4 to 6, hard 8 to 12)"
@@ -55,7 +55,7 @@ class LetterCounting(GymTask):
     }
 
     def sound(self, item: dict[str, Any]) -> bool:
-        # The text that the words are from has numbers and a few accents: 2 and ë are no letters.
+        # The words come from a text with numbers and a few accents; 2 and ë are no letters here.
         return item["question"].isascii() and item["metadata"]["target_letter"].isalpha()
 
     def read(self, prompt: str) -> Letters:
@@ -88,7 +88,7 @@ class LetterCounting(GymTask):
 
 
 class LegCounting(GymTask):
-    """How many legs some animals have, kind by kind."""
+    """The number of legs of some animals, added up kind by kind."""
 
     name = "leg_counting"
     about = "the legs of 2 kinds of animals (medium 3 to 4, hard 5 to 7), up to 5, 9 or 15 of each"
@@ -129,7 +129,7 @@ class LegCounting(GymTask):
 
 
 class NumberFiltering(GymTask):
-    """Which numbers of a list are larger, or smaller, than a limit."""
+    """Lists of numbers; those larger or smaller than a limit are kept or removed."""
 
     name = "number_filtering"
     about = (
@@ -142,7 +142,7 @@ class NumberFiltering(GymTask):
     }
 
     def sound(self, item: dict[str, Any]) -> bool:
-        # Of a number that is there in two forms, reasoning-gym returns the first form twice.
+        # If a number is written in two ways, reasoning-gym returns it twice in the first way.
         return not _odd([item["metadata"]["filter_value"], *item["metadata"]["original_numbers"]])
 
     def read(self, prompt: str) -> Filter:
@@ -176,7 +176,7 @@ class NumberFiltering(GymTask):
         return Solution(lines, str(left))
 
     def score(self, answer: str, problem: Filter) -> float:
-        """Quotes, double or none, and spaces do not matter."""
+        """Score a list; quotes, single, double or none, and spaces do not matter."""
         text = answer.strip()
         if not (text.startswith("[") and text.endswith("]") and len(text) < 1000):
             return 0.0
@@ -190,7 +190,10 @@ _SAID = {"larger": "larger than", "smaller": "smaller than", "equal": "equal to"
 
 
 def _odd(numbers: list[str]) -> bool:
-    """Whether a number is there in two forms, as 2.5 and 2.50 or 0 and -0, or is -0."""
+    """Tell whether a number is written in two ways, as 2.5 and 2.50 or 0 and -0, or is -0.
+
+    The first number is the limit; it may write a number in another way than the list.
+    """
     values = {Decimal(number) for number in numbers[1:]}
     return len(values) < len(set(numbers[1:])) or any(
         number.startswith("-") and not Decimal(number) for number in numbers
@@ -203,7 +206,10 @@ def _relation(number: str, limit: str) -> str:
 
 
 def _reasons(number: str, limit: str) -> list[Line]:
-    """What comes before a comparison: one without the signs, before and after the point."""
+    """Return the lines that come before a comparison.
+
+    They compare the signs, or else the numbers without signs, before and after the point.
+    """
     if number.startswith("-") != limit.startswith("-"):
         sign = "is negative" if number.startswith("-") else "is not negative"
         return [("sign", f"{number} {sign}.", f"The number {number} {sign}.")]

@@ -1,4 +1,4 @@
-"""Weekdays and dates of the Gregorian calendar: going on by days, by weeks and by months."""
+"""Weekdays and dates of the Gregorian calendar, found by counting days, weeks and months."""
 
 import re
 from calendar import isleap, monthrange
@@ -18,7 +18,7 @@ MONTHS = (
 ORDINALS = ("first", "second", "third", "fourth", "last")
 
 Question = tuple[Hashable, ...]
-"""The kind of question, and what it asks of."""
+"""The kind of question, and its arguments."""
 
 _NAME = (
     r"(?:Answer with the weekday's name \(e\.g\., Monday, Tuesday, etc\.\)|"
@@ -86,7 +86,7 @@ _BLANKS = {
 
 
 def _compiled(form: str) -> re.Pattern[str]:
-    """A form with a named group for each word in capitals."""
+    """Compile a wording into a pattern with a named group for each word in capitals."""
     names = "|".join(_BLANKS)
     return re.compile(re.sub(names, lambda name: f"(?P<{name[0]}>{_BLANKS[name[0]]})", form))
 
@@ -97,7 +97,7 @@ _PROMPTS = [
 
 
 class CalendarArithmetic(GymTask):
-    """Weekdays so many days away, leap years, how many Mondays, the second Tuesday of a month."""
+    """Weekdays some days away, leap years, counts of Mondays, the second Tuesday of a month."""
 
     name = "calendar_arithmetic"
     about = "weekdays and leap years (medium: count weekdays in a span; hard: the third Friday)"
@@ -116,7 +116,7 @@ class CalendarArithmetic(GymTask):
     }
 
     def sound(self, item: dict[str, Any]) -> bool:
-        # From March on, a year that is not named makes a difference: it may be a leap year.
+        # The prompt names no year, so from March on a leap year would have another answer.
         first = item["metadata"]["task"] == "weekday_of_date_from_first_date"
         return not first or item["metadata"]["delta_days"] < 59
 
@@ -132,7 +132,7 @@ class CalendarArithmetic(GymTask):
         return _KINDS[str(kind)][1](*asked, grain)
 
     def score(self, answer: str, problem: Question) -> float:
-        """Capitals do not matter."""
+        """Score an answer; capitals do not matter."""
         text = answer.strip().capitalize()
         if not re.fullmatch("[A-Z][a-z]{1,9}|[0-9]{1,2}", text):
             return 0.0
@@ -182,7 +182,7 @@ def _offset(start: date, days: int, grain: str) -> Solution:
 
 
 def _walk(weekday: str, days: int, grain: str) -> Solution:
-    """From a weekday so many days on, or back where negative."""
+    """Go `days` on from a weekday, or back if negative."""
     way = "on" if days > 0 else "back"
     rest = abs(days) % 7
     path = [_after(weekday, k if days > 0 else -k) for k in range(1, rest + 1)] or [weekday]
@@ -199,13 +199,14 @@ def _after(weekday: str, days: int) -> str:
 
 
 def _divided(n: int, by: int) -> str:
-    """How often a number goes into another, and what is left."""
+    """Write how often `by` goes into `n`, and the remainder."""
     rest = n % by
     return f"{by}*{n // by}={n - rest}, {n}-{n - rest}={rest}"
 
 
 def _leap(year: int, grain: str) -> Solution:
     century, last = divmod(year, 100)
+    # A year that ends in 00 is a leap year if its century is divisible by four.
     n = last or century
     ends = f"{year} ends in {last:02d}" + ("" if last else f", so take {century}")
     said = f"{_divided(n, 4)}, {'no' if n % 4 else 'a'} leap year."
@@ -231,7 +232,7 @@ def _first(weekday: str, month: str, day: int, grain: str) -> Solution:
 
 
 def _count(weekday: str, start: date, end: date, grain: str) -> Solution:
-    """The first such day, then a week on until the end is past."""
+    """Find the first such weekday, then go on week by week until the end is past."""
     here = WEEKDAYS[start.weekday()]
     gap = (WEEKDAYS.index(weekday) - start.weekday()) % 7
     lines: list[Line] = [_gap(here, weekday, gap)]
@@ -254,7 +255,7 @@ def _gap(a: str, b: str, days: int) -> Line:
 
 
 def _sum(day: date, days: int) -> str:
-    """The date so many days later, worked out from the day of the month."""
+    """Write the date `days` later, worked out from the day of the month."""
     length = monthrange(day.year, day.month)[1]
     total = day.day + days
     after = day + timedelta(days)
@@ -267,7 +268,7 @@ def _said(day: date) -> str:
 
 
 def _recurring(year: int, month: int, ordinal: str, weekday: str, grain: str) -> Solution:
-    """From the weekday of January 1 to that of the month's first day, then week by week."""
+    """Go from the weekday of January 1 to that of the month's first day, then week by week."""
     here = WEEKDAYS[date(year, 1, 1).weekday()]
     said = f"January 1, {year} is a {here}."
     lines: list[Line] = [("year", said, f"Note that {said}")]

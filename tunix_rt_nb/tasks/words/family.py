@@ -1,6 +1,6 @@
-"""Sisters, friends and relatives: how many there are, and who is what to whom.
+"""Family tasks: how many sisters or friends someone has, and how two people are related.
 
-Source of the first: Nezhurina et al. 2024, "Alice in Wonderland: Simple Tasks Reveal Severe
+Source of the first task: Nezhurina et al. 2024, "Alice in Wonderland: Simple Tasks Reveal Severe
 Generalization and Basic Reasoning Deficits in State-Of-the-Art Large Language Models".
 """
 
@@ -56,15 +56,18 @@ _CALLED = {
 }
 
 Circle = tuple[str, str, int, int]
-"""A woman, a man (none: her brother), how many men or boys and women or girls she has."""
+"""A woman, a male friend, her number of males and her number of females.
+
+The friend is empty if the question is about her brother.
+"""
 
 Couple = tuple[str, str, tuple[str, ...]]
 Kin = tuple[tuple[Couple, ...], str, str]
-"""Couples with their children, and the two people whose relation is asked."""
+"""Couples with their children, and the two people whose relation is asked for."""
 
 
 class AliceInWonderland(GymTask):
-    """How many sisters the brother of a girl has who has so many; the same of friends."""
+    """The number of sisters of a girl's brother, or of female friends of her male friend."""
 
     name = "aiw"
     about = "how many sisters Alice's brother has, or female friends her friend: up to 9, 99 or 999"
@@ -74,7 +77,7 @@ class AliceInWonderland(GymTask):
     }
 
     def sound(self, item: dict[str, Any]) -> bool:
-        # One form asks for the brother of a man who was not spoken of before.
+        # One wording asks for the brother of a man whom the prompt has not named before.
         return bool(_SIBLINGS.fullmatch(item["question"]) or _FRIENDS.fullmatch(item["question"]))
 
     def read(self, prompt: str) -> Circle:
@@ -106,7 +109,7 @@ class AliceInWonderland(GymTask):
 
 
 class FamilyRelationships(GymTask):
-    """What one person is to another, from who is married and who has which children."""
+    """The relation of one person to another, given who is married and who has which children."""
 
     name = "family_relationships"
     about = "what is A to B in a family of 3 to 5 (medium 6 to 8, hard 9 to 12): mother, uncle ..."
@@ -121,7 +124,8 @@ class FamilyRelationships(GymTask):
     }
 
     def sound(self, item: dict[str, Any]) -> bool:
-        # Nieces, nephews and parents-in-law are called by what the second is to the first.
+        # For nieces, nephews and parents-in-law, reasoning-gym answers the wrong way round: it says
+        # what the second person is to the first.
         return item["answer"] in [word for words in _CALLED.values() for word in words]
 
     def read(self, prompt: str) -> Kin:
@@ -159,7 +163,7 @@ class FamilyRelationships(GymTask):
 
 
 def _relations(couples: tuple[Couple, ...], a: str, b: str) -> list[tuple[str, list[str]]]:
-    """What `a` is to `b`, each with the facts that show it."""
+    """List what `a` is to `b`, each relation with the facts that show it."""
     parents = {child: couple[:2] for couple in couples for child in couple[2]}
 
     def of(name: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Knights and knaves: who tells the truth and who lies, from what they say of each other.
+"""Knights and knaves: who tells the truth and who lies, judged by what they say of each other.
 
 Source: Xie et al. 2024, "On Memorization of Large Language Models in Logical Reasoning".
 """
@@ -21,10 +21,10 @@ LIARS = {
 }
 
 Claim = tuple[Any, ...] | bool
-"""True, false, ("is", place of a person, whether truthful), or an operator and its claims."""
+"""True, False, ("is", index of a person, True if truthful), or an operator and its claims."""
 
 Island = tuple[tuple[str, ...], str, tuple[Claim, ...]]
-"""The names, what the truthful are called, what each of the people claims."""
+"""The names, what a truthful person is called, and what each person claims."""
 
 _FORMS = {
     "and": "{} and {}",
@@ -33,7 +33,7 @@ _FORMS = {
     "iff": "{} if and only if {}",
     "not": "not {}",
 }
-_MOST = 20  # brackets in a claim
+_MOST = 20  # the most brackets in a claim
 
 _NAME = "[A-Z][a-z]{1,14}"
 _PROMPT = re.compile(
@@ -61,7 +61,7 @@ _PARTS = {
 
 
 class KnightsKnaves(GymTask):
-    """The truthful only say what is true, the others only what is false: who is who?"""
+    """People who say only true things or only false things; the question is who is who."""
 
     name = "knights_knaves"
     about = "2 people who tell the truth or lie (medium: longer claims, hard: 3 people)"
@@ -85,7 +85,7 @@ class KnightsKnaves(GymTask):
         return problem
 
     def solve(self, problem: Island, grain: str) -> Solution:
-        """Supposes one case after the other until nobody contradicts it."""
+        """Suppose one case after the other, up to the first that nobody contradicts."""
         names, _, claims = problem
         lines: list[Line] = []
         for case in _cases(problem):
@@ -111,7 +111,7 @@ class KnightsKnaves(GymTask):
 
 
 def _frame(names: tuple[str, ...], truthful: str, said: str) -> str:
-    """The whole prompt around what the people say."""
+    """Build the whole prompt around what the people say."""
     liar = LIARS[truthful]
     t, f = truthful.split()[1], liar.split()[1]
     *first, last = (f"{name} is a {t}/{f}" for name in names)
@@ -124,7 +124,7 @@ def _frame(names: tuple[str, ...], truthful: str, said: str) -> str:
 
 
 def _statements(said: str, names: tuple[str, ...]) -> list[str]:
-    """What each person says, in turn."""
+    """List what each person says, in turn."""
     found = []
     rest = f" {said}"
     for name in names:
@@ -139,7 +139,7 @@ def _statements(said: str, names: tuple[str, ...]) -> list[str]:
 
 
 def _claim(text: str, names: tuple[str, ...], truthful: str) -> Claim:
-    """Reads a claim from the inside out; <k> stands for the part that was read k-th."""
+    """Read a claim from the inside out; `<k>` stands for `parts[k]`, which is read already."""
     parts: list[Claim] = []
 
     def put(part: Claim) -> str:
@@ -165,12 +165,12 @@ def _claim(text: str, names: tuple[str, ...], truthful: str) -> Claim:
 
 
 def _cases(problem: Island) -> list[tuple[bool, ...]]:
-    """Who could be truthful: all, ..., none."""
+    """List who could be truthful, from all to none."""
     return list(product((True, False), repeat=len(problem[0])))
 
 
 def _liar(problem: Island, case: tuple[bool, ...]) -> int | None:
-    """The first person whose claim does not fit the case."""
+    """Return the index of the first person whose claim does not fit the case, or None."""
     fits = [_value(claim, case) == role for claim, role in zip(problem[2], case, strict=True)]
     return fits.index(False) if False in fits else None
 
@@ -186,7 +186,7 @@ def _value(claim: Claim, case: tuple[bool, ...]) -> bool:
 
 
 def _supposed(problem: Island, case: tuple[bool, ...], full: bool = False) -> str:
-    """A case in words: "Ann is a knight, Bob a knave", or in full as an answer has it."""
+    """Write a case in words: "Ann is a knight, Bob a knave", or in full, as an answer has it."""
     names, truthful, _ = problem
     roles = [truthful if role else LIARS[truthful] for role in case]
     first, *others = zip(names, roles, strict=True)
@@ -196,7 +196,7 @@ def _supposed(problem: Island, case: tuple[bool, ...], full: bool = False) -> st
 
 
 def _check(name: str, claim: Claim, case: tuple[bool, ...], wrong: bool) -> list[Line]:
-    """What the claim comes to in a case, one operator after the other."""
+    """Write the lines that evaluate a claim in a case, one operator after the other."""
     verdict = "contradiction" if wrong else "fits"
     claim = _filled(claim, case)
     said = [_text(claim)]
@@ -218,7 +218,7 @@ def _check(name: str, claim: Claim, case: tuple[bool, ...], wrong: bool) -> list
 
 
 def _filled(claim: Claim, case: tuple[bool, ...]) -> Claim:
-    """True or false in place of who is what."""
+    """Replace each statement of who is what by True or False."""
     assert not isinstance(claim, bool)
     op, *inner = claim
     if op == "is":
@@ -227,7 +227,7 @@ def _filled(claim: Claim, case: tuple[bool, ...]) -> Claim:
 
 
 def _reduced(claim: Claim) -> Claim:
-    """One operator less: the first whose parts are known."""
+    """Evaluate one operator: the first whose parts are known."""
     assert not isinstance(claim, bool)
     op, *inner = claim
     for k, part in enumerate(inner):

@@ -1,4 +1,4 @@
-"""Sorting words by insertion, each compared with those in place from the left."""
+"""Sorting words by insertion: each word is compared, from the left, with the words in place."""
 
 import re
 from itertools import takewhile
@@ -16,11 +16,11 @@ _PROMPT = re.compile(
 )
 
 Words = tuple[bool, tuple[str, ...]]
-"""Whether they are to ascend, and the words."""
+"""True for ascending order, and the words."""
 
 
 class WordSorting(GymTask):
-    """Words in the order of their characters' codes: digits, capitals, small letters."""
+    """Words in the order of their character codes: digits, then capitals, then small letters."""
 
     name = "word_sorting"
     about = "sort 3 words (medium 4 to 5, hard 6 to 8), up or down, capitals before small letters"
@@ -31,7 +31,7 @@ class WordSorting(GymTask):
     }
 
     def sound(self, item: dict[str, Any]) -> bool:
-        # The text that the words are from has a few accents and underscores.
+        # The words come from a text with a few accents and underscores, which `read` refuses.
         return all(re.fullmatch(_WORD, word) for word in item["metadata"]["sorted_words"])
 
     def read(self, prompt: str) -> Words:
@@ -63,7 +63,7 @@ class WordSorting(GymTask):
         return Solution(lines, ", ".join(order))
 
     def score(self, answer: str, problem: Words) -> float:
-        # reasoning-gym finds a list right that goes on after the right words.
+        # reasoning-gym also accepts a list that goes on after the right words, so count its commas.
         return super().score(answer, problem) if answer.count(",") < len(problem[1]) else 0.0
 
     def metadata(self, problem: Words) -> dict[str, Any]:
@@ -72,7 +72,7 @@ class WordSorting(GymTask):
 
 
 def _compare(a: str, b: str, first: str) -> list[Line]:
-    """By the first character in which the words differ, where neither is the other's start."""
+    """Compare two words by the first character in which they differ, or by which ends first."""
     start = "".join(x for x, _ in takewhile(lambda xy: xy[0] == xy[1], zip(a, b, strict=False)))
     x, y = a[len(start) :][:1], b[len(start) :][:1]
     lines: list[Line] = []
@@ -90,6 +90,6 @@ def _compare(a: str, b: str, first: str) -> list[Line]:
 
 
 def _kind(x: str, y: str) -> str:
-    """What kind of character it is, where the two are of two kinds."""
+    """Return the kind of character `x` is; an empty string if `y` is of the same kind."""
     kinds = ["digit " if c.isdigit() else "capital " if c.isupper() else "small " for c in (x, y)]
     return "" if kinds[0] == kinds[1] else kinds[0]

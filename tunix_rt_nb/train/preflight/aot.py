@@ -1,6 +1,6 @@
-"""Compiles ahead of time for TPUs that are not there; `preflight` runs this as a process.
+"""Ahead-of-time compilation for TPUs on a machine without any; `preflight` runs it as a process.
 
-Reads what is asked as JSON from standard input and answers in lines of JSON.
+It reads one request as JSON from standard input and answers in lines of JSON.
 """
 
 import dataclasses
@@ -32,7 +32,11 @@ from tunix_rt_nb.train.step import lower, placed, states, trainer
 
 
 def _architecture(name: str) -> architecture.Config:
-    """Of a model by its name, or of a folder."""
+    """Return the architecture of a model, given by its name or its folder.
+
+    Raises:
+      InputError: the folder holds no model, or the model is unknown.
+    """
     folder = Path(name)
     if (folder / "config.json").exists():
         return architecture.read(folder / "config.json")
@@ -42,17 +46,17 @@ def _architecture(name: str) -> architecture.Config:
 
 
 def mesh(topology: str, tp: int = 1) -> jax.sharding.Mesh:
-    """The chips of a topology, arranged as `models.mesh` arranges those that are there."""
+    """Build the mesh of a topology's chips, arranged as `models.mesh` arranges real devices."""
     described = topologies.get_topology_desc(topology, platform="tpu")
     shape = (len(described.devices) // tp, tp)
     return topologies.make_mesh(described, shape, ("fsdp", "tp"))
 
 
 def base(plan: Plan, mesh: jax.sharding.Mesh) -> Any:
-    """The model of a plan as Tunix loads it, but of shapes, on the devices of its weights.
+    """Build a plan's model as Tunix loads it, but from shapes, each on the devices of its weights.
 
     Raises:
-      InputError: it is unknown.
+      InputError: the model is unknown.
     """
     config = _architecture(plan.model)
     of_gemma3 = isinstance(config, gemma3.ModelConfig)
@@ -66,7 +70,7 @@ def base(plan: Plan, mesh: jax.sharding.Mesh) -> Any:
 
 
 def _model(plan: Plan, mesh: jax.sharding.Mesh) -> Any:
-    """As training and generation have it."""
+    """Build a plan's model as training or generation uses it: our attention, and any adapters."""
     model = base(plan, mesh)
     attention.takes_segments(model)
     if not isinstance(plan, Training) or not plan.lora_rank:
@@ -79,7 +83,7 @@ def _model(plan: Plan, mesh: jax.sharding.Mesh) -> Any:
 
 
 def batch(plan: Training, rows: int) -> dict[str, jax.ShapeDtypeStruct]:
-    """The shapes of a batch of so many rows, as `feed` makes them."""
+    """Return the shapes of a batch of `rows` rows, as `Batches` makes them."""
     blocks, size = packing.blocks(plan.length, plan.longest or plan.length)
     shapes = {
         "tokens": (rows, plan.length),
@@ -92,14 +96,15 @@ def batch(plan: Training, rows: int) -> dict[str, jax.ShapeDtypeStruct]:
 
 
 def fit(lowered: Any, parts: dict[str, int], rest: str, available: int) -> tuple[Fit, Any]:
-    """Compiles a program and reads what it takes of a chip.
+    """Compile a program and read what it takes on one chip.
 
     Args:
-      parts: bytes a chip of those of its arguments that are known.
-      rest: the name of the others.
+      parts: bytes per chip of the arguments that are known.
+      rest: a name for the other arguments.
+      available: bytes that the chip has.
 
     Returns:
-      What it takes, and the compiled program, None if it does not fit.
+      The fit, and the compiled program, or None if it does not fit.
     """
     try:
         compiled = lowered.compile()
@@ -107,7 +112,7 @@ def fit(lowered: Any, parts: dict[str, int], rest: str, available: int) -> tuple
         return Fit(*refused(str(error)), parts), None
     state, temporaries = estimate.memory(compiled)
     found = Fit(
-        min(state + temporaries, available),  # it was not refused
+        min(state + temporaries, available),  # the compiler did not refuse it, so it fits
         available,
         {**parts, rest: state - sum(parts.values()), "temporaries": temporaries},
         hlo.operations(compiled),
@@ -120,14 +125,14 @@ _UNITS = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 
 def refused(message: str) -> tuple[int, int]:
-    """What a program needs and what there is, in bytes, as the compiler says when it refuses it.
+    """Return the bytes that a refused program needs and that a chip has, by the compiler's message.
 
     Raises:
       RuntimeError: the message is about something else.
 
     Example:
       >>> refused("RESOURCE_EXHAUSTED: ... Used 16.40G of 15.75G hbm. Exceeded hbm capacity by ...")
-      (17609365914, 16911433728)
+      (17609365913, 16911433728)
     """
     size = r"([\d.]+)([KMGT])"
     said = rf"Used {size} of {size} hbm|\({size}\) exceeds available HBM \({size}\)"
@@ -139,7 +144,7 @@ def refused(message: str) -> tuple[int, int]:
 
 
 def size(state: Any) -> int:
-    """Bytes of the shapes of a state that lie on one device."""
+    """Count the bytes of a state that lie on one device, from its shapes."""
     return sum(
         math.prod(x.sharding.shard_shape(x.shape)) * x.dtype.itemsize
         for x in jax.tree.leaves(state)
@@ -147,7 +152,7 @@ def size(state: Any) -> int:
 
 
 def train(plan: Training, told: Callable[[str], None]) -> dict[str, Any]:
-    """Compiles the train step, with other batches too if the largest is searched for."""
+    """Compile the train step, also with other batch sizes if the plan asks for the largest one."""
     memory = chips.of(plan.topology).memory
     made = states(_model(plan, mesh(plan.topology, plan.tp)), lambda m: trainer(m, plan.config))
     parts = {"weights": size(made[1]), "optimizer": size(nnx.state(made[2], nnx.OptState))}
@@ -168,6 +173,7 @@ def train(plan: Training, told: Callable[[str], None]) -> dict[str, Any]:
         needs(units)
     found = tried[units]
     if found.fits:
+        # The compiler counts the chunks of the loss once, as they are a loop: add the other chunks.
         alone, chunks = loss_alone(plan)
         answer["loss"] = alone.parts["temporaries"]
         found = found._replace(bytes=found.bytes + (chunks - 1) * alone.bytes)
@@ -180,10 +186,10 @@ def _verdict(found: Fit) -> str:
 
 
 def loss_alone(plan: Training) -> tuple[Fit, int]:
-    """What the loss takes, compiled by itself with its gradients.
+    """Compile the loss by itself with its gradients, and read what it takes.
 
     Returns:
-      What it takes, but what it moves for one chunk only; and how many chunks there are.
+      Its fit, in which `bytes` are those of one chunk only; and the number of chunks.
     """
     place = mesh(plan.topology, plan.tp)
     config = _architecture(plan.model)
@@ -208,9 +214,9 @@ def loss_alone(plan: Training) -> tuple[Fit, int]:
 
 
 def generate(plan: Generation, told: Callable[[str], None]) -> dict[str, Any]:
-    """Compiles what reads prompts and what writes answers, as `sampling.generate` has them.
+    """Compile the reading of prompts and the writing of answers, as `sampling.generate` runs them.
 
-    In a cache that has grown to its end, as it is for the longest prompts and answers.
+    The cache has its full size, as it has for the longest prompts and answers.
     """
     model = _model(plan, mesh(plan.topology, plan.tp))
     memory = chips.of(plan.topology).memory
@@ -246,10 +252,9 @@ def _constrained(x: jax.Array, axes: tuple[str | None, ...], eager: bool = False
 
 
 def constrain() -> None:
-    """Lets Tunix cut activations over the chips as it does on a TPU.
+    """Make Tunix shard activations over the chips as it does on a TPU.
 
-    It asks whether the first device of the process is a CPU, which here it is, and leaves them to
-    the compiler then.
+    Tunix leaves them to the compiler if the first device of the process is a CPU, as it is here.
     """
     sharding_utils.shard = _constrained
 
@@ -259,7 +264,7 @@ def _say(**answer: Any) -> None:
 
 
 def main() -> None:
-    """Answers one request."""
+    """Answer one request."""
     request = json.load(sys.stdin)
     constrain()
 

@@ -1,8 +1,8 @@
-"""Whether a training step or generation fits on a TPU, and what it takes, found without a TPU.
+"""Preflight without a TPU: whether a train step or generation fits on one, and what it takes.
 
-The compiler for TPUs (libtpu) runs on any Linux machine. It is asked in a process of its own, as
-it is configured by environment variables that must be there before JAX is loaded, and as it writes
-to the terminal as it likes.
+The compiler for TPUs (libtpu) runs on any Linux machine. It gets a separate process, because the
+environment variables that configure it must be set before JAX is imported, and because it writes to
+the terminal as it likes.
 """
 
 import contextlib
@@ -23,13 +23,14 @@ Told = Callable[[str], None]
 
 
 class Fit(NamedTuple):
-    """What one program takes of one chip.
+    """The memory and work that one program takes on one chip.
 
     Attributes:
-      needed: all bytes, also where there are fewer.
-      parts: of them, those of each part.
-      flops, bytes: operations of the program and what it moves to and from memory; 0 where it
-        does not fit, as nothing was compiled to the end.
+      needed: all bytes that it needs, even if the chip has fewer.
+      available: bytes that the chip has.
+      parts: bytes of each part of what it needs.
+      flops, bytes: the operations of the program, and the bytes that it moves to and from memory; 0
+        if it does not fit, because the compiler does not finish then.
     """
 
     needed: int
@@ -40,24 +41,24 @@ class Fit(NamedTuple):
 
     @property
     def fits(self) -> bool:
-        """Whether there is as much as is needed."""
+        """True if the chip has as many bytes as are needed."""
         return self.needed <= self.available
 
 
 def train(plan: Training, told: Told = lambda line: None) -> dict[str, Any]:
-    """Compiles the very step that training takes for the chips of a plan.
+    """Compile the step that training runs, for the chips of a plan.
 
     Args:
-      told: called with a line as each trial is over.
+      told: called with a line after each trial.
 
     Returns:
-      `fits`, `needed`, `available`, `parts` (bytes a chip), `flops` and `bytes` a step and chip,
-      `seconds` a step by the roofline, `tokens_per_second`, `hours` of the whole run, `loss`: the
-      bytes that the loss takes by itself; and where it was searched for, `largest_batch`, and
-      whether it is `certain` that a larger one does not fit.
+      `fits`, and `needed`, `available` and `parts` in bytes per chip. If it fits, also `flops` and
+      `bytes` per step and chip, `seconds` per step by the roofline, `tokens_per_second`, `hours` of
+      the whole run, and `loss`, the bytes that the loss takes by itself. If the plan searches, also
+      `largest_batch`, and whether it is `certain` that a larger one does not fit.
 
     Raises:
-      InputError: unknown model, devices that cannot share it, no libtpu, or one that fails.
+      InputError: the model is unknown, the devices cannot share it, or libtpu is missing or fails.
     """
     found = _asked("train", plan, told)
     fit = Fit(**found.pop("fit"))
@@ -72,7 +73,7 @@ def train(plan: Training, told: Told = lambda line: None) -> dict[str, Any]:
 
 
 def _speed(fit: Fit, plan: Training) -> dict[str, float]:
-    """What the roofline allows.
+    """Return the speed that the roofline allows.
 
     Source: Williams et al. 2009, "Roofline: an insightful visual performance model".
     """
@@ -87,14 +88,14 @@ def _speed(fit: Fit, plan: Training) -> dict[str, float]:
 
 
 def generate(plan: Generation, told: Told = lambda line: None) -> dict[str, Any]:
-    """Compiles what reads a batch of prompts and what writes the answers, token by token.
+    """Compile the reading of a batch of prompts and the writing of the answers, token by token.
 
     Returns:
-      `fits`, and for `prefill`, and for `decode` if that fits, each what `train` tells of memory;
-      `seconds` of the one and of each token of the other by the roofline.
+      `fits`, and what `train` returns about memory for `prefill` and, if that fits, for `decode`.
+      Each that fits also has `seconds` by the roofline: for the whole prefill, or for each token.
 
     Raises:
-      InputError: as `train`.
+      InputError: as in `train`.
     """
     found = _asked("generate", plan, told)
     answer: dict[str, Any] = {"fits": len(found) == 2}
@@ -117,7 +118,7 @@ def _told(fit: Fit) -> dict[str, Any]:
 
 
 def roofline(fit: Fit, topology: str) -> float:
-    """The least seconds that a program takes: for its arithmetic, or for what it moves."""
+    """Return the least seconds of a program: those of its arithmetic or its memory traffic."""
     chip = chips.of(topology)
     return max(fit.flops / chip.flops, fit.bytes / chip.bandwidth)
 
@@ -125,13 +126,16 @@ def roofline(fit: Fit, topology: str) -> float:
 def largest(
     needs: Callable[[int], int], available: int, empty: int, start: int, trials: int = 6
 ) -> tuple[int, bool]:
-    """The largest count whose need is met, found with few looks at `needs`, which grows with it.
+    """Find the largest count whose need is met, with few calls of `needs`.
 
-    Each next look is where a line through the two nearest known needs meets what is available.
+    The need grows with the count. The next count to try is where a line through the two nearest
+    known needs meets what is available.
 
     Args:
-      empty: what is needed for none.
-      start: where to look first.
+      needs: returns the need of a count.
+      empty: the need of count 0.
+      start: the count to try first.
+      trials: the most calls of `needs`.
 
     Returns:
       The count, and whether it is known that one more is too many.
@@ -166,12 +170,12 @@ def _guess(known: dict[int, int], available: int, low: int, high: int) -> int:
 
 
 def page(found: Mapping[str, Any]) -> str:
-    """What `train` or `generate` found, as text."""
+    """Format what `train` or `generate` returned as text."""
     return "\n".join(_of_generation(found) if "prefill" in found else _of_training(found))
 
 
 def check(found: Mapping[str, Any]) -> str:
-    """As `page`; `InputError` where it does not fit."""
+    """Return the text of `page`; raise `InputError` if the program does not fit."""
     if not found["fits"]:
         raise InputError(
             f"preflight: {one_line(page(found), 1_000)}; fewer rows a batch, shorter rows,"
@@ -217,7 +221,7 @@ def _size(size: int) -> str:
 
 
 def _asked(what: str, plan: Plan, told: Told) -> dict[str, Any]:
-    """Lets the other process compile, and passes on what it says meanwhile."""
+    """Let another process compile, pass on its lines meanwhile, and return its answer."""
     for name, extra in (("libtpu", "tpu"), ("tunix", "train")):
         if importlib.util.find_spec(name) is None:
             raise InputError(f"preflight: {name} is missing: pip install -e '.[{extra}]'")
@@ -235,7 +239,7 @@ def _asked(what: str, plan: Plan, told: Told) -> dict[str, Any]:
         ) as process,
     ):
         assert process.stdin and process.stdout
-        with contextlib.suppress(BrokenPipeError):  # it has ended already: below it is told why
+        with contextlib.suppress(BrokenPipeError):  # it has ended already; the error below says why
             process.stdin.write(request)
             process.stdin.close()
         for line in process.stdout:
@@ -252,13 +256,13 @@ def _asked(what: str, plan: Plan, told: Told) -> dict[str, Any]:
 
 
 def environment(topology: str) -> dict[str, str]:
-    """The variables with which libtpu takes a machine without TPUs for one with a topology."""
+    """Return the variables that make libtpu take this machine for one with a topology's TPUs."""
     return {
         **os.environ,
         "JAX_PLATFORMS": "cpu",
         **chips.described(topology),
-        "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",  # nothing is run: many processes may compile at once
-        "JAX_ENABLE_COMPILATION_CACHE": "false",  # what is compiled here cannot be read back
+        "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",  # nothing runs, so many processes may compile at once
+        "JAX_ENABLE_COMPILATION_CACHE": "false",  # a program compiled here cannot be read back
         "TF_CPP_MIN_LOG_LEVEL": "2",
-        "JAX_TRACEBACK_FILTERING": "off",  # so that an error's last line is its own
+        "JAX_TRACEBACK_FILTERING": "off",  # then the last line of an error is its message
     }

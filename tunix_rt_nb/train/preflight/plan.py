@@ -1,4 +1,4 @@
-"""What a run will do on chips: how it trains and how it answers, for `preflight` to look at."""
+"""Plans of a run on chips, for `preflight` to check: how it trains and how it answers."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -14,12 +14,13 @@ if TYPE_CHECKING:
 
 
 class Plan(BaseModel):
-    """What is to run where: the model, how it is loaded, and the chips.
+    """A model, how it is loaded, and the chips that it runs on.
 
     Attributes:
-      model: a name of the catalogue or a model's folder.
-      topology: the chips and how they are arranged, as `v5e:2x4`: a Kaggle v5e-8.
-      tp: of the chips, how many share the width of a layer; the others share rows and weights.
+      model: a name in the catalog, or a model's folder.
+      topology: the chips and their arrangement, such as `v5e:2x4`, a Kaggle v5e-8.
+      tp: the number of chips that share the width of a layer; rows and weights are shared over the
+        groups of such chips.
       weights: the type that weights are kept in.
     """
 
@@ -32,7 +33,7 @@ class Plan(BaseModel):
 
     @classmethod
     def of(cls, **fields: Any) -> Self:
-        """Checks the fields; `InputError` names the one that is wrong."""
+        """Check the fields and build the plan; `InputError` names a field that is wrong."""
         plan = checked(cls, fields)
         chips.of(plan.topology)
         if chips.count(plan.topology) % plan.tp:
@@ -44,7 +45,7 @@ class Plan(BaseModel):
 
     @property
     def shares(self) -> int:
-        """How many ways the rows of a batch are shared."""
+        """The number of shares that the rows of a batch are split into."""
         return chips.count(self.topology) // self.tp
 
 
@@ -52,14 +53,14 @@ class Training(Plan):
     """A training run.
 
     Attributes:
-      length: of a row, in tokens.
-      longest: of the examples that are packed into rows, in tokens; 0: as long as a row.
-      trained: the share of the tokens of a row that is trained.
+      length: tokens per row.
+      longest: tokens of the longest example that is packed into rows; 0 means as long as a row.
+      trained: the share of a row's tokens that are trained.
       fill: the share of a row that holds tokens of examples.
-      remat: what is computed anew in the backward pass.
-      lora_rank: of the adapters, which alone are trained then; 0: all weights are trained.
-      config: how it is trained.
-      search: whether the largest batch that fits is looked for.
+      remat: the parts of the model that the backward pass computes again.
+      lora_rank: the rank of the adapters, which alone are trained then; 0 trains all weights.
+      config: the training configuration.
+      search: True to search for the largest batch that fits.
 
     Example:
       >>> plan = Training.of(model="gemma3-1b", config={"batch_size": 32, "dtype": "bfloat16"})
@@ -80,7 +81,7 @@ class Training(Plan):
 
     @classmethod
     def of(cls, **fields: Any) -> Self:
-        """Checks the fields; `InputError` names the one that is wrong."""
+        """Check the fields and build the plan; `InputError` names a field that is wrong."""
         plan = super().of(**fields)
         if plan.longest > plan.length:
             raise InputError(f"longest: {plan.longest} tokens do not fit a row of {plan.length}")
@@ -96,9 +97,9 @@ class Generation(Plan):
     """Answers to a batch of prompts.
 
     Attributes:
-      batch_size: prompts at a time.
+      batch_size: prompts that are answered at a time.
       prompt: tokens of the longest prompt.
-      new_tokens: room for an answer.
+      new_tokens: the most tokens of an answer.
     """
 
     batch_size: int = Field(default=64, ge=1)
@@ -107,7 +108,7 @@ class Generation(Plan):
 
 
 def of_rows(rows: "Rows", config: SftConfig, **more: Any) -> Training:
-    """The training of rows that are there; `more` are other fields of a plan."""
+    """Plan the training of given rows; `more` are other fields of the plan."""
     return Training.of(
         length=rows.length,
         longest=int(rows.examples.index["length"].max()),
@@ -121,11 +122,11 @@ def of_rows(rows: "Rows", config: SftConfig, **more: Any) -> Training:
 def of_run(
     parameters: Mapping[str, Mapping[str, Any]], topology: str, **more: Any
 ) -> tuple[Training, Generation]:
-    """How a run trains and answers: its plans.
+    """Plan how a run trains and how it answers.
 
     Args:
-      parameters: of each notebook, as `parameters.resolve` gives them.
-      more: fields of the training that depend on the data.
+      parameters: the parameters of each notebook, as `parameters.resolve` returns them.
+      more: fields of the training plan that depend on the data.
 
     Example:
       >>> from tunix_rt_nb.runs import parameters
