@@ -97,13 +97,18 @@ class Endpoint:
         """
         import tenacity
 
-        asked = {"model": self.model, "messages": [*messages], "temperature": 0}
         backoff = tenacity.wait_exponential(self.pause, max=_LONGEST_PAUSE)
-        requested = tenacity.wait_exception(lambda error: getattr(error, "wait", 0.0))
+
+        def pause(state: tenacity.RetryCallState) -> float:
+            """Return the seconds until the next try: those that the server asks for, or more."""
+            error = state.outcome and state.outcome.exception()
+            return max(backoff(state), error.wait if isinstance(error, _Later) else 0.0)
+
+        asked = {"model": self.model, "messages": [*messages], "temperature": 0}
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(_Later),
             stop=tenacity.stop_after_attempt(self.tries),
-            wait=lambda state: max(backoff(state), requested(state)),
+            wait=pause,
             reraise=True,
         )
         try:
@@ -146,7 +151,7 @@ class Endpoint:
         """Send a request and return the status, the seconds to wait and the answer's first bytes.
 
         One deadline covers everything, because httpx's own timeouts start again with each byte.
-        Only a name server's answer can take longer: no library can interrupt that wait.
+        Only a slow name server can hold it longer, because Python cannot interrupt that wait.
         """
         import httpx
 
@@ -207,8 +212,8 @@ def _check(url: str, key: str) -> str:
 
     try:
         parts = httpx.URL(url)
-        right = parts.scheme in ("http", "https") and parts.host
-        right = right and (parts.port is None or 0 < parts.port < 1 << 16)
+        port = 80 if parts.port is None else parts.port
+        right = parts.scheme in ("http", "https") and parts.host != "" and 0 < port < 1 << 16
     except (httpx.InvalidURL, ValueError):
         right = False
     if not right or re.search(r"[^\x21-\x7e]", url):

@@ -62,6 +62,7 @@ def write(folder: Path, facts: Mapping[str, Any]) -> Path:
         key and hash; `scores`, task -> {`before`, `after`, `n`}, shares from 0 to 1.
 
     Example:
+      >>> import tempfile
       >>> folder = Path(tempfile.mkdtemp())
       >>> write(folder, {"name": "adder", "scores": {"arithmetic": {"after": 0.5, "n": 2}}}).name
       'README.md'

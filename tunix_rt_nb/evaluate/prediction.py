@@ -1,0 +1,81 @@
+"""What a prediction is: one answer to one item, graded. Files hold them as JSON lines."""
+
+from typing import Annotated, NotRequired, TypedDict
+
+from pydantic import ConfigDict, Field, with_config
+
+Text = Annotated[str, Field(min_length=1)]
+Share = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
+
+FORM = ("template", "style", "form_sha256")  # of a prediction: how it was asked for
+SECTIONS = ("core", "trace_sensitive", "edge_case")  # of an eval set
+HELD_OUT = "held_out"  # the section of an item that is in no eval set
+OUTCOMES = {  # of an answer and its steps -> how people are told
+    "right": "right answer, every step right",
+    "right_answer_wrong_reasons": "right answer for wrong reasons",
+    "right_reasons_wrong_answer": "right steps, wrong answer",
+    "wrong": "wrong step, wrong answer",
+    "no_answer": "no answer",
+}
+
+
+@with_config(ConfigDict(extra="allow", strict=True))
+class Prediction(TypedDict):
+    """An answer and what of it is right; `read` holds each line of a file to this.
+
+    Attributes:
+      section, task, difficulty: what the item belongs to.
+      response: what was written, up to its stop token; `answer` was found in it.
+      score: how right the answer is, with marks around it or not.
+      strict_score: the same where only an answer in the style counts.
+      steps_right: the share of the written steps that are right; a missing step counts as wrong.
+      wrong_steps: number of a step -> why it is wrong.
+      first_wrong: the number of the first step that is wrong or missing.
+      outcome: one of `OUTCOMES`.
+      strict_format, ran_on, stopped: whether the response kept to the style, went on after its
+        answer, and ended with a stop token.
+      tokens: how many were written.
+      sample: which of several answers to one item this is.
+    """
+
+    id: Text
+    task: str
+    prompt: str
+    expected_answer: str
+    response: str
+    answer: str | None
+    score: Share
+    steps_right: Share
+    template: str
+    style: str
+    form_sha256: str
+    section: NotRequired[str]
+    difficulty: NotRequired[str | None]
+    strict_score: NotRequired[float]
+    wrong_steps: NotRequired[dict[str, str]]
+    first_wrong: NotRequired[int | None]
+    outcome: NotRequired[str]
+    strict_format: NotRequired[bool]
+    ran_on: NotRequired[bool]
+    stopped: NotRequired[bool]
+    tokens: NotRequired[int]
+    max_new_tokens: NotRequired[int]
+    temperature: NotRequired[float]
+    sample: NotRequired[int]
+
+
+def outcome_of(answer: str | None, score: float, sound: bool) -> str:
+    """Say what came of an item, one of `OUTCOMES`.
+
+    Args:
+      sound: whether every step is there and right.
+
+    Example:
+      >>> outcome_of("7", 1.0, sound=False)
+      'right_answer_wrong_reasons'
+    """
+    if answer is None:
+        return "no_answer"
+    if score == 1.0:
+        return "right" if sound else "right_answer_wrong_reasons"
+    return "right_reasons_wrong_answer" if sound else "wrong"
