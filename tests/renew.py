@@ -104,4 +104,6 @@ def renew_logits() -> None:
 
 
 if __name__ == "__main__":
-    {"commands": renew_commands, "notebooks": renew_notebooks, "logits": renew_logits}[sys.argv[1]]()
+    {"commands": renew_commands, "notebooks": renew_notebooks, "logits": renew_logits}[
+        sys.argv[1]
+    ]()

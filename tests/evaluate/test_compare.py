@@ -23,7 +23,7 @@ ASKED = {"template": "gemma", "style": "numbered", "form_sha256": "f"}
 TRACES = some("arithmetic", 100, seed=3)
 
 
-def graded(k: int, text: str) -> dict[str, Any]:
+def graded(k: int, text: str) -> Any:
     return {**grade(f"{k:03}", TRACES[k], Generation(text, 30, True)), **ASKED}
 
 
@@ -31,7 +31,7 @@ RIGHT = [graded(k, respond(trace)) for k, trace in enumerate(TRACES)]
 WRONG = [graded(k, "Answer: no idea") for k in range(100)]
 
 
-def answers(right: range) -> list[dict[str, Any]]:
+def answers(right: range) -> list[Any]:
     """A hundred items of which those are answered right."""
     return [RIGHT[k] if k in right else WRONG[k] for k in range(100)]
 
@@ -127,7 +127,7 @@ def test_two_models_that_are_the_same_are_seldom_told_apart(
     assert apart <= most
 
 
-def drawn(scores: np.ndarray) -> list[dict[str, Any]]:
+def drawn(scores: np.ndarray) -> list[Any]:
     """The predictions of items that were answered several times, with these scores."""
     alike = {**ASKED, "prompt": "p", "expected_answer": "a", "steps_right": 0.5}
     return [
@@ -164,7 +164,7 @@ def drawn(scores: np.ndarray) -> list[dict[str, Any]]:
         ([*MORE, {**MORE[3], "sample": 1}], "'003' has 1 and 2 answers; evaluate both with as man"),
     ],
 )
-def test_what_does_not_compare_is_refused(other: list[dict[str, Any]], told: str) -> None:
+def test_what_does_not_compare_is_refused(other: list[Any], told: str) -> None:
     with pytest.raises(InputError) as error:
         compare(HALF, other)
     assert told in str(error.value)
@@ -179,7 +179,7 @@ def test_two_answers_stand_side_by_side_step_by_step() -> None:
     assert answers_side_by_side(HALF[99], HALF[0], 120).count(" > ") == 4  # no steps beside four
 
 
-def written(path: Path, rows: list[dict[str, Any]]) -> Path:
+def written(path: Path, rows: list[Any]) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     files.write_lines(path, rows)
     return path
@@ -196,7 +196,7 @@ def line(**changed: Any) -> str:
         ("{", "x.jsonl:1: not a JSON object: "),
         ("[]", "x.jsonl:1: expected a JSON object, found list"),
         ("[" * 100_000, "x.jsonl:1: not a JSON object: "),
-        ('{"id": "1"}', "x.jsonl:1: task: Field required"),
+        ('{"id": "1"}', "x.jsonl:1: prompt: Field required"),
         (line(style=None), "x.jsonl:1: style: Input should be a valid string"),
         (json.dumps({n: v for n, v in HALF[1].items() if n not in ASKED}), "template: Field req"),
         (line(score=float("nan")), "x.jsonl:1: score: Input should be"),
@@ -335,7 +335,8 @@ def test_the_notebook_holds_items_to_a_baseline_before_any_is_asked() -> None:
     source = "\n".join("".join(cell["source"]) for cell in cells)
     held, asked = source.index("baseline.check_asked("), source.index("evaluate.predict(")
     assert held < asked
-    assert source.index("stop.finish(") < source.index("judge.judge(")  # it may be down
+    finished, judged = source.index("step.finish("), source.index("judge.second_opinion(")
+    assert finished < source.index("write_page(") < judged  # it may be down
 
 
 @pytest.mark.parametrize(

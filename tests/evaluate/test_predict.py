@@ -1,4 +1,5 @@
 from itertools import cycle
+from typing import Any
 
 import pytest
 from hypothesis import given, strategies as st
@@ -11,7 +12,7 @@ from tunix_rt_nb.trace.response import STYLES, Generation, respond
 from tunix_rt_nb.trace.trace import Trace
 
 
-def graded(trace: Trace, text: str, style: str = "numbered") -> dict:
+def graded(trace: Trace, text: str, style: str = "numbered") -> Any:
     return grade("id", trace, Generation(text, 9, True), style)
 
 

@@ -19,7 +19,7 @@ SPEC_KEYS = (
 )
 
 
-def one(name: str, task: str, score: float, **more: Any) -> dict[str, Any]:
+def one(name: str, task: str, score: float, **more: Any) -> Any:
     return {
         "id": name,
         "task": task,

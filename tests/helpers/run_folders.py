@@ -25,9 +25,7 @@ def wrong(trace: Trace) -> str:
     return f"Reasoning:\n1. {trace.steps[0].content}\n2. I guess.\nAnswer: 4096"
 
 
-def predictions(
-    texts: Sequence[str], traces: Sequence[Trace] = TRACES, **how: str
-) -> list[dict[str, Any]]:
+def predictions(texts: Sequence[str], traces: Sequence[Trace] = TRACES, **how: str) -> list[Any]:
     template, style = how.get("template", "gemma"), how.get("style", "numbered")
     sha256 = form(template, style, how.get("system", "")).sha256
     asked = {"template": template, "style": style, "form_sha256": sha256}
@@ -37,7 +35,7 @@ def predictions(
     ]
 
 
-def finished(run: Path, step: str, contents: dict[str, Any], **told: Any) -> Path:
+def finished(run: Path, step: str, contents: Any, **told: Any) -> Path:
     """A complete step with these files: name -> bytes, records or a value."""
     before = {name: run / runs.stem(name) for name in runs.STEPS[: runs.STEPS.index(step)]}
     stop = runs.take(step, run, before)
@@ -97,8 +95,8 @@ def evaluated(
 
 def complete(
     run: Path,
-    after: list[dict[str, Any]],
-    before: list[dict[str, Any]],
+    after: list[Any],
+    before: list[Any],
     skipped: dict[str, int] | None = None,
 ) -> None:
     """Completes the evaluation with these predictions."""

@@ -65,7 +65,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def values(run: Path) -> dict[str, Any]:
+def values(run: Path) -> Any:
     return page._values(run)
 
 
@@ -193,7 +193,7 @@ def test_the_same_run_has_the_same_page_wherever_it_is(
     )
 )
 def test_whatever_a_trace_or_a_model_says_is_text(
-    run: Path, values: dict[str, Any], plain: Reader, odd: str
+    run: Path, values: Any, plain: Reader, odd: str
 ) -> None:
     after = [
         {**p, **dict.fromkeys(("prompt", "response", "expected_answer", "task", "id"), odd)}
@@ -201,7 +201,7 @@ def test_whatever_a_trace_or_a_model_says_is_text(
         for p in of_run(run / "5_evaluate", "after")[-8:]
     ]
     shown = [page._shown(p, "numbered") for p in after]
-    said: dict[str, Any] = {"run": odd, "worst": shown, "places": page._places(after)}
+    said: Any = {"run": odd, "worst": shown, "places": page._places(after)}
     said["form"] = {"template": odd, "style": odd, "system": odd}
     found = Reader(page._template().render({**values, **said}))
     assert found.elements["article"] == plain.elements["article"]

@@ -61,7 +61,7 @@ def test_a_wrong_loss_mask_is_refused_before_anything_is_trained(
     assert not (tmp_path / "out/manifest.json").exists()  # without which nothing trains
 
 
-def manifest(template: str = "gemma", style: str = "numbered") -> dict[str, Any]:
+def manifest(template: str = "gemma", style: str = "numbered") -> Any:
     how = form(template, style)
     return {"template": template, "style": style, "system": "", "form_sha256": how.sha256}
 
@@ -71,7 +71,7 @@ def manifest(template: str = "gemma", style: str = "numbered") -> dict[str, Any]
     [{"after_prompt": "<end_of_turn>\n<start_of_turn>model"}, {"before_prompt": "user\n"}],
 )
 def test_a_template_that_is_not_that_of_training_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Any
 ) -> None:
     trained = manifest()
     changed = dataclasses.replace(templates.TEMPLATES["gemma"], **change)
@@ -88,7 +88,7 @@ def test_a_manifest_that_names_another_form_than_it_was_rendered_in_is_refused(
         predict(tmp_path, [("x", TRACES[0])], {**manifest(), **change})
 
 
-def answered(text: Callable[[int], str], stopped: bool = True) -> list[dict[str, Any]]:
+def answered(text: Callable[[int], str], stopped: bool = True) -> list[Any]:
     return [
         grade(str(k), trace, Generation(text(k), 64, stopped)) for k, trace in enumerate(TRACES)
     ]

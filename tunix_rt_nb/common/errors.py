@@ -3,10 +3,11 @@
 import difflib
 import re
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel
+    from pydantic import TypeAdapter
 
 
 class InputError(Exception):
@@ -50,17 +51,25 @@ def check_name(what: str, name: str) -> str:
     return name
 
 
-Model = TypeVar("Model", bound="BaseModel")
+Checked = TypeVar("Checked")
 
 
-def checked(kind: type[Model], fields: Mapping[str, Any], where: str = "") -> Model:
-    """Build a Pydantic model; raise `InputError` as `{where}field: reason` if a field is bad."""
+def checked(kind: type[Checked], fields: Mapping[str, Any], where: str = "") -> Checked:
+    """Build a Pydantic model or a TypedDict; `InputError` says `{where}field: reason`."""
     from pydantic import ValidationError
 
     try:
-        return kind.model_validate(fields)
+        made: Checked = _adapter(kind).validate_python(fields)  # type: ignore[arg-type]
+        return made
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         field = ".".join(map(str, first["loc"])) or kind.__name__
         reason = first["msg"].removeprefix("Value error, ")
         raise InputError(f"{where}{field}: {reason}") from None
+
+
+@cache
+def _adapter(kind: Any) -> "TypeAdapter[Any]":
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)

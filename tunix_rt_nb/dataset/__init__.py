@@ -1,4 +1,4 @@
-"""2 build: datasets: traces selected, cleaned and split, in a folder that one can cite."""
+"""2 build: datasets. A dataset is a folder of selected, cleaned and split traces, easy to cite."""
 
 from tunix_rt_nb.dataset import evalset, versions
 from tunix_rt_nb.dataset.build import build, merge

@@ -1,4 +1,4 @@
-"""Select, clean and split traces into a dataset: a folder that one can cite."""
+"""The build of a dataset: select, clean and split traces into a folder that can be cited."""
 
 import hashlib
 import uuid
@@ -35,18 +35,21 @@ def build(
     parent: Path,
     merged_from: Mapping[str, str] | None = None,
 ) -> Path:
-    """Builds the dataset folder `parent/{key}`; the manifest is written last.
+    """Build the dataset folder `parent/{key}`. Write the manifest last.
 
-    The same store content and spec give the same bytes on any day and thread count: `created_at`
-    is the newest trace's, `build_id` a hash of the content. A folder without a manifest is an
-    interrupted build and is made anew.
+    The same store content and spec give the same bytes on any day and with any thread count:
+    `created_at` is that of the newest trace, and `build_id` is a hash of the content. A folder
+    without a manifest is an interrupted build, and is made anew.
 
     Args:
-      merged_from: key -> sha256 of the datasets that the traces come from, if any.
+      store: the store to select traces from.
+      spec: what the dataset is to contain.
+      parent: the folder to put the dataset's folder in.
+      merged_from: the datasets that the traces come from, if any: key -> sha256.
 
     Raises:
-      InputError: nothing selected or left, a damaged shard, a bad filter or eval set, an unknown
-        parent, or the key exists with other content.
+      InputError: no trace is selected or left to train on, a shard is damaged, a filter or eval
+        set is bad, the parent is unknown, or the key exists with other content.
     """
     earlier = versions.parent(spec, parent)
     items = evalset.eval_items(spec.eval_sets)
@@ -81,14 +84,14 @@ def build(
 
 
 def merge(sources: Sequence[Path], spec: DatasetSpec, parent: Path) -> Path:
-    """Builds `parent/{key}` from the traces of several datasets: each once, cleaned anew.
+    """Build `parent/{key}` from the traces of several datasets: each trace once, cleaned anew.
 
-    What was held out in any of them stays held out: the split goes by the hash of the prompt, and
-    the largest of their fractions is taken. Newer traces come first, so of two with one prompt the
-    newer stays.
+    A prompt that was held out in any of them stays held out, because the split depends on the hash
+    of the prompt, and the largest of their fractions is used. Newer traces come first, so of two
+    traces with the same prompt the newer one stays.
 
     Raises:
-      InputError: as `build` does; or a source was altered.
+      InputError: as in `build`; or a source was altered.
     """
     manifests = {source: read_manifest(source) for source in sources}
     fraction = max(manifest["eval_fraction"] for manifest in manifests.values())
@@ -107,7 +110,7 @@ def merge(sources: Sequence[Path], spec: DatasetSpec, parent: Path) -> Path:
 def _clean(
     connection: "DuckDBPyConnection", spec: DatasetSpec, items: Sequence[evalset.EvalItem]
 ) -> list[clean.Reject]:
-    """Fills the table `kept` with what cleaning leaves; what it does not leave."""
+    """Fill the table `kept` with the traces that cleaning leaves. Return the others."""
     suspects = connection.execute(
         "SELECT id, task, prompt, first_id, eval_item FROM selected"
         " WHERE first_id <> id OR eval_item IS NOT NULL OR prompt IS NOT NULL ORDER BY place"
@@ -118,7 +121,7 @@ def _clean(
 
 
 def _rows(connection: "DuckDBPyConnection", side: str) -> np.ndarray:
-    """The ids of one side, in order, as an index has them."""
+    """Return the ids of one side, in order, as rows of an index."""
     query = "SELECT hi, lo FROM kept WHERE is_eval = $held_out"
     found = connection.execute(query, {"held_out": side == "eval"}).fetchnumpy()
     rows = np.zeros(len(found["hi"]), ROW)
@@ -127,7 +130,7 @@ def _rows(connection: "DuckDBPyConnection", side: str) -> np.ndarray:
 
 
 def _sample(store: TraceStore, rows: np.ndarray, size: int = 1000) -> list[bytes]:
-    """The lines of some rows, those of the lowest ids: ids are hashes, so the sample is random."""
+    """Return the lines with the lowest ids. Because ids are hashes, this is a random sample."""
     lowest = rows[np.lexsort((rows["lo"], rows["hi"]))[:size]]
     return b"".join(store.lines(lowest)).splitlines()
 
@@ -158,12 +161,14 @@ def _write(
     contents: Mapping[str, Iterable[bytes]],
     found: Mapping[str, Any],
 ) -> Path:
+    # Write all lines into drafts and hash them. Without a name they are no part of the dataset.
     with ExitStack() as stack:
         drafts = {f"{name}.jsonl": stack.enter_context(files.draft(folder)) for name in contents}
         hashes = {
             name: _write_lines(draft, lines)
             for (name, draft), lines in zip(drafts.items(), contents.values(), strict=True)
         }
+        # A complete dataset never changes: it is either the same as this one, or an error.
         if (folder / "manifest.json").exists():
             _check_same(folder, spec, hashes)
             return folder
@@ -181,6 +186,7 @@ def _write(
         "files": hashes,
         **found,
     }
+    # Write the card, then the manifest, which makes the folder complete.
     with (folder / "train.jsonl").open("rb") as train:
         example = parse_line(train.readline(), str(folder / "train.jsonl"))
     with files.atomic(folder / "README.md") as file:
@@ -191,11 +197,11 @@ def _write(
 
 def _write_lines(draft: files.Draft, lines: Iterable[bytes]) -> str:
     content = hashlib.sha256()
-    with ThreadPoolExecutor(1) as hashing:  # beside reading and writing
+    with ThreadPoolExecutor(1) as hashing:  # in parallel with reading and writing
         for block in lines:
             hashed = hashing.submit(content.update, block)
             draft.file.write(block)
-            hashed.result()  # or blocks would pile up where writing is the quicker of the two
+            hashed.result()  # else blocks would pile up if writing is faster than hashing
     return content.hexdigest()
 
 

@@ -1,10 +1,10 @@
-"""Clean: which traces stay out of a dataset, and what each of them collided with.
+"""Cleaning: which traces stay out of a dataset, and what each of them collided with.
 
-The sieves, in order: the same prompt, nearly the same prompt, a prompt of an eval set. Each trace
-that is left out is listed with the reason and with what it collided with.
+There are three sieves, in this order: the same prompt, nearly the same prompt, a prompt of an eval
+set. Each trace that is left out is listed with the reason and with what it collided with.
 
-Prompts of a known task are alike on purpose and differ in a number or a card: `tasks` tells which
-of them state the same problem. All others are compared by their words.
+Prompts of a known task are alike on purpose, and differ only in a number or a card: `tasks` tells
+which of them state the same problem. All other prompts are compared by their words.
 """
 
 from collections import Counter
@@ -18,23 +18,24 @@ from tunix_rt_nb.dataset.near import near_duplicates, ngrams, words
 REASONS = ("duplicate_prompt", "near_duplicate", "in_eval_set")
 
 _NGRAM = 8  # words
-_BOILERPLATE = 10  # prompts of a dataset that may share an n-gram; in more of them it says nothing
+_BOILERPLATE = 10  # prompts of a dataset that may share an n-gram; in more, it says nothing
 
 Reject = dict[str, Any]
-"""`{"id", "reason", "of"}`, and `similarity` or `ngram`, which say how it was found."""
+"""A trace left out: `{"id", "reason", "of"}`, and `similarity` or `ngram`, if these decided."""
 
 
 def rejects(
     rows: Sequence[Mapping[str, Any]], near: float | None = None, items: Sequence[EvalItem] = ()
 ) -> list[Reject]:
-    """Which of the selected rows stay out of the dataset, and why, in their order.
+    """Find the selected rows that stay out of the dataset, and the reasons, in order of the rows.
 
     Args:
-      rows: as `dataset.select` gives them: with `id`, `prompt`, `task`, `first_id`, the first
-        trace with this prompt, and `eval_item`, the item with this prompt or None.
-      near: the similarity from which on a prompt is a near-duplicate; None keeps them all.
+      rows: as `selection.select` selects them, with `id`, `prompt`, `task`, `first_id` (the first
+        trace with this prompt) and `eval_item` (the item with this prompt, or None).
+      near: prompts of this similarity or more are near-duplicates; None keeps all of them.
       items: the items of the eval sets.
     """
+    # Each sieve gets only the rows that the sieves before it have left.
     found = {row["id"]: _duplicate(row) for row in rows if row["first_id"] != row["id"]}
     if near is not None:
         left = _left(rows, found)
@@ -56,9 +57,9 @@ def _duplicate(row: Mapping[str, Any]) -> Reject:
 
 
 def in_eval_sets(rows: Sequence[Mapping[str, Any]], items: Sequence[EvalItem]) -> dict[str, Reject]:
-    """The rows that give an eval set away: by its prompt, by its problem, by eight of its words.
+    """Find the rows that give an eval set away: by a prompt, a problem, or eight words of it.
 
-    A prompt of a known task goes by its problem, any other by its 8-grams of words.
+    Compare a prompt of a known task by its problem, and any other by its 8-grams of words.
 
     Args:
       rows: as in `rejects`.
@@ -91,11 +92,11 @@ def _problem(task: str, prompt: str) -> Hashable | None:
 
 
 def _sharing(prompts: Mapping[str, str], items: Sequence[EvalItem]) -> dict[str, Reject]:
-    """The prompts that share an 8-gram with an item, unless it is boilerplate.
+    """Find the prompts that share an 8-gram with an item, unless the 8-gram is boilerplate.
 
-    An 8-gram that stands in more than 10 prompts is boilerplate (T. Brown et al., Language Models
-    are Few-Shot Learners, 2020, appendix C). It is counted in the prompts that are left, until no
-    more leave, so that what is said of the dataset holds for the dataset.
+    An 8-gram in more than 10 prompts is boilerplate (T. Brown et al., Language Models are Few-Shot
+    Learners, 2020, appendix C). Count it only in the prompts that are left, and repeat until no
+    more prompts leave, so that the counts are those of the finished dataset.
     """
     names = {gram: i.name for i in reversed(items) for gram in ngrams(words(i.prompt), _NGRAM)}
     shared: dict[str, list[tuple[str, ...]]] = {}
@@ -103,6 +104,8 @@ def _sharing(prompts: Mapping[str, str], items: Sequence[EvalItem]) -> dict[str,
         found = words(prompt)
         if not names.keys().isdisjoint(ngrams(found, _NGRAM)):
             shared[trace_id] = [gram for gram in ngrams(found, _NGRAM) if gram in names]
+    # Each round removes the prompts with a telling 8-gram. That lowers the counts, so an 8-gram
+    # that was boilerplate may be telling in the next round.
     counts = Counter(gram for grams in shared.values() for gram in set(grams))
     rejected: dict[str, Reject] = {}
     while hits := {i: gram for i, grams in shared.items() if (gram := _telling(grams, counts))}:
@@ -116,5 +119,5 @@ def _sharing(prompts: Mapping[str, str], items: Sequence[EvalItem]) -> dict[str,
 def _telling(
     grams: Sequence[tuple[str, ...]], counts: Mapping[tuple[str, ...], int]
 ) -> tuple[str, ...] | None:
-    """The first n-gram that is no boilerplate; a prompt as a whole never is."""
+    """Return the first n-gram that is not boilerplate, or None. A whole short prompt never is."""
     return next((g for g in grams if len(g) < _NGRAM or counts[g] <= _BOILERPLATE), None)

@@ -1,4 +1,4 @@
-"""A condition that somebody wrote in SQL: checked to be a condition and nothing else."""
+"""A condition that a user wrote in SQL, checked to be a condition and nothing else."""
 
 import json
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ COLUMNS = (
     "score",
 )
 
-_KINDS = {  # of expressions; a subquery, a window, a parameter or a star is none of these
+_KINDS = {  # allowed expressions; there is no subquery, window, parameter or star among them
     "BETWEEN",
     "CASE",
     "CAST",
@@ -41,15 +41,16 @@ _KINDS = {  # of expressions; a subquery, a window, a parameter or a star is non
 
 
 def check_condition(condition: str, connection: "DuckDBPyConnection") -> str:
-    """Passes a condition on that looks at one trace and at nothing else.
+    """Check that a condition looks at one trace and at nothing else. Return it unchanged.
 
-    DuckDB's own parser takes it apart. What may stand in it: the columns of a trace, constants,
-    comparisons, and functions of their arguments alone; no other table, file, setting or clock, no
-    chance, no second statement. The connection it runs in reads the store's files only and is
-    locked; this check makes that the same condition gives the same dataset.
+    DuckDB's own parser takes the condition apart. It may have columns of a trace, constants,
+    comparisons, and functions that depend only on their arguments. It may not have another table,
+    a file, a setting, the clock, randomness or a second statement. The connection that it runs in
+    is locked and reads only the store's files. This check is there so that the same condition
+    always gives the same dataset.
 
     Raises:
-      InputError: `condition: ...`, with what is wrong.
+      InputError: the condition is not allowed: `condition: reason`.
 
     Example:
       >>> import duckdb
@@ -57,7 +58,7 @@ def check_condition(condition: str, connection: "DuckDBPyConnection") -> str:
       "step_count > 3 AND prompt LIKE '%card%'"
     """
     query = "SELECT json_serialize_sql($query)"
-    # In lines of its own, so that a comment at its end hides nothing.
+    # Put it on separate lines, so that a comment at its end does not hide the parenthesis.
     [(text,)] = connection.execute(query, {"query": f"SELECT (\n{condition}\n)"}).fetchall()
     found = json.loads(text)
     if found["error"]:
@@ -83,7 +84,7 @@ def check_condition(condition: str, connection: "DuckDBPyConnection") -> str:
 
 @cache
 def _functions() -> set[str]:
-    """The functions of DuckDB that depend on nothing but their arguments."""
+    """Return the names of DuckDB's functions that depend only on their arguments."""
     import duckdb
 
     with duckdb.connect() as connection:
@@ -101,7 +102,7 @@ def _only_expression(statements: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _nodes(value: Any) -> Iterator[dict[str, Any]]:
-    """Every expression in an expression."""
+    """Yield an expression and every expression inside it."""
     if isinstance(value, dict) and "class" in value:
         yield value
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()

@@ -1,11 +1,12 @@
-"""Eval sets: items that are never trained on, each checked when they are read.
+"""Eval sets: items that are never trained on. Each item is checked when the set is read.
 
 `core-v1` ships, in `data/evalsets/`; `python -m tests.evalsets` makes it. An item states a problem
-of a known task, which is its category. Three sections tell different things:
+of a known task, which is its category. The three sections measure different things:
 
 - core: problems as they come, of every task and difficulty;
-- trace_sensitive: what takes steps: the most frequent answer is right one time in twenty at most;
-- edge_case: ties, zeros, empty lists, primes, and whatever else a task gets wrong first.
+- trace_sensitive: problems that take steps; the most frequent answer is right for at most one
+  problem in twenty;
+- edge_case: ties, zeros, empty lists, primes, and whatever else is first to go wrong in a task.
 """
 
 import random
@@ -23,7 +24,7 @@ from tunix_rt_nb.trace import Trace
 
 
 class Item(BaseModel):
-    """A line of an eval set: a problem, what it belongs to, and its answer."""
+    """A line of an eval set: a problem, its section, category and difficulty, and its answer."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -35,10 +36,11 @@ class Item(BaseModel):
     difficulty: Literal["easy", "medium", "hard"]
 
     def trace(self) -> Trace:
-        """The item as a trace, with its worked solution.
+        """Return the item as a trace with its worked solution.
 
         Raises:
-          InputError: no such task, the prompt is none of it, or the answer is wrong.
+          InputError: there is no such task, the task does not know the prompt, or the answer is
+            wrong.
         """
         if self.category not in tasks.TASKS:
             raise unknown("category", self.category, tasks.TASKS)
@@ -63,7 +65,7 @@ class EvalItem(NamedTuple):
 
 
 class _Line(BaseModel):
-    """What counts here of a line of an eval set."""
+    """The fields of an eval set's line that decide what a dataset may hold."""
 
     id: str = Field(min_length=1)
     prompt: str = Field(min_length=1)
@@ -71,21 +73,21 @@ class _Line(BaseModel):
     meta: Any = None
 
     def task(self) -> str | None:
-        """The known task that its category or its `meta.task` names."""
+        """Return the known task that its category or its `meta.task` names, or None."""
         named = [self.category, self.meta.get("task") if isinstance(self.meta, dict) else None]
         return next((n for n in named if isinstance(n, str) and n in tasks.TASKS), None)
 
 
 def names() -> list[str]:
-    """The eval sets that ship."""
+    """List the eval sets that ship."""
     return sorted(path.stem for path in paths.EVAL_SETS.glob("*.jsonl"))
 
 
 def find(name: str) -> Path:
-    """The file of an eval set: the name of one that ships, or a path.
+    """Return the file of an eval set, given the name of one that ships, or a path.
 
     Raises:
-      InputError: it is a name, and none of those that ship.
+      InputError: it is a name, but no eval set of this name ships.
 
     Example:
       >>> find("core-v1").name, find("my/set.jsonl").name
@@ -100,15 +102,15 @@ def find(name: str) -> Path:
 
 
 def read(name: str) -> list[tuple[str, Trace]]:
-    """The items of an eval set: ids, and traces with worked solutions, in the order of the file.
+    """Read the items of an eval set, in file order: ids, and traces with worked solutions.
 
     Args:
-      name: of one that ships, or a path.
+      name: the name of a set that ships, or a path.
 
     Raises:
-      InputError: `file:line: field: reason`: a line is malformed, an id or a problem stands there
-        twice, the task is unknown, a prompt is none of its task, an expected answer is wrong; or
-        the file is missing or empty.
+      InputError: the file is missing or empty; or `file:line: field: reason`: a line is malformed,
+        an id or a problem appears twice, a task is unknown, a task does not know a prompt, or an
+        expected answer is wrong.
 
     Example:
       >>> len(read("core-v1")) >= 400
@@ -131,24 +133,24 @@ def read(name: str) -> list[tuple[str, Trace]]:
 
 
 def problem(trace: Trace) -> Hashable:
-    """What a trace of a known task asks, in whatever words."""
+    """Return the problem that a trace of a known task asks, in whatever words."""
     return trace.task, tasks.get(trace.task or "").problem(trace.prompt)
 
 
 def _keys(trace: Trace) -> Iterator[Hashable]:
-    """By what a trace is known to ask the same as another."""
+    """Yield the keys of a trace: two traces ask the same if they have a key in common."""
     yield " ".join(unicodedata.normalize("NFC", trace.prompt).lower().split())
     if trace.task in tasks.TASKS:
         yield problem(trace)
 
 
 def check_unseen(items: Sequence[tuple[str, Trace]], trained: Iterable[Trace]) -> None:
-    """Holds an eval set to be of problems that are in no training set, in whatever words.
+    """Check that no problem of an eval set was trained on, in whatever words.
 
-    Of a trace of no known task the prompt alone tells: without regard to case and white space.
+    Compare traces of no known task only by their prompts, regardless of case and white space.
 
     Raises:
-      InputError: some were trained on; says how many and how to build without them.
+      InputError: some were trained on. The message says how many, and how to build without them.
     """
     asked = {key: name for name, trace in items for key in _keys(trace)}
     seen = sorted({asked[key] for trace in trained for key in _keys(trace) if key in asked})
@@ -160,14 +162,14 @@ def check_unseen(items: Sequence[tuple[str, Trace]], trained: Iterable[Trace]) -
 
 
 def eval_items(eval_sets: Iterable[str]) -> list[EvalItem]:
-    """Reads the items that no dataset may hold, each called `FILE#id`, in the order of these names.
+    """Read the items that no dataset may hold. Name each `FILE#id`, and sort by these names.
 
     Args:
       eval_sets: JSON lines files, or the names of eval sets that ship.
 
     Raises:
       InputError: a file is missing or empty, a line is malformed (`file:line: field: reason`), or
-        an id stands there twice.
+        an id appears twice.
     """
     found: dict[str, EvalItem] = {}
     for path in eval_sets:
@@ -185,7 +187,7 @@ def eval_items(eval_sets: Iterable[str]) -> list[EvalItem]:
 
 
 def _records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Reads each line of an eval set, with the `file:line: ` that its errors begin with."""
+    """Yield each line of an eval set, after the `file:line: ` that its errors begin with."""
     lines = files.all_lines(path)
     if not lines:
         raise InputError(f"{path}: holds no items, expected JSON lines")

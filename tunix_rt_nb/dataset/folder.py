@@ -1,9 +1,9 @@
-"""A dataset's folder: what is in it, and that it is what was built.
+"""A dataset's folder: what it holds, and checks that it is still what was built.
 
 datasets/cards-v1/
   manifest.json       what is in it, why, and the hashes of the rest; written last
-  train.jsonl         a trace a line, as the store keeps it
-  eval.jsonl          the same for what is held out
+  train.jsonl         one trace a line, as the store keeps it
+  eval.jsonl          the same, for the traces that are held out
   rejects.jsonl       what was left out, why, and what it collided with
   README.md           the card
 """
@@ -22,10 +22,10 @@ SIDES = ("train", "eval")
 
 
 def load(folder: Path, side: str) -> Iterator[tuple[str, Trace]]:
-    """The (id, trace) pairs of one side, `train` or `eval`, of a complete dataset.
+    """Yield the (id, trace) pairs of one side, `train` or `eval`, of a complete dataset.
 
     Raises:
-      InputError: no manifest (the build was interrupted), or a file that was altered since.
+      InputError: there is no manifest (the build was interrupted), or a file was altered since.
     """
     path = folder / f"{side}.jsonl"
     files.check_unaltered(
@@ -38,7 +38,7 @@ def load(folder: Path, side: str) -> Iterator[tuple[str, Trace]]:
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a complete dataset folder.
+    """Read the manifest of a complete dataset folder.
 
     Raises:
       InputError: there is none, or it was altered after the build.
@@ -56,17 +56,18 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def copy(source: Path | str, parent: Path) -> Path:
-    """Copies a dataset as it is into the folder `parent/{key}`; the manifest is written last.
+    """Copy a dataset unchanged into the folder `parent/{key}`. Write the manifest last.
 
     Args:
-      source: its folder, or the handle of one that is attached on Kaggle.
+      source: its folder, or the handle of a dataset that is attached on Kaggle.
+      parent: the folder to put the copy in.
 
     Raises:
-      InputError: it is not there or not complete, or a file was altered since.
+      InputError: the dataset is missing or not complete, or a file was altered since.
     """
     source = place.folder(str(source))
     manifest = read_manifest(source)
-    parts = ("dataset_name", "dataset_version")  # of its key
+    parts = ("dataset_name", "dataset_version")  # these make its key
     folder = parent / "-".join(check_name(name, str(manifest.get(name))) for name in parts)
     for name in manifest["files"]:
         path = source / check_name("files", name)
@@ -81,23 +82,23 @@ def copy(source: Path | str, parent: Path) -> Path:
 
 
 def built_in(folder: Path) -> Path:
-    """Finds the dataset that the build step wrote into its folder."""
+    """Find the dataset that the build step wrote into its folder."""
     return next(folder.glob("*/manifest.json")).parent
 
 
 def rejects(folder: Path) -> list[dict[str, Any]]:
-    """Lists what was left out of a dataset, why, and what it collided with."""
+    """List what was left out of a dataset, why, and what it collided with."""
     return list(files.read_lines(folder / "rejects.jsonl"))
 
 
 def sealed(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """A manifest with the hash of all else that it says."""
+    """Return a manifest with `manifest_sha256`, the hash of everything else in it."""
     said = {name: value for name, value in manifest.items() if name != "manifest_sha256"}
     return {**said, "manifest_sha256": files.digest(said)}
 
 
 def funnel(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """How many traces were left after each sieve, from all in the store to both sides."""
+    """Count the traces that each sieve left, from all in the store to both sides."""
     rejected = [manifest["rejected"].get(reason, 0) for reason in clean.REASONS]
     kept = manifest["trace_count"]
     sieves = {
@@ -114,7 +115,7 @@ def funnel(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def by_task(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """How many traces of each task are on each side of a dataset."""
+    """Count the traces of each task on each side of a dataset."""
     return [
         {"task": task, "to train on": sides["train"], "held out": sides["eval"]}
         for task, sides in manifest["tasks"].items()

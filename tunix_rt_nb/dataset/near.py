@@ -1,6 +1,6 @@
-"""Prompts that are nearly the same, and the words that tell.
+"""Prompts that are nearly the same, and the words by which prompts are compared.
 
-Words are in lower case and without the punctuation around them, but with all signs: in
+Words are in lower case and without the punctuation around them. Signs are kept, because in
 `2 + 2 = 4` they carry the meaning.
 """
 
@@ -14,15 +14,15 @@ import numpy as np
 from rensa import RMinHash
 
 _PUNCTUATION = ".,;:!?…\"'“”‘’()[]{}"
-_SHINGLE = 3  # words; in a prompt of 30 words a changed one leaves a similarity of 0.81
-_HASHES = 120  # of a MinHash: a number with many divisors, so that bands of any width fill it
+_SHINGLE = 3  # words; in a prompt of 30 words, one changed word leaves a similarity of 0.81
+_HASHES = 120  # in a MinHash; this number has many divisors, so bands of many widths fill it
 _RECALL = 0.99  # the least share of pairs at the threshold that have a band in common
-_BATCH = 1000  # prompts whose shingles are held at a time
-_MOST = 16  # prompts kept in a bucket, and prompts to compare one with: what bounds the work
+_BATCH = 1000  # prompts whose shingles are in memory at a time
+_MOST = 16  # prompts kept in a bucket, and prompts that one is compared with; this bounds the work
 
 
 def words(text: str) -> list[str]:
-    """The words of a text in lower case; signs are words, the punctuation around words is none.
+    """Split a text into words in lower case. Signs are words; punctuation around words is dropped.
 
     Example:
       >>> words("What is 2 + 2, please?")
@@ -33,7 +33,7 @@ def words(text: str) -> list[str]:
 
 
 def ngrams(found: Sequence[str], n: int) -> Iterator[tuple[str, ...]]:
-    """Every `n` words in a row; fewer words count as a whole.
+    """Return every `n` words in a row. A text of fewer words counts as a whole.
 
     Example:
       >>> list(ngrams(["a", "b", "c"], 2)), list(ngrams(["a"], 2))
@@ -45,12 +45,12 @@ def ngrams(found: Sequence[str], n: int) -> Iterator[tuple[str, ...]]:
 
 
 def shingles(prompt: str) -> list[str]:
-    """What near-duplicates are compared by: every three words in a row."""
+    """Return what near-duplicates are compared by: every three words in a row."""
     return [" ".join(gram) for gram in ngrams(words(prompt), _SHINGLE)]
 
 
 def similarity(a: Set[str], b: Set[str]) -> float:
-    """The Jaccard similarity of two sets that are not empty.
+    """Compute the Jaccard similarity of two sets that are not empty.
 
     Example:
       >>> similarity({"a b c", "b c d"}, {"a b c", "b c e"})
@@ -61,30 +61,36 @@ def similarity(a: Set[str], b: Set[str]) -> float:
 
 
 def near_duplicates(prompts: Mapping[str, str], threshold: float) -> dict[str, dict[str, Any]]:
-    """The prompts that are nearly the same as an earlier one that is kept.
+    """Find the prompts that are nearly the same as an earlier prompt that is kept.
 
     MinHash (A. Broder, On the resemblance and containment of documents, 1997) with banded
     locality-sensitive hashing (J. Leskovec, A. Rajaraman and J. Ullman, Mining of Massive Datasets,
-    chapter 3) finds the candidates; the exact Jaccard similarity of their shingles decides. So all
-    that are found are right, and of all there are, 99 % or more are found: 99.8 % of the pairs at
-    0.8, by count, and soon all above it. A prompt is compared with 16 others at most: where
-    thousands share a long template and stay just below the threshold, more can be missed.
+    chapter 3) finds the candidates. The exact Jaccard similarity of their shingles decides. So
+    every prompt found is a near-duplicate. Of all near-duplicates, at least 99 % are found: 99.8 %
+    of the pairs at a similarity of 0.8 (computed in `band_width`), and soon all pairs above it. A
+    prompt is compared with at most 16 others. If thousands share a long template and stay just
+    below the threshold, more can be missed.
 
     Args:
-      prompts: id -> prompt, in the order in which they are to be kept.
+      prompts: id -> prompt, in order; the first of several near-duplicates is kept.
       threshold: the least similarity of near-duplicates.
 
     Example:
       >>> near_duplicates({"a": "one two three four", "b": "One, two, three, four!"}, 0.8)
       {'b': {'id': 'b', 'reason': 'near_duplicate', 'of': 'a', 'similarity': 1.0}}
     """
+    # Prompts with equal hashes in some band share a bucket. Only such prompts are compared.
     ids, texts = list(prompts), list(prompts.values())
     buckets = _buckets(texts, threshold)
     shingled = lru_cache(maxsize=4096)(lambda i: frozenset(shingles(texts[i])))
-    kept: dict[int, list[int]] = {}
+    # Go through the prompts in order, and compare each one only with prompts that are kept. So a
+    # prompt is never left out because of one that is itself left out.
+    kept: dict[int, list[int]] = {}  # bucket -> kept prompts
     found: dict[str, dict[str, Any]] = {}
     for i in np.flatnonzero((buckets >= 0).any(axis=1)).tolist():
         own = [bucket for bucket in buckets[i].tolist() if bucket >= 0]
+        # The candidates share a bucket with it. Take those that share the most buckets, and compute
+        # their exact similarity. If several are the most similar, the first in order counts.
         met = Counter(j for bucket in own for j in kept.get(bucket, ()))
         closest = [(similarity(shingled(i), shingled(j)), -j) for j, _ in met.most_common(_MOST)]
         best, first = max(closest, default=(0.0, 0))
@@ -92,6 +98,7 @@ def near_duplicates(prompts: Mapping[str, str], threshold: float) -> dict[str, d
             reject = {"reason": "near_duplicate", "of": ids[-first], "similarity": round(best, 4)}
             found[ids[i]] = {"id": ids[i], **reject}
             continue
+        # The prompt is kept. Later prompts are compared with it, unless its buckets are full.
         for bucket in own:
             if len(members := kept.setdefault(bucket, [])) < _MOST:
                 members.append(i)
@@ -99,9 +106,11 @@ def near_duplicates(prompts: Mapping[str, str], threshold: float) -> dict[str, d
 
 
 def _buckets(texts: Sequence[str], threshold: float) -> np.ndarray:
-    """The bucket of each prompt in each band: int64[prompts, bands], -1 where it is alone."""
+    """Return the bucket of each prompt in each band: int64[prompts, bands], -1 if it is alone."""
     width = band_width(threshold)
     bands = _HASHES // width
+    # Mix the hashes of each band into one key of 64 bits. Each band adds a different offset, so
+    # that equal hashes in two different bands do not share a bucket.
     odd = [pow(0x9E3779B97F4A7C15, k + 1, 1 << 64) for k in range(width + bands)]
     factors, offsets = np.split(np.array(odd, np.uint64), [width])
     keys = np.empty((len(texts), bands), np.uint64)
@@ -109,12 +118,15 @@ def _buckets(texts: Sequence[str], threshold: float) -> np.ndarray:
         batch = [shingles(text) for text in texts[start : start + _BATCH]]
         hashes = np.array(RMinHash.digests_from_token_sets(batch, _HASHES, 0), np.uint64)
         keys[start : start + _BATCH] = hashes.reshape(-1, bands, width) @ factors + offsets
+    # Number the different keys. A key that only one prompt has is of no use.
     _, bucket, size = np.unique(keys, return_inverse=True, return_counts=True)
     return np.where(size[bucket] > 1, bucket, -1).reshape(keys.shape)
 
 
 def band_width(threshold: float) -> int:
-    """How many hashes make a band: the most with which pairs at the threshold still meet.
+    """Return how many hashes make a band: the most with which pairs at the threshold still meet.
+
+    Wider bands give fewer false candidates. At least 99 % of these pairs must share a band.
 
     Example:
       >>> band_width(0.8), round(1 - (1 - 0.8**6) ** (120 // 6), 4)

@@ -1,4 +1,4 @@
-"""Which traces a spec selects, and in what order."""
+"""Selection: which traces a spec selects, and in what order."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from tunix_rt_nb.dataset.spec import DatasetSpec
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-# Chance is a hash: a sample of DuckDB's own would change with the number of threads.
+# Draw by a hash, because DuckDB's own samples would change with the number of threads.
 _BY_CHANCE = "sha256($seed || ':' || id), id"
 _NEWEST = "created_at::TIMESTAMP DESC, id"
 _ORDER = {
@@ -27,10 +27,11 @@ _ORDER = {
 def select(
     connection: "DuckDBPyConnection", spec: DatasetSpec, items: Sequence[EvalItem] = ()
 ) -> tuple[int, int]:
-    """Fills the table `selected`: the traces in order, as `select.sql` says.
+    """Fill the table `selected` with the traces in order, as `select.sql` says.
 
     Args:
-      connection: as `TraceStore.connect` gives it.
+      connection: a connection from `TraceStore.connect`.
+      spec: says which traces to select, and in what order.
       items: the items of the eval sets.
 
     Returns:
@@ -70,7 +71,7 @@ def select(
 def _match(connection: "DuckDBPyConnection", spec: DatasetSpec, items: Sequence[EvalItem]) -> None:
     where, parameters = filter_condition(spec.filters)
     if spec.condition is not None:
-        # In lines of its own: it may end with a comment.
+        # Put it on separate lines, because it may end with a comment.
         where += f" AND (\n{check_condition(spec.condition, connection)}\n)"
     value = "NULL"
     if spec.selection_strategy == "quality":
@@ -89,13 +90,14 @@ def _match(connection: "DuckDBPyConnection", spec: DatasetSpec, items: Sequence[
 
 
 def quotas(spec: DatasetSpec, found: Mapping[str, int]) -> dict[str, int]:
-    """How many traces to take of each value of the field `stratify_by`.
+    """Compute how many traces to take of each value of the field `stratify_by`.
 
     Args:
-      found: value -> how many traces there are of it.
+      spec: has the quotas, the proportions or the limit.
+      found: value -> how many traces have it.
 
     Raises:
-      InputError: there are fewer than a quota asks for, or none of a value.
+      InputError: a quota asks for more traces than there are, or no trace has a named value.
 
     Example:
       >>> even = DatasetSpec.of(dataset_name="d", selection_strategy="stratified",
@@ -118,7 +120,8 @@ def quotas(spec: DatasetSpec, found: Mapping[str, int]) -> dict[str, int]:
 def _in_proportion(
     shares: Mapping[str, float], found: Mapping[str, int], limit: int | None
 ) -> dict[str, int]:
-    """The most traces that have exactly these shares, what is left over to the largest parts."""
+    """Compute the largest counts that have these shares, as exactly as whole numbers can."""
+    # Find the largest total, then round down. What is left goes to the values that lost the most.
     total = min(int(found[value] / share + 1e-9) for value, share in shares.items())
     total = min(total, limit or total)
     taken = {value: int(share * total + 1e-9) for value, share in shares.items()}
@@ -129,7 +132,7 @@ def _in_proportion(
 
 
 def _evenly(found: Mapping[str, int], limit: int) -> dict[str, int]:
-    """As even as can be: who has fewer gives all, and the others share the rest."""
+    """Share the limit evenly. Values with too few traces give all; the others share the rest."""
     taken: dict[str, int] = {}
     for k, value in enumerate(sorted(found, key=lambda value: (found[value], value))):
         left = limit - sum(taken.values())

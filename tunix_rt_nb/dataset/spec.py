@@ -1,4 +1,4 @@
-"""What a dataset is to contain."""
+"""The specification of a dataset: what it is to contain."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -21,7 +21,7 @@ _NEEDED = {
 
 
 class DatasetSpec(BaseModel):
-    """What a dataset is to contain; the fields of a YAML spec.
+    """The specification of a dataset. Its fields are those of a YAML spec.
 
     Attributes:
       dataset_name, dataset_version: together the key; letters, digits, `.`, `_`, `-`.
@@ -30,24 +30,25 @@ class DatasetSpec(BaseModel):
         `score`, `step_count` and `length` (`filters.py` says what they are).
       limit: how many traces to select at most, before cleaning; None for all.
       selection_strategy: `latest` (newest first); `random` (by a hash of seed and id);
-        `stratified` (so many of each value of a field, chosen by the hash); `quality` (best
-        first); or `custom` (a condition in SQL, newest first).
+        `stratified` (a number of traces for each value of a field, chosen by the hash); `quality`
+        (best first); or `custom` (a condition in SQL, newest first).
       seed: for `random`, which needs one, and `stratified` (0 unless given).
       stratify_by: a field, as in `filters`.
-      quotas: value of that field -> how many traces of it. Values that are not named stay out.
-      proportions: value of that field -> its share, together 1; as many traces as there are of
-        all, or `limit`. With neither, `limit` traces are spread evenly.
+      quotas: value of that field -> how many traces to take. Values that are not named stay out.
+      proportions: value of that field -> its share; the shares add up to 1. Takes as many traces
+        as these shares allow, at most `limit`. Without quotas and proportions, `limit` traces are
+        spread evenly.
       quality_by: a field with numbers, as in `filters`.
-      quality_floor: the least value; traces without a value stay out in any case.
-      condition: what must hold, in DuckDB's SQL, of `id`, `created_at`, `trace_version`, `prompt`,
+      quality_floor: the least value. Traces without a value stay out in any case.
+      condition: a condition in DuckDB's SQL on `id`, `created_at`, `trace_version`, `prompt`,
         `steps`, `final_answer`, `meta`, `task`, `step_count`, `length` and `score`.
       eval_fraction: the share of prompts that is held out, by the hash of the prompt.
-      near_duplicates: the similarity (Jaccard, of every three words in a row) from which on one of
-        two prompts of no known task stays out; None keeps both.
+      near_duplicates: if two prompts have this similarity or more (Jaccard, of every three words in
+        a row), one stays out; None keeps both. Prompts of known tasks are not compared this way.
       eval_sets: JSON lines files whose prompts must not be in the dataset; `core-v1` ships.
-      parent_dataset_id: the key or build id of the version before, with which this is compared.
-      tags: what to find the dataset by.
-      session_id, training_run_id: kept in the manifest.
+      parent_dataset_id: the key or build id of the version before; this one is compared with it.
+      tags: words to find the dataset by.
+      session_id, training_run_id: only kept in the manifest.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -79,10 +80,10 @@ class DatasetSpec(BaseModel):
 
     @classmethod
     def of(cls, where: str = "", /, **fields: Any) -> "DatasetSpec":
-        """Checks the fields of a spec.
+        """Check the fields of a spec, and return the spec.
 
         Raises:
-          InputError: one line that names the field, after `where`.
+          InputError: a field is wrong. The message is one line: `where`, then the field.
 
         Example:
           >>> DatasetSpec.of(dataset_name="cards", dataset_version="v2").key
@@ -99,7 +100,7 @@ class DatasetSpec(BaseModel):
 
     @classmethod
     def read(cls, path: Path) -> "DatasetSpec":
-        """Reads a YAML spec; raises as `of` does, with the file's name."""
+        """Read a YAML spec; raise as `of` does, with the file's name."""
         return cls.of(f"{path}: ", **strict_yaml.read(path))
 
     def _check_strategy(self, given: dict[str, Any]) -> None:
@@ -109,7 +110,7 @@ class DatasetSpec(BaseModel):
             raise InputError(f"{field}: selection_strategy {strategy} needs a {field}, {hint}")
         every = {name for names in _OPTIONS.values() for name in names}
         for name in sorted(every - set(_OPTIONS.get(strategy, ()))):
-            # A seed is no mistake where it decides nothing: notebooks always have one.
+            # A seed that decides nothing is no mistake, because notebooks always have one.
             if name != "seed" and given.get(name) not in (None, "", self._default(name)):
                 raise InputError(f"{name}: means nothing to selection_strategy {strategy}")
         if strategy == "stratified":

@@ -1,4 +1,4 @@
-"""Datasets beside each other: which there are, and how two of them differ."""
+"""All datasets beside each other: which ones exist, and how two of them differ."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,7 +12,7 @@ from tunix_rt_nb.host import paths
 
 
 class Diff(NamedTuple):
-    """How a dataset differs from another: ids of traces, in order."""
+    """The difference between two datasets: ids of traces, in order. `moved` ones changed sides."""
 
     added: list[str]
     removed: list[str]
@@ -20,23 +20,25 @@ class Diff(NamedTuple):
     kept: int
 
     def counts(self) -> dict[str, int]:
-        """How many there are of each."""
+        """Count the traces in each field."""
         return {name: n if isinstance(n, int) else len(n) for name, n in self._asdict().items()}
 
 
 def home() -> Path:
-    """Where datasets are that belong to no run."""
+    """Return the folder of the datasets that belong to no run."""
     return paths.home() / "data" / "datasets"
 
 
 def folders() -> list[Path]:
-    """The folders of all datasets, those of runs too, complete or not."""
+    """List the folders of all datasets, those of runs too, complete or not."""
     found = [*home().glob("*/"), *(paths.home() / "runs").glob(f"*/{runs.stem('build')}/*/")]
     return sorted(path for path in found if not path.name.startswith("."))
 
 
 def find(key: str) -> Path:
-    """The folder of a dataset: its path, or its key; that of the newest run where several have it.
+    """Return the folder of a dataset, given its path or its key.
+
+    If several datasets have this key, prefer the one that belongs to no run, then the newest run's.
 
     Raises:
       InputError: there is none.
@@ -54,9 +56,12 @@ def find(key: str) -> Path:
 
 
 def listing(tag: str | None = None) -> Iterator[dict[str, Any]]:
-    """A row for each dataset: counts, when its newest trace was made, tags, its parent, its folder.
+    """Yield a row for each dataset: counts, time of its newest trace, tags, parent, folder.
 
-    A folder whose build was interrupted has no manifest: its `state` is `incomplete`.
+    A folder without a manifest is an interrupted build: its `state` is `incomplete`.
+
+    Args:
+      tag: list only the complete datasets with this tag.
     """
     for folder in folders():
         if not (folder / "manifest.json").exists():
@@ -80,7 +85,7 @@ def listing(tag: str | None = None) -> Iterator[dict[str, Any]]:
 
 
 def diff(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> Diff:
-    """How the later of two datasets differs from the earlier one, by their manifests."""
+    """Compare the later of two datasets with the earlier one, by their manifests."""
     before, after = _sides(earlier), _sides(later)
     return Diff(
         added=[id for id in after if id not in before],
@@ -91,23 +96,25 @@ def diff(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> Diff:
 
 
 def _sides(manifest: Mapping[str, Any]) -> dict[str, str]:
-    """Trace id -> the side it is on; the ids of the training side come first."""
+    """Map each trace id to the side it is on; the manifest lists the training side first."""
     train = manifest["split"]["train"]
     return {id: SIDES[k >= train] for k, id in enumerate(manifest["trace_ids"])}
 
 
 def parent(spec: DatasetSpec, beside: Path) -> dict[str, Any] | None:
-    """The manifest of the dataset that a spec names as its parent, by key or build id.
+    """Return the manifest of the dataset that a spec names as its parent, by key or build id.
+
+    Return None if the spec names no parent.
 
     Raises:
-      InputError: there is none in that folder, nor among all datasets.
+      InputError: there is no such dataset, neither in `beside` nor among all datasets.
     """
     if spec.parent_dataset_id is None:
         return None
     others = [f for f in [*sorted(beside.glob("*/")), *folders()] if f.name != spec.key]
     complete = [folder for folder in others if (folder / "manifest.json").exists()]
     for folder in complete:
-        # The build id is looked up without a check: what another dataset is like does not matter.
+        # Read the build id unchecked, because damage in another dataset does not matter here.
         build_id = files.read_manifest(folder, "2_build").get("build_id")
         if spec.parent_dataset_id in (folder.name, build_id):
             return read_manifest(folder)

@@ -2,19 +2,44 @@
 
 from collections.abc import Mapping, Sequence
 from statistics import fmean
-from typing import Any
+from typing import Any, Literal, TypedDict
 
 from tunix_rt_nb.common import InputError, one_line
-from tunix_rt_nb.evaluate.predictions import FORM
-from tunix_rt_nb.evaluate.scorecard import Prediction, by_item
+from tunix_rt_nb.evaluate.prediction import FORM, Prediction
+from tunix_rt_nb.evaluate.scorecard import by_item
 from tunix_rt_nb.evaluate.uncertainty import LEVEL, bootstrap, items_needed, mcnemar, sign_flip
 
-_GROUPS = {"sections": "section", "tasks": "task", "difficulties": "difficulty"}
-
+Measure = Literal["score", "steps_right"]
 Items = Mapping[str, Sequence[Prediction]]
 
 
-def compare(a: Sequence[Prediction], b: Sequence[Prediction]) -> dict[str, Any]:
+class Difference(TypedDict):
+    """How the scores of some items differ: B's less A's, shares from 0 to 1."""
+
+    n: int
+    a: float
+    b: float
+    difference: float
+    interval: tuple[float, float]
+    gained: int
+    lost: int
+    p_value: float
+
+
+class Comparison(Difference):
+    """Two models on the same items; `compare` says what each figure means."""
+
+    verdict: str
+    more_items: int | None
+    steps_difference: float
+    steps_interval: tuple[float, float]
+    sections: dict[str, Difference]
+    tasks: dict[str, Difference]
+    difficulties: dict[str, Difference]
+    changed: list[str]
+
+
+def compare(a: Sequence[Prediction], b: Sequence[Prediction]) -> Comparison:
     """Compare two models by their answers to the same prompts, asked in the same way.
 
     `difference` is B's score minus A's, averaged over items; `interval` is its bootstrap interval.
@@ -45,18 +70,19 @@ def compare(a: Sequence[Prediction], b: Sequence[Prediction]) -> dict[str, Any]:
         "more_items": None if sure else max(1, items_needed(values) - len(values)),
         "steps_difference": fmean(steps),
         "steps_interval": _interval(steps),
-        **{
-            name: {
-                group: _compared(one, two, members)
-                for group, members in _groups(one, field).items()
-            }
-            for name, field in _GROUPS.items()
-        },
+        "sections": _by(one, two, "section"),
+        "tasks": _by(one, two, "task"),
+        "difficulties": _by(one, two, "difficulty"),
         "changed": [name for name, value in zip(one, values, strict=True) if value],
     }
 
 
-def _compared(one: Items, two: Items, names: Sequence[str]) -> dict[str, Any]:
+def _by(one: Items, two: Items, field: str) -> dict[str, Difference]:
+    """Compare each section, task or difficulty by itself."""
+    return {group: _compared(one, two, names) for group, names in _groups(one, field).items()}
+
+
+def _compared(one: Items, two: Items, names: Sequence[str]) -> Difference:
     """Compare the scores of the named items."""
     values = _differences(one, two, "score", names)
     gained, lost = sum(value > 0 for value in values), sum(value < 0 for value in values)
@@ -83,11 +109,11 @@ def _interval(values: Sequence[float]) -> tuple[float, float]:
     return bootstrap([*values, 1.0, -1.0])
 
 
-def _differences(one: Items, two: Items, field: str, names: Sequence[str]) -> list[float]:
+def _differences(one: Items, two: Items, field: Measure, names: Sequence[str]) -> list[float]:
     return [_mean(two[name], field) - _mean(one[name], field) for name in names]
 
 
-def _mean(answers: Sequence[Prediction], field: str) -> float:
+def _mean(answers: Sequence[Prediction], field: Measure) -> float:
     return fmean(answer[field] for answer in answers)
 
 
@@ -127,7 +153,7 @@ def _short(value: Any) -> str:
     return repr(one_line(str(value), 40))
 
 
-def verdict(found: Mapping[str, Any]) -> str:
+def verdict(found: Comparison) -> str:
     """Return the verdict of a comparison as one line.
 
     Example:

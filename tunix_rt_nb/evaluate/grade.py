@@ -6,28 +6,17 @@ needed to compare answers.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tunix_rt_nb import tasks
+from tunix_rt_nb.evaluate.prediction import HELD_OUT, SECTIONS, Grade, outcome_of
 from tunix_rt_nb.trace import Parsed, Trace, parse_response, plain
 
 if TYPE_CHECKING:
     from tunix_rt_nb.trace import Generation
 
-SECTIONS = ("core", "trace_sensitive", "edge_case")  # the sections of an eval set
-HELD_OUT = "held_out"  # the section of items that are in no eval set
-OUTCOMES = (
-    "right",
-    "right_answer_wrong_reasons",
-    "right_reasons_wrong_answer",
-    "wrong",
-    "no_answer",
-)
 
-
-def grade(
-    trace_id: str, trace: Trace, written: "Generation", style: str = "numbered"
-) -> dict[str, Any]:
+def grade(trace_id: str, trace: Trace, written: "Generation", style: str = "numbered") -> Grade:
     """Grade what a model wrote to a trace's prompt, and return it as a prediction.
 
     The task grades the answer that is found in the text. It checks every written step as if it were
@@ -54,8 +43,8 @@ def grade(
     meta = trace.meta or {}
     return {
         "id": trace_id,
-        "section": meta.get("section") if meta.get("section") in SECTIONS else HELD_OUT,
-        "task": trace.task,
+        "section": str(meta["section"]) if meta.get("section") in SECTIONS else HELD_OUT,
+        "task": trace.task or "",
         "difficulty": meta.get("difficulty"),
         "prompt": trace.prompt,
         "expected_answer": trace.final_answer,
@@ -66,7 +55,7 @@ def grade(
         "steps_right": (len(parsed.steps) - len(wrong)) / expected,
         "wrong_steps": wrong,
         "first_wrong": first,
-        "outcome": _outcome(parsed, score, first),
+        "outcome": outcome_of(parsed.answer, score, sound=first is None),
         "strict_format": parsed.strict,
         "ran_on": parsed.ran_on,
         "stopped": written.stopped,
@@ -82,14 +71,6 @@ def _scores(task: tasks.Task, trace: Trace, parsed: Parsed) -> tuple[float, floa
     bare = plain(parsed.answer)
     lenient = score if bare == parsed.answer else max(score, task.grade(bare, trace))
     return score if parsed.strict else 0.0, lenient
-
-
-def _outcome(parsed: Parsed, score: float, first_wrong: int | None) -> str:
-    if parsed.answer is None:
-        return "no_answer"
-    if score == 1.0:
-        return "right" if first_wrong is None else "right_answer_wrong_reasons"
-    return "right_reasons_wrong_answer" if first_wrong is None else "wrong"
 
 
 def _review(task: tasks.Task, trace: Trace, steps: Sequence[str]) -> tuple[dict[str, str], bool]:

@@ -21,8 +21,9 @@ import yaml
 
 from tunix_rt_nb.common import InputError, check_name, files
 from tunix_rt_nb.evaluate.grade import grade
-from tunix_rt_nb.evaluate.predictions import FORM, check_of
-from tunix_rt_nb.trace import Form, Trace, form
+from tunix_rt_nb.evaluate.prediction import Answered, Prediction
+from tunix_rt_nb.evaluate.predictions import check_of
+from tunix_rt_nb.trace import Form, Generation, Trace, form
 
 _NEEDED = ("id", "prompt", "expected_answer")
 # These find an answer in a response. After its first line, lines of an answer begin with a
@@ -170,7 +171,7 @@ def command(model: Path, path: Path) -> str:
 
 def graded(
     path: Path, items: Sequence[tuple[str, Trace]], rendered: Mapping[str, Any]
-) -> list[dict[str, Any]]:
+) -> list[Prediction]:
     """Grade the answers that the harness logged, as our own predictions are graded.
 
     Args:
@@ -182,25 +183,27 @@ def graded(
       InputError: a line is no logged sample (`file:line:` comes first), a sample is of another
         item, or an item has several samples.
     """
-    from tunix_rt_nb.trace import Generation
-
     samples = responses(path)
     check_of(samples, items)
     how = form(rendered["template"], rendered["style"], rendered["system"])
-    asked = {**{name: rendered[name] for name in FORM}, "form_sha256": how.sha256}
     said = {sample["id"]: how.template.said(sample["response"]) for sample in samples}
     if len(said) < len(samples):
         raise InputError(f"{path}: has several samples of an item, expected those of one model")
     # The harness cuts a response at its stop token without a record, and counts no tokens. So we
     # put 0 tokens, and take every response for stopped.
     return [
-        {**grade(name, trace, Generation(said[name], 0, True), asked["style"]), **asked}
+        {
+            **grade(name, trace, Generation(said[name], 0, True), rendered["style"]),
+            "template": rendered["template"],
+            "style": rendered["style"],
+            "form_sha256": how.sha256,
+        }
         for name, trace in items
         if name in said
     ]
 
 
-def responses(path: Path) -> list[dict[str, str]]:
+def responses(path: Path) -> list[Answered]:
     """Read a model's answers from the samples that the harness logged: id, prompt and response.
 
     Args:
@@ -210,7 +213,7 @@ def responses(path: Path) -> list[dict[str, str]]:
       InputError: a line is no logged sample (`file:line:` comes first), the file cannot be read, or
         it has no samples.
     """
-    found = []
+    found: list[Answered] = []
     for number, line in enumerate(files.all_lines(path), 1):
         try:
             sample = json.loads(line)

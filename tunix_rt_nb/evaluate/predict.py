@@ -14,6 +14,7 @@ import msgspec
 from tunix_rt_nb import models
 from tunix_rt_nb.common import InputError, files, one_line
 from tunix_rt_nb.evaluate.grade import grade
+from tunix_rt_nb.evaluate.prediction import Prediction
 from tunix_rt_nb.render import encode_prompts
 from tunix_rt_nb.trace import Form, Generation, Trace, form
 
@@ -29,7 +30,7 @@ def predict(
     temperature: float = 0.0,
     seed: int = 0,
     report: Callable[[int], None] = lambda done: None,
-) -> list[dict[str, Any]]:
+) -> list[Prediction]:
     """Let a model answer items in the template and style it was trained in, and grade the answers.
 
     Args:
@@ -74,21 +75,20 @@ def predict(
         temperature=temperature,
         seed=seed,
     )
-    asked = {
-        "template": names[0],
-        "style": names[1],
-        "form_sha256": how.sha256,
-        "max_new_tokens": max_new_tokens,
-        "temperature": temperature,
-    }
-    return [
-        {
+    found: list[Prediction] = []
+    for (trace_id, trace, k), answer in zip(every, written, strict=True):
+        prediction: Prediction = {
             **grade(trace_id, trace, answer, names[1]),
-            **asked,
-            **({"sample": k} if samples > 1 else {}),
+            "template": names[0],
+            "style": names[1],
+            "form_sha256": how.sha256,
+            "max_new_tokens": max_new_tokens,
+            "temperature": temperature,
         }
-        for (trace_id, trace, k), answer in zip(every, written, strict=True)
-    ]
+        if samples > 1:
+            prediction["sample"] = k
+        found.append(prediction)
+    return found
 
 
 def _answer(

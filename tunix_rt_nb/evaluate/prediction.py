@@ -1,8 +1,12 @@
 """What a prediction is: one answer to one item, graded. Files hold them as JSON lines."""
 
-from typing import Annotated, NotRequired, TypedDict
+from typing import (
+    Annotated,
+    NotRequired,  # Pydantic reads typing's from 3.12 on only
+)
 
 from pydantic import ConfigDict, Field, with_config
+from typing_extensions import TypedDict
 
 Text = Annotated[str, Field(min_length=1)]
 Share = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
@@ -19,9 +23,21 @@ OUTCOMES = {  # of an answer and its steps -> how people are told
 }
 
 
-@with_config(ConfigDict(extra="allow", strict=True))
-class Prediction(TypedDict):
-    """An answer and what of it is right; `read` holds each line of a file to this.
+class Asked(TypedDict):
+    """What a model was asked: the id of an item and its prompt."""
+
+    id: Text
+    prompt: str
+
+
+class Answered(Asked):
+    """What it was asked and what it wrote, not graded yet."""
+
+    response: str
+
+
+class Grade(Answered):
+    """An answer to an item and what of it is right.
 
     Attributes:
       section, task, difficulty: what the item belongs to.
@@ -35,20 +51,13 @@ class Prediction(TypedDict):
       strict_format, ran_on, stopped: whether the response kept to the style, went on after its
         answer, and ended with a stop token.
       tokens: how many were written.
-      sample: which of several answers to one item this is.
     """
 
-    id: Text
     task: str
-    prompt: str
     expected_answer: str
-    response: str
     answer: str | None
     score: Share
     steps_right: Share
-    template: str
-    style: str
-    form_sha256: str
     section: NotRequired[str]
     difficulty: NotRequired[str | None]
     strict_score: NotRequired[float]
@@ -59,6 +68,20 @@ class Prediction(TypedDict):
     ran_on: NotRequired[bool]
     stopped: NotRequired[bool]
     tokens: NotRequired[int]
+
+
+@with_config(ConfigDict(extra="allow", strict=True))
+class Prediction(Grade):
+    """A graded answer and how it was asked for; each line of a file is held to this.
+
+    Attributes:
+      form_sha256: the hash of template, style and system message.
+      sample: which of several answers to one item this is.
+    """
+
+    template: str
+    style: str
+    form_sha256: str
     max_new_tokens: NotRequired[int]
     temperature: NotRequired[float]
     sample: NotRequired[int]
@@ -79,3 +102,16 @@ def outcome_of(answer: str | None, score: float, sound: bool) -> str:
     if score == 1.0:
         return "right" if sound else "right_answer_wrong_reasons"
     return "right_reasons_wrong_answer" if sound else "wrong"
+
+
+def outcome(prediction: Grade) -> str:
+    """Return what came of an item; an older prediction does not say it, so it is derived."""
+    sound = prediction["steps_right"] == 1.0
+    derived = outcome_of(prediction["answer"], prediction["score"], sound)
+    return prediction.get("outcome", derived)
+
+
+def first_wrong(prediction: Grade) -> int | None:
+    """Return the number of the first step that is wrong or missing, or None."""
+    known = min(map(int, prediction.get("wrong_steps", {})), default=None)
+    return prediction.get("first_wrong", known)

@@ -1,39 +1,18 @@
 """Files of predictions: JSON lines, one for each answer, each checked when read."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from tunix_rt_nb import runs, tasks
 from tunix_rt_nb.common import InputError, checked, files, one_line
+from tunix_rt_nb.evaluate.prediction import Asked, Prediction
 from tunix_rt_nb.host import paths
 from tunix_rt_nb.trace import Trace
 
-FORM = ("template", "style", "form_sha256")  # the fields of a prediction that tell its form
 
-
-class _Line(BaseModel):
-    """The fields that a prediction needs to be summed up and compared."""
-
-    model_config = ConfigDict(extra="allow", strict=True)
-
-    id: str = Field(min_length=1)
-    task: str
-    prompt: str
-    expected_answer: str
-    template: str
-    style: str
-    form_sha256: str
-    response: str
-    answer: str | None
-    score: float = Field(ge=0.0, le=1.0, allow_inf_nan=False)
-    steps_right: float = Field(ge=0.0, le=1.0, allow_inf_nan=False)
-
-
-def find(name: str) -> list[dict[str, Any]]:
+def find(name: str) -> list[Prediction]:
     """Find the predictions that a name means: a file, a run's folder, or a run in `runs/`.
 
     A run means the predictions of its trained model. For those of the model before training, name
@@ -54,7 +33,7 @@ def find(name: str) -> list[dict[str, Any]]:
     return of_run(evaluated, "after")
 
 
-def of_run(evaluated: Path, when: str) -> list[dict[str, Any]]:
+def of_run(evaluated: Path, when: str) -> list[Prediction]:
     """Read the predictions of a complete evaluation, `before` or `after` training.
 
     Raises:
@@ -67,7 +46,7 @@ def of_run(evaluated: Path, when: str) -> list[dict[str, Any]]:
     return read(path)
 
 
-def read(path: Path) -> list[dict[str, Any]]:
+def read(path: Path) -> list[Prediction]:
     """Read the predictions of a file, in its order.
 
     Raises:
@@ -77,8 +56,8 @@ def read(path: Path) -> list[dict[str, Any]]:
     found, seen = [], set()
     for number, line in enumerate(files.all_lines(path), 1):
         where = f"{path}:{number}: "
-        prediction = files.json_object(line, where)
-        checked(_Line, prediction, where)
+        prediction: Any = files.json_object(line, where)
+        checked(Prediction, prediction, where)
         key = prediction["id"], prediction.get("sample")
         if key in seen:
             raise InputError(f"{where}id: {one_line(key[0], 60)!r} is that of an earlier line")
@@ -89,24 +68,24 @@ def read(path: Path) -> list[dict[str, Any]]:
     return found
 
 
-def write(evaluated: Path, when: str, predictions: Sequence[dict[str, Any]]) -> None:
+def write(evaluated: Path, when: str, predictions: Sequence[Prediction]) -> None:
     """Write the predictions of `before` or `after` training into an evaluation's folder."""
     files.write_lines(evaluated / f"predictions-{when}.jsonl", predictions)
 
 
-def items_of(predictions: Sequence[dict[str, Any]]) -> list[tuple[str, Trace]]:
+def items_of(predictions: Sequence[Prediction]) -> list[tuple[str, Trace]]:
     """Return the items of predictions: ids, and traces with worked solutions in small steps."""
     asked = {prediction["id"]: prediction for prediction in predictions}
     return [(name, _solved(prediction)) for name, prediction in asked.items()]
 
 
-def _solved(prediction: dict[str, Any]) -> Trace:
+def _solved(prediction: Prediction) -> Trace:
     task = tasks.get(prediction["task"], prediction.get("difficulty") or "easy")
     section = prediction.get("section")
     return task.write(prediction["prompt"], random.Random(0), section=section)
 
 
-def check_of(predictions: Sequence[dict[str, Any]], items: Sequence[tuple[str, Trace]]) -> None:
+def check_of(predictions: Iterable[Asked], items: Sequence[tuple[str, Trace]]) -> None:
     """Check that all predictions answer these items.
 
     Raises:

@@ -4,14 +4,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from math import comb, fsum
 from statistics import fmean, pstdev
-from typing import Any
+from typing import Any, NotRequired, TypedDict, cast
 
 from tunix_rt_nb.common import InputError, files, one_line
-from tunix_rt_nb.evaluate.grade import OUTCOMES
+from tunix_rt_nb.evaluate.prediction import OUTCOMES, Prediction
 from tunix_rt_nb.evaluate.uncertainty import wilson
 from tunix_rt_nb.trace import plain
-
-Prediction = Mapping[str, Any]
 
 FEWEST = 50  # items; with fewer, an interval is too wide to decide much
 STRICT = "all, in the style exactly"  # the table row that counts strict scores only
@@ -19,9 +17,51 @@ _RATES = ("strict_format", "ran_on", "stopped")
 _ASKED = ("template", "style", "form_sha256", "max_new_tokens", "temperature")
 
 
+class GroupScore(TypedDict):
+    """The scores of the items of one section, task or difficulty: shares from 0 to 1."""
+
+    score: float
+    interval: tuple[float, float]
+    steps_right: float
+    n: int
+
+
+class Scorecard(TypedDict):
+    """What many predictions come to; `scorecard` says what each figure means."""
+
+    n_items: int
+    n_scored: int
+    n_skipped: int
+    skipped: dict[str, int]
+    primary_score: float
+    interval: tuple[float, float]
+    stddev: float
+    min_score: float
+    max_score: float
+    steps_right: float
+    section_scores: dict[str, GroupScore]
+    category_scores: dict[str, GroupScore]
+    difficulty_scores: dict[str, GroupScore]
+    strict_score: float
+    strict_format: float
+    ran_on: float
+    stopped: float
+    mean_tokens: float
+    outcomes: dict[str, int]
+    samples: int
+    pass_at: NotRequired[dict[str, float]]
+    majority_score: NotRequired[float]
+    template: str | None
+    style: str | None
+    form_sha256: str | None
+    max_new_tokens: int | None
+    temperature: float | None
+    items_sha256: str
+
+
 def scorecard(
     predictions: Sequence[Prediction], skipped: Mapping[str, int] | None = None
-) -> dict[str, Any]:
+) -> Scorecard:
     """Sum up predictions as a scorecard; the same predictions in any order give the same card.
 
     Scores are shares from 0 to 1. `primary_score` counts every answer that was found,
@@ -45,7 +85,7 @@ def scorecard(
     each = [_item(answers) for answers in items.values()]
     scores = [item["score"] for item in each]
     samples, n_skipped = min(map(len, items.values())), sum((skipped or {}).values())
-    return {
+    card: Any = {
         "n_items": len(items) + n_skipped,
         "n_scored": len(items),
         "n_skipped": n_skipped,
@@ -67,6 +107,7 @@ def scorecard(
             (name, p.get("prompt"), p.get("expected_answer")) for name, (p, *_) in items.items()
         ),
     }
+    return cast("Scorecard", card)
 
 
 def by_item(predictions: Sequence[Prediction]) -> dict[str, list[Prediction]]:
@@ -98,7 +139,7 @@ def items_sha256(items: Iterable[tuple[str, str | None, str | None]]) -> str:
     return files.digest(sorted(items))
 
 
-def headline(card: Mapping[str, Any]) -> str:
+def headline(card: Scorecard) -> str:
     """Return a scorecard as one line.
 
     Example:
@@ -114,7 +155,7 @@ def headline(card: Mapping[str, Any]) -> str:
     )
 
 
-def warnings(card: Mapping[str, Any]) -> list[str]:
+def warnings(card: Scorecard) -> list[str]:
     """List the reasons to doubt a scorecard, one line each; expect none for a trained model.
 
     Example:

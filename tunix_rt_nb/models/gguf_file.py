@@ -1,6 +1,10 @@
 """A GGUF file as a model folder: weights, configuration and tokenizer in Hugging Face's format.
 
 GGUF is the format of llama.cpp: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
+
+The tokenizer is written as a protocol buffer by hand; `pieces` says why SentencePiece's own classes
+are not used. They would also write the fields of the trainer in another order: other bytes than
+those in rendered datasets, which then seem to be of another tokenizer.
 """
 
 import json
@@ -35,16 +39,16 @@ _NAMES = {
 _OF_GEMMA_3 = ("attn_q_norm", "attn_k_norm")
 _OUTER = ("token_embd", "output_norm")
 _SPECIAL = ["<pad>", "<eos>", "<bos>", "<unk>"]  # ids 0 to 3 in every Gemma
-_UNKNOWN, _CONTROL, _USER_DEFINED = 2, 3, 4  # kinds of pieces, in GGUF as in SentencePiece
+_UNKNOWN, _CONTROL, _USER_DEFINED = 2, 3, 4  # kinds of pieces, the same in GGUF and SentencePiece
 
 
 def convert(path: Path, cache: Path) -> Path:
-    """The model folder of a GGUF file, made once and then taken from the cache.
+    """Convert a GGUF file to a model folder, once; then return the one in the cache.
 
-    The weights are written in float32, which holds what every quantisation stands for.
+    The weights are written in float32, which holds the values of every quantisation.
 
     Raises:
-      InputError: the file is not GGUF, not whole, or holds no Gemma 2 or 3; the cache is full.
+      InputError: the file is not GGUF, is cut off, or holds no Gemma 2 or 3.
     """
     folder = cache / f"{path.stem}-{files.sha256(path)[:16]}"
     if (folder / "config.json").exists():
@@ -54,7 +58,7 @@ def convert(path: Path, cache: Path) -> Path:
 
 
 class _Contents:
-    """What is said in a GGUF file; tensors stay on the disk until they are asked for."""
+    """The metadata and tensors of a GGUF file; tensors stay on the disk until they are read."""
 
     def __init__(self, path: Path) -> None:
         with path.open("rb") as file:
@@ -73,20 +77,27 @@ class _Contents:
         self.tensors = {tensor.name: tensor for tensor in reader.tensors}
 
     def get(self, key: str, default: Any = None) -> Any:
-        """A value by its name, without the family's in front of it."""
+        """Return a value by its name, without the name of the family in front."""
         return self._said.get(key, default)
 
     def need(self, key: str) -> Any:
-        """A value that the file must have."""
+        """Return a value that the file must have, as `get` does.
+
+        Raises:
+          InputError: the file does not have it.
+        """
         value = self.get(key)
         if value is None:
             raise InputError(f"{self.path}: says nothing of {key}")
         return value
 
     def values(self, name: str) -> np.ndarray:
-        """A tensor's numbers, as Hugging Face's checkpoints hold them.
+        """Return the numbers of a tensor as Hugging Face's checkpoints hold them.
 
-        Norms are stored as 1 + w by llama.cpp, as w by the others.
+        llama.cpp stores a norm as 1 + w, they store w.
+
+        Raises:
+          InputError: gguf cannot read this quantisation.
         """
         tensor = self.tensors[name]
         try:
@@ -99,8 +110,8 @@ class _Contents:
 
 
 def _write(contents: _Contents, folder: Path) -> None:
-    """Writes the folder; `config.json` comes last, so that it marks completion."""
-    names = _names(contents)  # first: what follows counts on the tensors
+    """Write the folder; `config.json` comes last, so that it marks completion."""
+    names = _names(contents)  # first, because the next lines rely on the tensors
     config, tokenizer = _config(contents), _tokenizer(contents)
     files.sweep(folder)
     with files.atomic(folder / "tokenizer.model") as file:
@@ -111,7 +122,7 @@ def _write(contents: _Contents, folder: Path) -> None:
 
 
 def _write_weights(contents: _Contents, names: Mapping[str, str], file: IO[bytes]) -> None:
-    """Writes a safetensors file tensor by tensor: its library wants all in memory, twice.
+    """Write a safetensors file tensor by tensor; its library needs all in memory, twice.
 
     Source: https://huggingface.co/docs/safetensors, "Format".
     """
@@ -129,10 +140,10 @@ def _write_weights(contents: _Contents, names: Mapping[str, str], file: IO[bytes
 
 
 def _names(contents: _Contents) -> dict[str, str]:
-    """Hugging Face's names of all tensors, and the file's own for each.
+    """Map Hugging Face's name of each tensor to the name in the file.
 
     Raises:
-      InputError: a tensor is missing, or is none of a Gemma's.
+      InputError: a tensor is missing, or a Gemma has no such tensor.
     """
     layers = contents.need("block_count")
     inner = [name for name in _NAMES if name not in _OUTER]
@@ -151,9 +162,9 @@ def _names(contents: _Contents) -> dict[str, str]:
 
 
 def _config(contents: _Contents) -> dict[str, Any]:
-    """The configuration under Hugging Face's names.
+    """Build the configuration under Hugging Face's names.
 
-    What a GGUF file leaves out is the same in every Gemma of the family.
+    The values that a GGUF file leaves out are the same in every Gemma of the family.
     """
     heads, hidden = contents.need("attention.head_count"), contents.need("embedding_length")
     layers, head_dim = contents.need("block_count"), contents.need("attention.key_length")
@@ -205,7 +216,7 @@ def _of_gemma_2(contents: _Contents) -> dict[str, Any]:
 
 
 def _tokenizer(contents: _Contents) -> bytes:
-    """The SentencePiece model that the file's pieces, scores and kinds were taken from.
+    """Rebuild the SentencePiece model from the pieces, scores and kinds in the file.
 
     Raises:
       InputError: they are not those of a Gemma.
@@ -219,19 +230,19 @@ def _tokenizer(contents: _Contents) -> bytes:
     if not len(tokens) == len(scores) == len(kinds):
         raise InputError(f"{contents.path}: its pieces, scores and kinds differ in number")
     pieces = map(_piece, tokens, scores, kinds)
-    model = b"".join(_message(1, piece) for piece in pieces) + _HOW
     try:
+        model = b"".join(_message(1, piece) for piece in pieces) + _HOW
         Tokenizer(model)
-    except RuntimeError:
+    except (InputError, TypeError, ValueError):
         raise InputError(f"{contents.path}: its pieces make no tokenizer") from None
     return model
 
 
 def _piece(token: str, score: float, kind: int) -> bytes:
-    """A piece as Google's own file has it, where GGUF differs.
+    """Encode a piece as it is in Google's own file, where GGUF differs.
 
-    There only `<pad>`, `<eos>` and `<bos>` are control pieces; all others that steer, as
-    `<start_of_turn>`, are user-defined: found in a text. And a space is written as `▁`.
+    There only `<pad>`, `<eos>` and `<bos>` are control pieces. All others that steer, as
+    `<start_of_turn>`, are user-defined, so they are found in a text. A space is written as `▁`.
     """
     if token == "<unk>":
         kind = _UNKNOWN
@@ -244,15 +255,17 @@ def _piece(token: str, score: float, kind: int) -> bytes:
 
 
 def _message(field: int, data: bytes) -> bytes:
+    """Encode a field that holds text or a message."""
     return _varint(field << 3 | 2) + _varint(len(data)) + data
 
 
 def _number(field: int, number: int) -> bytes:
+    """Encode a field that holds a whole number."""
     return _varint(field << 3) + _varint(number)
 
 
 def _varint(number: int) -> bytes:
-    """A number as protocol buffers write it, seven bits a byte."""
+    """Encode a number as protocol buffers do, seven bits a byte."""
     out = bytearray()
     while number > 0x7F:
         out.append(number & 0x7F | 0x80)
@@ -261,7 +274,7 @@ def _varint(number: int) -> bytes:
 
 
 def _trainer() -> Iterator[bytes]:
-    """How Gemma's pieces are put together, in the fields of sentencepiece_model.proto."""
+    """Yield the fields of the trainer in sentencepiece_model.proto, with Gemma's settings."""
     yield _number(3, 2)  # model_type: BPE
     yield _number(35, 1)  # byte_fallback
     for field, token in ((40, 3), (41, 2), (42, 1), (43, 0)):  # the ids of unk, bos, eos, pad

@@ -1,8 +1,14 @@
-"""What the file of a SentencePiece model says of its pieces, beyond what the library tells.
+"""The pieces of a SentencePiece model with their scores and kinds, which its library does not tell.
 
-The file is a protocol buffer, sentencepiece_model.proto: field 1 of the model, repeated, is a piece
-(1: its text, 2: its score, 3: its kind), all other fields are messages too.
+The file of a model is a protocol buffer, sentencepiece_model.proto. Field 1 of the model, repeated,
+is a piece (1: its text, 2: its score, 3: its kind). All other fields are messages too.
 https://protobuf.dev/programming-guides/encoding
+
+SentencePiece ships a reader, `sentencepiece_model_pb2`. It finds the controls among the 262,144
+pieces of Gemma in 0.05 s, this module in 0.42 s. It is not used because it ties SentencePiece to
+a version of protobuf, and pip does not know: that of SentencePiece 0.2.3 cannot be imported with
+protobuf older than 7.36.1, and Kaggle's image keeps 5.29.5, since newer ones break other packages
+in it. This module needs no protobuf.
 """
 
 import struct
@@ -10,7 +16,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 NORMAL, CONTROL, USER_DEFINED = 1, 3, 4  # kinds of pieces
-_PIECE, _SCORE, _KIND = b"\x0a", b"\x15", b"\x18"  # fields, each with how it is written
+_PIECE, _SCORE, _KIND = b"\x0a", b"\x15", b"\x18"  # the tag before each field: number and type
 
 
 class Piece(NamedTuple):
@@ -22,14 +28,17 @@ class Piece(NamedTuple):
 
 
 def controls(model: bytes) -> dict[str, int]:
-    """Every piece that steers a model, and its id.
+    """Return the pieces that steer a model, each with its id.
 
-    Those are the control pieces, which no text contains; and the user-defined ones, which are taken
-    from a text wherever they stand, but for white space and single characters: these mean
-    themselves.
+    These are the control pieces, which no text contains, and the user-defined ones, which are taken
+    from a text wherever they stand. User-defined white space and single characters are left out,
+    because they mean themselves.
 
     Args:
       model: a SentencePiece model, as its file holds it.
+
+    Raises:
+      IndexError, ValueError: as `read` does.
     """
     found = {}
     for number, piece in enumerate(read(model)):
@@ -41,32 +50,39 @@ def controls(model: bytes) -> dict[str, int]:
 
 
 def as_it_is(model: bytes) -> bytes:
-    """The same model, but one that puts no space before a text and drops none in it.
+    """Return the same model, changed so that it adds no space before a text and drops none in it.
 
     So a text can be encoded in parts, and decodes to itself. A message that is appended to another
-    is merged into it; this one has only field 3, the normalizer, with its fields 3
+    is merged into it. This one has only field 3, the normalizer, with its fields 3
     (`add_dummy_prefix`) and 4 (`remove_extra_whitespaces`) false.
     """
     return model + b"\x1a\x04\x18\x00\x20\x00"
 
 
 def read(model: bytes) -> Iterator[Piece]:
-    """The pieces of a model, in the order of their ids."""
+    """Yield the pieces of a model in the order of their ids.
+
+    Raises:
+      IndexError, ValueError: the model is cut off, or its pieces are not written as SentencePiece
+        writes them.
+    """
     at = 0
     while at < len(model):
         field, (size, start) = model[at : at + 1], _varint(model, at + 1)
         at = start + size
+        if at > len(model):
+            raise ValueError("the model is cut off")
         if field == _PIECE:
             length, text = _varint(model, start + 1)
             piece = model[text : text + length].decode()
             rest, score = model[text + length : at], 0.0
             if rest.startswith(_SCORE):
-                (score,), rest = struct.unpack_from("<f", rest, 1), rest[5:]
+                score, rest = struct.unpack("<f", rest[1:5])[0], rest[5:]
             yield Piece(piece, score, rest[1] if rest.startswith(_KIND) else NORMAL)
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
-    """The whole number that stands at a place, seven bits a byte, and the place after it."""
+    """Read the whole number at a place, seven bits a byte; return it and the place after it."""
     number = shift = 0
     while data[at] & 0x80:
         number |= (data[at] & 0x7F) << shift

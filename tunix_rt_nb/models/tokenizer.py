@@ -28,13 +28,21 @@ class Tokenizer:
       'a <end_of_turn> b'
       >>> tokenizer.control("<end_of_turn>") in tokenizer.literal("a <end_of_turn> b")
       False
+
+    Raises:
+      InputError: the bytes are no SentencePiece model, or not a whole one.
     """
 
     def __init__(self, model: bytes) -> None:
         self.model = model
         self._pieces = sentencepiece.SentencePieceProcessor()
-        self._pieces.LoadFromSerializedProto(pieces.as_it_is(model))
-        self.controls = pieces.controls(model)
+        try:
+            self._pieces.LoadFromSerializedProto(pieces.as_it_is(model))
+            self.controls = pieces.controls(model)
+        except (IndexError, RuntimeError, ValueError):  # RuntimeError is SentencePiece's
+            raise InputError(
+                "tokenizer: its SentencePiece model is cut off or damaged, get it again"
+            ) from None
         self._silent = {
             number: piece
             for piece, number in self.controls.items()

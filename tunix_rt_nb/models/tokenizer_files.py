@@ -1,4 +1,4 @@
-"""What Hugging Face wants to know of a tokenizer, beside the SentencePiece model itself."""
+"""The files that Transformers needs for a tokenizer, beside the SentencePiece model itself."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -9,7 +9,7 @@ from tunix_rt_nb.models.tokenizer import Tokenizer
 from tunix_rt_nb.trace import TEMPLATES
 
 _NAMED = {name: f"<{name}>" for name in ("bos", "eos", "pad", "unk", "mask")}
-# A message is taken as it is, and that of the system stands before the first of the user.
+# Each message is taken as it is. The system message stands before the first one of the user.
 _GEMMA_CHAT = (
     "{{ bos_token }}"
     "{% if messages[0]['role'] == 'system' %}"
@@ -24,7 +24,7 @@ _GEMMA_CHAT = (
 
 
 def contents(tokenizer: Tokenizer) -> dict[str, bytes]:
-    """The files of a tokenizer that Transformers loads, by their names."""
+    """Return the files of a tokenizer that Transformers loads: name -> content."""
     return {
         "tokenizer.model": tokenizer.model,
         "tokenizer.json": _json(_tokenizer(tokenizer), indent=None),
@@ -38,7 +38,7 @@ def _json(value: Any, indent: int | None = 2) -> bytes:
 
 
 def _generation(tokenizer: Tokenizer) -> dict[str, Any]:
-    """Where a text begins, and the tokens that end an answer."""
+    """Say which token begins a text, and which end an answer."""
     controls = tokenizer.controls
     stops = [stop for stop in ("<eos>", *_chat_pieces(tokenizer, "stops")) if stop in controls]
     return {
@@ -49,9 +49,13 @@ def _generation(tokenizer: Tokenizer) -> dict[str, Any]:
 
 
 def _chat_pieces(tokenizer: Tokenizer, which: str) -> list[str]:
-    """The pieces, or only the stops, of each template that the tokenizer has all pieces of.
+    """List the pieces or stops of each template whose pieces the tokenizer has all.
 
-    A single one may mean something else: `</s>` ends what is struck through, in Gemma.
+    One piece alone may mean something else: in Gemma, `</s>` ends what is struck through.
+
+    Args:
+      tokenizer: the tokenizer.
+      which: `pieces` or `stops`.
     """
     known = [t for t in TEMPLATES.values() if tokenizer.controls.keys() >= {*t.pieces}]
     return [piece for template in known for piece in getattr(template, which)]
@@ -71,7 +75,7 @@ def _settings(tokenizer: Tokenizer) -> dict[str, Any]:
 
 
 def _tokenizer(tokenizer: Tokenizer) -> dict[str, Any]:
-    """The SentencePiece model in the format of the library `tokenizers`."""
+    """Convert the SentencePiece model to the format of the library `tokenizers`."""
     every = list(pieces.read(tokenizer.model))
     special = {*_NAMED.values(), *_chat_pieces(tokenizer, "pieces")}
     return {
@@ -106,7 +110,7 @@ def _tokenizer(tokenizer: Tokenizer) -> dict[str, Any]:
 
 
 def _added(every: list[pieces.Piece], special: set[str]) -> Iterator[dict[str, Any]]:
-    """The pieces that are cut out of a text before anything is merged."""
+    """Yield the pieces that are cut out of a text before anything is merged."""
     for number, piece in enumerate(every):
         if piece.kind in (pieces.CONTROL, pieces.USER_DEFINED) or piece.text in special:
             yield {
@@ -121,7 +125,7 @@ def _added(every: list[pieces.Piece], special: set[str]) -> Iterator[dict[str, A
 
 
 def _opening(controls: Mapping[str, int]) -> dict[str, Any] | None:
-    """How BOS comes before a text."""
+    """Describe how BOS is put before a text; return None if the tokenizer has no BOS."""
     if "<bos>" not in controls:
         return None
     bos, text = {"SpecialToken": {"id": "<bos>", "type_id": 0}}, {"id": "A", "type_id": 0}
@@ -137,9 +141,9 @@ def _opening(controls: Mapping[str, int]) -> dict[str, Any] | None:
 
 
 def _merges(scores: Mapping[str, float]) -> list[list[str]]:
-    """Which two pieces may become one, those of the highest score first.
+    """List the pairs of pieces that may become one, those of the highest score first.
 
-    SentencePiece merges whatever two pieces make a third; here each such pair is listed.
+    SentencePiece merges any two pieces that make a third. This format lists each such pair.
     """
     found = [
         (-score, cut, piece)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from IPython.display import HTML
 
+    from tunix_rt_nb.evaluate import Prediction
     from tunix_rt_nb.models import Tokenizer
     from tunix_rt_nb.render import Example
     from tunix_rt_nb.trace import Trace
@@ -76,12 +77,12 @@ def files_table(folder: Path) -> "pd.DataFrame":
     return table(rows, index="file")
 
 
-def predictions_html(predictions: Sequence[Mapping[str, Any]]) -> "HTML":
+def predictions_html(predictions: Sequence["Prediction"]) -> "HTML":
     """Show graded answers, each ticked or crossed, with the reason for each wrong step."""
     return _html("".join(_prediction(p) for p in predictions))
 
 
-def _prediction(prediction: Mapping[str, Any]) -> str:
+def _prediction(prediction: "Prediction") -> str:
     right = prediction["score"] == 1.0
     lines = escape(prediction["response"]).replace("\n", "<br>")
     wrong = "".join(

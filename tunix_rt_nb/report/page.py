@@ -14,7 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 from tunix_rt_nb import runs
 from tunix_rt_nb.common import files, printable
-from tunix_rt_nb.evaluate import by_item, judge, predictions, warnings
+from tunix_rt_nb.evaluate import (
+    OUTCOMES,
+    Prediction,
+    by_item,
+    first_wrong,
+    judge,
+    outcome,
+    predictions,
+    warnings,
+)
 from tunix_rt_nb.report.plots import loss_axes, svg
 from tunix_rt_nb.report.tables import before_after
 from tunix_rt_nb.tasks import DIFFICULTIES
@@ -23,15 +32,6 @@ from tunix_rt_nb.trace import parse_response
 if TYPE_CHECKING:
     from jinja2 import Template
 
-Prediction = Mapping[str, Any]
-
-OUTCOMES = {  # of an item, and how the page words them
-    "right": "right answer, every step right",
-    "right_answer_wrong_reasons": "right answer for wrong reasons",
-    "right_reasons_wrong_answer": "right steps, wrong answer",
-    "wrong": "wrong step, wrong answer",
-    "no_answer": "no answer",
-}
 _WORST, _PLACES = 10, 8  # the most bad answers, and first wrong steps, to show
 _STEPS, _LETTERS = 40, 2_000  # the most steps of a response, and characters of a text, to show
 # The lineage lists the fields of a `result.json` as facts, but not these.
@@ -82,29 +82,6 @@ def _values(run: Path) -> dict[str, Any]:
         "form": {name: rendered.get(name) for name in ("template", "style", "system")},
         "parameters": _parameters(run),
     }
-
-
-def outcome(prediction: Prediction) -> str:
-    """Return the outcome of a graded answer, one of `OUTCOMES`.
-
-    Example:
-      >>> outcome({"answer": "7", "score": 1.0, "steps_right": 0.5})
-      'right_answer_wrong_reasons'
-    """
-    if prediction.get("outcome") in OUTCOMES:
-        return str(prediction["outcome"])
-    if prediction["answer"] is None:
-        return "no_answer"
-    sound = prediction["steps_right"] == 1.0
-    if prediction["score"] == 1.0:
-        return "right" if sound else "right_answer_wrong_reasons"
-    return "right_reasons_wrong_answer" if sound else "wrong"
-
-
-def first_wrong(prediction: Prediction) -> int | None:
-    """Return the number of the first step that is wrong or missing, or None."""
-    known = min(map(int, prediction["wrong_steps"]), default=None)
-    return prediction.get("first_wrong", known)
 
 
 def _groups(

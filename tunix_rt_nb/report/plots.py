@@ -11,6 +11,7 @@ from tunix_rt_nb.tasks import DIFFICULTIES
 if TYPE_CHECKING:
     from IPython.display import Image
 
+    from tunix_rt_nb.evaluate import Scorecard
     from tunix_rt_nb.render import Rows
 
 BEFORE, AFTER = "#b0b7c3", "#2f6fde"
@@ -141,7 +142,7 @@ def loss_axes(metrics: Iterable[Mapping[str, Any]]) -> Any:
     return axes
 
 
-def before_after_plot(before: Mapping[str, Any], after: Mapping[str, Any]) -> "Image":
+def before_after_plot(before: "Scorecard", after: "Scorecard") -> "Image":
     """Plot right answers and right steps before and after training, by task, as bars."""
     rows = before_after(before, after)[:-1]
     axes = panel()

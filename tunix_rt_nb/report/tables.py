@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from textwrap import indent
 from typing import Any
 
-from tunix_rt_nb.evaluate import STRICT, warnings
+from tunix_rt_nb.evaluate import STRICT, Scorecard, warnings
 from tunix_rt_nb.report.columns import text_table
 
 
@@ -27,7 +27,7 @@ def summary(result: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _figures(card: Mapping[str, Any]) -> dict[str, Any]:
+def _figures(card: Scorecard) -> dict[str, Any]:
     whole = _whole(card)
     return {
         "accuracy": whole.pop("score"),
@@ -42,7 +42,7 @@ def _percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
-def before_after(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[dict[str, str]]:
+def before_after(before: Scorecard, after: Scorecard) -> list[dict[str, str]]:
     """Build the before-and-after table: shares of right answers and steps, by task and for all.
 
     The last row counts only answers that are in the style exactly.
@@ -70,7 +70,7 @@ def before_after(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[di
     return [*rows, {**rows[-1], **strict}]
 
 
-def _whole(card: Mapping[str, Any]) -> dict[str, Any]:
+def _whole(card: Scorecard) -> dict[str, Any]:
     return {
         "score": card["primary_score"],
         "steps_right": card["steps_right"],

@@ -94,7 +94,7 @@ def begin(step: str, run_dir: str = "", dataset: str = "") -> Step:
 
 
 def _next(run_dir: Path, step: str) -> str:
-    """Return the step after the last one that is complete with everything it was made from."""
+    """Return the step after the last one that is complete and fits what it was made from."""
     place = STEPS.index(step)
     for k in reversed(range(place)):
         with contextlib.suppress(InputError):
@@ -120,11 +120,13 @@ def run(
     Args:
       run_dir: the run folder; created if it does not exist.
       values: parameters, by name. With a `DATASET` nothing is generated.
-      from_step, to_step: the first step and the last.
+      from_step: the first step to run.
+      to_step: the last step to run.
       fresh: first remove the outputs of the first step and of all steps after it.
-      profile, job: the name of the profile, or the fields of the job, that the values are from;
-        noted in the folder.
-      on_start, on_step: called before and after each step.
+      profile: the name of the profile that the values are from; noted in the folder.
+      job: the fields of the job that the values are from; noted in the folder.
+      on_start: called before each step.
+      on_step: called after each step.
       echo: also print here what the notebooks print.
 
     Raises:
@@ -208,6 +210,7 @@ def _run_step(run_dir: Path, step: str, parameters: Mapping[str, Any], echo: boo
     if _is_done(folder, key):
         return StepReport(step, time.perf_counter() - started, skipped=True)
     key_file = folder / "key"
+    # Something that the outputs depend on has changed: start anew, and note what they depend on.
     if not key_file.exists() or key_file.read_text() != key:
         if not is_interrupted(folder):  # else training decides if it can resume
             shutil.rmtree(folder, ignore_errors=True)

@@ -37,7 +37,7 @@ ROOMS = {  # rooms whose code decides what each step writes: its own, and those 
     "evaluate": ("evaluate", "dataset", "models", "render", "tasks"),
 }
 _KEPT = ("checkpoints", "metrics.jsonl", "tensorboard", "answers", "key")  # needed to resume
-_CARD = "model/README.md"  # no output of training alone: evaluation adds the scores to it
+_CARD = "model/README.md"  # not hashed, because evaluation adds the scores to it
 
 
 def stem(step: str) -> str:
@@ -64,7 +64,8 @@ def before(step: str) -> str | None:
 def outputs(folder: Path) -> dict[str, str]:
     """Hash every file a step wrote: relative path -> sha256.
 
-    Leave out what the step needs only to resume, and the files that change after it completes.
+    Leave out `result.json`, what the step needs only to resume, and the model card, because
+    evaluation adds the scores to it.
     """
     return {
         str(path.relative_to(folder)): files.sha256(path)
@@ -123,6 +124,8 @@ def take(step: str, run_dir: Path, inputs: dict[str, Path], alone: bool = False)
     """Take a step's folder in `run_dir` for this process, and remove what an earlier try left.
 
     Args:
+      step: the name of the step.
+      run_dir: the run folder.
       inputs: the folders of the steps before, by step name.
       alone: no chain runs this step, so the key that a chain noted for it no longer holds.
 
@@ -139,6 +142,7 @@ def take(step: str, run_dir: Path, inputs: dict[str, Path], alone: bool = False)
     except Timeout:
         raise InputError(f"{folder}: another process is at work there, wait or stop it") from None
     _held[folder] = lock
+    # Remove the result first, because it marks the step as complete. Keep what is needed to resume.
     (folder / "result.json").unlink(missing_ok=True)
     for path in folder.iterdir():
         if path.name not in _KEPT or (alone and path.name == "key"):
@@ -147,7 +151,7 @@ def take(step: str, run_dir: Path, inputs: dict[str, Path], alone: bool = False)
 
 
 def checkpoints(folder: Path) -> list[Path]:
-    """List the checkpoints in a folder, the oldest first. Those cut off by a kill do not match.
+    """List the complete checkpoints in a folder, oldest first. Incomplete ones have other names.
 
     Example:
       >>> import tempfile

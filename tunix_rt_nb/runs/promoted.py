@@ -157,7 +157,7 @@ def _content(trained: Path) -> dict[str, str]:
 
 
 def _is_safe(name: str, sha256: str) -> bool:
-    """Tell whether a file has a name that training gives. A result may come from elsewhere."""
+    """Tell whether a name and hash look as training writes them. Results may come from others."""
     return bool(
         re.fullmatch(r"(adapter/)?[\w-][\w.-]*", name) and re.fullmatch("[0-9a-f]{64}", sha256)
     )
@@ -187,7 +187,7 @@ def _provenance(run: Path) -> dict[str, Any]:
 def _make(target: Path, trained: Path, content: Mapping[str, str], told: dict[str, Any]) -> None:
     """Make a version under a temporary name, and rename it when it is whole."""
     aside = target.with_name(f".{target.name}.tmp")
-    shutil.rmtree(aside, ignore_errors=True)
+    shutil.rmtree(aside, ignore_errors=True)  # left by a killed call
     sizes = {}
     for name, sha256 in content.items():
         source = trained / (name if name.startswith("adapter/") else f"model/{name}")
@@ -211,6 +211,7 @@ def _blob(source: Path, sha256: str) -> Path:
     found = hashlib.sha256()
     if not source.is_file():
         raise InputError(f"{source}: is missing, run {_STEP}.ipynb again")
+    # Hash the file while it is copied. Publish the copy only if the hash is the expected one.
     with source.open("rb") as file, files.draft(blobs) as new:
         while chunk := file.read(_CHUNK):
             found.update(chunk)

@@ -169,7 +169,7 @@ def _ended(folder: Path, step: str) -> str:
 
 
 def _is_held(folder: Path, step: str) -> bool:
-    """Tell whether a process is at work in a run. Hold a shared lock only for a moment."""
+    """Tell whether a process is at work in a run. The test holds a lock only for a moment."""
     for name in (".chain.lock", f".{stem(step)}.lock"):
         try:
             with (folder / name).open("rb") as lock:

@@ -165,7 +165,7 @@ def repeated(table: np.ndarray) -> np.ndarray:
       >>> repeated(rows(bytes(32) + bytes([1] * 16))).tolist()
       [False, True, False]
     """
-    # The sort is stable: of rows with equal keys, the first in the table stays first.
+    # The sort is stable: among rows with equal keys, the first in the table stays first.
     found = np.zeros(len(table), bool)
     order = np.lexsort((table["lo"], table["hi"]))
     hi, lo = table["hi"][order], table["lo"][order]
@@ -182,8 +182,8 @@ def newest(table: np.ndarray, limit: int | None = None) -> np.ndarray:
     """
     found = np.arange(len(table))
     if limit is not None and 0 < limit < len(table):  # sorting all takes a second per million rows
-        # Find the time of the last row to return. Keep all newer rows. Of the rows with just that
-        # time, keep those with the lowest ids.
+        # Find the time of the last row to return. Keep all newer rows. Among the rows with exactly
+        # that time, keep those with the lowest ids.
         last = -np.partition(-table["at"], limit - 1)[limit - 1]
         newer, tied = np.flatnonzero(table["at"] > last), np.flatnonzero(table["at"] == last)
         highest = np.partition(table["hi"][tied], limit - len(newer) - 1)[limit - len(newer) - 1]

@@ -286,7 +286,7 @@ def compact(folder: Path) -> int:
 
 
 def _replace(folder: Path, old: list[Path], new: ShardDraft) -> None:
-    """Replace shards by a new one. After a kill at any moment, either the old or the new count."""
+    """Replace shards by a new one. A kill at any moment leaves either the old or the new valid."""
     # Flush first, because readers cannot come in while the folder is locked below.
     new.settle()
     # A shard with the same content has the name of the new one, and stays.
@@ -294,7 +294,7 @@ def _replace(folder: Path, old: list[Path], new: ShardDraft) -> None:
     with _folder_lock(folder, fcntl.LOCK_EX):
         # Note which shards will be replaced. The note has no effect until the new shard is there.
         files.write_json(folder / ".merge.json", {"into": new.name(), "replaced": gone})
-        # The rename is the turning point: from here on the new shard counts and the old do not.
+        # This rename is the turning point: from here on the new shard counts, the old ones do not.
         new.publish(folder)
         # Remove the old shards and the note. After a kill, the next writer does this.
         _clear(folder)

@@ -136,6 +136,7 @@ class TraceStore:
 
         Args:
           ids: ids or unique beginnings of ids.
+          deleted_at: the time of the deletion.
 
         Returns:
           The ids of the deleted traces.
@@ -308,7 +309,7 @@ class TraceStore:
 
 
 def _lock(connection: "DuckDBPyConnection", paths: Iterable[Path]) -> None:
-    # Allow these files, then forbid all others, then forbid a query to change the settings.
+    # Allow these files, then forbid all others, then forbid to change these settings.
     connection.execute("SET allowed_paths = $paths", {"paths": [str(path) for path in paths]})
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
