@@ -276,6 +276,14 @@ def test_more_pieces_than_embeddings_are_refused(tmp_path: Path) -> None:
     assert said == f"has {len(pieces())} pieces, more than embeddings"
 
 
+@pytest.mark.parametrize("kind", [-1, 6, "normal"])
+def test_pieces_that_make_no_tokenizer_are_refused(file: Path, kind: int | str) -> None:
+    contents = gguf_file._Contents(file)
+    contents._said["tokenizer.ggml.token_type"] = [kind] * len(pieces())
+    with pytest.raises(InputError, match="small.gguf: its pieces make no tokenizer$"):
+        gguf_file._tokenizer(contents)
+
+
 def test_the_command_takes_a_file_by_its_name(
     file: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

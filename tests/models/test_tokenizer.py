@@ -245,6 +245,16 @@ def test_a_vocabulary_out_of_range_is_refused() -> None:
         train_tokenizer(TEXTS, 100)
 
 
+# 22, 20 or 6 bytes short, the settings that are added to a model would fill up its last field.
+CUTS = [TOKENIZER.model[:size] for size in (1, 2, 99, 999, -22, -20, *range(-9, 0))]
+
+
+@pytest.mark.parametrize("damaged", [b"", b"junk", b'{"a": 1}', b"\xff" * 99, *CUTS], ids=len)
+def test_a_damaged_model_is_refused_in_a_line(damaged: bytes) -> None:
+    with pytest.raises(InputError, match="^tokenizer: its .* cut off or damaged, get it again$"):
+        Tokenizer(damaged)
+
+
 def test_prompts_come_with_one_bos_and_the_models_turn_opened() -> None:
     [ids] = encode_prompts(["<bos> x"], TOKENIZER, form("gemma"))
     assert ids.count(BOS) == 1

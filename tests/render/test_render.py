@@ -37,7 +37,7 @@ def source(store: TraceStore, tmp_path: Path) -> Path:
 
 def rendered(
     source: Path, out: Path, template: str = "gemma", style: str = "numbered", **options: Any
-) -> dict[str, Any]:
+) -> Any:
     system = options.get("system", "")
     tokenizer = render.tokenizer_for("tiny", source, 640, template, style, system)
     return render.render_dataset(source, out, tokenizer, template, style, **options)
@@ -98,7 +98,7 @@ def test_batches_of_any_size_render_to_the_same_bytes(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = rendered(source, tmp_path / "one")
-    monkeypatch.setattr(render, "_AT_A_TIME", 1)
+    monkeypatch.setattr("tunix_rt_nb.render.render._AT_A_TIME", 1)
     assert rendered(source, tmp_path / "two") == whole
 
 
@@ -243,9 +243,9 @@ def test_a_tokenizer_is_trained_on_a_share_of_a_large_dataset(
 ) -> None:
     whole = render.tokenizer_for("tiny", source, 640, "gemma", "numbered")
     count = dataset.read_manifest(source)["split"]["train"]
-    monkeypatch.setattr(render, "_SAMPLE", count)
+    monkeypatch.setattr("tunix_rt_nb.render.render._SAMPLE", count)
     assert render.tokenizer_for("tiny", source, 640, "gemma", "numbered").model == whole.model
-    monkeypatch.setattr(render, "_SAMPLE", count / 10)
+    monkeypatch.setattr("tunix_rt_nb.render.render._SAMPLE", count / 10)
     some = render.tokenizer_for("tiny", source, 640, "gemma", "numbered")
     again = render.tokenizer_for("tiny", source, 640, "gemma", "numbered")
     assert whole.model != some.model == again.model

@@ -69,6 +69,11 @@ def test_what_is_not_known_is_left_out() -> None:
     assert "##" not in text
 
 
+def test_emoji_stand_in_the_front_matter_as_they_are() -> None:
+    card = model_card.card({"name": "x", "tags": ["🂡", "é"]})
+    assert '\ntags: ["reasoning", "tunix", "🂡", "é"]\n' in card
+
+
 @given(texts(["---", "\n---\n", "# x", "|", ": ", "- a", "<b>", "null", "!!python/object:x", "]("]))
 def test_every_text_stays_what_it_is(text: str) -> None:
     facts = {

@@ -103,7 +103,7 @@ def run(
       tunix-rt-nb run quickstart --to build
       tunix-rt-nb run job.yaml --set ITEMS=100
     """
-    from tunix_rt_nb import report, train  # slow to load
+    from tunix_rt_nb import evaluate, report, train  # slow to load
     from tunix_rt_nb.runs import baseline, chain, parameters
 
     values, given = parameters.load_profile(profile), settings_of(settings)
@@ -135,13 +135,13 @@ def run(
     evaluated = run_dir / runs.stem("evaluate")
     done = reports[-1].name == "evaluate"
     if done:
-        click.echo(report.before_after_text(runs.result(evaluated)), err=as_json)
+        click.echo(report.before_after_text(*evaluate.scorecards(evaluated)), err=as_json)
     click.echo(f"Everything is in {run_dir}", err=as_json)
     if as_json:
         steps = [
             {"name": r.name, "seconds": round(r.seconds, 1), "skipped": r.skipped} for r in reports
         ]
-        scores = report.summary(runs.result(evaluated)) if done else {}
+        scores = report.summary(*evaluate.scorecards(evaluated)) if done else {}
         click.echo(json.dumps({"run_id": run_dir.name, "steps": steps, **scores}))
     if held_to:
         verdict = baseline.check(held_to, runs.result(evaluated)["after"])

@@ -105,6 +105,7 @@ def show(run: str, as_json: bool) -> None:
     Example: tunix-rt-nb runs show quickstart
     """
     from tunix_rt_nb import report
+    from tunix_rt_nb.evaluate import scorecards
     from tunix_rt_nb.runs import registry
 
     row = registry.row(registry.find(run))
@@ -117,7 +118,7 @@ def show(run: str, as_json: bool) -> None:
     for step, values in row["parameters"].items():
         click.echo(f"\n{runs.stem(step)}\n{text_table(_pairs(values))}")
     if row["problem"] is None:
-        click.echo(report.before_after_text(runs.result(Path(row["folder"]) / "5_evaluate")))
+        click.echo(report.before_after_text(*scorecards(Path(row["folder"]) / "5_evaluate")))
 
 
 @runs_commands.command("report")
@@ -207,7 +208,7 @@ def harness_command(run: str, folder: Path, eval_set: str | None) -> None:
       tunix-rt-nb runs harness quickstart -o harness
       tunix-rt-nb runs harness quickstart -o harness --eval-set core-v1
     """
-    from tunix_rt_nb.common import files
+    from tunix_rt_nb import render
     from tunix_rt_nb.dataset import evalset
     from tunix_rt_nb.evaluate import harness, predictions
     from tunix_rt_nb.runs import registry
@@ -215,7 +216,7 @@ def harness_command(run: str, folder: Path, eval_set: str | None) -> None:
 
     found = registry.find(run)
     lineage = runs.lineage("evaluate", found / runs.stem("evaluate"))
-    rendered = files.read_manifest(lineage["render"], "3_render")
+    rendered = render.read_manifest(lineage["render"])
     how = chat.form(rendered["template"], rendered["style"], rendered["system"])
     path = evalset.find(eval_set) if eval_set else None
     name = path.stem if path else found.name
@@ -251,13 +252,14 @@ def grade_command(
       tunix-rt-nb runs grade quickstart harness/answers/model/samples_quickstart.jsonl
       tunix-rt-nb runs grade quickstart samples_core-v1.jsonl --eval-set core-v1 -o core.jsonl
     """
+    from tunix_rt_nb import render
     from tunix_rt_nb.common import files
     from tunix_rt_nb.dataset import evalset
     from tunix_rt_nb.evaluate import harness, headline, predictions, scorecard, warnings
     from tunix_rt_nb.runs import registry
 
     lineage = runs.lineage("evaluate", registry.find(run) / runs.stem("evaluate"))
-    rendered = files.read_manifest(lineage["render"], "3_render")
+    rendered = render.read_manifest(lineage["render"])
     own = predictions.of_run(lineage["evaluate"], "after")
     items = evalset.read(eval_set) if eval_set else predictions.items_of(own)
     graded = harness.graded(samples, items, rendered)

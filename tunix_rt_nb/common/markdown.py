@@ -1,9 +1,27 @@
-"""Text escaped for Markdown, so that it stays in its table cell or code block."""
+"""Text escaped for Markdown, so that it stays in its table cell, code block or front matter."""
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
+
+
+def front_matter(fields: Mapping[str, Any]) -> str:
+    """Write fields as the YAML at the top of a hub card; leave out those without a value.
+
+    Each value is JSON in one line. YAML reads it too, and no text in it can mean anything else. But
+    YAML knows no pairs of surrogates and folds odd line breaks, so these are written differently.
+
+    Example:
+      >>> print(front_matter({"license": None, "tags": ["🂡", "a: b", "c\\x85d"]}))
+      ---
+      tags: ["🂡", "a: b", "c\\U00000085d"]
+      ---
+    """
+    values = {name: json.dumps(v, ensure_ascii=False) for name, v in fields.items() if v}
+    text = "\n".join(f"{name}: {value}" for name, value in values.items())
+    escaped = "".join(c if c.isprintable() or c == "\n" else f"\\U{ord(c):08x}" for c in text)
+    return f"---\n{escaped}\n---"
 
 
 def table(rows: Iterable[Iterable[object]]) -> str:

@@ -13,5 +13,6 @@ from tunix_rt_nb.dataset.folder import (
     read_manifest,
     rejects,
 )
+from tunix_rt_nb.dataset.manifest import Manifest
 from tunix_rt_nb.dataset.spec import DatasetSpec
 from tunix_rt_nb.dataset.versions import diff, find, listing

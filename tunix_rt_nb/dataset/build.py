@@ -206,7 +206,7 @@ def _write_lines(draft: files.Draft, lines: Iterable[bytes]) -> str:
 
 
 def _check_same(folder: Path, spec: DatasetSpec, hashes: Mapping[str, str]) -> None:
-    manifest = read_manifest(folder)
+    manifest: Any = read_manifest(folder)
     if manifest["files"] != hashes:
         raise InputError(
             f"{folder}: exists with other content; a dataset never changes,"

@@ -1,6 +1,10 @@
-"""The card of a dataset, by the conventions of the Hugging Face hub: its folder's README."""
+"""The card of a dataset, by the conventions of the Hugging Face hub: the README of its folder.
 
-import json
+`markdown.front_matter` writes its YAML, and not `huggingface_hub.DatasetCardData`. That one would
+add ten packages and 26 MB to the base install, folds lines at 80 characters, and turns U+0085 in
+a name into a space.
+"""
+
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -17,14 +21,14 @@ _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (10**6
 
 
 def token_statistics(lines: Iterable[bytes]) -> dict[str, Any]:
-    """How long traces are in tokens, before a model is chosen: words, digits and signs.
+    """Measure how long traces are in tokens: words, digits and signs, as no model is chosen yet.
 
     Args:
-      lines: those of a sample of traces.
+      lines: the lines of a sample of traces.
 
     Returns:
-      Size of the sample, least, mean, median, 95th percentile and most, and a histogram: up to how
-      many tokens -> how many traces.
+      The unit, the size of the sample, the least, mean, median, 95th percentile and most tokens,
+      and a histogram: pairs of the most tokens in a bin and its number of traces.
     """
     traces = [parse_line(line, "sample") for line in lines]
     counts = sorted(len(_TOKEN.findall(f"{t.prompt} {respond(t)}")) for t in traces)
@@ -43,18 +47,16 @@ def token_statistics(lines: Iterable[bytes]) -> dict[str, Any]:
 
 
 def card(manifest: Mapping[str, Any], example: Trace) -> str:
-    """The card: what is in a dataset, of which length, what was refused, and an example.
+    """Write the card: what is in a dataset, how long it is, what was refused, and an example.
 
     Args:
-      manifest: that of the dataset.
+      manifest: the manifest of the dataset.
       example: a trace of its training side.
     """
     split, tokens = manifest["split"], manifest["tokens"]
     sides = ((markdown.cell(task), n["train"], n["eval"]) for task, n in manifest["tasks"].items())
     by_task, filters = markdown.table(sides), markdown.code(manifest["filters"])
-    return f"""---
-{_front_matter(manifest)}
----
+    return f"""{markdown.front_matter(_metadata(manifest))}
 # {manifest["dataset_key"]}
 
 {manifest["trace_count"]:,} reasoning traces: {split["train"]:,} to train on, {split["eval"]:,} held
@@ -93,18 +95,20 @@ the sha256 `{manifest["sha256"]}`; `manifest.json` has every parameter and the i
 """
 
 
-def _front_matter(manifest: Mapping[str, Any]) -> str:
-    """YAML; all of it is JSON, which YAML reads, so that a name can mean nothing else."""
+def _metadata(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Describe the dataset as the hub reads it.
+
+    Source: https://huggingface.co/docs/hub/datasets-cards
+    """
     size = next((name for n, name in _SIZES if manifest["trace_count"] < n), "n>1M")
     files = [{"split": side, "path": f"{side}.jsonl"} for side in manifest["split"]]
-    fields = {
+    return {
         "pretty_name": manifest["dataset_key"],
         "task_categories": ["text-generation"],
         "tags": ["reasoning", *manifest["tags"]],
         "size_categories": [size],
         "configs": [{"config_name": "default", "data_files": files}],
     }
-    return "\n".join(f"{name}: {json.dumps(value)}" for name, value in fields.items())
 
 
 def _refused(manifest: Mapping[str, Any]) -> str:

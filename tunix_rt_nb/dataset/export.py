@@ -101,7 +101,7 @@ class _Dataset:
     ) -> None:
         manifest = read_manifest(folder)
         self.folder = folder
-        self.count = sum(manifest["split"][side] for side in sides)
+        self.count = sum(n for side, n in manifest["split"].items() if side in sides)
         if not self.count:
             raise InputError(f"{folder}: nothing to export, there is no trace in {sides[0]}.jsonl")
         self._paths = [folder / f"{side}.jsonl" for side in sides]

@@ -11,10 +11,11 @@ datasets/cards-v1/
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from tunix_rt_nb.common import InputError, check_name, files
 from tunix_rt_nb.dataset import clean
+from tunix_rt_nb.dataset.manifest import Manifest
 from tunix_rt_nb.host import place
 from tunix_rt_nb.trace import Trace, parse_line
 
@@ -37,13 +38,13 @@ def load(folder: Path, side: str) -> Iterator[tuple[str, Trace]]:
             yield trace.id, trace
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
+def read_manifest(folder: Path) -> Manifest:
     """Read the manifest of a complete dataset folder.
 
     Raises:
       InputError: there is none, or it was altered after the build.
     """
-    manifest = files.read_manifest(folder, "2_build")
+    manifest: Any = files.read_manifest(folder, "2_build")
     path = folder / "manifest.json"
     if not isinstance(manifest, dict) or "dataset_key" not in manifest:
         raise InputError(f"{path}: is not that of a dataset, give the folder of one")
@@ -52,7 +53,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             f"{path}: manifest_sha256: does not fit the rest, it was altered after the build,"
             " build the dataset again"
         )
-    return manifest
+    return cast("Manifest", manifest)
 
 
 def copy(source: Path | str, parent: Path) -> Path:
@@ -91,13 +92,13 @@ def rejects(folder: Path) -> list[dict[str, Any]]:
     return list(files.read_lines(folder / "rejects.jsonl"))
 
 
-def sealed(manifest: Mapping[str, Any]) -> dict[str, Any]:
+def sealed(manifest: Mapping[str, Any]) -> Manifest:
     """Return a manifest with `manifest_sha256`, the hash of everything else in it."""
     said = {name: value for name, value in manifest.items() if name != "manifest_sha256"}
-    return {**said, "manifest_sha256": files.digest(said)}
+    return cast("Manifest", {**said, "manifest_sha256": files.digest(said)})
 
 
-def funnel(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
+def funnel(manifest: Manifest) -> list[dict[str, Any]]:
     """Count the traces that each sieve left, from all in the store to both sides."""
     rejected = [manifest["rejected"].get(reason, 0) for reason in clean.REASONS]
     kept = manifest["trace_count"]
@@ -114,7 +115,7 @@ def funnel(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [{"sieve": name, "traces": count} for name, count in sieves.items()]
 
 
-def by_task(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
+def by_task(manifest: Manifest) -> list[dict[str, Any]]:
     """Count the traces of each task on each side of a dataset."""
     return [
         {"task": task, "to train on": sides["train"], "held out": sides["eval"]}

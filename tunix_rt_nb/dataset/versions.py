@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from tunix_rt_nb import runs
 from tunix_rt_nb.common import InputError, files, unknown
 from tunix_rt_nb.dataset.folder import SIDES, read_manifest
+from tunix_rt_nb.dataset.manifest import Manifest
 from tunix_rt_nb.dataset.spec import DatasetSpec
 from tunix_rt_nb.host import paths
 
@@ -101,7 +102,7 @@ def _sides(manifest: Mapping[str, Any]) -> dict[str, str]:
     return {id: SIDES[k >= train] for k, id in enumerate(manifest["trace_ids"])}
 
 
-def parent(spec: DatasetSpec, beside: Path) -> dict[str, Any] | None:
+def parent(spec: DatasetSpec, beside: Path) -> Manifest | None:
     """Return the manifest of the dataset that a spec names as its parent, by key or build id.
 
     Return None if the spec names no parent.

@@ -12,5 +12,6 @@ from tunix_rt_nb.evaluate.scorecard import (
     by_item,
     headline,
     scorecard,
+    scorecards,
     warnings,
 )

@@ -23,6 +23,7 @@ from tunix_rt_nb.common import InputError, check_name, files
 from tunix_rt_nb.evaluate.grade import grade
 from tunix_rt_nb.evaluate.prediction import Answered, Prediction
 from tunix_rt_nb.evaluate.predictions import check_of
+from tunix_rt_nb.render import Rendered
 from tunix_rt_nb.trace import Form, Generation, Trace, form
 
 _NEEDED = ("id", "prompt", "expected_answer")
@@ -170,7 +171,7 @@ def command(model: Path, path: Path) -> str:
 
 
 def graded(
-    path: Path, items: Sequence[tuple[str, Trace]], rendered: Mapping[str, Any]
+    path: Path, items: Sequence[tuple[str, Trace]], rendered: Rendered
 ) -> list[Prediction]:
     """Grade the answers that the harness logged, as our own predictions are graded.
 

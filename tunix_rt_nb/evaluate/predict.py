@@ -4,7 +4,7 @@ Answers are kept as they come, so that an interrupted evaluation resumes.
 """
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -15,14 +15,14 @@ from tunix_rt_nb import models
 from tunix_rt_nb.common import InputError, files, one_line
 from tunix_rt_nb.evaluate.grade import grade
 from tunix_rt_nb.evaluate.prediction import Prediction
-from tunix_rt_nb.render import encode_prompts
+from tunix_rt_nb.render import Rendered, encode_prompts
 from tunix_rt_nb.trace import Form, Generation, Trace, form
 
 
 def predict(
     model_folder: Path,
     items: Sequence[tuple[str, Trace]],
-    rendered: Mapping[str, Any],
+    rendered: Rendered,
     max_new_tokens: int = 256,
     batch_size: int = 64,
     kept: Path | None = None,

@@ -3,9 +3,11 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from math import comb, fsum
+from pathlib import Path
 from statistics import fmean, pstdev
 from typing import Any, NotRequired, TypedDict, cast
 
+from tunix_rt_nb import runs
 from tunix_rt_nb.common import InputError, files, one_line
 from tunix_rt_nb.evaluate.prediction import OUTCOMES, Prediction
 from tunix_rt_nb.evaluate.uncertainty import wilson
@@ -108,6 +110,16 @@ def scorecard(
         ),
     }
     return cast("Scorecard", card)
+
+
+def scorecards(evaluated: Path) -> tuple[Scorecard, Scorecard]:
+    """Return the scorecards of a complete evaluation, before and after training.
+
+    Raises:
+      InputError: the evaluation is not complete.
+    """
+    told: Any = runs.result(evaluated)
+    return told["before"], told["after"]
 
 
 def by_item(predictions: Sequence[Prediction]) -> dict[str, list[Prediction]]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from tunix_rt_nb import report, runs
 from tunix_rt_nb.common import InputError, OutOfTime, files
+from tunix_rt_nb.evaluate import scorecards
 from tunix_rt_nb.host import paths, place
 from tunix_rt_nb.runs import chain
 
@@ -43,7 +44,7 @@ def run(run_id: str, values: Mapping[str, Any], hours: float, profile: str = "")
             chain.run(run_dir, values, to_step="train", **how)
             keep(run_dir, kept)
             chain.run(run_dir, values, from_step="evaluate", **how)
-            print(report.before_after_text(runs.result(run_dir / runs.stem("evaluate"))))
+            print(report.before_after_text(*scorecards(run_dir / runs.stem("evaluate"))))
         except chain.StepUnfinished as late:
             _tell_late(late)
         finally:

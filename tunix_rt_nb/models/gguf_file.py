@@ -48,7 +48,7 @@ def convert(path: Path, cache: Path) -> Path:
     The weights are written in float32, which holds the values of every quantisation.
 
     Raises:
-      InputError: the file is not GGUF, is cut off, or holds no Gemma 2 or 3.
+      InputError: the file is not GGUF, is cut off, or holds no Gemma 2 or 3; the cache is full.
     """
     folder = cache / f"{path.stem}-{files.sha256(path)[:16]}"
     if (folder / "config.json").exists():

@@ -39,7 +39,7 @@ class Tokenizer:
         try:
             self._pieces.LoadFromSerializedProto(pieces.as_it_is(model))
             self.controls = pieces.controls(model)
-        except (IndexError, RuntimeError, ValueError):  # RuntimeError is SentencePiece's
+        except (RuntimeError, ValueError):  # SentencePiece's, and that of `pieces`
             raise InputError(
                 "tokenizer: its SentencePiece model is cut off or damaged, get it again"
             ) from None

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar, cast
 
 import msgspec
 import numpy as np
@@ -26,6 +26,29 @@ _AT_A_TIME = 100_000  # characters per batch to tokenise; larger ones fit less w
 _SAMPLE = 10_000  # about how many traces a tokenizer is trained on
 
 
+class Rendered(TypedDict):
+    """What the manifest of a rendered dataset says.
+
+    Attributes:
+      form_sha256: the hash of all that defines template, style and system message.
+      max_length: the longest example that was kept, in tokens.
+      examples: side -> how many examples.
+      rejected: reason -> how many were left out.
+      files: name of a file -> its sha256.
+    """
+
+    dataset_key: str
+    dataset_sha256: str
+    template: str
+    style: str
+    system: str
+    form_sha256: str
+    max_length: int
+    examples: dict[str, int]
+    rejected: dict[str, int]
+    files: dict[str, str]
+
+
 def render_dataset(
     source: Path,
     folder: Path,
@@ -34,7 +57,7 @@ def render_dataset(
     style: str = "numbered",
     max_length: int = 192,
     system: str = "",
-) -> dict[str, Any]:
+) -> Rendered:
     """Render both sides of a dataset into a folder; write the manifest last.
 
     Examples longer than `max_length` are not cut. They are left out, counted, and listed in
@@ -75,7 +98,7 @@ def render_dataset(
     with files.atomic(folder / "tokenizer.model") as file:
         file.write(tokenizer.model)
     made_from = dataset.read_manifest(source)
-    manifest = {
+    manifest: Rendered = {
         "dataset_key": made_from["dataset_key"],
         "dataset_sha256": made_from["sha256"],
         "template": template_name,
@@ -210,13 +233,14 @@ def _check_unaltered(folder: Path, names: Iterable[str]) -> None:
             )
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
+def read_manifest(folder: Path) -> Rendered:
     """Read the manifest of a rendered dataset.
 
     Raises:
       InputError: the folder is incomplete, so it has no manifest.
     """
-    return files.read_manifest(folder, "3_render")
+    found: Any = files.read_manifest(folder, "3_render")
+    return cast("Rendered", found)
 
 
 def rejects(folder: Path) -> list[dict[str, Any]]:

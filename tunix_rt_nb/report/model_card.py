@@ -1,4 +1,7 @@
-"""The card of a trained model, by the conventions of the Hugging Face hub: its folder's README."""
+"""The card of a trained model, by the conventions of the Hugging Face hub: its folder's README.
+
+`markdown.front_matter` writes its YAML; `dataset.card` says why `huggingface_hub` does not.
+"""
 
 import json
 from collections.abc import Mapping
@@ -13,10 +16,11 @@ from tunix_rt_nb.models import catalog
 def facts(
     name: str, model: str, rendered: Mapping[str, Any], training: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """What is known of a model before it is evaluated.
+    """Collect what is known of a model before it is evaluated.
 
     Args:
-      model: that training began with.
+      name: the name of the trained model.
+      model: the model that training began with.
       rendered: the manifest of the rendered dataset.
       training: how it was trained.
 
@@ -37,7 +41,7 @@ def facts(
 
 
 def scores(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """The scores of a card, of two scorecards: by task, and of all answers in the style exactly.
+    """Take the scores of a card from two scorecards: by task, and of answers strictly in the style.
 
     Example:
       >>> card = {"category_scores": {"sums": {"score": 0.5, "n": 2}}, "strict_score": 0.0}
@@ -54,12 +58,13 @@ def scores(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, dic
 
 
 def write(folder: Path, facts: Mapping[str, Any]) -> Path:
-    """Writes the card of a model into its folder.
+    """Write the card of a model into its folder; return the path of the card.
 
     Args:
-      facts: `name`, and as far as they are known: `base` (what was trained, as the hub knows it),
-        `license`, `tags`; `data` and `training`, a mapping each of what to show, as the dataset's
-        key and hash; `scores`, task -> {`before`, `after`, `n`}, shares from 0 to 1.
+      folder: the folder of the model.
+      facts: `name`, and as far as they are known: `base` (what was trained, by its name on the
+        hub), `license` and `tags`; `data` and `training`, each a mapping of what to show, as the
+        dataset's key and hash; `scores`, task -> {`before`, `after`, `n`}, shares from 0 to 1.
 
     Example:
       >>> import tempfile
@@ -73,7 +78,7 @@ def write(folder: Path, facts: Mapping[str, Any]) -> Path:
 
 
 def card(facts: Mapping[str, Any]) -> str:
-    """The text of the card; all that the facts say is text, none of it markup."""
+    """Write the text of the card; what the facts say stays text and becomes no markup."""
     sections = [
         ("Scores", _scores(facts.get("scores", {}))),
         ("Data", _listed(facts.get("data", {}))),
@@ -81,9 +86,7 @@ def card(facts: Mapping[str, Any]) -> str:
     ]
     told = "".join(f"\n## {title}\n\n{text}\n" for title, text in sections if text)
     origin = f" from {markdown.cell(facts['base'])}" if facts.get("base") else ""
-    return f"""---
-{_front_matter(facts)}
----
+    return f"""{markdown.front_matter(_metadata(facts))}
 # {markdown.cell(facts["name"])}
 
 Trained{origin} with tunix_rt_nb on reasoning traces each step of which a program checked: it writes
@@ -92,7 +95,7 @@ its steps, then the answer. `transformers.AutoModelForCausalLM.from_pretrained` 
 
 
 def _scores(scores: Mapping[str, Mapping[str, Any]]) -> str:
-    """A table of the answers that were right, of held-out prompts."""
+    """Write a table of the share of right answers to held-out prompts; empty without scores."""
     rows = [
         (markdown.cell(task), _percent(score.get("before")), _percent(score["after"]), score["n"])
         for task, score in scores.items()
@@ -114,8 +117,11 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _front_matter(facts: Mapping[str, Any]) -> str:
-    """YAML, each value of which is quoted as in JSON, so that a text can mean nothing else."""
+def _metadata(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Describe the model as the hub reads it.
+
+    Source: https://huggingface.co/docs/hub/model-cards
+    """
     fields = {
         "library_name": "transformers",
         "pipeline_tag": "text-generation",
@@ -125,17 +131,11 @@ def _front_matter(facts: Mapping[str, Any]) -> str:
     }
     if scores := facts.get("scores"):
         fields["model-index"] = [{"name": facts["name"], "results": _results(scores)}]
-    return "\n".join(f"{name}: {_yaml(value)}" for name, value in fields.items() if value)
-
-
-def _yaml(value: Any) -> str:
-    """JSON as YAML reads it, which knows no pairs of surrogates and folds odd line breaks."""
-    text = json.dumps(value, ensure_ascii=False)
-    return "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in text)
+    return fields
 
 
 def _results(scores: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The scores as the hub reads them.
+    """Convert the scores to what the hub reads.
 
     Source: https://huggingface.co/docs/hub/model-cards#evaluation-results
     """

@@ -10,18 +10,20 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from tunix_rt_nb import runs
+from tunix_rt_nb import render, runs
 from tunix_rt_nb.common import files, printable
 from tunix_rt_nb.evaluate import (
     OUTCOMES,
     Prediction,
+    Scorecard,
     by_item,
     first_wrong,
     judge,
     outcome,
     predictions,
+    scorecards,
     warnings,
 )
 from tunix_rt_nb.report.plots import loss_axes, svg
@@ -59,18 +61,18 @@ def page(run: Path) -> str:
 def _values(run: Path) -> dict[str, Any]:
     evaluated = run / runs.stem("evaluate")
     lineage = runs.lineage("evaluate", evaluated)
-    result = runs.result(evaluated)
+    earlier, card = scorecards(evaluated)
     before, after = (predictions.of_run(evaluated, when) for when in ("before", "after"))
-    rendered = files.read_manifest(lineage["render"], "3_render")
+    rendered = render.read_manifest(lineage["render"])
     return {
         "run": run.name,
-        "card": result["after"],
-        "earlier": result["before"],
-        "warnings": warnings(result["after"]),
-        "before_after": before_after(result["before"], result["after"]),
+        "card": card,
+        "earlier": earlier,
+        "warnings": warnings(card),
+        "before_after": before_after(earlier, card),
         "groups": [
-            _groups(result, after, "difficulty", "difficulty_scores", DIFFICULTIES),
-            _groups(result, after, "section", "section_scores", ()),
+            _groups(earlier, card, after, "difficulty", DIFFICULTIES),
+            _groups(earlier, card, after, "section", ()),
         ],
         "outcomes": _outcomes(before, after),
         "manners": _manners(before, after),
@@ -85,10 +87,10 @@ def _values(run: Path) -> dict[str, Any]:
 
 
 def _groups(
-    result: Mapping[str, Any],
+    earlier: Scorecard,
+    card: Scorecard,
     after: Sequence[Prediction],
-    field: str,
-    scores: str,
+    field: Literal["difficulty", "section"],
     order: Sequence[str],
 ) -> list[dict[str, Any]]:
     """Show how reliable answers are, by difficulty or section.
@@ -96,7 +98,8 @@ def _groups(
     A row has the scores of its group, and as `sound` the share of right answers whose steps are all
     right.
     """
-    cards = result["before"].get(scores, {}), result["after"].get(scores, {})
+    scores: Any = f"{field}_scores"
+    cards: Any = earlier.get(scores, {}), card.get(scores, {})  # older ones have no sections
     names = sorted(cards[1], key=lambda name: (order.index(name) if name in order else 9, name))
     rows = []
     for name in names:

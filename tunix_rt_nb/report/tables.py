@@ -1,6 +1,5 @@
 """The before-and-after table, as records, as text and as JSON."""
 
-from collections.abc import Mapping
 from textwrap import indent
 from typing import Any
 
@@ -8,9 +7,8 @@ from tunix_rt_nb.evaluate import STRICT, Scorecard, warnings
 from tunix_rt_nb.report.columns import text_table
 
 
-def summary(result: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the figures of a `5_evaluate/result.json` as `run --json` prints them."""
-    before, after = result["before"], result["after"]
+def summary(before: Scorecard, after: Scorecard) -> dict[str, Any]:
+    """Return the figures of two scorecards as `run --json` prints them."""
     return {
         "before": _figures(before),
         "after": _figures(after),
@@ -78,11 +76,11 @@ def _whole(card: Scorecard) -> dict[str, Any]:
     }
 
 
-def before_after_text(result: Mapping[str, Any]) -> str:
+def before_after_text(before: Scorecard, after: Scorecard) -> str:
     """Return the before-and-after table as aligned text, with the interval and warnings below."""
-    rows = before_after(result["before"], result["after"])
+    rows = before_after(before, after)
     text = indent(text_table(rows, right=list(rows[0])[1:]), "  ")
-    low, high = result["after"]["interval"]
+    low, high = after["interval"]
     told = [f"answers after, 95 % interval: {_percent(low)} to {_percent(high)}"]
-    below = "".join(f"  {line}\n" for line in [*told, *warnings(result["after"])])
+    below = "".join(f"  {line}\n" for line in [*told, *warnings(after)])
     return f"\n{text}\n{below}"

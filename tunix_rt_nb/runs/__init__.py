@@ -7,6 +7,7 @@ from tunix_rt_nb.runs.folder import (
     READS,
     ROOMS,
     STEPS,
+    Result,
     Step,
     before,
     checkpoints,

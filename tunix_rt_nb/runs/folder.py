@@ -9,9 +9,10 @@ runs/quickstart/
 
 import os
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, cast
 
 from filelock import FileLock, Timeout
 
@@ -77,6 +78,41 @@ def outputs(folder: Path) -> dict[str, str]:
     }
 
 
+class MadeFrom(TypedDict):
+    """A step that another was made from: its folder, from there, and the hash of its outputs."""
+
+    folder: str
+    sha256: str
+
+
+class Result(TypedDict, total=False):
+    """What `result.json` of a step says: the same for every step, then what each step tells.
+
+    Attributes:
+      version: of the package.
+      outputs: relative path -> sha256 of each file.
+      traces: of generate; dataset and split: of build; examples and rows: of render.
+      steps, eval_loss, base, card: of train, with what else it measured.
+      before, after: the scorecards of evaluate.
+    """
+
+    step: str
+    version: str
+    inputs: dict[str, MadeFrom]
+    outputs: dict[str, str]
+    traces: int
+    dataset: str
+    split: dict[str, int]
+    examples: dict[str, int]
+    rows: int
+    steps: int
+    eval_loss: float
+    base: str
+    card: dict[str, Any]
+    before: dict[str, Any]
+    after: dict[str, Any]
+
+
 @dataclass
 class Step:
     """One step of the road at work.
@@ -96,9 +132,9 @@ class Step:
         """Return a path for a result: relative if inside the step's folder, which may be moved."""
         return str(path.relative_to(self.folder) if path.is_relative_to(self.folder) else path)
 
-    def finish(self, result: dict[str, Any]) -> dict[str, Any]:
+    def finish(self, result: Mapping[str, Any]) -> Result:
         """Write `result.json`, which marks the step as complete, and release the folder."""
-        result = {
+        whole: Any = {
             "step": self.step,
             "version": tunix_rt_nb.__version__,
             "inputs": {
@@ -112,9 +148,9 @@ class Step:
             **result,
             "outputs": outputs(self.folder),
         }
-        files.write_json(self.folder / "result.json", result)
+        files.write_json(self.folder / "result.json", whole)
         self._lock.release()
-        return result
+        return cast("Result", whole)
 
 
 _held: dict[Path, FileLock] = {}
@@ -208,16 +244,16 @@ def lineage(step: str, folder: Path) -> dict[str, Path]:
     return found
 
 
-def result(folder: Path) -> dict[str, Any]:
+def result(folder: Path) -> Result:
     """Read the `result.json` of a complete step; raise `InputError` if it is missing or damaged."""
     path = folder / "result.json"
     if not path.exists():
         step = folder.name
         raise InputError(f"{path}: is missing, run {step}.ipynb (or `tunix-rt-nb run`) first")
-    found = files.read_json(path)
+    found: Any = files.read_json(path)
     if not isinstance(found, dict) or not {"inputs", "outputs"} <= found.keys():
         raise InputError(f"{path}: is damaged, run {folder.name}.ipynb again")
-    return found
+    return cast("Result", found)
 
 
 def content_hash(folder: Path) -> str:
