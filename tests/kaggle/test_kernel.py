@@ -202,7 +202,7 @@ def test_a_notebook_that_was_imported_by_hand_finds_the_package_among_the_inputs
     for name in ("pyproject.toml", "requirements.lock"):
         shutil.copy(paths.PROJECT / name, attached)
     own = nbformat.read(runs.notebook_of("generate"), as_version=4)
-    own.cells.append(nbformat.v4.new_code_cell("print(chain.__file__)"))
+    own.cells.append(nbformat.v4.new_code_cell("print(runs.chain.__file__)"))
     nbformat.write(own, "mine.ipynb")
     few = {"TRACES": {"high_card_duel": 8}}
     done = papermill.execute_notebook("mine.ipynb", "mine.ipynb", few, progress_bar=False)
@@ -232,7 +232,7 @@ def test_without_an_input_the_package_is_fetched(imported: Path, tmp_path: Path)
 
 def test_an_altered_package_is_not_unpacked(prepared: Path) -> None:
     found = embedded(read(prepared)[0])
-    bootstrap.FILES["tunix_rt_nb/common/errors.py"] += "# mine\n"
+    bootstrap.FILES["tunix_rt_nb/tasks/task.py"] += "# mine\n"
     with pytest.raises(RuntimeError, match="was altered: prepare the kernel again"):
         bootstrap.unpack(embedding.digest(found))
 

@@ -112,7 +112,7 @@ def begin(path: Path, home: Path) -> dict[str, Any]:
     """Runs the cells of the train notebook up to its configuration, alone, with a job."""
     notebook = nbformat.read(runs.notebook_of("train"), as_version=4)
     end = next(k for k, cell in enumerate(notebook.cells) if "SftConfig.of" in cell.source)
-    tell = "(stop.folder / 'told.json').write_text(config.model_dump_json())"
+    tell = "(step.folder / 'told.json').write_text(config.model_dump_json())"
     given = nbformat.v4.new_code_cell(f"JOB = {str(path)!r}")
     cells = notebook.cells[: end + 1]
     at = next(k for k, cell in enumerate(cells) if cell.metadata.get("tags") == ["parameters"])

@@ -88,7 +88,7 @@ def test_a_run_that_was_pushed_comes_home_as_if_it_had_been_run_here(
 
 
 CELLS = [
-    "from tunix_rt_nb.runs import chain\nfrom tunix_rt_nb.errors import OutOfTime\n"
+    "from tunix_rt_nb.runs import chain\nfrom tunix_rt_nb.common import OutOfTime\n"
     "stop = chain.begin('generate')\nlast = stop.folder / 'checkpoints/weights'",
     "if not last.exists():\n    last.parent.mkdir()\n    last.write_text('half')\n"
     "    raise OutOfTime('training ended itself in time after step 1 of 2')",

@@ -55,7 +55,7 @@ def test_a_wrong_loss_mask_is_refused_before_anything_is_trained(
     def wrong(*arguments: Any) -> Examples:
         return Examples.of([MASKS[planted](example) for example in encode(*arguments)])
 
-    monkeypatch.setattr(render, "encode", wrong)
+    monkeypatch.setattr("tunix_rt_nb.render.render.encode", wrong)
     with pytest.raises(InputError, match="cannot be rendered: broken law: "):
         render.render_dataset(source, tmp_path / "out", tokenizer)
     assert not (tmp_path / "out/manifest.json").exists()  # without which nothing trains

@@ -9,25 +9,29 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
+from tunix_rt_nb import runs
 from tunix_rt_nb.common import InputError
 from tunix_rt_nb.host import bootstrap, needs, paths
 
-_UNUSED = "tunix_rt_nb/cli/"  # a session never runs it, so it need not be readable there
+_READABLE = tuple(  # the rooms that decide what a step writes; the others are compressed
+    {f"tunix_rt_nb/{room}/" for rooms in runs.ROOMS.values() for room in rooms}
+)
 _HIDDEN = {"_kg_hide-input": True, "jupyter": {"source_hidden": True}}
 
 
 def sources() -> dict[str, str]:
     """Collect the package, its eval sets, and the notebooks without outputs: path -> text.
 
-    Eval sets and files that a session never runs are compressed. Their names end with `.z`.
+    Kaggle takes a million bytes of source, so only the rooms of the five steps are readable. Eval
+    sets and the other rooms are compressed; their names end with `.z`.
 
     Raises:
       InputError: there are no notebooks, or a file does not end with a line break, so that a cell
         could not keep it as it is.
 
     Example:
-      >>> sources()["tunix_rt_nb/common/errors.py"].splitlines()[0][:13]
-      '\"\"\"The errors'
+      >>> sources()["tunix_rt_nb/tasks/task.py"].splitlines()[0][:17]
+      '\"\"\"What a task is'
     """
     notebooks = sorted(paths.NOTEBOOKS.glob("*.ipynb"))
     if not notebooks:
@@ -35,7 +39,7 @@ def sources() -> dict[str, str]:
     found: dict[str, bytes] = {}
     for path in [*paths.sources(), *sorted(paths.EVAL_SETS.glob("*.jsonl"))]:
         name, content = path.relative_to(paths.PROJECT).as_posix(), path.read_bytes()
-        packed = path.suffix not in paths.SOURCES or name.startswith(_UNUSED)
+        packed = not name.startswith(_READABLE)
         found |= {f"{name}.z": _packed(content)} if packed else {name: content}
     for path in notebooks:
         found[f"notebooks/{path.name}"] = nbformat.writes(stripped(read(path))).encode() + b"\n"

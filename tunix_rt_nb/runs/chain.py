@@ -243,9 +243,9 @@ def _key(run_dir: Path, step: str, parameters: Mapping[str, Any]) -> str:
     named = [Path(name) for name in named_files(parameters)]
     folders = [Path(parameters[name]) for name in ("DATASET", "MODEL") if parameters.get(name)]
     named += sorted(path for folder in folders for path in folder.glob("*") if path.is_file())
-    if any(name.startswith("EVAL_SET") for name in parameters):  # may name a set that ships
-        named += sorted(paths.EVAL_SETS.glob("*.jsonl"))
     read = {str(path): files.sha256(path) for path in named}
+    if any(name.startswith("EVAL_SET") for name in parameters):  # names those that ship
+        read |= {path.name: files.sha256(path) for path in paths.EVAL_SETS.glob("*.jsonl")}
     return files.digest([FORMAT, _code_hash(step), parameters, inputs, read])
 
 
