@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
@@ -40,6 +41,15 @@ def with_step(trace: Trace, i: int, text: str) -> Trace:
     """The trace with another text as one of its steps."""
     steps = [(s.type, text if s.i == i else s.content) for s in trace.steps]
     return Trace.of(trace.prompt, steps, trace.final_answer, trace.meta)
+
+
+@pytest.fixture
+def strict_promotion() -> Iterator[None]:
+    """Lets JAX convert no dtype and add no axis by itself; Tunix's own models need both."""
+    import jax
+
+    with jax.numpy_dtype_promotion("strict"), jax.numpy_rank_promotion("raise"):
+        yield
 
 
 @pytest.fixture(scope="session")

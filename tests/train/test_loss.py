@@ -1,7 +1,5 @@
 """The loss against the plain one: all logits at once, differentiated by JAX."""
 
-from collections.abc import Iterator
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,12 +8,7 @@ import pytest
 
 from tunix_rt_nb.train import loss
 
-
-@pytest.fixture(autouse=True)
-def strict() -> Iterator[None]:
-    """No type is ever changed in silence."""
-    with jax.numpy_dtype_promotion("strict"):
-        yield
+pytestmark = pytest.mark.usefixtures("strict_promotion")
 
 
 def plain(

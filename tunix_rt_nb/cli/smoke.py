@@ -9,7 +9,7 @@ import click
 from tunix_rt_nb.cli.options import json_option
 
 if TYPE_CHECKING:
-    from tunix_rt_nb.train.smoke import Check
+    from tunix_rt_nb.train import Check
 
 
 @click.command("smoke")

@@ -18,3 +18,4 @@ from .job import (
 from .loss import held_out_loss as held_out_loss
 from .metrics import summary as summary
 from .sft import batches_of as batches_of, fine_tune as fine_tune
+from .smoke import Check as Check

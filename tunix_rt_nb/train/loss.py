@@ -246,7 +246,7 @@ def _added(
     def error(k: Any) -> jax.Array:
         some = of(logits, k, axis=2)
         # The gradient by a logit is its probability, less 1 if it is the target's.
-        hits = aim[:, :, None] == of(numbers, k)
+        hits = aim[:, :, None] == of(numbers, k)[None, None]
         found = jnp.exp(some - shares) - hits.astype(jnp.float32)
         found = jnp.where((aim >= 0)[:, :, None], found, 0.0)
         if cap is not None:
@@ -300,7 +300,7 @@ def _forward(
 
         # Add the loss: the logarithm of the softmax's denominator, less the target's logit.
         shares = jax.nn.logsumexp(logits, axis=-1, keepdims=True)
-        hits = aim[:, :, None] == numbers
+        hits = aim[:, :, None] == numbers[None, None]
         right = jnp.where(hits, logits, 0.0).sum(axis=-1, keepdims=True)
         used = (aim >= 0)[:, :, None]
         total += jnp.where(used, shares - right, 0.0).sum()
