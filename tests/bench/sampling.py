@@ -13,7 +13,7 @@ from tunix_rt_nb import models, render, tasks, train
 from tunix_rt_nb.dataset import evalset
 from tunix_rt_nb.models import sampling
 from tunix_rt_nb.models.tokenizer import Tokenizer
-from tunix_rt_nb.render.encode import encode_prompts
+from tunix_rt_nb.render.encoding import encode_prompts
 from tunix_rt_nb.render.packing import pack
 from tunix_rt_nb.trace.chat import form
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings, strategies as st
 
 from tests.conftest import NOW
 from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.common.sql import sql
+from tunix_rt_nb.common.queries import sql
 from tunix_rt_nb.dataset import DatasetSpec
 from tunix_rt_nb.dataset.condition import check_condition
 from tunix_rt_nb.dataset.selection import quotas, select

@@ -12,7 +12,7 @@ from tunix_rt_nb import runs
 from tunix_rt_nb.cli import main
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.evaluate import compare, predictions, scorecard, verdict
+from tunix_rt_nb.evaluate import compare, predictions, sum_up, verdict
 from tunix_rt_nb.evaluate.grade import grade
 from tunix_rt_nb.evaluate.uncertainty import mcnemar, sign_flip
 from tunix_rt_nb.report.side_by_side import answers_side_by_side
@@ -235,7 +235,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name, rows in (("one", HALF), ("two", MORE)):
         folder = tmp_path / "runs" / name / "5_evaluate"
         written(folder / "predictions-after.jsonl", rows)
-        card, path = scorecard(rows), folder / "predictions-after.jsonl"
+        card, path = sum_up(rows), folder / "predictions-after.jsonl"
         outputs = {path.name: files.sha256(path)}
         files.write_json(folder / "result.json", {"inputs": {}, "outputs": outputs, "after": card})
     return tmp_path

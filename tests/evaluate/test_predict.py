@@ -6,7 +6,7 @@ from hypothesis import given, strategies as st
 
 from tests.conftest import some
 from tunix_rt_nb import evaluate, tasks
-from tunix_rt_nb.evaluate import scorecard
+from tunix_rt_nb.evaluate import sum_up
 from tunix_rt_nb.evaluate.grade import grade
 from tunix_rt_nb.trace.response import STYLES, Generation, respond
 from tunix_rt_nb.trace.trace import Trace
@@ -98,4 +98,4 @@ def test_items_are_chosen_evenly_and_unknown_tasks_left_out(traces: list[Trace])
 def test_items_have_the_hash_that_the_card_of_their_answers_has(traces: list[Trace]) -> None:
     items = [(trace.id, trace) for trace in traces[:50]]
     rows = [grade(name, trace, Generation("", 9, True)) for name, trace in items]
-    assert evaluate.digest(items) == scorecard(rows)["items_sha256"]
+    assert evaluate.digest(items) == sum_up(rows)["items_sha256"]

@@ -7,7 +7,7 @@ from tests.conftest import some
 from tunix_rt_nb import tasks
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.evaluate import scorecard, warnings
+from tunix_rt_nb.evaluate import sum_up, warnings
 from tunix_rt_nb.evaluate.grade import grade
 from tunix_rt_nb.evaluate.scorecard import majority, pass_at
 from tunix_rt_nb.evaluate.uncertainty import wilson
@@ -34,7 +34,7 @@ ROWS = [one("1", "a", 1.0), one("2", "a", 0.0), one("3", "b", 1.0), one("4", "b"
 
 
 def test_it_has_the_figures_of_all_items_and_of_each_task() -> None:
-    card = scorecard(ROWS)
+    card = sum_up(ROWS)
     assert set(SPEC_KEYS) <= card.keys()
     assert (card["n_items"], card["primary_score"], card["steps_right"]) == (4, 0.75, 0.5)
     assert card["interval"] == wilson(3, 4)
@@ -47,30 +47,30 @@ def test_it_has_the_figures_of_all_items_and_of_each_task() -> None:
 def test_the_order_of_predictions_does_not_matter() -> None:
     rows = [one(str(k), "ab"[k % 2], k % 3 / 2, section="core") for k in range(200)]
     shuffled = random.Random(0).sample(rows, len(rows))
-    assert files.digest(scorecard(shuffled)) == files.digest(scorecard(rows))
+    assert files.digest(sum_up(shuffled)) == files.digest(sum_up(rows))
 
 
 def test_items_that_were_not_answered_are_counted_as_skipped() -> None:
-    card = scorecard(ROWS, {"of no known task": 2, "beyond 2 of a task": 1})
+    card = sum_up(ROWS, {"of no known task": 2, "beyond 2 of a task": 1})
     assert (card["n_items"], card["n_scored"], card["n_skipped"]) == (7, 4, 3)
     assert card["skipped"] == {"of no known task": 2, "beyond 2 of a task": 1}
-    assert scorecard(ROWS)["n_skipped"] == 0
+    assert sum_up(ROWS)["n_skipped"] == 0
 
 
 def test_it_says_how_items_were_asked_where_all_were_asked_alike() -> None:
     asked = {"form_sha256": "f", "temperature": 0.5, "max_new_tokens": 64}
-    card = scorecard([{**row, **asked} for row in ROWS])
+    card = sum_up([{**row, **asked} for row in ROWS])
     assert {**card, **asked} == card
-    assert scorecard([{**ROWS[0], **asked}, ROWS[1]])["form_sha256"] is None
+    assert sum_up([{**ROWS[0], **asked}, ROWS[1]])["form_sha256"] is None
 
 
 def test_other_answers_make_other_items() -> None:
     rows = [{**row, "prompt": "p", "expected_answer": "7"} for row in ROWS]
-    told = scorecard(rows)["items_sha256"]
-    assert scorecard(rows[::-1])["items_sha256"] == told
+    told = sum_up(rows)["items_sha256"]
+    assert sum_up(rows[::-1])["items_sha256"] == told
     for field in ("id", "prompt", "expected_answer"):
         other = [{**rows[0], field: "x"}, *rows[1:]]
-        assert scorecard(other)["items_sha256"] != told
+        assert sum_up(other)["items_sha256"] != told
 
 
 def test_graded_answers_are_summed_up_by_section_and_by_how_they_were_written() -> None:
@@ -79,7 +79,7 @@ def test_graded_answers_are_summed_up_by_section_and_by_how_they_were_written() 
         said = respond(trace)
         texts = [said, said.replace(". ", ") "), f"{said}\nThat is it.", "I do not know"]
         rows.append(grade(str(k), trace, Generation(texts[k], 10 * k, k != 3)))
-    card = scorecard(rows)
+    card = sum_up(rows)
     assert card["section_scores"].keys() == {"held_out"}
     assert (card["primary_score"], card["strict_score"]) == (0.75, 0.25)
     assert (card["strict_format"], card["ran_on"], card["stopped"]) == (0.25, 0.25, 0.75)
@@ -100,13 +100,13 @@ def test_several_answers_to_an_item_are_one_item_with_a_majority() -> None:
         for name, texts in answers.items()
         for k, text in enumerate(texts)
     ]
-    card = scorecard(rows)
+    card = sum_up(rows)
     assert (card["n_items"], card["samples"], card["primary_score"]) == (2, 4, 0.375)
     assert card["majority_score"] == 0.5
     assert card["pass_at"] == {"1": 0.375, "2": pytest.approx((5 / 6 + 1 / 2) / 2), "4": 1.0}
     low, high = card["interval"]
     assert (low, high) == wilson(0.75, 2)  # of items, not of answers: there are but two
-    [low, high] = scorecard(rows[:4])["interval"]
+    [low, high] = sum_up(rows[:4])["interval"]
     assert low < 0.2 < 0.8 < high  # of one item, whatever its mean
 
 
@@ -116,13 +116,13 @@ def test_marks_around_an_answer_do_not_split_the_vote() -> None:
 
 
 def test_what_should_make_one_doubt_a_card_is_said() -> None:
-    few = scorecard([one(str(k), "a", 1.0, strict_format=True, stopped=True) for k in range(49)])
+    few = sum_up([one(str(k), "a", 1.0, strict_format=True, stopped=True) for k in range(49)])
     [line] = warnings(few)
     assert "49 items are few: the interval is 7 points wide" in line
     rows = [one(str(k), "a", 1.0, strict_format=True, stopped=True) for k in range(50)]
-    assert warnings(scorecard(rows)) == []
+    assert warnings(sum_up(rows)) == []
     bad = [{**row, "strict_format": False, "stopped": False} for row in rows]
-    style, stop = warnings(scorecard(bad))
+    style, stop = warnings(sum_up(bad))
     assert "0% of the answers are in the style that was trained" in style
     assert "0% of the answers end with the stop token" in stop
 
@@ -130,9 +130,9 @@ def test_what_should_make_one_doubt_a_card_is_said() -> None:
 @pytest.mark.parametrize("value", [float("nan"), 1.5, -0.1, None, "1"])
 def test_a_score_that_is_none_is_refused(value: Any) -> None:
     with pytest.raises(InputError, match="prediction 2: score: .* is not from 0 to 1"):
-        scorecard([ROWS[0], {**ROWS[1], "score": value}])
+        sum_up([ROWS[0], {**ROWS[1], "score": value}])
     with pytest.raises(InputError, match="there are none, expected one an item"):
-        scorecard([])
+        sum_up([])
 
 
 def test_pass_at_k_is_what_drawing_gives() -> None:
@@ -148,6 +148,6 @@ def test_all_tasks_are_there() -> None:
         for name in tasks.TASKS
         for k, trace in enumerate(some(name, 2, seed=1))
     ]
-    card = scorecard(rows)
+    card = sum_up(rows)
     assert card["category_scores"].keys() == tasks.TASKS.keys()
     assert card["primary_score"] == card["steps_right"] == card["strict_score"] == 1.0

@@ -8,7 +8,7 @@ from tests.conftest import some
 from tunix_rt_nb import runs
 from tunix_rt_nb.common import files
 from tunix_rt_nb.evaluate.grade import grade
-from tunix_rt_nb.evaluate.scorecard import scorecard
+from tunix_rt_nb.evaluate.scorecard import sum_up
 from tunix_rt_nb.trace.chat import form
 from tunix_rt_nb.trace.response import Generation, respond
 from tunix_rt_nb.trace.trace import Trace
@@ -104,6 +104,6 @@ def complete(
         run,
         "evaluate",
         {"predictions-before.jsonl": before, "predictions-after.jsonl": after},
-        before=scorecard(before, skipped),
-        after=scorecard(after, skipped),
+        before=sum_up(before, skipped),
+        after=sum_up(after, skipped),
     )

@@ -28,7 +28,7 @@ from tunix_rt_nb import models
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.models import lora, sampling
-from tunix_rt_nb.render.encode import encode_prompts
+from tunix_rt_nb.render.encoding import encode_prompts
 from tunix_rt_nb.trace.chat import form
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")

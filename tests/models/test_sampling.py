@@ -18,9 +18,9 @@ from tunix.models.gemma3 import model as gemma3
 from tests.train.test_sft import DRAWN, TOKENIZER, logits, sft_rows
 from tunix_rt_nb import models
 from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.evaluate.predict import _answer
+from tunix_rt_nb.evaluate.predictor import _answer
 from tunix_rt_nb.models import sampling
-from tunix_rt_nb.render.encode import encode_prompts
+from tunix_rt_nb.render.encoding import encode_prompts
 from tunix_rt_nb.render.examples import Example
 from tunix_rt_nb.trace import response
 from tunix_rt_nb.trace.chat import form

@@ -14,7 +14,7 @@ from tests.helpers import odd
 from tunix_rt_nb import tasks
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.models.tokenizer import BOS, Tokenizer, train_tokenizer
-from tunix_rt_nb.render.encode import encode, encode_prompts
+from tunix_rt_nb.render.encoding import encode, encode_prompts
 from tunix_rt_nb.trace.chat import form, render
 from tunix_rt_nb.trace.response import STYLES, respond
 from tunix_rt_nb.trace.templates import TEMPLATES, Segment, text_of

@@ -7,7 +7,7 @@ from hypothesis import given, settings, strategies as st
 from tunix_rt_nb import tasks
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.models.tokenizer import Tokenizer, train_tokenizer
-from tunix_rt_nb.render.encode import encode
+from tunix_rt_nb.render.encoding import encode
 from tunix_rt_nb.render.examples import Example, Examples, load, writer
 from tunix_rt_nb.render.packing import Rows, pack, pack_full
 from tunix_rt_nb.trace.chat import render

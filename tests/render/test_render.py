@@ -13,7 +13,7 @@ from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.models.tokenizer import Tokenizer
 from tunix_rt_nb.render import checks
-from tunix_rt_nb.render.encode import encode
+from tunix_rt_nb.render.encoding import encode
 from tunix_rt_nb.render.examples import Example, Examples
 from tunix_rt_nb.store.store import TraceStore
 from tunix_rt_nb.trace.chat import Chat, Said, form, render as render_chat, unrender

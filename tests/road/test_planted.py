@@ -14,8 +14,8 @@ import pytest
 from tests.conftest import NOW, some
 from tunix_rt_nb import dataset, render
 from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.evaluate import predict, scorecard, warnings
-from tunix_rt_nb.evaluate.compare import compare
+from tunix_rt_nb.evaluate import predict, sum_up, warnings
+from tunix_rt_nb.evaluate.comparison import compare
 from tunix_rt_nb.evaluate.grade import grade
 from tunix_rt_nb.render.examples import Example, Examples
 from tunix_rt_nb.store.store import TraceStore
@@ -103,14 +103,14 @@ SAID: dict[str, Callable[[int], str]] = {  # what a model with such a mistake wr
 
 @pytest.mark.parametrize("planted", SAID)
 def test_what_such_a_model_writes_is_reported(planted: str) -> None:
-    told = warnings(scorecard(answered(SAID[planted])))
+    told = warnings(sum_up(answered(SAID[planted])))
     assert any("0% of the answers are in the style that was trained" in line for line in told)
-    right = scorecard(answered(lambda k: respond(TRACES[k])))
+    right = sum_up(answered(lambda k: respond(TRACES[k])))
     assert warnings(right) == []
 
 
 def test_a_model_whose_stop_token_was_not_trained_is_reported() -> None:
-    card = scorecard(answered(lambda k: respond(TRACES[k]), stopped=False))
+    card = sum_up(answered(lambda k: respond(TRACES[k]), stopped=False))
     assert any("0% of the answers end with the stop token" in x for x in warnings(card))
 
 

@@ -406,7 +406,7 @@ def test_listing_loads_neither_duckdb_nor_the_tasks(store: TraceStore) -> None:
     code = (
         "import sys; from pathlib import Path; from tunix_rt_nb.store.store import TraceStore\n"
         "assert TraceStore(Path(sys.argv[1])).newest(5)\n"
-        "print([m for m in ('duckdb', 'pydantic', 'tunix_rt_nb.tasks.draw') if m in sys.modules])"
+        "print([m for m in ('duckdb', 'pydantic', 'tunix_rt_nb.tasks.drawing') if m in sys.modules])"
     )
     told = subprocess.run(
         [sys.executable, "-c", code, store.folder], capture_output=True, text=True, check=True

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.trace.trace import Trace, parse_line
+from tunix_rt_nb.trace.trace import Trace, id_of, parse_line, parse_object, parse_stored
 
 GOOD: dict[str, Any] = {
     "prompt": "What is 2 + 2?",
@@ -164,3 +164,80 @@ def test_what_is_just_within_the_limits_is_a_trace() -> None:
 def test_what_is_not_a_json_object_is_refused(line: str | bytes, says: str) -> None:
     with pytest.raises(InputError, match=f"^f:1: {re.escape(says)}"):
         parse_line(line, "f:1")
+
+
+@given(st.binary(min_size=16, max_size=16))
+def test_a_key_is_written_as_a_uuid(key: bytes) -> None:
+    assert id_of(key) == str(uuid.UUID(bytes=key))
+
+
+def test_the_id_of_a_trace_is_its_key() -> None:
+    trace = Trace.model_validate(GOOD)
+    assert trace.id == id_of(trace.key)
+    assert uuid.UUID(trace.id).version == 5
+
+
+@given(prompt=text, meta=metas, name=scalars, created=scalars)
+def test_a_stored_line_gives_the_trace_and_the_two_keys_beside_it(
+    prompt: str, meta: dict, name: object, created: object
+) -> None:
+    trace = Trace.of(prompt, [("step", prompt)], prompt, meta)
+    line = json.dumps({"id": name, **trace.model_dump(), "created_at": created})
+    found, told, when = parse_stored(line)
+    assert (found, found.id) == (trace, trace.id)
+    assert (told, when) == (name, created)
+    assert parse_stored(line.encode())[0].canonical() == trace.canonical()
+
+
+def test_a_line_without_the_two_keys_has_none_of_them() -> None:
+    assert parse_stored(json.dumps(GOOD)) == (Trace.model_validate(GOOD), None, None)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"extra": 1}, "extra: is no field of a trace"),
+        ({"prompt": ""}, "prompt: expected str of length >= 1"),
+        ({"steps": [{**GOOD["steps"][0], "i": 1}]}, "steps: step indices must run 0, 1, 2"),
+        ({"meta": nested(65)}, "meta: has more than 64 levels"),
+        ({"meta": {"x": math.nan}}, "not a JSON object: holds NaN"),
+        ({"meta": {"x": "y" * (9 << 20)}}, "trace: may take 1 MiB, this line takes over 8 MiB"),
+    ],
+)
+def test_a_stored_line_holds_to_the_limits_of_a_trace(change: dict, says: str) -> None:
+    line = json.dumps({"id": "x", "created_at": "now", **GOOD, **change})
+    with pytest.raises(InputError, match=f"^{re.escape(says)}"):
+        parse_stored(line)
+
+
+@given(metas)
+def test_an_object_of_any_kind_is_read_as_it_was_written(value: dict) -> None:
+    found = parse_object(json.dumps(value).encode())
+    assert found == value
+    assert repr(found) == repr(value)  # 1 is not 1.0, nor is it True
+    assert parse_object(json.dumps(value, ensure_ascii=False, indent=1).encode()) == value
+
+
+@given(scalars | st.lists(scalars))
+def test_what_is_no_object_is_refused_in_one_line(value: object) -> None:
+    with pytest.raises(InputError, match="^trace: expected object, got") as error:
+        parse_object(json.dumps(value).encode())
+    assert str(error.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        (b"", "not a JSON object: "),
+        (b"{} {}", "not a JSON object: "),
+        (b"{'a': 1}", "not a JSON object: Expecting property name"),
+        (b'{"a": NaN}', "not a JSON object: holds NaN"),
+        (b"\xef\xbb\xbf{}", "not a JSON object: "),
+        (b'{"a": "\xff"}', "not a JSON object: is not UTF-8"),
+        (b'{"a": ' + b"[" * 100_000, "meta: has more than 64 levels"),
+        (b'{"a": "' + b"y" * (9 << 20) + b'"}', "trace: may take 1 MiB, this line takes over 8"),
+    ],
+)
+def test_an_object_that_is_damaged_says_why(line: bytes, says: str) -> None:
+    with pytest.raises(InputError, match=f"^{re.escape(says)}"):
+        parse_object(line)

@@ -1,14 +1,15 @@
 from pathlib import Path
 
+import jax
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, strategies as st
 
 from tests.helpers import odd
-from tunix_rt_nb.common import strict_yaml
+from tunix_rt_nb.common import check_name, strict_yaml
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.dataset.export import FORMS
-from tunix_rt_nb.train.job import Job, load_job, read, write_job
+from tunix_rt_nb.train.job import Job, check_device, job_name, load_job, read, write_job
 
 LEAST = {"dataset": {"path": "d"}, "output": {"output_dir": "out"}}
 
@@ -141,3 +142,44 @@ def refused(path: Path, text: str) -> str:
 def test_a_job_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"none\.yaml: cannot be read: No such file"):
         read(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("data/sums.jsonl", "sums"),
+        ("sums.jsonl.gz", "sums"),
+        ("sums-v1", "sums-v1"),
+        ("my own  traces (2).jsonl", "my-own-traces-2-"),
+        ("sums.jsonl.jsonl", "sums.jsonl"),
+        ("sums.json", "sums.json"),
+        ("sums.jsonl.bz2", "sums.jsonl.bz2"),
+        ("_.-sums", "sums"),
+        ("v1.2_b.jsonl", "v1.2_b"),
+        ("größe.jsonl", "gr-e"),
+        ("a" * 99 + ".jsonl", "a" * 64),
+        ("表.jsonl", "imported"),
+        (".jsonl", "imported"),
+        ("..", "imported"),
+        ("/", "imported"),
+    ],
+)
+def test_a_run_is_named_after_its_data(path: str, name: str) -> None:
+    assert job_name(Path(path)) == name
+
+
+@given(odd.texts(), st.sampled_from(["", ".jsonl", ".jsonl.gz"]))
+def test_whatever_data_is_called_the_name_is_safe(stem: str, suffix: str) -> None:
+    name = job_name(Path(f"{stem}{suffix}"))
+    assert check_name("name", name) == name
+
+
+def test_a_job_runs_on_the_device_that_it_asks_for_or_on_any() -> None:
+    here = jax.default_backend()
+    check_device(here)
+    check_device("auto")
+    for other in {"cpu", "gpu", "tpu"} - {here}:
+        with pytest.raises(InputError) as error:
+            check_device(other)
+        says = f"device: is {other}, but JAX runs on {here} here; auto takes what is"
+        assert str(error.value) == says

@@ -20,7 +20,7 @@ from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.models import lora
 from tunix_rt_nb.models.folder import _name
 from tunix_rt_nb.models.tokenizer import Tokenizer, train_tokenizer
-from tunix_rt_nb.render.encode import encode
+from tunix_rt_nb.render.encoding import encode
 from tunix_rt_nb.render.examples import Example, Examples
 from tunix_rt_nb.render.packing import Rows, pack
 from tunix_rt_nb.trace.chat import render

@@ -255,7 +255,7 @@ def grade_command(
     from tunix_rt_nb import render
     from tunix_rt_nb.common import files
     from tunix_rt_nb.dataset import evalset
-    from tunix_rt_nb.evaluate import harness, headline, predictions, scorecard, warnings
+    from tunix_rt_nb.evaluate import harness, headline, predictions, sum_up, warnings
     from tunix_rt_nb.runs import registry
 
     lineage = runs.lineage("evaluate", registry.find(run) / runs.stem("evaluate"))
@@ -264,7 +264,7 @@ def grade_command(
     items = evalset.read(eval_set) if eval_set else predictions.items_of(own)
     graded = harness.graded(samples, items, rendered)
     missing = len(items) - len(graded)
-    card = scorecard(graded, {"without a sample": missing} if missing else None)
+    card = sum_up(graded, {"without a sample": missing} if missing else None)
     if path:
         files.write_lines(path, graded)
     click.echo(json.dumps(card) if as_json else headline(card))

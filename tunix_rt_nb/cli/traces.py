@@ -141,7 +141,7 @@ def compare(a: str, b: str, folder: Path | None, as_json: bool) -> None:
     \b
     Example: tunix-rt-nb traces compare 1f3a 77c0
     """
-    from tunix_rt_nb.report import Row, align, side_by_side
+    from tunix_rt_nb.report import Row, align, two_columns
     from tunix_rt_nb.store import now, scores
 
     both = open_store(folder).get([a, b])
@@ -154,7 +154,7 @@ def compare(a: str, b: str, folder: Path | None, as_json: bool) -> None:
         return
     ids = Row("id", " ", both[0].trace.id, both[1].trace.id)
     values = Row("score", " ", display.score(scored[0]), display.score(scored[1]))
-    click.echo(side_by_side([ids, values, *rows], display.width()))
+    click.echo(two_columns([ids, values, *rows], display.width()))
 
 
 @traces.command("score")

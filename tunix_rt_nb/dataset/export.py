@@ -1,8 +1,8 @@
-"""Traces out, as records that others read: JSON lines, Parquet, CSV, ArrayRecord, TFRecord.
+"""Export of traces as records that others read: JSON lines, Parquet, CSV, ArrayRecord, TFRecord.
 
-DuckDB makes and writes the records, by a query for each form in `sql/`. Their order is the same on
-any number of threads: `train.jsonl` of a dataset as it stands, then `eval.jsonl`; or that of the
-ids that were given.
+DuckDB makes the records, with one query per format in `common/sql/`, and writes all kinds of files
+but the last two. The order of the records is the same on any number of threads: that of
+`train.jsonl` of a dataset, then that of `eval.jsonl`; or that of the given ids.
 """
 
 import os
@@ -16,13 +16,13 @@ from tunix_rt_nb.dataset.folder import SIDES, read_manifest
 from tunix_rt_nb.store import COLUMNS, TraceStore
 from tunix_rt_nb.trace import formats
 
-# One thread alone would cut Parquet into other row groups; many need a gigabyte and more.
+# A single thread would cut Parquet into other row groups, and many threads need over a gigabyte.
 _LEAST, _MOST, _MEMORY = 2, 4, "600MB"
 FORMS = tuple(formats.EXPORTS)
 
 
 class Exported(NamedTuple):
-    """How many traces were written, and how many were not because they are deleted."""
+    """The number of traces written, and the number left out because they are deleted."""
 
     written: int
     deleted: int
@@ -38,22 +38,23 @@ def export(
     store: TraceStore | None = None,
     threads: int | None = None,
 ) -> Exported:
-    """Writes the traces of a dataset, or those with some ids, one record each.
+    """Write the traces of a dataset, or those with the given ids, as one record each.
 
     Args:
-      path: the file; its name says of what kind it is, one of `KINDS`. It appears whole and on the
-        disk, or not at all; a file of that name is replaced.
-      form: one of `FORMS`.
+      path: the file to write; the end of its name gives its kind, one of `KINDS`. It appears
+        complete and flushed to the disk, or not at all. It replaces a file of that name.
+      form: the format of the records, one of `FORMS`.
       dataset: the folder of a dataset.
       split: `train` or `eval`, one side of the dataset; None for both.
-      ids: instead of a dataset, ids or unique beginnings of ids of the store's traces.
-      store: the store of the ids; for a dataset the one whose deleted traces stay out.
-      threads: how many threads DuckDB may use on a dataset; those of the store on ids.
+      ids: used instead of a dataset: ids, or unique beginnings of ids, of traces in the store.
+      store: the store that has the ids. With a dataset, the store whose deleted traces are left
+        out; None leaves out none.
+      threads: the number of threads that DuckDB may use on a dataset; with ids, the store decides.
 
     Raises:
-      InputError: both a dataset and ids or neither; an unknown form, kind, side or id; a dataset
-        that is incomplete or was altered; nothing to write; no library for the kind; or no place
-        to write to.
+      InputError: both a dataset and ids are given, or neither; the format, kind, side or an id is
+        unknown; the dataset is incomplete or was altered; there is nothing to write; the library
+        for the kind is missing; or the file cannot be written.
 
     Example:
       >>> import tempfile
@@ -83,14 +84,14 @@ def export(
 
 
 class _Source(Protocol):
-    """Where traces come from: a folder, a query for them, and how many that names."""
+    """The source of traces: its folder, a query for its rows, its count with the deleted ones."""
 
     folder: Path
     rows: str
     count: int
 
     def copy(self, query: str, values: Mapping[str, Any]) -> int:
-        """Runs a COPY of these rows; how many it wrote."""
+        """Run a COPY statement on these rows and return the number of rows written."""
 
 
 class _Dataset:
@@ -107,6 +108,7 @@ class _Dataset:
         self._paths = [folder / f"{side}.jsonl" for side in sides]
         for path in self._paths:
             files.check_unaltered(path, manifest, "was altered after the build, build it again")
+        # Group the deleted ids into 256 lists by their first two digits, for `export_dataset.sql`.
         self._deleted: list[list[str]] = [[] for _ in range(256)]
         for id in store.deleted() if store else ():
             self._deleted[int(id[:2], 16)].append(id)
@@ -119,7 +121,7 @@ class _Dataset:
         try:
             try:
                 return self._run(query, bound, threads=self._threads, memory_limit=_MEMORY)
-            except duckdb.OutOfMemoryException:  # traces of some hundred kilobytes
+            except duckdb.OutOfMemoryException:  # happens if traces take some hundred kilobytes
                 return self._run(query, bound, threads=_LEAST)
         except duckdb.Error as error:
             raise InputError(f"{self.folder}: {one_line(str(error))}") from error
@@ -154,7 +156,7 @@ class _Picked:
         with self._store.connect(also=[Path(values["path"])]) as connection:
             [(written,)] = connection.execute(query, {**values, "ids": self._ids}).fetchall()
         if written < len(self._ids):
-            self._store.get(self._ids)  # names the one that is not there
+            self._store.get(self._ids)  # raises an error that names a missing id
         return int(written)
 
 
@@ -186,13 +188,13 @@ _OPTIONS = {
 
 
 def _copy(rows: str, form: str, kind: str, path: Path) -> tuple[str, dict[str, str]]:
-    """The COPY that writes the records of some rows to a file, and what it has bound."""
+    """Build the COPY statement that writes the records of some rows to a file; also its values."""
     parts = {"metadata": sql("export_metadata"), "response": sql("export_response")}
     records = sql(f"export_{form}").format(**parts)
     lists = [f"to_json({name}) AS {name}" for name in formats.named(form).lists]
     as_text = {".parquet": [_METADATA], ".csv": [_METADATA, *lists]}.get(kind, [])
     replace = f"REPLACE ({', '.join(as_text)})" if as_text else ""
-    # without a file of its own DuckDB writes to the draft, which is brought to the disk
+    # DuckDB must write to the draft itself, because only the draft is flushed to the disk
     options = f"{_OPTIONS[kind]}, USE_TMP_FILE false"
     query = f"WITH exported AS (\n{rows}) SELECT * {replace} FROM (\n{records})"
     return f"COPY ({query}) TO $path ({options})", {"path": str(path)}
@@ -205,7 +207,7 @@ class _Writer(Protocol):
 
 
 def _write_records(source: _Source, form: str, writer: _Writer, folder: Path) -> int:
-    """Writes each record as the text of its JSON line."""
+    """Write each record as the text of its JSON line, and return the number of records."""
     with files.draft(folder) as lines:
         try:
             with closing(writer):
@@ -213,7 +215,7 @@ def _write_records(source: _Source, form: str, writer: _Writer, folder: Path) ->
                 with lines.path.open("rb") as file:
                     for line in file:
                         writer.write(line.removesuffix(b"\n"))
-        except RuntimeError as error:  # of ArrayRecord, as when the disk is full
+        except RuntimeError as error:  # from ArrayRecord, for example if the disk is full
             raise InputError(f"{folder}: cannot be written: {one_line(str(error))}") from None
     return written
 
@@ -223,7 +225,7 @@ def _array_record(path: str) -> _Writer:
         from array_record.python.array_record_module import ArrayRecordWriter
     except ImportError:
         raise _missing("ArrayRecord", "array_record") from None
-    return ArrayRecordWriter(path, "group_size:1")  # so that each record is found by its number
+    return ArrayRecordWriter(path, "group_size:1")  # lets readers find a record by its number
 
 
 def _tfrecord(path: str) -> _Writer:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from tunix_rt_nb import tasks
-from tunix_rt_nb.evaluate import scorecard
+from tunix_rt_nb.evaluate.scorecard import items_sha256
 from tunix_rt_nb.trace import Trace
 
 
@@ -32,4 +32,4 @@ def choose(
 
 def digest(items: Iterable[tuple[str, Trace]]) -> str:
     """Return the hash of items; a scorecard of their answers has it as `items_sha256`."""
-    return scorecard.items_sha256((name, t.prompt, t.final_answer) for name, t in items)
+    return items_sha256((name, t.prompt, t.final_answer) for name, t in items)

@@ -61,7 +61,7 @@ class Scorecard(TypedDict):
     items_sha256: str
 
 
-def scorecard(
+def sum_up(
     predictions: Sequence[Prediction], skipped: Mapping[str, int] | None = None
 ) -> Scorecard:
     """Sum up predictions as a scorecard; the same predictions in any order give the same card.
@@ -80,7 +80,7 @@ def scorecard(
 
     Example:
       >>> one = {"id": "x", "task": "a", "difficulty": "easy", "score": 1.0, "steps_right": 0.5}
-      >>> scorecard([one, {**one, "id": "y", "score": 0.0}])["primary_score"]
+      >>> sum_up([one, {**one, "id": "y", "score": 0.0}])["primary_score"]
       0.5
     """
     items = by_item(predictions)

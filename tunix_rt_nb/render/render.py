@@ -14,7 +14,7 @@ from tunix_rt_nb.common import InputError, files
 from tunix_rt_nb.models import Tokenizer, sources, train_tokenizer
 from tunix_rt_nb.render import examples
 from tunix_rt_nb.render.checks import check, check_text
-from tunix_rt_nb.render.encode import encode
+from tunix_rt_nb.render.encoding import encode
 from tunix_rt_nb.render.examples import Examples
 from tunix_rt_nb.trace import Chat, Form, Said, form
 

@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     pass
 
 
-def progress(steps: int, lines: int = 10) -> Callable[[Mapping[str, Any]], None]:
+def training_lines(steps: int, lines: int = 10) -> Callable[[Mapping[str, Any]], None]:
     """Return a reporter for training, which prints about `lines` lines and each held-out loss."""
     every = max(1, steps // lines)
 
@@ -21,7 +21,7 @@ def progress(steps: int, lines: int = 10) -> Callable[[Mapping[str, Any]], None]
     return report
 
 
-def answering(what: str, n: int, lines: int = 5) -> Callable[[int], None]:
+def answering_lines(what: str, n: int, lines: int = 5) -> Callable[[int], None]:
     """Return a reporter for generation, which prints about `lines` lines for `n` answers."""
     told = 0
 

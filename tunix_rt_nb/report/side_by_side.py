@@ -47,11 +47,11 @@ def align(a: Trace, b: Trace) -> list[Row]:
     ]
 
 
-def side_by_side(rows: list[Row], width: int) -> str:
+def two_columns(rows: list[Row], width: int) -> str:
     """Return rows as text in two columns, at most `width` wide.
 
     Example:
-      >>> print(side_by_side([Row("step", "~", "1 + 1 = 2.", "1 + 1 = 3.")], 40))
+      >>> print(two_columns([Row("step", "~", "1 + 1 = 2.", "1 + 1 = 3.")], 40))
       step   1 + 1 = 2.      ~ 1 + 1 = 3.
     """
     column = max((width - 10) // 2, 10)
@@ -66,7 +66,7 @@ def side_by_side(rows: list[Row], width: int) -> str:
 
 def answers_side_by_side(a: Prediction, b: Prediction, width: int = 100) -> str:
     """Return two models' answers to an item as text in two columns, at most `width` wide."""
-    return side_by_side(align(_said(a), _said(b)), width)
+    return two_columns(align(_said(a), _said(b)), width)
 
 
 def _said(prediction: Prediction) -> Trace:

@@ -3,7 +3,6 @@
 `task` has their base class and `registry` lists them; `cards`, `numbers` and `words` define them.
 """
 
-from tunix_rt_nb.tasks.checks import Checks, check, problems
-from tunix_rt_nb.tasks.draw import catalogue, draw, mixture
-from tunix_rt_nb.tasks.registry import TASKS, get
-from tunix_rt_nb.tasks.task import DIFFICULTIES, GRAINS, Task
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

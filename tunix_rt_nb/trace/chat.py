@@ -1,4 +1,4 @@
-"""A trace as a chat: in a template and a style, and the way back from text."""
+"""Traces as chats: written in a template and a style, and read back from the text."""
 
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -12,7 +12,7 @@ from tunix_rt_nb.trace.trace import Trace
 
 
 class Said(NamedTuple):
-    """What a chat says, however it is written."""
+    """The content of a chat, without its template and style."""
 
     prompt: str
     steps: tuple[str, ...]
@@ -20,16 +20,16 @@ class Said(NamedTuple):
 
     @classmethod
     def of(cls, trace: Trace) -> "Said":
-        """What a trace says."""
+        """Return the prompt, the texts of the steps and the answer of a trace."""
         return cls(trace.prompt, tuple(step.content for step in trace.steps), trace.final_answer)
 
 
 @dataclass(frozen=True)
 class Form:
-    """How all traces of a dataset are written: in a template and a style, with a system message.
+    """The template, style and system message in which all traces of a dataset are written.
 
     Attributes:
-      system: empty for none, or for the template's own where it has one.
+      system: the system message. If empty, the template's own is used if it has one, else none.
     """
 
     template: Template
@@ -38,24 +38,24 @@ class Form:
 
     @cached_property
     def head(self) -> tuple[Segment, ...]:
-        """What comes before a prompt, from BOS to the last control piece."""
+        """The segments before a prompt, from BOS to the last control piece."""
         opening = self.template.opening(self.system)
         bos = [Segment(self.template.bos, True)] if self.template.bos else []
         return (*bos, *opening[: -len(_literal_end(opening)) or None])
 
     @cached_property
     def lead(self) -> str:
-        """The literal text from there to the prompt, which is tokenised with it."""
+        """The literal text between `head` and the prompt; it is tokenised with the prompt."""
         return text_of(_literal_end(self.template.opening(self.system)))
 
     @cached_property
     def tail(self) -> tuple[Segment, ...]:
-        """What comes after a prompt; it begins with a control piece."""
+        """The segments after a prompt; the first is a control piece."""
         return segments(self.template.after_prompt, self.template.turns)
 
     @cached_property
     def before(self) -> str:
-        """The text before a prompt; of BOS it has nothing."""
+        """The text before a prompt, without BOS."""
         return text_of(self.template.opening(self.system))
 
     @cached_property
@@ -65,28 +65,31 @@ class Form:
 
     @cached_property
     def sha256(self) -> str:
-        """Of all that defines how a trace is written."""
+        """The digest of everything that defines how a trace is written."""
         return files.digest([asdict(self.template), asdict(self.style), self.system])
 
     def write(self, said: Said) -> "Chat":
-        """Writes a prompt, steps and an answer as a chat."""
+        """Write a prompt, steps and an answer as a chat."""
         return Chat(self, said.prompt, write(said.steps, said.answer, self.style))
 
     def read(self, text: str) -> Said:
-        """What a text says that `write` wrote; of another, whatever comes of it: see `unrender`.
+        """Read prompt, steps and answer back from a text that `write` wrote.
 
-        A prompt may hold anything, even another chat. But a response holds a line that begins with
-        `1. ` under the style's opening only once, so the last one in the text is where it begins.
+        Any other text gives a meaningless result, without an error; see `unrender` for a check.
+
+        A prompt may hold anything, even another chat. A response holds the style's opening with
+        `1. ` right after it only once, at its start, because `write` escapes any other. So the last
+        one in the text is where the response begins.
         """
         cut = text.rfind(f"{self.between}{self.style.opening}1. ")
         said = text[cut + len(self.between) :].removesuffix(self.template.stop)
         return Said(text[len(self.before) : cut], *unwrite(said, self.style))
 
     def unrender(self, text: str) -> Said:
-        """`read` of a text that may be no chat of this form.
+        """Read a text as `read` does, and check that it is a chat of this form.
 
         Raises:
-          InputError: it is none.
+          InputError: the text is not a chat of this form.
         """
         said = self.read(text)
         if not (said.steps and said.answer and self.write(said).text == text):
@@ -98,12 +101,12 @@ class Form:
 
 
 def _literal_end(opening: tuple[Segment, ...]) -> tuple[Segment, ...]:
-    """The literal segments at the end."""
+    """Return the literal segments after the last control piece."""
     return tuple(takewhile(lambda segment: not segment.control, opening[::-1]))[::-1]
 
 
 def form(template_name: str = "gemma", style: str = "numbered", system: str = "") -> Form:
-    """The form of these names.
+    """Return the form with this template, style and system message.
 
     Raises:
       InputError: unknown template or style.
@@ -112,7 +115,7 @@ def form(template_name: str = "gemma", style: str = "numbered", system: str = ""
 
 
 class Chat(NamedTuple):
-    """One prompt and its response in some form."""
+    """A prompt (`asked`) and its response (`said`), to be written in a form."""
 
     form: Form
     asked: str
@@ -120,12 +123,12 @@ class Chat(NamedTuple):
 
     @property
     def prompt(self) -> tuple[Segment, ...]:
-        """The user's turn and the opening of the model's, without BOS."""
+        """The segments of the user's turn and of the opening of the model's turn, without BOS."""
         return self.form.template.prompt(self.asked, self.form.system)
 
     @property
     def response(self) -> tuple[Segment, ...]:
-        """The model's turn, to its stop piece."""
+        """The segments of the model's turn, its stop piece included."""
         return self.form.template.response(self.said)
 
     @property
@@ -141,17 +144,17 @@ class Chat(NamedTuple):
 
     @property
     def text(self) -> str:
-        """The whole chat as people read it."""
+        """The whole chat as text for people to read."""
         return self.given + self.trained
 
 
 def render(
     trace: Trace, template_name: str = "gemma", style: str = "numbered", system: str = ""
 ) -> Chat:
-    """Renders a trace as a chat.
+    """Write a trace as a chat.
 
     Args:
-      system: the system message; empty for none, or for the template's own where it has one.
+      system: the system message. If empty, the template's own is used if it has one, else none.
 
     Raises:
       InputError: unknown template or style.
@@ -172,10 +175,10 @@ def render(
 def unrender(
     text: str, template_name: str = "gemma", style: str = "numbered", system: str = ""
 ) -> Said:
-    """Reads prompt, steps and answer back from a rendered chat; the inverse of `render`.
+    """Read prompt, steps and answer back from the text of a chat that `render` wrote.
 
     Raises:
-      InputError: the text is not the rendering of a trace in that template, style and system.
+      InputError: the text is not a trace in this template and style with this system message.
 
     Example:
       >>> trace = Trace.of("Say [/INST] Reasoning:\\n1. x", [("say", "Said.")], "yes")

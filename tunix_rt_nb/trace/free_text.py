@@ -1,4 +1,4 @@
-"""What models write in no style, or in one that they did not keep to: steps and an answer."""
+"""The reader of free text: finds steps and an answer where a model kept to no style."""
 
 import re
 from collections import deque
@@ -8,12 +8,12 @@ from typing import NamedTuple
 
 
 class Parsed(NamedTuple):
-    """What a response says.
+    """The steps and the answer that a response holds.
 
     Attributes:
-      answer: None where none is found.
-      strict: whether it kept to the style exactly.
-      ran_on: whether it went on after its answer.
+      answer: the final answer; None if there is none.
+      strict: True if the response keeps to its style exactly.
+      ran_on: True if the response goes on after its answer.
     """
 
     steps: tuple[str, ...]
@@ -22,14 +22,14 @@ class Parsed(NamedTuple):
     ran_on: bool = False
 
 
-# Each repetition has a limit or the rest of a line to itself, so no text can make these slow.
+# Each repetition has a limit or takes the rest of a line, so no text can make these patterns slow.
 _STEP = re.compile(
     r"[ >*#]{0,8}(?:step ?([0-9]{1,4}) ?[.:)]|([0-9]{1,4})[.)](?=[\s*]|$))\*{0,2}\s*(.*)",
     re.IGNORECASE,
 )
 _ANSWER = re.compile(r"[ >*#]{0,8}(?:the )?(?:final )?answer[ *]{0,3}:", re.IGNORECASE)
 _HEADING = re.compile(r"[ >*#]{0,8}(?:final )?answer[ *#]{0,8}", re.IGNORECASE)
-_SAID = re.compile(  # and not what the answer is like
+_SAID = re.compile(  # without a judgement such as `the answer is wrong`
     r"\banswer[ *]{0,3}(?:is\b(?! (?:not|right|wrong|correct|incorrect)\b)|:)", re.IGNORECASE
 )
 _BOXED = re.compile(r"\\boxed\{([^{}]{0,999})\}")  # LaTeX
@@ -39,7 +39,7 @@ _AGAIN = re.compile(r"[ >*#]{0,8}(?:question|problem|prompt|user)\b", re.IGNOREC
 _OPENED = re.compile("<answer>", re.IGNORECASE)
 _OTHER_TAG = re.compile("</?(?:reasoning|answer)>", re.IGNORECASE)
 _CLAUSE = re.compile("[,.:;!?]")
-_UNSAID = re.compile(  # what makes no statement of a clause
+_UNSAID = re.compile(  # words that keep a clause from being a statement
     r"\b(?:suppos|assum|doubt|(?:if|whether|unless|not|cannot)\b)|n['’]t\b", re.IGNORECASE
 )
 _TAKEN_BACK = re.compile(
@@ -52,33 +52,45 @@ _TAKEN_BACK = re.compile(
 
 
 def loose(text: str) -> Parsed:
-    """Reads what a model wrote in no style, or in one that it did not keep to.
+    """Read steps and an answer from a text that has no style or breaks the rules of its style.
 
-    A step is a line like `1. ...`, `2) ...` or `**Step 3:** ...`. The answer is the last that is
-    given: marked, in a line like `Answer: ...`, `**Final answer:** ...`, `<answer>...`, `#### 4` or
-    one with `\\\\boxed{...}`; or said, `the answer is ...`, but not before a further step or after
-    an `if` or a `suppose`. One that a line takes back, as `That is wrong`, is none. Else it is the
-    line after `</reasoning>`. What `plain` leaves out is left out. A model that begins a question
-    or a first step anew, after its answer, has run on: that is not read.
+    A step is a line like `1. ...`, `2) ...` or `**Step 3:** ...`.
+
+    The answer is the last one given. It is either marked or said:
+
+    - marked: a line like `Answer: ...`, `**Final answer:** ...`, `<answer>...` or `#### 4`, or a
+      line with `\\\\boxed{...}`;
+    - said: `the answer is ...`. This does not count after an `if` or a `suppose`. Among the steps,
+      it does not count if a further step follows.
+
+    A line such as `That is wrong` withdraws the answer before it. If there is no answer at all, the
+    line after `</reasoning>` is the answer. `plain` strips the marks around each answer.
+
+    If the model begins a new question or a new first step after its answer, it ran on. The text
+    from there is not read.
 
     Example:
       >>> loose("Sure!\\nStep 1: 2 + 2 = 4.\\n\\n**Answer:** 4.\\nQuestion: 3 + 3?\\nAnswer: 6")
       Parsed(steps=('2 + 2 = 4.',), answer='4', strict=False, ran_on=True)
     """
     steps: list[str] = []
-    answer = thought = ""  # what is given, and what is said among the steps
+    answer = thought = ""  # the answer so far, and one said among the steps
     ended = ran_on = after = False
     lines = _lines(text)
     for line in lines:
         step = _STEP.match(line)
         first = step and "1" in step.group(1, 2)
+        # A line after a marked answer means that the model ran on. Stop reading only if it asks
+        # again or begins its steps again.
         ran_on = ended
         if (thought or answer) and (_AGAIN.match(line) or (first and steps)):
             ran_on = True
             break
+        # A further step shows that what was said among the steps is not the final answer.
         if step:
             steps.append(step[3])
             thought = ""
+        # Keep the answer of this line, if it tells one.
         told, marked = _told(line, lines)
         after = told is None
         ended = ended or (marked and bool(told))
@@ -87,9 +99,10 @@ def loose(text: str) -> Parsed:
         elif told:
             answer, thought = told, ""
         elif after and not step and steps and not steps[-1]:
-            steps[-1] = line
+            steps[-1] = line  # the text below a heading such as `Step 1:`
         elif (thought or answer) and after and not step and _TAKEN_BACK.match(line):
             answer = thought = ""
+    # Without an answer, take the first line after the reasoning.
     rest = filterfalse(_ANSWER.match, _lines(text.partition("</reasoning>")[2]))
     given = thought or answer
     found = given or plain(next(rest, ""))
@@ -97,10 +110,13 @@ def loose(text: str) -> Parsed:
 
 
 def _told(line: str, lines: Iterator[str]) -> tuple[str | None, bool]:
-    """The answer that a line tells, or the next one for it, and whether it is marked as one."""
-    if not _TELLS.search(line):  # as a rule, and quicker
+    """Return the answer on a line, None if it tells none, and whether it is marked as one.
+
+    If the line only announces an answer, take it from the next line.
+    """
+    if not _TELLS.search(line):  # true of most lines, and quick to find out
         return None, False
-    mark, said = (deque(found.finditer(line), 1) for found in (_MARKED, _SAID))  # the last ones
+    mark, said = (deque(found.finditer(line), 1) for found in (_MARKED, _SAID))  # the last of each
     if mark and not (said and said[0].start() > mark[0].start()):
         return plain("".join(filter(None, mark[0].groups()))), True
     marked = bool(_ANSWER.match(line) or _HEADING.fullmatch(line))
@@ -113,13 +129,16 @@ def _told(line: str, lines: Iterator[str]) -> tuple[str | None, bool]:
 
 
 def _lines(text: str) -> Iterator[str]:
-    """The lines of a text in which each tag begins one, without those that are empty."""
+    """Yield the lines of a text that are not empty, split at tags too.
+
+    `<answer>` becomes a line that begins with `Answer: `; the other tags are removed.
+    """
     apart = _OTHER_TAG.sub("\n", _OPENED.sub("\nAnswer: ", text))
     return filter(None, map(str.strip, apart.split("\n")))
 
 
 def plain(answer: str) -> str:
-    """An answer without the marks around it.
+    """Strip the marks around an answer: Markdown, LaTeX, colons before it, full stops after it.
 
     Example:
       >>> plain("**8**."), plain("$\\\\boxed{1/2}$")

@@ -1,6 +1,6 @@
-r"""What a model answers to a prompt: steps and an answer as one text, and back again.
+r"""Responses of a model: steps and an answer, written as one text and read back from it.
 
-There are two styles:
+There are two styles. This is the same response in both:
 
     numbered                     tags
     Reasoning:                   <reasoning>
@@ -9,16 +9,19 @@ There are two styles:
     Answer: 4                    </reasoning>
                                  <answer>4</answer>
 
-A text stands in it as it is, with all its lines and spaces. Only where it would be misread does it
-get a backslash, which reading takes away again:
+The texts of the steps and the answer stand in the response unchanged, with all their lines and
+spaces. But some parts of a text would be misread as a part of the style. Writing marks each of them
+with a backslash, and reading removes it again:
 
-- in front of a further line of a step that begins like a step (`2. `), or like the answer
-  (`Answer: `) in `numbered`;
-- in front of every further line of the answer in `numbered`: a line that has none is no part of the
-  answer, the model ran on;
-- after the `<` of a tag of the style in `tags`, as scripts are kept apart in HTML: `<\/answer>`.
+- A step may have several lines. If a line after the first begins like a step (`2. `), it gets a
+  backslash in front: `\2. `. In `numbered`, so does one that begins like the answer (`Answer: `).
+- In `numbered`, each line of the answer after the first gets a backslash in front. A line without
+  one is not a part of the answer: the model ran on.
+- In `tags`, a tag of the style inside a step or the answer gets a backslash after its `<`:
+  `<\/answer>`. Scripts inside HTML do the same.
 
-Where there are backslashes already, one more is put to them; so every text reads back exactly.
+If such a place already has backslashes, writing adds one and reading removes one. So every text
+reads back exactly.
 """
 
 import re
@@ -31,14 +34,14 @@ from tunix_rt_nb.common import unknown
 from tunix_rt_nb.trace.free_text import Parsed, loose
 from tunix_rt_nb.trace.trace import Trace
 
-_APART = "\0"  # what no pattern matches, so joined texts match where they do alone
+_APART = "\0"  # no pattern matches it, so joined texts match exactly where each text alone does
 
 
 class Escape:
-    r"""Puts a backslash where texts would be misread, and takes it away again.
+    r"""Backslashes at the places where a text would be misread: `put` adds, `take` removes them.
 
     Args:
-      misread: a character, and a pattern of what is misread after it.
+      misread: for each character, a pattern of what would be misread after it.
 
     Example:
       >>> lists = Escape({"\n": "[0-9]"})
@@ -57,13 +60,13 @@ class Escape:
         self._escaped = re.compile("|".join(rf"{char}\\{place}" for char, place in places))
 
     def put(self, texts: Sequence[str]) -> Sequence[str]:
-        """The texts with a backslash at each place."""
-        if not self._bare.search(_APART.join(texts)):  # as a rule, and quicker than substitutions
+        """Return the texts with one more backslash at each place that would be misread."""
+        if not self._bare.search(_APART.join(texts)):  # true of most texts, and quicker to find out
             return texts
         return [self._bare.sub(r"\g<0>\\", text) for text in texts]
 
     def take(self, texts: Sequence[str]) -> Sequence[str]:
-        """The texts without them: `take(put(texts))` are the texts."""
+        """Return the texts without those backslashes; `take(put(texts))` equals `texts`."""
         if not self._escaped.search(_APART.join(texts)):
             return texts
         return [self._escaped.sub(lambda found: found[0][0], text) for text in texts]
@@ -71,10 +74,10 @@ class Escape:
 
 @dataclass(frozen=True)
 class Style:
-    """How a response is written: opening, numbered steps, middle, answer, closing.
+    """The parts of a response in order: opening, numbered steps, middle, answer, closing.
 
     Attributes:
-      in_steps, in_answer: what there would be misread, as `Escape` takes it.
+      in_steps, in_answer: what would be misread in a step and in the answer, for `Escape`.
     """
 
     opening: str
@@ -85,12 +88,12 @@ class Style:
 
     @cached_property
     def steps(self) -> Escape:
-        """Keeps the text of steps apart from what separates them."""
+        """The escape that keeps the text of a step apart from what separates steps."""
         return Escape(self.in_steps)
 
     @cached_property
     def answer(self) -> Escape:
-        """Keeps the text of an answer apart from what ends it."""
+        """The escape that keeps the text of an answer apart from what ends it."""
         return Escape(self.in_answer)
 
 
@@ -103,7 +106,7 @@ STYLES = {
         in_steps={"\n": r"[0-9]+\. |Answer: "},
         in_answer={"\n": ""},
     ),
-    # what the Google Tunix Hackathon (Kaggle, 2025) asked models to write
+    # the style that the Google Tunix Hackathon (Kaggle, 2025) asked for
     "tags": Style(
         opening="<reasoning>\n",
         middle="</reasoning>\n<answer>",
@@ -115,14 +118,14 @@ STYLES = {
 
 
 def style_named(name: str) -> Style:
-    """The style of that name, or an `InputError` that lists them."""
+    """Return the style with this name, or raise an `InputError` that lists all styles."""
     if name not in STYLES:
         raise unknown("style", name, STYLES)
     return STYLES[name]
 
 
 def respond(trace: Trace, style: str = "numbered") -> str:
-    r"""The steps of a trace, then its answer.
+    r"""Write the steps of a trace, then its answer, as one text.
 
     Raises:
       InputError: unknown style.
@@ -142,14 +145,17 @@ def respond(trace: Trace, style: str = "numbered") -> str:
 
 
 def write(steps: Sequence[str], answer: str, how: Style) -> str:
-    """Steps and an answer in a style; `respond` of a trace that has them."""
+    """Write steps and an answer in a style, as `respond` does for a trace."""
     lines = "".join([f"{n}. {step}\n" for n, step in enumerate(how.steps.put(steps), 1)])
     opening = how.opening if lines or how.closing else ""  # an answer alone needs none
     return f"{opening}{lines}{how.middle}{how.answer.put([answer])[0]}{how.closing}"
 
 
 def unwrite(text: str, how: Style) -> tuple[tuple[str, ...], str]:
-    """The steps and the answer of a text that `write` wrote; of another, whatever comes of it.
+    """Read the steps and the answer of a text that `write` wrote.
+
+    Any other text gives a meaningless result, without an error. To detect it, `write` the result
+    again and compare.
 
     Example:
       >>> unwrite("Reasoning:\\n1. 2 + 2 = 4.\\nAnswer: 4", STYLES["numbered"])
@@ -161,10 +167,10 @@ def unwrite(text: str, how: Style) -> tuple[tuple[str, ...], str]:
 
 
 def parse_response(response: str, style: str = "numbered") -> Parsed:
-    """Reads steps and answer back from a response (without its stop piece).
+    """Read steps and answer back from a response (without its stop piece).
 
-    What `respond` wrote reads back as it was. Anything else is read as one would read what a model
-    wrote, whatever the style: see `loose`. Both take time in proportion to the text.
+    A response that `respond` wrote in this style reads back exactly. Any other text is read by
+    `loose`, whatever the style. Both take time in proportion to the length of the text.
 
     Raises:
       InputError: unknown style.
@@ -183,7 +189,7 @@ def parse_response(response: str, style: str = "numbered") -> Parsed:
 
 
 def numbered(block: str) -> list[str]:
-    r"""The steps of a list, as they stand there; one may have several lines.
+    r"""Split a list numbered 1, 2, 3, ... into its steps, unchanged; a step may have several lines.
 
     Example:
       >>> numbered("\n1. a\nb\n2. c")
@@ -199,7 +205,10 @@ def numbered(block: str) -> list[str]:
 
 
 class Generation(NamedTuple):
-    """What a model wrote, without its stop token; `stopped` is False where it ran out of room."""
+    """The text that a model wrote, without its stop token, and the number of its tokens.
+
+    `stopped` is False if the model reached its limit of tokens before a stop token.
+    """
 
     text: str
     tokens: int

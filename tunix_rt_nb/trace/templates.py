@@ -1,7 +1,7 @@
-"""How the chat models of several families write turns.
+"""The templates in which several families of chat models write turns.
 
-A chat is a list of segments, each either literal text or one control piece. The two never mix:
-what stands in a trace is always literal, so it cannot become a control token.
+A chat is a list of segments. Each segment is either literal text or one control piece, never both.
+The text of a trace is always literal, so it cannot become a control token.
 """
 
 import re
@@ -21,20 +21,21 @@ class Segment(NamedTuple):
 
 @dataclass(frozen=True)
 class Template:
-    r"""How a chat model's turns are written.
+    r"""The way in which a family of chat models writes turns.
 
-    Where a family's own template strips the white space around a message, this one keeps it.
+    This one keeps the white space around a message, even if the family's own template strips it.
 
     Attributes:
-      bos: the piece that comes first, a token that is no part of the text; None for none.
-      turns: the control pieces in the strings below.
-      before_prompt: what opens the user's turn; with a system message `before_system` does.
+      bos: the piece that comes first, a token that is not part of the text; None if there is none.
+      turns: the control pieces that the strings below contain.
+      before_prompt: what opens the user's turn if there is no system message.
+      before_system: what opens it if there is one.
       after_system: what comes between a system message and the prompt.
-      after_prompt: what closes the user's turn and opens the model's; there a model takes over.
-      before_response: what a model writes first.
-      stops: the pieces that end a response: the one it is trained to end with, then others that
-        a model may end with.
-      default_system: the system message of a chat that is given none.
+      after_prompt: what closes the user's turn and opens the model's; the model goes on from there.
+      before_response: what a model writes before its response.
+      stops: the pieces that end a response: first the one that a response is trained to end with,
+        then others that a model may end with.
+      default_system: the system message of a chat if none is given.
 
     Example:
       >>> TEMPLATES["mistral"].prompt("2 + 2?")[:2]
@@ -58,12 +59,12 @@ class Template:
 
     @property
     def pieces(self) -> tuple[str, ...]:
-        """Every control piece that a tokenizer must have for this template."""
+        """The control pieces that a tokenizer must have for this template, without duplicates."""
         every = (*([self.bos] if self.bos else []), *self.turns, *self.stops)
         return tuple(dict.fromkeys(every))
 
     def opening(self, system: str = "") -> tuple[Segment, ...]:
-        """All that comes before the prompt."""
+        """Return the segments before the prompt, without BOS."""
         system = system or self.default_system
         if not system:
             return segments(self.before_prompt, self.turns)
@@ -71,22 +72,22 @@ class Template:
         return (*before, Segment(system), *segments(self.after_system, self.turns))
 
     def prompt(self, text: str, system: str = "") -> tuple[Segment, ...]:
-        """The user's turn and the opening of the model's."""
+        """Return the segments of the user's turn and of the opening of the model's turn."""
         closing = segments(self.after_prompt, self.turns)
         return (*self.opening(system), Segment(text), *closing)
 
     def response(self, text: str) -> tuple[Segment, ...]:
-        """The model's turn, to its stop piece."""
+        """Return the segments of the model's turn, its stop piece included."""
         return Segment(self.before_response + text), Segment(self.stop, True)
 
     def said(self, written: str) -> str:
-        """The response in what a model wrote."""
+        """Return the response that a model wrote, without `before_response`."""
         return written.removeprefix(self.before_response)
 
 
 @cache
 def segments(text: str, turns: tuple[str, ...]) -> tuple[Segment, ...]:
-    """A part of a template, cut at its control pieces."""
+    """Cut a part of a template into segments at its control pieces."""
     parts = re.split(f"({'|'.join(map(re.escape, turns))})", text)
     return tuple(Segment(part, part in turns) for part in parts if part)
 
@@ -97,12 +98,12 @@ TEMPLATES = {
         bos="<bos>",
         turns=("<start_of_turn>", "<end_of_turn>"),
         before_prompt="<start_of_turn>user\n",
-        before_system="<start_of_turn>user\n",  # Gemma has no turn for the system
+        before_system="<start_of_turn>user\n",  # Gemma has no system turn
         after_system="\n\n",
         after_prompt="<end_of_turn>\n<start_of_turn>model\n",
         stops=("<end_of_turn>", "<eos>"),
     ),
-    # https://huggingface.co/Qwen/Qwen2.5-7B-Instruct: no BOS, and a system message in any case
+    # https://huggingface.co/Qwen/Qwen2.5-7B-Instruct: no BOS, always a system message
     "chatml": Template(
         bos=None,
         turns=("<|im_start|>", "<|im_end|>"),
@@ -123,7 +124,7 @@ TEMPLATES = {
         after_prompt="<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n",
         stops=("<|eot_id|>", "<|end_of_text|>"),
     ),
-    # https://github.com/mistralai/mistral-common, version 3: the spaces are tokens' beginnings
+    # https://github.com/mistralai/mistral-common, version 3: each space begins a token
     "mistral": Template(
         bos="<s>",
         turns=("[INST]", "[/INST]"),
@@ -138,12 +139,12 @@ TEMPLATES = {
 
 
 def template(name: str) -> Template:
-    """The template of that name, or an `InputError` that lists them."""
+    """Return the template with this name, or raise an `InputError` that lists all templates."""
     if name not in TEMPLATES:
         raise unknown("template", name, TEMPLATES)
     return TEMPLATES[name]
 
 
 def text_of(segments: tuple[Segment, ...]) -> str:
-    """What segments say, control pieces by their names."""
+    """Join segments into one text, in which a control piece stands as its name."""
     return "".join([segment.text for segment in segments])

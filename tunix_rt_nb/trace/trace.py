@@ -1,4 +1,4 @@
-"""A reasoning trace: a prompt, the steps that solve it, the final answer."""
+"""A reasoning trace: a prompt, the steps that solve it, and the final answer."""
 
 import uuid
 from collections.abc import Mapping
@@ -14,18 +14,19 @@ if TYPE_CHECKING:
     pass
 
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "tunix_rt_nb/trace").bytes
-_FIXED = 0xF000_C000_0000_0000_0000  # the bits of a UUID that say its version and variant
-_VERSION_5 = 0x5000_8000_0000_0000_0000  # by RFC 9562
+_FIXED = 0xF000_C000_0000_0000_0000  # the bits of a UUID that hold its version and variant
+_VERSION_5 = 0x5000_8000_0000_0000_0000  # those bits in a UUIDv5, by RFC 9562
 
 Name = Annotated[str, Meta(min_length=1, max_length=64)]
 Text = Annotated[str, Meta(min_length=1, max_length=50_000)]
 
 
-# The fields of Step and Trace stand in the order of their names, because canonical JSON does so.
+# Step and Trace declare their fields in alphabetical order, because canonical JSON sorts its keys
+# and the encoder keeps the declared order.
 
 
 class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
-    """One inference: its place, its kind (`read`, `compute`, ...) and what it says."""
+    """One inference: its index `i`, its kind (`read`, `compute`, ...) and its text."""
 
     content: Annotated[str, Meta(min_length=1, max_length=20_000)]
     i: Annotated[int, Meta(ge=0)]
@@ -43,13 +44,13 @@ class _Fields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 class Trace(_Fields, frozen=True, forbid_unknown_fields=True, kw_only=True, dict=True):
     """A prompt with its steps and answer, within the limits of trace version 1.0.
 
-    `Trace.of`, `Trace.model_validate` and `parse_line` check all of it; the bare constructor takes
-    the types and lengths of the fields on trust.
+    `Trace.of`, `Trace.model_validate` and `parse_line` check everything. The bare constructor does
+    not check the types and lengths of the fields.
 
     Raises:
-      InputError: `field: reason`: a field is missing, of the wrong type or out of its limits; step
-        indices are not 0, 1, 2, ...; `meta` is no JSON or has over 64 levels; the whole is over
-        1 MiB.
+      InputError: `field: reason`: a field is missing, has the wrong type or exceeds its limits;
+        step indices are not 0, 1, 2, ...; `meta` is not JSON or has more than 64 levels; the
+        trace takes more than 1 MiB.
 
     Example:
       >>> trace = Trace.of("What is 2 + 2?", [("compute", "2 + 2 = 4.")], "4")
@@ -78,7 +79,7 @@ class Trace(_Fields, frozen=True, forbid_unknown_fields=True, kw_only=True, dict
         final_answer: str,
         meta: dict[str, Any] | None = None,
     ) -> "Trace":
-        """Builds a trace from `(type, content)` pairs."""
+        """Build a trace from a prompt, steps as `(type, content)` pairs, and a final answer."""
         numbered = [{"i": i, "type": kind, "content": text} for i, (kind, text) in enumerate(steps)]
         return cls.model_validate(
             {"prompt": prompt, "steps": numbered, "final_answer": final_answer, "meta": meta}
@@ -86,14 +87,14 @@ class Trace(_Fields, frozen=True, forbid_unknown_fields=True, kw_only=True, dict
 
     @classmethod
     def model_validate(cls, fields: Mapping[str, Any]) -> "Trace":
-        """Builds a trace from its fields as JSON has them."""
+        """Build a trace from its fields, given as parsed JSON."""
         try:
             return msgspec.convert(fields, cls)
         except (msgspec.ValidationError, RecursionError) as error:
             raise InputError(strict_json.why(error)) from None
 
     def model_dump(self) -> dict[str, Any]:
-        """The fields as JSON has them."""
+        """Return the fields as a dict that can be written as JSON."""
         return {
             "trace_version": self.trace_version,
             "prompt": self.prompt,
@@ -103,12 +104,12 @@ class Trace(_Fields, frozen=True, forbid_unknown_fields=True, kw_only=True, dict
         }
 
     def canonical(self) -> str:
-        """The one JSON text of this content: sorted keys, no spaces, floats as Python has them."""
+        """Return the trace as canonical JSON: sorted keys, no spaces, floats as Python has them."""
         return self.canonical_bytes().decode()
 
     def canonical_bytes(self) -> bytes:
-        """`canonical` in UTF-8."""
-        kept = self.__dict__.get("_canonical")  # a cached_property takes a lock, which is slow
+        """Return `canonical` in UTF-8."""
+        kept = self.__dict__.get("_canonical")  # cached_property is slow: Python 3.11 locks it
         if kept is None:
             odd = self.meta is not None and strict_json.check_json(self.meta)
             kept = self.__dict__["_canonical"] = _WRITE(_Exact.of(self) if odd else self)
@@ -116,24 +117,24 @@ class Trace(_Fields, frozen=True, forbid_unknown_fields=True, kw_only=True, dict
 
     @property
     def key(self) -> bytes:
-        """UUIDv5 of the canonical content: the same trace has the same id everywhere."""
+        """The UUIDv5 of the canonical content: the same trace has the same key everywhere."""
         digest = sha1(_NAMESPACE + self.canonical_bytes()).digest()
         return (int.from_bytes(digest[:16]) & ~_FIXED | _VERSION_5).to_bytes(16)
 
     @property
     def id(self) -> str:
-        """The key as a UUID is written."""
+        """The key in the usual notation of a UUID."""
         return id_of(self.key)
 
     @property
     def task(self) -> str | None:
-        """The task that made this trace, where `meta` names one."""
+        """The task that made this trace; None if `meta` names none."""
         name = (self.meta or {}).get("task")
         return name if isinstance(name, str) else None
 
 
 class _Exact(_Fields, frozen=True, kw_only=True):
-    """A trace whose `meta` has its floats written out."""
+    """A trace whose floats in `meta` are already written as Python writes them."""
 
     @classmethod
     def of(cls, trace: Trace) -> "_Exact":
@@ -142,7 +143,7 @@ class _Exact(_Fields, frozen=True, kw_only=True):
 
 
 class _Line(_Fields, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A trace in a file: the two keys that a store adds are passed over."""
+    """A trace as a line of a file, which may hold the two keys that a store adds."""
 
     id: Any = None
     created_at: Any = None
@@ -155,22 +156,22 @@ _READ_OBJECT = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 def id_of(key: bytes) -> str:
-    """A key as a UUID is written.
+    """Write a key in the usual notation of a UUID.
 
     Example:
       >>> id_of(bytes(range(16)))
       '00010203-0405-0607-0809-0a0b0c0d0e0f'
     """
-    text = key.hex("-", 2)  # a dash every two bytes, some of them too many
+    text = key.hex("-", 2)  # a dash every two bytes; the slices drop three dashes
     return f"{text[:4]}{text[5:29]}{text[30:34]}{text[35:]}"
 
 
 def parse_line(line: str | bytes, where: str) -> Trace:
-    """Reads a trace from one JSON line; keys the store adds (`id`, `created_at`) are passed over.
+    """Read a trace from one JSON line; ignore the keys that a store adds (`id`, `created_at`).
 
     Args:
       line: one JSON object.
-      where: what to call this line in an error, usually `file:line`.
+      where: the name of this line in an error message, usually `file:line`.
 
     Raises:
       InputError: `where: field: reason`.
@@ -182,18 +183,18 @@ def parse_line(line: str | bytes, where: str) -> Trace:
 
 
 def parse(line: str | bytes) -> Trace:
-    """`parse_line` whose error says `field: reason` alone."""
+    """Read a trace as `parse_line` does, but raise `field: reason` without `where`."""
     try:
         strict_json.check_length(line)
         return _READ_TRACE(line)
-    except msgspec.ValidationError:  # it may have the two keys that a store adds
+    except msgspec.ValidationError:  # maybe only because of the keys that a store adds
         return parse_stored(line)[0]
     except (ValueError, RecursionError) as error:
         raise InputError(strict_json.why(error, line)) from None
 
 
 def parse_stored(line: str | bytes) -> tuple[Trace, Any, Any]:
-    """`parse` that also gives the `id` and `created_at` that the line has, whatever they are."""
+    """Read a trace as `parse` does; also return the line's `id` and `created_at`, unchecked."""
     try:
         strict_json.check_length(line)
         read = _READ_LINE(line)
@@ -210,7 +211,7 @@ def parse_stored(line: str | bytes) -> tuple[Trace, Any, Any]:
 
 
 def parse_object(line: bytes) -> dict[str, Any]:
-    """Reads a JSON object of any kind; raises as `parse` does."""
+    """Read any JSON object; raise the same errors as `parse`."""
     try:
         strict_json.check_length(line)
         return _READ_OBJECT(line)

@@ -1,4 +1,4 @@
-"""The shapes of records that others write, and those of our exports: one file a format."""
+"""The formats of records that others write and of those that we export, one file per format."""
 
 from tunix_rt_nb.trace.formats.record import Exported
 from tunix_rt_nb.trace.formats.registry import (

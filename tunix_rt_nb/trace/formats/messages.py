@@ -1,4 +1,4 @@
-"""Chats: a list of messages, as most trainers read them."""
+"""Chats as a list of messages, which most trainers can read."""
 
 import msgspec
 
@@ -22,7 +22,7 @@ class _Messages(Exported):
 
 
 def messages(record: Record) -> Trace:
-    """Read a chat: a user turn, then an assistant turn whose text holds reasoning and answer.
+    """Read a chat: a user turn, then an assistant turn with reasoning and answer in its text.
 
     Example:
       >>> said = "<think>2 + 2 = 4.</think>4"

@@ -1,7 +1,7 @@
-"""Reasoning and answer in one text, as most others write them.
+"""Responses with reasoning and answer in one text, as most others write them.
 
-Reasoning becomes a step for each line that is not empty, without its number; where an export wrote
-it, the steps are those that it was written from.
+Each line of the reasoning that is not empty becomes a step, without its number. If an export of
+ours wrote the text, the steps are exactly those of the exported trace.
 """
 
 import re
@@ -12,23 +12,23 @@ from tunix_rt_nb.trace.formats.record import Record, as_steps, make_trace
 from tunix_rt_nb.trace.response import STYLES, unwrite, write
 from tunix_rt_nb.trace.trace import Trace
 
-STYLE = STYLES["numbered"]  # of an export
+STYLE = STYLES["numbered"]  # the style in which our exports write a response
 _ANSWER_LINE = re.compile(r"^[ \t]*(?:Answer:|####)", re.MULTILINE)
 _NUMBER = re.compile(r"\d{1,4}[.)]\s+")
 
 
 def read_text(record: Record, used: Iterable[str], prompt: str, name: str, said: str) -> Trace:
-    """Make a trace of a prompt and of a text that holds reasoning and answer.
+    """Make a trace of a prompt and a text that holds reasoning and answer.
 
     Args:
-      used: the fields of the record that are in the prompt and the text.
-      name: the field that the text comes from, for errors.
+      used: the fields of the record that the prompt and the text come from.
+      name: the field that the text comes from, for error messages.
 
     Raises:
       InputError: the text has no reasoning or no answer.
     """
     texts, answer = unwrite(said, STYLE)
-    if not texts or not answer or write(texts, answer, STYLE) != said:  # others wrote it
+    if not texts or not answer or write(texts, answer, STYLE) != said:  # no export of ours wrote it
         reasoning, answer = _split(said)
         texts = tuple(_NUMBER.sub("", line, count=1).strip() for line in _lines(reasoning))
     if not texts or not answer:
@@ -47,7 +47,7 @@ def _lines(text: str) -> list[str]:
 
 
 def _split(said: str) -> tuple[str, str]:
-    """Split a response into reasoning and answer; each is empty where it is missing.
+    """Split a response into reasoning and answer; a missing part is empty.
 
     Example:
       >>> _split("Reasoning:\\n1. 2 + 2 = 4.\\nAnswer: 4")

@@ -1,4 +1,4 @@
-"""What a record of a format is, and how any record becomes a trace."""
+"""The common parts of all formats: records, their fields, and the trace made of them."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, NamedTuple, get_origin
@@ -11,12 +11,13 @@ from tunix_rt_nb.trace.trace import Trace
 Record = Mapping[str, Any]
 Full = Annotated[str, msgspec.Meta(min_length=1)]
 
-# What an export adds to a trace's own meta, and what an import adds to it, once more.
+# Keys in the metadata of an exported record that are not the trace's own: the export added the
+# first three, and an earlier import the last.
 _FACTS = ("created_at", "trace_version", "format", "imported")
 
 
 class Exported(msgspec.Struct):
-    """The fields that every record of an export has."""
+    """The fields that every exported record has."""
 
     id: Full
     metadata: dict[str, Any]
@@ -31,13 +32,13 @@ class Exported(msgspec.Struct):
 
 
 class Format(NamedTuple):
-    """The shape of a record.
+    """The shape of a record in a file.
 
     Attributes:
-      name: as `--as` and `--format` take it.
-      read: makes a trace of a record, or raises an `InputError` that says `field: reason`.
-      exported: the fields of a record that an export writes; None where an import alone has it.
-      reads_back: the name of the format that reads what the export writes; empty for this one.
+      name: the name for `--as` and `--format`.
+      read: a function that makes a trace of a record, or raises `InputError` with `field: reason`.
+      exported: the fields of an exported record; None if the format can only be imported.
+      reads_back: the name of the format that reads what the export writes; empty if it is this one.
     """
 
     name: str
@@ -53,10 +54,10 @@ class Format(NamedTuple):
 
 
 def make_trace(record: Record, used: Iterable[str], meta: Record, **fields: Any) -> Trace:
-    """Make a trace of these fields; what else is in the record goes into its `meta`."""
+    """Make a trace of `fields`; put the fields of the record that are not `used` in its `meta`."""
     rest = {name: value for name, value in record.items() if name not in used}
     told = record.get("metadata")
-    if isinstance(told, dict) and "trace_version" in told:  # an export of ours wrote it
+    if isinstance(told, dict) and "trace_version" in told:  # written by an export of ours
         rest.pop("metadata", None)
         rest |= {name: told[name] for name in _FACTS if name in told}
         meta = {name: value for name, value in {**meta, **told}.items() if name not in _FACTS}
@@ -65,15 +66,15 @@ def make_trace(record: Record, used: Iterable[str], meta: Record, **fields: Any)
 
 
 def as_steps(texts: Iterable[str]) -> list[dict[str, Any]]:
-    """Number texts as the steps of a trace."""
+    """Turn texts into the numbered steps of a trace."""
     return [{"i": i, "type": "reason", "content": text} for i, text in enumerate(texts)]
 
 
 def present(record: Record, names: tuple[str, ...]) -> str:
-    """Return the first of the names under which the record holds something.
+    """Return the first of these names whose field in the record is not empty.
 
     Raises:
-      InputError: it holds nothing under any of them.
+      InputError: all of these fields are empty or missing.
     """
     for name in names:
         if record.get(name):
@@ -82,12 +83,12 @@ def present(record: Record, names: tuple[str, ...]) -> str:
 
 
 def text(record: Record, name: str, where: str = "") -> str:
-    """Return a field that has to be text; errors begin with `where`."""
+    """Return a field that must be text; error messages begin with `where`."""
     return of_type(record, name, str, where)
 
 
 def of_type(record: Record, name: str, kind: type, where: str = "") -> Any:
-    """Return a field that has to be of a type; errors begin with `where`."""
+    """Return a field that must have the type `kind`; error messages begin with `where`."""
     if name not in record:
         raise InputError(f"{where}{name}: Field required")
     value = record[name]

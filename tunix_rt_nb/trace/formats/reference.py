@@ -1,4 +1,4 @@
-"""Records of the tracing service `tunix-rt`, and the `trace` records of an export."""
+"""Records of the tracing service `tunix-rt`, and the records of a `trace` export."""
 
 from typing import Any
 
@@ -28,9 +28,9 @@ class _Trace(Exported):
 
 
 def reference(record: Record) -> Trace:
-    """Read a record of the tracing service, bare or under `payload`, or one of its export.
+    """Read a record of the tracing service, bare or under `payload`, or of a `trace` export.
 
-    Steps are put in the order of their indices, which may have gaps, and numbered anew.
+    Sort the steps by their indices, which may have gaps, and number them again from 0.
 
     Example:
       >>> steps = [{"i": 7, "type": "b", "content": "2."}, {"i": 3, "type": "a", "content": "1."}]
@@ -55,7 +55,7 @@ def reference(record: Record) -> Trace:
 
 
 def _in_order(record: Record, name: str) -> list[Any]:
-    """Order steps by their indices and number them anew; texts alone keep their order."""
+    """Sort steps by their indices and number them from 0; steps that are texts keep their order."""
     found = of_type(record, name, list)
     if all(isinstance(step, str) for step in found):
         return as_steps(found)

@@ -1,4 +1,4 @@
-"""The formats there are: every list of formats, in the command line too, derives from these."""
+"""The list of all formats; every other list of formats, in the command line too, comes from it."""
 
 import gzip
 import zlib
@@ -21,10 +21,10 @@ EXPORTS: dict[str, type[Exported]] = {one.name: one.exported for one in _ALL if 
 
 
 def named(name: str) -> Format:
-    """Return the format of that name.
+    """Return the format with this name.
 
     Raises:
-      InputError: no such format.
+      InputError: there is no such format.
     """
     if name not in FORMATS:
         raise unknown("form", name, FORMATS)
@@ -32,19 +32,21 @@ def named(name: str) -> Format:
 
 
 def reader(name: str) -> Callable[[bytes], Trace]:
-    """Return what reads a line of a format, or raises an `InputError` that says `field: reason`.
+    """Return a function that reads a trace from one line in a format.
+
+    The function raises `InputError` with `field: reason` if the line is bad.
 
     Raises:
-      InputError: no such format.
+      InputError: there is no such format.
     """
     one = named(name)
     if one is TRACE:
-        return parse  # straight from the bytes of a line, with the two keys that a store adds
+        return parse  # decodes bytes directly, and accepts the two keys that a store adds
     return lambda line: one.read(parse_object(line))
 
 
 def reads_back(name: str) -> str:
-    """Return the format that an import reads an export of this format in.
+    """Return the name of the format that imports what this format exports.
 
     Example:
       >>> reads_back("trace"), reads_back("messages")
@@ -54,10 +56,10 @@ def reads_back(name: str) -> str:
 
 
 def export_of(record: Record) -> str:
-    """Return the name of the export whose fields a record has.
+    """Return the name of the export format whose fields a record has.
 
     Raises:
-      InputError: there is none.
+      InputError: the record lacks a field of every export format.
 
     Example:
       >>> export_of({"id": "1", "prompt": "2 + 2?", "response": "Answer: 4", "metadata": {}})
@@ -65,7 +67,7 @@ def export_of(record: Record) -> str:
     """
     fields = {name: kind.__struct_fields__ for name, kind in EXPORTS.items()}
     lacks = {name: [f for f in names if f not in record] for name, names in fields.items()}
-    # the fields of `tunix_sft` are some of those of `trace`, so of two the larger one is meant
+    # prefer the larger format in a tie: a `trace` record has all fields of `tunix_sft` too
     nearest = min(lacks, key=lambda name: (len(lacks[name]), -len(fields[name])))
     if lacks[nearest]:
         raise InputError(f"{lacks[nearest][0]}: Field required, the nearest form is {nearest}")
@@ -73,10 +75,10 @@ def export_of(record: Record) -> str:
 
 
 def export_in(path: Path) -> str:
-    """Return the name of the export that wrote a JSON lines file, plain or gzip, by its first line.
+    """Find the export format of a JSON lines file, plain or gzip, from its first line.
 
     Raises:
-      InputError: the file cannot be read or holds no such record.
+      InputError: the file cannot be read, or its first record has no export format.
     """
     try:
         with path.open("rb") as raw:

@@ -1,4 +1,4 @@
-"""A prompt and a response, under any of the usual names; and an export's `training_example`."""
+"""Records with a prompt and a response under usual names; the export is `training_example`."""
 
 from tunix_rt_nb.trace.formats.one_text import read_text
 from tunix_rt_nb.trace.formats.record import Exported, Format, Full, Record, present, text
@@ -17,7 +17,7 @@ class _Pair(Exported):
 
 
 def tagged(record: Record) -> Trace:
-    """Read a prompt and a response with `<think>` or `<reasoning>` tags, under the usual names.
+    """Read a prompt and a response with `<think>` or `<reasoning>` tags, under usual field names.
 
     Example:
       >>> said = "<reasoning>1. 2 + 2 = 4.</reasoning><answer>4</answer>"
@@ -27,7 +27,7 @@ def tagged(record: Record) -> Trace:
     asked = present(record, PROMPTS)
     prompt = text(record, asked)
     names = [asked]
-    if asked == "instruction" and record.get("input"):  # an instruction and what it is about
+    if asked == "instruction" and record.get("input"):  # the text that the instruction is about
         prompt += "\n\n" + text(record, "input")
         names.append("input")
     said = present(record, RESPONSES)

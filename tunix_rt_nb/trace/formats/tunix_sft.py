@@ -14,7 +14,7 @@ from tunix_rt_nb.trace.formats.record import (
 from tunix_rt_nb.trace.response import numbered
 from tunix_rt_nb.trace.trace import Trace
 
-GEMMA_NUMBERED = form("gemma", "numbered")  # what `tunix_sft` is written in
+GEMMA_NUMBERED = form("gemma", "numbered")  # the form of all `tunix_sft` records
 _GEMMA, _NUMBERED = GEMMA_NUMBERED.template, GEMMA_NUMBERED.style
 
 
@@ -27,9 +27,10 @@ class _Sft(Exported):
 
 
 def tunix_sft(record: Record) -> Trace:
-    r"""Read a text in Gemma's template; an export keeps what is in a trace as it is.
+    r"""Read a record whose text is in Gemma's template.
 
-    So a line of a step that begins like the next step is read as one.
+    An export writes a trace into this text without escapes. So a line inside a step that begins
+    like the next step is read as the next step.
 
     Example:
       >>> said = "Reasoning:\n1. 2 + 2 = 4.\nAnswer: 4<end_of_turn>"
@@ -48,11 +49,11 @@ def tunix_sft(record: Record) -> Trace:
 def split(text: str, answer: str) -> tuple[str, str]:
     r"""Split a record's text in Gemma's template into the prompt and the response.
 
-    A trace stands in this text as it is, so the last mark of a turn counts, and a response may read
-    as one of other steps.
+    A trace stands in this text without escapes. So the last place that looks like the start of a
+    response counts, and the response may be read as one with other steps.
 
     Raises:
-      InputError: `prompts: reason`, where it is not in this template.
+      InputError: `prompts: reason`, if the text is not in this template.
 
     Example:
       >>> text = "<start_of_turn>user\n2 + 2?<end_of_turn>\n<start_of_turn>model\n"

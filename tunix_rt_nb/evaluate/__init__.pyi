@@ -1,0 +1,25 @@
+from . import harness as harness, judge as judge, predictions as predictions
+from .comparison import (
+    Comparison as Comparison,
+    change as change,
+    compare as compare,
+    verdict as verdict,
+)
+from .items import choose as choose, digest as digest
+from .prediction import (
+    OUTCOMES as OUTCOMES,
+    Prediction as Prediction,
+    first_wrong as first_wrong,
+    outcome as outcome,
+)
+from .predictor import predict as predict
+from .scorecard import (
+    FEWEST as FEWEST,
+    STRICT as STRICT,
+    Scorecard as Scorecard,
+    by_item as by_item,
+    headline as headline,
+    scorecards as scorecards,
+    sum_up as sum_up,
+    warnings as warnings,
+)

@@ -1,0 +1,10 @@
+from .index import ROW as ROW
+from .shards import Stored as Stored
+from .store import (
+    COLUMNS as COLUMNS,
+    Added as Added,
+    TraceStore as TraceStore,
+    now as now,
+    records as records,
+)
+from .verify import Verification as Verification
