@@ -17,7 +17,21 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # A function's docstring says what it does, so its first word is none of these.
 NO_VERBS = {
     *("a", "about", "all", "an", "and", "any", "as", "at", "by", "each", "every", "for", "from"),
-    *("given", "how", "in", "it", "its", "more", "most", "much", "no", "not", "nothing", "of", "on"),
+    *(
+        "given",
+        "how",
+        "in",
+        "it",
+        "its",
+        "more",
+        "most",
+        "much",
+        "no",
+        "not",
+        "nothing",
+        "of",
+        "on",
+    ),
     *("one", "only", "or", "other", "some", "such", "that", "the", "their", "there", "these"),
     *("they", "this", "those", "to", "two", "what", "when", "where", "whether", "which", "who"),
     *("whose", "why", "with", "within", "without"),

@@ -21,7 +21,7 @@ import sys
 import tempfile
 from pathlib import Path
 from tunix_rt_nb.dataset import DatasetSpec, build
-from tunix_rt_nb.dataset.export import export
+from tunix_rt_nb.dataset.exporter import export
 from tunix_rt_nb.store.store import TraceStore
 
 spec = DatasetSpec.of(

@@ -11,7 +11,7 @@ from tunix_rt_nb.cli import main
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.dataset import DatasetSpec, build, find
-from tunix_rt_nb.dataset.export import FORMS, KINDS
+from tunix_rt_nb.dataset.exporter import FORMS, KINDS
 from tunix_rt_nb.store.store import TraceStore
 from tunix_rt_nb.train import job
 

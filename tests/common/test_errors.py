@@ -23,7 +23,9 @@ def test_a_safe_name_is_returned_as_it_is(name: str) -> None:
     ],
 )
 def test_a_name_that_a_shell_or_a_file_system_could_take_amiss_is_refused(name: str) -> None:
-    with pytest.raises(InputError, match="^run-id: '?\"?.* is unsafe, use letters, digits") as error:
+    with pytest.raises(
+        InputError, match="^run-id: '?\"?.* is unsafe, use letters, digits"
+    ) as error:
         check_name("run-id", name)
     assert str(error.value).startswith(f"run-id: {name!r} is unsafe")
     assert str(error.value).isprintable()

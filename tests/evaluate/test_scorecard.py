@@ -1,13 +1,16 @@
 import random
+from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, strategies as st
 
 from tests.conftest import some
+from tests.helpers.run_folders import TRACES, evaluated, predictions, right, trained, wrong
 from tunix_rt_nb import tasks
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.evaluate import sum_up, warnings
+from tunix_rt_nb.evaluate import by_item, headline, scorecards, sum_up, warnings
 from tunix_rt_nb.evaluate.grade import grade
 from tunix_rt_nb.evaluate.scorecard import majority, pass_at
 from tunix_rt_nb.evaluate.uncertainty import wilson
@@ -151,3 +154,70 @@ def test_all_tasks_are_there() -> None:
     card = sum_up(rows)
     assert card["category_scores"].keys() == tasks.TASKS.keys()
     assert card["primary_score"] == card["steps_right"] == card["strict_score"] == 1.0
+
+
+def test_answers_are_grouped_by_item_and_sorted_in_it_by_sample() -> None:
+    told = [("b", 1), ("a", 2), ("b", 0), ("a", 0), ("a", 1)]
+    found = by_item([one(name, "t", 1.0, sample=sample) for name, sample in told])
+    assert list(found) == ["a", "b"]
+    assert [answer["sample"] for answer in found["a"]] == [0, 1, 2]
+    assert [answer["sample"] for answer in found["b"]] == [0, 1]
+
+
+def test_one_answer_an_item_needs_no_sample() -> None:
+    assert by_item(ROWS[::-1]) == {row["id"]: [row] for row in ROWS}
+    first, second = ROWS[0], {**ROWS[0], "sample": 1}
+    assert by_item([second, first]) == {"1": [first, second]}
+
+
+names = st.sampled_from(["", "a", "b", "B", "10", "9"])
+
+
+@given(st.sets(st.tuples(names, st.integers(0, 5)), min_size=1), st.randoms())
+def test_every_answer_is_in_one_group_whatever_their_order(
+    told: set[tuple[str, int]], rng: random.Random
+) -> None:
+    rows = [one(name, "t", 0.5, sample=sample) for name, sample in told]
+    found = by_item(rows)
+    again = [(name, answer["sample"]) for name, answers in found.items() for answer in answers]
+    assert again == sorted(told)
+    shuffled = rng.sample(rows, len(rows))
+    assert list(by_item(shuffled).items()) == list(found.items())
+
+
+@pytest.mark.parametrize("field", ["score", "steps_right"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -0.01, 1.01, None, "1", [1]])
+def test_no_group_is_made_of_a_share_that_is_none(field: str, value: Any) -> None:
+    with pytest.raises(InputError) as error:
+        by_item([*ROWS, {**one("\x1b[31m", "a", 1.0), field: value}])
+    assert str(error.value) == f"prediction \ufffd[31m: {field}: {value!r} is not from 0 to 1"
+    with pytest.raises(InputError, match="there are none"):
+        by_item([])
+
+
+def test_a_card_in_one_line_tells_its_shares_and_how_sure_they_are() -> None:
+    rows = [one(str(k), "a", float(k < 900), strict_score=float(k < 300)) for k in range(1200)]
+    assert headline(sum_up(rows)) == (
+        "75.0% of 1,200 answers right (72.5% to 77.4%), 25.0% in the style exactly,"
+        " 50.0% of the steps"
+    )
+
+
+def test_what_was_skipped_is_not_among_the_answers_of_the_line() -> None:
+    assert headline(sum_up(ROWS, {"beyond 2 of a task": 96})) == headline(sum_up(ROWS))
+    assert headline(sum_up(ROWS)).startswith("75.0% of 4 answers right (30.1% to 95.4%)")
+
+
+def test_an_evaluation_holds_the_card_of_before_and_that_of_after(tmp_path: Path) -> None:
+    run = evaluated(tmp_path, n_right=9)
+    before, after = scorecards(run / "5_evaluate")
+    texts = [right(t) if n < 9 else wrong(t) for n, t in enumerate(TRACES)]
+    assert files.digest(before) == files.digest(sum_up(predictions([""] * 12)))
+    assert files.digest(after) == files.digest(sum_up(predictions(texts)))
+    assert (before["primary_score"], after["primary_score"]) == (0.0, 0.75)
+
+
+def test_an_evaluation_that_is_not_complete_has_no_cards(tmp_path: Path) -> None:
+    run = trained(tmp_path)
+    with pytest.raises(InputError, match=r"5_evaluate/result\.json: is missing, run 5_evaluate"):
+        scorecards(run / "5_evaluate")

@@ -13,9 +13,9 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 from tests.conftest import NOW
-from tunix_rt_nb import dataset, render, runs, tasks
+from tunix_rt_nb import dataset, render, runs, tasks, train
 from tunix_rt_nb.common import files
-from tunix_rt_nb.dataset.export import FORMS, export
+from tunix_rt_nb.dataset.exporter import FORMS, export
 from tunix_rt_nb.store.store import TraceStore
 from tunix_rt_nb.trace.formats import reads_back
 from tunix_rt_nb.train import job
@@ -61,7 +61,7 @@ def test_the_job_of_a_dataset_is_run(home: Path) -> None:
     assert render.read_manifest(out / "3_render")["max_length"] == 192
     rows = runs.result(out / "3_render")["rows"]
     metrics = list(files.read_lines(out / "4_train/metrics.jsonl"))
-    assert max(line["step"] for line in metrics) == job.steps_of_epochs(3, rows, 8) >= 3
+    assert max(line["step"] for line in metrics) == train.steps_of_epochs(3, rows, 8) >= 3
     assert max(line.get("learning_rate", 0) for line in metrics) <= 2e-5
     again = tool(home, "run", str(path), "--json", *settings)
     assert all(step["skipped"] for step in json.loads(again.stdout)["steps"])
@@ -134,7 +134,7 @@ def test_the_train_notebook_alone_does_what_its_job_says(home: Path) -> None:
     config = begin(home / "alone.yaml", home)
     rows = runs.result(home / "alone/3_render")["rows"]
     assert rows > 3
-    assert config["steps"] == job.steps_of_epochs(2, rows, 3)
+    assert config["steps"] == train.steps_of_epochs(2, rows, 3)
     assert (config["batch_size"], config["weight_decay"]) == (3, 0.5)
     assert config["learning_rate"] == 2e-5
 

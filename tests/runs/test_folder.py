@@ -69,7 +69,8 @@ def test_the_run_of_a_job_is_free_for_a_job(tmp_path: Path) -> None:
     told = files.read_json(run / "run.json")
     files.write_json(run / "run.json", {**told, "job": {"version": "1.0"}})
     assert not runs.is_taken(run)
-    for job in (None, {}):
+    nothing: tuple[Any, ...] = (None, {})
+    for job in nothing:
         files.write_json(run / "run.json", {**told, "job": job})
         assert runs.is_taken(run)
 

@@ -9,7 +9,7 @@ from tests.conftest import NOW, some
 from tests.helpers import odd
 from tunix_rt_nb import tasks
 from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.dataset.export import export
+from tunix_rt_nb.dataset.exporter import export
 from tunix_rt_nb.store.store import TraceStore
 from tunix_rt_nb.trace.chat import Said
 from tunix_rt_nb.trace.formats import EXPORTS, FORMATS, reader, reads_back

@@ -7,7 +7,7 @@ import uuid
 from typing import Any
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.trace.trace import Trace, id_of, parse_line, parse_object, parse_stored
@@ -177,6 +177,7 @@ def test_the_id_of_a_trace_is_its_key() -> None:
     assert uuid.UUID(trace.id).version == 5
 
 
+@settings(max_examples=50)
 @given(prompt=text, meta=metas, name=scalars, created=scalars)
 def test_a_stored_line_gives_the_trace_and_the_two_keys_beside_it(
     prompt: str, meta: dict, name: object, created: object
@@ -210,6 +211,7 @@ def test_a_stored_line_holds_to_the_limits_of_a_trace(change: dict, says: str) -
         parse_stored(line)
 
 
+@settings(max_examples=50)
 @given(metas)
 def test_an_object_of_any_kind_is_read_as_it_was_written(value: dict) -> None:
     found = parse_object(json.dumps(value).encode())

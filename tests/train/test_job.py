@@ -8,7 +8,7 @@ from hypothesis import given, strategies as st
 from tests.helpers import odd
 from tunix_rt_nb.common import check_name, strict_yaml
 from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.dataset.export import FORMS
+from tunix_rt_nb.dataset.exporter import FORMS
 from tunix_rt_nb.train.job import Job, check_device, job_name, load_job, read, write_job
 
 LEAST = {"dataset": {"path": "d"}, "output": {"output_dir": "out"}}

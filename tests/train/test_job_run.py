@@ -13,7 +13,7 @@ from tests.runs.test_chain import WORK, invoke, ran, write
 from tunix_rt_nb import dataset, runs, tasks
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.dataset.export import export
+from tunix_rt_nb.dataset.exporter import export
 from tunix_rt_nb.host import paths
 from tunix_rt_nb.runs import chain
 from tunix_rt_nb.store.store import TraceStore

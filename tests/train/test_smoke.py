@@ -11,7 +11,7 @@ from tests.helpers import odd
 from tunix_rt_nb import tasks
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.dataset.export import FORMS, export
+from tunix_rt_nb.dataset.exporter import FORMS, export
 from tunix_rt_nb.store.store import TraceStore
 from tunix_rt_nb.trace.formats import export_of
 from tunix_rt_nb.trace.response import respond

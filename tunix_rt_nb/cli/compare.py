@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from tunix_rt_nb import runs
+from tunix_rt_nb import evaluate, report, runs
 from tunix_rt_nb.cli import display
 from tunix_rt_nb.cli.options import json_option
 from tunix_rt_nb.common import InputError, one_line
@@ -37,31 +37,23 @@ def compare_command(a: str, b: str, show: int, as_json: bool) -> None:
       tunix-rt-nb runs compare quickstart slower
       tunix-rt-nb runs compare before.jsonl after.jsonl --show 10
     """
-    from tunix_rt_nb.evaluate import (  # slow to load
-        FEWEST,
-        by_item,
-        change,
-        compare,
-        predictions,
-        verdict,
-    )
-    from tunix_rt_nb.report import answers_side_by_side
-
-    one, two = (predictions.find(name) for name in (a, b))
-    found = compare(one, two)
+    one, two = (evaluate.predictions.find(name) for name in (a, b))
+    found = evaluate.compare(one, two)
     if as_json:
         click.echo(json.dumps(found))
         return
     click.echo(text_table(_rows(found)))
-    click.echo(f"\nB against A: {verdict(found)}")
+    click.echo(f"\nB against A: {evaluate.verdict(found)}")
     click.echo(f"{found['gained']} items gained, {found['lost']} lost")
-    if found["n"] < FEWEST:
-        click.echo(f"{found['n']} items are few, {FEWEST} and more decide better", err=True)
-    before, after = by_item(one), by_item(two)
+    if found["n"] < evaluate.FEWEST:
+        click.echo(
+            f"{found['n']} items are few, {evaluate.FEWEST} and more decide better", err=True
+        )
+    before, after = evaluate.by_item(one), evaluate.by_item(two)
     for name in found["changed"][:show]:
-        kind, of_a, of_b = change(before[name], after[name])
+        kind, of_a, of_b = evaluate.change(before[name], after[name])
         click.echo(f"\n{one_line(name, 60)}, {kind}:")
-        click.echo(answers_side_by_side(of_a, of_b, display.width()))
+        click.echo(report.answers_side_by_side(of_a, of_b, display.width()))
 
 
 def _rows(found: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -133,20 +125,18 @@ def baseline_command(
       tunix-rt-nb runs baseline accuracy slower
       tunix-rt-nb runs baseline accuracy
     """
-    from tunix_rt_nb.runs import baseline
-
     if run is None or take:
         if run is None and take:
             raise InputError("--take: expected a RUN to take the figure from")
         if run is not None:
-            baseline.write(
-                baseline.take(name, _card(run), metric, direction, tolerance, Path(run).name)
+            runs.baseline.write(
+                runs.baseline.take(name, _card(run), metric, direction, tolerance, Path(run).name)
             )
-        base = baseline.read(name)
+        base = runs.baseline.read(name)
         told = f"{base.name}: {base.metric} {base.value:.4f} of {base.run}, limit {base.limit:.4f}"
         click.echo(json.dumps({**base.model_dump(), "limit": base.limit}) if as_json else told)
         return
-    verdict = baseline.check(baseline.read(name), _card(run))
+    verdict = runs.baseline.check(runs.baseline.read(name), _card(run))
     base = verdict.baseline
     record = {**base.model_dump(), "limit": base.limit, "found": verdict.value}
     line = json.dumps({**record, "regressed": verdict.regressed})

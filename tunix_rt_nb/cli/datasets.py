@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tunix_rt_nb import runs
+from tunix_rt_nb import dataset, runs, train
 from tunix_rt_nb.cli.options import json_option, open_store, store_option, store_to_read
 from tunix_rt_nb.host import paths
 from tunix_rt_nb.report import text_table
@@ -53,11 +53,8 @@ def build(spec: Path, folder: Path | None, out: Path | None, as_json: bool) -> N
       tunix-rt-nb datasets build cards.yaml
       tunix-rt-nb datasets build cards.yaml --store runs/quickstart/1_generate/traces
     """
-    from tunix_rt_nb import dataset
-    from tunix_rt_nb.dataset import versions
-
     chosen = dataset.DatasetSpec.read(spec)
-    _tell(dataset.build(open_store(folder), chosen, out or versions.home()), as_json)
+    _tell(dataset.build(open_store(folder), chosen, out or dataset.versions.home()), as_json)
 
 
 @datasets.command("list")
@@ -71,8 +68,6 @@ def list_(tag: str | None, as_json: bool) -> None:
       tunix-rt-nb datasets list
       tunix-rt-nb datasets list --tag cards --json
     """
-    from tunix_rt_nb import dataset
-
     rows = list(dataset.listing(tag))
     if as_json:
         click.echo(json.dumps(rows, ensure_ascii=False))
@@ -93,8 +88,6 @@ def show(key: str, as_json: bool) -> None:
     \b
     Example: tunix-rt-nb datasets show quickstart-v1
     """
-    from tunix_rt_nb import dataset
-
     _tell(dataset.find(key), as_json)
 
 
@@ -108,8 +101,6 @@ def diff_command(a: str, b: str, as_json: bool) -> None:
     \b
     Example: tunix-rt-nb datasets diff cards-v1 cards-v2
     """
-    from tunix_rt_nb import dataset
-
     found = dataset.diff(*(dataset.read_manifest(dataset.find(key)) for key in (a, b)))
     if as_json:
         click.echo(json.dumps(found._asdict()))
@@ -137,12 +128,9 @@ def merge_command(
     \b
     Example: tunix-rt-nb datasets merge cards-v1 sums-v1 --name mixed
     """
-    from tunix_rt_nb import dataset
-    from tunix_rt_nb.dataset import versions
-
     spec = dataset.DatasetSpec.of(dataset_name=name, dataset_version=version)
     sources = [dataset.find(key) for key in keys]
-    _tell(dataset.merge(sources, spec, out or versions.home()), as_json)
+    _tell(dataset.merge(sources, spec, out or dataset.versions.home()), as_json)
 
 
 @datasets.command()
@@ -193,8 +181,6 @@ def export(
       tunix-rt-nb datasets export quickstart-v1 --format messages --split train -o train.parquet
       tunix-rt-nb datasets export --ids 1f3a,77c0 --format trace -o two.csv
     """
-    from tunix_rt_nb import dataset
-
     found = dataset.find(key) if key else None
     asked = [id.strip() for id in (ids or "").split(",") if id.strip()]
     done = dataset.export(
@@ -237,14 +223,11 @@ def tunix_yaml(key: str, path: Path | None, model_id: str, output_dir: str | Non
       tunix-rt-nb datasets tunix-yaml quickstart-v1
       tunix-rt-nb datasets tunix-yaml quickstart-v1 --output-dir out -o job.yaml
     """
-    from tunix_rt_nb import train
-    from tunix_rt_nb.dataset import versions
-
     source, form = Path(key), "tunix_sft"
     if source.is_file():
         form = formats.export_in(source)
     else:
-        source = versions.find(key)
+        source = dataset.versions.find(key)
     out = Path(output_dir) if output_dir else paths.home() / "runs" / train.job_name(source)
     if not output_dir and (runs.is_taken(out) or source.resolve().is_relative_to(out)):
         out = out.with_name(f"{out.name}-job")
@@ -260,8 +243,6 @@ def tunix_yaml(key: str, path: Path | None, model_id: str, output_dir: str | Non
 
 
 def _tell(folder: Path, as_json: bool) -> None:
-    from tunix_rt_nb import dataset
-
     manifest = dataset.read_manifest(folder)
     if as_json:
         click.echo(json.dumps({"folder": str(folder), **manifest}, ensure_ascii=False))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tunix_rt_nb import runs
+from tunix_rt_nb import dataset, kaggle, runs
 from tunix_rt_nb.cli.options import set_option, settings_of
 from tunix_rt_nb.common import InputError, check_name
 from tunix_rt_nb.host import paths
@@ -71,15 +71,13 @@ def _preparing(command: Callable[..., Any]) -> Callable[..., Any]:
 def _prepare(
     source: str, settings: tuple[str, ...], run_id: str | None, kernel: str | None, accelerator: str
 ) -> Path:
-    from tunix_rt_nb.kaggle import prepare
-
     name = check_name("run-id", run_id or Path(source).stem)
     if kernel is None:
         account = _kernels("account")
         slug = re.sub(r"[^a-z0-9]+", "-", f"tunix-rt-{name}".lower())[:50].strip("-")
         kernel = f"{account.username(account.login())}/{slug}"
     run_dir = paths.home() / "runs" / name
-    return prepare(source, settings_of(settings), run_dir, kernel, accelerator)
+    return kaggle.prepare(source, settings_of(settings), run_dir, kernel, accelerator)
 
 
 @kaggle_group.command("prepare")
@@ -191,8 +189,6 @@ def push_dataset_command(key: str, handle: str) -> None:
     \b
     Example: tunix-rt-nb kaggle datasets push all-tasks-v1 me/all-tasks
     """
-    from tunix_rt_nb import dataset
-
     click.echo(_kernels("uploads").push_dataset(dataset.find(key), handle, _told))
 
 

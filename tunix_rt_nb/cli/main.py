@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 import tunix_rt_nb
-from tunix_rt_nb import runs
+from tunix_rt_nb import evaluate, report, runs, tasks, train
 from tunix_rt_nb.cli import display
 from tunix_rt_nb.cli.compare import baseline_command, compare_command
 from tunix_rt_nb.cli.datasets import datasets
@@ -103,10 +103,7 @@ def run(
       tunix-rt-nb run quickstart --to build
       tunix-rt-nb run job.yaml --set ITEMS=100
     """
-    from tunix_rt_nb import evaluate, report, train  # slow to load
-    from tunix_rt_nb.runs import baseline, chain, parameters
-
-    values, given = parameters.load_profile(profile), settings_of(settings)
+    values, given = runs.parameters.load_profile(profile), settings_of(settings)
     job = train.load_job(Path(profile)) if "runner" in values else None
     if job:
         if run_id:
@@ -115,11 +112,11 @@ def run(
     else:
         values |= given
         run_dir = paths.home() / "runs" / check_name("run-id", run_id or Path(profile).stem)
-    base = parameters.resolve(values)["evaluate"].get("BASELINE")
-    held_to = baseline.read(base) if base and to_step == "evaluate" else None
+    base = runs.parameters.resolve(values)["evaluate"].get("BASELINE")
+    held_to = runs.baseline.read(base) if base and to_step == "evaluate" else None
     line = _StepLines()
     try:
-        reports = chain.run(
+        reports = runs.chain.run(
             run_dir,
             values,
             from_step=from_step,
@@ -130,7 +127,7 @@ def run(
             on_start=line.start,
             on_step=line.end,
         )
-    except chain.StepFailed as error:
+    except runs.chain.StepFailed as error:
         _fail(str(error), 1)
     evaluated = run_dir / runs.stem("evaluate")
     done = reports[-1].name == "evaluate"
@@ -144,7 +141,7 @@ def run(
         scores = report.summary(*evaluate.scorecards(evaluated)) if done else {}
         click.echo(json.dumps({"run_id": run_dir.name, "steps": steps, **scores}))
     if held_to:
-        verdict = baseline.check(held_to, runs.result(evaluated)["after"])
+        verdict = runs.baseline.check(held_to, runs.result(evaluated)["after"])
         if verdict.regressed:
             _fail(verdict.told, 1)
 
@@ -172,8 +169,6 @@ def tasks_command(names: tuple[str, ...], as_json: bool) -> None:
       tunix-rt-nb tasks
       tunix-rt-nb tasks arithmetic gin_melds --json
     """
-    from tunix_rt_nb import tasks  # slow to load
-
     found = tasks.catalogue(names)
     if as_json:
         click.echo(json.dumps(list(found), ensure_ascii=False))
@@ -191,7 +186,6 @@ def status_command(as_json: bool) -> None:
     Example: tunix-rt-nb status
     """
     from tunix_rt_nb.cli import status
-    from tunix_rt_nb.report import text_table
 
     rows = status.rows()
-    click.echo(json.dumps(rows) if as_json else text_table(rows, head=False))
+    click.echo(json.dumps(rows) if as_json else report.text_table(rows, head=False))

@@ -4,6 +4,7 @@ import json
 
 import click
 
+from tunix_rt_nb import runs
 from tunix_rt_nb.cli.options import json_option
 from tunix_rt_nb.report import text_table
 
@@ -34,9 +35,7 @@ def promote(run: str, name: str, as_json: bool) -> None:
       tunix-rt-nb models promote quickstart
       tunix-rt-nb models promote quickstart --as sums --json
     """
-    from tunix_rt_nb.runs import promoted, registry
-
-    made = promoted.promote(registry.find(run), name)
+    made = runs.promoted.promote(runs.registry.find(run), name)
     if as_json:
         click.echo(json.dumps({**made._asdict(), "folder": str(made.folder)}))
         return
@@ -53,9 +52,7 @@ def list_(name: str, as_json: bool) -> None:
     \b
     Example: tunix-rt-nb models list
     """
-    from tunix_rt_nb.runs import promoted
-
-    rows = promoted.listing(name)
+    rows = runs.promoted.listing(name)
     if as_json:
         click.echo(json.dumps(rows, ensure_ascii=False))
     elif rows:
@@ -68,7 +65,7 @@ def list_(name: str, as_json: bool) -> None:
                 ]
             )
         )
-    click.echo(f"{len(rows)} versions in {promoted.home()}", err=True)
+    click.echo(f"{len(rows)} versions in {runs.promoted.home()}", err=True)
 
 
 @models.command()
@@ -79,10 +76,8 @@ def show(model: str) -> None:
     \b
     Example: tunix-rt-nb models show sums/v1
     """
-    from tunix_rt_nb.runs import promoted
-
-    folder = promoted.find(model)
-    told = {"folder": str(folder), **promoted.manifest(folder)}
+    folder = runs.promoted.find(model)
+    told = {"folder": str(folder), **runs.promoted.manifest(folder)}
     click.echo(json.dumps(told, ensure_ascii=False, indent=2))
 
 
@@ -95,10 +90,8 @@ def verify(context: click.Context, model: str) -> None:
     \b
     Example: tunix-rt-nb models verify sums
     """
-    from tunix_rt_nb.runs import promoted
-
-    folder = promoted.find(model)
-    altered = promoted.altered(folder)
+    folder = runs.promoted.find(model)
+    altered = runs.promoted.altered(folder)
     for name in altered:
         click.echo(f"✗ {folder / name}: is not what was promoted")
     if not altered:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tunix_rt_nb import runs
+from tunix_rt_nb import common, runs, store
 from tunix_rt_nb.common import InputError
 from tunix_rt_nb.host import paths
 
@@ -39,14 +39,12 @@ def settings_of(settings: tuple[str, ...]) -> dict[str, Any]:
     Raises:
       InputError: a setting is not KEY=VALUE, or its value is not YAML.
     """
-    from tunix_rt_nb.common import strict_yaml
-
     values = {}
     for setting in settings:
         name, equals, value = setting.partition("=")
         if not equals or not name:
             raise InputError(f"--set: expected KEY=VALUE, found {setting!r}")
-        values[name.upper()] = strict_yaml.parse(f"--set: {name}", value)
+        values[name.upper()] = common.strict_yaml.parse(f"--set: {name}", value)
     return values
 
 
@@ -81,12 +79,10 @@ def open_store(folder: Path | None, to_read: bool = True) -> "TraceStore":
     Raises:
       InputError: the folder to read from does not exist.
     """
-    from tunix_rt_nb.store import TraceStore  # loads numpy, which not every command needs
-
     if folder is not None:
         if to_read and not folder.is_dir():
             raise InputError(f"--store: {folder} is no folder")
-        return TraceStore(folder)
-    own = TraceStore(paths.home() / "data" / "traces")
+        return store.TraceStore(folder)
+    own = store.TraceStore(paths.home() / "data" / "traces")
     newest = None if own.shards() or not to_read else runs.newest("generate")
-    return TraceStore(newest / "traces") if newest else own
+    return store.TraceStore(newest / "traces") if newest else own

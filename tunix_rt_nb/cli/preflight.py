@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from tunix_rt_nb import runs, train
 from tunix_rt_nb.cli.options import json_option, set_option, settings_of
 
 
@@ -45,20 +46,17 @@ def preflight_command(
       tunix-rt-nb preflight kaggle-tpu --set MODEL=gemma3-4b --set LORA_RANK=16 --search
       tunix-rt-nb preflight kaggle-tpu-gemma2 --topology v6e:2x4 --json
     """
-    from tunix_rt_nb.runs import parameters
-    from tunix_rt_nb.train import preflight
-
-    values = parameters.load_profile(profile) | settings_of(settings)
+    values = runs.parameters.load_profile(profile) | settings_of(settings)
     data = {"trained": trained, "fill": fill, "search": search}
-    training, answers = preflight.of_run(parameters.resolve(values), topology, **data)
+    training, answers = train.preflight.of_run(runs.parameters.resolve(values), topology, **data)
 
     def told(line: str) -> None:
         click.echo(f"  {line}", err=True)
 
-    found = {"training": preflight.train(training, told)}
-    found["generation"] = preflight.generate(answers, told)
+    found = {"training": train.preflight.train(training, told)}
+    found["generation"] = train.preflight.generate(answers, told)
     if as_json:
         click.echo(json.dumps(found))
     else:
-        click.echo("\n".join(preflight.page(each) for each in found.values()))
+        click.echo("\n".join(train.preflight.page(each) for each in found.values()))
     context.exit(0 if all(each["fits"] for each in found.values()) else 1)

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from tunix_rt_nb import runs
+from tunix_rt_nb import common, dataset, evaluate, render, report, runs, trace
 from tunix_rt_nb.cli.options import filters_of, json_option
 from tunix_rt_nb.host import paths
 from tunix_rt_nb.report import text_table
@@ -50,9 +50,7 @@ def list_(conditions: tuple[str, ...], as_json: bool) -> None:
       tunix-rt-nb runs list --where state=failed
       tunix-rt-nb runs list --where "score>=0.9" --where parameters.train.LORA_RANK=16 --json
     """
-    from tunix_rt_nb.runs import registry
-
-    rows = registry.listing(filters_of(conditions))
+    rows = runs.registry.listing(filters_of(conditions))
     if as_json:
         click.echo(json.dumps(rows, ensure_ascii=False))
     elif rows:
@@ -76,9 +74,7 @@ def leaderboard(conditions: tuple[str, ...], as_json: bool) -> None:
       tunix-rt-nb runs leaderboard
       tunix-rt-nb runs leaderboard --where model=gemma3-270m --json
     """
-    from tunix_rt_nb.runs import registry
-
-    found = registry.leaderboard(filters_of(conditions))
+    found = runs.registry.leaderboard(filters_of(conditions))
     if as_json:
         click.echo(json.dumps(found._asdict(), ensure_ascii=False))
         return
@@ -104,11 +100,7 @@ def show(run: str, as_json: bool) -> None:
     \b
     Example: tunix-rt-nb runs show quickstart
     """
-    from tunix_rt_nb import report
-    from tunix_rt_nb.evaluate import scorecards
-    from tunix_rt_nb.runs import registry
-
-    row = registry.row(registry.find(run))
+    row = runs.registry.row(runs.registry.find(run))
     if as_json:
         click.echo(json.dumps(row, ensure_ascii=False))
         return
@@ -118,7 +110,9 @@ def show(run: str, as_json: bool) -> None:
     for step, values in row["parameters"].items():
         click.echo(f"\n{runs.stem(step)}\n{text_table(_pairs(values))}")
     if row["problem"] is None:
-        click.echo(report.before_after_text(*scorecards(Path(row["folder"]) / "5_evaluate")))
+        click.echo(
+            report.before_after_text(*evaluate.scorecards(Path(row["folder"]) / "5_evaluate"))
+        )
 
 
 @runs_commands.command("report")
@@ -132,10 +126,7 @@ def report_command(run: str) -> None:
     \b
     Example: tunix-rt-nb runs report quickstart
     """
-    from tunix_rt_nb.report import write_page
-    from tunix_rt_nb.runs import registry
-
-    click.echo(write_page(registry.find(run)))
+    click.echo(report.write_page(runs.registry.find(run)))
 
 
 @runs_commands.command("judge")
@@ -163,20 +154,17 @@ def judge_command(
     \b
     Example: tunix-rt-nb runs judge quickstart --judge http://127.0.0.1:8000/v1 --model gemma
     """
-    from tunix_rt_nb.evaluate import judge, predictions
-    from tunix_rt_nb.runs import registry
-
-    folder = registry.find(run)
-    answers = predictions.of_run(folder / runs.stem("evaluate"), "after")[:items]
-    endpoint = judge.endpoint(url, model, timeout=timeout)
-    judged = judge.judge(answers, endpoint, folder / judge.FILE)
-    told = judge.summary(judged)
+    folder = runs.registry.find(run)
+    answers = evaluate.predictions.of_run(folder / runs.stem("evaluate"), "after")[:items]
+    endpoint = evaluate.judge.endpoint(url, model, timeout=timeout)
+    judged = evaluate.judge.judge(answers, endpoint, folder / evaluate.judge.FILE)
+    told = evaluate.judge.summary(judged)
     if as_json:
         click.echo(json.dumps(told))
         return
     criteria = ", ".join(f"{name} {mean:.2f} of 5" for name, mean in told["criteria"].items())
     click.echo(f"{told['scored']} of {told['n']} answers scored: {told['score']:.1%} ({criteria})")
-    click.echo(f"{folder / judge.FILE}", err=True)
+    click.echo(f"{folder / evaluate.judge.FILE}", err=True)
 
 
 eval_set_option = click.option(
@@ -208,22 +196,20 @@ def harness_command(run: str, folder: Path, eval_set: str | None) -> None:
       tunix-rt-nb runs harness quickstart -o harness
       tunix-rt-nb runs harness quickstart -o harness --eval-set core-v1
     """
-    from tunix_rt_nb import render
-    from tunix_rt_nb.dataset import evalset
-    from tunix_rt_nb.evaluate import harness, predictions
-    from tunix_rt_nb.runs import registry
-    from tunix_rt_nb.trace import chat
-
-    found = registry.find(run)
+    found = runs.registry.find(run)
     lineage = runs.lineage("evaluate", found / runs.stem("evaluate"))
     rendered = render.read_manifest(lineage["render"])
-    how = chat.form(rendered["template"], rendered["style"], rendered["system"])
-    path = evalset.find(eval_set) if eval_set else None
+    how = trace.chat.form(rendered["template"], rendered["style"], rendered["system"])
+    path = dataset.evalset.find(eval_set) if eval_set else None
     name = path.stem if path else found.name
-    items = harness.read(path) if path else predictions.of_run(lineage["evaluate"], "after")
-    command = harness.command(lineage["train"] / "model", folder / f"{name}.yaml")
-    asked = registry.row(found)["parameters"].get("evaluate", {})
-    harness.write(folder, name, items, how, asked.get("MAX_NEW_TOKENS", 256))
+    items = (
+        evaluate.harness.read(path)
+        if path
+        else evaluate.predictions.of_run(lineage["evaluate"], "after")
+    )
+    command = evaluate.harness.command(lineage["train"] / "model", folder / f"{name}.yaml")
+    asked = runs.registry.row(found)["parameters"].get("evaluate", {})
+    evaluate.harness.write(folder, name, items, how, asked.get("MAX_NEW_TOKENS", 256))
     click.echo(command)
 
 
@@ -252,23 +238,17 @@ def grade_command(
       tunix-rt-nb runs grade quickstart harness/answers/model/samples_quickstart.jsonl
       tunix-rt-nb runs grade quickstart samples_core-v1.jsonl --eval-set core-v1 -o core.jsonl
     """
-    from tunix_rt_nb import render
-    from tunix_rt_nb.common import files
-    from tunix_rt_nb.dataset import evalset
-    from tunix_rt_nb.evaluate import harness, headline, predictions, sum_up, warnings
-    from tunix_rt_nb.runs import registry
-
-    lineage = runs.lineage("evaluate", registry.find(run) / runs.stem("evaluate"))
+    lineage = runs.lineage("evaluate", runs.registry.find(run) / runs.stem("evaluate"))
     rendered = render.read_manifest(lineage["render"])
-    own = predictions.of_run(lineage["evaluate"], "after")
-    items = evalset.read(eval_set) if eval_set else predictions.items_of(own)
-    graded = harness.graded(samples, items, rendered)
+    own = evaluate.predictions.of_run(lineage["evaluate"], "after")
+    items = dataset.evalset.read(eval_set) if eval_set else evaluate.predictions.items_of(own)
+    graded = evaluate.harness.graded(samples, items, rendered)
     missing = len(items) - len(graded)
-    card = sum_up(graded, {"without a sample": missing} if missing else None)
+    card = evaluate.sum_up(graded, {"without a sample": missing} if missing else None)
     if path:
-        files.write_lines(path, graded)
-    click.echo(json.dumps(card) if as_json else headline(card))
-    for line in warnings(card):
+        common.files.write_lines(path, graded)
+    click.echo(json.dumps(card) if as_json else evaluate.headline(card))
+    for line in evaluate.warnings(card):
         click.echo(line, err=True)
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tunix_rt_nb import train
 from tunix_rt_nb.cli.options import json_option
 
 if TYPE_CHECKING:
@@ -31,9 +32,7 @@ def smoke_command(context: click.Context, path: Path, samples: int, as_json: boo
     \b
     Example: tunix-rt-nb smoke quickstart.jsonl --samples 16
     """
-    from tunix_rt_nb.train import smoke
-
-    found = smoke.smoke(path, samples)
+    found = train.smoke.smoke(path, samples)
     if as_json:
         checks = [check._asdict() for check in found.checks]
         told = {**found._asdict(), "checks": checks, "right": found.right}

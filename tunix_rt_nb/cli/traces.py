@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from tunix_rt_nb import report, store, tasks
 from tunix_rt_nb.cli import display
 from tunix_rt_nb.cli.options import (
     filters_of,
@@ -116,8 +117,6 @@ def show(id: str, folder: Path | None, as_json: bool) -> None:
     \b
     Example: tunix-rt-nb traces show 1f3a
     """
-    from tunix_rt_nb import tasks
-
     [stored] = open_store(folder).get([id])
     checked = tasks.check(stored.trace)
     if as_json:
@@ -141,20 +140,17 @@ def compare(a: str, b: str, folder: Path | None, as_json: bool) -> None:
     \b
     Example: tunix-rt-nb traces compare 1f3a 77c0
     """
-    from tunix_rt_nb.report import Row, align, two_columns
-    from tunix_rt_nb.store import now, scores
-
     both = open_store(folder).get([a, b])
-    rows = align(both[0].trace, both[1].trace)
-    scored = [scores.score(stored.trace, now()) for stored in both]
+    rows = report.align(both[0].trace, both[1].trace)
+    scored = [store.scores.score(stored.trace, store.now()) for stored in both]
     if as_json:
         sides = [{**stored.record(), **found} for stored, found in zip(both, scored, strict=True)]
         told = {"a": sides[0], "b": sides[1], "rows": [row._asdict() for row in rows]}
         click.echo(json.dumps(told, ensure_ascii=False))
         return
-    ids = Row("id", " ", both[0].trace.id, both[1].trace.id)
-    values = Row("score", " ", display.score(scored[0]), display.score(scored[1]))
-    click.echo(two_columns([ids, values, *rows], display.width()))
+    ids = report.Row("id", " ", both[0].trace.id, both[1].trace.id)
+    values = report.Row("score", " ", display.score(scored[0]), display.score(scored[1]))
+    click.echo(report.two_columns([ids, values, *rows], display.width()))
 
 
 @traces.command("score")
@@ -199,9 +195,7 @@ def delete(ids: tuple[str, ...], folder: Path | None, as_json: bool) -> None:
     \b
     Example: tunix-rt-nb traces delete 1f3a
     """
-    from tunix_rt_nb.store import now
-
-    deleted = open_store(folder, to_read=False).delete(ids, now())
+    deleted = open_store(folder, to_read=False).delete(ids, store.now())
     click.echo(json.dumps({"deleted": deleted}) if as_json else "\n".join(deleted))
 
 

@@ -170,9 +170,7 @@ def command(model: Path, path: Path) -> str:
     )
 
 
-def graded(
-    path: Path, items: Sequence[tuple[str, Trace]], rendered: Rendered
-) -> list[Prediction]:
+def graded(path: Path, items: Sequence[tuple[str, Trace]], rendered: Rendered) -> list[Prediction]:
     """Grade the answers that the harness logged, as our own predictions are graded.
 
     Args:

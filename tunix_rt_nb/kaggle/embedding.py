@@ -30,8 +30,8 @@ def sources() -> dict[str, str]:
         could not keep it as it is.
 
     Example:
-      >>> sources()["tunix_rt_nb/tasks/task.py"].splitlines()[0][:17]
-      '\"\"\"What a task is'
+      >>> {"tunix_rt_nb/tasks/task.py", "tunix_rt_nb/cli/main.py.z"} <= sources().keys()
+      True
     """
     notebooks = sorted(paths.NOTEBOOKS.glob("*.ipynb"))
     if not notebooks:

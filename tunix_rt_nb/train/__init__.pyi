@@ -4,7 +4,7 @@ from . import (
     smoke as smoke,
 )
 from .checkpoints import trained_count as trained_count
-from .config import SftConfig as SftConfig
+from .config import SftConfig as SftConfig, steps_of_epochs as steps_of_epochs
 from .estimate import estimate_step as estimate_step
 from .job import (
     Job as Job,
@@ -12,7 +12,6 @@ from .job import (
     check_device as check_device,
     job_name as job_name,
     load_job as load_job,
-    steps_of_epochs as steps_of_epochs,
     write_job as write_job,
 )
 from .loss import held_out_loss as held_out_loss

@@ -54,12 +54,32 @@ class SftConfig(BaseModel):
         return checked(cls, fields)
 
     @classmethod
-    def of_parameters(cls, parameters: Mapping[str, Any]) -> "SftConfig":
-        """Build from notebook parameters: each field has one of the same name, in capitals.
+    def of_parameters(cls, parameters: Mapping[str, Any], rows: int) -> "SftConfig":
+        """Take each field from the notebook's parameter of its name, in capitals.
+
+        With `EPOCHS`, the number of steps follows from them, and a batch holds at most all rows.
+
+        Args:
+          rows: how many packed rows there are to train on.
 
         Example:
-          >>> SftConfig.of_parameters({"STEPS": 10, "MODEL": "tiny"}).steps
+          >>> SftConfig.of_parameters({"STEPS": 10, "MODEL": "tiny"}, rows=7).steps
           10
         """
         names = [name for name in cls.model_fields if name.upper() in parameters]
-        return cls.of(**{name: parameters[name.upper()] for name in names})
+        config = cls.of(**{name: parameters[name.upper()] for name in names})
+        if not (epochs := parameters.get("EPOCHS")):
+            return config
+        batch = min(config.batch_size, rows)
+        steps = steps_of_epochs(epochs, rows, batch * config.accumulation)
+        return cls.of(**{**config.model_dump(), "batch_size": batch, "steps": steps})
+
+
+def steps_of_epochs(epochs: int, rows: int, batch_size: int) -> int:
+    """Return the number of optimiser steps that it takes to see all rows `epochs` times.
+
+    Example:
+      >>> steps_of_epochs(epochs=3, rows=10, batch_size=4)
+      8
+    """
+    return -(-epochs * rows // batch_size)

@@ -305,13 +305,3 @@ def check_device(device: str) -> None:
     found = jax.default_backend()
     if device != found:
         raise InputError(f"device: is {device}, but JAX runs on {found} here; auto takes what is")
-
-
-def steps_of_epochs(epochs: int, rows: int, batch_size: int) -> int:
-    """Return the number of optimiser steps that it takes to see all rows `epochs` times.
-
-    Example:
-      >>> steps_of_epochs(epochs=3, rows=10, batch_size=4)
-      8
-    """
-    return -(-epochs * rows // batch_size)

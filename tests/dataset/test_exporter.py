@@ -27,7 +27,7 @@ from tunix_rt_nb import dataset, tasks
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.dataset import DatasetSpec, build
-from tunix_rt_nb.dataset.export import FORMS, KINDS, SIDES, Exported, export
+from tunix_rt_nb.dataset.exporter import FORMS, KINDS, SIDES, Exported, export
 from tunix_rt_nb.dataset.folder import sealed
 from tunix_rt_nb.store.shards import write_deletion
 from tunix_rt_nb.store.store import TraceStore

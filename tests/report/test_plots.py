@@ -1,0 +1,348 @@
+"""Plots, looked at as pictures: the lengths of their bars and the places of their points."""
+
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from IPython.display import Image
+from matplotlib.colors import to_rgb
+from matplotlib.image import imread
+
+from tests.conftest import NOW, some
+from tests.helpers.run_folders import TRACES, predictions, right, wrong
+from tunix_rt_nb import dataset, report
+from tunix_rt_nb.evaluate import sum_up
+from tunix_rt_nb.render import Example, Examples, Rows, pack
+from tunix_rt_nb.report.plots import AFTER, BEFORE
+from tunix_rt_nb.store import TraceStore
+
+FIRST, SECOND, THIRD, FOURTH = "#1f77b4", "#ff7f0e", "#2ca02c", "#d62728"
+HANDLE = 24  # pixels of a legend's handle, at most
+
+
+def pixels(image: Any) -> np.ndarray:
+    """The picture as [rows, columns, colours], each from 0 to 1."""
+    assert isinstance(image, Image)
+    assert (image.format, image.data[:8]) == ("png", b"\x89PNG\r\n\x1a\n")
+    found = imread(BytesIO(image.data))[..., :3]
+    assert found.shape[0] > 200 and found.shape[1] > 700
+    return found
+
+
+def of(picture: np.ndarray, colour: str, near: float = 0.02) -> np.ndarray:
+    """Which pixels have a colour."""
+    return np.abs(picture - np.array(to_rgb(colour))).max(axis=-1) <= near
+
+
+def stretches(flags: np.ndarray) -> list[tuple[int, int]]:
+    """Where each stretch of set flags begins and ends."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], flags.astype(int), [0]])))
+    return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
+
+
+def longest(flags: np.ndarray) -> int:
+    return max((end - start for start, end in stretches(flags)), default=0)
+
+
+def heights(flags: np.ndarray) -> list[int]:
+    """The heights of bars of one colour, from left to right."""
+    each = np.array([longest(column) for column in flags.T])
+    return [int(np.median(each[start:end])) for start, end in stretches(each > 2)]
+
+
+def widths(flags: np.ndarray) -> list[int]:
+    """The widths of lying bars of one colour, from the top down; a legend's handles are no bars."""
+    each = np.array([longest(row) for row in flags])
+    bars = [int(np.median(each[start:end])) for start, end in stretches(each > HANDLE)]
+    return [bar for bar in bars if bar > HANDLE]
+
+
+def in_ratio(found: Sequence[int], *expected: float) -> bool:
+    """Whether lengths in pixels are as these, but for some pixels at their ends."""
+    assert len(found) == len(expected), found
+    scale = max(found) / max(expected)
+    return all(abs(one - scale * other) <= 5 for one, other in zip(found, expected, strict=True))
+
+
+def row(traces: int, task: str, difficulty: str = "easy", steps: int = 3) -> dict[str, Any]:
+    told = {"task": task, "difficulty": difficulty, "steps": steps, "characters": 100 * steps}
+    return {**told, "traces": traces}
+
+
+def third(picture: np.ndarray, n: int) -> np.ndarray:
+    width = picture.shape[1] // 3
+    return picture[:, n * width : (n + 1) * width]
+
+
+def test_each_task_has_a_bar_as_long_as_it_has_traces() -> None:
+    rows = [row(30, "b"), row(5, "a"), row(15, "a", steps=5), row(10, "c")]
+    picture = third(pixels(report.store_plot(rows)), 0)
+    assert in_ratio(widths(of(picture, FIRST)), 20, 30, 10)  # a to c from the top down
+
+
+def test_difficulties_are_stacked_from_easy_to_hard_and_the_unknown_last() -> None:
+    levels = ("", "hard", "easy", "medium")
+    rows = [row(10 * (k + 1), "a", level) for k, level in enumerate(levels)]
+    picture = third(pixels(report.store_plot(rows)), 0)
+    each = [of(picture, colour) for colour in (FIRST, SECOND, THIRD, FOURTH)]
+    across = [[stretches(flags[y]) for flags in each] for y in range(len(picture))]
+    clear = [row for row in across if all(len(found) == 1 for found in row)]  # of the legend
+    places = [found[0] for found in clear[0]]
+    assert in_ratio([end - start for start, end in places], 30, 40, 20, 10)
+    assert [start for start, _ in places] == sorted(start for start, _ in places)
+
+
+def test_lengths_are_counted_in_traces_and_not_in_rows() -> None:
+    rows = [row(30, "a", steps=3), row(4, "a", steps=5), row(6, "b", steps=5)]
+    picture = pixels(report.store_plot(rows))
+    for n in (1, 2):  # steps, characters
+        assert in_ratio(heights(of(third(picture, n), FIRST)), 30, 10)
+
+
+def test_one_trace_without_a_difficulty_makes_one_bar_in_each_plot() -> None:
+    picture = pixels(report.store_plot([row(1, "a", "")]))
+    assert len(widths(of(third(picture, 0), FIRST))) == 1
+    for n in (1, 2):
+        assert len(heights(of(third(picture, n), FIRST))) == 1
+
+
+def test_a_real_store_is_plotted(tmp_path: Path) -> None:
+    store = TraceStore(tmp_path)
+    store.add([*some("arithmetic", 20, seed=0), *some("products", 30, seed=0)], NOW)
+    picture = pixels(report.store_plot(store.distribution()))
+    fewer, more = widths(of(third(picture, 0), FIRST))
+    assert fewer < more
+
+
+def tokens(*bins: tuple[int, int]) -> dict[str, Any]:
+    return {"unit": "words", "sample": sum(n for _, n in bins), "histogram": list(bins)}
+
+
+def funnel(*counts: int) -> list[dict[str, Any]]:
+    return [{"sieve": f"sieve {k}", "traces": n} for k, n in enumerate(counts)]
+
+
+def halves(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    middle = picture.shape[1] // 2
+    return of(picture[:, :middle], AFTER), of(picture[:, middle:], AFTER)
+
+
+def test_the_funnel_gets_narrower_from_the_top_down() -> None:
+    sieves, lengths = halves(
+        pixels(report.funnel_plot(funnel(400, 400, 200, 100), tokens((10, 4), (20, 0), (30, 8))))
+    )
+    assert in_ratio(widths(sieves), 400, 400, 200, 100)
+    assert in_ratio(heights(lengths), 4, 8)
+
+
+def test_a_bin_reaches_from_the_one_before_it_up_to_its_own_length() -> None:
+    _, lengths = halves(pixels(report.funnel_plot(funnel(3), tokens((10, 5), (20, 5), (30, 5)))))
+    [(start, end)] = stretches(lengths.any(axis=0))
+    assert end - start > 0.6 * lengths.shape[1]  # three bins without a gap
+    assert heights(lengths) == [longest(lengths[:, (start + end) // 2])]
+
+
+def test_a_funnel_of_one_trace_and_one_length_is_plotted() -> None:
+    sieves, lengths = halves(pixels(report.funnel_plot(funnel(1), tokens((10, 1)))))
+    assert len(widths(sieves)) == len(heights(lengths)) == 1
+
+
+def test_a_sieve_that_leaves_nothing_has_no_bar() -> None:
+    sieves, _ = halves(pixels(report.funnel_plot(funnel(40, 40, 0), tokens((10, 40)))))
+    assert in_ratio(widths(sieves), 40, 40)
+
+
+def test_the_funnel_of_a_real_dataset_is_plotted(tmp_path: Path) -> None:
+    store = TraceStore(tmp_path / "traces")
+    store.add(some("arithmetic", 40, seed=0), NOW)
+    spec = dataset.DatasetSpec.of(dataset_name="x", near_duplicates=None, eval_fraction=0.25)
+    manifest = dataset.read_manifest(dataset.build(store, spec, tmp_path))
+    told = dataset.funnel(manifest)
+    sieves, lengths = halves(pixels(report.funnel_plot(told, manifest["tokens"])))
+    assert in_ratio(widths(sieves), *[line["traces"] for line in told])
+    assert heights(lengths)
+
+
+def limit(picture: np.ndarray) -> int:
+    """The column of the dotted line that marks the maximum length."""
+    dark = picture.max(axis=-1) < 0.2
+    dark[:, :90] = dark[260:] = False  # without the axes
+    return int(dark.sum(axis=0).argmax())
+
+
+def test_lengths_of_each_task_have_their_colour_and_number() -> None:
+    picture = pixels(report.length_plot({"a": [10] * 30, "b": [30] * 20}, 40))
+    [one], [two] = (
+        [bar for bar in heights(of(picture, colour)) if bar > HANDLE] for colour in (FIRST, SECOND)
+    )
+    assert in_ratio([one, two], 30, 20)
+    ends = [np.flatnonzero(of(picture, c)[250]).max() for c in (FIRST, SECOND)]
+    assert ends[0] < ends[1] < limit(picture)
+
+
+def test_tasks_of_one_length_are_stacked() -> None:
+    picture = pixels(report.length_plot({"a": [10] * 10, "b": [10] * 30}, 12))
+    bars = [[bar for bar in heights(of(picture, c)) if bar > HANDLE] for c in (FIRST, SECOND)]
+    assert in_ratio([bar for [bar] in bars], 10, 30)
+    lower, upper = (
+        np.flatnonzero(of(picture, c)[40:260].any(axis=1)).max() for c in (FIRST, SECOND)
+    )
+    assert lower > upper
+
+
+def test_the_maximum_length_is_marked_where_it_cuts_examples_off() -> None:
+    picture = pixels(report.length_plot({"a": [10] * 5 + [50] * 5}, 30))
+    lengths = np.flatnonzero(of(picture, FIRST)[250])
+    assert lengths.min() < limit(picture) < lengths.max()
+    middle = (lengths.min() + lengths.max()) / 2
+    assert abs(limit(picture) - middle) < 5
+
+
+def test_one_example_and_none_are_plotted_with_the_maximum_length() -> None:
+    one = pixels(report.length_plot({"a": [10]}, 40))
+    assert np.flatnonzero(of(one, FIRST)[250]).max() < limit(one)
+    none = pixels(report.length_plot({}, 40))
+    assert not of(none, FIRST).any()
+    assert (none.max(axis=-1) < 0.2)[40:260, limit(none)].sum() > 40
+
+
+def packed(*lengths: int, length: int = 16) -> Rows:
+    each = [Example(str(k), tuple(range(4, 4 + n)), 1) for k, n in enumerate(lengths)]
+    return pack(Examples.of(each), length)
+
+
+def inside(picture: np.ndarray) -> np.ndarray:
+    """What is within the axes: the number of each pixel's colour, 0 for white."""
+    dark = picture.max(axis=-1) < 0.2
+    bottom = int(np.argmax([longest(line) for line in dark]))
+    left, right = max(stretches(dark[bottom]), key=lambda s: s[1] - s[0])
+    top = int(np.argmax((picture[:, left + 9 : right] < 0.9).any(axis=(1, 2))))
+    found = picture[top + 2 : bottom - 2, left + 3 : right - 3]
+    colours, numbers = np.unique((100 * found).round().reshape(-1, 3), axis=0, return_inverse=True)
+    is_white = (colours == 100).all(axis=1)
+    return np.where(is_white, 0, np.arange(len(colours)) + 1)[numbers].reshape(found.shape[:2])
+
+
+def lengths(line: np.ndarray) -> list[int]:
+    """How long each colour goes on; where two meet there may be a pixel of both."""
+    places = [0, *(np.flatnonzero(np.diff(line)) + 1).tolist(), len(line)]
+    return [n for n in np.diff(places).tolist() if n > 2]
+
+
+def test_examples_of_a_row_have_colours_side_by_side_and_padding_is_white() -> None:
+    drawn = inside(pixels(report.rows_plot(packed(8, 4))))
+    assert (drawn == drawn[:1]).all()  # one row
+    assert in_ratio(lengths(drawn[0]), 8, 4, 4)
+    width = drawn.shape[1]
+    first, second, padding = (drawn[0, int(share * width)] for share in (0.25, 0.6, 0.9))
+    assert first != second
+    assert first and second and not padding
+
+
+def test_rows_stand_below_each_other() -> None:
+    drawn = inside(pixels(report.rows_plot(packed(16, 16, 8, 4))))
+    assert in_ratio(lengths(drawn[:, -1]), 2, 1)
+    assert drawn[0].all() and not drawn[-1, -1]
+    assert in_ratio(lengths(drawn[-1]), 8, 4, 4)
+
+
+def test_a_row_that_is_full_has_no_padding_and_eleven_examples_are_told_apart() -> None:
+    drawn = inside(pixels(report.rows_plot(packed(*[1] * 11, length=11))))
+    assert drawn.all()
+    assert in_ratio(lengths(drawn[0]), *[1] * 11)
+
+
+def test_of_many_rows_every_so_many_th_is_plotted() -> None:
+    rows = packed(*[16] * 8, *[8] * 4)  # eight rows of one example, then two of two
+    drawn = inside(pixels(report.rows_plot(rows, most=5)))
+    assert in_ratio(lengths(drawn[:, -1]), 4, 1)
+
+
+def line(picture: np.ndarray, colour: str) -> np.ndarray:
+    """The points of a line, as columns and heights; that in the legend is left out."""
+    flags = of(picture, colour, near=0.25)
+    flags[:70, 560:] = False
+    flags[:, :95] = False
+    y, x = np.nonzero(flags)
+    columns = np.unique(x)
+    return np.array([(column, -y[x == column].mean()) for column in columns])
+
+
+METRICS = [{"step": n, "loss": 100.0 / 10 ** (n - 1)} for n in (1, 2, 3)]
+
+
+def test_the_loss_is_a_line_over_steps_on_a_logarithmic_scale() -> None:
+    held_out = [{"step": n, "eval_loss": 10.0} for n in (1, 3)]
+    picture = pixels(report.loss_plot([*METRICS, *held_out]))
+    columns, values = line(picture, FIRST).T
+    fit = np.polyfit(columns, values, 1)
+    assert fit[0] < 0  # it falls,
+    assert np.abs(np.polyval(fit, columns) - values).max() < 3  # each tenfold as far
+    columns, values = line(picture, SECOND).T
+    assert np.ptp(values) <= 3
+    assert np.ptp(columns) > 400
+
+
+def test_held_out_losses_are_points_where_they_were_taken() -> None:
+    picture = pixels(report.loss_plot([*METRICS, {"step": 2, "eval_loss": 1.0}]))
+    points = line(picture, SECOND)
+    middle = line(picture, FIRST)[:, 0]
+    assert 4 <= np.ptp(points[:, 0]) <= 15  # one point
+    assert abs(points[:, 0].mean() - (middle.min() + middle.max()) / 2) < 5
+    lowest, highest = line(picture, FIRST)[:, 1].min(), line(picture, FIRST)[:, 1].max()
+    assert abs(points[:, 1].mean() - lowest) < 5 < highest - lowest
+
+
+def test_one_step_and_one_held_out_loss_are_plotted() -> None:
+    metrics = [{"step": 1, "loss": 2.0}, {"step": 1, "eval_loss": 1.5}]
+    assert 4 <= np.ptp(line(pixels(report.loss_plot(metrics)), SECOND)[:, 0]) <= 15
+
+
+def test_an_iterator_of_metrics_is_plotted_whole() -> None:
+    metrics = [*METRICS, {"step": 3, "eval_loss": 1.5}]
+    assert report.loss_plot(iter(metrics)).data == report.loss_plot(metrics).data
+
+
+LEGEND = 45  # rows of pixels at the top, that hold the legend
+
+
+def bars(picture: np.ndarray, colour: str) -> list[int]:
+    return heights(of(picture[LEGEND:], colour))
+
+
+def test_right_answers_and_steps_are_bars_by_task_and_for_all() -> None:
+    before = sum_up(predictions([wrong(t) for t in TRACES]))
+    after = sum_up(predictions([right(t) if n < 9 else wrong(t) for n, t in enumerate(TRACES)]))
+    picture = pixels(report.before_after_plot(before, after))
+    assert in_ratio(bars(picture, AFTER), 100, 100, 50, 66.7, 75, 83.3)
+    steps = [before["category_scores"][task]["steps_right"] for task in after["category_scores"]]
+    told = [*steps, before["steps_right"]]
+    scale = max(bars(picture, AFTER))  # none of the answers was right before, so those are no bars
+    assert in_ratio([scale, *bars(picture, BEFORE)], 1.0, *told)
+
+
+def test_before_and_after_stand_beside_each_other_in_this_order() -> None:
+    card = sum_up(predictions([right(t) for t in TRACES]))
+    picture = pixels(report.before_after_plot(card, card))
+    assert bars(picture, BEFORE) == bars(picture, AFTER)
+    assert len(bars(picture, AFTER)) == 6
+    starts = [
+        [start for start, _ in stretches(of(picture[LEGEND:], colour).any(axis=0))]
+        for colour in (BEFORE, AFTER)
+    ]
+    assert all(one < two for one, two in zip(*starts, strict=True))
+
+
+def test_a_model_that_got_worse_has_the_lower_bars_after_training() -> None:
+    good = sum_up(predictions([right(t) for t in TRACES]))
+    none = sum_up(predictions([""] * len(TRACES)))
+    picture = pixels(report.before_after_plot(good, none))
+    assert len(bars(picture, BEFORE)) == 6
+    assert bars(picture, AFTER) == []
+
+
+def test_one_item_of_one_task_is_plotted() -> None:
+    card = sum_up(predictions([right(TRACES[0])], TRACES[:1]))
+    assert len(bars(pixels(report.before_after_plot(card, card)), AFTER)) == 4

@@ -1,0 +1,16 @@
+from . import evalset as evalset, versions as versions
+from .builder import build as build, merge as merge
+from .exporter import export as export
+from .folder import (
+    SIDES as SIDES,
+    built_in as built_in,
+    by_task as by_task,
+    copy as copy,
+    funnel as funnel,
+    load as load,
+    read_manifest as read_manifest,
+    rejects as rejects,
+)
+from .manifest import Manifest as Manifest
+from .spec import DatasetSpec as DatasetSpec
+from .versions import diff as diff, find as find, listing as listing
