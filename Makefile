@@ -8,7 +8,7 @@ UV := $(shell command -v uv 2>/dev/null)
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test lint bench lab notebooks lock help
+.PHONY: run test quick lint bench lab notebooks lock help
 
 help:  ## Show the targets.
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -18,6 +18,9 @@ run: $(READY)  ## Run the whole chain; ends with the before-and-after table.
 
 test: $(READY)  ## Run every test; the notebooks too, their stored outputs compared.
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+quick: $(READY)  ## Run the tests that are quick: no training, no compilation, no notebook.
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
 lint: $(READY)  ## Format and lint check, notebooks too, and the type checker.
 	$(BIN)/ruff format --check .

@@ -31,6 +31,22 @@ settings.load_profile("default")
 NOW = "2026-01-01T00:00:00Z"
 
 
+SLOW = (  # train, compile or start kernels: `make quick` leaves them out
+    *("road", "models/test_attention.py", "models/test_hf_names.py", "models/test_lora.py"),
+    *("models/test_sampling.py", "runs/test_chain.py", "runs/test_chain_memory.py"),
+    *("train/test_deadline.py", "train/test_job_run.py", "train/test_mesh.py"),
+    *("train/test_preflight.py", "train/test_sft.py", "train/test_smoke.py"),
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks what takes long; `-m "not slow"` is the rest."""
+    slow = [Path(__file__).parent / name for name in SLOW]
+    for item in items:
+        if any(item.path.is_relative_to(path) for path in slow):
+            item.add_marker("slow")
+
+
 def some(name: str, n: int, seed: int, difficulty: str = "easy", **how: Any) -> list[Trace]:
     """So many traces of a task, or all that there are."""
     space = tasks.get(name, difficulty).space()

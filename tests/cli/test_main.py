@@ -47,8 +47,9 @@ def test_status_lists_versions_devices_and_install_lines() -> None:
 
 
 def test_status_tells_how_to_install_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(status, "_COMPONENTS", {"no-such-thing": "train"})
-    assert status._component("no-such-thing", "train").install == "pip install -e '.[train]'"
+    monkeypatch.setattr(status, "_COMPONENTS", [("train", ["no-such-thing"])])
+    row = next(row for row in status.rows() if row["component"] == "no-such-thing")
+    assert row["install"] == "pip install -e '.[train]'"
 
 
 def test_the_base_install_is_enough_for_the_command_line() -> None:

@@ -252,12 +252,12 @@ def test_progress_is_a_bar_on_a_terminal_and_a_line_now_and_then_elsewhere(
     silent(5000, 500)
     silent._told -= 11
     silent(5000, 250)
-    silent.end()
+    silent.close()
     assert capsys.readouterr().err == "  10,000 lines read\n"
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     bar = display.Progress([file])
     bar(5000, 500)
-    bar.end()
+    bar.close()
     assert capsys.readouterr().err == f"\r  [{'#' * 12:<24}]  50%  5,000 lines\r\x1b[K"
 
 

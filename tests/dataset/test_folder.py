@@ -32,9 +32,9 @@ def test_a_dataset_that_was_copied_there_is_found_too(built: Path, tmp_path: Pat
 def test_what_an_interrupted_build_left_and_what_is_no_dataset_are_passed_over(
     built: Path,
 ) -> None:
-    for beside in ("a", "z"):
-        (built.parent / beside).mkdir()
-        (built.parent / beside / "train.jsonl").touch()
+    for n in range(30):
+        (built.parent / f"other-{n}").mkdir()
+        (built.parent / f"other-{n}" / "train.jsonl").touch()
     (built.parent / "manifest.json").write_text("{}")
     (built / "deeper").mkdir()
     (built / "deeper" / "manifest.json").write_text("{}")

@@ -7,7 +7,7 @@ from hypothesis import given, strategies as st
 
 from tests.conftest import some
 from tests.helpers.run_folders import TRACES, evaluated, predictions, right, trained, wrong
-from tunix_rt_nb import tasks
+from tunix_rt_nb import evaluate, tasks
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.evaluate import by_item, headline, scorecards, sum_up, warnings
@@ -221,3 +221,12 @@ def test_an_evaluation_that_is_not_complete_has_no_cards(tmp_path: Path) -> None
     run = trained(tmp_path)
     with pytest.raises(InputError, match=r"5_evaluate/result\.json: is missing, run 5_evaluate"):
         scorecards(run / "5_evaluate")
+
+
+@given(st.lists(st.tuples(names, st.integers())))
+def test_groups_are_sorted_by_their_key_and_keep_the_order_in_them(
+    told: list[tuple[str, int]],
+) -> None:
+    found = evaluate.grouped(told, lambda pair: pair[0])
+    assert list(found) == sorted({name for name, _ in told})
+    assert all(found[name] == [pair for pair in told if pair[0] == name] for name in found)

@@ -92,7 +92,8 @@ def test_the_embedded_package_is_what_git_archive_gives(prepared: Path) -> None:
     if subprocess.run(changed, **here).stdout:  # type: ignore[call-overload]
         pytest.skip("the package has changes that are not committed")
     with tarfile.open(fileobj=io.BytesIO(head.stdout)) as archive:
-        members = [member for member in archive if member.isfile()]
+        files = (member for member in archive if member.isfile())
+        members = [m for m in files if Path(m.name).suffix in paths.SOURCES]
         assert package == {member.name for member in members}
         for member in members:
             file = archive.extractfile(member)

@@ -1,6 +1,6 @@
 from typing import Any
 
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from tests.helpers.odd import texts
 from tunix_rt_nb.report import text_table
@@ -63,6 +63,7 @@ def test_no_rows_make_no_table() -> None:
     assert text_table([]) == text_table([], head=False) == ""
 
 
+@settings(max_examples=100)
 @given(st.lists(st.tuples(WORDS, st.integers(-(10**9), 10**9), WORDS), min_size=1, max_size=6))
 def test_every_cell_is_there_and_columns_are_straight(rows: list[tuple[str, int, str]]) -> None:
     text = text_table([{"left": a, "n": n, "right": b} for a, n, b in rows], right=["right"])
@@ -77,6 +78,7 @@ def test_every_cell_is_there_and_columns_are_straight(rows: list[tuple[str, int,
     assert all(line.startswith(a) for line, (a, _, _) in zip(below, rows, strict=True))
 
 
+@settings(max_examples=100)
 @given(st.lists(st.dictionaries(st.sampled_from("abc"), texts(), min_size=1), min_size=1))
 def test_no_text_can_break_a_table_or_do_something_to_a_terminal(
     rows: list[dict[str, str]],

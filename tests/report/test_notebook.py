@@ -144,6 +144,7 @@ def test_of_a_chat_the_response_is_marked_and_nothing_else(place: int) -> None:
     assert len(tokens) == len(EXAMPLES[place])
 
 
+@settings(max_examples=100)
 @given(st.lists(st.integers(0, len(TOKENIZER) - 1), min_size=1, max_size=30), st.data())
 def test_exactly_the_tokens_that_are_trained_are_marked(ids: list[int], data: Any) -> None:
     prompt = data.draw(st.integers(0, len(ids)))

@@ -42,19 +42,24 @@ def stretches(flags: np.ndarray) -> list[tuple[int, int]]:
     return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
 
 
-def longest(flags: np.ndarray) -> int:
-    return max((end - start for start, end in stretches(flags)), default=0)
+def longest(flags: np.ndarray) -> np.ndarray:
+    """The longest stretch of each column."""
+    most = now = np.zeros(flags.shape[1], int)
+    for line in flags:
+        now = (now + 1) * line
+        most = np.maximum(most, now)
+    return most
 
 
 def heights(flags: np.ndarray) -> list[int]:
     """The heights of bars of one colour, from left to right."""
-    each = np.array([longest(column) for column in flags.T])
+    each = longest(flags)
     return [int(np.median(each[start:end])) for start, end in stretches(each > 2)]
 
 
 def widths(flags: np.ndarray) -> list[int]:
     """The widths of lying bars of one colour, from the top down; a legend's handles are no bars."""
-    each = np.array([longest(row) for row in flags])
+    each = longest(flags.T)
     bars = [int(np.median(each[start:end])) for start, end in stretches(each > HANDLE)]
     return [bar for bar in bars if bar > HANDLE]
 
@@ -141,7 +146,7 @@ def test_a_bin_reaches_from_the_one_before_it_up_to_its_own_length() -> None:
     _, lengths = halves(pixels(report.funnel_plot(funnel(3), tokens((10, 5), (20, 5), (30, 5)))))
     [(start, end)] = stretches(lengths.any(axis=0))
     assert end - start > 0.6 * lengths.shape[1]  # three bins without a gap
-    assert heights(lengths) == [longest(lengths[:, (start + end) // 2])]
+    assert heights(lengths) == [longest(lengths)[(start + end) // 2]]
 
 
 def test_a_funnel_of_one_trace_and_one_length_is_plotted() -> None:
@@ -216,13 +221,12 @@ def packed(*lengths: int, length: int = 16) -> Rows:
 def inside(picture: np.ndarray) -> np.ndarray:
     """What is within the axes: the number of each pixel's colour, 0 for white."""
     dark = picture.max(axis=-1) < 0.2
-    bottom = int(np.argmax([longest(line) for line in dark]))
+    bottom = int(longest(dark.T).argmax())
     left, right = max(stretches(dark[bottom]), key=lambda s: s[1] - s[0])
     top = int(np.argmax((picture[:, left + 9 : right] < 0.9).any(axis=(1, 2))))
     found = picture[top + 2 : bottom - 2, left + 3 : right - 3]
-    colours, numbers = np.unique((100 * found).round().reshape(-1, 3), axis=0, return_inverse=True)
-    is_white = (colours == 100).all(axis=1)
-    return np.where(is_white, 0, np.arange(len(colours)) + 1)[numbers].reshape(found.shape[:2])
+    numbers = (255 * found).round().astype(int) @ [1 << 16, 1 << 8, 1]
+    return np.where(numbers == 0xFFFFFF, 0, numbers + 1)
 
 
 def lengths(line: np.ndarray) -> list[int]:
@@ -255,9 +259,11 @@ def test_a_row_that_is_full_has_no_padding_and_eleven_examples_are_told_apart() 
 
 
 def test_of_many_rows_every_so_many_th_is_plotted() -> None:
-    rows = packed(*[16] * 8, *[8] * 4)  # eight rows of one example, then two of two
+    rows = packed(*[16] * 40, *[8] * 20)  # 40 rows of one example, then 10 of two
     drawn = inside(pixels(report.rows_plot(rows, most=5)))
     assert in_ratio(lengths(drawn[:, -1]), 4, 1)
+    [only] = np.unique(inside(pixels(report.rows_plot(rows, most=1))))
+    assert only == drawn[0, 0]
 
 
 def line(picture: np.ndarray, colour: str) -> np.ndarray:

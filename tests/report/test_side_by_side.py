@@ -1,6 +1,6 @@
 """Two traces side by side: all of both is there, in order, and equal steps stand together."""
 
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from tests.conftest import some, with_step
 from tests.helpers import odd
@@ -59,6 +59,7 @@ def test_steps_that_occur_hundreds_of_times_are_aligned_too() -> None:
     assert [row for row in found if row[0] != "="] == [("<", "Odd.", None)]
 
 
+@settings(max_examples=100)
 @given(FEW, FEW)
 def test_everything_is_there_once_in_its_order(a: Trace, b: Trace) -> None:
     rows = align(a, b)
@@ -69,6 +70,7 @@ def test_everything_is_there_once_in_its_order(a: Trace, b: Trace) -> None:
     assert parts == ["prompt", *["step"] * (len(rows) - 2), "answer"]
 
 
+@settings(max_examples=100)
 @given(FEW, FEW)
 def test_marks_say_what_differs(a: Trace, b: Trace) -> None:
     for row in align(a, b):
@@ -77,6 +79,7 @@ def test_marks_say_what_differs(a: Trace, b: Trace) -> None:
         assert [mark for mark, so in told.items() if so] == [row.mark]
 
 
+@settings(max_examples=50)
 @given(odd.traces(odd.texts()))
 def test_a_trace_beside_itself_is_the_same_throughout(one: Trace) -> None:
     assert [row.mark for row in align(one, one)] == ["="] * (len(one.steps) + 2)
@@ -100,6 +103,7 @@ def test_two_columns_are_straight_and_long_texts_go_on_below() -> None:
     )
 
 
+@settings(max_examples=50)
 @given(FEW | odd.traces(odd.texts()), odd.traces(odd.texts()), st.integers(30, 120))
 def test_two_columns_are_never_wider_than_asked_for(a: Trace, b: Trace, width: int) -> None:
     lines = two_columns(align(a, b), width).split("\n")

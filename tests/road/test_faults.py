@@ -170,7 +170,7 @@ def test_a_killed_writer_loses_halves_and_repeats_nothing(
     torture: Callable[[Path], None], tmp_path: Path
 ) -> None:
     # In a process of its own, because one with threads must not fork.
-    code = f"import sys, pathlib; from tests import test_faults as t; t.{torture.__name__}(pathlib.Path(sys.argv[1]))"
+    code = f"import sys, pathlib; from tests.road import test_faults as t; t.{torture.__name__}(pathlib.Path(sys.argv[1]))"
     told = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path)],
         env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
@@ -191,7 +191,7 @@ def keep_writing(folder: Path, rounds: int) -> None:
 
 
 def test_who_reads_while_others_write_and_compact_sees_every_trace_once(tmp_path: Path) -> None:
-    code = "import sys, pathlib; from tests import test_faults as t; t.keep_writing(pathlib.Path(sys.argv[1]), 30)"
+    code = "import sys, pathlib; from tests.road import test_faults as t; t.keep_writing(pathlib.Path(sys.argv[1]), 30)"
     command = [sys.executable, "-c", code, str(tmp_path)]
     store = TraceStore(tmp_path)
     reads = 0

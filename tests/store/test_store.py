@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from tests.conftest import NOW
-from tunix_rt_nb import tasks
+from tunix_rt_nb import store as room, tasks
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.store import index
 from tunix_rt_nb.store.intake import read
@@ -412,3 +412,17 @@ def test_listing_loads_neither_duckdb_nor_the_tasks(store: TraceStore) -> None:
         [sys.executable, "-c", code, store.folder], capture_output=True, text=True, check=True
     )
     assert told.stdout.strip() == "[]"
+
+
+def test_lines_of_files_are_a_view_and_no_files_are_a_table_without_rows(tmp_path: Path) -> None:
+    columns = {"id": "VARCHAR", "n": "BIGINT"}
+    for name, lines in (("a", [{"id": "x", "n": 1}]), ("b", [{"n": 2, "id": "y"}, {"id": "z"}])):
+        (tmp_path / name).write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    with duckdb.connect() as connection:
+        room.define(connection, "lines", columns, [tmp_path / "a", tmp_path / "b"])
+        room.define(connection, "nothing", columns, [])
+        found = connection.sql("SELECT * FROM lines ORDER BY id").fetchall()
+        assert found == [("x", 1), ("y", 2), ("z", None)]
+        assert connection.sql("SELECT * FROM nothing").fetchall() == []
+        described = [connection.sql(f"DESCRIBE {name}").fetchall() for name in ("lines", "nothing")]
+        assert described[0] == described[1]

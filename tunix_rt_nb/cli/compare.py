@@ -9,7 +9,7 @@ import click
 
 from tunix_rt_nb import evaluate, report, runs
 from tunix_rt_nb.cli import display
-from tunix_rt_nb.cli.options import json_option
+from tunix_rt_nb.cli.options import default_option, end, json_option
 from tunix_rt_nb.common import InputError, one_line
 from tunix_rt_nb.host import paths
 from tunix_rt_nb.report import text_table
@@ -18,11 +18,10 @@ from tunix_rt_nb.report import text_table
 @click.command("compare")
 @click.argument("a")
 @click.argument("b")
-@click.option(
+@default_option(
     "--show",
     type=click.IntRange(min=0),
     default=3,
-    show_default=True,
     help="How many of the items that changed to show side by side.",
 )
 @json_option
@@ -46,9 +45,8 @@ def compare_command(a: str, b: str, show: int, as_json: bool) -> None:
     click.echo(f"\nB against A: {evaluate.verdict(found)}")
     click.echo(f"{found['gained']} items gained, {found['lost']} lost")
     if found["n"] < evaluate.FEWEST:
-        click.echo(
-            f"{found['n']} items are few, {evaluate.FEWEST} and more decide better", err=True
-        )
+        few = f"{found['n']} items are few, {evaluate.FEWEST} and more decide better"
+        click.echo(few, err=True)
     before, after = evaluate.by_item(one), evaluate.by_item(two)
     for name in found["changed"][:show]:
         kind, of_a, of_b = evaluate.change(before[name], after[name])
@@ -66,46 +64,36 @@ def _rows(found: Mapping[str, Any]) -> list[dict[str, Any]]:
             "B": f"{group['b']:.1%}",
             "difference": f"{100 * group['difference']:+.1f}",
             "95 % interval": "{:+.1f} to {:+.1f}".format(*(100 * x for x in group["interval"])),
-            "gained": group["gained"],
-            "lost": group["lost"],
-            "p": _chance(group["p_value"]),
+            **display.only(group, "gained", "lost"),
+            "p": "<0.001" if group["p_value"] < 0.001 else f"{group['p_value']:.3f}",
         }
         for name, group in groups.items()
     ]
-
-
-def _chance(p_value: float) -> str:
-    return "<0.001" if p_value < 0.001 else f"{p_value:.3f}"
 
 
 @click.command("baseline")
 @click.argument("name")
 @click.argument("run", required=False)
 @click.option("--take", is_flag=True, help="Take RUN's figure as the baseline.")
-@click.option(
+@default_option(
     "--metric",
     default="primary_score",
-    show_default=True,
     help="Where the figure stands in a scorecard, such as category_scores.arithmetic.score.",
 )
-@click.option(
+@default_option(
     "--direction",
     type=click.Choice(["higher", "lower"]),
     default="higher",
-    show_default=True,
     help="Which is better.",
 )
-@click.option(
+@default_option(
     "--tolerance",
     type=click.FloatRange(0, 1),
     default=0.05,
-    show_default=True,
     help="How much worse a run may be, as a share of the baseline.",
 )
 @json_option
-@click.pass_context
 def baseline_command(
-    context: click.Context,
     name: str,
     run: str | None,
     take: bool,
@@ -125,23 +113,20 @@ def baseline_command(
       tunix-rt-nb runs baseline accuracy slower
       tunix-rt-nb runs baseline accuracy
     """
-    if run is None or take:
-        if run is None and take:
+    if take:
+        if run is None:
             raise InputError("--take: expected a RUN to take the figure from")
-        if run is not None:
-            runs.baseline.write(
-                runs.baseline.take(name, _card(run), metric, direction, tolerance, Path(run).name)
-            )
-        base = runs.baseline.read(name)
-        told = f"{base.name}: {base.metric} {base.value:.4f} of {base.run}, limit {base.limit:.4f}"
-        click.echo(json.dumps({**base.model_dump(), "limit": base.limit}) if as_json else told)
-        return
-    verdict = runs.baseline.check(runs.baseline.read(name), _card(run))
-    base = verdict.baseline
-    record = {**base.model_dump(), "limit": base.limit, "found": verdict.value}
-    line = json.dumps({**record, "regressed": verdict.regressed})
-    click.echo(line if as_json else verdict.told)
-    context.exit(1 if verdict.regressed else 0)
+        card, run_id = _card(run), Path(run).name
+        runs.baseline.write(runs.baseline.take(name, card, metric, direction, tolerance, run_id))
+    base = runs.baseline.read(name)
+    record = {**base.model_dump(), "limit": base.limit}
+    told = f"{base.name}: {base.metric} {base.value:.4f} of {base.run}, limit {base.limit:.4f}"
+    if run is not None and not take:
+        verdict = runs.baseline.check(base, _card(run))
+        record |= {"found": verdict.value, "regressed": verdict.regressed}
+        told = verdict.told
+    click.echo(json.dumps(record) if as_json else told)
+    end(not record.get("regressed"))
 
 
 def _card(run: str) -> dict[str, Any]:

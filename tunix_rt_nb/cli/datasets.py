@@ -2,20 +2,14 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from tunix_rt_nb import dataset, runs, train
-from tunix_rt_nb.cli.options import json_option, open_store, store_option, store_to_read
+from tunix_rt_nb import dataset, runs, store, train
+from tunix_rt_nb.cli import display, options
 from tunix_rt_nb.host import paths
 from tunix_rt_nb.report import text_table
 from tunix_rt_nb.trace import formats
-
-if TYPE_CHECKING:
-    from tunix_rt_nb.store import TraceStore
-
-# Commands import `dataset` when called, because it loads numpy and pydantic, and few need those.
 
 
 @click.group()
@@ -27,19 +21,16 @@ def datasets() -> None:
     """
 
 
-_out = click.option(
-    "--out",
-    metavar="FOLDER",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Where the dataset's folder goes: data/datasets unless given.",
+_out = options.folder_option(
+    "--out", help="Where the dataset's folder goes: data/datasets unless given."
 )
 
 
 @datasets.command()
-@click.argument("spec", metavar="SPEC.yaml", type=click.Path(path_type=Path))
-@store_to_read
+@click.argument("spec", metavar="SPEC.yaml", type=options.FILE)
+@options.store_to_read
 @_out
-@json_option
+@options.json_option
 def build(spec: Path, folder: Path | None, out: Path | None, as_json: bool) -> None:
     """Build a dataset: select, clean and split traces as a YAML file says.
 
@@ -54,12 +45,13 @@ def build(spec: Path, folder: Path | None, out: Path | None, as_json: bool) -> N
       tunix-rt-nb datasets build cards.yaml --store runs/quickstart/1_generate/traces
     """
     chosen = dataset.DatasetSpec.read(spec)
-    _tell(dataset.build(open_store(folder), chosen, out or dataset.versions.home()), as_json)
+    built = dataset.build(options.open_store(folder), chosen, out or dataset.versions.home())
+    _tell(built, as_json)
 
 
 @datasets.command("list")
 @click.option("--tag", help="Only those with this tag.")
-@json_option
+@options.json_option
 def list_(tag: str | None, as_json: bool) -> None:
     """List the datasets of data/datasets and of all runs.
 
@@ -69,17 +61,14 @@ def list_(tag: str | None, as_json: bool) -> None:
       tunix-rt-nb datasets list --tag cards --json
     """
     rows = list(dataset.listing(tag))
-    if as_json:
-        click.echo(json.dumps(rows, ensure_ascii=False))
-    elif rows:
-        shown = ("dataset", "state", "train", "eval", "created_at", "strategy", "tags", "folder")
-        click.echo(text_table([{name: row.get(name) for name in shown} for row in rows]))
-    click.echo(f"{len(rows)} datasets", err=True)
+    shown = ("dataset", "state", "train", "eval", "created_at", "strategy", "tags", "folder")
+    table = [display.only(row, *shown) for row in rows]
+    display.echo_rows(rows, table, as_json, f"{len(rows)} datasets")
 
 
 @datasets.command()
 @click.argument("key")
-@json_option
+@options.json_option
 def show(key: str, as_json: bool) -> None:
     """Show a dataset: its funnel, its tasks, its length, what was refused.
 
@@ -94,7 +83,7 @@ def show(key: str, as_json: bool) -> None:
 @datasets.command("diff")
 @click.argument("a")
 @click.argument("b")
-@json_option
+@options.json_option
 def diff_command(a: str, b: str, as_json: bool) -> None:
     """List the traces that only A or only B has, and those that changed between train and eval.
 
@@ -115,9 +104,9 @@ def diff_command(a: str, b: str, as_json: bool) -> None:
 @datasets.command("merge")
 @click.argument("keys", metavar="KEY...", nargs=-1, required=True)
 @click.option("--name", required=True, help="dataset_name of the new one.")
-@click.option("--version", default="v1", show_default=True, help="dataset_version of the new one.")
+@options.default_option("--version", default="v1", help="dataset_version of the new one.")
 @_out
-@json_option
+@options.json_option
 def merge_command(
     keys: tuple[str, ...], name: str, version: str, out: Path | None, as_json: bool
 ) -> None:
@@ -138,28 +127,15 @@ def merge_command(
 @click.option(
     "--ids", metavar="ID,ID...", help="Instead of KEY: ids of traces or their beginnings."
 )
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(list(formats.EXPORTS)),
-    default="tunix_sft",
-    show_default=True,
-    help="What the records are.",
-)
-@click.option(
-    "-o",
-    "--output",
-    "path",
-    metavar="FILE",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="Where to: .jsonl, .jsonl.gz, .parquet, .csv, .array_record or .tfrecord.",
+@options.form_option("--format", formats.EXPORTS, "tunix_sft")
+@options.output_option(
+    "Where to: .jsonl, .jsonl.gz, .parquet, .csv, .array_record or .tfrecord.", required=True
 )
 @click.option("--split", type=click.Choice(["train", "eval"]), help="One side only.")
-@store_option(
+@options.store_option(
     "Where the traces are; whose deleted ones stay out of a dataset: its run's, or data/traces."
 )
-@json_option
+@options.json_option
 def export(
     key: str | None,
     ids: str | None,
@@ -183,17 +159,15 @@ def export(
     """
     found = dataset.find(key) if key else None
     asked = [id.strip() for id in (ids or "").split(",") if id.strip()]
-    done = dataset.export(
-        path, form, dataset=found, split=split, ids=asked, store=_store(found, folder)
-    )
-    if as_json:
-        click.echo(json.dumps({**done._asdict(), "format": form, "path": str(path)}))
-        return
+    kept = _store(found, folder)
+    done = dataset.export(path, form, dataset=found, split=split, ids=asked, store=kept)
     left_out = f", {done.deleted:,} deleted traces left out" if done.deleted else ""
-    click.echo(f"{done.written:,} records of the form {form}{left_out}: {path}")
+    told = f"{done.written:,} records of the form {form}{left_out}: {path}"
+    record = {**done._asdict(), "format": form, "path": str(path)}
+    click.echo(json.dumps(record) if as_json else told)
 
 
-def _store(dataset: Path | None, folder: Path | None) -> "TraceStore":
+def _store(dataset: Path | None, folder: Path | None) -> "store.TraceStore":
     """Open the store in `folder`; without one, that of the run in which the dataset was built.
 
     If neither is known, open the store that commands read by default.
@@ -202,15 +176,13 @@ def _store(dataset: Path | None, folder: Path | None) -> "TraceStore":
         made_from = runs.result(dataset.parent)["inputs"].get("generate")
         traces = dataset.parent / made_from["folder"] / "traces" if made_from else None
         folder = traces if traces and traces.is_dir() else None
-    return open_store(folder)
+    return options.open_store(folder)
 
 
 @datasets.command("tunix-yaml")
 @click.argument("key")
-@click.option(
-    "-o", "--output", "path", metavar="FILE", type=click.Path(path_type=Path), help="Write a file."
-)
-@click.option("--model-id", default="tiny", show_default=True, help="The model to start from.")
+@options.output_option("Write a file.")
+@options.default_option("--model-id", default="tiny", help="The model to start from.")
 @click.option("--output-dir", help="The folder of its run: runs/KEY unless given.")
 def tunix_yaml(key: str, path: Path | None, model_id: str, output_dir: str | None) -> None:
     """Print a Tunix job that trains on a dataset, as YAML for `tunix-rt-nb run`.
@@ -250,11 +222,8 @@ def _tell(folder: Path, as_json: bool) -> None:
     click.echo(f"{manifest['dataset_key']}  sha256 {manifest['sha256'][:16]}  {folder}\n")
     click.echo(f"{text_table(dataset.funnel(manifest))}\n")
     click.echo(f"{text_table(dataset.by_task(manifest))}\n")
-    tokens = manifest["tokens"]
-    click.echo(
-        f"{tokens['unit']} a trace: median {tokens['median']}, 95 % up to {tokens['p95']},"
-        f" at most {tokens['max']}"
-    )
+    told = "{unit} a trace: median {median}, 95 % up to {p95}, at most {max}"
+    click.echo(told.format(**manifest["tokens"]))
     for name, text in (("refused", manifest["rejected"]), ("changes", manifest.get("changes"))):
         if text:
             click.echo(f"{name}: {', '.join(f'{n:,} {what}' for what, n in text.items())}")

@@ -4,17 +4,15 @@ import json
 import shutil
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from tunix_rt_nb import store, tasks
 from tunix_rt_nb.common import one_line, printable
-
-if TYPE_CHECKING:
-    from tunix_rt_nb.store import Added, Stored
-    from tunix_rt_nb.tasks import Checks
+from tunix_rt_nb.report import text_table
 
 
 def width() -> int:
@@ -22,7 +20,7 @@ def width() -> int:
     return shutil.get_terminal_size((100, 24)).columns
 
 
-def line(stored: "Stored") -> str:
+def line(stored: "store.Stored") -> str:
     """Return a trace as one line."""
     trace = stored.trace
     task = one_line(trace.task or "-", 16)
@@ -30,7 +28,7 @@ def line(stored: "Stored") -> str:
     return f"{trace.id[:8]}  {stored.created_at[:19]}  {task:<16} {len(trace.steps):>4}  {prompt}"
 
 
-def page(stored: "Stored", checked: "Checks | None") -> str:
+def page(stored: "store.Stored", checked: "tasks.Checks | None") -> str:
     """Return a whole trace as text, each checked step ticked, or crossed with the reason."""
     trace = stored.trace
     meta = [] if trace.meta is None else [json.dumps(trace.meta, ensure_ascii=False)]
@@ -64,10 +62,31 @@ def summary(row: dict[str, Any]) -> str:
     return f"{told}, {steps:.2%} of the steps and {answers:.2%} of the answers right"
 
 
-def added(counts: "Added") -> str:
+def added(counts: "store.Added") -> str:
     """Return the result of an import as text."""
     told = f"{counts.new:,} new traces, {counts.known:,} already there"
     return f"{told}, {counts.deleted:,} deleted earlier" if counts.deleted else told
+
+
+def percent(share: float | None) -> str:
+    """Return a share as text, which is empty if there is none."""
+    return "" if share is None else f"{share:.1%}"
+
+
+def only(row: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """Return these fields of a row; None for those that it has not."""
+    return {name: row.get(name) for name in names}
+
+
+def echo_rows(
+    rows: Sequence[Mapping[str, Any]], table: list[dict[str, Any]], as_json: bool, told: str
+) -> None:
+    """Print rows as JSON, or else the table of them, and on stderr how many they are."""
+    if as_json:
+        click.echo(json.dumps(rows, ensure_ascii=False))
+    elif rows:
+        click.echo(text_table(table))
+    click.echo(told, err=True)
 
 
 def echo_array(records: Iterable[dict[str, Any]]) -> None:
@@ -86,15 +105,14 @@ def task(entry: dict[str, Any]) -> str:
         for level, n in entry["problems"].items()
     ]
     steps = [f"    {i}. {text}" for i, text in enumerate(entry["steps"], 1)]
-    return "\n".join(
-        [
-            f"{entry['task']} ({entry['source']}): {entry['about']}",
-            f"  problems: {', '.join(sizes)}",
-            *(f"    {line}" for line in entry["prompt"].splitlines()),
-            *steps,
-            f"    Answer: {entry['answer']}\n",
-        ]
-    )
+    lines = [
+        f"{entry['task']} ({entry['source']}): {entry['about']}",
+        f"  problems: {', '.join(sizes)}",
+        *(f"    {line}" for line in entry["prompt"].splitlines()),
+        *steps,
+        f"    Answer: {entry['answer']}\n",
+    ]
+    return "\n".join(lines)
 
 
 def _size(n: int) -> str:
@@ -126,7 +144,7 @@ class Progress:
             self._told = time.monotonic()
             click.echo(f"  {self._lines:,} lines read", err=True)
 
-    def end(self) -> None:
+    def close(self) -> None:
         """Wipe the bar from the terminal."""
         if self._terminal:
             click.echo("\r\x1b[K", err=True, nl=False)

@@ -4,17 +4,14 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from tunix_rt_nb import dataset, kaggle, runs
-from tunix_rt_nb.cli.options import set_option, settings_of
+from tunix_rt_nb.cli.options import default_option, end, set_option, settings_of
 from tunix_rt_nb.common import InputError, check_name
 from tunix_rt_nb.host import paths
-
-if TYPE_CHECKING:
-    from tunix_rt_nb.kaggle import Submission
 
 
 @click.group("kaggle")
@@ -30,10 +27,9 @@ _run_id = click.option("--run-id", help="Name of the run folder; the profile's u
 _kernel = click.option(
     "--kernel", metavar="OWNER/SLUG", help="Its name on Kaggle; yours/tunix-rt-RUN unless given."
 )
-_accelerator = click.option(
+_accelerator = default_option(
     "--accelerator",
     default="TpuV5E8",
-    show_default=True,
     help="The machine: TpuV5E8, TpuV6E8, NvidiaTeslaT4 or none.",
 )
 _force = click.option(
@@ -117,14 +113,13 @@ def push_command(run_id: str, resume: bool, force: bool) -> None:
     _say(submission.push(run_dir, force, resume, _told))
 
 
-def _say(pushed: "Submission") -> None:
+def _say(pushed: "kaggle.Submission") -> None:
     click.echo(f"{pushed.handle} version {pushed.version}: {pushed.url}")
 
 
 @kaggle_group.command("watch")
 @click.argument("run_id", metavar="RUN|OWNER/SLUG")
-@click.pass_context
-def watch_command(context: click.Context, run_id: str) -> None:
+def watch_command(run_id: str) -> None:
     """Show the state and the log of a kernel as they come, until it ends.
 
     Ends with 1 if the kernel did not complete. If you stop it and call it again, it goes on with
@@ -134,7 +129,7 @@ def watch_command(context: click.Context, run_id: str) -> None:
     Example: tunix-rt-nb kaggle watch kaggle-tpu
     """
     pushed = _kernels("submission").find(run_id)
-    context.exit(0 if _kernels("watching").watch(pushed, click.echo) else 1)
+    end(_kernels("watching").watch(pushed, click.echo))
 
 
 @kaggle_group.command("pull")
@@ -153,8 +148,7 @@ def pull_command(run_id: str) -> None:
 @kaggle_group.command("run")
 @_preparing
 @_force
-@click.pass_context
-def run_command(context: click.Context, force: bool, **how: Any) -> None:
+def run_command(force: bool, **how: Any) -> None:
     """Prepare, push, watch and pull in one go.
 
     \b
@@ -166,7 +160,7 @@ def run_command(context: click.Context, force: bool, **how: Any) -> None:
     completed = _kernels("watching").watch(pushed, click.echo)
     if completed:
         click.echo(_kernels("pulling").pull(pushed, _told))
-    context.exit(0 if completed else 1)
+    end(completed)
 
 
 @kaggle_group.group("datasets")

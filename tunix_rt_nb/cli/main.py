@@ -3,27 +3,24 @@
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import click
 
 import tunix_rt_nb
 from tunix_rt_nb import evaluate, report, runs, tasks, train
-from tunix_rt_nb.cli import display
+from tunix_rt_nb.cli import display, status
 from tunix_rt_nb.cli.compare import baseline_command, compare_command
 from tunix_rt_nb.cli.datasets import datasets
 from tunix_rt_nb.cli.kaggle import kaggle_group
 from tunix_rt_nb.cli.models import models
-from tunix_rt_nb.cli.options import set_option, settings_of
+from tunix_rt_nb.cli.options import json_option, set_option, settings_of
 from tunix_rt_nb.cli.preflight import preflight_command
 from tunix_rt_nb.cli.runs import runs_commands
 from tunix_rt_nb.cli.smoke import smoke_command
 from tunix_rt_nb.cli.traces import traces
 from tunix_rt_nb.common import InputError, check_name
 from tunix_rt_nb.host import paths
-
-if TYPE_CHECKING:
-    from tunix_rt_nb.runs import StepReport
 
 
 class _Group(click.Group):
@@ -58,15 +55,12 @@ def main() -> None:
     """
 
 
-main.add_command(traces)
-main.add_command(datasets)
-runs_commands.add_command(compare_command)
-runs_commands.add_command(baseline_command)
-main.add_command(runs_commands)
-main.add_command(models)
-main.add_command(smoke_command)
-main.add_command(preflight_command)
-main.add_command(kaggle_group)
+for command in (compare_command, baseline_command):
+    runs_commands.add_command(command)
+for command in (traces, datasets, runs_commands, models):
+    main.add_command(command)
+for command in (smoke_command, preflight_command, kaggle_group):
+    main.add_command(command)
 
 _step = click.Choice(runs.STEPS)
 
@@ -114,7 +108,6 @@ def run(
         run_dir = paths.home() / "runs" / check_name("run-id", run_id or Path(profile).stem)
     base = runs.parameters.resolve(values)["evaluate"].get("BASELINE")
     held_to = runs.baseline.read(base) if base and to_step == "evaluate" else None
-    line = _StepLines()
     try:
         reports = runs.chain.run(
             run_dir,
@@ -124,8 +117,8 @@ def run(
             fresh=fresh,
             profile=profile,
             job=job.model_dump() if job else None,
-            on_start=line.start,
-            on_step=line.end,
+            on_start=_tell_start,
+            on_step=_tell_end,
         )
     except runs.chain.StepFailed as error:
         _fail(str(error), 1)
@@ -146,21 +139,20 @@ def run(
             _fail(verdict.told, 1)
 
 
-class _StepLines:
-    """Progress on stderr: one line per step; on a terminal the running step shows at once."""
+def _tell_start(step: str) -> None:
+    """Show on a terminal at once which step runs; its line at the end replaces this."""
+    if sys.stderr.isatty():
+        click.echo(f"  {runs.stem(step):<12} running ...\r", err=True, nl=False)
 
-    def start(self, step: str) -> None:
-        if sys.stderr.isatty():
-            click.echo(f"  {runs.stem(step):<12} running ...\r", err=True, nl=False)
 
-    def end(self, step: "StepReport") -> None:
-        what = "skipped, nothing changed" if step.skipped else f"{step.seconds:6.1f} s"
-        click.echo(f"  {runs.stem(step.name):<12} {what:<24}", err=True)
+def _tell_end(step: "runs.StepReport") -> None:
+    what = "skipped, nothing changed" if step.skipped else f"{step.seconds:6.1f} s"
+    click.echo(f"  {runs.stem(step.name):<12} {what:<24}", err=True)
 
 
 @main.command("tasks")
 @click.argument("names", metavar="[NAME]...", nargs=-1)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 def tasks_command(names: tuple[str, ...], as_json: bool) -> None:
     """List the tasks that traces can be drawn from, each with an example.
 
@@ -169,23 +161,18 @@ def tasks_command(names: tuple[str, ...], as_json: bool) -> None:
       tunix-rt-nb tasks
       tunix-rt-nb tasks arithmetic gin_melds --json
     """
-    found = tasks.catalogue(names)
-    if as_json:
-        click.echo(json.dumps(list(found), ensure_ascii=False))
-        return
-    for entry in found:
-        click.echo(display.task(entry))
+    found = list(tasks.catalogue(names))
+    told = "\n".join(map(display.task, found))
+    click.echo(json.dumps(found, ensure_ascii=False) if as_json else told)
 
 
 @main.command("status")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 def status_command(as_json: bool) -> None:
     """Show versions, JAX devices, what is installed and how to install what is missing.
 
     \b
     Example: tunix-rt-nb status
     """
-    from tunix_rt_nb.cli import status
-
     rows = status.rows()
     click.echo(json.dumps(rows) if as_json else report.text_table(rows, head=False))

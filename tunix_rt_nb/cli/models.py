@@ -5,10 +5,8 @@ import json
 import click
 
 from tunix_rt_nb import runs
-from tunix_rt_nb.cli.options import json_option
-from tunix_rt_nb.report import text_table
-
-# Commands import the registry when called, because it loads DuckDB, which few need.
+from tunix_rt_nb.cli import display
+from tunix_rt_nb.cli.options import end, json_option
 
 
 @click.group()
@@ -36,11 +34,10 @@ def promote(run: str, name: str, as_json: bool) -> None:
       tunix-rt-nb models promote quickstart --as sums --json
     """
     made = runs.promoted.promote(runs.registry.find(run), name)
-    if as_json:
-        click.echo(json.dumps({**made._asdict(), "folder": str(made.folder)}))
-        return
     known = "" if made.new else ", there already"
-    click.echo(f"{made.model}/{made.version}  sha256 {made.sha256[:16]}  {made.folder}{known}")
+    told = f"{made.model}/{made.version}  sha256 {made.sha256[:16]}  {made.folder}{known}"
+    record = {**made._asdict(), "folder": str(made.folder)}
+    click.echo(json.dumps(record) if as_json else told)
 
 
 @models.command("list")
@@ -53,19 +50,9 @@ def list_(name: str, as_json: bool) -> None:
     Example: tunix-rt-nb models list
     """
     rows = runs.promoted.listing(name)
-    if as_json:
-        click.echo(json.dumps(rows, ensure_ascii=False))
-    elif rows:
-        shown = ("model", "version", "run", "base", "dataset", "items", "bytes")
-        click.echo(
-            text_table(
-                [
-                    {**{field: row[field] for field in shown}, "answers": _percent(row["score"])}
-                    for row in rows
-                ]
-            )
-        )
-    click.echo(f"{len(rows)} versions in {runs.promoted.home()}", err=True)
+    shown = ("model", "version", "run", "base", "dataset", "items", "bytes")
+    table = [display.only(row, *shown) | {"answers": display.percent(row["score"])} for row in rows]
+    display.echo_rows(rows, table, as_json, f"{len(rows)} versions in {runs.promoted.home()}")
 
 
 @models.command()
@@ -83,8 +70,7 @@ def show(model: str) -> None:
 
 @models.command()
 @click.argument("model", metavar="NAME[/VERSION]")
-@click.pass_context
-def verify(context: click.Context, model: str) -> None:
+def verify(model: str) -> None:
     """Check that the files of a promoted model are unchanged; ends with 1 if not.
 
     \b
@@ -96,8 +82,4 @@ def verify(context: click.Context, model: str) -> None:
         click.echo(f"✗ {folder / name}: is not what was promoted")
     if not altered:
         click.echo(f"✓ {folder}: every file is what was promoted")
-    context.exit(1 if altered else 0)
-
-
-def _percent(share: float | None) -> str:
-    return "" if share is None else f"{share:.1%}"
+    end(not altered)

@@ -1,9 +1,11 @@
 """Options that several commands share."""
 
 import json
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, NoReturn
 
 import click
 
@@ -11,14 +13,37 @@ from tunix_rt_nb import common, runs, store
 from tunix_rt_nb.common import InputError
 from tunix_rt_nb.host import paths
 
-if TYPE_CHECKING:
-    from tunix_rt_nb.store import TraceStore
+FILE = click.Path(path_type=Path)
+default_option = partial(click.option, show_default=True)  # an option whose default is told
+
+
+def folder_option(*names: str, **how: Any) -> Callable[[Any], Any]:
+    """Return an option that takes a folder."""
+    kind = click.Path(file_okay=False, path_type=Path)
+    return click.option(*names, metavar="FOLDER", type=kind, **how)
+
+
+def output_option(help: str, kind: click.Path = FILE, required: bool = False) -> Any:
+    """Return the option `--output` for a file, with the help text of a command."""
+    names = "-o", "--output", "path"
+    return click.option(*names, metavar="FILE", type=kind, required=required, help=help)
+
+
+def form_option(name: str, known: Iterable[str], default: str) -> Callable[[Any], Any]:
+    """Return the option that says what the records of a file are."""
+    kind = click.Choice(list(known))
+    return default_option(name, "form", type=kind, default=default, help="What the records are.")
+
+
+def where_option(metavar: str, help: str) -> Callable[[Any], Any]:
+    """Return the option `--where`, whose conditions `filters_of` parses."""
+    told = f"{help}; also with != < <= > >=."
+    return click.option("--where", "conditions", metavar=metavar, multiple=True, help=told)
 
 
 def store_option(help: str) -> Callable[[Any], Any]:
     """Return the option `--store`, with the help text of a command."""
-    folder = click.Path(file_okay=False, path_type=Path)
-    return click.option("--store", "folder", metavar="FOLDER", type=folder, help=help)
+    return folder_option("--store", "folder", help=help)
 
 
 store_to_read = store_option(
@@ -64,6 +89,11 @@ def filters_of(conditions: tuple[str, ...]) -> dict[str, Any]:
     return filters
 
 
+def end(right: bool) -> NoReturn:
+    """End a command with exit code 0 if everything is right, or else with 1."""
+    sys.exit(0 if right else 1)
+
+
 def _value(text: str) -> Any:
     try:
         return json.loads(text)
@@ -71,7 +101,7 @@ def _value(text: str) -> Any:
         return text
 
 
-def open_store(folder: Path | None, to_read: bool = True) -> "TraceStore":
+def open_store(folder: Path | None, to_read: bool = True) -> "store.TraceStore":
     """Open the store that `--store` names, or else `data/traces`.
 
     To read, an empty `data/traces` gives way to the traces of the newest run.

@@ -1,31 +1,24 @@
 """tunix-rt-nb preflight: whether a run fits on a TPU and how long it takes, found without a TPU."""
 
 import json
-from typing import Any
 
 import click
 
 from tunix_rt_nb import runs, train
-from tunix_rt_nb.cli.options import json_option, set_option, settings_of
-
-
-def _share(name: str, default: float, help: str) -> Any:
-    return click.option(name, type=float, default=default, show_default=True, help=help)
+from tunix_rt_nb.cli.options import default_option, end, json_option, set_option, settings_of
 
 
 @click.command("preflight")
 @click.argument("profile", default="kaggle-tpu")
 @set_option
-@click.option(
-    "--topology", default="v5e:2x4", show_default=True, help="The chips; a Kaggle v5e-8 unless set."
+@default_option("--topology", default="v5e:2x4", help="The chips; a Kaggle v5e-8 unless set.")
+@default_option(
+    "--trained", default=0.6, help="The most tokens of a row that are trained, as a share."
 )
-@_share("--trained", 0.6, "The most tokens of a row that are trained, as a share.")
-@_share("--fill", 0.95, "Share of a row that is no padding.")
+@default_option("--fill", default=0.95, help="Share of a row that is no padding.")
 @click.option("--search", is_flag=True, help="Look for the largest batch that fits.")
 @json_option
-@click.pass_context
 def preflight_command(
-    context: click.Context,
     profile: str,
     settings: tuple[str, ...],
     topology: str,
@@ -55,8 +48,6 @@ def preflight_command(
 
     found = {"training": train.preflight.train(training, told)}
     found["generation"] = train.preflight.generate(answers, told)
-    if as_json:
-        click.echo(json.dumps(found))
-    else:
-        click.echo("\n".join(train.preflight.page(each) for each in found.values()))
-    context.exit(0 if all(each["fits"] for each in found.values()) else 1)
+    page = "\n".join(map(train.preflight.page, found.values()))
+    click.echo(json.dumps(found) if as_json else page)
+    end(all(each["fits"] for each in found.values()))

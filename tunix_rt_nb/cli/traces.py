@@ -1,19 +1,13 @@
 """tunix-rt-nb traces: the trace store from the command line."""
 
 import json
+from contextlib import closing
 from pathlib import Path
 
 import click
 
 from tunix_rt_nb import report, store, tasks
-from tunix_rt_nb.cli import display
-from tunix_rt_nb.cli.options import (
-    filters_of,
-    json_option,
-    open_store,
-    store_to_change,
-    store_to_read,
-)
+from tunix_rt_nb.cli import display, options
 from tunix_rt_nb.common import workers
 from tunix_rt_nb.trace import formats
 
@@ -28,19 +22,10 @@ def traces() -> None:
 
 
 @traces.command("import")
-@click.argument(
-    "paths", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path)
-)
-@click.option(
-    "--as",
-    "form",
-    type=click.Choice(list(formats.FORMATS)),
-    default="trace",
-    show_default=True,
-    help="What the records are.",
-)
-@store_to_change
-@json_option
+@click.argument("paths", metavar="FILE...", nargs=-1, required=True, type=options.FILE)
+@options.form_option("--as", formats.FORMATS, "trace")
+@options.store_to_change
+@options.json_option
 def import_(paths: tuple[Path, ...], form: str, folder: Path | None, as_json: bool) -> None:
     """Add the traces of JSON lines files: all of them or, if a line is bad, none.
 
@@ -52,33 +37,20 @@ def import_(paths: tuple[Path, ...], form: str, folder: Path | None, as_json: bo
       tunix-rt-nb traces import mine.jsonl
       tunix-rt-nb traces import --as gsm8k train.jsonl.gz test.jsonl.gz
     """
-    from tunix_rt_nb.store import now
-
-    store = open_store(folder, to_read=False)
-    progress = display.Progress(paths)
-    try:
-        added = store.import_files(paths, now(), form, progress, workers.processes())
-    finally:
-        progress.end()
-    told = f"{display.added(added)}: {store.folder}"
+    opened = options.open_store(folder, to_read=False)
+    with closing(display.Progress(paths)) as progress:
+        added = opened.import_files(paths, store.now(), form, progress, workers.processes())
+    told = f"{display.added(added)}: {opened.folder}"
     click.echo(json.dumps(added._asdict()) if as_json else told)
 
 
 @traces.command("list")
-@click.option(
-    "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="How many."
-)
+@options.default_option("--limit", type=click.IntRange(min=1), default=20, help="How many.")
 @click.option("--offset", type=click.IntRange(min=0), default=0, help="How many to pass over.")
 @click.option("--task", help="Only those of this task.")
-@click.option(
-    "--where",
-    "conditions",
-    metavar="PATH=VALUE",
-    multiple=True,
-    help="Only those whose meta has this value; also with != < <= > >=.",
-)
-@store_to_read
-@json_option
+@options.where_option("PATH=VALUE", "Only those whose meta has this value")
+@options.store_to_read
+@options.json_option
 def list_(
     limit: int,
     offset: int,
@@ -94,8 +66,8 @@ def list_(
       tunix-rt-nb traces list --limit 100
       tunix-rt-nb traces list --task arithmetic --where difficulty=hard --json
     """
-    store = open_store(folder)
-    filters = filters_of(conditions) | ({"task": task} if task else {})
+    store = options.open_store(folder)
+    filters = options.filters_of(conditions) | ({"task": task} if task else {})
     found = store.newest(limit, offset, filters)
     if as_json:
         click.echo(json.dumps([stored.record() for stored in found], ensure_ascii=False))
@@ -107,8 +79,8 @@ def list_(
 
 @traces.command()
 @click.argument("id")
-@store_to_read
-@json_option
+@options.store_to_read
+@options.json_option
 def show(id: str, folder: Path | None, as_json: bool) -> None:
     """Show a trace, with a tick at each step that the checker of its task accepts.
 
@@ -117,20 +89,18 @@ def show(id: str, folder: Path | None, as_json: bool) -> None:
     \b
     Example: tunix-rt-nb traces show 1f3a
     """
-    [stored] = open_store(folder).get([id])
+    [stored] = options.open_store(folder).get([id])
     checked = tasks.check(stored.trace)
-    if as_json:
-        told = checked and {name: getattr(checked, name) for name in ("steps", "end", "answer")}
-        click.echo(json.dumps({**stored.record(), "checks": told}, ensure_ascii=False))
-    else:
-        click.echo(display.page(stored, checked))
+    told = checked and {name: getattr(checked, name) for name in ("steps", "end", "answer")}
+    record, page = {**stored.record(), "checks": told}, display.page(stored, checked)
+    click.echo(json.dumps(record, ensure_ascii=False) if as_json else page)
 
 
 @traces.command()
 @click.argument("a")
 @click.argument("b")
-@store_to_read
-@json_option
+@options.store_to_read
+@options.json_option
 def compare(a: str, b: str, folder: Path | None, as_json: bool) -> None:
     """Compare two traces, their steps aligned.
 
@@ -140,23 +110,21 @@ def compare(a: str, b: str, folder: Path | None, as_json: bool) -> None:
     \b
     Example: tunix-rt-nb traces compare 1f3a 77c0
     """
-    both = open_store(folder).get([a, b])
+    both = options.open_store(folder).get([a, b])
     rows = report.align(both[0].trace, both[1].trace)
     scored = [store.scores.score(stored.trace, store.now()) for stored in both]
-    if as_json:
-        sides = [{**stored.record(), **found} for stored, found in zip(both, scored, strict=True)]
-        told = {"a": sides[0], "b": sides[1], "rows": [row._asdict() for row in rows]}
-        click.echo(json.dumps(told, ensure_ascii=False))
-        return
+    sides = [{**stored.record(), **found} for stored, found in zip(both, scored, strict=True)]
+    record = {"a": sides[0], "b": sides[1], "rows": [row._asdict() for row in rows]}
     ids = report.Row("id", " ", both[0].trace.id, both[1].trace.id)
     values = report.Row("score", " ", display.score(scored[0]), display.score(scored[1]))
-    click.echo(report.two_columns([ids, values, *rows], display.width()))
+    text = report.two_columns([ids, values, *rows], display.width())
+    click.echo(json.dumps(record, ensure_ascii=False) if as_json else text)
 
 
 @traces.command("score")
 @click.argument("ids", metavar="[ID...]", nargs=-1)
-@store_to_read
-@json_option
+@options.store_to_read
+@options.json_option
 def score_command(ids: tuple[str, ...], folder: Path | None, as_json: bool) -> None:
     """Score traces: those with these ids, or all.
 
@@ -168,11 +136,11 @@ def score_command(ids: tuple[str, ...], folder: Path | None, as_json: bool) -> N
       tunix-rt-nb traces score
       tunix-rt-nb traces score 1f3a --json
     """
-    from tunix_rt_nb.store import now, scores
+    from tunix_rt_nb.store import scores
 
-    store, scored_at = open_store(folder), now()
-    found = store.get(ids) if ids else store
-    scored = ((stored.trace, scores.score(stored.trace, scored_at)) for stored in found)
+    opened, now = options.open_store(folder), store.now()
+    found = opened.get(ids) if ids else opened
+    scored = ((stored.trace, scores.score(stored.trace, now)) for stored in found)
     if as_json:
         display.echo_array({"id": trace.id, **values} for trace, values in scored)
     elif ids:
@@ -185,8 +153,8 @@ def score_command(ids: tuple[str, ...], folder: Path | None, as_json: bool) -> N
 
 @traces.command()
 @click.argument("ids", metavar="ID...", nargs=-1, required=True)
-@store_to_change
-@json_option
+@options.store_to_change
+@options.json_option
 def delete(ids: tuple[str, ...], folder: Path | None, as_json: bool) -> None:
     """Delete traces: all of them or, if an ID is unknown, none.
 
@@ -195,15 +163,14 @@ def delete(ids: tuple[str, ...], folder: Path | None, as_json: bool) -> None:
     \b
     Example: tunix-rt-nb traces delete 1f3a
     """
-    deleted = open_store(folder, to_read=False).delete(ids, store.now())
+    deleted = options.open_store(folder, to_read=False).delete(ids, store.now())
     click.echo(json.dumps({"deleted": deleted}) if as_json else "\n".join(deleted))
 
 
 @traces.command("verify")
-@store_to_read
-@json_option
-@click.pass_context
-def verify_command(context: click.Context, folder: Path | None, as_json: bool) -> None:
+@options.store_to_read
+@options.json_option
+def verify_command(folder: Path | None, as_json: bool) -> None:
     """Check every trace again: its line, its id, its steps, its answer, and that it is there once.
 
     Prints one line for each fault, and ends with 1 if there is any.
@@ -211,34 +178,31 @@ def verify_command(context: click.Context, folder: Path | None, as_json: bool) -
     \b
     Example: tunix-rt-nb traces verify
     """
-    from tunix_rt_nb.store import Verification
-
-    store = open_store(folder)
-    verification = Verification(store.folder, processes=workers.processes())
+    opened = options.open_store(folder)
+    verification = store.Verification(opened.folder, processes=workers.processes())
     wrong = []
     for line in verification:
         wrong.append(line)
         if not as_json:
             click.echo(line)
-    counts = {"traces": verification.traces, "checked": verification.checked}
-    if as_json:
-        click.echo(json.dumps({**counts, "wrong": wrong}, ensure_ascii=False))
-    else:
-        told = f"{verification.traces:,} traces, {verification.checked:,} of them of known tasks"
-        click.echo(f"{told}: {len(wrong) or 'nothing'} wrong in {store.folder}")
-    context.exit(1 if wrong else 0)
+    seen, checked = verification.traces, verification.checked
+    record = {"traces": seen, "checked": checked, "wrong": wrong}
+    told = f"{seen:,} traces, {checked:,} of them of known tasks"
+    text = f"{told}: {len(wrong) or 'nothing'} wrong in {opened.folder}"
+    click.echo(json.dumps(record, ensure_ascii=False) if as_json else text)
+    options.end(not wrong)
 
 
 @traces.command()
-@store_to_change
-@json_option
+@options.store_to_change
+@options.json_option
 def compact(folder: Path | None, as_json: bool) -> None:
     """Merge the shards into one, without the deleted traces.
 
     \b
     Example: tunix-rt-nb traces compact
     """
-    store = open_store(folder, to_read=False)
+    store = options.open_store(folder, to_read=False)
     before = len(store.shards())
     left_out = store.compact()
     counts = {"shards_before": before, "shards": len(store.shards()), "left_out": left_out}

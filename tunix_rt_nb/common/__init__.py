@@ -6,5 +6,5 @@ installed.
 
 from tunix_rt_nb.common.errors import InputError, OutOfTime, check_name, checked, unknown
 from tunix_rt_nb.common.filters import filter_condition
-from tunix_rt_nb.common.queries import sql
+from tunix_rt_nb.common.queries import records, sql
 from tunix_rt_nb.common.text import one_line, printable

@@ -10,22 +10,23 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 
-class InputError(Exception):
+class _Told(Exception):
+    """An error that a notebook shows as one line, without a traceback."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [f"{type(self).__name__}: {self}"]
+
+
+class InputError(_Told):
     """Bad input: the message names the file, line and field, what was expected and what to do.
 
     The command line prints it as one line and exits with 2. A notebook shows the line without
     a traceback, because the mistake is in the input and not in our code.
     """
 
-    def _render_traceback_(self) -> list[str]:
-        return [f"{type(self).__name__}: {self}"]
 
-
-class OutOfTime(Exception):
+class OutOfTime(_Told):
     """Training that ended itself because its time was over; run it again to continue."""
-
-    def _render_traceback_(self) -> list[str]:
-        return [f"{type(self).__name__}: {self}"]
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> InputError:

@@ -1,14 +1,16 @@
 """Files that are written whole or not at all, and hashes of their content."""
 
 import fcntl
+import gzip
 import hashlib
+import io
 import json
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import msgspec
 
@@ -53,18 +55,15 @@ def draft(folder: Path) -> Iterator[Draft]:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        handle, name = _locked_file(folder)
+        handle, path = _locked_file(folder)
+        try:
+            with os.fdopen(handle, "wb", buffering=1 << 20) as file:
+                yield Draft(path, file)
+        finally:
+            with suppress(OSError):
+                path.unlink()
     except OSError as error:
         raise unwritable(folder, error) from None
-    path = Path(name)
-    try:
-        with os.fdopen(handle, "wb", buffering=1 << 20) as file:
-            yield Draft(path, file)
-    except OSError as error:
-        raise unwritable(folder, error) from None
-    finally:
-        with suppress(OSError):
-            path.unlink()
 
 
 @contextmanager
@@ -90,22 +89,21 @@ def sweep(folder: Path) -> None:
 
 def remove(paths: Iterable[Path]) -> None:
     """Remove files if they exist, and flush the removal to the disk."""
-    folders = set()
-    for path in paths:
+    gone = list(paths)
+    for path in gone:
         path.unlink(missing_ok=True)
-        folders.add(path.parent)
-    for folder in folders:
+    for folder in {path.parent for path in gone}:
         _sync_folder(folder)
 
 
-def _locked_file(folder: Path) -> tuple[int, str]:
+def _locked_file(folder: Path) -> tuple[int, Path]:
     """Create a draft that stays locked until it is closed or this process ends."""
     while True:
         handle, name = tempfile.mkstemp(dir=folder, prefix=".draft-", suffix=".tmp")
         with suppress(OSError):  # some file systems have no locks
             fcntl.flock(handle, fcntl.LOCK_EX)
         if os.fstat(handle).st_nlink:  # else a sweep deleted it before it was locked
-            return handle, name
+            return handle, Path(name)
         os.close(handle)
 
 
@@ -139,17 +137,33 @@ def lines(file: IO[bytes], most: int) -> Iterator[bytes]:
         yield line
 
 
+def numbered(raw: io.BufferedReader, most: int) -> Iterator[tuple[int, bytes]]:
+    """Yield the lines of a file, plain or gzip, each with its number; cut them as `lines` does.
+
+    A byte order mark is left out.
+    """
+    is_gzip = raw.peek(2).startswith(b"\x1f\x8b")
+    file = cast("IO[bytes]", gzip.GzipFile(fileobj=raw)) if is_gzip else raw
+    for number, line in enumerate(lines(file, most), 1):
+        yield number, line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
+
+
 def all_lines(path: Path) -> list[bytes]:
     """Return the lines of a file that fits in memory; raise `InputError` if it is unreadable."""
+    return content(path).splitlines()
+
+
+def content(path: Path) -> bytes:
+    """Return what a file holds; raise `InputError` if it is unreadable."""
     try:
-        return path.read_bytes().splitlines()
+        return path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
 
 
 def json_line(record: Mapping[str, Any]) -> bytes:
     """Return a record as a JSON line; keep the order of its keys, and escape no readable text."""
-    return json.dumps(record, ensure_ascii=False, separators=(", ", ": ")).encode() + b"\n"
+    return json.dumps(record, ensure_ascii=False).encode() + b"\n"
 
 
 def write_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> None:

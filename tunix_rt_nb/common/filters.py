@@ -26,15 +26,12 @@ def _numbers(value: Any) -> bool:
     return isinstance(value, list) and all(map(_number, value))
 
 
-_AS_NUMBER = "TRY_CAST({field} AS DOUBLE)"
+_AS_NUMBER = "TRY_CAST({field} AS DOUBLE) "
 # Operator -> the SQL condition, and a check of the values that it can take.
 _COMPARE: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "=": ("{field}::VARCHAR = {value}", lambda value: True),
     "!=": ("{field}::VARCHAR IS DISTINCT FROM {value}", lambda value: True),
-    "<": (_AS_NUMBER + " < {value}", _number),
-    "<=": (_AS_NUMBER + " <= {value}", _number),
-    ">": (_AS_NUMBER + " > {value}", _number),
-    ">=": (_AS_NUMBER + " >= {value}", _number),
+    **{sign: (_AS_NUMBER + sign + " {value}", _number) for sign in ("<", "<=", ">", ">=")},
     "in": ("list_contains({value}::VARCHAR[], {field}::VARCHAR)", lambda v: isinstance(v, list)),
     "exists": ("({field} IS NOT NULL) = {value}", lambda value: isinstance(value, bool)),
 }

@@ -5,6 +5,7 @@ from typing import Any
 
 import yaml
 
+from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.common.text import one_line
 
@@ -44,11 +45,7 @@ def read(path: Path) -> dict[str, Any]:
     Raises:
       InputError: the file cannot be read, or contains anything else.
     """
-    try:
-        text = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-    values = parse(str(path), text)
+    values = parse(str(path), files.content(path))
     if not isinstance(values, dict | None):
         raise InputError(f"{path}: expected `NAME: value` lines, found {type(values).__name__}")
     return {str(key): value for key, value in (values or {}).items()}

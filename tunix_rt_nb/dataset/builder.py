@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import tunix_rt_nb
-from tunix_rt_nb.common import InputError, files, sql
+from tunix_rt_nb.common import InputError, files, records, sql
 from tunix_rt_nb.dataset import clean, evalset, versions
 from tunix_rt_nb.dataset.card import card, token_statistics
-from tunix_rt_nb.dataset.folder import SIDES, read_manifest, sealed
+from tunix_rt_nb.dataset.folder import ALTERED, SIDES, read_manifest, sealed
 from tunix_rt_nb.dataset.selection import select
 from tunix_rt_nb.dataset.spec import DatasetSpec
-from tunix_rt_nb.store import ROW, TraceStore, records
+from tunix_rt_nb.store import ROW, TraceStore
 from tunix_rt_nb.trace import parse_line
 
 if TYPE_CHECKING:
@@ -60,8 +60,10 @@ def build(
             raise InputError(_nothing(store, spec, considered))
         rejects = _clean(connection, spec, items)
         said = _statistics(connection)
-        sides = {side: _rows(connection, side) for side in SIDES}
-        ids = connection.execute("SELECT id FROM kept").fetchnumpy()["id"].tolist()
+        kept = connection.execute("SELECT id, hi, lo, is_eval FROM kept").fetchnumpy()
+    rows = np.zeros(len(kept["id"]), ROW)
+    rows["hi"], rows["lo"] = kept["hi"], kept["lo"]
+    sides = {side: rows[kept["is_eval"] == (side == "eval")] for side in SIDES}
     if not len(sides["train"]):
         raise InputError(
             f"eval_fraction: {spec.eval_fraction} leaves nothing to train on:"
@@ -73,11 +75,11 @@ def build(
         "split": {side: len(rows) for side, rows in sides.items()},
         **said,
         "rejected": dict(Counter(reject["reason"] for reject in rejects)),
-        "tokens": token_statistics(_sample(store, np.concatenate(list(sides.values())))),
-        "trace_ids": ids,
+        "tokens": token_statistics(_sample(store, rows)),
+        "trace_ids": kept["id"].tolist(),
     }
-    contents = {side: store.lines(rows) for side, rows in sides.items()}
-    contents["rejects"] = map(files.json_line, rejects)
+    contents = {f"{side}.jsonl": store.lines(rows) for side, rows in sides.items()}
+    contents["rejects.jsonl"] = map(files.json_line, rejects)
     if earlier is not None:
         found["changes"] = versions.diff(earlier, found).counts()
     return _write(parent / spec.key, spec, contents, found)
@@ -100,7 +102,7 @@ def merge(sources: Sequence[Path], spec: DatasetSpec, parent: Path) -> Path:
         for source, manifest in manifests.items():
             for side in SIDES:
                 path = source / f"{side}.jsonl"
-                files.check_unaltered(path, manifest, "was altered after the build, build it again")
+                files.check_unaltered(path, manifest, ALTERED)
                 store.add_lines(path)
         merged_from = {m["dataset_key"]: m["sha256"] for m in manifests.values()}
         spec = spec.model_copy(update={"eval_fraction": fraction})
@@ -118,15 +120,6 @@ def _clean(
     rejects = clean.rejects(records(suspects), spec.near_duplicates, items)
     connection.execute(sql("kept"), {"refused": [reject["id"] for reject in rejects]})
     return rejects
-
-
-def _rows(connection: "DuckDBPyConnection", side: str) -> np.ndarray:
-    """Return the ids of one side, in order, as rows of an index."""
-    query = "SELECT hi, lo FROM kept WHERE is_eval = $held_out"
-    found = connection.execute(query, {"held_out": side == "eval"}).fetchnumpy()
-    rows = np.zeros(len(found["hi"]), ROW)
-    rows["hi"], rows["lo"] = found["hi"], found["lo"]
-    return rows
 
 
 def _sample(store: TraceStore, rows: np.ndarray, size: int = 1000) -> list[bytes]:
@@ -163,11 +156,8 @@ def _write(
 ) -> Path:
     # Write all lines into drafts and hash them. Without a name they are no part of the dataset.
     with ExitStack() as stack:
-        drafts = {f"{name}.jsonl": stack.enter_context(files.draft(folder)) for name in contents}
-        hashes = {
-            name: _write_lines(draft, lines)
-            for (name, draft), lines in zip(drafts.items(), contents.values(), strict=True)
-        }
+        drafts = {name: stack.enter_context(files.draft(folder)) for name in contents}
+        hashes = {name: _write_lines(drafts[name], lines) for name, lines in contents.items()}
         # A complete dataset never changes: it is either the same as this one, or an error.
         if (folder / "manifest.json").exists():
             _check_same(folder, spec, hashes)

@@ -21,13 +21,15 @@ _NGRAM = 8  # words
 _BOILERPLATE = 10  # prompts of a dataset that may share an n-gram; in more, it says nothing
 
 Reject = dict[str, Any]
-"""A trace left out: `{"id", "reason", "of"}`, and `similarity` or `ngram`, if these decided."""
+"""A trace left out: `{"reason", "of"}`, and `similarity` or `ngram`, if these decided."""
 
 
 def rejects(
     rows: Sequence[Mapping[str, Any]], near: float | None = None, items: Sequence[EvalItem] = ()
 ) -> list[Reject]:
     """Find the selected rows that stay out of the dataset, and the reasons, in order of the rows.
+
+    Each is a `Reject` after the `id` of its row.
 
     Args:
       rows: as `selection.select` selects them, with `id`, `prompt`, `task`, `first_id` (the first
@@ -36,24 +38,21 @@ def rejects(
       items: the items of the eval sets.
     """
     # Each sieve gets only the rows that the sieves before it have left.
-    found = {row["id"]: _duplicate(row) for row in rows if row["first_id"] != row["id"]}
+    same = {row["id"]: row["first_id"] for row in rows if row["first_id"] != row["id"]}
+    found = {id: {"reason": "duplicate_prompt", "of": first} for id, first in same.items()}
     if near is not None:
         left = _left(rows, found)
         prompts = {row["id"]: row["prompt"] for row in left if row["task"] not in tasks.TASKS}
         found |= near_duplicates(prompts, near)
     if items:
         found |= in_eval_sets(_left(rows, found), items)
-    return [found[row["id"]] for row in rows if row["id"] in found]
+    return [{"id": row["id"], **found[row["id"]]} for row in rows if row["id"] in found]
 
 
 def _left(
     rows: Sequence[Mapping[str, Any]], found: Mapping[str, Reject]
 ) -> list[Mapping[str, Any]]:
     return [row for row in rows if row["id"] not in found]
-
-
-def _duplicate(row: Mapping[str, Any]) -> Reject:
-    return {"id": row["id"], "reason": "duplicate_prompt", "of": row["first_id"]}
 
 
 def in_eval_sets(rows: Sequence[Mapping[str, Any]], items: Sequence[EvalItem]) -> dict[str, Reject]:
@@ -78,7 +77,7 @@ def in_eval_sets(rows: Sequence[Mapping[str, Any]], items: Sequence[EvalItem]) -
         if name is None and row["task"] in asked:
             name = problems.get((row["task"], _problem(row["task"], row["prompt"])))
         if name is not None:
-            found[row["id"]] = {"id": row["id"], "reason": "in_eval_set", "of": name}
+            found[row["id"]] = {"reason": "in_eval_set", "of": name}
         elif row["task"] not in tasks.TASKS:
             prompts[row["id"]] = row["prompt"]
     return found | _sharing(prompts, items)
@@ -100,19 +99,18 @@ def _sharing(prompts: Mapping[str, str], items: Sequence[EvalItem]) -> dict[str,
     """
     names = {gram: i.name for i in reversed(items) for gram in ngrams(words(i.prompt), _NGRAM)}
     shared: dict[str, list[tuple[str, ...]]] = {}
-    for trace_id, prompt in prompts.items():
+    for id, prompt in prompts.items():
         found = words(prompt)
         if not names.keys().isdisjoint(ngrams(found, _NGRAM)):
-            shared[trace_id] = [gram for gram in ngrams(found, _NGRAM) if gram in names]
+            shared[id] = [gram for gram in ngrams(found, _NGRAM) if gram in names]
     # Each round removes the prompts with a telling 8-gram. That lowers the counts, so an 8-gram
     # that was boilerplate may be telling in the next round.
     counts = Counter(gram for grams in shared.values() for gram in set(grams))
     rejected: dict[str, Reject] = {}
     while hits := {i: gram for i, grams in shared.items() if (gram := _telling(grams, counts))}:
-        for trace_id, gram in hits.items():
-            counts.subtract(set(shared.pop(trace_id)))
-            reject = {"reason": "in_eval_set", "of": names[gram], "ngram": " ".join(gram)}
-            rejected[trace_id] = {"id": trace_id, **reject}
+        for id, gram in hits.items():
+            counts.subtract(set(shared.pop(id)))
+            rejected[id] = {"reason": "in_eval_set", "of": names[gram], "ngram": " ".join(gram)}
     return rejected
 
 

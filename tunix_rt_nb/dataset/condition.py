@@ -5,24 +5,13 @@ from collections.abc import Iterator
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from tunix_rt_nb import store
 from tunix_rt_nb.common import InputError, one_line, sql, unknown
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-COLUMNS = (
-    "id",
-    "created_at",
-    "trace_version",
-    "prompt",
-    "steps",
-    "final_answer",
-    "meta",
-    "task",
-    "step_count",
-    "length",
-    "score",
-)
+COLUMNS = (*store.COLUMNS, "task", "step_count", "length", "score")  # those of the view `fields`
 
 _KINDS = {  # allowed expressions; there is no subquery, window, parameter or star among them
     "BETWEEN",

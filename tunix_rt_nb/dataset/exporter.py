@@ -6,14 +6,14 @@ but the last two. The order of the records is the same on any number of threads:
 """
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from tunix_rt_nb.common import InputError, files, one_line, sql, unknown
-from tunix_rt_nb.dataset.folder import SIDES, read_manifest
-from tunix_rt_nb.store import COLUMNS, TraceStore
+from tunix_rt_nb.dataset.folder import ALTERED, SIDES, read_manifest
+from tunix_rt_nb.store import COLUMNS, TraceStore, define
 from tunix_rt_nb.trace import formats
 
 # A single thread would cut Parquet into other row groups, and many threads need over a gigabyte.
@@ -69,12 +69,22 @@ def export(
     if form not in FORMS:
         raise unknown("format", form, FORMS)
     kind = _kind(path)
-    source = _source(dataset, split, ids, store, threads)
+    if (dataset is None) == (not ids):
+        raise InputError("export: give the key of a dataset or ids of traces, one of the two")
+    source: _Dataset | _Picked
+    if dataset is not None:
+        if split is not None and split not in SIDES:
+            raise unknown("split", split, SIDES)
+        source = _Dataset(dataset, [split] if split else SIDES, store, threads)
+    elif store is None or split is not None:
+        raise InputError("export: ids are those of a store, and have no split")
+    else:
+        source = _Picked(store, ids)
     _check_output(path, source.folder)
     files.sweep(path.parent)
     with files.draft(path.parent) as new:
-        if kind in _WRITERS:
-            written = _write_records(source, form, _WRITERS[kind](str(new.path)), path.parent)
+        if kind in _LIBRARIES:
+            written = _write_records(source, form, _writer(kind, str(new.path)), path.parent)
         else:
             written = source.copy(*_copy(source.rows, form, kind, new.path))
         if not written:
@@ -83,15 +93,8 @@ def export(
     return Exported(written, source.count - written)
 
 
-class _Source(Protocol):
-    """The source of traces: its folder, a query for its rows, its count with the deleted ones."""
-
-    folder: Path
-    rows: str
-    count: int
-
-    def copy(self, query: str, values: Mapping[str, Any]) -> int:
-        """Run a COPY statement on these rows and return the number of rows written."""
+# The two sources of traces have the same parts: a folder, a query for its rows, their count with
+# the deleted ones, and `copy`, which runs a COPY statement on them and returns how many it wrote.
 
 
 class _Dataset:
@@ -107,7 +110,7 @@ class _Dataset:
             raise InputError(f"{folder}: nothing to export, there is no trace in {sides[0]}.jsonl")
         self._paths = [folder / f"{side}.jsonl" for side in sides]
         for path in self._paths:
-            files.check_unaltered(path, manifest, "was altered after the build, build it again")
+            files.check_unaltered(path, manifest, ALTERED)
         # Group the deleted ids into 256 lists by their first two digits, for `export_dataset.sql`.
         self._deleted: list[list[str]] = [[] for _ in range(256)]
         for id in store.deleted() if store else ():
@@ -130,11 +133,7 @@ class _Dataset:
         import duckdb
 
         with duckdb.connect(config={**config, "temp_directory": ""}) as connection:
-            connection.read_json(
-                [str(path) for path in self._paths],  # type: ignore[arg-type]
-                columns=COLUMNS,
-                format="newline_delimited",
-            ).create_view("lines")
+            define(connection, "lines", COLUMNS, self._paths)
             [(written,)] = connection.execute(query, dict(bound)).fetchall()
         return int(written)
 
@@ -158,24 +157,6 @@ class _Picked:
         if written < len(self._ids):
             self._store.get(self._ids)  # raises an error that names a missing id
         return int(written)
-
-
-def _source(
-    dataset: Path | None,
-    split: str | None,
-    ids: Sequence[str],
-    store: TraceStore | None,
-    threads: int | None,
-) -> _Source:
-    if (dataset is None) == (not ids):
-        raise InputError("export: give the key of a dataset or ids of traces, one of the two")
-    if dataset is not None:
-        if split is not None and split not in SIDES:
-            raise unknown("split", split, SIDES)
-        return _Dataset(dataset, [split] if split else SIDES, store, threads)
-    if store is None or split is not None:
-        raise InputError("export: ids are those of a store, and have no split")
-    return _Picked(store, ids)
 
 
 _METADATA = "metadata::VARCHAR AS metadata"
@@ -206,7 +187,7 @@ class _Writer(Protocol):
     def close(self) -> None: ...
 
 
-def _write_records(source: _Source, form: str, writer: _Writer, folder: Path) -> int:
+def _write_records(source: _Dataset | _Picked, form: str, writer: _Writer, folder: Path) -> int:
     """Write each record as the text of its JSON line, and return the number of records."""
     with files.draft(folder) as lines:
         try:
@@ -220,31 +201,27 @@ def _write_records(source: _Source, form: str, writer: _Writer, folder: Path) ->
     return written
 
 
-def _array_record(path: str) -> _Writer:
-    try:
-        from array_record.python.array_record_module import ArrayRecordWriter
-    except ImportError:
-        raise _missing("ArrayRecord", "array_record") from None
-    return ArrayRecordWriter(path, "group_size:1")  # lets readers find a record by its number
-
-
-def _tfrecord(path: str) -> _Writer:
-    try:
-        from tensorboardX.record_writer import RecordWriter
-    except ImportError:
-        raise _missing("TFRecord", "tensorboardX") from None
-    return RecordWriter(path)
-
-
-def _missing(kind: str, package: str) -> InputError:
-    return InputError(f"{kind}: needs a library that is not here: pip install {package}")
-
-
-_WRITERS: dict[str, Callable[[str], _Writer]] = {
-    ".array_record": _array_record,
-    ".tfrecord": _tfrecord,
+_LIBRARIES = {  # kind -> its name, and the package that writes it
+    ".array_record": ("ArrayRecord", "array_record"),
+    ".tfrecord": ("TFRecord", "tensorboardX"),
 }
-KINDS = (*_OPTIONS, *_WRITERS)
+KINDS = (*_OPTIONS, *_LIBRARIES)
+
+
+def _writer(kind: str, path: str) -> _Writer:
+    try:
+        if kind == ".tfrecord":
+            from tensorboardX.record_writer import RecordWriter
+
+            return RecordWriter(path)
+        from array_record.python.array_record_module import ArrayRecordWriter
+
+        return ArrayRecordWriter(path, "group_size:1")  # lets readers find a record by its number
+    except ImportError:
+        name, package = _LIBRARIES[kind]
+        raise InputError(
+            f"{name}: needs a library that is not here: pip install {package}"
+        ) from None
 
 
 def _kind(path: Path) -> str:

@@ -20,6 +20,7 @@ from tunix_rt_nb.host import place
 from tunix_rt_nb.trace import Trace, parse_line
 
 SIDES = ("train", "eval")
+ALTERED = "was altered after the build, build it again"
 
 
 def load(folder: Path, side: str) -> Iterator[tuple[str, Trace]]:
@@ -29,9 +30,7 @@ def load(folder: Path, side: str) -> Iterator[tuple[str, Trace]]:
       InputError: there is no manifest (the build was interrupted), or a file was altered since.
     """
     path = folder / f"{side}.jsonl"
-    files.check_unaltered(
-        path, read_manifest(folder), "was altered after the build, build it again"
-    )
+    files.check_unaltered(path, read_manifest(folder), ALTERED)
     with path.open("rb") as lines:
         for number, line in enumerate(lines, 1):
             trace = parse_line(line, f"{path}:{number}")
@@ -74,7 +73,7 @@ def copy(source: Path | str, parent: Path) -> Path:
         path = source / check_name("files", name)
         if not path.is_file():
             raise InputError(f"{path}: is missing, build the dataset again")
-        files.check_unaltered(path, manifest, "was altered after the build, build it again")
+        files.check_unaltered(path, manifest, ALTERED)
     for name in (*manifest["files"], "README.md", "manifest.json"):
         if (source / name).exists():
             with (source / name).open("rb") as there, files.atomic(folder / name) as here:

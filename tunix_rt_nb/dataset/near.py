@@ -77,7 +77,7 @@ def near_duplicates(prompts: Mapping[str, str], threshold: float) -> dict[str, d
 
     Example:
       >>> near_duplicates({"a": "one two three four", "b": "One, two, three, four!"}, 0.8)
-      {'b': {'id': 'b', 'reason': 'near_duplicate', 'of': 'a', 'similarity': 1.0}}
+      {'b': {'reason': 'near_duplicate', 'of': 'a', 'similarity': 1.0}}
     """
     # Prompts with equal hashes in some band share a bucket. Only such prompts are compared.
     ids, texts = list(prompts), list(prompts.values())
@@ -95,8 +95,8 @@ def near_duplicates(prompts: Mapping[str, str], threshold: float) -> dict[str, d
         closest = [(similarity(shingled(i), shingled(j)), -j) for j, _ in met.most_common(_MOST)]
         best, first = max(closest, default=(0.0, 0))
         if best >= threshold:
-            reject = {"reason": "near_duplicate", "of": ids[-first], "similarity": round(best, 4)}
-            found[ids[i]] = {"id": ids[i], **reject}
+            near = round(best, 4)
+            found[ids[i]] = {"reason": "near_duplicate", "of": ids[-first], "similarity": near}
             continue
         # The prompt is kept. Later prompts are compared with it, unless its buckets are full.
         for bucket in own:

@@ -110,14 +110,12 @@ class DatasetSpec(BaseModel):
             raise InputError(f"{field}: selection_strategy {strategy} needs a {field}, {hint}")
         every = {name for names in _OPTIONS.values() for name in names}
         for name in sorted(every - set(_OPTIONS.get(strategy, ()))):
+            default = type(self).model_fields[name].default
             # A seed that decides nothing is no mistake, because notebooks always have one.
-            if name != "seed" and given.get(name) not in (None, "", self._default(name)):
+            if name != "seed" and given.get(name) not in (None, "", default):
                 raise InputError(f"{name}: means nothing to selection_strategy {strategy}")
         if strategy == "stratified":
             self._check_strata()
-
-    def _default(self, name: str) -> Any:
-        return type(self).model_fields[name].default
 
     def _check_strata(self) -> None:
         if self.quotas and self.proportions:

@@ -18,6 +18,7 @@ from .scorecard import (
     STRICT as STRICT,
     Scorecard as Scorecard,
     by_item as by_item,
+    grouped as grouped,
     headline as headline,
     scorecards as scorecards,
     sum_up as sum_up,

@@ -2,15 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from statistics import fmean
-from typing import Any, Literal, TypedDict
+from typing import Any, TypedDict
 
 from tunix_rt_nb.common import InputError, one_line
 from tunix_rt_nb.evaluate.prediction import FORM, Prediction
-from tunix_rt_nb.evaluate.scorecard import by_item
+from tunix_rt_nb.evaluate.scorecard import by_item, grouped, means
 from tunix_rt_nb.evaluate.uncertainty import LEVEL, bootstrap, items_needed, mcnemar, sign_flip
 
-Measure = Literal["score", "steps_right"]
 Items = Mapping[str, Sequence[Prediction]]
+Pair = tuple[dict[str, Any], dict[str, Any]]
+"""The means of A's and of B's answers to an item."""
 
 
 class Difference(TypedDict):
@@ -59,38 +60,40 @@ def compare(a: Sequence[Prediction], b: Sequence[Prediction]) -> Comparison:
     """
     one, two = by_item(a), by_item(b)
     _check_same(one, two)
-    found = _compared(one, two, list(one))
-    values = _differences(one, two, "score", list(one))
+    pairs = [(means(one[name]), means(two[name])) for name in one]
+    found = _compared(pairs)
+    values = _differences(pairs, "score")
     sure = found["p_value"] < 1 - LEVEL
     better = "better" if found["difference"] > 0 else "worse"
-    steps = _differences(one, two, "steps_right", list(one))
+    steps = _differences(pairs, "steps_right")
     return {
         **found,
         "verdict": better if sure else "cannot tell",
         "more_items": None if sure else max(1, items_needed(values) - len(values)),
         "steps_difference": fmean(steps),
         "steps_interval": _interval(steps),
-        "sections": _by(one, two, "section"),
-        "tasks": _by(one, two, "task"),
-        "difficulties": _by(one, two, "difficulty"),
+        "sections": _by(pairs, "section"),
+        "tasks": _by(pairs, "task"),
+        "difficulties": _by(pairs, "difficulty"),
         "changed": [name for name, value in zip(one, values, strict=True) if value],
     }
 
 
-def _by(one: Items, two: Items, field: str) -> dict[str, Difference]:
+def _by(pairs: Sequence[Pair], field: str) -> dict[str, Difference]:
     """Compare each section, task or difficulty by itself."""
-    return {group: _compared(one, two, names) for group, names in _groups(one, field).items()}
+    groups = grouped(pairs, lambda pair: str(pair[0][field]))
+    return {name: _compared(group) for name, group in groups.items()}
 
 
-def _compared(one: Items, two: Items, names: Sequence[str]) -> Difference:
-    """Compare the scores of the named items."""
-    values = _differences(one, two, "score", names)
+def _compared(pairs: Sequence[Pair]) -> Difference:
+    """Compare the scores of some items."""
+    values = _differences(pairs, "score")
     gained, lost = sum(value > 0 for value in values), sum(value < 0 for value in values)
     binary = set(values) <= {-1.0, 0.0, 1.0}
     return {
         "n": len(values),
-        "a": fmean(_mean(one[name], "score") for name in names),
-        "b": fmean(_mean(two[name], "score") for name in names),
+        "a": fmean(a["score"] for a, _ in pairs),
+        "b": fmean(b["score"] for _, b in pairs),
         "difference": fmean(values),
         "interval": _interval(values),
         "gained": gained,
@@ -109,19 +112,8 @@ def _interval(values: Sequence[float]) -> tuple[float, float]:
     return bootstrap([*values, 1.0, -1.0])
 
 
-def _differences(one: Items, two: Items, field: Measure, names: Sequence[str]) -> list[float]:
-    return [_mean(two[name], field) - _mean(one[name], field) for name in names]
-
-
-def _mean(answers: Sequence[Prediction], field: Measure) -> float:
-    return fmean(answer[field] for answer in answers)
-
-
-def _groups(items: Items, field: str) -> dict[str, list[str]]:
-    groups: dict[str, list[str]] = {}
-    for name, answers in items.items():
-        groups.setdefault(str(answers[0].get(field)), []).append(name)
-    return dict(sorted(groups.items()))
+def _differences(pairs: Sequence[Pair], field: str) -> list[float]:
+    return [b[field] - a[field] for a, b in pairs]
 
 
 def _check_same(one: Items, two: Items) -> None:
@@ -177,7 +169,7 @@ def change(a: Sequence[Prediction], b: Sequence[Prediction]) -> tuple[str, Predi
       >>> change([wrong, right], [right, right])
       ('gained', {'score': 0.0}, {'score': 1.0})
     """
-    gained = _mean(b, "score") > _mean(a, "score")
+    gained = fmean(map(_score, b)) > fmean(map(_score, a))
     of_a, of_b = (min, max) if gained else (max, min)
     kind = "gained" if gained else "lost"
     return kind, of_a(a, key=_score), of_b(b, key=_score)

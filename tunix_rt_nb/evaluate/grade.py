@@ -6,17 +6,13 @@ needed to compare answers.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from tunix_rt_nb import tasks
 from tunix_rt_nb.evaluate.prediction import HELD_OUT, SECTIONS, Grade, outcome_of
-from tunix_rt_nb.trace import Parsed, Trace, parse_response, plain
-
-if TYPE_CHECKING:
-    from tunix_rt_nb.trace import Generation
+from tunix_rt_nb.trace import Generation, Parsed, Trace, parse_response, plain
 
 
-def grade(trace_id: str, trace: Trace, written: "Generation", style: str = "numbered") -> Grade:
+def grade(trace_id: str, trace: Trace, written: Generation, style: str = "numbered") -> Grade:
     """Grade what a model wrote to a trace's prompt, and return it as a prediction.
 
     The task grades the answer that is found in the text. It checks every written step as if it were

@@ -1,17 +1,20 @@
 """Scorecards of predictions: shares, their intervals, and what looks wrong with them."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import groupby
 from math import comb, fsum
 from pathlib import Path
 from statistics import fmean, pstdev
-from typing import Any, NotRequired, TypedDict, cast
+from typing import Any, NotRequired, TypedDict, TypeVar, cast
 
 from tunix_rt_nb import runs
 from tunix_rt_nb.common import InputError, files, one_line
 from tunix_rt_nb.evaluate.prediction import OUTCOMES, Prediction
 from tunix_rt_nb.evaluate.uncertainty import wilson
 from tunix_rt_nb.trace import plain
+
+T = TypeVar("T")
 
 FEWEST = 50  # items; with fewer, an interval is too wide to decide much
 STRICT = "all, in the style exactly"  # the table row that counts strict scores only
@@ -84,7 +87,7 @@ def sum_up(
       0.5
     """
     items = by_item(predictions)
-    each = [_item(answers) for answers in items.values()]
+    each = [means(answers) for answers in items.values()]
     scores = [item["score"] for item in each]
     samples, n_skipped = min(map(len, items.values())), sum((skipped or {}).values())
     card: Any = {
@@ -130,17 +133,24 @@ def by_item(predictions: Sequence[Prediction]) -> dict[str, list[Prediction]]:
     """
     if not predictions:
         raise InputError("predictions: there are none, expected one an item")
-    found: dict[str, list[Prediction]] = {}
     for prediction in predictions:
         for field in ("score", "steps_right"):
             value = prediction[field]
             if not (isinstance(value, int | float) and 0.0 <= value <= 1.0):  # NaN fails, too
                 where = one_line(str(prediction.get("id")), 60)
                 raise InputError(f"prediction {where}: {field}: {value!r} is not from 0 to 1")
-        found.setdefault(str(prediction["id"]), []).append(prediction)
-    for answers in found.values():
-        answers.sort(key=lambda answer: answer.get("sample", 0))
-    return dict(sorted(found.items()))
+    in_order = sorted(predictions, key=lambda answer: answer.get("sample", 0))
+    return grouped(in_order, lambda answer: str(answer["id"]))
+
+
+def grouped(items: Iterable[T], key: Callable[[T], str]) -> dict[str, list[T]]:
+    """Group items by a key, sorted by it; those of a group keep their order.
+
+    Example:
+      >>> grouped(["bat", "ant", "bee"], lambda word: word[0])
+      {'a': ['ant'], 'b': ['bat', 'bee']}
+    """
+    return {name: list(group) for name, group in groupby(sorted(items, key=key), key)}
 
 
 def items_sha256(items: Iterable[tuple[str, str | None, str | None]]) -> str:
@@ -198,7 +208,8 @@ def _alike(predictions: Sequence[Prediction], field: str) -> Any:
     return values.pop() if len(values) == 1 else None
 
 
-def _item(answers: Sequence[Prediction]) -> dict[str, Any]:
+def means(answers: Sequence[Prediction]) -> dict[str, Any]:
+    """Return the mean scores of the answers to an item, with what the item belongs to."""
     first = answers[0]
     return {
         "score": fmean(answer["score"] for answer in answers),
@@ -212,9 +223,6 @@ def _interval(each: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
 
 
 def _by(each: Sequence[Mapping[str, Any]], field: str) -> dict[str, dict[str, Any]]:
-    groups: dict[str, list[Mapping[str, Any]]] = {}
-    for item in each:
-        groups.setdefault(str(item[field]), []).append(item)
     return {
         name: {
             "score": fmean(item["score"] for item in group),
@@ -222,7 +230,7 @@ def _by(each: Sequence[Mapping[str, Any]], field: str) -> dict[str, dict[str, An
             "steps_right": fmean(item["steps_right"] for item in group),
             "n": len(group),
         }
-        for name, group in sorted(groups.items())
+        for name, group in grouped(each, lambda item: str(item[field])).items()
     }
 
 

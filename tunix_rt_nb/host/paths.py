@@ -21,6 +21,4 @@ def home() -> Path:
 
 def sources(folder: Path = PACKAGE) -> Iterator[Path]:
     """Yield the files needed to run a folder of the package, sorted: code, queries, templates."""
-    for path in sorted(folder.rglob("*")):
-        if path.suffix in SOURCES:
-            yield path
+    yield from (path for path in sorted(folder.rglob("*")) if path.suffix in SOURCES)

@@ -16,11 +16,6 @@ MARK = "handle.json"  # the file in a pushed dataset with its handle on Kaggle
 SECRETS = ("HF_TOKEN", "KAGGLE_USERNAME", "KAGGLE_KEY")
 
 
-def on_kaggle() -> bool:
-    """Tell whether this is a Kaggle session, interactive or of a pushed kernel."""
-    return "KAGGLE_KERNEL_RUN_TYPE" in os.environ
-
-
 def inputs() -> Path:
     """Return the folder of attached inputs on Kaggle: `input`, beside the working folder."""
     return Path.cwd().parent / "input"
@@ -33,7 +28,7 @@ def settle() -> None:
     home of runs, and copies the notebook's secrets to environment variables. Variables that are set
     already stay as they are.
     """
-    if not on_kaggle() and "COLAB_RELEASE_TAG" not in os.environ:
+    if not {"KAGGLE_KERNEL_RUN_TYPE", "COLAB_RELEASE_TAG"} & os.environ.keys():
         return
     if (paths.PROJECT / "pyproject.toml").exists():  # a checkout; a kernel has done this already
         bootstrap.install(needs.needed())

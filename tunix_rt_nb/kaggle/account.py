@@ -22,6 +22,9 @@ PAUSE = 1.0  # seconds before the second try; doubled before each further try
 LONGEST = 120.0  # most seconds between two tries
 _SECRET = re.compile("bearer|basic", re.IGNORECASE)  # a text with it may quote credentials
 
+_BROKEN = requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError
+
+Told = Callable[[str], None]
 _T = TypeVar("_T")
 
 
@@ -108,7 +111,7 @@ def asked(what: str, call: Callable[[], _T], again: bool = True, tries: int = 0)
             raise
         except (requests.RequestException, ValueError) as error:
             code = status(error)
-            passes = code == 429 or (again and (_is_broken(error) or (code or 0) >= 500))
+            passes = code == 429 or (again and (isinstance(error, _BROKEN) or (code or 0) >= 500))
             if not passes or attempt == tries:
                 raise told(what, error) from None
             time.sleep(_wait(error, attempt))
@@ -139,11 +142,6 @@ def status(error: Exception) -> int | None:
         if response is not None:
             return int(response.status_code)
     return None
-
-
-def _is_broken(error: Exception) -> bool:
-    kinds = requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError
-    return isinstance(error, kinds)
 
 
 def _wait(error: Exception, attempt: int) -> float:

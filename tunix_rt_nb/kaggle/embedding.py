@@ -39,18 +39,15 @@ def sources() -> dict[str, str]:
     found: dict[str, bytes] = {}
     for path in [*paths.sources(), *sorted(paths.EVAL_SETS.glob("*.jsonl"))]:
         name, content = path.relative_to(paths.PROJECT).as_posix(), path.read_bytes()
-        packed = not name.startswith(_READABLE)
-        found |= {f"{name}.z": _packed(content)} if packed else {name: content}
+        if not name.startswith(_READABLE):
+            name, content = f"{name}.z", base64.encodebytes(zlib.compress(content, 9))
+        found[name] = content
     for path in notebooks:
         found[f"notebooks/{path.name}"] = nbformat.writes(stripped(read(path))).encode() + b"\n"
     for name, content in found.items():
         if content and not content.endswith(b"\n"):
             raise InputError(f"{name}: has to end with a line break to be put into a cell")
     return {name: content.decode() for name, content in found.items()}
-
-
-def _packed(content: bytes) -> bytes:
-    return base64.encodebytes(zlib.compress(content, 9))
 
 
 def read(path: Path) -> NotebookNode:
@@ -97,8 +94,7 @@ def cells(files: Mapping[str, str]) -> Iterator[NotebookNode]:
     for name in files:
         folders.setdefault(name.rpartition("/")[0], []).append(name)
     for names in folders.values():
-        parts = [f"# ==> {name} <==\n{files[name]}" for name in names]
-        source = "%%package\n" + "".join(parts)
+        source = "%%package\n" + "".join(f"# ==> {name} <==\n{files[name]}" for name in names)
         yield nbformat.v4.new_code_cell(source, metadata=_HIDDEN)
     yield nbformat.v4.new_code_cell(f'unpack("{digest(files)}")')
 
@@ -109,10 +105,9 @@ def first_cell(accelerator: str) -> NotebookNode:
     Args:
       accelerator: what JAX has to find, such as `tpu 8`; anything if empty.
     """
-    wanted = needs.needed()
     lines = [Path(bootstrap.__file__).read_text(encoding="utf-8")]
     if accelerator:
         lines.append(f'require("{accelerator}")')
-    listed = "".join(f'    "{need}": {pins!r},\n' for need, pins in wanted.items())
+    listed = "".join(f'    "{need}": {pins!r},\n' for need, pins in needs.needed().items())
     lines += [f"install({{\n{listed}}})", 'get_ipython().register_magic_function(package, "cell")']
     return nbformat.v4.new_code_cell("\n".join(lines), metadata=_HIDDEN)

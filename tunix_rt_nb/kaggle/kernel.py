@@ -53,7 +53,6 @@ ACCELERATORS = {
     "NvidiaTeslaT4": Accelerator("gpu 2", "", "gpu"),
     "none": Accelerator(),
 }
-_RETIRED = {"Tpu1VmV38": "TPU v3-8", "TpuV38": "TPU v3-8"}
 
 
 def accelerator(name: str) -> Accelerator:
@@ -62,8 +61,8 @@ def accelerator(name: str) -> Accelerator:
     Raises:
       InputError: there is no such machine, or it was retired.
     """
-    if name in _RETIRED:
-        raise InputError(f"accelerator: {name} ({_RETIRED[name]}) was retired, use TpuV5E8")
+    if name in ("Tpu1VmV38", "TpuV38"):
+        raise InputError(f"accelerator: {name} (TPU v3-8) was retired, use TpuV5E8")
     if name not in ACCELERATORS:
         raise unknown("accelerator", name, ACCELERATORS)
     return ACCELERATORS[name]
@@ -104,15 +103,11 @@ def prepare(
     made = nbformat.v4.new_notebook(cells=_cells(own, asked_for.found))
     text = _text(embedding.stripped(made))
     folder = run_dir / "kernel"
-    _write(folder / "kernel.ipynb", text)
+    with files.atomic(folder / "kernel.ipynb") as file:
+        file.write(text.encode())
     files.write_json(folder / "kernel-metadata.json", metadata)
     files.write_json(folder / "plan.json", {**plan, "accelerator": machine})
     return folder
-
-
-def _write(path: Path, text: str) -> None:
-    with files.atomic(path) as file:
-        file.write(text.encode())
 
 
 def _cells(own: Iterable[NotebookNode], found: str) -> list[NotebookNode]:
@@ -157,10 +152,8 @@ def _notebook(notebook: NotebookNode, given: Mapping[str, Any], run_id: str) -> 
         parameters.typed(name, declared[name][0], value)
     if given:
         tagged = next(k for k, c in enumerate(own) if "parameters" in c.metadata.get("tags", []))
-        lines = [f"{name} = {value!r}" for name, value in given.items()]
-        injected = nbformat.v4.new_code_cell(
-            "\n".join(lines), metadata={"tags": ["injected-parameters"]}
-        )
+        text = "\n".join(f"{name} = {value!r}" for name, value in given.items())
+        injected = nbformat.v4.new_code_cell(text, metadata={"tags": ["injected-parameters"]})
         own.insert(tagged + 1, injected)
     first, last = f"settle({run_id!r}, hours={HOURS})", f"finish({run_id!r})"
     begin, end = (f"from tunix_rt_nb.kaggle import session\n\nsession.{x}" for x in (first, last))
@@ -204,12 +197,12 @@ def sources(given: Mapping[str, Any]) -> dict[str, list[str]]:
     if model in catalog.MODELS:
         handle = catalog.MODELS[model].kaggle
         found["model_sources"] += [handle] if handle else []
+    elif not handles.is_handle(str(model)):
+        raise InputError(
+            f"MODEL: {model} is not on Kaggle: give one of {', '.join(catalog.MODELS)}, or push"
+            " it first: tunix-rt-nb kaggle models push"
+        )
     else:
-        if not handles.is_handle(str(model)):
-            raise InputError(
-                f"MODEL: {model} is not on Kaggle: give one of {', '.join(catalog.MODELS)}, or push"
-                " it first: tunix-rt-nb kaggle models push"
-            )
         found["model_sources"].append(handles.model(str(model)))
     if data:
         if not handles.is_handle(str(data)):

@@ -11,7 +11,6 @@ runs/quickstart/
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -19,14 +18,12 @@ import requests
 
 from tunix_rt_nb.common import InputError, one_line
 from tunix_rt_nb.kaggle import account, session, version
+from tunix_rt_nb.kaggle.account import Told
 from tunix_rt_nb.kaggle.submission import Submission
 from tunix_rt_nb.kaggle.version import Version
 
 _EXECUTED = "__notebook__.ipynb"  # the executed notebook in Kaggle's output
 _OURS = ("kernel", "kaggle.json", "kaggle.jsonl")  # made here and not by the kernel
-_PULLED = ("executed.ipynb", "kaggle.log", "output")  # files in kernel/ that a pull writes
-
-Told = Callable[[str], None]
 
 
 def pull(pushed: Submission, told: Told = print) -> Path:
@@ -92,7 +89,7 @@ def _download(known: Version, folder: Path, told: Told) -> str:
     log, count = "", 0
     folder.mkdir()
     with requests.Session() as addresses:
-        addresses.auth = _nobody
+        addresses.auth = lambda request: request  # or `requests` reads credentials from ~/.netrc
         for token, page in known.pages():
             urls = _urls(page)
             for name in urls:
@@ -182,15 +179,10 @@ def _fetch(addresses: requests.Session, url: str, path: Path) -> bool:
         ) from None
 
 
-def _nobody(request: Any) -> Any:
-    """Return the request as it is, so that `requests` reads no credentials from ~/.netrc."""
-    return request
-
-
 def _add_ours(pushed: Submission, made: Path) -> None:
     """Copy what was prepared and watched here into a run, and record its kernel."""
     if (pushed.run_dir / "kernel").is_dir():
-        ignored = shutil.ignore_patterns(*_PULLED)
+        ignored = shutil.ignore_patterns("executed.ipynb", "kaggle.log", "output")  # of a pull
         shutil.copytree(pushed.run_dir / "kernel", made / "kernel", ignore=ignored)
     (made / "kernel").mkdir(exist_ok=True)
     if (pushed.run_dir / "kaggle.jsonl").exists():

@@ -16,7 +16,6 @@ from tunix_rt_nb.runs import chain
 
 OUTPUT = "output.json"  # lists what a kernel left: path -> sha256
 ROOM = 19e9  # most bytes kept of a session: Kaggle's 20 GB, less some for the notebook itself
-_LOCK = ".lock"
 
 
 def run(run_id: str, values: Mapping[str, Any], hours: float, profile: str = "") -> Path:
@@ -102,8 +101,7 @@ def keep(run_dir: Path, target: Path) -> Path:
 
 def _chosen(run_dir: Path) -> set[Path]:
     """Return the files of a run that are kept."""
-    found = {path.relative_to(run_dir) for path in run_dir.rglob("*") if path.is_file()}
-    found = {path for path in found if path.suffix != _LOCK}
+    found = _files(run_dir)
     train = Path(runs.stem("train"))
     checkpoints = {path for path in found if path.is_relative_to(train / "checkpoints")}
     if train / "result.json" in found:
@@ -125,11 +123,14 @@ def _chosen(run_dir: Path) -> set[Path]:
 
 def hashes(folder: Path) -> dict[str, str]:
     """Return the sha256 of each file in a folder by path, except `output.json` and locks."""
-    return {
-        path.relative_to(folder).as_posix(): files.sha256(path)
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path != folder / OUTPUT and path.suffix != _LOCK
-    }
+    found = sorted(_files(folder) - {Path(OUTPUT)})
+    return {path.as_posix(): files.sha256(folder / path) for path in found}
+
+
+def _files(folder: Path) -> set[Path]:
+    """Find the files in a folder, except locks; their paths begin there."""
+    found = (path for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock")
+    return {path.relative_to(folder) for path in found}
 
 
 def check(folder: Path, but: Collection[str] = ()) -> None:

@@ -7,7 +7,7 @@ runs/quickstart/
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,14 +15,13 @@ from typing import Any, NamedTuple
 from tunix_rt_nb.common import InputError, check_name, files, one_line
 from tunix_rt_nb.host import handles, paths
 from tunix_rt_nb.kaggle import account, session, version
+from tunix_rt_nb.kaggle.account import Told
 from tunix_rt_nb.kaggle.kernel import Accelerator, accelerator
 from tunix_rt_nb.models import catalog
 from tunix_rt_nb.runs import parameters
 from tunix_rt_nb.train import preflight
 
-Told = Callable[[str], None]
 DATA = {"trained": 0.6, "fill": 0.95}  # the defaults of `tunix-rt-nb preflight`
-_NEVER_SAVED = "notebook not found"
 
 
 class Submission(NamedTuple):
@@ -125,10 +124,8 @@ def _check_resumable(api: Any, handle: str, last: int, run_id: str) -> None:
 
 def _prepared(folder: Path, name: str) -> dict[str, Any]:
     if not (folder / name).exists():
-        run_id = folder.parent.name
-        raise InputError(
-            f"{folder / name}: is missing: tunix-rt-nb kaggle prepare --run-id {run_id}"
-        )
+        command = f"tunix-rt-nb kaggle prepare --run-id {folder.parent.name}"
+        raise InputError(f"{folder / name}: is missing: {command}")
     return files.read_json(folder / name)
 
 
@@ -140,14 +137,12 @@ def fits(plan: Mapping[str, Any], machine: Accelerator, told: Told) -> None:
         told("preflight: left out, this notebook does not train")
         return
     names = {known.kaggle: name for name, known in catalog.MODELS.items() if known.kaggle}
-    given = dict(plan["values"])
-    model = given.get("MODEL", "tiny")
+    given = plan["values"].get("MODEL", "tiny")
+    model = names.get(given, given)
     if model not in catalog.MODELS:
-        if model not in names:
-            told(f"preflight: left out, the size of {model} is not known here")
-            return
-        given["MODEL"] = names[model]
-    resolved = parameters.resolve({**given, "DATASET": ""})
+        told(f"preflight: left out, the size of {model} is not known here")
+        return
+    resolved = parameters.resolve({**plan["values"], "MODEL": model, "DATASET": ""})
     training, answers = preflight.of_run(resolved, machine.topology, **DATA)
     told(f"preflight for {machine.topology}, some minutes for a large model; --force leaves it out")
     told(preflight.check(preflight.train(training, told)))
@@ -208,7 +203,7 @@ def _pushed(api: Any, run_dir: Path, handle: str, before: int) -> Submission:
 
 
 def _refusal(error: str) -> str:
-    if _NEVER_SAVED in error.lower():
+    if "notebook not found" in error.lower():
         return (
             "Kaggle has the notebook, but it was never saved: open it there, Save Version, and push"
             " again"

@@ -3,7 +3,7 @@
 import json
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,11 @@ from tunix_rt_nb import dataset
 from tunix_rt_nb.common import InputError, files, one_line
 from tunix_rt_nb.host import handles, place
 from tunix_rt_nb.kaggle import account
+from tunix_rt_nb.kaggle.account import Told
 from tunix_rt_nb.models import sources
 
-Told = Callable[[str], None]
 EVERY = 5.0  # seconds between two looks at a dataset that Kaggle processes
 PROCESSING = 900.0  # most seconds to wait for that
-_LICENSES = {"gemma": "Gemma", None: "Apache 2.0"}  # Kaggle's names for them
 
 
 def push_dataset(folder: Path, handle: str, told: Told = print) -> str:
@@ -37,23 +36,17 @@ def push_dataset(folder: Path, handle: str, told: Told = print) -> str:
     note = f"{manifest['dataset_key']}, sha256 {manifest['sha256']}"
     metadata = {"id": handle, "title": slug, "licenses": [{"name": "CC0-1.0"}], "subtitle": ""}
     api = _careful(account.login())
-    before = _version(api, handle)
+    _, before = _state(api, handle, "current_version_number")
     # The version is named in advance, because the uploaded mark has to contain it.
     versioned = f"{owner}/{slug}/{before + 1}"
     added = {"dataset-metadata.json": metadata, place.MARK: {"handle": versioned}}
     with tempfile.TemporaryDirectory() as scratch:
         staged = _staged(Path(scratch), folder, added)
+        create = partial(api.dataset_create_new, staged, quiet=True)
         if before:
-            answer = account.asked(
-                handle,
-                lambda: api.dataset_create_version(staged, note, quiet=True, convert_to_csv=False),
-                again=False,
-            )
-        else:
-            answer = account.asked(
-                handle, lambda: api.dataset_create_new(staged, quiet=True), again=False
-            )
-    _check(handle, answer)
+            again = partial(api.dataset_create_version, staged, note)
+            create = partial(again, quiet=True, convert_to_csv=False)
+        _check(handle, account.asked(handle, create, again=False))
     told(f"pushed {folder.name} to https://www.kaggle.com/datasets/{handle}")
     _wait(api, handle, before + 1)
     return versioned
@@ -77,15 +70,15 @@ def _wait(api: Any, handle: str, number: int) -> None:
         time.sleep(EVERY)
 
 
-def _state(api: Any, handle: str) -> tuple[str, int]:
+def _state(api: Any, handle: str, fields: str = "status,current_version_number") -> tuple[str, int]:
     """Return the state of a dataset and its current version.
 
-    A new dataset may not be visible yet; then they are empty and 0.
+    A new dataset may not be visible yet; then they are empty and 0. Each of the fields is a request
+    of its own, and one that finds nothing is the last.
     """
-    form = "json(status,current_version_number)"
-    told = json.loads(
-        account.found(handle, lambda: api.dataset_status(handle, format=form)) or "{}"
-    )
+    form = f"json({fields})"
+    found = account.found(handle, lambda: api.dataset_status(handle, format=form))
+    told = json.loads(found or "{}")
     return told.get("status", ""), int(told.get("current_version_number") or 0)
 
 
@@ -121,7 +114,6 @@ def push_model(folder: Path, handle: str, told: Told = print) -> str:
 def _described(owner: str, slug: str, folder: Path) -> dict[str, Any]:
     card = folder / "README.md"
     text = card.read_text(encoding="utf-8") if card.exists() else ""
-    gemma = "license: gemma" in text
     return {
         "model-metadata.json": {
             "ownerSlug": owner,
@@ -135,7 +127,7 @@ def _described(owner: str, slug: str, folder: Path) -> dict[str, Any]:
             "modelSlug": slug,
             "instanceSlug": "default",
             "framework": "transformers",
-            "licenseName": _LICENSES["gemma" if gemma else None],
+            "licenseName": "Gemma" if "license: gemma" in text else "Apache 2.0",
             "overview": slug,
         },
     }
@@ -173,13 +165,6 @@ def _check(handle: str, answer: Any, known: tuple[str, ...] = ()) -> None:
     error = answer.error or ""
     if error and not any(word in error.lower() for word in known):
         raise InputError(f"{handle}: Kaggle refuses it: {one_line(error)}")
-
-
-def _version(api: Any, handle: str) -> int:
-    """Return the current version of a dataset; 0 if there is none yet."""
-    form = "json(current_version_number)"
-    told = account.found(handle, lambda: api.dataset_status(handle, format=form))
-    return int(json.loads(told)["current_version_number"] or 0) if told else 0
 
 
 def _model_version(api: Any, variation: str) -> int | None:

@@ -9,7 +9,6 @@ from tunix_rt_nb.common import InputError, one_line
 from tunix_rt_nb.kaggle import account
 
 PAGE = 100  # files on a page of output
-_UNDER_WAY = ("QUEUED", "RUNNING", "NEW_SCRIPT", "CANCEL_REQUESTED")
 
 
 class Version(NamedTuple):
@@ -118,4 +117,4 @@ def of(api: Any, handle: str, number: int) -> Version:
 
 def is_under_way(state: str) -> bool:
     """Tell whether a version in this state has not ended."""
-    return state in _UNDER_WAY
+    return state in ("QUEUED", "RUNNING", "NEW_SCRIPT", "CANCEL_REQUESTED")

@@ -2,21 +2,18 @@
 
 import math
 import time
-from collections.abc import Callable
 from typing import Any
 
 import requests
 
 from tunix_rt_nb.common import files, printable
 from tunix_rt_nb.kaggle import account, kernel, version
+from tunix_rt_nb.kaggle.account import Told
 from tunix_rt_nb.kaggle.submission import Submission
 
 EVERY = 15.0  # seconds between two looks at the state
 TRIES = 12  # with their pauses, about ten minutes without an answer from Kaggle
 _AGAIN = 900  # seconds of the session between two reports of the time left
-_LAST = 5  # last lines of stderr that are shown if a kernel failed
-
-Told = Callable[[str], None]
 
 
 def watch(pushed: Submission, told: Told = print) -> bool:
@@ -52,12 +49,13 @@ def spent(pushed: Submission) -> str:
     Returns:
       A text such as `, 1:02 h used, 7:58 h left`; empty if the log has no times.
     """
-    used = max((event["time"] or 0.0 for event in pushed.log()), default=0.0)
-    return _spent(used, _session(pushed)) if used else ""
+    used = _used(pushed)
+    return f", {_clock(used)} h used, {_clock(_session(pushed) - used)} h left" if used else ""
 
 
-def _spent(used: float, session: float) -> str:
-    return f", {_clock(used)} h used, {_clock(session - used)} h left"
+def _used(pushed: Submission) -> float:
+    """Return the last time in the log that was watched, in seconds; 0 if it has none."""
+    return max((event["time"] or 0.0 for event in pushed.log()), default=0.0)
 
 
 def _session(pushed: Submission) -> float:
@@ -77,9 +75,8 @@ def _clock(seconds: float) -> str:
 
 def _read(known: version.Version, pushed: Submission, state: str, told: Told) -> None:
     """Read the log until it ends or the connection breaks; skip the lines that are known."""
-    old, session = pushed.log(), _session(pushed)
+    old, last = pushed.log(), _used(pushed)
     files.write_lines(pushed.run_dir / "kaggle.jsonl", old)
-    last = max((event["time"] or 0.0 for event in old), default=0.0)
     try:
         with (pushed.run_dir / "kaggle.jsonl").open("ab") as log:
             for k, found in enumerate(known.events()):
@@ -91,7 +88,7 @@ def _read(known: version.Version, pushed: Submission, state: str, told: Told) ->
                 told(_line(event))
                 now = event["time"] or 0.0
                 if state == "RUNNING" and now // _AGAIN > last // _AGAIN:
-                    told(f"{known.handle}: running{_spent(now, session)}")
+                    told(f"{known.handle}: running{spent(pushed)}")
                 last = max(last, now)
     except (requests.RequestException, ValueError):
         pass  # the next request for the state tells if Kaggle answers and grants access
@@ -124,7 +121,7 @@ def _end(pushed: Submission, state: str, failure: str, told: Told) -> bool:
         return True
     told(f"{state.lower()}: {failure or 'Kaggle gives no reason'}")
     errors = [event for event in pushed.log() if event["stream_name"] == "stderr"]
-    for event in errors[-_LAST:]:
+    for event in errors[-5:]:  # its last lines
         told(_line(event))
     if not pushed.log():
         told(f"its log is empty, see {pushed.url}")

@@ -20,15 +20,15 @@ from tunix_rt_nb.evaluate import (
     Scorecard,
     by_item,
     first_wrong,
+    grouped,
     judge,
     outcome,
     predictions,
     scorecards,
     warnings,
 )
-from tunix_rt_nb.report.plots import loss_axes, svg
+from tunix_rt_nb.report.plots import level, loss_axes, svg
 from tunix_rt_nb.report.tables import before_after
-from tunix_rt_nb.tasks import DIFFICULTIES
 from tunix_rt_nb.trace import parse_response
 
 if TYPE_CHECKING:
@@ -71,8 +71,8 @@ def _values(run: Path) -> dict[str, Any]:
         "warnings": warnings(card),
         "before_after": before_after(earlier, card),
         "groups": [
-            _groups(earlier, card, after, "difficulty", DIFFICULTIES),
-            _groups(earlier, card, after, "section", ()),
+            _groups(earlier, card, after, "difficulty"),
+            _groups(earlier, card, after, "section"),
         ],
         "outcomes": _outcomes(before, after),
         "manners": _manners(before, after),
@@ -91,7 +91,6 @@ def _groups(
     card: Scorecard,
     after: Sequence[Prediction],
     field: Literal["difficulty", "section"],
-    order: Sequence[str],
 ) -> list[dict[str, Any]]:
     """Show how reliable answers are, by difficulty or section.
 
@@ -100,10 +99,10 @@ def _groups(
     """
     scores: Any = f"{field}_scores"
     cards: Any = earlier.get(scores, {}), card.get(scores, {})  # older ones have no sections
-    names = sorted(cards[1], key=lambda name: (order.index(name) if name in order else 9, name))
+    groups = grouped(after, lambda p: str(p.get(field)))
     rows = []
-    for name in names:
-        group = [p for p in after if str(p.get(field)) == name]
+    for name in sorted(cards[1], key=lambda name: (level(name), name)):
+        group = groups.get(name, [])
         rows.append(
             {
                 "name": name,
@@ -203,10 +202,8 @@ def _curves(trained: Path) -> str:
 
 
 def _judges(run: Path, after: Sequence[Prediction]) -> list[dict[str, Any]]:
-    found: dict[str, list[dict[str, Any]]] = {}
-    for made in judge.read(after, run / judge.FILE):
-        found.setdefault(made["judge"], []).append(made)
-    return [judge.summary(some) for _, some in sorted(found.items())]
+    found = grouped(judge.read(after, run / judge.FILE), lambda made: made["judge"])
+    return [judge.summary(some) for some in found.values()]
 
 
 def _made(run: Path, step: str, folder: Path) -> dict[str, Any]:

@@ -67,7 +67,7 @@ def store_plot(rows: Iterable[Mapping[str, Any]]) -> "Image":
     names = sorted({name for counts in shares.values() for name in counts}, reverse=True)
     bars, *histograms = panels(3, 10.5, max(2.4, 0.3 * len(names) + 0.8))
     left = [0] * len(names)
-    for difficulty, counts in sorted(shares.items(), key=lambda share: _level(share[0])):
+    for difficulty, counts in sorted(shares.items(), key=lambda share: level(share[0])):
         share = [counts[name] for name in names]
         bars.barh(names, share, left=left, label=difficulty or "no difficulty")
         left = [a + b for a, b in zip(left, share, strict=True)]
@@ -81,7 +81,8 @@ def store_plot(rows: Iterable[Mapping[str, Any]]) -> "Image":
     return image(bars)
 
 
-def _level(difficulty: str) -> int:
+def level(difficulty: str) -> int:
+    """Return the place of a difficulty in their order; any other name comes last."""
     return DIFFICULTIES.index(difficulty) if difficulty in DIFFICULTIES else len(DIFFICULTIES)
 
 

@@ -1,10 +1,7 @@
 """Progress of training and generation: a few printed lines, the same in a notebook and a log."""
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    pass
+from typing import Any
 
 
 def training_lines(steps: int, lines: int = 10) -> Callable[[Mapping[str, Any]], None]:

@@ -1,5 +1,6 @@
 """Baselines: figures that later runs must not fall behind, so that a batch run can be gated."""
 
+import operator
 from collections.abc import Mapping
 from math import isfinite
 from pathlib import Path
@@ -54,9 +55,8 @@ class Verdict(NamedTuple):
     @property
     def regressed(self) -> bool:
         """True if the value is worse than the tolerance allows."""
-        if self.baseline.direction == "higher":
-            return not self.value >= self.baseline.limit  # so NaN does not pass
-        return not self.value <= self.baseline.limit
+        passes = operator.ge if self.baseline.direction == "higher" else operator.le
+        return not passes(self.value, self.baseline.limit)  # so NaN does not pass
 
     @property
     def told(self) -> str:
@@ -130,18 +130,15 @@ def value(card: Card, metric: str) -> float:
     for k, part in enumerate(metric.split(".")):
         if not isinstance(found, Mapping) or part not in found:
             where = ".".join(["metric", *metric.split(".")[:k]])
-            known = found if isinstance(found, Mapping) else ()
-            raise unknown(where, part, [n for n in known if _leads(found[n])])
+            known = found if isinstance(found, Mapping) else {}
+            leads = [n for n, v in known.items() if isinstance(v, int | float | Mapping)]
+            raise unknown(where, part, leads)
         found = found[part]
     if not isinstance(found, int | float):
         raise InputError(f"metric: {metric} is no number, but {type(found).__name__}")
     if not isfinite(found):
         raise InputError(f"metric: {metric} is {found}, expected a finite number")
     return float(found)
-
-
-def _leads(found: Any) -> bool:
-    return isinstance(found, int | float | Mapping)
 
 
 def find(name: str) -> Path:

@@ -149,7 +149,15 @@ def run(
         if fresh:
             for step in STEPS[STEPS.index(steps[0]) :]:
                 shutil.rmtree(run_dir / stem(step), ignore_errors=True)
-        _write_run(run_dir, profile, job, parameters)
+        told = {
+            "format": FORMAT,
+            "version": tunix_rt_nb.__version__,
+            "run_id": run_dir.name,
+            "profile": profile,
+            "job": job,
+            "parameters": parameters,
+        }
+        files.write_json(run_dir / "run.json", told)
         reports = []
         for step in steps:
             on_start(step)
@@ -187,31 +195,15 @@ def _check_format(run_dir: Path, fresh: bool) -> None:
         )
 
 
-def _write_run(
-    run_dir: Path, profile: str, job: Mapping[str, Any] | None, parameters: Mapping[str, Any]
-) -> None:
-    files.write_json(
-        run_dir / "run.json",
-        {
-            "format": FORMAT,
-            "version": tunix_rt_nb.__version__,
-            "run_id": run_dir.name,
-            "profile": profile,
-            "job": job,
-            "parameters": parameters,
-        },
-    )
-
-
 def _run_step(run_dir: Path, step: str, parameters: Mapping[str, Any], echo: bool) -> StepReport:
     started = time.perf_counter()
     folder = run_dir / stem(step)
-    key = _key(run_dir, step, parameters)
-    if _is_done(folder, key):
+    key, key_file = _key(run_dir, step, parameters), folder / "key"
+    same = key_file.exists() and key_file.read_text() == key
+    if same and _is_whole(folder):
         return StepReport(step, time.perf_counter() - started, skipped=True)
-    key_file = folder / "key"
     # Something that the outputs depend on has changed: start anew, and note what they depend on.
-    if not key_file.exists() or key_file.read_text() != key:
+    if not same:
         if not is_interrupted(folder):  # else training decides if it can resume
             shutil.rmtree(folder, ignore_errors=True)
         with files.atomic(key_file) as file:
@@ -226,10 +218,8 @@ def _run_step(run_dir: Path, step: str, parameters: Mapping[str, Any], echo: boo
     return StepReport(step, time.perf_counter() - started, skipped=False)
 
 
-def _is_done(folder: Path, key: str) -> bool:
-    """Tell whether the step completed under this key and its outputs are still what it wrote."""
-    if not (folder / "key").exists() or (folder / "key").read_text() != key:
-        return False
+def _is_whole(folder: Path) -> bool:
+    """Tell whether the step completed and its outputs are still what it wrote."""
     try:
         return outputs(folder) == result(folder)["outputs"]
     except InputError:  # interrupted before it wrote its result, or while it did

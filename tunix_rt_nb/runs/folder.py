@@ -220,11 +220,8 @@ def is_taken(folder: Path) -> bool:
 def newest(step: str) -> Path | None:
     """Return the folder of a step's newest complete output in any run; None if there is none."""
     found = (paths.home() / "runs").glob(f"*/{stem(step)}/result.json")
-    return max((path.parent for path in found), key=_age, default=None)
-
-
-def _age(folder: Path) -> tuple[int, str]:
-    return (folder / "result.json").stat().st_mtime_ns, str(folder)
+    last = max(found, key=lambda path: (path.stat().st_mtime_ns, str(path.parent)), default=None)
+    return last and last.parent
 
 
 def lineage(step: str, folder: Path) -> dict[str, Path]:

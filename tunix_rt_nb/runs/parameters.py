@@ -87,9 +87,7 @@ def resolve(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 def typed(name: str, kind: str, value: Any) -> Any:
     """Convert a value to the type of its parameter; raise `InputError` if it has another type."""
-    if kind == "float" and type(value) is int:
-        value = float(value)
-    elif kind == "float" and isinstance(value, str):  # YAML 1.1 reads 1e-3 as text
+    if kind == "float" and type(value) in (int, str):  # YAML 1.1 reads 1e-3 as text
         with contextlib.suppress(ValueError):
             value = float(value)
     try:

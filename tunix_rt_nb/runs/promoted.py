@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from filelock import FileLock
 
-from tunix_rt_nb.common import InputError, check_name, files, sql, unknown
+from tunix_rt_nb.common import InputError, check_name, files, records, sql, unknown
 from tunix_rt_nb.host import paths
 from tunix_rt_nb.runs import registry
 from tunix_rt_nb.runs.folder import content_hash, lineage, result, stem
@@ -83,8 +83,8 @@ def names() -> list[str]:
 
 def versions(name: str) -> list[Path]:
     """List the folders of all versions of a name, the first version first."""
-    found = (path for path in (home() / name).glob("v*/version.json"))
-    return sorted((p.parent for p in found if _number(p.parent)), key=_number)
+    found = (path.parent for path in (home() / name).glob("v*/version.json"))
+    return sorted(filter(_number, found), key=_number)
 
 
 def find(name: str) -> Path:
@@ -130,9 +130,7 @@ def listing(name: str = "") -> list[dict[str, Any]]:
     found = [path for model in ([name] if name else names()) for path in versions(model)]
     paths = [str(path / "version.json") for path in found]
     with duckdb.connect() as connection:
-        rows = connection.execute(sql("models"), {"paths": registry.literal(paths)})
-        fields = [column[0] for column in rows.description or ()]
-        return [dict(zip(fields, row, strict=True)) for row in rows.fetchall()]
+        return records(connection.execute(sql("models"), {"paths": registry.literal(paths)}))
 
 
 def _number(folder: Path) -> int:
@@ -188,16 +186,14 @@ def _make(target: Path, trained: Path, content: Mapping[str, str], told: dict[st
     """Make a version under a temporary name, and rename it when it is whole."""
     aside = target.with_name(f".{target.name}.tmp")
     shutil.rmtree(aside, ignore_errors=True)  # left by a killed call
-    sizes = {}
     for name, sha256 in content.items():
         source = trained / (name if name.startswith("adapter/") else f"model/{name}")
-        blob = _blob(source, sha256)
-        _link(blob, aside / name)
-        sizes[name] = blob.stat().st_size
+        _link(_blob(source, sha256), aside / name)
     card = trained / "model" / _CARD
     if card.is_file():
         shutil.copyfile(card, aside / _CARD)
-    told = {**told, "bytes": sum(sizes.values()), "files": dict(content)}
+    size = sum((aside / name).stat().st_size for name in content)
+    told = {**told, "bytes": size, "files": dict(content)}
     files.write_json(aside / "version.json", told)
     aside.rename(target)
 

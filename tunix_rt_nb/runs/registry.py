@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tunix_rt_nb.common import InputError, files, filter_condition, one_line, sql, unknown
+from tunix_rt_nb.common import InputError, files, filter_condition, one_line, records, sql, unknown
 from tunix_rt_nb.host import paths
 from tunix_rt_nb.runs.folder import STEPS, lineage, result, stem
 
@@ -23,12 +23,6 @@ if TYPE_CHECKING:
 PREDICTIONS = "predictions-after.jsonl"
 _EVALUATED = stem("evaluate")
 _DOCUMENTS = ("told", "trained", "evaluated", "rendered")
-FIELDS = (  # of a row; runs can be filtered by them
-    *("run", "state", "step", "finished", "model", "dataset", "steps", "eval_loss", "items"),
-    *("before", "score", "strict_score", "low", "high", "steps_right", "samples", "temperature"),
-    *("max_new_tokens", "template", "style", "dataset_sha256"),
-    *("form_sha256", "items_sha256", "parameters", "problem", "folder"),
-)
 
 
 class State(NamedTuple):
@@ -60,7 +54,7 @@ def folders() -> list[Path]:
 
 def is_run(folder: Path) -> bool:
     """Tell whether a folder is a run's: it has a `run.json`, or a step has worked in it."""
-    return (folder / "run.json").exists() or any(map(folder.joinpath, _begun(folder)))
+    return (folder / "run.json").exists() or bool(_begun(folder))
 
 
 def find(name: str) -> Path:
@@ -89,10 +83,10 @@ def listing(filters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
     Raises:
       InputError: a field or an operator is unknown.
     """
-    where, values = _condition(filters or {})
     with _runs(folders()) as connection:
+        where, values = _condition(connection, filters or {})
         query = f"SELECT * FROM runs WHERE {where} ORDER BY finished DESC NULLS LAST, run"
-        return [_row(found) for found in _dicts(connection, query, values)]
+        return _rows(connection, query, values)
 
 
 def leaderboard(filters: Mapping[str, Any] | None = None) -> Leaderboard:
@@ -104,18 +98,17 @@ def leaderboard(filters: Mapping[str, Any] | None = None) -> Leaderboard:
     Raises:
       InputError: a field or an operator is unknown.
     """
-    where, values = _condition(filters or {})
     with _runs(folders()) as connection:
-        ranked = _dicts(connection, sql("leaderboard").format(where=where), values)
+        where, values = _condition(connection, filters or {})
+        ranked = sql("leaderboard").format(where=where)
         out = f"SELECT * FROM runs WHERE problem IS NOT NULL AND ({where}) ORDER BY run"
-        return Leaderboard([*map(_row, ranked)], [*map(_row, _dicts(connection, out, values))])
+        return Leaderboard(_rows(connection, ranked, values), _rows(connection, out, values))
 
 
 def row(folder: Path) -> dict[str, Any]:
     """Return the row of one run, wherever its folder is."""
     with _runs([folder]) as connection:
-        [found] = _dicts(connection, "SELECT * FROM runs", {})
-        return _row(found)
+        return _rows(connection, "SELECT * FROM runs", {})[0]
 
 
 def state(folder: Path) -> State:
@@ -202,7 +195,9 @@ def _place(folder: Path) -> dict[str, Any]:
     complete = [path.stat().st_mtime for path in results if path.exists()]
     finished = datetime.fromtimestamp(max(complete), UTC) if complete else None
     evaluated = folder / _EVALUATED / "result.json"
-    made_from = _inputs(folder) if evaluated.exists() and name == "completed" else {}
+    whole = evaluated.exists() and name == "completed"
+    # A notebook that is run alone takes the outputs of any run.
+    made_from = lineage("evaluate", evaluated.parent) if whole else {}
     trained = made_from.get("train", folder / stem("train"))
     rendered = made_from.get("render", folder / stem("render"))
     return {
@@ -219,11 +214,6 @@ def _place(folder: Path) -> dict[str, Any]:
     }
 
 
-def _inputs(folder: Path) -> dict[str, Path]:
-    """Return the folders that an evaluation was made from. A notebook run alone takes any run's."""
-    return lineage("evaluate", folder / _EVALUATED)
-
-
 def _existing(path: Path) -> str | None:
     return str(path) if path.is_file() else None
 
@@ -233,22 +223,22 @@ def literal(paths: Iterable[str]) -> list[str]:
     return [re.sub(r"([*?\[\]])", r"[\1]", path) for path in paths]
 
 
-def _condition(filters: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+def _condition(
+    connection: "DuckDBPyConnection", filters: Mapping[str, Any]
+) -> tuple[str, dict[str, Any]]:
+    fields = connection.table("found").columns
     for path in filters:
-        if path.removeprefix("meta.").split(".")[0] not in FIELDS:
-            raise unknown("field", path, FIELDS)
+        if path.removeprefix("meta.").split(".")[0] not in fields:
+            raise unknown("field", path, fields)
     return filter_condition(filters)
 
 
-def _dicts(
-    connection: "DuckDBPyConnection", query: str, values: Mapping[str, Any]
+def _rows(
+    connection: "DuckDBPyConnection", query: str, values: dict[str, Any]
 ) -> list[dict[str, Any]]:
-    found = connection.execute(query, dict(values))
-    names = [column[0] for column in found.description or ()]
-    return [dict(zip(names, values, strict=True)) for values in found.fetchall()]
-
-
-def _row(found: dict[str, Any]) -> dict[str, Any]:
-    """Return a row without `meta`, and with `parameters` parsed from JSON."""
-    parameters = json.loads(found["parameters"]) if found["parameters"] else {}
-    return {name: found[name] for name in found if name != "meta"} | {"parameters": parameters}
+    """Return the runs that a query found, without `meta`, and with `parameters` as a dict."""
+    found = records(connection.execute(query, values))
+    for row in found:
+        del row["meta"]
+        row["parameters"] = json.loads(row["parameters"] or "{}")
+    return found

@@ -4,7 +4,7 @@ from .store import (
     COLUMNS as COLUMNS,
     Added as Added,
     TraceStore as TraceStore,
+    define as define,
     now as now,
-    records as records,
 )
 from .verify import Verification as Verification

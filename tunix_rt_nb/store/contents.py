@@ -84,8 +84,7 @@ class Contents:
             raise InputError(f"{self._folder}: {gone} traces were deleted meanwhile, try again")
         by_hand = [not index.path_of(shard).exists() for shard in self._shards]
         with ExitStack() as stack:
-            open_files = [stack.enter_context(shard.open("rb")) for shard in self._shards]
-            handles = [file.fileno() for file in open_files]
+            handles = [stack.enter_context(shard.open("rb")).fileno() for shard in self._shards]
             for start in range(0, len(rows), _BLOCK):
                 block = rows[start : start + _BLOCK]
                 of = self._shard_of[block].tolist()

@@ -153,8 +153,8 @@ def among(table: np.ndarray, others: np.ndarray) -> np.ndarray:
     # Compare the first halves of the keys. Compare whole keys only if some of these are equal.
     found = np.isin(table["hi"], others["hi"])
     if found.any():
-        pairs = set(_pairs(others))
-        found[found] = [pair in pairs for pair in _pairs(table[found])]
+        there = set(keys(others))
+        found[found] = [key in there for key in keys(table[found])]
     return found
 
 
@@ -207,12 +207,11 @@ def starting_with(table: np.ndarray, prefix: str) -> np.ndarray:
     digits = prefix.replace("-", "").lower()
     if not digits or len(digits) > 32 or set(digits) - set("0123456789abcdef"):
         raise InputError(f"id: {prefix!r} is no id nor the beginning of one")
-    # The lowest and the highest id with this beginning.
+    # The lowest and the highest id with this beginning. An id lies between them if both its halves
+    # do, because the first halves are equal unless the second ones allow everything.
     first, last = (rows(bytes.fromhex(digits.ljust(32, end)))[0] for end in "0f")
-    hi, lo = table["hi"], table["lo"]
-    above = (hi > first["hi"]) | (hi == first["hi"]) & (lo >= first["lo"])
-    below = (hi < last["hi"]) | (hi == last["hi"]) & (lo <= last["lo"])
-    return np.flatnonzero(above & below)
+    hi, lo = ((first[h] <= table[h]) & (table[h] <= last[h]) for h in ("hi", "lo"))
+    return np.flatnonzero(hi & lo)
 
 
 def places(table: np.ndarray, wanted: np.ndarray) -> np.ndarray:
@@ -256,7 +255,3 @@ def keys(table: np.ndarray) -> list[bytes]:
 def concatenate(tables: Iterable[np.ndarray]) -> np.ndarray:
     """Join the rows of all tables into one table."""
     return np.concatenate([np.empty(0, ROW), *tables])
-
-
-def _pairs(table: np.ndarray) -> Iterable[tuple[int, int]]:
-    return zip(table["hi"].tolist(), table["lo"].tolist(), strict=True)

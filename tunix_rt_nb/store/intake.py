@@ -1,6 +1,5 @@
 """Import of traces from files that others made: JSON lines, plain or gzip, or standard input."""
 
-import gzip
 import io
 import sys
 import zlib
@@ -8,11 +7,11 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import IO, Any, NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 from tunix_rt_nb.common import InputError, files, one_line, strict_json, workers
 from tunix_rt_nb.store.shards import Lines, lines_of
-from tunix_rt_nb.trace import Trace, formats
+from tunix_rt_nb.trace import formats
 
 MAX_TOLD = 20  # bad lines that are reported one by one
 STDIN = Path("-")
@@ -33,13 +32,6 @@ class _Block(NamedTuple):
     path: Path
     lines: list[tuple[int, bytes]]
     wrong: str = ""
-
-
-class _Part(NamedTuple):
-    """The result of parsing a block: lines for a shard, and a message for each bad line."""
-
-    lines: Lines
-    bad: list[str]
 
 
 def read(
@@ -65,19 +57,24 @@ def read(
         the first 20, and how many more there were.
     """
     formats.reader(form)  # raises if there is no such format
-    bad = _Bad()
-    for part in workers.ordered(
-        partial(_parsed, form, created_at), _blocks(paths, progress), processes
-    ):
+    told: list[str] = []
+    count = 0
+    parse = partial(_parsed, form, created_at)
+    for lines, bad in workers.ordered(parse, _blocks(paths, progress), processes):
         # After the first bad line nothing will be imported. Read on only to report the others.
-        for line in part.bad:
-            bad.add(line)
-        if not bad.count:
-            yield part.lines
-    bad.tell()
+        told += bad[: MAX_TOLD - len(told)]
+        count += len(bad)
+        if not count:
+            yield lines
+    if count > 1:
+        more = f"and {count - MAX_TOLD} more bad lines" if count > MAX_TOLD else ""
+        told.append(f"{more or f'{count} bad lines'}; nothing was imported")
+    if told:
+        raise InputError("\n".join(told))
 
 
-def _parsed(form: str, created_at: str, block: _Block) -> _Part:
+def _parsed(form: str, created_at: str, block: _Block) -> tuple[Lines, list[str]]:
+    """Return the traces of a block as lines for a shard, and a message for each bad line."""
     parse = formats.reader(form)
     traces = []
     bad = [block.wrong] if block.wrong else []
@@ -85,12 +82,15 @@ def _parsed(form: str, created_at: str, block: _Block) -> _Part:
         try:
             trace = parse(line)
             if trace.meta and "task" in trace.meta:
-                _check_steps(trace)
+                from tunix_rt_nb import tasks  # slow to load, and only these traces need it
+
+                if wrong := tasks.problems(trace):
+                    raise InputError(one_line(wrong[0]))
         except InputError as error:
             bad.append(f"{block.path}:{number}: {error}")
         else:
             traces.append(trace)
-    return _Part(lines_of(traces, created_at), bad)
+    return lines_of(traces, created_at), bad
 
 
 def _blocks(paths: Iterable[Path], progress: Progress) -> Iterator[_Block]:
@@ -109,41 +109,12 @@ def _blocks(paths: Iterable[Path], progress: Progress) -> Iterator[_Block]:
         yield _Block(path, found, wrong)
 
 
-class _Bad:
-    """The bad lines found so far."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._told: list[str] = []
-
-    def add(self, line: str) -> None:
-        self.count += 1
-        if self.count <= MAX_TOLD:
-            self._told.append(line)
-
-    def tell(self) -> None:
-        if self.count > 1:
-            more = f"and {self.count - MAX_TOLD} more bad lines" if self.count > MAX_TOLD else ""
-            self._told.append(f"{more or f'{self.count} bad lines'}; nothing was imported")
-        if self.count:
-            raise InputError("\n".join(self._told))
-
-
-def _check_steps(trace: Trace) -> None:
-    from tunix_rt_nb import tasks  # slow to load, and only traces of known tasks need it
-
-    if wrong := tasks.problems(trace):
-        raise InputError(one_line(wrong[0]))
-
-
 def _lines(path: Path, progress: Progress) -> Iterator[tuple[int, bytes]]:
     """Yield each line that is not empty, with its number."""
     number = full = told = 0
     try:
-        with _opened(path) as (raw, file):
-            for number, line in enumerate(files.lines(file, strict_json.MAX_LINE), 1):
-                if number == 1:
-                    line = line.removeprefix(b"\xef\xbb\xbf")  # a byte order mark
+        with path.open("rb") if path != STDIN else _standard_input() as raw:
+            for number, line in files.numbered(raw, strict_json.MAX_LINE):
                 if number % _EVERY == 0:
                     place = raw.tell() if raw.seekable() else 0
                     progress(_EVERY, place - told)
@@ -157,14 +128,6 @@ def _lines(path: Path, progress: Progress) -> Iterator[tuple[int, bytes]]:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
     if not full:
         raise InputError(f"{path}: holds no traces, expected JSON lines")
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
-    """Open a file as it is on the disk, and as text. Both are the same unless it is gzip."""
-    with path.open("rb") if path != STDIN else _standard_input() as raw:
-        is_gzip = raw.peek(2).startswith(b"\x1f\x8b")
-        yield raw, cast("IO[bytes]", gzip.GzipFile(fileobj=raw)) if is_gzip else raw
 
 
 @contextmanager

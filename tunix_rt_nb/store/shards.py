@@ -17,7 +17,7 @@ import os
 import time
 from array import array
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -30,11 +30,6 @@ from tunix_rt_nb.store import index
 from tunix_rt_nb.trace import Trace, id_of, parse_stored
 
 PATIENCE = 60.0  # seconds to wait for another process
-
-
-def record(trace: Trace, created_at: str) -> dict[str, Any]:
-    """Return a trace as a shard keeps it: `id`, `created_at` and the content."""
-    return {"id": trace.id, "created_at": created_at, **trace.model_dump()}
 
 
 def line_of(trace: Trace, key: bytes, created_at: str) -> bytes:
@@ -71,8 +66,8 @@ class Stored(NamedTuple):
         return cls(trace, created_at)
 
     def record(self) -> dict[str, Any]:
-        """Return the trace as a shard keeps it."""
-        return record(self.trace, self.created_at)
+        """Return the trace as a shard keeps it: `id`, `created_at` and the content."""
+        return {"id": self.trace.id, "created_at": self.created_at, **self.trace.model_dump()}
 
 
 class Lines(NamedTuple):
@@ -226,11 +221,9 @@ def write_deletion(folder: Path, ids: Iterable[str], deleted_at: str) -> None:
         file.write(content)
 
 
-@contextmanager
-def reading(folder: Path) -> Iterator[None]:
+def reading(folder: Path) -> AbstractContextManager[None]:
     """Hold the shared lock while shards are read, so that no shard goes away."""
-    with _folder_lock(folder, fcntl.LOCK_SH):
-        yield
+    return _folder_lock(folder, fcntl.LOCK_SH)
 
 
 @contextmanager

@@ -16,7 +16,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from tunix_rt_nb.common import InputError, files, filter_condition, one_line, sql, strict_json
+from tunix_rt_nb.common import (
+    InputError,
+    files,
+    filter_condition,
+    one_line,
+    records,
+    sql,
+    strict_json,
+)
 from tunix_rt_nb.store import index, intake, shards, verify
 from tunix_rt_nb.store.contents import Contents
 from tunix_rt_nb.store.shards import ShardDraft, Stored
@@ -241,9 +249,15 @@ class TraceStore:
             if self._threads:
                 config["threads"] = self._threads
             connection = stack.enter_context(duckdb.connect(config=config))
+            found, gone = self.shards(), shards.deletions(self.folder)
             try:
-                self._define_views(connection)
-                _lock(connection, [*self.shards(), *shards.deletions(self.folder), *also])
+                for shard in found:
+                    index.check(shard)
+                define(connection, "shards", COLUMNS, found)
+                define(connection, "deleted", _DELETED, gone)
+                connection.execute(sql("traces"))
+                connection.execute(sql("fields"))
+                _lock(connection, [*found, *gone, *also])
                 yield connection
             except duckdb.Error as error:
                 self.check()  # if a shard is damaged, this raises an error that names the line
@@ -298,15 +312,6 @@ class TraceStore:
                     part.publish(self.folder)
         return Added(int(fresh.sum()), int((~fresh & ~gone).sum()), int(gone.sum()))
 
-    def _define_views(self, connection: "DuckDBPyConnection") -> None:
-        found, gone = self.shards(), shards.deletions(self.folder)
-        for shard in found:
-            index.check(shard)
-        _define(connection, "shards", COLUMNS, found)
-        _define(connection, "deleted", _DELETED, gone)
-        connection.execute(sql("traces"))
-        connection.execute(sql("fields"))
-
 
 def _lock(connection: "DuckDBPyConnection", paths: Iterable[Path]) -> None:
     # Allow these files, then forbid all others, then forbid to change these settings.
@@ -315,13 +320,7 @@ def _lock(connection: "DuckDBPyConnection", paths: Iterable[Path]) -> None:
     connection.execute("SET lock_configuration = true")
 
 
-def records(cursor: "DuckDBPyConnection") -> list[dict[str, Any]]:
-    """Return the rows that a query found, each as column name -> value."""
-    names = [column[0] for column in cursor.description]
-    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-
-
-def _define(
+def define(
     connection: "DuckDBPyConnection", name: str, columns: Mapping[str, str], found: list[Path]
 ) -> None:
     """Create a view of JSON lines files, or a table without rows if there are no files."""

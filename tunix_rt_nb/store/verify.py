@@ -5,16 +5,13 @@ from array import array
 from collections.abc import Iterator
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from tunix_rt_nb.common import InputError, files, one_line, strict_json, workers
 from tunix_rt_nb.store import index, shards
-from tunix_rt_nb.trace import Trace, id_of
-
-if TYPE_CHECKING:
-    from tunix_rt_nb.tasks import Checks
+from tunix_rt_nb.trace import id_of
 
 _CHUNK = 1 << 20  # bytes of a shard that a process checks at a time
 
@@ -109,16 +106,12 @@ def _check_part(job: _Job) -> _Part:
             keys += trace.key
             numbers.append(number)
             if job.steps and trace.task is not None and trace.key not in job.gone:
-                found = _checks(trace)
+                from tunix_rt_nb import tasks  # slow to load
+
+                found = tasks.check(trace)
                 checked += found is not None
                 wrong += [f"{where}: {one_line(told)}" for told in found.problems] if found else []
     return _Part(bytes(keys), numbers, checked, wrong)
-
-
-def _checks(trace: Trace) -> "Checks | None":
-    from tunix_rt_nb import tasks  # slow to load
-
-    return tasks.check(trace)
 
 
 def _altered(shard: Path, table: np.ndarray) -> Iterator[str]:
@@ -131,9 +124,7 @@ def _altered(shard: Path, table: np.ndarray) -> Iterator[str]:
     named = re.fullmatch(r"traces-([0-9a-f]{16})", shard.stem)
     if named and not files.sha256(shard).startswith(named[1]):
         yield f"{shard}: was altered after it was written, its name is the hash of other content"
-    elif not (
-        np.array_equal(table["hi"], indexed["hi"]) and np.array_equal(table["lo"], indexed["lo"])
-    ):
+    elif not np.array_equal(table[["hi", "lo"]], indexed[["hi", "lo"]]):
         yield f"{index.path_of(shard)}: does not fit its shard, remove it"
 
 

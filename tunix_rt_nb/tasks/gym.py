@@ -7,11 +7,24 @@ with Verifiable Rewards".
 import random
 import sys
 import warnings
+from collections.abc import Sequence
 from functools import cache
 from types import ModuleType
 from typing import Any, ClassVar
 
-from tunix_rt_nb.tasks.task import Task
+from tunix_rt_nb.tasks.task import DIFFICULTIES, Task
+
+
+def by_level(**values: Sequence[Any]) -> dict[str, dict[str, Any]]:
+    """Return the settings for each difficulty, given the three values of each setting.
+
+    Example:
+      >>> by_level(max_value=(9, 20, 50))["medium"]
+      {'max_value': 20}
+    """
+    return {
+        level: {name: of[i] for name, of in values.items()} for i, level in enumerate(DIFFICULTIES)
+    }
 
 
 class GymTask(Task):
@@ -28,9 +41,8 @@ class GymTask(Task):
         # reasoning-gym draws an item with Random(seed + index). Random indices of 62 bits keep the
         # items of two seeds from overlapping.
         dataset = _dataset(type(self), self.difficulty)
-        item = dataset[rng.getrandbits(62)]
-        while not self.sound(item):
-            item = dataset[rng.getrandbits(62)]
+        while not self.sound(item := dataset[rng.getrandbits(62)]):
+            pass
         prompt = item["question"].strip()
         answer = self.solution(self.problem(prompt), "fine").answer
         if dataset.score_answer(answer, item) != 1.0:
@@ -60,9 +72,6 @@ class GymTask(Task):
     def metadata(self, problem: Any) -> dict[str, Any]:
         """Return what reasoning-gym's verifier needs to know of a problem besides its answer."""
         return {}
-
-    def space(self) -> int | None:
-        return None
 
 
 @cache

@@ -1,6 +1,7 @@
 """The base class of tasks: a source of prompts, of worked solutions and of their checks."""
 
 import random
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Sequence
 from functools import lru_cache
@@ -32,6 +33,19 @@ class Review(NamedTuple):
 
     steps: list[str | None]
     end: str | None
+
+
+def worded(kind: str, word: str, text: str) -> Line:
+    """Return a step in two wordings: its text alone, and after a word such as `So`."""
+    return kind, text, f"{word} {text}"
+
+
+def matched(prompt: str, otherwise: str, *patterns: re.Pattern[str]) -> re.Match[str]:
+    """Match a whole prompt with a pattern; if none fits, raise `ValueError`, which says why."""
+    for pattern in patterns:
+        if match := pattern.fullmatch(prompt):
+            return match
+    raise ValueError(f"{otherwise}: {prompt[:80]!r}")
 
 
 class Task(ABC):
@@ -74,9 +88,9 @@ class Task(ABC):
     def solve(self, problem: Any, grain: str) -> Solution:
         """Solve a problem in small steps (`fine`) or in larger ones (`coarse`)."""
 
-    @abstractmethod
     def space(self) -> int | None:
         """Count the distinct problems at this difficulty; return None if too many to count."""
+        return None
 
     def problem(self, prompt: str) -> Hashable:
         """Read the problem from a prompt, like `read`, but with a small cache.

@@ -1,17 +1,16 @@
 """A reasoning trace: a prompt, the steps that solve it, and the final answer."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from hashlib import sha1
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from msgspec import Meta
 
 from tunix_rt_nb.common import InputError, strict_json
 
-if TYPE_CHECKING:
-    pass
+T = TypeVar("T")
 
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "tunix_rt_nb/trace").bytes
 _FIXED = 0xF000_C000_0000_0000_0000  # the bits of a UUID that hold its version and variant
@@ -133,13 +132,16 @@ class Trace(_Fields, frozen=True, forbid_unknown_fields=True, kw_only=True, dict
         return name if isinstance(name, str) else None
 
 
+def _values(fields: _Fields) -> dict[str, Any]:
+    return {name: getattr(fields, name) for name in _Fields.__struct_fields__}
+
+
 class _Exact(_Fields, frozen=True, kw_only=True):
     """A trace whose floats in `meta` are already written as Python writes them."""
 
     @classmethod
     def of(cls, trace: Trace) -> "_Exact":
-        fields = {name: getattr(trace, name) for name in trace.__struct_fields__}
-        return cls(**{**fields, "meta": strict_json.exact(trace.meta)})
+        return cls(**{**_values(trace), "meta": strict_json.exact(trace.meta)})
 
 
 class _Line(_Fields, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -184,36 +186,34 @@ def parse_line(line: str | bytes, where: str) -> Trace:
 
 def parse(line: str | bytes) -> Trace:
     """Read a trace as `parse_line` does, but raise `field: reason` without `where`."""
+    return _decoded(_read, line)
+
+
+def _read(line: str | bytes) -> Trace:
     try:
-        strict_json.check_length(line)
         return _READ_TRACE(line)
     except msgspec.ValidationError:  # maybe only because of the keys that a store adds
-        return parse_stored(line)[0]
-    except (ValueError, RecursionError) as error:
-        raise InputError(strict_json.why(error, line)) from None
+        return _stored(line)[0]
 
 
 def parse_stored(line: str | bytes) -> tuple[Trace, Any, Any]:
     """Read a trace as `parse` does; also return the line's `id` and `created_at`, unchecked."""
-    try:
-        strict_json.check_length(line)
-        read = _READ_LINE(line)
-        trace = Trace(
-            trace_version=read.trace_version,
-            prompt=read.prompt,
-            steps=read.steps,
-            final_answer=read.final_answer,
-            meta=read.meta,
-        )
-    except (ValueError, RecursionError) as error:
-        raise InputError(strict_json.why(error, line)) from None
-    return trace, read.id, read.created_at
+    return _decoded(_stored, line)
+
+
+def _stored(line: str | bytes) -> tuple[Trace, Any, Any]:
+    read = _READ_LINE(line)
+    return Trace(**_values(read)), read.id, read.created_at
 
 
 def parse_object(line: bytes) -> dict[str, Any]:
     """Read any JSON object; raise the same errors as `parse`."""
+    return _decoded(_READ_OBJECT, line)
+
+
+def _decoded(decode: Callable[[str | bytes], T], line: str | bytes) -> T:
     try:
         strict_json.check_length(line)
-        return _READ_OBJECT(line)
+        return decode(line)
     except (ValueError, RecursionError) as error:
         raise InputError(strict_json.why(error, line)) from None

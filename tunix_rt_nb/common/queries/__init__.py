@@ -2,6 +2,10 @@
 
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 
 @cache
@@ -13,3 +17,9 @@ def sql(name: str) -> str:
       '-- The ids of the traces for which a condition holds, the newest first.'
     """
     return (Path(__file__).parent / f"{name}.sql").read_text(encoding="utf-8")
+
+
+def records(cursor: "DuckDBPyConnection") -> list[dict[str, Any]]:
+    """Return the rows that a query found, each as column name -> value."""
+    names = [column[0] for column in cursor.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]

@@ -20,7 +20,7 @@ from tunix_rt_nb.tasks.cards.melds import (
     sets,
     ways,
 )
-from tunix_rt_nb.tasks.task import Line
+from tunix_rt_nb.tasks.task import Line, worded
 
 
 def count(hand: Hand, grain: str, whose: str = "", table: Way = NONE) -> tuple[Sequence[Line], int]:
@@ -152,8 +152,7 @@ def _compare(tried: Sequence[int]) -> list[Line]:
     least = min(before)
     best = before.index(least) + 1
     verdict = f"way {len(tried)} is better" if last < least else f"way {best} stays"
-    said = f"{compared(last, least)}: {verdict}."
-    return [("compare", said, f"As {said}")]
+    return [worded("compare", "As", f"{compared(last, least)}: {verdict}.")]
 
 
 def _list(melds: Sequence[int]) -> str:

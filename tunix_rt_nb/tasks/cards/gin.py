@@ -32,7 +32,7 @@ from tunix_rt_nb.tasks.cards.melds import (
     ways,
 )
 from tunix_rt_nb.tasks.numbers import columns
-from tunix_rt_nb.tasks.task import Solution, Task
+from tunix_rt_nb.tasks.task import Solution, Task, matched, worded
 
 LIMIT = 10
 BONUS = 25
@@ -71,9 +71,6 @@ class _Gin(Task):
 
     def facts(self, problem: Any) -> dict[str, Any]:
         return {"game": "gin_rummy"}
-
-    def space(self) -> int | None:
-        return None
 
 
 class GinMelds(_Gin):
@@ -154,9 +151,9 @@ class GinKnock(_Gin):
         if len(problem) > 1:
             return _scored(problem[0], problem[1], grain)
         lines, deadwood = count(problem[0], grain)
-        answer = f"{'yes' if deadwood <= LIMIT else 'no'}, {deadwood}"
-        said = f"{compared(deadwood, LIMIT)}: {answer.split(',')[0]}."
-        return Solution([*lines, ("knock", said, f"As {said}")], answer)
+        allowed = "yes" if deadwood <= LIMIT else "no"
+        last = worded("knock", "As", f"{compared(deadwood, LIMIT)}: {allowed}.")
+        return Solution([*lines, last], f"{allowed}, {deadwood}")
 
     def score(self, answer: str, problem: tuple[Hand, ...]) -> float:
         said = _ANSWER.fullmatch(answer.strip().lower())
@@ -168,10 +165,7 @@ class GinKnock(_Gin):
 
 
 def _read(pattern: re.Pattern[str], prompt: str, drawn: int = 0) -> tuple[Hand, ...]:
-    match = pattern.fullmatch(prompt)
-    if match is None:
-        raise ValueError(f"is no such question of Gin Rummy: {prompt[:80]!r}")
-    size, *texts = match.groups()
+    size, *texts = matched(prompt, "is no such question of Gin Rummy", pattern).groups()
     hands = [text.split() for text in texts]
     if any(len(hand) != int(size) + drawn for hand in hands):
         raise ValueError(f"has a hand that is not of {int(size) + drawn} cards: {prompt[:80]!r}")
@@ -179,25 +173,17 @@ def _read(pattern: re.Pattern[str], prompt: str, drawn: int = 0) -> tuple[Hand, 
     return tuple(map(by_rank, hands))
 
 
-def _least(hand: Hand, table: Way = NONE) -> int:
-    return min(points(cards(hand, way.left)) for way in ways(mask(hand), table))
-
-
-def _discards(hand: Hand) -> list[str]:
-    """List the unmelded cards that are best to discard; return none if all cards can be melded."""
+def _one_discard(hand: Hand) -> bool:
+    """Tell whether one unmelded card is best to discard; False if all cards can be melded."""
     best: dict[int, dict[str, None]] = {}
     for way in ways(mask(hand)):
         left = cards(hand, way.left)
         if not left:
-            return []
+            return False
         highest = VALUE[left[-1]]
         found = best.setdefault(points(left) - highest, {})
         found.update(dict.fromkeys(card for card in left if VALUE[card] == highest))
-    return list(best[min(best)])
-
-
-def _one_discard(hand: Hand) -> bool:
-    return len(_discards(hand)) == 1
+    return len(best[min(best)]) == 1
 
 
 @lru_cache(maxsize=16)  # called to draw, read, solve and grade a trace
@@ -215,36 +201,25 @@ def _melded(knocker: Hand) -> Way | None:
     return way
 
 
-def _outcome(knocker: Hand, defender: Hand) -> tuple[Way, str]:
-    """Return the melds on the table and the answer, such as `knocker, 12`.
-
-    The defender may lay off cards on these melds; after gin there are none.
-    """
-    melded = _melded(knocker)
-    assert melded is not None  # `read` accepts no other knocker
-    k = points(cards(knocker, melded.left))
-    table = melded if k else NONE
-    d = _least(defender, table)
-    if k < d or k == 0:
-        return table, f"knocker, {d - k + (0 if k else BONUS)}"
-    return table, f"defender, {BONUS + k - d}"
-
-
 def _scored(knocker: Hand, defender: Hand, grain: str) -> Solution:
-    """Work out who scores how much from a knock, with both hands shown."""
-    table, answer = _outcome(knocker, defender)
+    """Work out who scores how much from a knock, with both hands shown.
+
+    The defender may lay off cards on the knocker's melds, but not after gin.
+    """
     ours, k = count(knocker, grain, "Knocker")
+    table = _melded(knocker) if k else NONE
+    assert table is not None  # `read` accepts no other knocker
     theirs, d = count(defender, grain, "Defender", table)
     if k == 0:
         gin = ("gin", "0 is gin: nothing is laid off.", "As 0 is gin, nothing is laid off.")
-        return Solution([*ours, gin, *theirs, *columns.add(BONUS, d, grain)], answer)
+        lines = [*ours, gin, *theirs, *columns.add(BONUS, d, grain)]
+        return Solution(lines, f"knocker, {BONUS + d}")
     verdict = "the knocker scores" if k < d else "undercut, the defender scores"
-    said = f"{compared(k, d)}: {verdict}."
-    lines = [*ours, *theirs, ("compare", said, f"As {said}")]
+    lines = [*ours, *theirs, worded("compare", "As", f"{compared(k, d)}: {verdict}.")]
     lines += columns.subtract(max(k, d), min(k, d), grain)
-    if k >= d:
-        lines += columns.add(BONUS, k - d, grain)
-    return Solution(lines, answer)
+    if k < d:
+        return Solution(lines, f"knocker, {d - k}")
+    return Solution(lines + columns.add(BONUS, k - d, grain), f"defender, {BONUS + k - d}")
 
 
 def _showdown(rng: random.Random, hard: bool) -> tuple[list[str], list[str]]:

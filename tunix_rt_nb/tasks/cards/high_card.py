@@ -11,7 +11,7 @@ from math import perm
 from typing import Any
 
 from tunix_rt_nb.tasks.cards.cards import CARD, DECK, HAND, compared, distinct, find, rank
-from tunix_rt_nb.tasks.task import Line, Solution, Task
+from tunix_rt_nb.tasks.task import Line, Solution, Task, matched
 
 RULES = "High Card Duel, 2 low, A high."
 RESULTS = ("win", "lose", "tie")
@@ -44,11 +44,6 @@ Deals = tuple[tuple[str, str], ...]
 Odds = tuple[str, tuple[str, ...], str]
 
 
-def sign(number: int) -> int:
-    """Return the sign of a number: 1, 0 or -1."""
-    return (number > 0) - (number < 0)
-
-
 class HighCardDuel(Task):
     """The question who wins one round or several, with both cards shown."""
 
@@ -67,11 +62,10 @@ class HighCardDuel(Task):
         return f"{RULES} {rng.choice(_DUEL).format(mine, theirs)}"
 
     def read(self, prompt: str) -> Deals:
-        match = _DUEL_PROMPT.fullmatch(prompt)
-        hands = [hand.split() for hand in match.groups() if hand] if match else [[], [""]]
-        if len(hands[0]) != len(hands[1]):
+        match = matched(prompt, "is no High Card Duel", _DUEL_PROMPT)
+        mine, theirs = (hand.split() for hand in match.groups() if hand)
+        if len(mine) != len(theirs):
             raise ValueError(f"is no High Card Duel: {prompt[:80]!r}")
-        mine, theirs = hands
         distinct(mine + theirs)
         return tuple(zip(mine, theirs, strict=True))
 
@@ -104,12 +98,11 @@ class HighCardDuel(Task):
     def facts(self, problem: Deals) -> dict[str, Any]:
         mine, theirs = zip(*problem, strict=True)
         one = len(problem) == 1
-        won = sum(sign(rank(a) - rank(b)) for a, b in problem)
         return {
             "game": "high_card_duel",
             "my_card": mine[0] if one else list(mine),
             "opponent_card": theirs[0] if one else list(theirs),
-            "result": _result(won),
+            "result": self.solution(problem, "fine").answer,
         }
 
 
@@ -127,9 +120,7 @@ class HighCardOdds(Task):
         return f"{RULES} I hold {mine}, the opponent's card is unseen.{out} {asked}"
 
     def read(self, prompt: str) -> Odds:
-        match = _ODDS_PROMPT.fullmatch(prompt)
-        if match is None:
-            raise ValueError(f"asks for no odds of High Card Duel: {prompt[:80]!r}")
+        match = matched(prompt, "asks for no odds of High Card Duel", _ODDS_PROMPT)
         distinct(find(prompt))
         event = next(result for result in RESULTS if prompt.endswith(f" I {result}?"))
         return match[1], tuple((match[2] or "").split()), event

@@ -11,7 +11,7 @@ from math import perm
 from typing import Any
 
 from tunix_rt_nb.tasks.cards.cards import CARD, DECK, compared, distinct, find, only, rank
-from tunix_rt_nb.tasks.task import Line, Solution, Task
+from tunix_rt_nb.tasks.task import Line, Solution, Task, matched, worded
 
 LEGAL_RULES = "Mini Spades: follow suit if able, lead any card."
 RULES = "Mini Spades, 2 low, A high, spades trump."
@@ -69,9 +69,7 @@ class SpadesLegal(_Spades):
         return f"{LEGAL_RULES} I hold {' '.join(hand)}. {lead}. {asked}"
 
     def read(self, prompt: str) -> Legal:
-        match = _LEGAL_PROMPT.fullmatch(prompt)
-        if match is None:
-            raise ValueError(f"asks for no legal cards of Mini Spades: {prompt[:80]!r}")
+        match = matched(prompt, "asks for no legal cards of Mini Spades", _LEGAL_PROMPT)
         distinct(find(prompt))
         return tuple(match[1].split()), match[2]
 
@@ -137,9 +135,8 @@ class SpadesTrick(_Spades):
 
     def solve(self, problem: Play, grain: str) -> Solution:
         lines, mine = _tricks(problem, grain)
-        if len(problem[1]) > 1:
-            return Solution(lines, str(mine))
-        return Solution(lines, "win" if mine else "lose")
+        one = "win" if mine else "lose"
+        return Solution(lines, one if len(problem[1]) == 1 else str(mine))
 
     def score(self, answer: str, problem: Play) -> float:
         return super().score(answer.lower(), problem)
@@ -166,11 +163,8 @@ class SpadesScore(_Spades):
         lines, mine = _tricks(problem, grain)
         theirs = len(problem[1]) - mine
         bonus = BONUS if mine > theirs else 0
-        said = f"{compared(mine, theirs)}: {mine}+{bonus}={mine + bonus}."
-        return Solution([*lines, ("score", said, f"As {said}")], str(mine + bonus))
-
-    def space(self) -> int | None:
-        return None
+        last = worded("score", "As", f"{compared(mine, theirs)}: {mine}+{bonus}={mine + bonus}.")
+        return Solution([*lines, last], str(mine + bonus))
 
 
 def _play(rng: random.Random, size: int, n: int) -> Play:
@@ -196,25 +190,17 @@ def _told(play: Play) -> str:
 
 
 def _read(pattern: re.Pattern[str], prompt: str) -> Play:
-    match = pattern.fullmatch(prompt)
-    if match is None:
-        raise ValueError(f"shows no tricks of Mini Spades: {prompt[:80]!r}")
+    match = matched(prompt, "shows no tricks of Mini Spades", pattern)
     cards = distinct(find(match[2]))
-    play = match[1] == "I lead", tuple(zip(cards[::2], cards[1::2], strict=True))
-    _check_suits(play)
-    return play
-
-
-def _check_suits(play: Play) -> None:
-    """Raise `ValueError` if a player plays a suit after not following it."""
-    i_lead, tricks = play
-    lacks = {True: "", False: ""}
+    i_lead, tricks = play = match[1] == "I lead", tuple(zip(cards[::2], cards[1::2], strict=True))
+    lacks = {True: "", False: ""}  # the suits that a player did not follow, and so may not play
     for led, second in tricks:
         if led[-1] in lacks[i_lead] or second[-1] in lacks[not i_lead]:
             raise ValueError(f"has a suit played after it was not followed: {led} {second}")
         if second[-1] != led[-1]:
             lacks[not i_lead] += led[-1]
         i_lead ^= _second_wins(led, second)
+    return play
 
 
 def _second_wins(led: str, second: str) -> bool:

@@ -3,18 +3,18 @@
 import re
 from typing import ClassVar, NamedTuple
 
-from tunix_rt_nb.tasks.gym import GymTask
+from tunix_rt_nb.tasks.gym import GymTask, by_level
 from tunix_rt_nb.tasks.numbers import columns
 from tunix_rt_nb.tasks.numbers.digits import whole
 from tunix_rt_nb.tasks.numbers.division import divide
-from tunix_rt_nb.tasks.task import Line, Solution
+from tunix_rt_nb.tasks.task import Line, Solution, matched
 
 _NUMBER = r"[1-9]\d{0,3}"
 _PROMPT = re.compile(
     r"(?:Find the value of|Solve for|Determine the value of) (?P<asked>[a-z])"
     r"(?: in the equation| that satisfies)?: "
     rf"(?:(?P<first>{_NUMBER}) (?P<minus>-) |(?P<sign>-?))"
-    rf"(?:(?P<factor>{_NUMBER})\*)?(?P<letter>[a-z])"
+    rf"(?:(?P<factor>{_NUMBER})\*)?(?P=asked)"
     rf"(?: (?P<op>[+-]) (?P<last>{_NUMBER}))? = (?P<right>0|-?[1-9]\d{{0,4}})",
     re.ASCII,
 )
@@ -35,15 +35,12 @@ class SimpleEquations(GymTask):
     name = "simple_equations"
     about = "a*x + b = c with numbers up to 9 (medium: 20, hard: 50, and sums of them)"
     # The third weight, 0, is for the product: no sum uses it, but it gives the unknown its factor.
-    settings: ClassVar = {
-        difficulty: {"max_terms": terms, "max_value": most, "operators_weights": [0.5, 0.5, 0.0]}
-        for difficulty, terms, most in (("easy", 2, 9), ("medium", 3, 20), ("hard", 4, 50))
-    }
+    settings: ClassVar = by_level(
+        max_terms=(2, 3, 4), max_value=(9, 20, 50), operators_weights=3 * ([0.5, 0.5, 0.0],)
+    )
 
     def read(self, prompt: str) -> Equation:
-        match = _PROMPT.fullmatch(prompt)
-        if match is None or match["letter"] != match["asked"]:
-            raise ValueError(f"is no equation with one unknown: {prompt[:80]!r}")
+        match = matched(prompt, "is no equation with one unknown", _PROMPT)
         first, last = match["first"], match["last"]
         if match["factor"] == "1" or (first and last) or (match["sign"] and match["op"] == "+"):
             raise ValueError(f"is no equation in its usual form: {prompt[:80]!r}")
@@ -52,7 +49,7 @@ class SimpleEquations(GymTask):
         c = int(match["right"])
         if (c - b) % a or (c - b) // a < 1:
             raise ValueError(f"has no solution among 1, 2, 3, ...: {prompt[:80]!r}")
-        return Equation(match["letter"], a, b, c)
+        return Equation(match["asked"], a, b, c)
 
     def solve(self, problem: Equation, grain: str) -> Solution:
         letter, a, b, c = problem

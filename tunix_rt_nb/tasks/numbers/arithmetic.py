@@ -3,9 +3,10 @@
 import random
 import re
 from functools import cache
+from itertools import accumulate
 
 from tunix_rt_nb.tasks.numbers import columns
-from tunix_rt_nb.tasks.task import Line, Solution, Task
+from tunix_rt_nb.tasks.task import Line, Solution, Task, matched
 
 _TERMS = {"easy": 3, "medium": 4, "hard": 5}
 _ASK = ("What is {}?", "Calculate {}.", "Work out {}.")
@@ -13,8 +14,8 @@ _PROMPT = re.compile(
     r"(?:What is|Calculate|Work out) ([1-9][0-9](?: [+-] [1-9][0-9]){2,4})[?.]", re.ASCII
 )
 
-Sum = tuple[int, tuple[tuple[str, int], ...]]
-"""The first number and the signed others: `12 + 34 - 15` is (12, (("+", 34), ("-", 15)))."""
+Sum = tuple[int, ...]
+"""The terms with their signs: `12 + 34 - 15` is (12, 34, -15)."""
 
 
 class Arithmetic(Task):
@@ -37,25 +38,19 @@ class Arithmetic(Task):
         return rng.choice(_ASK).format(asked)
 
     def read(self, prompt: str) -> Sum:
-        match = _PROMPT.fullmatch(prompt)
-        if match is None:
-            raise ValueError(f"is no sum of two-digit numbers: {prompt[:80]!r}")
-        first, *rest = match[1].split()
-        total = int(first)
-        terms = tuple(zip(rest[::2], map(int, rest[1::2]), strict=True))
-        for op, term in terms:
-            total += term if op == "+" else -term
-            if not 0 <= total <= 99:
-                raise ValueError(f"has a total that is not from 0 to 99: {prompt[:80]!r}")
-        return int(first), terms
+        match = matched(prompt, "is no sum of two-digit numbers", _PROMPT)
+        terms = tuple(map(int, re.sub("([+-]) ", r"\1", match[1]).split()))
+        if not all(0 <= total <= 99 for total in accumulate(terms)):
+            raise ValueError(f"has a total that is not from 0 to 99: {prompt[:80]!r}")
+        return terms
 
     def solve(self, problem: Sum, grain: str) -> Solution:
-        total, terms = problem
+        total, *terms = problem
         lines: list[Line] = []
-        for op, term in terms:
-            work = columns.add if op == "+" else columns.subtract
-            lines += work(total, term, grain)
-            total += term if op == "+" else -term
+        for term in terms:
+            work = columns.add if term > 0 else columns.subtract
+            lines += work(total, abs(term), grain)
+            total += term
         return Solution(lines, str(total))
 
     def space(self) -> int:
@@ -67,9 +62,5 @@ def _count(total: int, terms: int) -> int:
     """Count the ways in which a sum can go on from `total` for `terms` more terms."""
     if terms == 0:
         return 1
-    ways = 0
-    if total <= 89:
-        ways += sum(_count(total + term, terms - 1) for term in range(10, 100 - total))
-    if total >= 10:
-        ways += sum(_count(total - term, terms - 1) for term in range(10, total + 1))
-    return ways
+    possible = (*range(10, 100 - total), *range(-total, -9))
+    return sum(_count(total + term, terms - 1) for term in possible)

@@ -6,7 +6,7 @@ entries, and a small model can learn it.
 
 import operator
 
-from tunix_rt_nb.tasks.task import Line
+from tunix_rt_nb.tasks.task import Line, worded
 
 PLACES = (
     *("Units", "Tens", "Hundreds", "Thousands", "Ten thousands", "Hundred thousands"),
@@ -86,7 +86,7 @@ def _by_digit(a: int, digit: int, grain: str) -> list[Line]:
 
 
 def _at_once(whole: str) -> list[Line]:
-    return [("compute", f"{whole}.", f"Now {whole}.")]
+    return [worded("compute", "Now", f"{whole}.")]
 
 
 def _in_columns(pairs: list[tuple[int, int]], op: str, whole: str) -> list[Line]:

@@ -9,10 +9,10 @@ from functools import lru_cache
 from itertools import permutations
 from typing import ClassVar, NamedTuple
 
-from tunix_rt_nb.tasks.gym import GymTask
+from tunix_rt_nb.tasks.gym import GymTask, by_level
 from tunix_rt_nb.tasks.numbers import columns
 from tunix_rt_nb.tasks.numbers.division import divide
-from tunix_rt_nb.tasks.task import Checker, Line, Solution
+from tunix_rt_nb.tasks.task import Checker, Line, Solution, matched, worded
 
 _LARGEST = 99_999  # the largest value on the way to a target
 _NUMBER = r"[1-9]\d?"
@@ -82,35 +82,17 @@ class Countdown(GymTask):
 
     name = "countdown"
     about = "make a target of 3 numbers up to 10 (medium: 4 up to 20, hard: 5 up to 30)"
-    settings: ClassVar = {
-        "easy": {
-            "min_numbers": 3,
-            "max_numbers": 3,
-            "max_value": 10,
-            "min_target": 1,
-            "max_target": 99,
-            "operators": ("+", "-", "*"),
-        },
-        "medium": {
-            "min_numbers": 4,
-            "max_numbers": 4,
-            "max_value": 20,
-            "min_target": 1,
-            "max_target": 200,
-        },
-        "hard": {
-            "min_numbers": 5,
-            "max_numbers": 5,
-            "max_value": 30,
-            "min_target": 10,
-            "max_target": 500,
-        },
-    }
+    settings: ClassVar = by_level(
+        min_numbers=(3, 4, 5),
+        max_numbers=(3, 4, 5),
+        max_value=(10, 20, 30),
+        min_target=(1, 1, 10),
+        max_target=(99, 200, 500),
+        operators=("+-*", "+-*/", "+-*/"),
+    )
 
     def read(self, prompt: str) -> Problem:
-        match = next((m for m in (p.fullmatch(prompt) for p in _PROMPTS) if m), None)
-        if match is None:
-            raise ValueError(f"is no Countdown: {prompt[:80]!r}")
+        match = matched(prompt, "is no Countdown", *_PROMPTS)
         return tuple(map(int, match["numbers"].split(", "))), int(match["target"])
 
     def solve(self, problem: Problem, grain: str) -> Solution:
@@ -118,9 +100,11 @@ class Countdown(GymTask):
         if way is None:
             raise ValueError(f"has no solution in whole numbers: {problem[1]} of {problem[0]}")
         lines: list[Line] = []
-        left = problem[0]
+        left = list(problem[0])
         for move in _moves(way):
-            left = _after(move, left)
+            left.remove(move.a)
+            left.remove(move.b)
+            left.append(move.value)
             lines += _lines(move, left, grain)
         return Solution(lines, _expression(way))
 
@@ -206,7 +190,7 @@ def _expression(way: Way) -> str:
     )
 
 
-def _lines(move: Move, left: Numbers, grain: str) -> list[Line]:
+def _lines(move: Move, left: Sequence[int], grain: str) -> list[Line]:
     """Return the lines of a move; `left` is what the move leaves."""
     lines = list(_worked(move, grain))
     if grain == "fine" and len(left) > 1:
@@ -219,15 +203,8 @@ def _lines(move: Move, left: Numbers, grain: str) -> list[Line]:
 def _worked(move: Move, grain: str) -> tuple[Line, ...]:
     a, op, b, value = move
     if grain == "coarse":
-        return (("compute", f"{a}{op}{b}={value}.", f"Now {a}{op}{b}={value}."),)
+        return (worded("compute", "Now", f"{a}{op}{b}={value}."),)
     return tuple(_WORK[op](a, b))
-
-
-def _after(move: Move, left: Numbers) -> Numbers:
-    rest = list(left)
-    rest.remove(move.a)
-    rest.remove(move.b)
-    return (*rest, move.value)
 
 
 @lru_cache(maxsize=10_000)

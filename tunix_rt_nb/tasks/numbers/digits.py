@@ -4,10 +4,10 @@ import re
 from math import prod
 from typing import Any, ClassVar
 
-from tunix_rt_nb.tasks.gym import GymTask
+from tunix_rt_nb.tasks.gym import GymTask, by_level
 from tunix_rt_nb.tasks.numbers import columns
 from tunix_rt_nb.tasks.numbers.division import divide
-from tunix_rt_nb.tasks.task import Line, Solution
+from tunix_rt_nb.tasks.task import Line, Solution, matched, worded
 
 LARGEST = 999_999  # `columns` has names for all its places
 
@@ -42,21 +42,24 @@ def whole(answer: str) -> str:
     return str(int(match[1].replace(",", ""))) if match else ""
 
 
-class Products(GymTask):
+class WholeNumber(GymTask):
+    """A task whose answer is a whole number, which may be written in several ways."""
+
+    def score(self, answer: str, problem: Any) -> float:
+        return super().score(whole(answer), problem)
+
+
+class Products(WholeNumber):
     """Products of several numbers, multiplied from left to right."""
 
     name = "products"
     about = "multiply three digits (medium and hard: two numbers of 2 or 3 digits)"
-    settings: ClassVar = {
-        "easy": {"min_terms": 3, "max_terms": 3, "min_digits": 1, "max_digits": 1},
-        "medium": {"min_digits": 2, "max_digits": 2},
-        "hard": {"min_digits": 3, "max_digits": 3},
-    }
+    settings: ClassVar = by_level(
+        min_terms=(3, 2, 2), max_terms=(3, 2, 2), min_digits=(1, 2, 3), max_digits=(1, 2, 3)
+    )
 
     def read(self, prompt: str) -> tuple[int, ...]:
-        match = _PRODUCT.fullmatch(prompt)
-        if match is None:
-            raise ValueError(f"asks for no product: {prompt[:80]!r}")
+        match = matched(prompt, "asks for no product", _PRODUCT)
         texts = match[1].split(" * ")
         factors = tuple(map(int, texts))
         if [*map(str, factors)] != texts or prod(n for n in factors if n) > LARGEST:
@@ -71,9 +74,6 @@ class Products(GymTask):
             product *= factor
         return Solution(lines, str(product))
 
-    def score(self, answer: str, problem: Any) -> float:
-        return super().score(whole(answer), problem)
-
     def space(self) -> int:
         return {"easy": 10**3, "medium": 90**2, "hard": 900**2}[self.difficulty]
 
@@ -83,16 +83,12 @@ class BaseConversion(GymTask):
 
     name = "base_conversion"
     about = "a number in another base (up to 31, medium: 200, hard: 999 and up to base 16)"
-    settings: ClassVar = {
-        "easy": {"max_base": 10, "min_value": 1, "max_value": 31},
-        "medium": {"max_base": 10, "min_value": 32, "max_value": 200},
-        "hard": {"max_base": 16, "min_value": 201, "max_value": 999},
-    }
+    settings: ClassVar = by_level(
+        max_base=(10, 10, 16), min_value=(1, 32, 201), max_value=(31, 200, 999)
+    )
 
     def read(self, prompt: str) -> tuple[str, int, int]:
-        match = _CONVERSION.fullmatch(prompt)
-        if match is None:
-            raise ValueError(f"is no conversion between bases: {prompt[:80]!r}")
+        match = matched(prompt, "is no conversion between bases", _CONVERSION)
         source, target = _base(match[1]), _base(match[3])
         if source == target or int(match[2], source) > LARGEST:
             raise ValueError(f"is no conversion up to {LARGEST}: {prompt[:80]!r}")
@@ -104,11 +100,11 @@ class BaseConversion(GymTask):
         lines: list[Line] = []
         fine = grain == "fine"
         if source != 10:
-            places = f"{_places(value, source)}={value}."
-            lines += _horner(digits, source) if fine else [("value", places, f"Now {places}")]
+            places = worded("value", "Now", f"{_places(value, source)}={value}.")
+            lines += _horner(digits, source) if fine else [places]
         if target != 10:
-            places = f"{value}={_places(value, target)}."
-            lines += _divisions(value, target) if fine else [("digits", places, f"Now {places}")]
+            places = worded("digits", "Now", f"{value}={_places(value, target)}.")
+            lines += _divisions(value, target) if fine else [places]
         return Solution(lines, _written(value, target))
 
     def score(self, answer: str, problem: Any) -> float:
@@ -150,11 +146,10 @@ def _horner(digits: str, base: int) -> list[Line]:
     for text in digits:
         digit = int(text, base)
         if digit > 9:
-            lines.append(("digit", f"{text} is {digit}.", f"Now {text} is {digit}."))
+            lines.append(worded("digit", "Now", f"{text} is {digit}."))
         after = value * base + digit
         if value == 0 or (base <= 10 and after < 100):
-            said = f"{value}*{base}+{digit}={after}."
-            lines.append(("compute", said, f"Now {said}"))
+            lines.append(worded("compute", "Now", f"{value}*{base}+{digit}={after}."))
         else:
             lines += columns.multiply(value, base) + columns.add(value * base, digit)
         value = after
@@ -169,8 +164,7 @@ def _divisions(value: int, base: int) -> list[Line]:
         lines += divide(value, base)
         value //= base
         if digit > 9:
-            text = _DIGITS[digit]
-            lines.append(("digit", f"{digit} is {text}.", f"Now {digit} is {text}."))
+            lines.append(worded("digit", "Now", f"{digit} is {_DIGITS[digit]}."))
     return [*lines, ("digits", f"Read upwards: {answer}.", f"From last to first: {answer}.")]
 
 

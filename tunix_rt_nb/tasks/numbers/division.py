@@ -1,7 +1,7 @@
 """Division as on paper, digit by digit; every step is a fact of multiplication."""
 
 from tunix_rt_nb.tasks.numbers import columns
-from tunix_rt_nb.tasks.task import Line
+from tunix_rt_nb.tasks.task import Line, worded
 
 
 def divide(a: int, b: int, grain: str = "fine") -> list[Line]:
@@ -45,8 +45,7 @@ def _digit(a: int, b: int) -> list[Line]:
     if b < 10 or a < b:
         return [_fact(a, b)]
     product = b * (a // b)
-    whole = f"{b}*{a // b}={product} goes into {a}."
-    lines: list[Line] = [("fit", whole, f"Now {whole}")]
+    lines = [worded("fit", "Now", f"{b}*{a // b}={product} goes into {a}.")]
     if product >= 100:
         lines = columns.multiply(b, a // b)
     if product < a:
@@ -55,7 +54,7 @@ def _digit(a: int, b: int) -> list[Line]:
 
 
 def _fact(a: int, b: int) -> Line:
-    return "divide", f"{_text(a, b)}.", f"Now {_text(a, b)}."
+    return worded("divide", "Now", f"{_text(a, b)}.")
 
 
 def _text(a: int, b: int) -> str:

@@ -5,10 +5,10 @@ from itertools import count
 from math import gcd
 from typing import Any, ClassVar
 
-from tunix_rt_nb.tasks.gym import GymTask
-from tunix_rt_nb.tasks.numbers.digits import whole
+from tunix_rt_nb.tasks.gym import GymTask, by_level
+from tunix_rt_nb.tasks.numbers.digits import WholeNumber
 from tunix_rt_nb.tasks.numbers.division import divide
-from tunix_rt_nb.tasks.task import Line, Solution
+from tunix_rt_nb.tasks.task import Line, Solution, matched, worded
 
 _NUMBER = r"[1-9]\d{0,5}"
 _GCD = re.compile(
@@ -30,21 +30,17 @@ _TIMES = re.compile(r"\d{1,6}(?: ?[×*x] ?\d{1,6}){0,19}", re.ASCII)
 _OVER = re.compile(r"(\d{1,6})(?: ?/ ?(\d{1,6}))?", re.ASCII)
 
 
-class GreatestCommonDivisor(GymTask):
+class GreatestCommonDivisor(WholeNumber):
     """The greatest common divisor of some numbers, by Euclid's algorithm."""
 
     name = "gcd"
     about = "the greatest common divisor of numbers up to 50 (medium: 200, hard: three up to 500)"
-    settings: ClassVar = {
-        "easy": {"max_value": 50},
-        "medium": {"max_value": 200},
-        "hard": {"min_numbers": 3, "max_numbers": 3, "max_value": 500},
-    }
+    settings: ClassVar = by_level(
+        min_numbers=(2, 2, 3), max_numbers=(2, 2, 3), max_value=(50, 200, 500)
+    )
 
     def read(self, prompt: str) -> tuple[int, ...]:
-        match = _GCD.fullmatch(prompt)
-        if match is None:
-            raise ValueError(f"asks for no greatest common divisor: {prompt[:80]!r}")
+        match = matched(prompt, "asks for no greatest common divisor", _GCD)
         return tuple(map(int, match[1].split(", ")))
 
     def solve(self, problem: tuple[int, ...], grain: str) -> Solution:
@@ -55,12 +51,9 @@ class GreatestCommonDivisor(GymTask):
             divisor = gcd(divisor, number)
         return Solution(lines, str(divisor))
 
-    def score(self, answer: str, problem: Any) -> float:
-        return super().score(whole(answer), problem)
-
     def space(self) -> int:
         settings = self.settings[self.difficulty]
-        return int(settings["max_value"] ** settings.get("max_numbers", 2))
+        return int(settings["max_value"] ** settings["max_numbers"])
 
 
 class PrimeFactorization(GymTask):
@@ -68,11 +61,7 @@ class PrimeFactorization(GymTask):
 
     name = "prime_factorization"
     about = "the prime factors of a number up to 100 (medium: 250, hard: 600)"
-    settings: ClassVar = {
-        "easy": {"min_value": 2, "max_value": 100},
-        "medium": {"min_value": 101, "max_value": 250},
-        "hard": {"min_value": 251, "max_value": 600},
-    }
+    settings: ClassVar = by_level(min_value=(2, 101, 251), max_value=(100, 250, 600))
 
     def read(self, prompt: str) -> int:
         match = _FACTORS.fullmatch(prompt)
@@ -94,8 +83,7 @@ class PrimeFactorization(GymTask):
             else:
                 prime = _after(prime)
         why = f"{prime}*{prime}={prime * prime} is greater than {left}, so " * (grain == "fine")
-        said = f"{why}{left} is prime."
-        lines.append(("prime", said, f"Now {said}"))
+        lines.append(worded("prime", "Now", f"{why}{left} is prime."))
         return Solution(lines, " × ".join(map(str, [*factors, left])))
 
     def score(self, answer: str, problem: Any) -> float:
@@ -114,16 +102,15 @@ class FractionSimplification(GymTask):
 
     name = "fraction_simplification"
     about = "a fraction in lowest terms (sides up to 75, medium: 400, hard: 1500)"
-    settings: ClassVar = {
-        "easy": {"max_value": 15, "min_factor": 2, "max_factor": 5, "styles": ("plain",)},
-        "medium": {"max_value": 40, "max_factor": 10, "styles": ("plain",)},
-        "hard": {"max_value": 60, "max_factor": 25, "styles": ("plain",)},
-    }
+    settings: ClassVar = by_level(
+        max_value=(15, 40, 60),
+        min_factor=(2, 1, 1),
+        max_factor=(5, 10, 25),
+        styles=3 * (("plain",),),
+    )
 
     def read(self, prompt: str) -> tuple[int, int]:
-        match = _FRACTION.fullmatch(prompt)
-        if match is None:
-            raise ValueError(f"names no fraction to simplify: {prompt[:80]!r}")
+        match = matched(prompt, "names no fraction to simplify", _FRACTION)
         return int(match[1]), int(match[2])
 
     def solve(self, problem: tuple[int, int], grain: str) -> Solution:
@@ -156,7 +143,7 @@ class FractionSimplification(GymTask):
         lowest_terms = sum(
             gcd(over, under) == 1 for under in range(1, highest + 1) for over in range(1, under + 1)
         )
-        return int(lowest_terms * (settings["max_factor"] - settings.get("min_factor", 1) + 1))
+        return int(lowest_terms * (settings["max_factor"] - settings["min_factor"] + 1))
 
 
 def _euclid(a: int, b: int, grain: str) -> list[Line]:

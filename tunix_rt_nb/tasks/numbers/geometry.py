@@ -3,10 +3,10 @@
 import re
 from typing import ClassVar
 
-from tunix_rt_nb.tasks.gym import GymTask
+from tunix_rt_nb.tasks.gym import by_level
 from tunix_rt_nb.tasks.numbers import columns
-from tunix_rt_nb.tasks.numbers.digits import whole
-from tunix_rt_nb.tasks.task import Line, Solution
+from tunix_rt_nb.tasks.numbers.digits import WholeNumber
+from tunix_rt_nb.tasks.task import Line, Solution, matched
 
 _ANGLES = r"((?:[1-9]\d{0,2}\.0°, ){1,9}[1-9]\d{0,2}\.0°)\."
 _END = r"Return only the angle as your answer\.Do not give the units in your answer\."
@@ -23,22 +23,18 @@ _PROMPTS = tuple(
 )
 
 
-class SimpleGeometry(GymTask):
+class SimpleGeometry(WholeNumber):
     """The last angle of a convex polygon: the sum of all angles minus the known ones."""
 
     name = "simple_geometry"
     about = "the missing angle of a triangle (medium: of a quadrilateral, hard: 5 or 6 sides)"
     # These limits on the known angles keep the missing one below 180 degrees, as it must be.
-    settings: ClassVar = {
-        "easy": {"max_sides": 3, "min_angle": 10, "max_angle": 89},
-        "medium": {"min_sides": 4, "max_sides": 4, "min_angle": 61, "max_angle": 119},
-        "hard": {"min_sides": 5, "max_sides": 6, "min_angle": 109, "max_angle": 143},
-    }
+    settings: ClassVar = by_level(
+        min_sides=(3, 4, 5), max_sides=(3, 4, 6), min_angle=(10, 61, 109), max_angle=(89, 119, 143)
+    )
 
     def read(self, prompt: str) -> tuple[int, ...]:
-        match = next((m for m in (p.fullmatch(prompt) for p in _PROMPTS) if m), None)
-        if match is None:
-            raise ValueError(f"asks for no angle of a polygon: {prompt[:80]!r}")
+        match = matched(prompt, "asks for no angle of a polygon", *_PROMPTS)
         angles = tuple(int(angle.removesuffix(".0°")) for angle in match[3].split(", "))
         if [match[1], match[2]] != [str(len(angles) + 1), str(len(angles))]:
             raise ValueError(f"counts its angles wrong: {prompt[:80]!r}")
@@ -57,9 +53,6 @@ class SimpleGeometry(GymTask):
             lines += columns.add(known, angle, grain)
             known += angle
         return Solution(lines + columns.subtract(total, known, grain), str(total - known))
-
-    def score(self, answer: str, problem: tuple[int, ...]) -> float:
-        return super().score(whole(answer), problem)
 
     def space(self) -> int | None:
         settings = self.settings[self.difficulty]

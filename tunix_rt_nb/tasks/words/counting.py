@@ -4,9 +4,9 @@ import re
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from tunix_rt_nb.tasks.gym import GymTask
+from tunix_rt_nb.tasks.gym import GymTask, by_level
 from tunix_rt_nb.tasks.numbers import columns
-from tunix_rt_nb.tasks.task import Line, Solution
+from tunix_rt_nb.tasks.task import Line, Solution, matched, worded
 
 LEGS = {
     **dict.fromkeys(("snake", "sea slug", "jellyfish", "flatworm", "leech"), 0),
@@ -48,20 +48,14 @@ class LetterCounting(GymTask):
 
     name = "letter_counting"
     about = "how many times a letter appears in 2 to 3 words (medium 4 to 6, hard 8 to 12)"
-    settings: ClassVar = {
-        "easy": {"min_words": 2, "max_words": 3},
-        "medium": {"min_words": 4, "max_words": 6},
-        "hard": {"min_words": 8, "max_words": 12},
-    }
+    settings: ClassVar = by_level(min_words=(2, 4, 8), max_words=(3, 6, 12))
 
     def sound(self, item: dict[str, Any]) -> bool:
         # The words come from a text with numbers and a few accents; 2 and ë are no letters here.
         return item["question"].isascii() and item["metadata"]["target_letter"].isalpha()
 
     def read(self, prompt: str) -> Letters:
-        match = _LETTER_PROMPT.fullmatch(prompt)
-        if match is None:
-            raise ValueError(f"counts no letter: {prompt[:80]!r}")
+        match = matched(prompt, "counts no letter", _LETTER_PROMPT)
         return match[1], tuple(match[2].split(" "))
 
     def solve(self, problem: Letters, grain: str) -> Solution:
@@ -72,9 +66,8 @@ class LetterCounting(GymTask):
             n = word.lower().count(letter)
             total += n
             if grain == "fine":
-                spelled = " ".join(word.lower())
                 lines += [
-                    ("spell", f"{word}: {spelled}.", f"Spell {word}: {spelled}."),
+                    worded("spell", "Spell", f"{word}: {' '.join(word.lower())}."),
                     (
                         "count",
                         f"{letter}: {n}, {total} so far.",
@@ -82,8 +75,7 @@ class LetterCounting(GymTask):
                     ),
                 ]
             else:
-                said = f"{n} in {word}, {total} so far."
-                lines.append(("count", said, f"There are {said}"))
+                lines.append(worded("count", "There are", f"{n} in {word}, {total} so far."))
         return Solution(lines, str(total))
 
 
@@ -92,16 +84,12 @@ class LegCounting(GymTask):
 
     name = "leg_counting"
     about = "the legs of 2 kinds of animals (medium 3 to 4, hard 5 to 7), up to 5, 9 or 15 of each"
-    settings: ClassVar = {
-        "easy": {"min_animals": 2, "max_animals": 2, "max_instances": 5},
-        "medium": {"min_animals": 3, "max_animals": 4, "max_instances": 9},
-        "hard": {"min_animals": 5, "max_animals": 7, "max_instances": 15},
-    }
+    settings: ClassVar = by_level(
+        min_animals=(2, 3, 5), max_animals=(2, 4, 7), max_instances=(5, 9, 15)
+    )
 
     def read(self, prompt: str) -> Animals:
-        match = _LEG_PROMPT.fullmatch(prompt)
-        if match is None:
-            raise ValueError(f"counts no legs: {prompt[:80]!r}")
+        match = matched(prompt, "counts no legs", _LEG_PROMPT)
         herds = [herd.split(" ", 1) for herd in match[1].split(", ")]
         animals = tuple((kind if n == "1" else kind[:-1], int(n)) for n, kind in herds)
         if not LEGS.keys() >= dict(animals).keys() or len(dict(animals)) < len(animals):
@@ -121,8 +109,8 @@ class LegCounting(GymTask):
                     lines += columns.add(total, n * legs)
             total += n * legs
             if grain == "coarse":
-                said = f"{n}*{legs}={n * legs}, {total} so far."
-                lines.append(("legs", f"{animal}: {said}", f"Legs of {animal}: {said}"))
+                said = f"{animal}: {n}*{legs}={n * legs}, {total} so far."
+                lines.append(worded("legs", "Legs of", said))
         if grain == "fine":
             lines.append(("total", f"In all {total} legs.", f"Together {total} legs."))
         return Solution(lines, str(total))
@@ -135,20 +123,20 @@ class NumberFiltering(GymTask):
     about = (
         "keep or remove larger or smaller numbers: 3 to 4 (medium: and negative, hard: decimals)"
     )
-    settings: ClassVar = {
-        "easy": {"max_numbers": 4, "max_decimals": 0, "min_value": 1.0, "max_value": 99.0},
-        "medium": {"min_numbers": 4, "max_numbers": 6, "max_decimals": 0},
-        "hard": {"min_numbers": 6, "max_numbers": 8, "max_decimals": 2},
-    }
+    settings: ClassVar = by_level(
+        min_numbers=(3, 4, 6),
+        max_numbers=(4, 6, 8),
+        max_decimals=(0, 0, 2),
+        min_value=(1.0, -100.0, -100.0),
+        max_value=(99.0, 100.0, 100.0),
+    )
 
     def sound(self, item: dict[str, Any]) -> bool:
         # If a number is written in two ways, reasoning-gym returns it twice in the first way.
         return not _odd([item["metadata"]["filter_value"], *item["metadata"]["original_numbers"]])
 
     def read(self, prompt: str) -> Filter:
-        match = _FILTER_PROMPT.fullmatch(prompt)
-        if match is None:
-            raise ValueError(f"filters no numbers: {prompt[:80]!r}")
+        match = matched(prompt, "filters no numbers", _FILTER_PROMPT)
         numbers = tuple(re.findall(_NUMBER, match[4]))
         if _odd([match[3], *numbers]):
             raise ValueError(f"has a number in two forms: {prompt[:80]!r}")
@@ -157,20 +145,15 @@ class NumberFiltering(GymTask):
     def solve(self, problem: Filter, grain: str) -> Solution:
         keep, side, limit, numbers = problem
         lines: list[Line] = []
-        left = []
-        for number in numbers:
-            relation = _relation(number, limit)
-            stays = (relation == side) == keep
-            if stays:
-                left.append(number)
-            if grain == "fine":
-                said = f"{number} is {_SAID[relation]} {limit}"
-                end = "stays" if stays else "goes"
-                lines += _reasons(number, limit)
-                lines.append(("compare", f"{said}: it {end}.", f"{said}, so it {end}."))
+        found = [n for n in numbers if _relation(n, limit) == side]
+        left = [n for n in numbers if (n in found) == keep]
+        for number in numbers if grain == "fine" else ():
+            said = f"{number} is {_SAID[_relation(number, limit)]} {limit}"
+            end = "stays" if number in left else "goes"
+            lines += _reasons(number, limit)
+            lines.append(("compare", f"{said}: it {end}.", f"{said}, so it {end}."))
         if grain == "coarse":
-            found = _list([n for n in numbers if _relation(n, limit) == side])
-            text = f"{side} than {limit}: {found}."
+            text = f"{side} than {limit}: {_list(found)}."
             lines.append(("compare", text.capitalize(), f"These are {text}"))
         lines.append(("list", f"Left: {_list(left)}.", f"What is left: {_list(left)}."))
         return Solution(lines, str(left))

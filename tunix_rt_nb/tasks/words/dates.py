@@ -6,9 +6,9 @@ from collections.abc import Callable, Hashable
 from datetime import date, timedelta
 from typing import Any, ClassVar
 
-from tunix_rt_nb.tasks.gym import GymTask
+from tunix_rt_nb.tasks.gym import GymTask, by_level
 from tunix_rt_nb.tasks.numbers import columns
-from tunix_rt_nb.tasks.task import Line, Solution
+from tunix_rt_nb.tasks.task import Line, Solution, worded
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 MONTHS = (
@@ -101,19 +101,16 @@ class CalendarArithmetic(GymTask):
 
     name = "calendar_arithmetic"
     about = "weekdays and leap years (medium: count weekdays in a span; hard: the third Friday)"
-    settings: ClassVar = {
-        "easy": {
-            "tasks": ["weekday_offset", "is_leap_year"],
-            "offset_upper_bound": 20,
-            "leap_year_range": 800,
-        },
-        "medium": {
-            "tasks": ["weekday_offset", "weekday_of_date_from_first_date", "count_days"],
-            "year": 2024,
-            "offset_upper_bound": 50,
-        },
-        "hard": {"tasks": ["count_days", "recurring_event_day"], "year": 2026},
-    }
+    settings: ClassVar = by_level(
+        tasks=(
+            ["weekday_offset", "is_leap_year"],
+            ["weekday_offset", "weekday_of_date_from_first_date", "count_days"],
+            ["count_days", "recurring_event_day"],
+        ),
+        year=(2022, 2024, 2026),
+        offset_upper_bound=(20, 50, 100),
+        leap_year_range=(800, 200, 200),
+    )
 
     def sound(self, item: dict[str, Any]) -> bool:
         # The prompt names no year, so from March on a leap year would have another answer.
@@ -186,8 +183,7 @@ def _walk(weekday: str, days: int, grain: str) -> Solution:
     way = "on" if days > 0 else "back"
     rest = abs(days) % 7
     path = [_after(weekday, k if days > 0 else -k) for k in range(1, rest + 1)] or [weekday]
-    split = f"{_divided(abs(days), 7)}."
-    lines: list[Line] = [("weeks", split, f"In weeks {split}")]
+    lines = [worded("weeks", "In weeks", f"{_divided(abs(days), 7)}.")]
     if grain == "coarse":
         lines, rest, path = [], abs(days), path[-1:]
     said = f"{weekday} {rest} {way}: {', '.join(path)}."
@@ -224,7 +220,7 @@ def _first(weekday: str, month: str, day: int, grain: str) -> Solution:
     lines: list[Line] = []
     if place > day:
         said = f"{month} {day} is day 31+{day} of the year."
-        lines = [("days", said, f"Note that {said}"), *columns.add(31, day)]
+        lines = [worded("days", "Note that", said), *columns.add(31, day)]
     said = f"{month} {day}, {place}-1={place - 1} on from January 1."
     last = ("days", f"It is {said}", f"So it is {said}")
     walk, answer = _walk(weekday, place - 1, grain)
@@ -243,10 +239,10 @@ def _count(weekday: str, start: date, end: date, grain: str) -> Solution:
         found.append(_said(start))
         lines.append(("count", f"{said} is number {len(found)}.", f"{said}, number {len(found)}."))
     said = f"{_sum(start, gap)} is after {_said(end)}: {len(found)} in all."
-    lines.append(("end", said, f"Then {said}"))
+    lines.append(worded("end", "Then", said))
     if grain == "coarse":
-        listed = ", ".join(found) or "none"
-        lines = [("count", f"{listed}: {len(found)}.", f"These are {listed}: {len(found)}.")]
+        said = f"{', '.join(found) or 'none'}: {len(found)}."
+        lines = [worded("count", "These are", said)]
     return Solution(lines, str(len(found)))
 
 
@@ -270,13 +266,12 @@ def _said(day: date) -> str:
 def _recurring(year: int, month: int, ordinal: str, weekday: str, grain: str) -> Solution:
     """Go from the weekday of January 1 to that of the month's first day, then week by week."""
     here = WEEKDAYS[date(year, 1, 1).weekday()]
-    said = f"January 1, {year} is a {here}."
-    lines: list[Line] = [("year", said, f"Note that {said}")]
+    lines = [worded("year", "Note that", f"January 1, {year} is a {here}.")]
     for m in range(1, month):
         length = monthrange(year, m)[1]
         here = _after(here, length)
         said = f"{MONTHS[m - 1]}: {length}=28+{length - 28}, {MONTHS[m]} 1 is a {here}."
-        lines.append(("month", said, f"After {said}"))
+        lines.append(worded("month", "After", said))
     length = monthrange(year, month)[1]
     gap = (WEEKDAYS.index(weekday) - WEEKDAYS.index(here)) % 7
     day = 1 + gap

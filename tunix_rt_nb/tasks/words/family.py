@@ -7,9 +7,9 @@ Generalization and Basic Reasoning Deficits in State-Of-the-Art Large Language M
 import re
 from typing import Any, ClassVar
 
-from tunix_rt_nb.tasks.gym import GymTask
+from tunix_rt_nb.tasks.gym import GymTask, by_level
 from tunix_rt_nb.tasks.numbers import columns
-from tunix_rt_nb.tasks.task import Line, Solution
+from tunix_rt_nb.tasks.task import Line, Solution, matched, worded
 
 WOMEN = (
     *("Abigail", "Alice", "Anna", "Barbara", "Charlotte", "Eleanor", "Elizabeth", "Emily", "Emma"),
@@ -33,7 +33,6 @@ _FRIENDS = re.compile(
     r"friends with each other and have no other friends aside\. How many female friends does "
     rf"({_NAME}), a male friend of \1, have\?"
 )
-_MOST = {"easy": 9, "medium": 99, "hard": 999}
 
 _BORN = rf"a child called {_NAME}|children called {_NAME}(?:, {_NAME}){{0,9}} and {_NAME}"
 _COUPLE = rf"{_NAME} is married to {_NAME}\.(?: They have (?:{_BORN})\.)?"
@@ -71,30 +70,24 @@ class AliceInWonderland(GymTask):
 
     name = "aiw"
     about = "how many sisters Alice's brother has, or female friends her friend: up to 9, 99 or 999"
-    settings: ClassVar = {
-        level: {"max_entities": most, "task_type_weights": [0.5, 0.5, 0.0]}
-        for level, most in _MOST.items()
-    }
+    settings: ClassVar = by_level(
+        max_entities=(9, 99, 999), task_type_weights=3 * ([0.5, 0.5, 0.0],)
+    )
 
     def sound(self, item: dict[str, Any]) -> bool:
         # One wording asks for the brother of a man whom the prompt has not named before.
         return bool(_SIBLINGS.fullmatch(item["question"]) or _FRIENDS.fullmatch(item["question"]))
 
     def read(self, prompt: str) -> Circle:
-        match = _SIBLINGS.fullmatch(prompt) or _FRIENDS.fullmatch(prompt)
-        if match is None:
-            raise ValueError(f"counts no sisters or friends: {prompt[:80]!r}")
+        match = matched(prompt, "counts no sisters or friends", _SIBLINGS, _FRIENDS)
         woman, men, women, *man = match.groups()
         return woman, man[0] if man else "", int(men), int(women)
 
     def solve(self, problem: Circle, grain: str) -> Solution:
         woman, man, _, n = problem
-        if man:
-            others = f"{man} has the female friends of {woman}: {n}."
-            own = f"{woman} is one more female friend"
-        else:
-            others = f"the brother has the sisters of {woman}: {n}."
-            own = f"{woman} is one more sister"
+        who, what = (man, "female friend") if man else ("the brother", "sister")
+        others = f"{who} has the {what}s of {woman}: {n}."
+        own = f"{woman} is one more {what}"
         lines: list[Line] = [
             ("others", f"First, {others}", f"To begin with, {others}"),
             ("own", f"And {own}.", f"Besides, {own}."),
@@ -105,7 +98,7 @@ class AliceInWonderland(GymTask):
         return Solution(lines, str(n + 1))
 
     def space(self) -> int:
-        return (11 + 11 * 11) * _MOST[self.difficulty] ** 2
+        return int((11 + 11 * 11) * self.settings[self.difficulty]["max_entities"] ** 2)
 
 
 class FamilyRelationships(GymTask):
@@ -113,15 +106,12 @@ class FamilyRelationships(GymTask):
 
     name = "family_relationships"
     about = "what is A to B in a family of 3 to 5 (medium 6 to 8, hard 9 to 12): mother, uncle ..."
-    settings: ClassVar = {
-        level: {
-            "min_family_size": least,
-            "max_family_size": most,
-            "male_names": list(MEN),
-            "female_names": list(WOMEN),
-        }
-        for level, least, most in [("easy", 3, 5), ("medium", 6, 8), ("hard", 9, 12)]
-    }
+    settings: ClassVar = by_level(
+        min_family_size=(3, 6, 9),
+        max_family_size=(5, 8, 12),
+        male_names=3 * (list(MEN),),
+        female_names=3 * (list(WOMEN),),
+    )
 
     def sound(self, item: dict[str, Any]) -> bool:
         # For nieces, nephews and parents-in-law, reasoning-gym answers the wrong way round: it says
@@ -129,9 +119,7 @@ class FamilyRelationships(GymTask):
         return item["answer"] in [word for words in _CALLED.values() for word in words]
 
     def read(self, prompt: str) -> Kin:
-        match = _KIN_PROMPT.fullmatch(prompt)
-        if match is None:
-            raise ValueError(f"asks for no relation: {prompt[:80]!r}")
+        match = matched(prompt, "asks for no relation", _KIN_PROMPT)
         a, b = (name for name in match.groups()[1:] if name)
         couples = tuple(
             (*couple, tuple(re.findall(_NAME, born))) for *couple, born in _PARTS.findall(match[1])
@@ -150,7 +138,7 @@ class FamilyRelationships(GymTask):
         gender = "woman" if a in WOMEN else "man"
         called = _CALLED[relation][gender == "man"]
         related = f"{a} is a {relation} of {b}"
-        lines: list[Line] = [("read", f"{fact}.", f"It says that {fact}.") for fact in facts]
+        lines = [worded("read", "It says that", f"{fact}.") for fact in facts]
         lines += [
             ("relation", f"So {related}.", f"Therefore {related}."),
             ("gender", f"{a} is a {gender}.", f"The name {a} is that of a {gender}."),

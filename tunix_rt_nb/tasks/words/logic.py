@@ -7,8 +7,8 @@ import re
 from itertools import product
 from typing import Any, ClassVar
 
-from tunix_rt_nb.tasks.gym import GymTask
-from tunix_rt_nb.tasks.task import Line, Solution
+from tunix_rt_nb.tasks.gym import GymTask, by_level
+from tunix_rt_nb.tasks.task import Line, Solution, matched
 
 LIARS = {
     "a knight": "a knave",
@@ -38,7 +38,7 @@ _MOST = 20  # the most brackets in a claim
 _NAME = "[A-Z][a-z]{1,14}"
 _PROMPT = re.compile(
     rf".{{90,200}} inhabitants: ({_NAME}(?:, {_NAME})?), and ({_NAME})\. (.{{1,2000}})"
-    r" So who is (an? [a-z]+) and .{40,300}"
+    rf" So who is ({'|'.join(LIARS)}) and .{{40,300}}"
 )
 _SAYS = [
     re.compile(
@@ -65,16 +65,10 @@ class KnightsKnaves(GymTask):
 
     name = "knights_knaves"
     about = "2 people who tell the truth or lie (medium: longer claims, hard: 3 people)"
-    settings: ClassVar = {
-        "easy": {"n_people": 2, "depth_constraint": 2},
-        "medium": {"n_people": 2, "depth_constraint": 3},
-        "hard": {"n_people": 3, "depth_constraint": 3},
-    }
+    settings: ClassVar = by_level(n_people=(2, 2, 3), depth_constraint=(2, 3, 3))
 
     def read(self, prompt: str) -> Island:
-        match = _PROMPT.fullmatch(prompt)
-        if match is None or match[4] not in LIARS:
-            raise ValueError(f"is no island of knights and knaves: {prompt[:80]!r}")
+        match = matched(prompt, "is no island of knights and knaves", _PROMPT)
         names, truthful = (*match[1].split(", "), match[2]), match[4]
         if prompt != _frame(names, truthful, match[3]) or len(set(names)) < len(names):
             raise ValueError(f"is no island of knights and knaves: {prompt[:80]!r}")
@@ -207,13 +201,13 @@ def _check(name: str, claim: Claim, case: tuple[bool, ...], wrong: bool) -> list
         return [
             ("check", f"{name} says {said[0]}: {verdict}.", f"{name} says {said[0]}, {verdict}.")
         ]
-    *steps, last, value = said
-    lines: list[Line] = []
-    for k, text in enumerate(steps):
-        says = f"That is {text}" if k else f"{name} says {text}"
-        lines.append(("reduce", f"{says}.", f"Now {says.lower() if k else says}."))
-    says = f"That is {last}" if steps else f"{name} says {last}"
-    lines.append(("check", f"{says}, {value}: {verdict}.", f"{says}, which is {value}: {verdict}."))
+    first, *more, value = said
+    *steps, last = f"{name} says {first}", *(f"That is {text}" for text in more)
+    lines: list[Line] = [
+        ("reduce", f"{step}.", f"Now {step.lower() if k else step}.")
+        for k, step in enumerate(steps)
+    ]
+    lines.append(("check", f"{last}, {value}: {verdict}.", f"{last}, which is {value}: {verdict}."))
     return lines
 
 

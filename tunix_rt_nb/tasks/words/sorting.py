@@ -4,8 +4,8 @@ import re
 from itertools import takewhile
 from typing import Any, ClassVar
 
-from tunix_rt_nb.tasks.gym import GymTask
-from tunix_rt_nb.tasks.task import Line, Solution
+from tunix_rt_nb.tasks.gym import GymTask, by_level
+from tunix_rt_nb.tasks.task import Line, Solution, matched, worded
 
 _WORD = "[A-Za-z0-9]{1,20}"
 _PROMPT = re.compile(
@@ -24,20 +24,16 @@ class WordSorting(GymTask):
 
     name = "word_sorting"
     about = "sort 3 words (medium 4 to 5, hard 6 to 8), up or down, capitals before small letters"
-    settings: ClassVar = {
-        "easy": {"max_words": 3, "max_word_length": 6},
-        "medium": {"min_words": 4, "max_words": 5, "max_word_length": 8},
-        "hard": {"min_words": 6, "max_words": 8, "max_word_length": 10},
-    }
+    settings: ClassVar = by_level(
+        min_words=(3, 4, 6), max_words=(3, 5, 8), max_word_length=(6, 8, 10)
+    )
 
     def sound(self, item: dict[str, Any]) -> bool:
         # The words come from a text with a few accents and underscores, which `read` refuses.
         return all(re.fullmatch(_WORD, word) for word in item["metadata"]["sorted_words"])
 
     def read(self, prompt: str) -> Words:
-        match = _PROMPT.fullmatch(prompt)
-        if match is None:
-            raise ValueError(f"sorts no words: {prompt[:80]!r}")
+        match = matched(prompt, "sorts no words", _PROMPT)
         words = tuple(match[2].split(", "))
         if len(set(words)) < len(words):
             raise ValueError(f"has a word twice: {prompt[-80:]!r}")
@@ -58,8 +54,7 @@ class WordSorting(GymTask):
                 place += 1
             beside = f"before {order[place]}" if place < len(order) else f"after {order[-1]}"
             order.insert(place, word)
-            said = f"{word} goes {beside}: {', '.join(order)}."
-            lines.append(("insert", said, f"So {said}"))
+            lines.append(worded("insert", "So", f"{word} goes {beside}: {', '.join(order)}."))
         return Solution(lines, ", ".join(order))
 
     def score(self, answer: str, problem: Words) -> float:
@@ -77,8 +72,7 @@ def _compare(a: str, b: str, first: str) -> list[Line]:
     x, y = a[len(start) :][:1], b[len(start) :][:1]
     lines: list[Line] = []
     if start:
-        both = f"{a} and {b} both start with {start}"
-        lines.append(("compare", f"{both}.", f"Note that {both}."))
+        lines.append(worded("compare", "Note that", f"{a} and {b} both start with {start}."))
     if x and y:
         reason = f"{_kind(x, y)}{x} is {'before' if x < y else 'after'} {_kind(y, x)}{y}"
     else:

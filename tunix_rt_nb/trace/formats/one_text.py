@@ -30,7 +30,8 @@ def read_text(record: Record, used: Iterable[str], prompt: str, name: str, said:
     texts, answer = unwrite(said, STYLE)
     if not texts or not answer or write(texts, answer, STYLE) != said:  # no export of ours wrote it
         reasoning, answer = _split(said)
-        texts = tuple(_NUMBER.sub("", line, count=1).strip() for line in _lines(reasoning))
+        lines = [line.strip() for line in reasoning.split("\n") if line.strip()]
+        texts = tuple(_NUMBER.sub("", line, count=1).strip() for line in lines)
     if not texts or not answer:
         missing = "reasoning" if answer else "answer"
         raise InputError(
@@ -40,10 +41,6 @@ def read_text(record: Record, used: Iterable[str], prompt: str, name: str, said:
         )
     steps = as_steps(texts)
     return make_trace(record, used, {}, prompt=prompt, steps=steps, final_answer=answer)
-
-
-def _lines(text: str) -> list[str]:
-    return [line.strip() for line in text.split("\n") if line.strip()]
 
 
 def _split(said: str) -> tuple[str, str]:

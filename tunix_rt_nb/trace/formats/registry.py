@@ -1,10 +1,8 @@
 """The list of all formats; every other list of formats, in the command line too, comes from it."""
 
-import gzip
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, cast
 
 from tunix_rt_nb.common import InputError, files, strict_json, unknown
 from tunix_rt_nb.trace.formats.gsm8k import GSM8K
@@ -82,11 +80,9 @@ def export_in(path: Path) -> str:
     """
     try:
         with path.open("rb") as raw:
-            is_gzip = raw.peek(2).startswith(b"\x1f\x8b")
-            file = cast("IO[bytes]", gzip.GzipFile(fileobj=raw)) if is_gzip else raw
-            lines = enumerate(files.lines(file, strict_json.MAX_LINE), 1)
+            lines = files.numbered(raw, strict_json.MAX_LINE)
             number, line = next(((n, line) for n, line in lines if not line.isspace()), (1, b""))
-        return export_of(parse_object(line.removeprefix(b"\xef\xbb\xbf")))  # a byte order mark
+        return export_of(parse_object(line))
     except (EOFError, zlib.error) as error:
         raise InputError(f"{path}: is cut off or damaged gzip: {error}") from None
     except OSError as error:
