@@ -281,7 +281,7 @@ METRICS = [{"step": n, "loss": 100.0 / 10 ** (n - 1)} for n in (1, 2, 3)]
 
 def test_the_loss_is_a_line_over_steps_on_a_logarithmic_scale() -> None:
     held_out = [{"step": n, "eval_loss": 10.0} for n in (1, 3)]
-    picture = pixels(report.loss_plot([*METRICS, *held_out]))
+    picture = pixels(report.loss_plot(iter([*METRICS, *held_out])))
     columns, values = line(picture, FIRST).T
     fit = np.polyfit(columns, values, 1)
     assert fit[0] < 0  # it falls,
@@ -306,11 +306,6 @@ def test_one_step_and_one_held_out_loss_are_plotted() -> None:
     assert 4 <= np.ptp(line(pixels(report.loss_plot(metrics)), SECOND)[:, 0]) <= 15
 
 
-def test_an_iterator_of_metrics_is_plotted_whole() -> None:
-    metrics = [*METRICS, {"step": 3, "eval_loss": 1.5}]
-    assert report.loss_plot(iter(metrics)).data == report.loss_plot(metrics).data
-
-
 LEGEND = 45  # rows of pixels at the top, that hold the legend
 
 
@@ -329,11 +324,10 @@ def test_right_answers_and_steps_are_bars_by_task_and_for_all() -> None:
     assert in_ratio([scale, *bars(picture, BEFORE)], 1.0, *told)
 
 
-def test_before_and_after_stand_beside_each_other_in_this_order() -> None:
-    card = sum_up(predictions([right(t) for t in TRACES]))
+def test_of_one_item_before_and_after_stand_beside_each_other_in_this_order() -> None:
+    card = sum_up(predictions([right(TRACES[0])], TRACES[:1]))
     picture = pixels(report.before_after_plot(card, card))
-    assert bars(picture, BEFORE) == bars(picture, AFTER)
-    assert len(bars(picture, AFTER)) == 6
+    assert in_ratio(bars(picture, BEFORE) + bars(picture, AFTER), *[1] * 8)
     starts = [
         [start for start, _ in stretches(of(picture[LEGEND:], colour).any(axis=0))]
         for colour in (BEFORE, AFTER)
@@ -347,8 +341,3 @@ def test_a_model_that_got_worse_has_the_lower_bars_after_training() -> None:
     picture = pixels(report.before_after_plot(good, none))
     assert len(bars(picture, BEFORE)) == 6
     assert bars(picture, AFTER) == []
-
-
-def test_one_item_of_one_task_is_plotted() -> None:
-    card = sum_up(predictions([right(TRACES[0])], TRACES[:1]))
-    assert len(bars(pixels(report.before_after_plot(card, card)), AFTER)) == 4
