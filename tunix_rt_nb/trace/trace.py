@@ -132,16 +132,13 @@ class Trace(_Fields, frozen=True, forbid_unknown_fields=True, kw_only=True, dict
         return name if isinstance(name, str) else None
 
 
-def _values(fields: _Fields) -> dict[str, Any]:
-    return {name: getattr(fields, name) for name in _Fields.__struct_fields__}
-
-
 class _Exact(_Fields, frozen=True, kw_only=True):
     """A trace whose floats in `meta` are already written as Python writes them."""
 
     @classmethod
     def of(cls, trace: Trace) -> "_Exact":
-        return cls(**{**_values(trace), "meta": strict_json.exact(trace.meta)})
+        fields = {name: getattr(trace, name) for name in _Fields.__struct_fields__}
+        return cls(**{**fields, "meta": strict_json.exact(trace.meta)})
 
 
 class _Line(_Fields, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -203,7 +200,15 @@ def parse_stored(line: str | bytes) -> tuple[Trace, Any, Any]:
 
 def _stored(line: str | bytes) -> tuple[Trace, Any, Any]:
     read = _READ_LINE(line)
-    return Trace(**_values(read)), read.id, read.created_at
+    # Every line of a store goes through here; collecting the fields in a loop takes a fifth longer.
+    trace = Trace(
+        trace_version=read.trace_version,
+        prompt=read.prompt,
+        steps=read.steps,
+        final_answer=read.final_answer,
+        meta=read.meta,
+    )
+    return trace, read.id, read.created_at
 
 
 def parse_object(line: bytes) -> dict[str, Any]:
