@@ -50,7 +50,7 @@ def sample() -> Iterator[Line]:
         model, tokenizer = _trained(home)
         items = evalset.read("core-v1")[::3]
         how = form("gemma")
-        prompts = encode_prompts([trace.prompt for _, trace in items], tokenizer, how)
+        prompts = encode_prompts([(how, trace.prompt) for _, trace in items], tokenizer)
         stops = how.template.stops
 
         def ours() -> None:

@@ -7,7 +7,7 @@ are padded to the longest example, `FILL` is taken to be tokens. Half of the tok
 
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -80,7 +80,7 @@ def tpu_cpu() -> Iterator[Line]:
 
 
 @cache
-def _figures() -> dict[str, dict[str, Any]]:
+def _figures() -> dict[str, Mapping[str, Any]]:
     """Each compiled once, for both benchmarks."""
     ours, whole = (preflight.train(plan(rows)) for rows in (ROWS, WHOLE))
     return {"ours": ours, "whole": whole, "plain": _compiled("plain", TOPOLOGY)}

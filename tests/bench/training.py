@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from statistics import fmean, median, stdev
-from typing import Any
 
 import numpy as np
 from flax import nnx
@@ -38,7 +37,7 @@ class Clock:
     def __init__(self) -> None:
         self._times: list[float] = []
 
-    def __call__(self, line: dict[str, Any]) -> None:
+    def __call__(self, line: train.MetricsLine) -> None:
         if "loss" in line:
             self.tick()
 

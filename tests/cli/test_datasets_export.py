@@ -79,7 +79,7 @@ def test_a_dataset_is_found_by_key_or_path_in_data_or_the_newest_run(home: Path)
 
 
 def test_without_any_dataset_it_says_how_to_make_one() -> None:
-    with pytest.raises(InputError, match="'cards-v1' is not there, nor any other, run 2_build"):
+    with pytest.raises(InputError, match="'cards-v1' does not exist, there are no datasets"):
         find("cards-v1")
 
 
@@ -88,7 +88,7 @@ def test_without_any_dataset_it_says_how_to_make_one() -> None:
 def test_a_dataset_is_exported_in_every_form(form: str, tmp_path: Path) -> None:
     out = tmp_path / "x.jsonl"
     assert told("datasets", "export", "cards-v1", "--format", form, "-o", out) == (
-        f"30 records of the form {form}: {out}\n"
+        f"30 records in format {form}: {out}\n"
     )
     assert len(ids(out)) == 30
 
@@ -103,7 +103,7 @@ def test_deleted_traces_are_left_out_and_counted(own: TraceStore, tmp_path: Path
     before = ids(out)
     told("traces", "delete", before[2])
     done = told("datasets", "export", "cards-v1", "-o", out)
-    assert done == f"29 records of the form tunix_sft, 1 deleted traces left out: {out}\n"
+    assert done == f"29 records in format tunix_sft, 1 deleted traces left out: {out}\n"
     assert ids(out) == before[:2] + before[3:]
     asked = f"{before[5]},{before[2]}, {before[0][:9]}"
     done = told("datasets", "export", "--ids", asked, "-o", out, "--json")
@@ -119,7 +119,7 @@ def test_what_was_deleted_in_its_run_stays_out_of_a_dataset(
     gone = run_store.newest(1)[0].trace.id
     told("traces", "delete", gone, "--store", run_store.folder)
     out = tmp_path / "x.jsonl"
-    assert "29 records of the form tunix_sft, 1 deleted" in told(
+    assert "29 records in format tunix_sft, 1 deleted" in told(
         "datasets", "export", "sums-v1", "-o", out
     )
     assert gone not in ids(out)
@@ -132,16 +132,18 @@ def test_what_was_deleted_in_its_run_stays_out_of_a_dataset(
 @pytest.mark.usefixtures("own")
 def test_bad_input_is_one_line(home: Path, tmp_path: Path) -> None:
     out = ("-o", tmp_path / "x.jsonl")
-    assert "one of the two" in bad("datasets", "export", *out)
-    assert "one of the two" in bad("datasets", "export", "cards-v1", "--ids", "1f", *out)
-    assert "one of the two" in bad("datasets", "export", "--ids", " , ", *out)
-    assert "no such trace in" in bad("datasets", "export", "--ids", "0" * 12, *out)
-    assert "ends in none of" in bad("datasets", "export", "cards-v1", "-o", tmp_path / "x.txt")
+    assert "either the key" in bad("datasets", "export", *out)
+    assert "either the key" in bad("datasets", "export", "cards-v1", "--ids", "1f", *out)
+    assert "either the key" in bad("datasets", "export", "--ids", " , ", *out)
+    assert "does not exist in" in bad("datasets", "export", "--ids", "0" * 12, *out)
+    assert "the ending is unknown" in bad(
+        "datasets", "export", "cards-v1", "-o", tmp_path / "x.txt"
+    )
     assert "did you mean cards-v1?" in bad("datasets", "export", "cards-v2", *out)
     assert "did you mean cards-v1?" in bad("datasets", "tunix-yaml", "cards-v2")
     rendered = home / "rendered"
     files.write_json(rendered / "manifest.json", {"files": {}})
-    assert "is not that of a dataset" in bad("datasets", "export", rendered, *out)
+    assert "is not the manifest of a dataset" in bad("datasets", "export", rendered, *out)
     assert not (tmp_path / "x.jsonl").exists()
 
 
@@ -159,8 +161,18 @@ def test_the_job_of_a_dataset_is_printed_or_written(home: Path, tmp_path: Path) 
     written = job.read(out)
     assert written.model.model_id == "google/gemma-3-270m"
     assert written.output.output_dir == str(tmp_path / "out: #1")
-    assert written.training.model_dump() == found["training"]
-    assert "model.model_id: " in bad("datasets", "tunix-yaml", "cards-v1", "--model-id", "")
+    assert found["training"]["learning_rate"] == 0.004  # not that of a pretrained model
+    assert written.training.learning_rate == 2e-5
+    more = ("--learning-rate", 1e-4, "--epochs", 2, "--batch-size", 3, "--max-length", 64)
+    given = yaml.safe_load(told("datasets", "tunix-yaml", "cards-v1", *more))["training"]
+    assert (given["learning_rate"], given["num_epochs"]) == (1e-4, 2)
+    assert (given["batch_size"], given["max_seq_length"]) == (3, 64)
+    for name in ("", "gemma3-1"):
+        told_why = bad(
+            "datasets", "tunix-yaml", "cards-v1", "--model-id", name, "-o", tmp_path / "y"
+        )
+        assert f"--model-id: unknown '{name}'" in told_why
+    assert not (tmp_path / "y").exists()
 
 
 @pytest.mark.usefixtures("own")

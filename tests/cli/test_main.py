@@ -9,7 +9,6 @@ import pytest
 from click.testing import CliRunner
 
 from tests import renew
-from tunix_rt_nb import tasks
 from tunix_rt_nb.cli import main, status
 
 
@@ -66,16 +65,3 @@ def test_the_installed_command_runs() -> None:
     )
     assert told.returncode == 0
     assert "tunix-rt-nb, version" in told.stdout
-
-
-def test_tasks_are_listed_with_their_size_and_a_solved_example() -> None:
-    told = CliRunner().invoke(main, ["tasks", "arithmetic", "high_card_odds"]).stdout
-    assert "arithmetic (tunix_rt_nb): add and subtract two-digit numbers" in told
-    assert "easy 601,545, medium 49,294,935, hard 4e+09" in told
-    assert "1. " in told
-    assert "Answer: " in told
-    listed = json.loads(CliRunner().invoke(main, ["tasks", "--json"]).stdout)
-    assert [entry["task"] for entry in listed] == list(tasks.TASKS)
-    unknown = CliRunner().invoke(main, ["tasks", "arithmetics"])
-    assert unknown.exit_code == 2
-    assert "task: unknown 'arithmetics', did you mean arithmetic?" in unknown.stderr

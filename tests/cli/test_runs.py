@@ -172,7 +172,7 @@ def test_a_run_in_batch_that_regresses_ends_with_1(home: Path) -> None:
 def test_a_baseline_that_is_not_there_is_said_before_anything_runs(home: Path) -> None:
     told = tool("run", "--set", "BASELINE=none")
     assert told.exit_code == 2
-    assert "none.json is not there, take it: runs baseline none RUN --take" in told.stderr
+    assert "none.json does not exist, take a run's figure: tunix-rt-nb runs" in told.stderr
     assert not (home / "runs").exists()
 
 
@@ -187,7 +187,7 @@ def test_models_are_promoted_listed_shown_and_verified(home: Path) -> None:
     evaluated(home, "one", n_right=9)
     told = tool("models", "promote", "one", "--as", "sums")
     assert told.stdout.startswith("sums/v1  sha256 ")
-    assert "there already" in tool("models", "promote", "one", "--as", "sums").stdout
+    assert "exists already" in tool("models", "promote", "one", "--as", "sums").stdout
     made = json.loads(tool("models", "promote", "one", "--json").stdout)
     assert (made["model"], made["version"], made["new"]) == ("one", "v1", True)
     listed = tool("models", "list")
@@ -201,4 +201,4 @@ def test_models_are_promoted_listed_shown_and_verified(home: Path) -> None:
     weights.write_bytes(b"other")
     broken = tool("models", "verify", "sums")
     assert broken.exit_code == 1
-    assert "model.safetensors: is not what was promoted" in broken.stdout
+    assert "model.safetensors: was changed or removed" in broken.stdout

@@ -63,7 +63,9 @@ def test_what_is_imported_is_listed_and_shown() -> None:
     assert json.loads(told("list", "--offset", 1, "--json")) == [second]
     assert json.loads(told("list", "--where", "source=by hand", "--limit", 1, "--json")) == [first]
     assert json.loads(told("list", "--where", "source!=by hand", "--json")) == []
-    assert json.loads(told("show", first["id"], "--json")) == {**first, "checks": None}
+    checks = {"steps": [None] * len(first["steps"]), "end": None, "answer": None}
+    checks["unchecked"] = [*range(len(first["steps"]))]
+    assert json.loads(told("show", first["id"], "--json")) == {**first, "checks": checks}
     shown = told("show", first["id"][:9])
     assert all(step["content"] in shown for step in first["steps"])
 
@@ -99,11 +101,34 @@ def test_verify_lists_what_is_wrong_and_ends_with_one(store: TraceStore) -> None
     assert found["traces"] == found["checked"] == store.count()
 
 
+def test_sums_of_ones_own_traces_are_checked_and_counted(tmp_path: Path) -> None:
+    steps = ["48/2 = 24 clips", "Add both.", "48 + 24 = 73"]
+    file = tmp_path / "own.jsonl"
+    trace = Trace.of("How many?", [("s", text) for text in steps], "73")
+    file.write_text(json.dumps(trace.model_dump()) + "\n" + GOOD)
+    told("import", "--as", "trace", file)  # what is wrong in it is no reason to refuse it
+    result = invoke("verify")
+    assert result.exit_code == 1
+    assert ".jsonl:1: step 3: 48 + 24 is 72, not 73\n" in result.stdout
+    assert (
+        "2 traces, 0 of them of known tasks; steps of the others: 1 right, 1 wrong, 2 not"
+        " checkable: 1 wrong in "
+    ) in result.stdout
+    counts = json.loads(invoke("verify", "--json").stdout)["steps"]
+    assert counts == {"right": 1, "wrong": 1, "unchecked": 2}
+    shown = told("show", trace.id)
+    assert "✓   1. 48/2 = 24 clips\n·   2. Add both.\n✗   3. 48 + 24 = 73\n" in shown
+    assert "       48 + 24 is 72, not 73\n· Answer: 73" in shown
+    assert told("score", trace.id).endswith(", 50% of the steps right\n")
+    [row] = [line for line in told("score").splitlines() if line.startswith("unknown")]
+    assert row.endswith(", 50.00% of the steps right")
+
+
 def test_delete_compact_and_import_again(store: TraceStore, tmp_path: Path) -> None:
     at = ("--store", store.folder)
     ids = [stored.trace.id for stored in store.newest(2)]
     n = store.count()
-    assert "no such trace" in bad("delete", ids[0], "ffffffff", *at)
+    assert "does not exist in" in bad("delete", ids[0], "ffffffff", *at)
     assert told("delete", ids[0], ids[1][:13], *at).split() == ids
     copy = tmp_path / "copy.jsonl.gz"
     copy.write_bytes(gzip.compress(store.shards()[0].read_bytes()))
@@ -121,14 +146,14 @@ def test_delete_compact_and_import_again(store: TraceStore, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (b"", "holds no traces, expected JSON lines"),
-        (b"\n\n", "holds no traces, expected JSON lines"),
+        (b"", "holds no records, expected JSON lines"),
+        (b"\n\n", "holds no records, expected JSON lines"),
         (b"\x7fELF\x00\x01\xff\xfe", "1: not a JSON object"),
         (GOOD.encode()[:40], "1: not a JSON object: "),
         (GOOD.encode().replace(b'"p"', b"5"), "1: prompt: expected str, got int"),
         (GOOD.encode().replace(b'"i": 0', b'"i": 1'), "1: steps: step indices must run 0, 1"),
-        (GOOD.encode().replace(b'"p"', b'"\xff"'), "1: not a JSON object: is not UTF-8"),
-        (GOOD.encode().replace(b"0", b"9" * 3_000_000), "1: steps.0.i: integer value out of"),
+        (GOOD.encode().replace(b'"p"', b'"\xff"'), "1: not a JSON object: it is not UTF-8"),
+        (GOOD.encode().replace(b"0", b"9" * 3_000_000), "integer value out of"),
         (gzip.compress(GOOD.encode(), mtime=0)[:-12], "1: is cut off or damaged gzip: "),
         (
             GOOD.encode().replace(b'"t"', b'"' + b"t" * (20 << 20) + b'"'),
@@ -150,10 +175,10 @@ def test_a_bad_file_is_one_clear_line(tmp_path: Path, content: bytes, says: str)
 def test_every_bad_line_of_every_file_is_told(tmp_path: Path) -> None:
     file = tmp_path / "bad.jsonl"
     file.write_text("{\n" + GOOD + "\n[]\n")
-    lines = bad("import", file, tmp_path, "-", stdin=b"\x1f\x8b\x00").split("\n")
+    lines = bad("import", file, tmp_path / "none", "-", stdin=b"\x1f\x8b\x00").split("\n")
     assert lines[0].startswith(f"{file}:1: not a JSON object")
     assert lines[1] == f"{file}:3: trace: expected object, got array"
-    assert lines[2] == f"{tmp_path}: cannot be read: Is a directory"
+    assert lines[2] == f"{tmp_path / 'none'}: cannot be read: No such file or directory"
     assert lines[3].startswith("-:1: is cut off or damaged gzip") or "-: cannot be read" in lines[3]
     assert lines[4:] == ["4 bad lines; nothing was imported"]
 
@@ -173,9 +198,9 @@ def test_standard_input_and_other_forms_are_read() -> None:
     [
         (["list", "--where", "x"], "--where: expected PATH=VALUE, found 'x'"),
         (["list", "--where", "x<a"], "filters: x: '<' cannot take 'a'"),
-        (["list", "--store", "/nowhere"], "--store: /nowhere is no folder"),
-        (["show", "0"], "id: '0' is not there, no such trace in "),
-        (["show", "what"], "id: 'what' is no id nor the beginning of one"),
+        (["list", "--store", "/nowhere"], "--store: /nowhere is not a folder"),
+        (["show", "0"], "id: '0' does not exist in "),
+        (["show", "what"], "id: 'what' is neither an id nor the beginning of one"),
         (["import", "nowhere.jsonl"], "nowhere.jsonl: cannot be read: No such file"),
         (["import", str(EXAMPLE), "--store", "/proc/x"], "/proc/x: cannot be written: No such"),
     ],

@@ -179,7 +179,7 @@ def test_an_existing_version_with_other_content_is_left_alone(
     folder = build(store, spec(), tmp_path)
     before = (folder / "manifest.json").read_bytes()
     assert build(store, spec(), tmp_path) == folder
-    with pytest.raises(InputError, match="exists with other content.*another dataset_version"):
+    with pytest.raises(InputError, match="already holds other content.*another dataset_version"):
         build(store, spec(limit=5), tmp_path)
     assert (folder / "manifest.json").read_bytes() == before
 

@@ -22,6 +22,10 @@ from tunix_rt_nb.dataset.near import ngrams, shingles, similarity, words
 from tunix_rt_nb.store.store import TraceStore
 from tunix_rt_nb.trace.trace import Trace
 
+TEMPLATE = (
+    "A baker near the old harbour bakes {} loaves of bread before the ferry comes, and {} more"
+    " after lunch for the late guests. How many loaves does the baker bake on that day altogether?"
+)
 WORDS = [f"w{k}" for k in range(5000)]
 SUM = {"task": "arithmetic"}
 
@@ -93,10 +97,30 @@ def test_without_a_threshold_near_duplicates_stay(tmp_path: Path) -> None:
 
 
 def test_problems_of_a_known_task_are_no_near_duplicates(tmp_path: Path) -> None:
-    prompts = [f"What is 12 + 34 - 15 + 20 + {n}?" for n in (11, 12, 13)]
+    asks = ("What is", "What, what is", "What then is")
+    prompts = [f"{ask} 12 + 34 - 15 + 20 + 11?" for ask in asks]
     assert outcome(tmp_path / "known", prompts, SUM, near_duplicates=0.5) == []
     unknown = outcome(tmp_path / "unknown", prompts, {"task": "mine"}, near_duplicates=0.5)
     assert [reject["reason"] for reject in unknown] == ["near_duplicate"] * 2
+
+
+def test_problems_of_a_template_that_differ_in_their_numbers_or_answers_are_all_kept(
+    tmp_path: Path,
+) -> None:
+    prompts = [TEMPLATE.format(10 + k, 3 + k % 7) for k in range(40)]
+    assert outcome(tmp_path / "numbers", prompts) == []
+    worded = [TEMPLATE.format(n, "two") for n in ("five", "six", "seven")]
+    traces = [Trace.of(p, [("s", "t")], str(7 + k)) for k, p in enumerate(worded)]
+    build(store_of(tmp_path, traces), tmp_path)
+    assert dataset.read_manifest(tmp_path / "d-v1")["rejected"] == {}
+    assert len(outcome(tmp_path / "same", worded)) == 2
+
+
+def test_of_one_prompt_with_two_answers_the_first_is_kept(tmp_path: Path) -> None:
+    traces = [Trace.of("What is it?", [("s", "t")], answer) for answer in ("5", "6")]
+    folder = build(store_in_order(tmp_path, traces), tmp_path)
+    assert [t.final_answer for _, t in dataset.load(folder, "train")] == ["5"]
+    assert dataset.read_manifest(folder)["rejected"] == {"duplicate_prompt": 1}
 
 
 SAME = """
@@ -107,7 +131,7 @@ from tunix_rt_nb.dataset.clean import rejects
 rng = random.Random(1)
 texts = [" ".join(rng.choices("abcdefgh", k=rng.randrange(30))) for _ in range(1000)]
 rows = [
-    {"id": str(k), "prompt": t, "task": None, "first_id": str(k), "eval_item": None}
+    {"id": str(k), "prompt": t, "answer": "", "task": None, "first_id": str(k), "eval_item": None}
     for k, t in enumerate(texts)
 ]
 found = rejects(rows, 0.5, [EvalItem(f"x#{k}", t, None) for k, t in enumerate(texts[:5])])
@@ -286,11 +310,33 @@ def test_the_same_problem_in_other_words_is_in_the_eval_set(tmp_path: Path) -> N
 
 def test_words_that_problems_of_a_known_task_share_say_nothing(tmp_path: Path) -> None:
     items = [{"id": "1", "prompt": "What is 12 + 34 - 15 + 20 + 11?", "category": "arithmetic"}]
-    prompts = ["What is 12 + 34 - 15 + 20 + 12?"]
+    prompts = ["What is 12 + 34 - 15 + 20 + 11 + 12?"]
     path = eval_set(tmp_path, items)
     assert outcome(tmp_path / "known", prompts, SUM, eval_sets=[path]) == []
     [reject] = outcome(tmp_path / "unknown", prompts, eval_sets=[path])
     assert reject["ngram"] == "what is 12 + 34 - 15 +"
+
+
+def test_an_eval_prompt_with_other_numbers_wipes_no_data_of_its_template(tmp_path: Path) -> None:
+    path = eval_set(tmp_path, [{"id": "1", "prompt": TEMPLATE.format(10, 4)}])
+    others = [TEMPLATE.format(a, b) for a, b in ((10, 3), (12, 4), (4, 10), (100, 4))]
+    given_away = [
+        TEMPLATE.format(10, 4),
+        TEMPLATE.format(10, 4).replace("old ", ""),
+        f"Question 7: {TEMPLATE.format(10, 4)} Answer in 1 sentence.",
+        TEMPLATE.format("ten", "four"),
+    ]
+    for near in (None, 0.8):
+        folder = tmp_path / str(near)
+        found = outcome(folder, [*others, *given_away], eval_sets=[path], near_duplicates=near)
+        assert {reject["id"] for reject in found} == set(given_away)
+
+
+def test_of_items_of_one_template_the_one_with_the_same_numbers_is_told() -> None:
+    items = [EvalItem(f"x#{k}", TEMPLATE.format(k, k + 1), None) for k in range(1, 2000)]
+    prompts = [f"Task 0: {TEMPLATE.format(k, k + 1)}" for k in (3, 1, 70, 1500)]
+    assert [reject["of"] for reject in shared(prompts, items)] == ["x#3", "x#1", "x#70", "x#1500"]
+    assert shared([TEMPLATE.format(k, k + 2) for k in range(10)], items) == []
 
 
 def test_the_task_of_an_item_may_stand_in_its_meta(tmp_path: Path) -> None:
@@ -356,17 +402,16 @@ def test_a_dataset_that_an_eval_set_holds_whole_is_not_built(tmp_path: Path) -> 
     ("content", "says"),
     [
         (None, r"eval_sets: .*e\.jsonl: cannot be read: No such file"),
-        ("", r"eval_sets: .*e\.jsonl: holds no items"),
+        ("", r"eval_sets: .*e\.jsonl: holds no records"),
         ('{"id": "1", "prompt": "a"}\n{"id": ', r"e\.jsonl:2: not a JSON object"),
-        ("[1]", r"e\.jsonl:1: expected a JSON object, found list"),
-        ("[" * 100_000, r"e\.jsonl:1: not a JSON object"),
+        ("[1]", r"e\.jsonl:1: trace: expected object, got int"),
+        ("[" * 100_000, r"e\.jsonl: is no JSON array"),
         ('{"id": "1"}', r"e\.jsonl:1: prompt: Field required"),
         ('{"id": "1", "prompt": ""}', r"e\.jsonl:1: prompt: "),
-        ('{"id": "1", "prompt": "\\ud800"}', r"e\.jsonl:1: prompt: "),
-        ('{"id": 1, "prompt": "a"}', r"e\.jsonl:1: id: "),
+        ('{"id": "1", "prompt": "\\ud800"}', r"e\.jsonl:1: (trace|not|prompt)"),
         (
             '{"id": "1", "prompt": "a"}\n{"id": "1", "prompt": "b"}',
-            r"e\.jsonl:2: id: '1' is that of an earlier item",
+            r"e\.jsonl:2: id: '1' is the id of an earlier item",
         ),
     ],
 )

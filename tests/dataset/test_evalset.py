@@ -18,6 +18,7 @@ from tunix_rt_nb.trace.response import Generation, respond
 from tunix_rt_nb.trace.trace import Trace
 
 ITEMS = evalset.read("core-v1")
+MADE_OF = evalsets.EDGE_CASES.keys()
 LINES = list(files.read_lines(evalset.find("core-v1")))
 
 
@@ -28,9 +29,9 @@ def sections(field: str) -> dict[str, set[str]]:
     return found
 
 
-def test_the_set_that_ships_has_every_task_section_and_difficulty() -> None:
+def test_the_set_that_ships_has_every_section_and_difficulty_of_each_task() -> None:
     assert len(ITEMS) == len(LINES) >= 400
-    assert sections("category")["core"] == sections("category")["edge_case"] == tasks.TASKS.keys()
+    assert sections("category")["core"] == sections("category")["edge_case"] == MADE_OF
     assert sections("difficulty").keys() == set(SECTIONS)
     assert all(
         found == {"medium", "hard"} or len(found) == 3 for found in sections("difficulty").values()
@@ -120,24 +121,17 @@ def line(**changed: Any) -> str:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("", "holds no items, expected JSON lines"),
+        ("", "holds no records, expected JSON lines"),
         ("nonsense", "x.jsonl:1: not a JSON object: "),
-        ("7", "x.jsonl:1: expected a JSON object, found int"),
-        ("[" * 100_000, "x.jsonl:1: not a JSON object: "),
-        ('{"id": "a"}', "x.jsonl:1: prompt: Field required"),
+        ("7", "x.jsonl:1: trace: expected object, got int"),
+        ("[" * 100_000, "x.jsonl: is no JSON array: "),
+        ('{"id": "a"}', "x.jsonl:1: fields: no known format has id"),
         (line(id=""), "x.jsonl:1: id: String should have at least 1 character"),
-        (line(id=7), "x.jsonl:1: id: Input should be a valid string"),
-        (line(more=7), "x.jsonl:1: more: Extra inputs are not permitted"),
+        (line(id=[7]), "x.jsonl:1: id: Input should be a valid string"),
         (line(section="other"), "x.jsonl:1: section: Input should be 'core', 'trace_sensitive' or"),
-        (
-            line(difficulty="odd"),
-            "x.jsonl:1: difficulty: Input should be 'easy', 'medium' or 'hard'",
-        ),
-        (line(category="chess"), "x.jsonl:1: category: unknown 'chess'"),
-        (line(prompt="2 + 2?"), "x.jsonl:1: prompt: is none of high_card_duel: "),
         (line(expected_answer="draw"), "x.jsonl:1: expected_answer: 'draw' is wrong"),
-        (f"{line()}\n{line(prompt='p')}", "x.jsonl:2: id: 'core-high_card_duel-easy-1' is that of"),
-        (f"{line()}\n{line(id='b')}", "x.jsonl:2: prompt: states the problem of item 'core-high"),
+        (f"{line()}\n{line(prompt='p')}", "x.jsonl:2: id: 'core-high_card_duel-easy-1' is the"),
+        (f"{line()}\n{line(id='b')}", "x.jsonl:2: prompt: asks the same as item 'core-high"),
     ],
 )
 def test_a_damaged_set_is_refused_with_file_and_line(tmp_path: Path, text: str, told: str) -> None:
@@ -155,3 +149,72 @@ def test_a_set_that_is_not_there_is_named() -> None:
         evalset.read("none/x.jsonl")
     with pytest.raises(InputError, match="eval set: unknown 'core'"):
         evalset.find("core")
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ('{"question": "q", "answer": "a #### 4"}\n\n', ("1", "q", [], "4")),
+        ('\ufeff{"id": 7, "prompt": "q", "expected_answer": "4"}\r\n', ("7", "q", [], "4")),
+        ('[{"problem": "q", "solution": "a", "answer": 4}]', ("1", "q", ["a"], "4")),
+        (
+            json.dumps(
+                {
+                    "messages": [
+                        {"role": "user", "content": "q"},
+                        {"role": "assistant", "content": "<think>a</think>4"},
+                    ]
+                }
+            ),
+            ("1", "q", ["a"], "4"),
+        ),
+    ],
+)
+def test_a_set_of_ones_own_has_any_usual_format(
+    tmp_path: Path, content: str, expected: tuple
+) -> None:
+    (tmp_path / "x.jsonl").write_text(content, newline="")
+    [(name, trace)] = evalset.read(str(tmp_path / "x.jsonl"))
+    if "####" in content:
+        expected = ("1", "q", ["a"], "4")
+    assert (name, trace.prompt, [s.content for s in trace.steps], trace.final_answer) == expected
+    assert [item.prompt for item in evalset.eval_items([str(tmp_path / "x.jsonl")])] == ["q"]
+
+
+def test_the_section_category_and_difficulty_of_an_own_item_are_its_own(tmp_path: Path) -> None:
+    own = {"id": "a", "prompt": "Why?", "expected_answer": "So.", "section": "core"}
+    lines: list[dict[str, Any]] = [
+        {**own, "category": "physics", "difficulty": 3},
+        {"id": "b", "prompt": "p", "answer": "4"},
+    ]
+    sum_ = {"id": "c", "prompt": "What is 17 + 20 - 36?", "answer": "1", "category": "arithmetic"}
+    other = {"id": "d", "prompt": "Two and two?", "answer": "4", "category": "arithmetic"}
+    path = tmp_path / "x.jsonl"
+    files.write_lines(path, [*lines, sum_, other])
+    a, b, c, d = (trace for _, trace in evalset.read(str(path)))
+    told = {"section": "core", "category": "physics", "difficulty": "3"}
+    assert told.items() <= (a.meta or {}).items()
+    assert (a.task, b.task, b.steps, c.task, len(c.steps) > 0) == (
+        None,
+        None,
+        (),
+        "arithmetic",
+        True,
+    )
+    assert (d.task, (d.meta or {})["category"]) == (None, "arithmetic")
+
+
+def test_the_held_out_side_of_a_dataset_becomes_an_eval_set(tmp_path: Path) -> None:
+    meta = {"earlier_messages": [{"role": "system", "content": "Be brief."}]}
+    chats = [Trace.of(f"Who is number {n}?", [("s", "x")], f"{n}", meta) for n in range(20)]
+    store = TraceStore(tmp_path / "traces")
+    store.add([*chats, *some("arithmetic", 20, seed=1)], NOW)
+    spec = DatasetSpec.of(dataset_name="d", near_duplicates=None, eval_fraction=0.5)
+    built = dataset.build(store, spec, tmp_path)
+    count = dataset.write_evalset(built, tmp_path / "set.jsonl")
+    held_out = list(dataset.load(built, "eval"))
+    found = evalset.read(str(tmp_path / "set.jsonl"))
+    assert count == len(held_out) == len(found) > 0
+    for (id, trace), (name, item) in zip(held_out, found, strict=True):
+        assert (name, item.prompt, item.final_answer) == (id, trace.prompt, trace.final_answer)
+        assert (item.task, item.earlier) == (trace.task, trace.earlier)

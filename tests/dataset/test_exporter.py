@@ -354,9 +354,9 @@ def test_deleted_traces_stay_out_and_are_counted(store: TraceStore, tmp_path: Pa
 def test_an_unknown_id_is_an_error_and_writes_nothing(store: TraceStore, tmp_path: Path) -> None:
     [first] = [stored.trace.id for stored in store.newest(1)]
     for id in (str(uuid.UUID(int=1)), "f" * 13):
-        with pytest.raises(InputError, match=f"id: '{id}' is not there, no such trace in"):
+        with pytest.raises(InputError, match=f"id: '{id}' does not exist in"):
             export(tmp_path / "x.jsonl", ids=[first, id], store=store)
-    with pytest.raises(InputError, match="is no id nor the beginning of one"):
+    with pytest.raises(InputError, match="is neither an id nor the beginning of one"):
         export(tmp_path / "x.jsonl", ids=["'; DROP TABLE traces; -- " + "x" * 20], store=store)
     assert not (tmp_path / "x.jsonl").exists()
 
@@ -365,11 +365,11 @@ def test_exactly_one_of_dataset_and_ids_is_given(
     store: TraceStore, some_dataset: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "x.jsonl"
-    with pytest.raises(InputError, match="a dataset or ids of traces, one of the two"):
+    with pytest.raises(InputError, match="either the key of a dataset or ids of traces"):
         export(out, store=store)
-    with pytest.raises(InputError, match="a dataset or ids of traces, one of the two"):
+    with pytest.raises(InputError, match="either the key of a dataset or ids of traces"):
         export(out, dataset=some_dataset, ids=["1f"], store=store)
-    with pytest.raises(InputError, match="ids are those of a store, and have no split"):
+    with pytest.raises(InputError, match="ids need a store and take no split"):
         export(out, ids=["1f"])
 
 
@@ -391,7 +391,7 @@ def test_a_side_without_traces_is_said_to_be_empty(tmp_path: Path) -> None:
     store = keep(tmp_path, odd_traces())
     spec = DatasetSpec.of(dataset_name="d", near_duplicates=None, eval_fraction=0)
     folder = build(store, spec, tmp_path)
-    with pytest.raises(InputError, match=r"nothing to export, there is no trace in eval\.jsonl"):
+    with pytest.raises(InputError, match=r"nothing to export, eval\.jsonl is empty"):
         export(tmp_path / "x.jsonl", dataset=folder, split="eval")
     assert export(tmp_path / "x.jsonl", dataset=folder).written == len(odd_traces())
 
@@ -409,9 +409,9 @@ def test_a_shard_that_lacks_a_field_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("x.json", r"ends in none of \.jsonl, \.jsonl\.gz, \.parquet, \.csv, \.array_record"),
-        ("folder.jsonl", "is there and is no file"),
-        ("pipe.csv", "is there and is no file"),
+        ("x.json", r"ending is unknown, expected one of: \.jsonl, \.jsonl\.gz, \.parquet, \.csv"),
+        ("folder.jsonl", "exists and is not a file"),
+        ("pipe.csv", "exists and is not a file"),
         ("file/x.csv", "file: cannot be written: "),
     ],
 )
@@ -430,9 +430,9 @@ def test_what_is_read_is_never_written_to(
     store: TraceStore, some_dataset: Path, tmp_path: Path
 ) -> None:
     [first] = [stored.trace.id for stored in store.newest(1)]
-    with pytest.raises(InputError, match="is in the folder that is read"):
+    with pytest.raises(InputError, match="is in the folder that is exported"):
         export(some_dataset / "train.jsonl", dataset=some_dataset)
-    with pytest.raises(InputError, match="is in the folder that is read"):
+    with pytest.raises(InputError, match="is in the folder that is exported"):
         export(store.shards()[0], ids=[first], store=store)
 
 

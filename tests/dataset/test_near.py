@@ -5,7 +5,7 @@ from itertools import combinations
 import pytest
 from hypothesis import given, strategies as st
 
-from tunix_rt_nb.dataset.near import near_duplicates, shingles, similarity
+from tunix_rt_nb.dataset.near import near_duplicates, numbers, shingles, similarity
 
 WORDS = [f"w{k}" for k in range(5000)]
 
@@ -42,7 +42,9 @@ def test_99_of_100_pairs_at_the_threshold_are_found(
     pairs = []
     for _ in range(1000):
         first = rng.choices(WORDS, k=length)
-        pairs.append((first, first[:-changed] + [f"{rng.random()}" for _ in range(changed)]))
+        pairs.append(
+            (first, first[:-changed] + [f"x{rng.getrandbits(60)}" for _ in range(changed)])
+        )
     prompts = {f"{k}{side}": " ".join(p[side]) for k, p in enumerate(pairs) for side in (0, 1)}
     exact = Counter(
         similarity(set(shingles(prompts[f"{k}0"])), set(shingles(prompts[f"{k}1"])))
@@ -87,3 +89,66 @@ def test_what_is_near_a_refused_prompt_only_is_kept() -> None:
     found = near_duplicates(dict(zip("abc", prompts, strict=True)), 0.8)
     assert {name: reject["of"] for name, reject in found.items()} == {"b": "a"}
     assert near_duplicates(dict(zip("bc", prompts[1:], strict=True)), 0.8).keys() == {"c"}
+
+
+BAKERY = (
+    "A baker near the old harbour bakes {} loaves of bread before the ferry comes, and {} more"
+    " after lunch for the late guests. How many loaves does the baker bake on that day altogether?"
+)
+
+
+def test_prompts_of_a_template_with_other_numbers_are_all_kept() -> None:
+    prompts = {str(k): BAKERY.format(10 + k, 3 + k % 7) for k in range(200)}
+    assert near_duplicates(prompts, 0.5) == {}
+    again = {f"again {k}": prompt.replace("old ", "") for k, prompt in prompts.items()}
+    found = near_duplicates({**prompts, **again}, 0.7)
+    assert {name: reject["of"] for name, reject in found.items()} == {
+        f"again {k}": k for k in prompts
+    }
+
+
+@pytest.mark.parametrize(
+    ("answers", "found"),
+    [
+        (("9", "9"), True),
+        (("9 loaves", " 9  Loaves."), True),
+        (("1,000", "1000.0"), True),
+        (("9", "8"), False),
+        (("yes", "no"), False),
+        (("-9", "9"), False),
+    ],
+)
+def test_prompts_with_other_answers_are_no_near_duplicates(
+    answers: tuple[str, str], found: bool
+) -> None:
+    prompts = {"a": BAKERY.format("four", "five"), "b": BAKERY.format("four", "six")}
+    told = near_duplicates(prompts, 0.7, dict(zip("ab", answers, strict=True)))
+    assert bool(told) is found
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("1,000 and 1000 and 1'000 and 1_000", ("1000",) * 4),
+        ("1,2,3 or 1,2345", ("1", "2", "3", "1", "2345")),
+        ("2.50 and 2.5, 007, 0.0", ("2.5", "2.5", "7", "0")),
+        ("w15, x_1 and 3x5", ("3",)),
+        ("3-4+5*6/7=$8 9%", ("3", "4", "5", "6", "7", "8", "9")),
+        ("three", ()),
+    ],
+)
+def test_numbers_are_read_in_their_plain_form(text: str, expected: tuple[str, ...]) -> None:
+    assert numbers(text) == expected
+
+
+@given(st.lists(st.integers(0, 10**12)), st.sampled_from([",", "_", ""]))
+def test_a_number_is_the_same_with_and_without_separators(
+    values: list[int], separator: str
+) -> None:
+    written = " and ".join(f"{value:,}".replace(",", separator) for value in values)
+    assert numbers(written) == tuple(map(str, values))
+
+
+def test_numbers_are_read_in_linear_time() -> None:
+    for text in ("1" * 10**6, "1,234" * 10**5, "1," * 10**5, "x1" * 10**5, "1.1" * 10**5):
+        assert len(numbers(text)) <= len(text)

@@ -9,11 +9,13 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from tests.conftest import NOW
+from tunix_rt_nb import tasks
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.common.queries import sql
 from tunix_rt_nb.dataset import DatasetSpec
 from tunix_rt_nb.dataset.condition import check_condition
 from tunix_rt_nb.dataset.selection import quotas, select
+from tunix_rt_nb.store import scores
 from tunix_rt_nb.store.store import TraceStore
 from tunix_rt_nb.trace.trace import Trace
 
@@ -148,6 +150,23 @@ def test_filters_take_score_steps_and_length(marble_store: TraceStore) -> None:
     assert not chosen_ids(marble_store, filters={"meta.length": 3})
 
 
+def test_filters_take_wrong_steps_and_those_that_can_be_checked(tmp_path: Path) -> None:
+    store = TraceStore(tmp_path)
+    right, wrong, silent = (
+        Trace.of(f"p{n}", [("s", text), ("s", "Add both.")], "a")
+        for n, text in enumerate(["2 + 2 = 4", "2 + 2 = 5", "Think."])
+    )
+    [drawn] = tasks.draw("arithmetic", 1, seed=0)
+    store.add([right, wrong, silent, drawn], NOW)
+    ids = {right.id, silent.id, drawn.id}
+    assert {trace.id for trace in chosen(store, filters={"steps_wrong": 0})} == ids
+    both = {"steps_wrong": 0, "steps_checked": {">": 0}}
+    assert {trace.id for trace in chosen(store, filters=both)} == {right.id, drawn.id}
+    assert chosen(store, selection_strategy="custom", condition="steps_wrong = 1") == [wrong]
+    assert chosen(store, filters={"steps_checked": len(drawn.steps)}) == [drawn]
+    assert [found.trace for found in store.newest(9, filters={"steps_wrong": 1})] == [wrong]
+
+
 def chosen_ids(store: TraceStore, **fields: object) -> list[str]:
     return [trace.id for trace in chosen(store, **fields)]
 
@@ -243,6 +262,7 @@ def connections(
             " $final_answer, $meta)",
             rows,
         )
+        scores.define_counts(connection)
         connection.execute(sql("fields"))
         made.append(connection)
     yield made
@@ -292,11 +312,11 @@ def test_a_connection_to_a_store_reads_its_files_and_no_other(
         ({"selection_strategy": "stratified", "limit": 5}, "stratify_by: .* needs a stratify_by"),
         (
             {"selection_strategy": "stratified", "stratify_by": "colour"},
-            "limit: stratified without quotas or proportions needs a limit",
+            "limit: stratified needs a limit, quotas or proportions",
         ),
         (
             {"selection_strategy": "stratified", "stratify_by": "c", "proportions": {"a": 0.7}},
-            "proportions: expected shares over 0 that add up to 1",
+            "proportions: expected shares that add up to 1",
         ),
         (
             {"selection_strategy": "stratified", "stratify_by": "c", "quotas": {"a": 0}},
@@ -309,10 +329,10 @@ def test_a_connection_to_a_store_reads_its_files_and_no_other(
                 "quotas": {"a": 1},
                 "limit": 3,
             },
-            "limit: goes without quotas",
+            "limit: cannot be combined with quotas",
         ),
-        ({"quotas": {"a": 1}}, "quotas: means nothing to selection_strategy latest"),
-        ({"quality_floor": 3.0}, "quality_floor: means nothing to selection_strategy latest"),
+        ({"quotas": {"a": 1}}, "quotas: has no effect with selection_strategy latest"),
+        ({"quality_floor": 3.0}, "quality_floor: has no effect with selection_strategy latest"),
         ({"selection_strategy": "custom"}, "condition: .* needs a condition"),
         ({"filters": {"score": {"in": ["a"]}}}, "filters: score: 'in' cannot take"),
         ({"filters": {"step_count": "many"}}, "filters: step_count: '=' cannot take 'many'"),
@@ -322,7 +342,7 @@ def test_a_connection_to_a_store_reads_its_files_and_no_other(
                 "stratify_by": "colour",
                 "quotas": {"blue": 21},
             },
-            "quotas: blue: 21 asked for, 20 match",
+            "quotas: blue: is 21, but only 20 traces match",
         ),
         (
             {

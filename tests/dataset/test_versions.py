@@ -70,7 +70,7 @@ def test_a_trace_that_is_added_changes_no_earlier_version(home: Path, tmp_path: 
     folder = built(store, home)
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     store.add(sums(30, seed=1), "2030-01-01")
-    with pytest.raises(InputError, match="exists with other content"):
+    with pytest.raises(InputError, match="already holds other content"):
         built(store, home)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
@@ -79,7 +79,7 @@ def test_the_same_traces_under_another_spec_are_another_version(home: Path, tmp_
     store = store_of(tmp_path / "s", sums(9))
     folder = built(store, home, tags=["a"])
     assert built(store, home, tags=["a"]) == folder
-    with pytest.raises(InputError, match="the same traces but another tags"):
+    with pytest.raises(InputError, match="the same traces with another tags"):
         built(store, home, tags=["b"])
 
 
@@ -92,7 +92,7 @@ def test_a_manifest_that_was_altered_is_refused(home: Path, tmp_path: Path) -> N
         with pytest.raises(InputError, match=r"manifest\.json: manifest_sha256: .* altered"):
             dataset.read_manifest(folder)
     files.write_json(path, [])
-    with pytest.raises(InputError, match=r"manifest\.json: is not that of a dataset"):
+    with pytest.raises(InputError, match=r"manifest\.json: is not the manifest of a dataset"):
         dataset.read_manifest(folder)
     files.write_json(path, sealed(manifest))
     assert dataset.read_manifest(folder) == manifest

@@ -18,6 +18,7 @@ from tunix_rt_nb.evaluate.uncertainty import mcnemar, sign_flip
 from tunix_rt_nb.report.side_by_side import answers_side_by_side
 from tunix_rt_nb.runs import baseline
 from tunix_rt_nb.trace.response import Generation, respond
+from tunix_rt_nb.trace.trace import Trace
 
 ASKED = {"template": "gemma", "style": "numbered", "form_sha256": "f"}
 TRACES = some("arithmetic", 100, seed=3)
@@ -215,6 +216,33 @@ def test_damaged_predictions_are_refused_with_file_and_line(
     assert "\n" not in str(error.value)
 
 
+def test_steps_are_compared_where_both_are_checked() -> None:
+    unknown = [{**row, "steps_right": None} for row in HALF]
+    assert compare(unknown, MORE)["steps_difference"] is None
+    assert compare(unknown, MORE)["steps_interval"] is None
+    mixed = [*MORE[:50], *unknown[50:]]
+    assert compare(HALF, mixed)["steps_difference"] == 0.0
+    assert compare(HALF, MORE)["steps_difference"] == pytest.approx(0.2)
+
+
+def test_items_of_no_known_task_are_those_that_were_asked(tmp_path: Path) -> None:
+    trace = Trace.of("Why?", [("s", "x")], "So.", {"category": "arithmetic"})
+    told = {**grade("w", trace, Generation("Answer: So", 30, True)), **ASKED}
+    read = predictions.read(written(tmp_path / "x.jsonl", [told]))
+    [(name, item)] = predictions.items_of(read)
+    assert (name, item.prompt, item.final_answer) == ("w", "Why?", "So.")
+    again = grade(name, item, Generation("Answer: So", 30, True))
+    assert (again["task"], again["score"], again["grader"]) == ("arithmetic", 1.0, "exact")
+
+
+def test_older_predictions_are_still_read(tmp_path: Path) -> None:
+    new = ("grader", "disagree", "step_counts")
+    older = [{name: value for name, value in row.items() if name not in new} for row in HALF]
+    read = predictions.read(written(tmp_path / "x.jsonl", older))
+    assert sum_up(read) == sum_up(HALF)
+    assert [trace.task for _, trace in predictions.items_of(read)] == ["arithmetic"] * 100
+
+
 def test_predictions_are_read_as_they_were_written(tmp_path: Path) -> None:
     assert predictions.read(written(tmp_path / "x.jsonl", HALF)) == HALF
 
@@ -287,7 +315,7 @@ def test_a_run_is_held_to_a_baseline_from_the_command_line(home: Path) -> None:
         "regressed: primary_score is 0.5"
     )
     missing = invoke("baseline", "other", "one", code=2)
-    assert "baselines/other.json is not there, take it: runs baseline other RUN --take" in missing
+    assert "baselines/other.json does not exist, take a run's figure" in missing
     assert "expected a RUN" in invoke("baseline", "accuracy", "--take", code=2)
 
 
@@ -343,9 +371,9 @@ def test_the_notebook_holds_items_to_a_baseline_before_any_is_asked() -> None:
     ("metric", "told"),
     [
         ("primary", "metric: unknown 'primary', did you mean primary_score?"),
-        ("tasks.a", "metric: tasks.a is no number, but dict"),
+        ("tasks.a", "metric: tasks.a is a dict, expected a number"),
         ("tasks.b.score", "metric.tasks: unknown 'b', expected one of: a"),
-        ("items_sha256", "metric: items_sha256 is no number, but str"),
+        ("items_sha256", "metric: items_sha256 is a str, expected a number"),
     ],
 )
 def test_a_metric_that_a_scorecard_lacks_is_named(metric: str, told: str) -> None:
@@ -355,9 +383,9 @@ def test_a_metric_that_a_scorecard_lacks_is_named(metric: str, told: str) -> Non
 
 def test_baselines_that_mean_nothing_are_refused(home: Path) -> None:
     base = baseline.take("b", CARD)
-    with pytest.raises(InputError, match="baseline b: was taken on other items than these"):
+    with pytest.raises(InputError, match="baseline b: was taken on other items, so"):
         baseline.check(base, {**CARD, "items_sha256": "y"})
-    with pytest.raises(InputError, match="baseline b: was taken in another template or style than"):
+    with pytest.raises(InputError, match="baseline b: was taken in another template or style, so"):
         baseline.check(base, {**CARD, "form_sha256": "g"})
     for fields, told in (
         ({"tolerance": -1}, "tolerance: Input should be greater than or equal to 0"),

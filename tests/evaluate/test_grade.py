@@ -5,12 +5,13 @@ import re
 import time
 from collections import Counter
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.conftest import some
-from tunix_rt_nb import tasks
+from tunix_rt_nb import evaluate, tasks
 from tunix_rt_nb.common import files
 from tunix_rt_nb.evaluate import OUTCOMES
 from tunix_rt_nb.evaluate.grade import grade
@@ -122,3 +123,104 @@ def test_the_first_wrong_step_may_be_one_that_is_missing(traces: list[Trace]) ->
         assert found["first_wrong"] == len(trace.steps)
         assert found["outcome"] == "right_answer_wrong_reasons"
         assert found["wrong_steps"] == {}
+
+
+WHOLE_FORMS = (  # of a right integer, as real models write it
+    "Answer: {a}",
+    "<think>ok</think>\n\n{a}",
+    "#### ${a}",
+    "\\({a}\\)",
+    "Answer: \\({a}\\)",
+    "Answer: \\boxed{{\\text{{{a}}}}}",
+    "Answer: \\boxed{{${a}$}}",
+    "Answer: \\${a}",
+    "Answer: {grouped}",
+    "Answer: {a} apples",
+    "Answer: = {a}",
+    "Answer: x = {a}",
+    "Answer: 154*325 = {a}",
+    "The answer is {a}, as computed.",
+    "Final Answer: The final answer is {a}. I hope it is correct.",
+)
+SHARE_FORMS = ("Answer: \\frac{{{p}}}{{{q}}}", "\\boxed{{\\frac{{{p}}}{{{q}}}}}")
+
+
+@pytest.mark.parametrize("form", WHOLE_FORMS)
+@pytest.mark.parametrize("name", ["products", "arithmetic"])
+def test_a_right_number_is_right_in_the_forms_of_real_models(name: str, form: str) -> None:
+    for trace in some(name, 12, seed=8, difficulty="hard"):
+        right = int(trace.final_answer)
+        for value, score in ((right, 1.0), (right + 1, 0.0), (right * 10 + 1, 0.0)):
+            text = form.format(a=value, grouped=f"{value:,}".replace(",", "{,}"))
+            found = graded(trace, text)
+            assert (found["score"], found["grader"]) == (score, "task"), text
+            own = Trace.of(trace.prompt, [], trace.final_answer)
+            assert graded(own, text)["score"] == score, text
+
+
+@pytest.mark.parametrize("form", SHARE_FORMS)
+@pytest.mark.parametrize("name", ["high_card_odds", "fraction_simplification"])
+def test_a_right_fraction_is_right_in_latex(name: str, form: str) -> None:
+    for trace in some(name, 12, seed=8):
+        if "/" in trace.final_answer:
+            p, q = map(int, trace.final_answer.split("/"))
+            for top, score in ((p, 1.0), (p + 1, 0.0)):
+                assert graded(trace, form.format(p=top, q=q))["score"] == score
+                own = Trace.of(trace.prompt, [], trace.final_answer)
+                assert graded(own, form.format(p=top, q=q))["score"] == score
+
+
+def test_a_fraction_that_is_to_be_in_lowest_terms_is_wrong_in_others() -> None:
+    [trace] = [t for t in some("fraction_simplification", 9, seed=8) if "/" in t.final_answer][:1]
+    p, q = map(int, trace.final_answer.split("/"))
+    assert graded(trace, rf"Answer: \frac{{{2 * p}}}{{{2 * q}}}")["score"] == 0.0
+
+
+CITY = Trace.of("Which is the capital of Italy?", [], "Rome", {"category": "cities"})
+SUMS = Trace.of(
+    "Tom has 3 bags of 4 apples. How many?", [("s", "3*4 = 12")], "12", {"task": "word"}
+)
+
+
+def test_an_answer_of_no_known_task_is_graded_by_the_ladder() -> None:
+    found = graded(CITY, "Answer: **rome**")
+    assert (found["task"], found["grader"]) == ("cities", "text")
+    assert (found["score"], found["strict_score"], found["outcome"]) == (1.0, 0.0, "right")
+    assert graded(CITY, "Answer: Rome")["strict_score"] == 1.0
+    assert graded(CITY, "Rome")["outcome"] == "no_answer"
+    wrong = graded(CITY, "Answer: Paris")
+    assert (wrong["score"], wrong["outcome"]) == (0.0, "right_reasons_wrong_answer")
+    assert "disagree" not in found
+
+
+def test_an_own_grader_decides_and_who_disagrees_is_listed(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("def grade(answer, expected, prompt):\n    return 0.5\n")
+    own = evaluate.load_grader(tmp_path / "mine.py")
+    found: Any = grade("x", CITY, Generation("Answer: Rome", 9, True), own=own)
+    assert (found["score"], found["grader"]) == (0.5, "own")
+    assert found["disagree"] == {"exact": 1.0, "text": 1.0}
+    [known] = tasks.draw("arithmetic", 1, seed=0)
+    assert grade("x", known, Generation(respond(known), 9, True), own=own)["grader"] == "task"
+
+
+def test_steps_that_nobody_can_check_leave_the_share_unknown() -> None:
+    found = graded(CITY, "Reasoning:\n1. Italy is in Europe.\n2. Its capital is old.\nAnswer: Rome")
+    assert found["steps_right"] is None
+    assert found["step_counts"] == {"right": 0, "wrong": 0, "unchecked": 2}
+    assert (found["first_wrong"], found["outcome"]) == (None, "right")
+
+
+def test_sums_in_steps_of_no_known_task_are_checked() -> None:
+    text = "Reasoning:\n1. There are apples.\n2. 3*4 = {}.\nAnswer: 12"
+    right, wrong = (graded(SUMS, text.format(n)) for n in (12, 13))
+    assert right["step_counts"] == {"right": 1, "wrong": 0, "unchecked": 1}
+    assert (right["steps_right"], right["outcome"]) == (1.0, "right")
+    assert wrong["step_counts"] == {"right": 0, "wrong": 1, "unchecked": 1}
+    assert (wrong["steps_right"], wrong["first_wrong"]) == (0.0, 2)
+    assert wrong["outcome"] == "right_answer_wrong_reasons"
+
+
+def test_a_prompt_that_its_task_cannot_read_is_of_no_known_task() -> None:
+    odd = Trace.of("Add one and one.", [], "2", {"task": "arithmetic"})
+    found = graded(odd, "Answer: 2.0")
+    assert (found["score"], found["grader"]) == (1.0, "number")

@@ -1,4 +1,5 @@
 from itertools import cycle
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -6,6 +7,7 @@ from hypothesis import given, strategies as st
 
 from tests.conftest import some
 from tunix_rt_nb import evaluate, tasks
+from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.evaluate import sum_up
 from tunix_rt_nb.evaluate.grade import grade
 from tunix_rt_nb.trace.response import STYLES, Generation, respond
@@ -87,15 +89,38 @@ def test_no_text_breaks_the_grader(text: str) -> None:
     assert 0.0 <= graded(SUM, text)["steps_right"] <= 1.0
 
 
-def test_items_are_chosen_evenly_and_unknown_tasks_left_out(traces: list[Trace]) -> None:
-    unknown = Trace.of("p", [("s", "t")], "a", {"task": "chess"})
-    chosen, skipped = evaluate.choose([("x", t) for t in [unknown, *traces]], 5)
+def test_items_are_chosen_evenly_of_each_known_task(traces: list[Trace]) -> None:
+    chosen, skipped = evaluate.choose([("x", t) for t in traces], 5)
     assert [t.task for _, t in chosen] == [name for name in sorted(tasks.TASKS) for _ in range(5)]
-    assert skipped == {"of no known task": 1, "beyond 5 of a task": 35 * len(tasks.TASKS)}
+    assert skipped == {"beyond 5 of a task": len(traces) - len(chosen)}
     assert evaluate.choose(chosen, 5) == (chosen, {})
+
+
+def test_items_of_no_known_task_are_chosen_by_their_category() -> None:
+    metas: list[dict[str, Any] | None] = [
+        *({"category": "riddles", "task": "chess"},) * 3,
+        {"task": "chess"},
+        {"category": 7},
+        None,
+        {"task": "arithmetic"},  # whose prompt is none of that task
+    ]
+    items = [(f"{k}", Trace.of(f"p{k}", [("s", "t")], "a", meta)) for k, meta in enumerate(metas)]
+    chosen, skipped = evaluate.choose(items, 2)
+    assert [name for name, _ in chosen] == ["6", "3", "4", "5", "0", "1"]
+    assert skipped == {"beyond 2 of a task": 1}
+    groups = [grade(name, trace, Generation("", 9, True))["task"] for name, trace in chosen]
+    assert groups == ["arithmetic", "chess", "own", "own", "riddles", "riddles"]
 
 
 def test_items_have_the_hash_that_the_card_of_their_answers_has(traces: list[Trace]) -> None:
     items = [(trace.id, trace) for trace in traces[:50]]
     rows = [grade(name, trace, Generation("", 9, True)) for name, trace in items]
     assert evaluate.digest(items) == sum_up(rows)["items_sha256"]
+
+
+def test_a_wrong_grader_is_told_before_the_model_is_loaded(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("def grade(answer, expected, prompt):\n    return 2\n")
+    with pytest.raises(InputError, match=r"mine.py:1: grade: returned 2 "):
+        evaluate.predict(tmp_path, [("x", SUM)], {}, grader=tmp_path / "mine.py")
+    with pytest.raises(InputError, match=r"nowhere.py: is no Python file"):
+        evaluate.predict(tmp_path, [("x", SUM)], {}, grader="nowhere.py")

@@ -185,8 +185,23 @@ def test_every_answer_is_in_one_group_whatever_their_order(
     assert list(by_item(shuffled).items()) == list(found.items())
 
 
-@pytest.mark.parametrize("field", ["score", "steps_right"])
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), -0.01, 1.01, None, "1", [1]])
+def test_steps_that_nobody_can_check_count_in_no_mean() -> None:
+    unknown = [one("5", "c", 1.0, steps_right=None), one("6", "b", 0.0, steps_right=None)]
+    card = sum_up([*ROWS, *unknown, one("7", "b", 1.0, steps_right=1.0)])
+    assert card["steps_right"] == (4 * 0.5 + 1.0) / 5
+    shares = {task: scores["steps_right"] for task, scores in card["category_scores"].items()}
+    assert shares == {"a": 0.5, "b": 2 / 3, "c": None}
+    assert "of the steps" not in headline(sum_up(unknown))
+    assert sum_up(unknown)["steps_right"] is None
+
+
+ODD = [float("nan"), float("inf"), -0.01, 1.01, "1", [1]]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("score", None), *((field, value) for field in ("score", "steps_right") for value in ODD)],
+)
 def test_no_group_is_made_of_a_share_that_is_none(field: str, value: Any) -> None:
     with pytest.raises(InputError) as error:
         by_item([*ROWS, {**one("\x1b[31m", "a", 1.0), field: value}])

@@ -171,7 +171,7 @@ def test_a_source_that_kaggle_drops_is_an_error_and_the_push_is_recorded(
     path = folder / "kernel/kernel-metadata.json"
     files.write_json(path, {**files.read_json(path), kind: [handle]})
     server.unknown_sources = [handle]
-    refused(kaggle("push", "mine"), f"was pushed, but without {handle}")
+    refused(kaggle("push", "mine"), f"was pushed without {handle}")
     assert files.read_json(folder / "kaggle.json")["version"] == 1
     assert kaggle("watch", "mine").exit_code == 0
 
@@ -225,7 +225,7 @@ def test_a_compiler_that_fails_is_told_in_a_line(
 
 @pytest.mark.parametrize("name", ["never", "../x"])
 def test_what_was_not_prepared_is_not_pushed(server: Kaggle, folder: Path, name: str) -> None:
-    says = "plan.json: is missing: tunix-rt-nb kaggle prepare" if name == "never" else "is unsafe"
+    says = "plan.json: is missing, run tunix-rt-nb kaggle" if name == "never" else "is unsafe"
     refused(kaggle("push", name), says)
 
 
@@ -237,7 +237,7 @@ def test_a_credential_that_no_header_can_hold_is_not_shown(
 ) -> None:
     monkeypatch.setenv(name, value)
     told = kaggle("push", "mine")
-    refused(told, "is there a line break or an odd character in the credentials?")
+    refused(told, "check the credentials for a line break or an odd character")
     assert KEY not in told.output
 
 
@@ -269,7 +269,7 @@ def test_a_talkative_client_does_not_show_the_key(server: Kaggle) -> None:
 def test_a_login_that_gets_no_answer_ends(server: Kaggle) -> None:
     server.faults["IntrospectToken"] = [HANG] * 4
     told = cold(KAGGLE_API_TOKEN=KEY)
-    assert "InputError: login: no answer from Kaggle" in told.stderr
+    assert "InputError: login: Kaggle did not answer" in told.stderr
     assert KEY not in told.stderr
 
 
@@ -283,7 +283,7 @@ def test_a_key_file_that_holds_something_else_is_told(
     path.write_text(text)
     path.chmod(0o600)
     monkeypatch.setattr(KaggleApi, "config", str(path))
-    refused(kaggle("push", "mine"), f"{path}: is no Kaggle key, make a token at https://")
+    refused(kaggle("push", "mine"), f"{path}: is not a Kaggle key, make a token at https://")
 
 
 def test_without_credentials_it_is_told_where_they_go(
@@ -307,9 +307,9 @@ def test_a_token_is_as_good_as_a_key(
     ("faults", "times", "says"),
     [
         ([401], 1, "Kaggle refuses the credentials (401): make a new token"),
-        ([429] * 5, 5, "Kaggle asks for patience (429), try again in some minutes"),
-        ([500], 1, "Kaggle answers 500, try again later"),
-        ([HANG], 1, "no answer from Kaggle in 0 s"),
+        ([429] * 5, 5, "Kaggle got too many requests (429), try again in some minutes"),
+        ([500], 1, "Kaggle answers with status 500, try again later"),
+        ([HANG], 1, "Kaggle did not answer in 0 s"),
         ([CUT], 1, "the connection to Kaggle broke ("),
         (["The accelerator Tpu1VmV38 is retired."], 1, "Kaggle refuses it: The accelerator"),
     ],
@@ -343,7 +343,7 @@ def test_a_connection_cut_after_the_push_does_not_push_twice(server: Kaggle, fol
 
 
 def test_resume_attaches_the_output_of_the_last_version(server: Kaggle, folder: Path) -> None:
-    refused(kaggle("push", "mine", "--resume"), "there is no version to resume")
+    refused(kaggle("push", "mine", "--resume"), "has no version to resume")
     kaggle("push", "mine")
     server.put(HANDLE, files=left(folder))
     assert kaggle("push", "mine", "--resume").exit_code == 0
@@ -356,8 +356,8 @@ def test_resume_attaches_the_output_of_the_last_version(server: Kaggle, folder: 
     ("version", "says"),
     [
         ({"states": ["RUNNING"]}, "version 1 is running, wait until it has ended"),
-        ({"states": ["ERROR"]}, "version 1 has left no runs/mine/output.json to go on from"),
-        ({"files": {"runs/other/output.json": b"{}"}}, "has left no runs/mine/output.json"),
+        ({"states": ["ERROR"]}, "version 1 left no runs/mine/output.json, so nothing can"),
+        ({"files": {"runs/other/output.json": b"{}"}}, "left no runs/mine/output.json"),
     ],
 )
 def test_what_left_nothing_to_go_on_from_is_not_resumed(
@@ -488,7 +488,7 @@ def test_a_log_that_may_not_be_read_does_not_end_watch(
     server.faults["logs"] = [fault]
     assert "step 3" in kaggle("watch", "mine").stdout
     server.faults["GetKernel"] = [fault]
-    refused(kaggle("watch", "mine"), "Kaggle ")
+    refused(kaggle("watch", "mine"), "Kaggle")
 
 
 @pytest.mark.parametrize("fault", [401, 429, 500, HANG, CUT])
@@ -510,7 +510,7 @@ def test_watch_bears_an_outage_that_ends_other_commands(
     kaggle("push", "mine")
     monkeypatch.setattr(account, "TRIES", 2)
     server.faults["GetKernelSessionStatus"] = [500] * 3
-    refused(kaggle("pull", "mine"), f"{HANDLE}: Kaggle answers 500")
+    refused(kaggle("pull", "mine"), f"{HANDLE}: Kaggle answers with status 500")
     server.faults["GetKernelSessionStatus"] = [500] * 3
     assert kaggle("watch", "mine").exit_code == 0
 
@@ -518,8 +518,8 @@ def test_watch_bears_an_outage_that_ends_other_commands(
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("other", "no kernel was pushed of it: tunix-rt-nb kaggle push other"),
-        ("me/nothing-there", "Kaggle knows of none that you may see: check owner and slug"),
+        ("other", "has no pushed kernel: tunix-rt-nb kaggle push other"),
+        ("me/nothing-there", "does not exist on Kaggle, or you may not see it: comp"),
         ("me/x", "kernel: expected OWNER/SLUG, found 'me/x'; a slug has 5 to 50 small letters"),
         ("me/My Kernel", "kernel: expected OWNER/SLUG"),
         ("me/../kernel", "kernel: expected OWNER/SLUG"),
@@ -599,7 +599,7 @@ def test_where_kaggle_knows_no_labels_only_the_last_version_is_taken(
     assert "step 3" in kaggle("watch", "mine").stdout
     assert kaggle("pull", "mine").exit_code == 0
     server.put(HANDLE, Version(), Version())
-    says = f"{HANDLE}: Kaggle tells of version 3 only, not of 1"
+    says = f"{HANDLE}: Kaggle shows version 3, expected 1"
     refused(kaggle("watch", "mine"), says)
     refused(kaggle("pull", "mine"), says)
 
@@ -651,7 +651,7 @@ def test_a_name_that_leaves_the_folder_takes_nothing(
     before = contents(tmp_path)
     server.put(HANDLE, files={**left(folder), name: b"evil"})
     before |= {x for x in contents(tmp_path) if x.startswith("there")}
-    refused(kaggle("pull", "mine"), f"{HANDLE}: a file of its output is called")
+    refused(kaggle("pull", "mine"), f"{HANDLE}: its output has a file with the unsafe name")
     assert contents(tmp_path) == before
 
 
@@ -674,10 +674,10 @@ def test_an_archive_is_a_file_like_any_other(server: Kaggle, folder: Path, tmp_p
         ({"runs/mine/run.json": b"other"}, "run.json: is not what the kernel left, its sha256"),
         ({"runs/mine/new.txt": b"new"}, "new.txt: is not what the kernel left"),
         ({"runs/mine/1_generate/out.txt": None}, "out.txt: is missing, though the kernel left it"),
-        ({"runs/mine/output.json": None}, "output.json: is missing, the kernel was ended before"),
+        ({"runs/mine/output.json": None}, "output.json: is missing, because the kernel was"),
         ({"runs/mine/output.json": b"{"}, "output.json: is not JSON"),
         ({"runs/mine/output.json": b"[]"}, "output.json: is damaged"),
-        ({"runs/other/run.json": b"{}"}, "left runs/mine, runs/other, not runs/mine"),
+        ({"runs/other/run.json": b"{}"}, "left runs/mine, runs/other, expected runs/mine"),
     ],
 )
 def test_output_that_is_not_what_was_left_is_not_imported_at_all(
@@ -709,9 +709,9 @@ def test_a_download_that_breaks_is_begun_again(
 def test_a_kernel_that_runs_or_left_nothing_is_not_pulled(server: Kaggle, folder: Path) -> None:
     kaggle("push", "mine")
     server.put(HANDLE, states=["RUNNING"])
-    refused(kaggle("pull", "mine"), f"{HANDLE}: is running: tunix-rt-nb kaggle watch, then pull")
+    refused(kaggle("pull", "mine"), f"{HANDLE}: is running: run tunix-rt-nb kaggle watch")
     server.put(HANDLE, states=["ERROR"])
-    refused(kaggle("pull", "mine"), "version 1 has left nothing to pull")
+    refused(kaggle("pull", "mine"), "version 1 has no output to pull")
 
 
 def test_a_run_of_this_machine_is_never_replaced(server: Kaggle, folder: Path) -> None:
@@ -719,11 +719,11 @@ def test_a_run_of_this_machine_is_never_replaced(server: Kaggle, folder: Path) -
     (folder / "run.json").write_text('{"mine": 1}')
     server.put(HANDLE, files=left(folder))
     for name in ("mine", HANDLE):
-        refused(kaggle("pull", name), "has a run of this machine, rename it first")
+        refused(kaggle("pull", name), "holds a run of this machine, rename that folder first")
     assert (folder / "run.json").read_text() == '{"mine": 1}'
     (folder / "run.json").unlink()
     (folder / "notes.txt").write_text("mine")
-    refused(kaggle("pull", "mine"), "has a run of this machine, rename it first")
+    refused(kaggle("pull", "mine"), "holds a run of this machine, rename that folder first")
 
 
 def test_what_was_made_of_a_run_since_it_was_pulled_is_never_replaced(
@@ -738,7 +738,7 @@ def test_what_was_made_of_a_run_since_it_was_pulled_is_never_replaced(
     assert (folder / "kernel/executed.ipynb").read_text() == "second"
     for name in ("report.html", "run.json"):
         (folder / name).write_text("mine")
-        refused(kaggle("pull", "mine"), "mine: was changed since it was pulled, rename it first")
+        refused(kaggle("pull", "mine"), "was changed since it was pulled, rename that")
         assert (folder / name).read_text() == "mine"
         (folder / "report.html").unlink(missing_ok=True)
 
@@ -750,11 +750,11 @@ def test_another_kernel_gets_no_folder_that_is_taken(
     kaggle("push", "mine")
     server.put("eve/tunix-rt-mine", files=left(folder), log=LOG)
     before = contents(folder)
-    refused(kaggle(command, "eve/tunix-rt-mine"), f"{folder}: is of {HANDLE}, rename it first")
+    refused(kaggle(command, "eve/tunix-rt-mine"), f"{folder}: holds a run of {HANDLE}, rename")
     (folder.parent / "local").mkdir()
     (folder.parent / "local/run.json").write_text("{}")
     server.put("eve/tunix-rt-local", log=LOG)
-    refused(kaggle(command, "eve/tunix-rt-local"), "local: has a run of this machine, rename it")
+    refused(kaggle(command, "eve/tunix-rt-local"), "local: holds a run of this machine")
     assert contents(folder) == before
     assert contents(folder.parent / "local") == {"run.json"}
 
@@ -781,7 +781,7 @@ def test_the_output_of_another_run_is_not_imported(server: Kaggle, folder: Path)
     kaggle("push", "mine")
     found = {name.replace("runs/mine", "runs/other"): x for name, x in left(folder).items()}
     server.put(HANDLE, files=found)
-    refused(kaggle("pull", "mine"), f"{HANDLE}: left runs/other, not runs/mine")
+    refused(kaggle("pull", "mine"), f"{HANDLE}: left runs/other, expected runs/mine")
     assert not (folder / "run.json").exists()
 
 
@@ -813,7 +813,7 @@ def test_a_notebook_that_makes_no_run_is_pulled_too(server: Kaggle, folder: Path
 def test_what_has_not_ended_is_not_pulled(server: Kaggle, folder: Path, state: str) -> None:
     kaggle("push", "mine")
     server.put(HANDLE, states=[state], files=left(folder))
-    refused(kaggle("pull", "mine"), f"{HANDLE}: is {state.lower()}: tunix-rt-nb kaggle watch")
+    refused(kaggle("pull", "mine"), f"{HANDLE}: is {state.lower()}: run tunix-rt-nb kaggle")
 
 
 @pytest.mark.parametrize(
@@ -826,7 +826,7 @@ def test_names_that_no_folder_can_hold_take_nothing(
     before = contents(folder)
     server.put(HANDLE, files={**left(folder), **dict.fromkeys(names, b"1")})
     told = kaggle("pull", "mine")
-    refused(told, "cannot be written, nothing is taken")
+    refused(told, "cannot be written, nothing was pulled")
     assert ".pull-" not in told.output
     assert contents(folder) == before
 
@@ -836,7 +836,7 @@ def test_a_run_that_has_what_is_ours_is_not_taken(server: Kaggle, folder: Path, 
     kaggle("push", "mine")
     before = contents(folder)
     server.put(HANDLE, files=left(folder, {name: b"theirs"}))
-    refused(kaggle("pull", "mine"), f"{HANDLE}: left a {name} in its run, nothing is taken")
+    refused(kaggle("pull", "mine"), f"{HANDLE}: its run has its own {name}, so")
     assert contents(folder) == before
 
 
@@ -846,7 +846,7 @@ def test_an_address_that_has_expired_is_asked_for_again(server: Kaggle, folder: 
     server.faults["download"] = [403]
     assert kaggle("pull", "mine").exit_code == 0
     server.faults["download"] = [403, 403]
-    refused(kaggle("pull", "mine"), f"{HANDLE}: Kaggle does not let runs/mine/")
+    refused(kaggle("pull", "mine"), f"{HANDLE}: runs/mine/")
 
 
 @pytest.fixture(scope="module")
@@ -880,7 +880,7 @@ def test_a_dataset_that_kaggle_is_at_work_on_is_waited_for(
     monkeypatch.setattr(uploads, "PROCESSING", 0.05)
     server.processes = 1_000
     told = kaggle("datasets", "push", str(built), "me/all-cards")
-    refused(told, "me/all-cards: was pushed, but Kaggle is still at work on it: me/all-cards/2 can")
+    refused(told, "me/all-cards: was pushed, but Kaggle is still processing it: me/all-cards/2 can")
 
 
 def test_another_version_that_came_in_between_is_told(
@@ -895,7 +895,7 @@ def test_another_version_that_came_in_between_is_told(
 
     monkeypatch.setattr(kaggle_server.Handler, "CreateDataset", twice)
     told = kaggle("datasets", "push", str(built), "me/all-cards")
-    refused(told, "Kaggle has not made version 1, there is a version 2 already: push again")
+    refused(told, "Kaggle did not make version 1, version 2 exists already: push again")
 
 
 @pytest.fixture
@@ -939,7 +939,7 @@ def test_an_upload_that_breaks_goes_on_and_shows_no_address(
     [
         ({"CreateModel": ["slug in use"]}, "me/card-player: Kaggle refuses it: slug in use"),
         ({"CreateModel": [401]}, "me/card-player: Kaggle refuses the credentials"),
-        ({"CreateModelInstance": [500]}, "me/card-player: Kaggle answers 500"),
+        ({"CreateModelInstance": [500]}, "me/card-player: Kaggle answers with status 500"),
         ({"CreateModelInstance": ["too large"]}, "me/card-player: Kaggle refuses it: too large"),
         ({"upload": [HANG] * 9}, "could not be uploaded, nothing was pushed"),
     ],
@@ -967,7 +967,7 @@ def test_a_model_that_cannot_be_pushed_is_told_and_can_be_pushed_again(
         ("me/cards", {}, "a slug has 6 to 50 small letters"),
         ("me/all-cards", {"upload": [400]}, "could not be uploaded, nothing was pushed"),
         ("me/all-cards", {"CreateDataset": ["title in use"]}, "Kaggle refuses it: title in use"),
-        ("me/all-cards", {"CreateDataset": [500]}, "Kaggle answers 500"),
+        ("me/all-cards", {"CreateDataset": [500]}, "Kaggle answers with status 500"),
         ("me/all-cards", {"GetDataset": [401]}, "Kaggle refuses the credentials"),
     ],
 )
@@ -981,7 +981,7 @@ def test_a_dataset_that_cannot_be_pushed_is_told(
 
 def test_a_folder_without_a_model_is_not_pushed(server: Kaggle, tmp_path: Path) -> None:
     refused(kaggle("models", "push", str(tmp_path), "me/card-player"), "has no config.json")
-    refused(kaggle("models", "push", "never", "me/card-player"), "is no model folder")
+    refused(kaggle("models", "push", "never", "me/card-player"), "is not a model folder")
 
 
 def test_the_key_is_found_nowhere(server: Kaggle, folder: Path, tmp_path: Path) -> None:

@@ -233,7 +233,7 @@ def test_without_an_input_the_package_is_fetched(imported: Path, tmp_path: Path)
 
 def test_an_altered_package_is_not_unpacked(prepared: Path) -> None:
     found = embedded(read(prepared)[0])
-    bootstrap.FILES["tunix_rt_nb/tasks/task.py"] += "# mine\n"
+    bootstrap.FILES["tunix_rt_nb/train/sft.py"] += "# mine\n"
     with pytest.raises(RuntimeError, match="was altered: prepare the kernel again"):
         bootstrap.unpack(embedding.digest(found))
 
@@ -263,9 +263,7 @@ def test_the_first_cell_stops_on_kaggle_where_the_accelerator_is_not_there(
     bootstrap.require("tpu 8")
     assert capsys.readouterr().out == "accelerator: cpu 1\n"
     monkeypatch.setenv("KAGGLE_KERNEL_RUN_TYPE", "Batch")
-    with pytest.raises(
-        RuntimeError, match="tpu 8 was asked for, JAX finds cpu 1: Kaggle has start"
-    ):
+    with pytest.raises(RuntimeError, match="JAX finds cpu 1, expected tpu 8: Kaggle started"):
         bootstrap.require("tpu 8")
 
 
@@ -300,17 +298,17 @@ def prepare(*arguments: str) -> str:
         (["--kernel", "me/My Kernel!"], "kernel: expected OWNER/SLUG, found 'me/My Kernel!'"),
         (["--kernel", "me/four"], "a slug has 5 to 50 small letters, digits and single hyphens"),
         (["--run-id", "../x"], "run-id: '../x' is unsafe"),
-        (["--set", "STEPS=many"], "STEPS: expected int, found 'many'"),
+        (["--set", "STEPS=many"], "STEPS: expected a whole number from 1, found 'many'"),
         (["--set", "STEPZ=1"], "parameter: unknown 'STEPZ', did you mean STEPS?"),
         (
             ["--set", "MODEL=google/gemma-3/transformers/gemma-3-1b-pt"],
-            "gemma-3-1b-pt: has no version, add it: google/gemma-3/transformers/gemma-3-1b-pt/1",
+            "gemma-3-1b-pt: has no version, add one: google/gemma-3/transformers/gemma-3-1b-pt/1",
         ),
         (["--set", "MODEL=./mine"], "push it first: tunix-rt-nb kaggle models push"),
         (["--set", "DATASET=./mine"], "push it first: tunix-rt-nb kaggle datasets push"),
         (["--set", "DATASET=me/cards/latest"], "dataset: expected OWNER/SLUG/VERSION"),
-        (["--set", "IMPORT=[README.md]"], "README.md: is a file of this machine, build a dataset"),
-        (["never.ipynb"], "never.ipynb: no such notebook, save it first"),
+        (["--set", "IMPORT=[README.md]"], "README.md: is a file on this machine, build a dataset"),
+        (["never.ipynb"], "never.ipynb: does not exist, save the notebook first"),
     ],
 )
 def test_bad_input_is_one_line(
@@ -325,10 +323,10 @@ def test_bad_input_is_one_line(
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("", "is no notebook, open it in Jupyter and save it"),
-        ("{}", "is no notebook, open it in Jupyter and save it"),
+        ("", "is not a notebook, open it in Jupyter and save it"),
+        ("{}", "is not a notebook, open it in Jupyter and save it"),
         (nbformat.writes(notebook()), "has no code, write some and save it"),
-        (nbformat.writes(notebook("x = 1" * 300_000)), "bytes of source, Kaggle takes 1,000,000"),
+        (nbformat.writes(notebook("x = 1" * 300_000)), "of source, expected at most 1,000,000"),
         (nbformat.writes(notebook("N: int = 1")), "parameter: unknown 'M', expected one of: N"),
     ],
     ids=["empty", "no notebook", "no code", "too large", "another parameter"],
@@ -375,11 +373,27 @@ def test_a_notebook_that_trains_is_planned_with_what_it_declares(
     assert any("session.settle('mine', hours=8.0)" in cell for cell in cells)
 
 
+def test_a_value_is_checked_as_the_notebook_that_has_the_parameter_takes_it(tmp_path: Path) -> None:
+    path = tmp_path / "own.ipynb"
+    own = ['STYLE: str = "loud"; N: int = 1; RATE: float = 0.5', "print(STYLE, N, RATE)"]
+    nbformat.write(notebook(own[0].replace("; ", "\n"), own[1]), path)
+    assert kernel.kinds_of(path) == {"STYLE": "str", "N": "int", "RATE": "float"}
+    made, _ = read(kernel.prepare(str(path), {"STYLE": "No", "RATE": 2}, tmp_path / "a", HANDLE))
+    assert "STYLE = 'No'\nRATE = 2.0" in [cell.source for cell in made.cells]
+    ours = str(runs.notebook_of("render"))
+    with pytest.raises(InputError, match="STYLE: unknown 'No', expected one of: numbered, tags"):
+        kernel.prepare(ours, {"STYLE": "No"}, tmp_path / "b", HANDLE)
+    arguments = ["kaggle", "prepare", str(path), "--kernel", HANDLE, "--set", "STYLE=010"]
+    told = CliRunner().invoke(main, arguments, env={"TUNIX_RT_HOME": str(tmp_path)})
+    assert told.exit_code == 0, told.output
+    assert "STYLE = '010'" in [cell.source for cell in read(Path(told.stdout.strip()))[0].cells]
+
+
 def test_a_run_of_this_machine_is_left_alone(tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setenv("TUNIX_RT_HOME", str(tmp_path))
     (tmp_path / "runs/quickstart").mkdir(parents=True)
     (tmp_path / "runs/quickstart/run.json").write_text("{}")
-    says = "runs/quickstart: has a run of this machine, give another --run-id"
+    says = "runs/quickstart: holds a run of this machine, give another --run-id"
     assert says in prepare("quickstart", "--kernel", HANDLE)
 
 
@@ -398,7 +412,7 @@ def test_what_is_attached_is_found_in_the_old_and_the_new_layout(
     tmp_path: Path, handle: str, at: str
 ) -> None:
     (tmp_path / "models/g/gemma-3/transformers/gemma-3-1b/2").mkdir(parents=True)
-    with pytest.raises(InputError, match=f"^{handle}: is not attached, Add Input"):
+    with pytest.raises(InputError, match=f"^{handle}: is not attached, use Add Input"):
         place.mounted(handle, tmp_path)
     (tmp_path / at).mkdir(parents=True)
     for name in ("manifest.json", "config.json"):

@@ -253,12 +253,12 @@ def test_a_file_that_was_cut_anywhere_is_refused_in_a_line(file: Path, tmp_path:
 @pytest.mark.parametrize("data", [b"", b"GG", b"{}", b"PK\x03\x04" * 9])
 def test_another_file_is_refused_in_a_line(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "x.gguf").write_bytes(data)
-    assert refused(tmp_path / "x.gguf", tmp_path / "cache") == "is no GGUF file"
+    assert refused(tmp_path / "x.gguf", tmp_path / "cache") == "is not a GGUF file"
 
 
 def test_a_file_of_another_model_is_refused_in_a_line(tmp_path: Path) -> None:
     said = refused(write(tmp_path / "llama.gguf", "llama"), tmp_path / "cache")
-    assert said == "holds 'llama', expected gemma3 or gemma2"
+    assert said == "its architecture is 'llama', expected gemma3 or gemma2"
 
 
 def test_tensors_that_lack_or_are_too_many_are_named(tmp_path: Path) -> None:
@@ -267,20 +267,20 @@ def test_tensors_that_lack_or_are_too_many_are_named(tmp_path: Path) -> None:
     assert said == "has no tensor blk.3.attn_k.weight, get the whole file"
     weights = tensors() | {"mm.weight": np.zeros([2, 2], "f4")}
     said = refused(write(tmp_path / "more.gguf", weights=weights), tmp_path / "cache")
-    assert said == "tensor mm.weight is none of a gemma3's"
+    assert said == "has tensor mm.weight, which gemma3 does not have"
 
 
 def test_more_pieces_than_embeddings_are_refused(tmp_path: Path) -> None:
     weights = tensors() | {"token_embd.weight": np.zeros([9, WIDTH], "f4")}
     said = refused(write(tmp_path / "few.gguf", weights=weights), tmp_path / "cache")
-    assert said == f"has {len(pieces())} pieces, more than embeddings"
+    assert said == f"has more pieces, {len(pieces())}, than embeddings"
 
 
 @pytest.mark.parametrize("kind", [-1, 6, "normal"])
 def test_pieces_that_make_no_tokenizer_are_refused(file: Path, kind: int | str) -> None:
     contents = gguf_file._Contents(file)
     contents._said["tokenizer.ggml.token_type"] = [kind] * len(pieces())
-    with pytest.raises(InputError, match="small.gguf: its pieces make no tokenizer$"):
+    with pytest.raises(InputError, match="small.gguf: no tokenizer can be built from its pieces$"):
         gguf_file._tokenizer(contents)
 
 

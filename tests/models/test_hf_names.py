@@ -197,7 +197,7 @@ def test_transformers_writes_a_chat_as_it_was_trained(theirs: Any) -> None:
             chat.insert(0, {"role": "system", "content": system})
         found = theirs.apply_chat_template(chat, add_generation_prompt=True, return_dict=False)
         how = form("gemma", system=system)
-        assert [found] == encode_prompts(["  What is 2 + 2? "], TOKENIZER, how)
+        assert [found] == encode_prompts([(how, "  What is 2 + 2? ")], TOKENIZER)
 
 
 @given(

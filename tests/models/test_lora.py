@@ -69,8 +69,8 @@ def test_a_gemma2_is_trained_as_a_gemma3_is(kind: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rank", "alpha", "says"),
     [
-        (-1, 8.0, "lora_rank: expected a whole number from 1 on, found -1"),
-        (True, 8.0, "lora_rank: expected a whole number from 1 on, found True"),
+        (-1, 8.0, "lora_rank: expected a whole number from 1, found -1"),
+        (True, 8.0, "lora_rank: expected a whole number from 1, found True"),
         (4, 0.0, "lora_alpha: expected a number above 0, found 0.0"),
         (4, float("nan"), "lora_alpha: expected a number above 0, found nan"),
         (4, float("inf"), "lora_alpha: expected a number above 0, found inf"),
@@ -85,7 +85,7 @@ def test_ranks_and_scales_out_of_range_are_named(
 
 @pytest.mark.parametrize(
     ("modules", "says"),
-    [("no_such", "lora_modules: 'no_such' matches no matrix of the model"), ("(", "is no regular")],
+    [("no_such", "lora_modules: 'no_such' matches no matrix of the model"), ("(", "is not a")],
 )
 def test_modules_that_match_nothing_are_named(folder: Path, modules: str, says: str) -> None:
     with pytest.raises(InputError, match=says):

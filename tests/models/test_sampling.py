@@ -28,7 +28,7 @@ from tunix_rt_nb.trace.chat import form
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 GEMMA = form("gemma").template
-PROMPTS = encode_prompts([trace.prompt for trace in DRAWN], TOKENIZER, form("gemma"))
+PROMPTS = encode_prompts([(form("gemma"), trace.prompt) for trace in DRAWN], TOKENIZER)
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def model(folder: Path) -> gemma3.Gemma3:
 
 def test_sampling_is_the_greedy_choice_of_the_full_model(model: gemma3.Gemma3) -> None:
     gemma = form("gemma").template
-    prompts = encode_prompts([trace.prompt for trace in DRAWN[:5]], TOKENIZER, form("gemma"))
+    prompts = encode_prompts([(form("gemma"), trace.prompt) for trace in DRAWN[:5]], TOKENIZER)
     written = sampling.generate(model, TOKENIZER, prompts, gemma.stops, 6, batch_size=4)
     for prompt, generation in zip(prompts, written, strict=True):
         ids = list(prompt)
@@ -58,7 +58,7 @@ def test_an_answer_ends_where_its_stop_token_comes_first_whatever_the_others_do(
 ) -> None:
     for layer in model.layers:  # else a new model repeats one token for ever
         layer.post_ffw_norm.scale.value = jnp.full_like(layer.post_ffw_norm.scale.value, 9.0)
-    prompts = encode_prompts([trace.prompt for trace in DRAWN[:30]], TOKENIZER, form("gemma"))
+    prompts = encode_prompts([(form("gemma"), trace.prompt) for trace in DRAWN[:30]], TOKENIZER)
     batch = sampling._padded(prompts, 32)
 
     def answers(ends: list[int]) -> dict[int, list[int]]:
@@ -91,7 +91,7 @@ def test_a_cache_that_grows_changes_no_answer(
 
 def test_answers_do_not_depend_on_the_batch(model: gemma3.Gemma3) -> None:
     gemma = form("gemma").template
-    prompts = encode_prompts([trace.prompt for trace in DRAWN[:5]], TOKENIZER, form("gemma"))
+    prompts = encode_prompts([(form("gemma"), trace.prompt) for trace in DRAWN[:5]], TOKENIZER)
     one = sampling.generate(model, TOKENIZER, prompts, gemma.stops, 5, batch_size=5)
     other = sampling.generate(model, TOKENIZER, prompts, gemma.stops, 5, batch_size=2)
     assert [g.text for g in one] == [g.text for g in other]
@@ -132,7 +132,8 @@ def test_the_same_seed_draws_the_same_in_any_batch_and_another_seed_something_el
 
 def answered(folder: Path, kept: Path, n: int = 12, **how: Any) -> list[response.Generation]:
     settings: dict[str, Any] = {"max_new_tokens": 6, "batch_size": 4, **how}
-    return _answer(folder, [t.prompt for t in DRAWN[:n]], form("gemma"), kept, **settings)
+    asked = [(form("gemma"), t.prompt) for t in DRAWN[:n]]
+    return _answer(folder, asked, kept, **settings)
 
 
 def test_answers_that_are_there_are_not_generated_again(

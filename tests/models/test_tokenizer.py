@@ -153,7 +153,7 @@ def test_the_mask_obeys_its_laws_whatever_the_trace_says(
     chat, bos = render(trace, name, style, system), TEMPLATES[name].bos
     [example] = encode([chat], each, ["trace-7"])
     trained = list(compress(example.ids, example.mask))
-    [asked] = encode_prompts([trace.prompt], each, chat.form)
+    [asked] = encode_prompts([(chat.form, trace.prompt)], each)
     assert trained
     assert list(example.ids) == asked + trained
     assert list(example.mask) == [False] * len(asked) + [True] * len(trained)
@@ -207,7 +207,7 @@ def test_ids_are_those_of_sentencepiece_on_the_published_text(
 ) -> None:
     how = form(name, style, system)
     asked = published(name, system, trace.prompt, add_generation_prompt=True)
-    assert encode_prompts([trace.prompt], tokenizer(name), how) == [ids_of(name, asked)]
+    assert encode_prompts([(how, trace.prompt)], tokenizer(name)) == [ids_of(name, asked)]
     if name == "mistral":  # it forgets the system message once the model has answered
         system = ""
     answered = published(name, system, trace.prompt, respond(trace, style)).removesuffix("\n")
@@ -233,10 +233,10 @@ def test_a_tokenizer_that_puts_spaces_before_a_text_puts_none() -> None:
     [("chatml", "<|im_start|>"), ("llama3", "<|begin_of_text|>"), ("mistral", "<s>")],
 )
 def test_a_piece_the_tokenizer_lacks_is_named_with_its_template(name: str, piece: str) -> None:
-    lacks = re.escape(f"tokenizer: has no control piece {piece!r}, template {name} needs it")
+    lacks = re.escape(f"tokenizer: has no control piece {piece!r}, which template {name} needs")
     with pytest.raises(InputError, match=lacks):
         encode([render(DRAWN[0], name)], TOKENIZER, [DRAWN[0].id])
-    with pytest.raises(InputError, match="has no control piece '2 \\+', the template needs it"):
+    with pytest.raises(InputError, match="has no control piece '2 \\+', which the template needs"):
         TOKENIZER.control("2 +")
 
 
@@ -256,6 +256,6 @@ def test_a_damaged_model_is_refused_in_a_line(damaged: bytes) -> None:
 
 
 def test_prompts_come_with_one_bos_and_the_models_turn_opened() -> None:
-    [ids] = encode_prompts(["<bos> x"], TOKENIZER, form("gemma"))
+    [ids] = encode_prompts([(form("gemma"), "<bos> x")], TOKENIZER)
     assert ids.count(BOS) == 1
     assert TOKENIZER.decode(ids[1:]).endswith("<start_of_turn>model\n")

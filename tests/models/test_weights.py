@@ -4,7 +4,6 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import ml_dtypes
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
@@ -33,16 +32,12 @@ def folder(sound: Path, tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (lambda w: w.pop(UP), f"misses {UP}, which config.json asks for"),
-        (lambda w: [w.pop(NORM), w.pop(UP)], f"misses {UP} and 1 more, which config.json"),
-        (lambda w: w.update({UP: w[UP].T.copy()}), f"{UP} has the shape 48 x 80, config.json asks"),
-        (lambda w: w.update({UP[:-6]: w[UP]}), f"holds {UP[:-6]}, which is no part of what config"),
-        (lambda w: w.update({"model.layers.6.x": w[NORM]}), "holds model.layers.6.x, which is no"),
+        (lambda w: w.pop(UP), f"has no {UP}, which config.json asks for"),
+        (lambda w: [w.pop(NORM), w.pop(UP)], f"has no {UP} and 1 more, which config.json"),
+        (lambda w: w.update({UP: w[UP].T.copy()}), f"{UP} has the shape 48 x 80, expected 80"),
+        (lambda w: w.update({UP[:-6]: w[UP]}), f"holds {UP[:-6]}, which the model in config"),
+        (lambda w: w.update({"model.layers.6.x": w[NORM]}), "holds model.layers.6.x, which the"),
         (lambda w: w.update({UP: w[UP].astype("i4")}), f"{UP} is of type I32, expected one of: F3"),
-        (
-            lambda w: w.update({UP: w[UP].astype(ml_dtypes.bfloat16)}),
-            r"several types, BF16 \(model",
-        ),
     ],
 )
 def test_a_tensor_that_is_not_as_described_is_named(
@@ -72,20 +67,22 @@ def test_a_shard_that_is_missing_is_named(sound: Path, tmp_path: Path) -> None:
     weights = load_file(second)
     first_missing = next(name for name in weights if name != NORM)
     save_file({n: w for n, w in weights.items() if n != first_missing}, second)
-    with pytest.raises(InputError, match=f"^{second}: misses {first_missing}, which config.json"):
+    with pytest.raises(InputError, match=f"^{second}: has no {first_missing}, which config.json"):
         models.load(folder)
     second.unlink()
-    with pytest.raises(InputError, match=f"^{second}: is missing, model.safetensors.index.json na"):
+    with pytest.raises(
+        InputError, match=f"^{second}: is missing, but model.safetensors.index.json"
+    ):
         models.load(folder)
     files.write_json(folder / "model.safetensors.index.json", {"weight_map": [1]})
-    with pytest.raises(InputError, match="index.json: has no weight_map of tensors to files"):
+    with pytest.raises(InputError, match="index.json: has no weight_map from tensors to files"):
         models.load(folder)
 
 
 def test_a_tensor_that_is_there_twice_is_named(folder: Path) -> None:
     shutil.copy(folder / "model.safetensors", folder / "other.safetensors")
     with pytest.raises(
-        InputError, match=r"other.safetensors: holds model.*, as does model.safeten"
+        InputError, match=r"other.safetensors: holds model.*, which model.safetensors holds"
     ):
         models.load(folder)
 

@@ -16,9 +16,9 @@ from tunix_rt_nb.render import checks
 from tunix_rt_nb.render.encoding import encode
 from tunix_rt_nb.render.examples import Example, Examples
 from tunix_rt_nb.store.store import TraceStore
-from tunix_rt_nb.trace.chat import Chat, Said, form, render as render_chat, unrender
+from tunix_rt_nb.trace.chat import form, render as render_chat
 from tunix_rt_nb.trace.templates import TEMPLATES
-from tunix_rt_nb.trace.trace import Trace
+from tunix_rt_nb.trace.trace import Earlier, Trace
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_what_is_left_out_is_counted_and_listed(source: Path, tmp_path: Path) ->
 
 @pytest.mark.parametrize("name", TEMPLATES)
 @pytest.mark.parametrize(("style", "system"), [("numbered", ""), ("tags", "Be [/INST] brief.")])
-def test_a_dataset_renders_in_every_form_and_reads_back(
+def test_a_dataset_renders_in_every_form(
     source: Path, tmp_path: Path, name: str, style: str, system: str
 ) -> None:
     manifest = rendered(source, tmp_path, name, style, system=system, max_length=100_000)
@@ -73,11 +73,10 @@ def test_a_dataset_renders_in_every_form_and_reads_back(
     traces = dict(dataset.load(source, "train"))
     tokenizer = render.load_tokenizer(tmp_path)
     for example in render.load(tmp_path, "train"):
-        trace = traces.pop(example.id)
-        steps = tuple(step.content for step in trace.steps)
+        chat = render_chat(traces.pop(example.id), name, style, system)
         bos = TEMPLATES[name].bos
-        text = tokenizer.decode(example.ids[1 if bos else 0 :])
-        assert unrender(text, name, style, system) == (trace.prompt, steps, trace.final_answer)
+        assert tokenizer.decode(example.ids[1 if bos else 0 :]) == chat.text
+        assert tokenizer.decode(example.ids[example.prompt :]) == chat.trained
     assert not traces
 
 
@@ -105,9 +104,9 @@ def test_batches_of_any_size_render_to_the_same_bytes(
 @pytest.mark.parametrize(
     ("break_it", "law"),
     [
-        (lambda ids, prompt: ((9, *ids), prompt + 1), "one BOS, first"),
-        (lambda ids, prompt: ((2, *ids), prompt + 1), "one BOS, first"),
-        (lambda ids, prompt: ((*ids, 2), prompt), "one BOS, first"),
+        (lambda ids, prompt: ((9, *ids), prompt + 1), "BOS is first, once"),
+        (lambda ids, prompt: ((2, *ids), prompt + 1), "BOS is first, once"),
+        (lambda ids, prompt: ((*ids, 2), prompt), "BOS is first, once"),
         (lambda ids, prompt: (ids, len(ids)), "at least one token is trained"),
         (lambda ids, prompt: (ids, 0), "trained text is the response"),
         (lambda ids, prompt: (ids, prompt + 1), "trained text is the response"),
@@ -125,7 +124,7 @@ def test_a_broken_mask_names_the_trace_and_the_law(
     examples = list(encode(chats, tokenizer, [f"trace-{n}" for n in range(9)]))
     checks.check(Examples.of(examples), chats, tokenizer)
     examples[7] = Example("trace-7", *break_it(examples[7].ids, examples[7].prompt))
-    with pytest.raises(InputError, match=f"trace trace-7: cannot be rendered: .*{law}"):
+    with pytest.raises(InputError, match=f"trace trace-7: cannot be rendered, .*{law}"):
         checks.check(Examples.of(examples), chats, tokenizer)
 
 
@@ -143,7 +142,7 @@ def test_text_that_became_a_control_token_is_noticed(source: Path, tmp_path: Pat
         encoded = encode(chats, tokenizer, ["trace-7"])
         with pytest.raises(InputError, match="trace trace-7: .*: no text is a control token"):
             checks.check(encoded, chats, tokenizer)
-    with pytest.raises(InputError, match="trace [0-9a-f-]{36}: cannot be rendered: broken law"):
+    with pytest.raises(InputError, match="trace [0-9a-f-]{36}: cannot be rendered, as this"):
         render.render_dataset(source, tmp_path / "out", tokenizer)
     assert not list((tmp_path / "out").iterdir())
 
@@ -160,27 +159,48 @@ def test_a_text_that_the_tokenizer_does_not_know_is_noticed(source: Path, tmp_pa
         user_defined_symbols=["\n", *pieces],
         minloglevel=2,
     )
-    with pytest.raises(InputError, match="broken law: the trained text is the response"):
+    with pytest.raises(InputError, match="does not hold: the trained text is the response"):
         render.render_dataset(source, tmp_path, Tokenizer(model.getvalue()))
 
 
-def test_text_that_reads_back_as_another_is_noticed() -> None:
-    trace, other = tasks.draw("arithmetic", 2, 0)
-    how, said = form("mistral", "tags", "Be brief."), Said.of(trace)
-    chat = how.write(said)
-    checks.check_text(chat, said, "trace-7")
-    for wrong in (
-        how.write(Said.of(other)),
-        Chat(how, chat.asked, chat.said[:-1]),
-        Chat(how, "", ""),
-    ):
-        with pytest.raises(InputError, match="trace trace-7: .*: its text reads back as another"):
-            checks.check_text(wrong, said, "trace-7")
+def test_steps_that_read_back_otherwise_are_counted(source: Path, tmp_path: Path) -> None:
+    every = [t for side in dataset.SIDES for _, t in dataset.load(source, side)]
+    odd = [t.prompt for t in every if any("\n2. " in step.content for step in t.steps)]
+    manifest = rendered(source, tmp_path, max_length=100_000)
+    assert manifest["read_otherwise"] == len(odd) == 1
+
+
+def test_earlier_messages_come_before_the_prompt_and_are_not_trained(
+    store: TraceStore, tmp_path: Path
+) -> None:
+    told = Earlier("Be brief.", (("q", "a"), ("r", "b")))
+    meta = {"earlier_messages": told.messages()}
+    chats = [Trace.of("s", [("s", "x")], "c", meta), Trace.of("alone", [("s", "x")], "d")]
+    traces = [*chats, *tasks.draw("arithmetic", 30, 0)]
+    store.add(traces, NOW)
+    spec = dataset.DatasetSpec.of(dataset_name="chats", limit=10_000)
+    source = dataset.build(store, spec, tmp_path / "built")
+    rendered(source, tmp_path / "out", system="Think.", max_length=1000)
+    tokenizer = render.load_tokenizer(tmp_path / "out")
+    texts = {}
+    for side in dataset.SIDES:
+        for example in render.load(tmp_path / "out", side):
+            texts[example.id] = (
+                tokenizer.decode(example.ids[1 : example.prompt]),
+                tokenizer.decode(example.ids[example.prompt :]),
+            )
+    turn = "<end_of_turn>\n<start_of_turn>"
+    assert texts[chats[0].id] == (
+        f"<start_of_turn>user\nBe brief.\n\nq{turn}model\na{turn}user\nr{turn}model\nb{turn}user\ns"
+        f"{turn}model\n",
+        "Reasoning:\n1. x\nAnswer: c<end_of_turn>",
+    )
+    assert texts[chats[1].id][0] == f"<start_of_turn>user\nThink.\n\nalone{turn}model\n"
 
 
 def test_a_tokenizer_that_lacks_a_piece_renders_nothing(source: Path, tmp_path: Path) -> None:
     tokenizer = render.tokenizer_for("tiny", source, 640, "gemma", "numbered")
-    with pytest.raises(InputError, match=r"no control piece '<s>', template mistral needs it"):
+    with pytest.raises(InputError, match=r"no control piece '<s>', which template mistral needs"):
         render.render_dataset(source, tmp_path / "out", tokenizer, "mistral")
     assert not (tmp_path / "out").exists()
 
@@ -254,7 +274,7 @@ def test_a_tokenizer_is_trained_on_a_share_of_a_large_dataset(
 def test_a_side_without_examples_is_named(store: TraceStore, tmp_path: Path) -> None:
     spec = dataset.DatasetSpec.of(dataset_name="d", eval_fraction=0.0)
     rendered(dataset.build(store, spec, tmp_path), tmp_path / "out")
-    with pytest.raises(InputError, match=r"eval\.npy: holds no example, more traces"):
+    with pytest.raises(InputError, match=r"eval\.npy: holds no example, use more traces"):
         render.load(tmp_path / "out", "eval")
 
 

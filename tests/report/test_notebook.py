@@ -65,8 +65,12 @@ def shown(html: Any) -> list[tuple[str, str]]:
 
 
 def ticked(steps: str, answer: str = "✓", task: str = "arithmetic") -> list[tuple[str, str]]:
-    """What is shown of the trace, with these ticks and crosses."""
-    items = [("li", f"{text} {mark}") for text, mark in zip(STEPS, steps, strict=True)]
+    """What is shown of the trace, with these ticks and crosses; the first wrong step is bold."""
+    first = steps.find("✗")
+    items = [
+        ("b" if k == first else "li", f"{text} {mark}")
+        for k, (text, mark) in enumerate(zip(STEPS, steps, strict=True))
+    ]
     ended = [("p", "Answer: "), ("b", TRACE.final_answer), ("p", f" {answer}")]
     return [("h4", task), ("b", TRACE.prompt), *items, *ended]
 
@@ -81,8 +85,9 @@ def test_a_wrong_step_is_crossed_and_its_reason_stands_below(place: int, marks: 
     [problem] = tasks.problems(altered)
     assert problem.startswith(f"step {place + 1}: expected")
     expected = [*ticked(marks), ("p", problem)]
-    expected[2 + place] = ("li", "I guess. ✗")
+    expected[2 + place] = ("b", "I guess. ✗")
     assert shown(report.trace_html(altered, [problem])) == expected
+    assert shown(report.trace_html(altered)) == expected
 
 
 def test_a_wrong_answer_is_crossed_and_its_reason_stands_below() -> None:
@@ -104,7 +109,24 @@ def test_the_tenth_step_is_not_the_first() -> None:
 
 def test_a_trace_of_no_task_has_no_heading() -> None:
     trace = Trace.of(TRACE.prompt, [("s", text) for text in STEPS], TRACE.final_answer)
-    assert shown(report.trace_html(trace)) == ticked("✓✓✓✓")[1:]
+    assert shown(report.trace_html(trace, ())) == ticked("✓✓✓✓")[1:]
+
+
+def test_steps_of_no_task_are_ticked_by_their_sums_and_the_answer_is_not_judged() -> None:
+    steps = ["48/2 = 24 clips", "Add both.", "48 + 24 = 73", "2 + 2 = 5"]
+    trace = Trace.of("How many?", [("s", text) for text in steps], "73")
+    assert shown(report.trace_html(trace)) == [
+        ("b", "How many?"),
+        ("li", "48/2 = 24 clips ✓"),
+        ("li", "Add both. ·"),
+        ("b", "48 + 24 = 73 ✗"),
+        ("li", "2 + 2 = 5 ✗"),
+        ("p", "Answer: "),
+        ("b", "73"),
+        ("p", " ·"),
+        ("p", "step 3: 48 + 24 is 72, not 73"),
+        ("p", "step 4: 2 + 2 is 4, not 5"),
+    ]
 
 
 @settings(max_examples=100)
@@ -118,9 +140,10 @@ def test_whatever_a_trace_or_a_problem_says_is_shown_as_text(trace: Trace, data:
     found = Shown(report.trace_html(trace, [f"step 1: {said}"]))
     breaks = {"br": lines} if (lines := trace.prompt.count("\n")) else {}
     n = len(trace.steps)
-    assert found.elements == {"h4": 1, "p": 3, "b": 2, "ol": 1, "li": n, **breaks}
+    assert found.elements == {"h4": 1, "p": 3, "b": 3, "ol": 1, "li": n, **breaks}
     assert found.attributes == []
-    items = [("li", f"{s.content} {'✓' if s.i else '✗'}") for s in trace.steps]
+    first, *later = trace.steps
+    items = [("b", f"{first.content} ✗"), *(("li", f"{s.content} ✓") for s in later)]
     ended = [("p", "Answer: "), ("b", trace.final_answer), ("p", " ✓"), ("p", f"step 1: {said}")]
     assert found.said == [("h4", said), ("b", trace.prompt), *items, *ended]
 
@@ -199,6 +222,11 @@ def test_a_right_answer_for_wrong_reasons_shows_both() -> None:
     assert verdict == (
         "✓ answer right; 50.0 % of the steps right\n✗ step 2: no\n✗ step 10: nor this"
     )
+
+
+def test_steps_that_nobody_can_check_are_told() -> None:
+    *_, (_, verdict) = shown(report.predictions_html([{**RIGHT, "steps_right": None}]))
+    assert verdict == "✓ answer right; no step can be checked"
 
 
 def test_an_answer_that_is_right_in_part_is_not_right() -> None:

@@ -155,6 +155,23 @@ def test_a_missing_step_is_marked_where_it_is_missing(tmp_path: Path) -> None:
     assert "right answer for wrong reasons" in article
 
 
+def test_steps_that_nobody_can_check_are_neither_ticked_nor_counted(tmp_path: Path) -> None:
+    run = trained(tmp_path)
+    after = predictions([wrong(t) for t in TRACES])
+    unknown: dict[str, Any] = {
+        "steps_right": None,
+        "first_wrong": None,
+        "wrong_steps": {},
+        "grader": "none",
+    }
+    rows = [{**p, **unknown, "outcome": "right_reasons_wrong_answer"} for p in after]
+    complete(run, rows, rows)
+    text = page.page(run)
+    assert "A program checked each step" not in text
+    assert '<li class="unchecked">' in text
+    assert "✓" not in text
+
+
 def test_where_nothing_is_wrong_the_page_says_so(tmp_path: Path) -> None:
     run = evaluated(tmp_path, n_right=12)
     assert "None: every answer is right, and so is every step." in page.page(run)

@@ -324,6 +324,12 @@ def test_right_answers_and_steps_are_bars_by_task_and_for_all() -> None:
     assert in_ratio([scale, *bars(picture, BEFORE)], 1.0, *told)
 
 
+def test_where_no_step_can_be_checked_there_is_no_bar() -> None:
+    card = sum_up([{**p, "steps_right": None} for p in predictions([right(TRACES[0])], TRACES[:1])])
+    picture = pixels(report.before_after_plot(card, card))
+    assert in_ratio(bars(picture, BEFORE) + bars(picture, AFTER), *[1] * 4)
+
+
 def test_of_one_item_before_and_after_stand_beside_each_other_in_this_order() -> None:
     card = sum_up(predictions([right(TRACES[0])], TRACES[:1]))
     picture = pixels(report.before_after_plot(card, card))

@@ -71,6 +71,17 @@ def test_every_share_is_that_of_the_items_of_its_row(told: list[tuple[bool, str]
     assert [found["task"] for found in tasks] == sorted({task for _, task in told})
 
 
+def test_where_no_step_can_be_checked_its_cell_is_empty() -> None:
+    base: Any = {"difficulty": "easy", "strict_score": 0.0, "score": 1.0}
+    unknown = {**base, "id": "1", "task": "a", "steps_right": None}
+    card = sum_up([unknown, {**base, "id": "2", "task": "b", "steps_right": 0.5}])
+    rows = report.before_after(card, card)
+    assert [found["steps after"] for found in rows] == ["", "50.0 %", "50.0 %", ""]
+    alone = sum_up([unknown])
+    assert report.before_after_text(alone, alone)
+    assert report.summary(alone, alone)["after"]["steps_right"] is None
+
+
 def test_the_table_is_aligned_text_with_the_interval_and_doubts_below() -> None:
     head = (
         "  task                       held-out items  answers before  answers after"

@@ -141,7 +141,7 @@ def test_killed_again_and_again_training_ends_in_the_same_weights(
 def test_a_full_disk_is_told_and_what_was_kept_goes_on(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     told = run(folder, out, fill_at=4)[-1]["error"]
-    assert told.startswith(f"{out}: the disk is full, the checkpoint before is kept")
+    assert told.startswith(f"{out}: the disk is full, the last checkpoint is kept")
     steps = sorted(path.name for path in (out / "checkpoints/last").glob("[0-9]"))
     assert steps == ["3"]
     run(folder, out)
@@ -156,7 +156,7 @@ def test_what_a_kill_left_of_a_checkpoint_is_taken_for_none(tmp_path: Path) -> N
         (folder / "last" / name / "weights").write_text(name)
     assert [line["step"] for line in checkpoints.listing(folder)] == [3, 12]
     with (
-        pytest.raises(InputError, match=r"last/12: is damaged, remove it to go on from step 3: no"),
+        pytest.raises(InputError, match=r"last/12: is damaged, remove it to resume from step 3"),
         checkpoints.readable(folder / "last"),
     ):
         raise ValueError("no such array")
@@ -193,23 +193,23 @@ def test_an_interrupted_run_goes_on_with_nothing_else_than_it_began_with(
 ) -> None:
     interrupted(folder, tmp_path)
     refused: list[tuple[dict[str, Any], str]] = [
-        ({"batch_size": 1}, "with batch_size 2 was here and cannot go on with batch_size 1; remov"),
-        ({"accumulation": 2}, "with accumulation 1 was here and cannot go on with accumulation 2"),
-        ({"seed": 1}, "with seed 0 was here and cannot go on with seed 1"),
-        ({"eval_every": 2, "keep": "best"}, "with eval_every 4 was here and cannot go on with"),
-        ({"patience": 1}, "with patience 0 was here and cannot go on with patience 1"),
+        ({"batch_size": 1}, "with batch_size 2 and cannot resume it with batch_size 1: remov"),
+        ({"accumulation": 2}, "with accumulation 1 and cannot resume it with accumulation 2"),
+        ({"seed": 1}, "with seed 0 and cannot resume it with seed 1"),
+        ({"eval_every": 2, "keep": "best"}, "with eval_every 4 and cannot resume it with"),
+        ({"patience": 1}, "with patience 0 and cannot resume it with patience 1"),
     ]
     for changes, says in refused:
         with pytest.raises(InputError, match=says):
             run_training(folder, tmp_path, **changes)
     model, _ = models.load(folder)
     for trained, held_out, says in [
-        (rows(EXAMPLES[1:]), rows(EXAMPLES[:9]), "on other data was here and cannot go on; remove"),
-        (rows(), rows(EXAMPLES[:8]), "with other held-out data was here and cannot go on; remove"),
+        (rows(EXAMPLES[1:]), rows(EXAMPLES[:9]), "on other data and cannot resume it: remove"),
+        (rows(), rows(EXAMPLES[:8]), "with other held-out data and cannot resume it: remove"),
     ]:
         with pytest.raises(InputError, match=says):
             train.fine_tune(model, trained, held_out, CONFIG, tmp_path)
-    with pytest.raises(InputError, match="with another model was here and cannot go on; remove"):
+    with pytest.raises(InputError, match="with another model and cannot resume it: remove"):
         train.fine_tune(lora.apply(model, 4, 8.0), rows(), rows(EXAMPLES[:9]), CONFIG, tmp_path)
     assert run_training(folder, tmp_path, checkpoint_every=4, eval_every=2) == list(range(1, 9))
 
@@ -228,9 +228,9 @@ def test_adapters_do_not_go_on_at_another_scale_or_on_another_base(
     assert not checkpoints.listing(kept)
     checkpoints.claim(kept, known(folder, 4.0))  # nothing was kept yet, nothing is lost
     (kept / "last/3").mkdir(parents=True)
-    with pytest.raises(InputError, match="with lora_scale 1.0 was here and cannot go on with lora"):
+    with pytest.raises(InputError, match="with lora_scale 1.0 and cannot resume it with lora"):
         checkpoints.claim(kept, known(folder, 8.0))
-    with pytest.raises(InputError, match="with another model was here and cannot go on; remove"):
+    with pytest.raises(InputError, match="with another model and cannot resume it: remove"):
         checkpoints.claim(kept, known(other, 4.0))
     assert checkpoints.claim(kept, known(folder, 4.0)) == kept / "last"
     assert (kept / "last/3").exists()
@@ -253,7 +253,7 @@ def test_too_little_memory_and_a_place_to_write_to_that_is_none_are_told_in_one_
     def takes_everything(line: dict[str, Any]) -> None:
         jnp.zeros(2**50, jnp.float32).block_until_ready()
 
-    with pytest.raises(InputError, match=r"^batch_size: too little memory for a step: RESOURCE_EX"):
+    with pytest.raises(InputError, match=r"^batch_size: a step needs too much memory: RESOURCE_EX"):
         run_training(folder, tmp_path / "run", takes_everything)
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match=r"file/run/checkpoints: cannot be written: Not a direct"):
@@ -269,7 +269,7 @@ def test_a_checkpoint_that_was_cut_off_is_named_and_the_one_before_is_good(
     for path in (last / "6").rglob("*"):
         if path.is_file() and path.stat().st_size > 1_000:
             path.write_bytes(path.read_bytes()[:500])
-    with pytest.raises(InputError, match=r"last/6: is damaged, remove it to go on from step 3: "):
+    with pytest.raises(InputError, match=r"last/6: is damaged, remove it to resume from step 3: "):
         run_training(folder, tmp_path)
     (last / "6").rename(tmp_path / "6")
     assert run_training(folder, tmp_path) == list(range(1, 9))
@@ -284,7 +284,7 @@ def test_a_loss_that_is_no_number_stops_and_the_last_good_checkpoint_is_kept(
         if line["step"] == 4 and "loss" in line:
             model.final_norm.scale.value = jnp.full_like(model.final_norm.scale.value, jnp.nan)
 
-    says = r"^loss: is nan at step [56], on every row: the weights have diverged, .* before is kept"
+    says = r"^loss: is nan at step [56], on every row: the weights have diverged, .* is kept"
     with pytest.raises(InputError, match=says):
         train.fine_tune(model, rows(), rows(EXAMPLES[:9]), CONFIG, tmp_path, poison)
     assert {path.name for path in (tmp_path / "checkpoints/last").glob("[0-9]*")} == {"3"}

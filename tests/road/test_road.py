@@ -130,11 +130,11 @@ def test_traces_of_ones_own_join_the_generated_ones(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("setting", "says"),
     [
-        ("IMPORT=[{bad}]", "bad.jsonl:2: last_answer: is no field of a trace"),
-        ("DATASET_NAME=../x", "dataset_name: '../x' is unsafe"),
+        ("IMPORT=[{bad}]", "bad.jsonl:2: last_answer: is not a field of a trace"),
+        ("DATASET_NAME=../x", "DATASET_NAME: '../x' is unsafe"),
         ("FILTERS={{task: chess}}", "filters: none of the 120 traces"),
-        ("SEED=null", "SEED: expected int, found None"),
-        ("TRACES={{chess: 3}}", "task: unknown 'chess'"),
+        ("SEED=null", "SEED: expected a whole number from 0 and below 2147483648, found None"),
+        ("TRACES={{chess: 3}}", "TRACES: unknown 'chess'"),
     ],
 )
 def test_bad_input_stops_the_road_in_one_line(tmp_path: Path, setting: str, says: str) -> None:

@@ -35,6 +35,7 @@ def test_a_run_is_listed_with_what_it_is_made_from_and_what_it_scored(home: Path
     assert (row["run"], row["state"], row["step"]) == ("one", "completed", "evaluate")
     assert (row["model"], row["dataset"], row["template"]) == ("tiny", "sums-v1", "gemma")
     assert (row["items"], row["before"], row["score"]) == (12, 0.0, 0.75)
+    assert row["low"] and row["score"] and row["high"]
     assert row["low"] < row["score"] < row["high"]
     assert row["parameters"]["train"]["STEPS"] == 8
     assert (row["strict_score"], row["samples"], row["problem"]) == (0.75, 1, None)
@@ -109,12 +110,12 @@ def test_what_cannot_be_ranked_is_left_out_and_says_why(home: Path) -> None:
     no_number.write_text(json.dumps(told))
     found = registry.leaderboard()
     assert [row["run"] for row in found.ranked] == ["good"]
-    problems = {row["run"]: row["problem"] for row in found.left_out}
+    problems = {row["run"]: str(row["problem"]) for row in found.left_out}
     assert problems["unfinished"] == "not evaluated"
-    assert "was made from another 4_train" in problems["trained-anew"]
+    assert "was made from another version of 4_train" in problems["trained-anew"]
     assert problems["altered"] == "predictions-after.jsonl was altered after the evaluation"
     assert "result.json: is not JSON" in problems["damaged"]
-    assert problems["nan"] == "its score is nan, which is no number"
+    assert problems["nan"] == "its score is nan, which is not a number"
     states = {row["run"]: row["state"] for row in registry.listing()}
     assert (states["trained-anew"], states["damaged"]) == ("outdated", "damaged")
 

@@ -1,6 +1,7 @@
 import gzip
 import json
 import multiprocessing
+import re
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ from hypothesis import given, strategies as st
 from tests.conftest import NOW
 from tunix_rt_nb import store as room, tasks
 from tunix_rt_nb.common.errors import InputError
+from tunix_rt_nb.host import paths
 from tunix_rt_nb.store import index
 from tunix_rt_nb.store.intake import read
 from tunix_rt_nb.store.store import Added, TraceStore
@@ -142,10 +144,10 @@ def test_filters_choose_by_meta(store: TraceStore) -> None:
 def test_the_beginning_of_an_id_is_enough_where_it_is_unique(store: TraceStore) -> None:
     first = store.newest(1)[0].trace
     assert [s.trace for s in store.get([first.id[:12], first.id.upper()])] == [first, first]
-    with pytest.raises(InputError, match=r"id: \d+ traces begin with '1', give more of it: 1"):
+    with pytest.raises(InputError, match=r"id: \d+ ids begin with '1', give more of it: 1"):
         store.get(["1"])
     for none in ("ffffffff-ffff", "", "xyz", first.id + "0"):
-        with pytest.raises(InputError, match="no such trace in|no id nor the beginning of one"):
+        with pytest.raises(InputError, match="does not exist in|neither an id nor the beginning"):
             store.get([none])
 
 
@@ -159,12 +161,12 @@ def test_a_deleted_trace_stays_deleted(store: TraceStore, traces: list[Trace]) -
         assert list(Verification(store.folder)) == []
         store.compact()
     assert gone[0].prompt not in "".join(path.read_text() for path in store.shards())
-    with pytest.raises(InputError, match="was deleted, no such trace"):
+    with pytest.raises(InputError, match="was deleted in"):
         store.delete([gone[0].id], LATER)
 
 
 def test_where_one_id_is_unknown_nothing_is_deleted(store: TraceStore, traces: list[Trace]) -> None:
-    with pytest.raises(InputError, match="id: 'ffffffff' is not there"):
+    with pytest.raises(InputError, match="id: 'ffffffff' does not exist in"):
         store.delete([traces[0].id, "ffffffff"], LATER)
     assert store.count() == len(traces)
 
@@ -187,7 +189,7 @@ def test_compaction_changes_no_trace(tmp_path: Path) -> None:
 
 DAMAGES: list[tuple[Callable[[bytes], bytes], str]] = [
     (lambda content: content + b'{"id": "x", "prompt": \n', r":{last}: not a JSON object"),
-    (lambda content: content + b"\xff\xfe\n", r":{last}: not a JSON object: is not UTF-8"),
+    (lambda content: content + b"\xff\xfe\n", r":{last}: not a JSON object: it is not UTF-8"),
     (lambda content: content + b"\n", r":{last}: not a JSON object"),
     (lambda content: content + b'{"id": "x", "created_at": ""}\n', r":{last}: (id|final_answer): "),
     (lambda content: content[: len(content) // 2], r":\d+: not a JSON object: "),
@@ -196,7 +198,7 @@ DAMAGES: list[tuple[Callable[[bytes], bytes], str]] = [
         r":{last}: was cut off or altered: {n} traces were written, {n}",
     ),
     (lambda content: b"".join(content.splitlines(True)[:-2]), r":\d+: was cut off or altered"),
-    (lambda content: b"", ":1: was cut off or altered: {n} traces were written, 0 are there"),
+    (lambda content: b"", ":1: was cut off or altered: {n} traces were written, 0 are left"),
 ]
 READERS: dict[str, Callable[[TraceStore], object]] = {
     "query": ids,
@@ -241,8 +243,8 @@ def test_what_has_the_size_of_what_was_written_is_still_checked(
     whole = shard.read_bytes()
     for old, new, says in (
         (b'"i":0,', b'"i":5,', r":1: steps: step indices"),
-        (b'"prompt":"0', b'"prompt":"7', r":1: id: is not that of the content"),
-        (b'"created_at":"2026', b'"created_at":"202x', r":1: created_at: .* is no ISO 8601 time"),
+        (b'"prompt":"0', b'"prompt":"7', r":1: id: does not match the content"),
+        (b'"created_at":"2026', b'"created_at":"202x', r":1: created_at: .* is not an ISO 8601"),
         (b'"created_at":"2026', b'"created_at":"2025', ": was altered after it was written"),
     ):
         shard.write_bytes(whole.replace(old, new, 1))
@@ -263,9 +265,9 @@ def test_an_index_that_does_not_fit_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=f"{path.name}: is damaged, remove it"):
         store.count()
     path.write_bytes(content[:16] + bytes(16) + content[32:])
-    with pytest.raises(InputError, match="does not fit its shard, remove it"):
+    with pytest.raises(InputError, match="does not match its shard, remove it"):
         store.get(["00000000-0000-0000-0000-000000000000"])
-    assert f"{path}: does not fit its shard, remove it" in list(Verification(tmp_path))
+    assert f"{path}: does not match its shard, remove it" in list(Verification(tmp_path))
     path.unlink()
     assert store.get([small(3).id])[0].trace == small(3)
 
@@ -280,7 +282,7 @@ def test_a_shard_put_there_by_hand_is_read_and_held_to_the_rules(tmp_path: Path)
     twice = [f"{max(store.shards())}:{n}" for n in (1, 2)]
     found = list(Verification(store.folder))
     assert [line.partition(": id: ")[0] for line in found] == twice
-    assert "is there a second time" in found[0]
+    assert "appears a second time" in found[0]
     assert store.newest(1)[0].created_at == LATER
     assert store.add([small(7), small(8)], LATER) == Added(1, 1)
     assert store.compact() == 2
@@ -294,15 +296,18 @@ def test_verification_says_the_same_with_any_number_of_processes(
     store = TraceStore(tmp_path)
     right = list(tasks.draw("arithmetic", 100, seed=7))
     wrong = [{**trace.model_dump(), "final_answer": "none"} for trace in right]
-    store.add([*right, *(Trace.model_validate(fields) for fields in wrong), small(1)], NOW)
+    own = [Trace.of(f"p{n}", [("s", "2 + 2 = 4"), ("s", f"2 + {n} = 5")], "5") for n in range(9)]
+    store.add([*right, *(Trace.model_validate(fields) for fields in wrong), small(1), *own], NOW)
     one, two = Verification(tmp_path), Verification(tmp_path, processes=2)
     found = list(one)
-    assert len(found) == 100
-    assert all("answer: 'none' is wrong" in line for line in found)
+    assert len(found) == 108
+    assert sum("answer: 'none' is wrong" in line for line in found) == 100
+    assert sum("step 2: 2 + " in line for line in found) == 8
     monkeypatch.setattr("tunix_rt_nb.common.workers._ALONE", 0.0)
     monkeypatch.setattr("tunix_rt_nb.store.store.verify._CHUNK", 9_000)  # a dozen jobs
     assert list(two) == found
-    assert (one.traces, one.checked) == (two.traces, two.checked) == (201, 200)
+    assert (one.traces, one.checked) == (two.traces, two.checked) == (210, 200)
+    assert one.sums == two.sums == (11, 8, 0)  # that of `small` is a sum too
 
 
 def test_an_import_is_the_same_with_any_number_of_processes(
@@ -335,7 +340,7 @@ def test_a_bad_file_adds_nothing(store: TraceStore, tmp_path: Path, content: byt
     bad = tmp_path / "bad.jsonl"
     bad.write_bytes(lines([small(1)]) + content if content.strip() else content)
     before = ids(store)
-    with pytest.raises(InputError, match=r"bad.jsonl:2: |bad.jsonl: holds no traces"):
+    with pytest.raises(InputError, match=r"bad.jsonl:2: |bad.jsonl: holds no records"):
         store.import_files([bad], NOW)
     assert ids(store) == before
     assert not list(store.folder.glob(".draft*"))
@@ -386,14 +391,14 @@ def test_a_wrong_trace_of_a_known_task_is_not_imported(store: TraceStore, tmp_pa
 
 @pytest.mark.parametrize("time", ["yesterday", "", "2026-13-01"])
 def test_a_time_that_is_none_is_refused(store: TraceStore, traces: list[Trace], time: str) -> None:
-    with pytest.raises(InputError, match="created_at: .* is no ISO 8601 time"):
+    with pytest.raises(InputError, match="created_at: .* is not an ISO 8601 time"):
         store.add(traces, time)
 
 
 def test_a_file_that_is_not_there_is_named(store: TraceStore, tmp_path: Path) -> None:
-    for path in (tmp_path / "nowhere.jsonl", tmp_path):
-        with pytest.raises(InputError, match=f"{path}: cannot be read"):
-            store.import_files([path], NOW)
+    path = tmp_path / "nowhere.jsonl"
+    with pytest.raises(InputError, match=f"{path}: cannot be read"):
+        store.import_files([path], NOW)
 
 
 def test_a_folder_that_cannot_be_written_to_is_named(tmp_path: Path, traces: list[Trace]) -> None:
@@ -426,3 +431,27 @@ def test_lines_of_files_are_a_view_and_no_files_are_a_table_without_rows(tmp_pat
         assert connection.sql("SELECT * FROM nothing").fetchall() == []
         described = [connection.sql(f"DESCRIBE {name}").fetchall() for name in ("lines", "nothing")]
         assert described[0] == described[1]
+
+
+def test_the_query_in_the_documentation_reads_shards_as_they_are(tmp_path: Path) -> None:
+    page = (paths.PROJECT / "docs/data.md").read_text()
+    [query] = re.findall(r"```sql\n(SELECT \* FROM read_json.*?)```", page, re.DOTALL)
+    scores = [7] * 20_550 + [1.5] * 25 + [True] * 25 + ["late"]
+    store = TraceStore(tmp_path / "traces")
+    store.add(
+        (
+            Trace.of(f"{n}?", [("s", "x")], "2026-11-30", {"score": score})
+            for n, score in enumerate(scores)
+        ),
+        NOW,
+    )
+    own = query.strip().rstrip(";").replace("data/traces", str(tmp_path / "traces"))
+    counts = "meta.score::VARCHAR AS s, typeof(final_answer) AS kind, count(*)::INT AS n"
+    text = f"SELECT {counts} FROM ({own}) GROUP BY ALL ORDER BY n, s"
+    found = duckdb.connect().execute(text).fetchall()
+    assert found == [
+        ('"late"', "VARCHAR", 1),
+        ("1.5", "VARCHAR", 25),
+        ("true", "VARCHAR", 25),
+        ("7", "VARCHAR", 20_550),
+    ]

@@ -1,42 +1,22 @@
 import os
-import random
 import re
 import subprocess
 import sys
-import time
+from functools import cache
 
 import pytest
 
-from tests.conftest import some, with_step
+from tests.conftest import some
 from tests.helpers.oracles import ORACLES
 from tunix_rt_nb import tasks
 from tunix_rt_nb.common.errors import InputError
+from tunix_rt_nb.tasks import certificate, sample
 from tunix_rt_nb.tasks.amend import AMENDS
 from tunix_rt_nb.trace.trace import Trace
 
 N = int(os.environ.get("TRACES", "2500"))  # of all tasks together; 100000 for a long check
 NAMES = list(tasks.TASKS)
 LEVELS = [(name, level) for name in NAMES for level in tasks.DIFFICULTIES]
-HOSTILE = (
-    "",
-    "?",
-    "1" * 5000,
-    "9**9**9",
-    "١٢",
-    "½",
-    "nan",
-    "1e400",
-    "0/0",
-    "yes or no",
-    "win or lose",
-    "[" * 9999,
-    "a" * 100_000,
-    "__import__('os')",
-    "\x00",
-    "<end_of_turn>",
-    "-0",
-    "None",
-)
 
 
 def test_there_are_twenty_tasks_and_each_is_described() -> None:
@@ -54,73 +34,27 @@ def test_steps_and_answers_agree_with_an_independent_implementation(name: str, l
             assert ORACLES[name](trace) == [], trace.canonical()
 
 
-@pytest.mark.parametrize(("name", "level"), LEVELS)
-def test_a_changed_number_card_or_word_in_any_step_is_caught(name: str, level: str) -> None:
-    rng = random.Random(0)
-    altered = missed = 0
-    for grain in tasks.GRAINS:
-        for trace in some(name, 12, 2, level, grain=grain):
-            words = {w for s in trace.steps for w in re.findall(r"[^\W\d_]+", s.content)}
-            for step in trace.steps:
-                text = alter(step.content, sorted(words), rng)
-                altered += 1
-                missed += tasks.get(name).check_step(with_step(trace, step.i, text), step.i) is None
-    assert missed <= altered // 100
+@cache
+def traces_of(name: str) -> sample.Sample:
+    return sample.drawn(name, 12, seed=2)
 
 
-def alter(text: str, words: list[str], rng: random.Random) -> str:
-    """Changes one number, card or word of a step."""
-    spot = rng.choice(list(re.finditer(r"\d+|[♠♥♦♣]|[^\W\d_]+", text)))
-    old = spot[0]
-    if old.isdigit():
-        new = str(int(old) + rng.choice([1, 2, 10]))
-    elif old in "♠♥♦♣":
-        new = rng.choice([suit for suit in "♠♥♦♣" if suit != old])
-    else:
-        new = rng.choice([word for word in [*words, "not"] if word != old])
-    return text[: spot.start()] + new + text[spot.end() :]
+@pytest.mark.parametrize(
+    "check", [c for c in certificate.CHECKS if c != "same bytes"]
+)  # that is below
+@pytest.mark.parametrize("name", NAMES)
+def test_each_task_that_ships_has_its_certificate(name: str, check: str) -> None:
+    holds, told = certificate.CHECKS[check](traces_of(name))
+    assert holds, told
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_step_too_many_too_few_or_out_of_order_is_wrong(name: str) -> None:
-    for trace in some(name, 20, 3, "medium"):
-        steps = [(s.type, s.content) for s in trace.steps]
-        assert tasks.problems(
-            Trace.of(trace.prompt, [*steps, steps[-1]], trace.final_answer, trace.meta)
-        )
-        if len(steps) > 1:
-            short = Trace.of(trace.prompt, steps[:-1], trace.final_answer, trace.meta)
-            assert any("missing" in problem for problem in tasks.problems(short))
-        if steps[0][1] != steps[-1][1]:
-            turned = Trace.of(trace.prompt, steps[::-1], trace.final_answer, trace.meta)
-            assert tasks.problems(turned)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_wrong_answer_never_scores_and_never_hangs(name: str) -> None:
-    for trace in some(name, 8, 4):
-        others = [t.final_answer for t in some(name, 30, 5) if t.final_answer != trace.final_answer]
-        both = [f"{trace.final_answer} or {other}" for other in others[:5]]
-        wrong = [a for a in (*HOSTILE, *both) if a != trace.final_answer]
-        started = time.perf_counter()
-        assert [a for a in wrong if tasks.get(name).grade(a, trace) > 0.0] == []
-        assert time.perf_counter() - started < 5
-        assert tasks.get(name).grade(f" {trace.final_answer}\n", trace) == 1.0
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_prompt_of_something_else_is_a_problem_and_no_crash(name: str) -> None:
-    others = [some(other, 1, 0, "hard")[0].prompt for other in NAMES if other != name]
-    own = some(name, 1, 0)[0].prompt
-    for prompt in [
-        *(h[:50_000] for h in HOSTILE[1:]),
-        *others,
-        own + "!",
-        own[1:],
-        own.replace(" ", "  ", 1),
-    ]:
-        [problem] = tasks.problems(Trace.of(prompt, [("s", "t")], "1", {"task": name}))
-        assert problem.startswith("prompt: ")
+def test_a_prompt_of_another_task_is_a_problem_and_no_crash(name: str) -> None:
+    for other in NAMES:
+        if other != name:
+            prompt = some(other, 1, 0, "hard")[0].prompt
+            [problem] = tasks.problems(Trace.of(prompt, [("s", "t")], "1", {"task": name}))
+            assert problem.startswith("prompt: ")
 
 
 @pytest.mark.parametrize(("name", "level"), LEVELS)
@@ -207,7 +141,10 @@ def test_the_first_traces_stay_when_more_are_asked_for() -> None:
         (lambda: list(tasks.draw("arithmetic", 0, 0)), "n: 0"),
         (lambda: list(tasks.draw("arithmetic", "20", 0)), "n: '20'"),  # type: ignore[arg-type]
         (lambda: list(tasks.draw("arithmetic", 1, 0, grain="rough")), "grain: unknown 'rough'"),
-        (lambda: list(tasks.draw("arithmetic", 1, 0, mistakes=2)), "mistakes: 2 is no share"),
+        (
+            lambda: list(tasks.draw("arithmetic", 1, 0, mistakes=2)),
+            "mistakes: is 2, expected a share",
+        ),
         (lambda: tasks.get("chess"), "task: unknown 'chess', expected one of: high_card_duel"),
         (lambda: tasks.get("arithmetic", "mild"), "difficulty: unknown 'mild'"),
     ],

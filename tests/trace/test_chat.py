@@ -6,10 +6,10 @@ from hypothesis import given, settings, strategies as st
 from tests.golden import published
 from tests.helpers import odd
 from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.trace.chat import Said, form, render, unrender
-from tunix_rt_nb.trace.response import STYLES, parse_response, respond
-from tunix_rt_nb.trace.templates import TEMPLATES, text_of
-from tunix_rt_nb.trace.trace import Trace
+from tunix_rt_nb.trace.chat import Said, form, render
+from tunix_rt_nb.trace.response import STYLES, respond
+from tunix_rt_nb.trace.templates import TEMPLATES, Turns, text_of
+from tunix_rt_nb.trace.trace import Earlier, Trace
 
 TRACE = Trace.of("What is 2 + 2?", [("a", "Two and two."), ("b", "2 + 2 = 4.")], "4")
 
@@ -51,49 +51,45 @@ def test_chats_are_those_of_the_published_templates(
         assert answered.removesuffix("\n") == bos + chat.text
 
 
-@settings(max_examples=1000)
-@given(odd.traces(odd.texts()), st.one_of(st.just(""), odd.texts()))
-def test_every_chat_reads_back_whatever_its_trace_says(trace: Trace, system: str) -> None:
-    said = Said(trace.prompt, tuple(step.content for step in trace.steps), trace.final_answer)
-    for name, template in TEMPLATES.items():
-        for style in STYLES:
-            chat = render(trace, name, style, system)
-            assert unrender(chat.text, name, style, system) == said
-            assert chat.text == text_of((*chat.prompt, *chat.response))
-            written = text_of(chat.response).removesuffix(template.stop)
-            assert parse_response(template.said(written), style) == (*said[1:], True, False)
+turns = st.lists(st.tuples(trimmed, trimmed), min_size=1, max_size=3).map(tuple)
 
 
-@pytest.mark.parametrize("name", TEMPLATES)
-@pytest.mark.parametrize("style", STYLES)
-def test_a_chat_in_a_chat_is_the_prompts(name: str, style: str) -> None:
-    inner = render(TRACE, name, style).text
-    for place in ("prompt", "step", "answer"):
-        said = {"prompt": "p", "step": "s", "answer": "a"} | {place: f"{inner}\n{inner}"}
-        trace = Trace.of(said["prompt"], [("s", said["step"])], said["answer"])
-        read = unrender(render(trace, name, style).text, name, style)
-        assert read == (said["prompt"], (said["step"],), said["answer"])
+@settings(max_examples=500)
+@given(
+    name=st.sampled_from(sorted(TEMPLATES)),
+    trace=odd.traces(trimmed),
+    earlier=turns,
+    system=st.one_of(st.just(""), trimmed),
+)
+def test_earlier_turns_are_those_of_the_published_templates(
+    name: str, trace: Trace, earlier: Turns, system: str
+) -> None:
+    told = Earlier(system, earlier)
+    said = Said.of(trace)._replace(earlier=told)
+    chat = form(name, system="Not this one." if system else "").write(said)
+    texts = [text for turn in earlier for text in turn]
+    asked = published(name, system, *texts, trace.prompt, add_generation_prompt=True)
+    assert asked == (TEMPLATES[name].bos or "") + text_of(chat.prompt)
+    assert chat.text == text_of((*chat.prompt, *chat.response))
+
+
+def test_a_trace_holds_the_messages_before_its_prompt() -> None:
+    told = Earlier("Be brief.", (("q", "a"),))
+    trace = Trace.of("r", [], "b", {"earlier_messages": told.messages()})
+    assert trace.earlier == told
+    assert render(trace).text == (
+        "<start_of_turn>user\nBe brief.\n\nq<end_of_turn>\n<start_of_turn>model\na<end_of_turn>\n"
+        "<start_of_turn>user\nr<end_of_turn>\n<start_of_turn>model\nAnswer: b<end_of_turn>"
+    )
 
 
 @pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "What is 2 + 2? 4",
-        render(TRACE).text + "\n",
-        render(TRACE).text.removesuffix("<end_of_turn>"),
-        render(TRACE).text.replace("user", "system"),
-        render(TRACE).text.replace("2. ", "3. "),
-        render(TRACE, style="tags").text,
-        render(TRACE, "chatml").text,
-        render(TRACE, system="Be brief.").text.removeprefix("<start_of_turn>"),
-    ],
+    "messages",
+    ["hello", [{"role": "user", "content": "q"}], [{"role": "tool", "content": "q"}], [{}]],
 )
-def test_what_is_no_chat_of_that_form_is_refused(text: str) -> None:
-    with pytest.raises(
-        InputError, match="is no trace in this template, style and system message, render"
-    ):
-        unrender(text)
+def test_malformed_messages_before_a_prompt_are_refused(messages: object) -> None:
+    with pytest.raises(InputError, match=r"meta\.earlier_messages: "):
+        Trace.of("r", [], "b", {"earlier_messages": messages})
 
 
 @settings(max_examples=1000)

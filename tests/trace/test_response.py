@@ -6,7 +6,14 @@ from hypothesis import given, settings, strategies as st
 from tests.helpers import odd
 from tunix_rt_nb import tasks
 from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.trace.response import STYLES, parse_response, respond
+from tunix_rt_nb.trace.response import (
+    STYLES,
+    parse_response,
+    reads_back,
+    respond,
+    unwrite,
+    write,
+)
 from tunix_rt_nb.trace.trace import Step, Trace
 
 TRACE = Trace.of("What is 2 + 2?", [("a", "Two and two."), ("b", "2 + 2 = 4.")], "4")
@@ -29,12 +36,31 @@ def test_the_reasoning_is_left_out_where_there_are_no_steps() -> None:
     assert parse_response("Answer: 4") == ((), "4", True, False)
 
 
+MANY = 50_000  # lines
+
+
 @settings(max_examples=1000)
 @given(odd.traces(odd.texts()))
-def test_every_trace_reads_back_whatever_its_text(trace: Trace) -> None:
-    for style in STYLES:
-        parsed = parse_response(respond(trace, style), style)
-        assert parsed == (contents(trace), trace.final_answer, True, False)
+def test_a_trace_is_read_back_unless_a_line_in_a_step_looks_like_the_next(trace: Trace) -> None:
+    for style, how in STYLES.items():
+        text = respond(trace, style)
+        parsed = parse_response(text, style, MANY)
+        same = parsed == (contents(trace), trace.final_answer, True, False)
+        assert same == reads_back(contents(trace), trace.final_answer, how)
+        steps, answer = unwrite(text, how)
+        assert write(steps, answer, how) == text
+        plain = trace.final_answer.partition("\n</reasoning>\n<answer>")[0] or "x"
+        lines = tuple(f"- {line}" for step in contents(trace) for line in step.split("\n"))
+        assert reads_back(lines, plain, how)
+
+
+@settings(max_examples=1000)
+@given(st.sampled_from(sorted(STYLES)), odd.texts())
+def test_an_answer_of_many_lines_needs_no_escape(style: str, answer: str) -> None:
+    for steps in ([], [("s", "x")]):
+        text = respond(Trace.of("p", steps, answer), style)
+        assert answer in text
+        assert parse_response(text, style, MANY)[1:3] == (answer, True)
 
 
 @settings(max_examples=1000)
@@ -44,7 +70,7 @@ def test_a_strict_text_is_what_its_steps_and_answer_are_written_as(
 ) -> None:
     how = STYLES[style]
     text = f"{how.opening}1. {text}\n{how.middle}x{how.closing}" if opened else text
-    parsed = parse_response(text, style)
+    parsed = parse_response(text, style, MANY)
     if parsed.strict:
         steps = tuple(Step(i=i, type="s", content=step) for i, step in enumerate(parsed.steps))
         said = Trace(prompt="p", steps=steps, final_answer=parsed.answer or "")
@@ -67,26 +93,39 @@ def test_traces_of_our_tasks_are_written_as_they_are(style: str, traces: list[Tr
 
 
 @pytest.mark.parametrize(
-    ("style", "step", "written"),
+    ("style", "steps", "answer"),
     [
-        ("numbered", "two lines:\n  of text\n", "two lines:\n  of text\n"),
-        ("numbered", "2. Answer: x", "2. Answer: x"),
-        ("numbered", "a list\n1. x\n2.y\n\\3. z", "a list\n\\1. x\n2.y\n\\\\3. z"),
-        ("numbered", "a\nAnswer: b\n</reasoning>", "a\n\\Answer: b\n</reasoning>"),
-        ("tags", "a\nAnswer: b\n7. </reasoning>", "a\nAnswer: b\n\\7. <\\/reasoning>"),
-        ("tags", "a < b <answer> <\\/answer>", "a < b <\\answer> <\\\\/answer>"),
-        ("tags", "<\\\\\\answer>\n\\\\1. x", "<\\\\\\\\answer>\n\\\\\\1. x"),
+        ("numbered", ["a list\n2. x"], "4"),
+        ("numbered", ["a", "b\nAnswer: c"], "4"),
+        ("tags", ["a list\n2. x"], "4"),
+        ("tags", ["a\n</reasoning>\n<answer>b"], "4"),
     ],
 )
-def test_only_what_would_be_misread_gets_a_backslash(style: str, step: str, written: str) -> None:
-    text = respond(Trace.of("p", [("s", step)], "x"), style)
-    assert text.startswith(f"{STYLES[style].opening}1. {written}\n")
+def test_steps_that_read_back_otherwise_are_written_as_they_are(
+    style: str, steps: list[str], answer: str
+) -> None:
+    assert not reads_back(steps, answer, STYLES[style])
+    text = respond(Trace.of("p", [("s", step) for step in steps], answer), style)
+    assert all(step in text for step in steps)
 
 
-def test_further_lines_of_an_answer() -> None:
-    trace = Trace.of("p", [("s", "x")], "a\n b\n\n</answer>")
-    assert respond(trace).endswith("\nAnswer: a\n\\ b\n\\\n\\</answer>")
-    assert respond(trace, "tags").endswith("<answer>a\n b\n\n<\\/answer></answer>")
+@pytest.mark.parametrize(
+    ("style", "steps", "answer"),
+    [
+        ("numbered", ["two lines:\n  of text"], "4"),
+        ("numbered", ["2. x", "a list\n1. x\n2.y\n7. z"], "4"),
+        ("numbered", ["a\n</reasoning>"], "a\n b\n\nAnswer: c\n1. d"),
+        ("tags", ["a\nAnswer: b", "<answer> </reasoning>"], "a\n b\n\n</answer>"),
+    ],
+)
+def test_lines_that_only_look_odd_read_back(style: str, steps: list[str], answer: str) -> None:
+    assert reads_back(steps, answer, STYLES[style])
+
+
+def test_a_response_with_more_lines_than_an_answer_may_take_has_run_on() -> None:
+    text = "Reasoning:\n1. x\nAnswer: 4\nand more"
+    assert parse_response(text) == (("x",), "4", False, True)
+    assert parse_response(text, lines=2) == (("x",), "4\nand more", True, False)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +138,7 @@ def test_further_lines_of_an_answer() -> None:
         ("Reasoning:\n1. x\nAnswer: 4\nQuestion: 3 + 3?\nAnswer: 6", "4", ["x"]),
         ("Reasoning:\n1. x\nAnswer: 4\n", "4", ["x"]),
         ("Reasoning:\n2. x\nAnswer: 4", "4", ["x"]),
-        ("Reasoning:\n1. x\n3. y\nAnswer: 4", "4", ["x", "y"]),
+        ("1. x\n3. y\nAnswer: 4", "4", ["x", "y"]),
         ("<reasoning>\n1. x\n</reasoning>\n<answer>9</answer> and so on", "9", ["x"]),
         ("<reasoning>\n1. x\n</reasoning>\n<answer>9", "9", ["x"]),
         ("<reasoning>\n1. x\n<answer>9</answer>", "9", ["x"]),
@@ -181,7 +220,7 @@ def test_no_text_takes_long(unit: str) -> None:
         started = time.perf_counter()
         parse_response(many, style)
         parse_response(f"{how.opening}1. {many}{how.closing}", style)
-        assert parse_response(respond(trace, style), style).strict
+        parse_response(respond(trace, style), style, MANY)
         assert time.perf_counter() - started < 5  # takes 0.1; quadratic time would be minutes
 
 

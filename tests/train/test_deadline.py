@@ -38,7 +38,7 @@ def test_when_its_time_is_over_it_ends_after_a_step_and_later_goes_on_to_the_sam
     whole = run_training(folder, tmp_path / "whole")
     monkeypatch.setenv("TUNIX_RT_DEADLINE", str(time.time()))
     out = tmp_path / "cut"
-    with pytest.raises(OutOfTime, match="in time after step 1 of 2, its checkpoint is kept"):
+    with pytest.raises(OutOfTime, match="at its deadline after step 1 of 2, its checkpoint"):
         run_training(folder, out)
     assert checkpoints.listing(out / "checkpoints")[-1] == {"checkpoint": "last", "step": 1}
     assert not (out / "model").exists()

@@ -6,10 +6,19 @@ import yaml
 from hypothesis import given, strategies as st
 
 from tests.helpers import odd
+from tunix_rt_nb import train
 from tunix_rt_nb.common import check_name, strict_yaml
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.dataset.exporter import FORMS
-from tunix_rt_nb.train.job import Job, check_device, job_name, load_job, read, write_job
+from tunix_rt_nb.train.job import (
+    Job,
+    TrainingPart,
+    check_device,
+    job_name,
+    load_job,
+    read,
+    write_job,
+)
 
 LEAST = {"dataset": {"path": "d"}, "output": {"output_dir": "out"}}
 
@@ -120,7 +129,7 @@ def test_a_wrong_field_is_one_line_with_file_and_field(
         ("!!python/object/apply:os.system [ls]", "is not YAML: "),
         ("[1]", "expected `NAME: value` lines, found list"),
         ("", "dataset: Field required"),
-        ("runner: tunix\nrunner: tunix", "'runner' stands there twice"),
+        ("runner: tunix\nrunner: tunix", "'runner' appears twice"),
         ("x: \x00", "is not YAML: "),
         ("[" * 2_000, "is not YAML: "),
     ],
@@ -152,7 +161,7 @@ def test_a_job_that_is_not_there_is_named(tmp_path: Path) -> None:
         ("sums-v1", "sums-v1"),
         ("my own  traces (2).jsonl", "my-own-traces-2-"),
         ("sums.jsonl.jsonl", "sums.jsonl"),
-        ("sums.json", "sums.json"),
+        ("sums.json", "sums"),
         ("sums.jsonl.bz2", "sums.jsonl.bz2"),
         ("_.-sums", "sums"),
         ("v1.2_b.jsonl", "v1.2_b"),
@@ -181,5 +190,18 @@ def test_a_job_runs_on_the_device_that_it_asks_for_or_on_any() -> None:
     for other in {"cpu", "gpu", "tpu"} - {here}:
         with pytest.raises(InputError) as error:
             check_device(other)
-        says = f"device: is {other}, but JAX runs on {here} here; auto takes what is"
+        says = f"device: is {other}, but JAX runs on {here} here: use auto"
         assert str(error.value) == says
+
+
+def test_the_training_of_a_job_fits_its_model() -> None:
+    assert train.fitting("gemma3-1b-it") == {}
+    tiny = TrainingPart(**train.fitting("tiny"))
+    assert tiny.learning_rate == train.SftConfig.of_parameters(PARAMETERS, 4).learning_rate == 0.004
+    adapters = {**PARAMETERS, "MODEL": "gemma3-1b", "LORA_RANK": 8}
+    assert train.SftConfig.of_parameters(adapters, 4).learning_rate == 3e-4
+    given = {**PARAMETERS, "LEARNING_RATE": 0.5}
+    assert train.SftConfig.of_parameters(given, 4).learning_rate == 0.5
+
+
+PARAMETERS = {"MODEL": "tiny", "LEARNING_RATE": 0.0, "STEPS": 10}

@@ -22,7 +22,7 @@ from tunix_rt_nb.train import job as jobs
 PARAMETERS = {
     "generate": "TRACES: dict = {'a': 1}; IMPORT: list[str] = []; IMPORT_AS: str = 'trace'",
     "build": "DATASET: str = ''; DATASET_NAME: str = 'x'; LIMIT: int = 0; SEED: int = 0",
-    "render": "MODEL: str = 'tiny'; MAX_LENGTH: int = 1",
+    "render": "MODEL: str = 'tiny'; MAX_LENGTH: int = 16",
     "train": "MODEL: str = 'tiny'; STEPS: int = 1; EPOCHS: int = 0; BATCH_SIZE: int = 2;"
     "LEARNING_RATE: float = 0.1; WEIGHT_DECAY: float = 0.1; DEVICE: str = 'auto'; SEED: int = 0;"
     "JOB: str = ''",
@@ -132,18 +132,18 @@ def bad(result: Result) -> str:
     ("changes", "says"),
     [
         ({"model__model_id": "tinny"}, "model.model_id: unknown 'tinny', did you mean tiny?"),
-        ({"dataset__path": "none"}, "none' is not there, expected the folder of a dataset or a"),
-        ({"dataset__path": "a\0\n"}, "is not there, expected the folder of a dataset or a"),
+        ({"dataset__path": "none"}, "none' does not exist, expected the folder of a dataset or a"),
+        ({"dataset__path": "a\0\n"}, "does not exist, expected the folder of a dataset or a"),
         ({"dataset__path": "."}, "has no manifest.json"),
         ({"dataset__path": "job.yaml"}, "job.yaml:1: not a JSON object"),
         ({"dataset__path": "traces20/shard"}, "metadata: Field required, the nearest form is"),
         ({"dataset__path": "x.jsonl"}, "dataset.format: is tunix_sft, but "),
         ({"output__output_dir": "sums-v1"}, "is in the dataset's folder, which never changes"),
         ({"output__output_dir": "sums-v1/out"}, "is in the dataset's folder, which never changes"),
-        ({"output__output_dir": "job.yaml"}, "job.yaml is a file, expected a folder or none yet"),
+        ({"output__output_dir": "job.yaml"}, "job.yaml is a file, expected a folder or a new path"),
         ({"output__output_dir": "a\0"}, "output.output_dir: embedded null byte"),
-        ({"output__output_dir": "theirs"}, "theirs is the run of something else"),
-        ({"output__output_dir": "notebooks"}, "notebooks is the run of something else"),
+        ({"output__output_dir": "theirs"}, "theirs holds a run that no job made"),
+        ({"output__output_dir": "notebooks"}, "notebooks holds a run that no job made"),
         ({"output__output_dir": "."}, "holds the dataset, which the run would replace"),
         ({"training__speed": 1}, "training.speed: Extra inputs are not permitted"),
         ({"runner__x": 1}, "runner: Input should be 'tunix'"),
@@ -176,14 +176,14 @@ def test_a_job_that_cannot_begin_is_one_line(
     ("arguments", "says"),
     [
         (["--run-id", "x"], "--run-id: "),
-        (["--set", "learning_rate=1"], "the job says it, change its training.learning_rate"),
-        (["--set", "STEPS=1"], "STEPS: the job says it, change its training.num_epochs"),
-        (["--set", "IMPORT=[x]"], "IMPORT: the job says it, change its dataset.path"),
-        (["--set", "LIMIT=5"], "LIMIT: has no effect, the dataset is taken as it is"),
+        (["--set", "learning_rate=1"], "is set by the job, change training.learning_rate"),
+        (["--set", "STEPS=1"], "STEPS: is set by the job, change training.num_epochs"),
+        (["--set", "IMPORT=[x]"], "IMPORT: is set by the job, change dataset.path"),
+        (["--set", "LIMIT=5"], "LIMIT: has no effect, because the dataset is used as it is"),
         (["--set", "LIMITS=5"], "parameter: unknown 'LIMITS', did you mean LIMIT?"),
         (["--set", "JOB=x"], "parameter: unknown 'JOB'"),
-        (["--set", "ITEMS=x"], "ITEMS: expected int, found 'x'"),
-        (["--to", "generate"], "--to generate: a run with a DATASET begins with build"),
+        (["--set", "ITEMS=x"], "ITEMS: expected a whole number from 1, found 'x'"),
+        (["--to", "generate"], "--to generate: comes before build"),
         (["--from", "train"], "3_render/result.json: is missing"),
     ],
 )
@@ -228,7 +228,7 @@ def test_the_train_notebook_with_a_job_runs_those_before_it_where_needed(road: P
 
 
 def test_a_job_alone_says_where_the_train_notebook_works(road: Path) -> None:
-    with pytest.raises(InputError, match="RUN_DIR: a job says where its run is"):
+    with pytest.raises(InputError, match="RUN_DIR: cannot be combined with JOB"):
         jobs.begin_job("train", road / "job.yaml", str(road / "x"))
     say(road, model__model_id="gpt")
     with pytest.raises(InputError, match="model.model_id: unknown 'gpt'"):

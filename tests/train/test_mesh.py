@@ -55,7 +55,7 @@ class Interrupted(Exception):
     pass
 
 
-def interrupt(line: dict[str, Any]) -> None:
+def interrupt(line: train.MetricsLine) -> None:
     if line["step"] == 2:
         raise Interrupted
 

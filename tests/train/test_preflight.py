@@ -171,7 +171,7 @@ def test_plans_that_cannot_be_are_one_line() -> None:
         ),
         ({"tp": 3}, r"^tp: 3 does not divide the 8 chips of v5e:2x4$"),
         ({"config": {"batch_size": 12}}, r"^batch_size: 12 rows do not divide over 8 chips"),
-        ({"longest": 4096}, r"^longest: 4096 tokens do not fit a row of 2048$"),
+        ({"longest": 4096}, r"^longest: 4096 tokens do not fit into a row of 2048$"),
         ({"remat": "all"}, r"^remat: Input should be"),
     ):
         with pytest.raises(InputError, match=message):

@@ -296,7 +296,7 @@ def test_tensorboard_shows_what_the_metrics_say(folder: Path, tmp_path: Path) ->
     metrics = train.fine_tune(model, rows(), rows(EXAMPLES[:9]), CONFIG, tmp_path)
     [path] = (tmp_path / "tensorboard").iterdir()
     found = [(e.step, v.tag, v.simple_value) for e in events(path) for v in e.summary.value]
-    told = [(r["step"], name, r[name]) for r in metrics for name in r if name != "step"]
+    told = [(r["step"], name, x) for r in metrics for name, x in r.items() if name != "step"]
     assert [key[:2] for key in found] == [key[:2] for key in told]
     assert [key[2] for key in found] == pytest.approx([key[2] for key in told], rel=1e-6)
     names = {"loss", "grad_norm", "learning_rate", "tokens_per_second", "utilisation", "eval_loss"}
@@ -343,7 +343,7 @@ def test_a_step_that_cannot_fit_is_refused_before_it_is_taken(folder: Path) -> N
 def test_too_few_rows_are_an_error_before_compiling(tmp_path: Path, folder: Path) -> None:
     model, _ = models.load(folder)
     few = rows(EXAMPLES[:2])
-    with pytest.raises(InputError, match="batch_size: 2 rows a step, but there are only 1 rows"):
+    with pytest.raises(InputError, match="batch_size: a step needs 2 rows, but there are only 1"):
         train.fine_tune(model, few, few, CONFIG, tmp_path)
     assert not (tmp_path / "checkpoints").exists()
 

@@ -117,10 +117,9 @@ def edited(old: str, new: str) -> Fields:
         (SFT, edited("<start_of_turn>model\n", ""), "prompts: has no '<end_of_turn>\\n<start_of_t"),
         (SFT, edited("1. 2 + 2 = 4.\n", ""), "prompts: has no '<end_of_turn>\\n<start_of_turn>m"),
         (SFT, edited("4.\nA", "4. A"), "prompts: has no '<end_of_turn>\\n<start_of_turn>model\\nR"),
-        (CHAT, {"messages": TURNS[:1]}, "messages: expected one user and one assistant turn, foun"),
-        (CHAT, {"messages": TURNS[::-1]}, "turn, found assistant, user"),
+        (CHAT, {"messages": TURNS[:1]}, "messages: expected user and assistant in turn"),
+        (CHAT, {"messages": TURNS[::-1]}, "the assistant last; found assistant, user"),
         (CHAT, {"messages": [{"role": "user"}]}, "messages.0.content: Field required"),
-        (PARTS, {"trace_steps": []}, "steps: expected array of length >= 1"),
         (PARTS, {"trace_steps": ["a", 5]}, "trace_steps.1: expected str, got int"),
     ],
 )
@@ -141,12 +140,11 @@ def test_a_bad_record_is_one_line(tmp_path: Path, good: Fields, change: Fields, 
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        (b"", "not a JSON object"),
         (b"[]", "record: expected object, got array"),
         (b'{"id": "2', "not a JSON object: "),
-        (b'{"id": "\xff"}', "not a JSON object: is not UTF-8"),
+        (b'{"id": "\xff"}', "not a JSON object: it is not UTF-8"),
         (b"{}", "Field required"),
-        (json.dumps(GOOD).encode(), "id: 1 is there a second time"),
+        (json.dumps(GOOD).encode(), "id: 1 appears a second time"),
         (json.dumps({**GOOD, "id": "\x1b[31m\n", "metadata": 1}).encode(), "metadata: expected"),
         (json.dumps({**GOOD, "id": "x" * (9 << 20)}).encode(), "record: may take 1 MiB"),
     ],
@@ -169,13 +167,25 @@ def test_of_many_bad_lines_the_first_are_told(tmp_path: Path) -> None:
     assert marks(found) == {"records": False}
 
 
-def test_an_empty_file_is_wrong_and_one_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+def test_a_file_that_is_empty_or_missing_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "x.jsonl").touch()
-    assert [check.told for check in smoke(tmp_path / "x.jsonl").checks] == ["there is none"]
+    with pytest.raises(InputError, match=r"x\.jsonl: holds no records"):
+        smoke(tmp_path / "x.jsonl")
     with pytest.raises(InputError, match=r"y\.jsonl: cannot be read: No such file"):
         smoke(tmp_path / "y.jsonl")
     with pytest.raises(InputError, match="cannot be read: Is a directory"):
         smoke(tmp_path)
+
+
+@pytest.mark.usefixtures("no_training")
+def test_records_of_any_format_are_checked_as_an_import_reads_them(tmp_path: Path) -> None:
+    lines = [{"question": f"What is {n} + 2?", "answer": f"We add. #### {n + 2}"} for n in range(3)]
+    files.write_lines(tmp_path / "x.jsonl", lines)
+    found = smoke(tmp_path / "x.jsonl")
+    assert (found.form, found.records, found.right) == ("gsm8k", 3, True)
+    files.write_lines(tmp_path / "x.jsonl", [*lines, {"question": "q"}])
+    [told] = smoke(tmp_path / "x.jsonl").wrong
+    assert told.endswith("x.jsonl:4: answer: Field required")
 
 
 @pytest.mark.usefixtures("no_training")

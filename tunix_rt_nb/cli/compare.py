@@ -1,9 +1,8 @@
 """tunix-rt-nb runs: comparison of two runs, and of one run with a baseline."""
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
 
@@ -22,7 +21,7 @@ from tunix_rt_nb.report import text_table
     "--show",
     type=click.IntRange(min=0),
     default=3,
-    help="How many of the items that changed to show side by side.",
+    help="How many changed items to show side by side.",
 )
 @json_option
 def compare_command(a: str, b: str, show: int, as_json: bool) -> None:
@@ -54,7 +53,7 @@ def compare_command(a: str, b: str, show: int, as_json: bool) -> None:
         click.echo(report.answers_side_by_side(of_a, of_b, display.width()))
 
 
-def _rows(found: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _rows(found: "evaluate.Comparison") -> list[dict[str, Any]]:
     groups = {**found["sections"], **found["difficulties"], **found["tasks"], "all": found}
     return [
         {
@@ -74,17 +73,17 @@ def _rows(found: Mapping[str, Any]) -> list[dict[str, Any]]:
 @click.command("baseline")
 @click.argument("name")
 @click.argument("run", required=False)
-@click.option("--take", is_flag=True, help="Take RUN's figure as the baseline.")
+@click.option("--take", is_flag=True, help="Store RUN's figure as the baseline.")
 @default_option(
     "--metric",
     default="primary_score",
-    help="Where the figure stands in a scorecard, such as category_scores.arithmetic.score.",
+    help="Path of the figure in a scorecard, such as category_scores.arithmetic.score.",
 )
 @default_option(
     "--direction",
     type=click.Choice(["higher", "lower"]),
     default="higher",
-    help="Which is better.",
+    help="Whether a higher or a lower figure is better.",
 )
 @default_option(
     "--tolerance",
@@ -104,8 +103,8 @@ def baseline_command(
 ) -> None:
     """Check RUN against a baseline, a figure of an earlier run.
 
-    With --take, store the figure of RUN as the baseline NAME. Without RUN, show the baseline. Ends
-    with 1 if RUN is worse than the baseline allows.
+    With --take, store the figure of RUN as the baseline NAME. Without RUN, show the baseline. Exits
+    with status 1 if RUN is worse than the baseline allows.
 
     \b
     Examples:
@@ -129,10 +128,10 @@ def baseline_command(
     end(not record.get("regressed"))
 
 
-def _card(run: str) -> dict[str, Any]:
+def _card(run: str) -> "evaluate.Scorecard":
     """Return the scorecard of a run's trained model."""
     folder = Path(run) if Path(run).is_dir() else paths.home() / "runs" / run
     found = runs.result(folder / runs.stem("evaluate"))
     if not isinstance(found.get("after"), dict):
         raise InputError(f"{folder}: has no scorecard, run 5_evaluate again")
-    return found["after"]
+    return cast("evaluate.Scorecard", found["after"])

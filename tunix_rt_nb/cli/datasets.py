@@ -2,11 +2,13 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
-from tunix_rt_nb import dataset, runs, store, train
+from tunix_rt_nb import dataset, models, runs, store, train
 from tunix_rt_nb.cli import display, options
+from tunix_rt_nb.common import unknown
 from tunix_rt_nb.host import paths
 from tunix_rt_nb.report import text_table
 from tunix_rt_nb.trace import formats
@@ -22,7 +24,7 @@ def datasets() -> None:
 
 
 _out = options.folder_option(
-    "--out", help="Where the dataset's folder goes: data/datasets unless given."
+    "--out", help="Folder for the dataset's own folder; by default data/datasets."
 )
 
 
@@ -50,7 +52,7 @@ def build(spec: Path, folder: Path | None, out: Path | None, as_json: bool) -> N
 
 
 @datasets.command("list")
-@click.option("--tag", help="Only those with this tag.")
+@click.option("--tag", help="List only datasets with this tag.")
 @options.json_option
 def list_(tag: str | None, as_json: bool) -> None:
     """List the datasets of data/datasets and of all runs.
@@ -70,7 +72,7 @@ def list_(tag: str | None, as_json: bool) -> None:
 @click.argument("key")
 @options.json_option
 def show(key: str, as_json: bool) -> None:
-    """Show a dataset: its funnel, its tasks, its length, what was refused.
+    """Show a dataset: how many traces each stage kept, its tasks, its length, what was refused.
 
     KEY is a dataset's key or the path of its folder.
 
@@ -103,8 +105,8 @@ def diff_command(a: str, b: str, as_json: bool) -> None:
 
 @datasets.command("merge")
 @click.argument("keys", metavar="KEY...", nargs=-1, required=True)
-@click.option("--name", required=True, help="dataset_name of the new one.")
-@options.default_option("--version", default="v1", help="dataset_version of the new one.")
+@click.option("--name", required=True, help="dataset_name of the new dataset.")
+@options.default_option("--version", default="v1", help="dataset_version of the new dataset.")
 @_out
 @options.json_option
 def merge_command(
@@ -125,15 +127,15 @@ def merge_command(
 @datasets.command()
 @click.argument("key", required=False)
 @click.option(
-    "--ids", metavar="ID,ID...", help="Instead of KEY: ids of traces or their beginnings."
+    "--ids", metavar="ID,ID...", help="Ids of traces or their beginnings, instead of KEY."
 )
 @options.form_option("--format", formats.EXPORTS, "tunix_sft")
 @options.output_option(
-    "Where to: .jsonl, .jsonl.gz, .parquet, .csv, .array_record or .tfrecord.", required=True
+    "File to write: .jsonl, .jsonl.gz, .parquet, .csv, .array_record or .tfrecord.", required=True
 )
-@click.option("--split", type=click.Choice(["train", "eval"]), help="One side only.")
+@click.option("--split", type=click.Choice(["train", "eval"]), help="Export only this side.")
 @options.store_option(
-    "Where the traces are; whose deleted ones stay out of a dataset: its run's, or data/traces."
+    "Folder of traces, whose deleted ones are left out; by default the run's, or data/traces."
 )
 @options.json_option
 def export(
@@ -162,7 +164,7 @@ def export(
     kept = _store(found, folder)
     done = dataset.export(path, form, dataset=found, split=split, ids=asked, store=kept)
     left_out = f", {done.deleted:,} deleted traces left out" if done.deleted else ""
-    told = f"{done.written:,} records of the form {form}{left_out}: {path}"
+    told = f"{done.written:,} records in format {form}{left_out}: {path}"
     record = {**done._asdict(), "format": form, "path": str(path)}
     click.echo(json.dumps(record) if as_json else told)
 
@@ -181,10 +183,16 @@ def _store(dataset: Path | None, folder: Path | None) -> "store.TraceStore":
 
 @datasets.command("tunix-yaml")
 @click.argument("key")
-@options.output_option("Write a file.")
+@options.output_option("Write the job to this file instead of printing it.")
 @options.default_option("--model-id", default="tiny", help="The model to start from.")
-@click.option("--output-dir", help="The folder of its run: runs/KEY unless given.")
-def tunix_yaml(key: str, path: Path | None, model_id: str, output_dir: str | None) -> None:
+@click.option("--learning-rate", type=float, help="The peak; by default what fits the model.")
+@click.option("--epochs", "num_epochs", type=int, help="How often each trace is seen.")
+@click.option("--batch-size", type=int, help="Sequences per optimiser step.")
+@click.option("--max-length", "max_seq_length", type=int, help="Tokens per sequence.")
+@click.option("--output-dir", help="Folder of the job's run; by default runs/KEY.")
+def tunix_yaml(
+    key: str, path: Path | None, model_id: str, output_dir: str | None, **training: Any
+) -> None:
     """Print a Tunix job that trains on a dataset, as YAML for `tunix-rt-nb run`.
 
     KEY is the key of a dataset, the path of its folder, or a JSON lines file that was exported.
@@ -194,7 +202,10 @@ def tunix_yaml(key: str, path: Path | None, model_id: str, output_dir: str | Non
     Examples:
       tunix-rt-nb datasets tunix-yaml quickstart-v1
       tunix-rt-nb datasets tunix-yaml quickstart-v1 --output-dir out -o job.yaml
+      tunix-rt-nb datasets tunix-yaml cards-v1 --model-id gemma3-1b-it --epochs 2
     """
+    if not models.catalog.is_known(model_id):
+        raise unknown("--model-id", model_id, models.catalog.MODELS)
     source, form = Path(key), "tunix_sft"
     if source.is_file():
         form = formats.export_in(source)
@@ -203,8 +214,10 @@ def tunix_yaml(key: str, path: Path | None, model_id: str, output_dir: str | Non
     out = Path(output_dir) if output_dir else paths.home() / "runs" / train.job_name(source)
     if not output_dir and (runs.is_taken(out) or source.resolve().is_relative_to(out)):
         out = out.with_name(f"{out.name}-job")
+    given = {name: value for name, value in training.items() if value is not None}
     job = train.Job.of(
         model={"model_id": model_id},
+        training={**train.fitting(model_id), **given},
         dataset={"format": form, "path": str(source.resolve())},
         output={"output_dir": str(out.resolve())},
     )

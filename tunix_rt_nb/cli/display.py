@@ -28,38 +28,43 @@ def line(stored: "store.Stored") -> str:
     return f"{trace.id[:8]}  {stored.created_at[:19]}  {task:<16} {len(trace.steps):>4}  {prompt}"
 
 
-def page(stored: "store.Stored", checked: "tasks.Checks | None") -> str:
-    """Return a whole trace as text, each checked step ticked, or crossed with the reason."""
+def page(stored: "store.Stored", checked: "tasks.Checks") -> str:
+    """Return a whole trace as text.
+
+    Each step is ticked, or crossed with the reason, or has a dot if it cannot be checked.
+    """
     trace = stored.trace
     meta = [] if trace.meta is None else [json.dumps(trace.meta, ensure_ascii=False)]
     lines = [f"{trace.id}  {stored.created_at}", *meta, "", trace.prompt, ""]
-    reasons = checked.steps if checked else [None] * len(trace.steps)
-    for step, reason in zip(trace.steps, reasons, strict=True):
+    for step, reason, right in zip(trace.steps, checked.steps, checked.right, strict=True):
         text = step.content.replace("\n", "\n       ")
-        lines.append(f"{_tick(checked and not reason)} {step.i + 1:>3}. {text}")
+        lines.append(f"{_tick(right)} {step.i + 1:>3}. {text}")
         if reason:
             lines.append(f"       {one_line(reason)}")
-    if checked and checked.end:
+    if checked.end:
         lines.append(f"✗ {len(trace.steps) + 1:>3}. is missing: {one_line(checked.end)}")
-    lines.append(f"{_tick(checked and checked.answer)} Answer: {trace.final_answer}")
+    lines.append(f"{_tick(checked.answer)} Answer: {trace.final_answer}")
     return printable("\n".join(lines))
 
 
-def score(found: dict[str, Any]) -> str:
+def score(found: "store.Score") -> str:
     """Return the score of a trace as text."""
     if found["steps_verified"] is None:
         return f"{found['score']}"
-    answer = "right" if found["answer_verified"] else "wrong"
-    return f"{found['score']}, {found['steps_verified']:.0%} of the steps right, answer {answer}"
+    told = f"{found['score']}, {found['steps_verified']:.0%} of the steps right"
+    if found["answer_verified"] is None:
+        return told
+    return f"{told}, answer {'right' if found['answer_verified'] else 'wrong'}"
 
 
-def summary(row: dict[str, Any]) -> str:
+def summary(row: "store.TaskScore") -> str:
     """Return the mean scores of a task as one line."""
     told = f"{one_line(row['task'], 24):<24} {row['traces']:>9,} traces, score {row['score']:.2f}"
     if row["steps_verified"] is None:
         return told
     steps, answers = row["steps_verified"], row["answers_verified"]
-    return f"{told}, {steps:.2%} of the steps and {answers:.2%} of the answers right"
+    of_answers = "" if answers is None else f" and {answers:.2%} of the answers"
+    return f"{told}, {steps:.2%} of the steps{of_answers} right"
 
 
 def added(counts: "store.Added") -> str:
@@ -115,12 +120,17 @@ def task(entry: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def finding(found: "tasks.Finding") -> str:
+    """Return a line of a task's certificate as text."""
+    return printable(f"{_tick(found.holds)} {found.check:<20}  {found.told}")
+
+
 def _size(n: int) -> str:
     return f"{n:,}" if n < 10**9 else f"{n:.0e}"
 
 
 def _tick(right: object) -> str:
-    return " " if right is None else "✓" if right else "✗"
+    return "·" if right is None else "✓" if right else "✗"
 
 
 class Progress:

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from tunix_rt_nb import dataset, kaggle, runs
+from tunix_rt_nb.cli.checks import check_run
 from tunix_rt_nb.cli.options import default_option, end, set_option, settings_of
 from tunix_rt_nb.common import InputError, check_name
 from tunix_rt_nb.host import paths
@@ -23,9 +24,11 @@ def kaggle_group() -> None:
     """
 
 
-_run_id = click.option("--run-id", help="Name of the run folder; the profile's unless given.")
+_run_id = click.option("--run-id", help="Name of the run folder; by default the profile's.")
 _kernel = click.option(
-    "--kernel", metavar="OWNER/SLUG", help="Its name on Kaggle; yours/tunix-rt-RUN unless given."
+    "--kernel",
+    metavar="OWNER/SLUG",
+    help="The kernel's name on Kaggle; by default YOU/tunix-rt-RUN.",
 )
 _accelerator = default_option(
     "--accelerator",
@@ -33,7 +36,7 @@ _accelerator = default_option(
     help="The machine: TpuV5E8, TpuV6E8, NvidiaTeslaT4 or none.",
 )
 _force = click.option(
-    "--force", is_flag=True, help="Ask neither whether it fits the chips nor for quota."
+    "--force", is_flag=True, help="Check neither that it fits the chips nor that quota is left."
 )
 
 
@@ -68,12 +71,17 @@ def _prepare(
     source: str, settings: tuple[str, ...], run_id: str | None, kernel: str | None, accelerator: str
 ) -> Path:
     name = check_name("run-id", run_id or Path(source).stem)
+    alone = source.endswith(".ipynb")
+    given = settings_of(settings, kaggle.kinds_of(Path(source)) if alone and settings else None)
+    if not alone:
+        values = runs.parameters.load_profile(source) | given
+        check_run(runs.parameters.resolve(values), here=False)
     if kernel is None:
         account = _kernels("account")
         slug = re.sub(r"[^a-z0-9]+", "-", f"tunix-rt-{name}".lower())[:50].strip("-")
         kernel = f"{account.username(account.login())}/{slug}"
     run_dir = paths.home() / "runs" / name
-    return kaggle.prepare(source, settings_of(settings), run_dir, kernel, accelerator)
+    return kaggle.prepare(source, given, run_dir, kernel, accelerator)
 
 
 @kaggle_group.command("prepare")
@@ -95,7 +103,7 @@ def prepare_command(**how: Any) -> None:
 
 @kaggle_group.command("push")
 @click.argument("run_id", metavar="RUN")
-@click.option("--resume", is_flag=True, help="Go on from the output of the last version.")
+@click.option("--resume", is_flag=True, help="Continue from the output of the last version.")
 @_force
 def push_command(run_id: str, resume: bool, force: bool) -> None:
     """Push the kernel that was prepared for RUN, so that Kaggle runs it.
@@ -122,7 +130,7 @@ def _say(pushed: "kaggle.Submission") -> None:
 def watch_command(run_id: str) -> None:
     """Show the state and the log of a kernel as they come, until it ends.
 
-    Ends with 1 if the kernel did not complete. If you stop it and call it again, it goes on with
+    Exits with 1 if it did not complete. If you stop it and call it again, it goes on with
     the next line.
 
     \b
@@ -137,7 +145,7 @@ def watch_command(run_id: str) -> None:
 def pull_command(run_id: str) -> None:
     """Bring the output of a kernel into its run folder, as if it had run here.
 
-    The hash of each file is checked; if one is wrong, nothing is taken.
+    The hash of each file is checked; if one is wrong, nothing is pulled.
 
     \b
     Example: tunix-rt-nb kaggle pull kaggle-tpu

@@ -1,4 +1,4 @@
-"""tunix-rt-nb: the top command, with `run`, `tasks` and `status`."""
+"""tunix-rt-nb: the top command, with `run` and `status`."""
 
 import json
 import sys
@@ -8,19 +8,31 @@ from typing import Any, NoReturn
 import click
 
 import tunix_rt_nb
-from tunix_rt_nb import evaluate, report, runs, tasks, train
-from tunix_rt_nb.cli import display, status
+from tunix_rt_nb import evaluate, report, runs, train
+from tunix_rt_nb.cli import status
+from tunix_rt_nb.cli.checks import check_run
 from tunix_rt_nb.cli.compare import baseline_command, compare_command
 from tunix_rt_nb.cli.datasets import datasets
+from tunix_rt_nb.cli.evalsets import evalsets
+from tunix_rt_nb.cli.grade import grade_command
 from tunix_rt_nb.cli.kaggle import kaggle_group
 from tunix_rt_nb.cli.models import models
-from tunix_rt_nb.cli.options import json_option, set_option, settings_of
+from tunix_rt_nb.cli.options import (
+    form_option,
+    json_option,
+    map_option,
+    set_option,
+    settings_of,
+    skip_option,
+)
 from tunix_rt_nb.cli.preflight import preflight_command
 from tunix_rt_nb.cli.runs import runs_commands
 from tunix_rt_nb.cli.smoke import smoke_command
+from tunix_rt_nb.cli.tasks import tasks_group
 from tunix_rt_nb.cli.traces import traces
 from tunix_rt_nb.common import InputError, check_name
 from tunix_rt_nb.host import paths
+from tunix_rt_nb.trace import formats
 
 
 class _Group(click.Group):
@@ -57,9 +69,9 @@ def main() -> None:
 
 for command in (compare_command, baseline_command):
     runs_commands.add_command(command)
-for command in (traces, datasets, runs_commands, models):
+for command in (tasks_group, traces, datasets, evalsets, runs_commands, models):
     main.add_command(command)
-for command in (smoke_command, preflight_command, kaggle_group):
+for command in (smoke_command, preflight_command, grade_command, kaggle_group):
     main.add_command(command)
 
 _step = click.Choice(runs.STEPS)
@@ -67,14 +79,27 @@ _step = click.Choice(runs.STEPS)
 
 @main.command()
 @click.argument("profile", default="quickstart")
+@click.option(
+    "--data",
+    multiple=True,
+    metavar="FILE",
+    help="Train and evaluate on questions of your own; several times for several files.",
+)
+@form_option("--as", [formats.AUTO, *formats.FORMATS], formats.AUTO)
+@map_option
+@skip_option
 @set_option
-@click.option("--from", "from_step", type=_step, default=runs.STEPS[0], help="First step.")
-@click.option("--to", "to_step", type=_step, default=runs.STEPS[-1], help="Last step.")
-@click.option("--run-id", help="Name of the run folder; the profile's unless given. Not of a job.")
-@click.option("--fresh", is_flag=True, help="Run every step, whatever is there.")
-@click.option("--json", "as_json", is_flag=True, help="End with one JSON line.")
+@click.option("--from", "from_step", type=_step, default=runs.STEPS[0], help="First step to run.")
+@click.option("--to", "to_step", type=_step, default=runs.STEPS[-1], help="Last step to run.")
+@click.option("--run-id", help="Name of the run folder; by default the profile's. Not for jobs.")
+@click.option("--fresh", is_flag=True, help="Run every step, even if nothing changed.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON line at the end.")
 def run(
     profile: str,
+    data: tuple[str, ...],
+    form: str,
+    names: str,
+    skip_bad: bool,
     settings: tuple[str, ...],
     from_step: str,
     to_step: str,
@@ -87,6 +112,10 @@ def run(
     Steps whose code, parameters and inputs have not changed are skipped; an interrupted run goes
     on where it stopped.
 
+    With --data, the traces are those of your files alone, unless --set TRACES asks for more. A file
+    holds JSON lines, a JSON array, Parquet or CSV; a folder is a dataset as Hugging Face lays it
+    out. The format of the records is recognised by their fields.
+
     A job is a YAML file with a `runner`, as `datasets tunix-yaml` writes it. It says where its run
     goes. --set may only set parameters that the job does not.
 
@@ -95,18 +124,25 @@ def run(
       tunix-rt-nb run
       tunix-rt-nb run quickstart --set LEARNING_RATE=0.003 --run-id slower
       tunix-rt-nb run quickstart --to build
+      tunix-rt-nb run --data mine.jsonl
       tunix-rt-nb run job.yaml --set ITEMS=100
     """
     values, given = runs.parameters.load_profile(profile), settings_of(settings)
+    own = _own(data, form, names, skip_bad)
     job = train.load_job(Path(profile)) if "runner" in values else None
     if job:
+        if own:
+            raise InputError(f"--data: {profile} sets the data already, in dataset.path")
         if run_id:
-            raise InputError(f"--run-id: {profile} says where its run is, in output.output_dir")
+            raise InputError(f"--run-id: {profile} sets the folder already, in output.output_dir")
         values, run_dir = job.and_settings(given), Path(job.output.output_dir)
     else:
-        values |= given
-        run_dir = paths.home() / "runs" / check_name("run-id", run_id or Path(profile).stem)
-    base = runs.parameters.resolve(values)["evaluate"].get("BASELINE")
+        values |= own | given
+        name = run_id or own.get("DATASET_NAME") or Path(profile).stem
+        run_dir = paths.home() / "runs" / check_name("run-id", name)
+    parameters = runs.parameters.resolve(values)
+    check_run(parameters, from_step, to_step)
+    base = parameters["evaluate"].get("BASELINE")
     held_to = runs.baseline.read(base) if base and to_step == "evaluate" else None
     try:
         reports = runs.chain.run(
@@ -139,6 +175,21 @@ def run(
             _fail(verdict.told, 1)
 
 
+def _own(data: tuple[str, ...], form: str, names: str, skip_bad: bool) -> dict[str, Any]:
+    """Return the parameters of a run on files of one's own; none without files.
+
+    Raises:
+      InputError: one of the options for files is given without any.
+    """
+    how = {"IMPORT_AS": form, "IMPORT_MAP": formats.parts_of(names), "SKIP_BAD": skip_bad}
+    if not data:
+        if how != {"IMPORT_AS": formats.AUTO, "IMPORT_MAP": {}, "SKIP_BAD": False}:
+            raise InputError("--as, --map and --skip-bad: expected files to read, give --data too")
+        return {}
+    name = train.job_name(Path(data[0]).resolve())
+    return {"TRACES": {}, "IMPORT": list(data), "DATASET_NAME": name, **how}
+
+
 def _tell_start(step: str) -> None:
     """Show on a terminal at once which step runs; its line at the end replaces this."""
     if sys.stderr.isatty():
@@ -148,22 +199,8 @@ def _tell_start(step: str) -> None:
 def _tell_end(step: "runs.StepReport") -> None:
     what = "skipped, nothing changed" if step.skipped else f"{step.seconds:6.1f} s"
     click.echo(f"  {runs.stem(step.name):<12} {what:<24}", err=True)
-
-
-@main.command("tasks")
-@click.argument("names", metavar="[NAME]...", nargs=-1)
-@json_option
-def tasks_command(names: tuple[str, ...], as_json: bool) -> None:
-    """List the tasks that traces can be drawn from, each with an example.
-
-    \b
-    Examples:
-      tunix-rt-nb tasks
-      tunix-rt-nb tasks arithmetic gin_melds --json
-    """
-    found = list(tasks.catalogue(names))
-    told = "\n".join(map(display.task, found))
-    click.echo(json.dumps(found, ensure_ascii=False) if as_json else told)
+    for note in step.notes:
+        click.echo(f"  {'':<12} {note}", err=True)
 
 
 @main.command("status")

@@ -20,13 +20,13 @@ def models() -> None:
 
 @models.command()
 @click.argument("run")
-@click.option("--as", "name", default="", help="The name of the model: that of the run, else.")
+@click.option("--as", "name", default="", help="Name of the model; by default the name of the run.")
 @json_option
 def promote(run: str, name: str, as_json: bool) -> None:
     """Keep the model of RUN for good, as the next version of its name: v1, v2, ...
 
     The new folder is a model folder that loads as it is. If a version of this name already holds
-    this model, no other version is made.
+    this model, no new version is made.
 
     \b
     Examples:
@@ -34,14 +34,14 @@ def promote(run: str, name: str, as_json: bool) -> None:
       tunix-rt-nb models promote quickstart --as sums --json
     """
     made = runs.promoted.promote(runs.registry.find(run), name)
-    known = "" if made.new else ", there already"
+    known = "" if made.new else ", exists already"
     told = f"{made.model}/{made.version}  sha256 {made.sha256[:16]}  {made.folder}{known}"
     record = {**made._asdict(), "folder": str(made.folder)}
     click.echo(json.dumps(record) if as_json else told)
 
 
 @models.command("list")
-@click.option("--model", "name", default="", help="Only versions of this one.")
+@click.option("--model", "name", default="", help="List only versions of this model.")
 @json_option
 def list_(name: str, as_json: bool) -> None:
     """List the promoted models, the newest version of each first.
@@ -58,7 +58,7 @@ def list_(name: str, as_json: bool) -> None:
 @models.command()
 @click.argument("model", metavar="NAME[/VERSION]")
 def show(model: str) -> None:
-    """Print what is known of a promoted model as JSON; of its newest version unless one is named.
+    """Print what is known about a promoted model as JSON; by default its newest version.
 
     \b
     Example: tunix-rt-nb models show sums/v1
@@ -71,7 +71,7 @@ def show(model: str) -> None:
 @models.command()
 @click.argument("model", metavar="NAME[/VERSION]")
 def verify(model: str) -> None:
-    """Check that the files of a promoted model are unchanged; ends with 1 if not.
+    """Check that the files of a promoted model are unchanged; exit with 1 if not.
 
     \b
     Example: tunix-rt-nb models verify sums
@@ -79,7 +79,7 @@ def verify(model: str) -> None:
     folder = runs.promoted.find(model)
     altered = runs.promoted.altered(folder)
     for name in altered:
-        click.echo(f"✗ {folder / name}: is not what was promoted")
+        click.echo(f"✗ {folder / name}: was changed or removed after it was promoted")
     if not altered:
-        click.echo(f"✓ {folder}: every file is what was promoted")
+        click.echo(f"✓ {folder}: every file is unchanged")
     end(not altered)

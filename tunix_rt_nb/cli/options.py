@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
@@ -32,12 +32,22 @@ def output_option(help: str, kind: click.Path = FILE, required: bool = False) ->
 def form_option(name: str, known: Iterable[str], default: str) -> Callable[[Any], Any]:
     """Return the option that says what the records of a file are."""
     kind = click.Choice(list(known))
-    return default_option(name, "form", type=kind, default=default, help="What the records are.")
+    return default_option(name, "form", type=kind, default=default, help="Format of the records.")
+
+
+map_option = click.option(
+    "--map",
+    "names",
+    metavar="PART=FIELD,...",
+    default="",
+    help="Which fields hold the parts of a record: prompt, system, reasoning, response, answer.",
+)
+skip_option = click.option("--skip-bad", is_flag=True, help="Leave out bad records, and list them.")
 
 
 def where_option(metavar: str, help: str) -> Callable[[Any], Any]:
     """Return the option `--where`, whose conditions `filters_of` parses."""
-    told = f"{help}; also with != < <= > >=."
+    told = f"{help}; != < <= > >= work too."
     return click.option("--where", "conditions", metavar=metavar, multiple=True, help=told)
 
 
@@ -47,30 +57,51 @@ def store_option(help: str) -> Callable[[Any], Any]:
 
 
 store_to_read = store_option(
-    "Where the traces are: data/traces unless given; while that is empty, those of the newest run."
+    "Folder of the traces; by default data/traces or, while that is empty, the newest run's."
 )
-store_to_change = store_option("Where the traces are: data/traces unless given.")
+store_to_change = store_option("Folder of the traces; by default data/traces.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 set_option = click.option(
-    "--set", "settings", metavar="KEY=VALUE", multiple=True, help="A parameter, as YAML."
+    "--set",
+    "settings",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="Set a parameter: text as it is, anything else as YAML.",
 )
 
 
-def settings_of(settings: tuple[str, ...]) -> dict[str, Any]:
-    """Parse the parameters that `--set` gives, by name in capitals; values are YAML.
+def settings_of(
+    settings: tuple[str, ...], kinds: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """Parse the parameters that `--set` gives, by name in capitals.
+
+    A parameter of type `str` gets its text as it stands; the value of any other is YAML.
+
+    Args:
+      kinds: the types of the parameters by name; those of the five notebooks if None.
 
     Raises:
       InputError: a setting is not KEY=VALUE, or its value is not YAML.
     """
+    if settings and kinds is None:
+        kinds = runs.parameters.kinds()
     values = {}
     for setting in settings:
         name, equals, value = setting.partition("=")
         if not equals or not name:
             raise InputError(f"--set: expected KEY=VALUE, found {setting!r}")
-        values[name.upper()] = common.strict_yaml.parse(f"--set: {name}", value)
+        values[name.upper()] = _typed(name, (kinds or {}).get(name.upper()), value)
     return values
+
+
+def _typed(name: str, kind: str | None, text: str) -> Any:
+    """Read the text of a parameter; that of an unknown one stays text, for others to refuse."""
+    if kind in (None, "str"):
+        return text
+    texts = kind in runs.parameters.TEXTS
+    return common.strict_yaml.parse(f"--set: {name}", text, texts)
 
 
 def filters_of(conditions: tuple[str, ...]) -> dict[str, Any]:
@@ -111,7 +142,7 @@ def open_store(folder: Path | None, to_read: bool = True) -> "store.TraceStore":
     """
     if folder is not None:
         if to_read and not folder.is_dir():
-            raise InputError(f"--store: {folder} is no folder")
+            raise InputError(f"--store: {folder} is not a folder")
         return store.TraceStore(folder)
     own = store.TraceStore(paths.home() / "data" / "traces")
     newest = None if own.shards() or not to_read else runs.newest("generate")

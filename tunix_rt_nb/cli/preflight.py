@@ -11,11 +11,9 @@ from tunix_rt_nb.cli.options import default_option, end, json_option, set_option
 @click.command("preflight")
 @click.argument("profile", default="kaggle-tpu")
 @set_option
-@default_option("--topology", default="v5e:2x4", help="The chips; a Kaggle v5e-8 unless set.")
-@default_option(
-    "--trained", default=0.6, help="The most tokens of a row that are trained, as a share."
-)
-@default_option("--fill", default=0.95, help="Share of a row that is no padding.")
+@default_option("--topology", default="v5e:2x4", help="The chips; the default is a Kaggle v5e-8.")
+@default_option("--trained", default=0.6, help="Largest share of a row's tokens that is trained.")
+@default_option("--fill", default=0.95, help="Share of a row that is not padding.")
 @click.option("--search", is_flag=True, help="Look for the largest batch that fits.")
 @json_option
 def preflight_command(
@@ -30,7 +28,7 @@ def preflight_command(
     """Tell whether the training and the answers of PROFILE fit on a TPU, without having one.
 
     This compiles for the chips the same programs that training and evaluation run; it downloads and
-    runs nothing. Ends with 1 if one does not fit. Needs the extras `train` and `tpu`, and some
+    runs nothing. Exits with 1 if one does not fit. Needs the extras `train` and `tpu`, and some
     minutes for a large model.
 
     \b
@@ -46,8 +44,9 @@ def preflight_command(
     def told(line: str) -> None:
         click.echo(f"  {line}", err=True)
 
-    found = {"training": train.preflight.train(training, told)}
-    found["generation"] = train.preflight.generate(answers, told)
-    page = "\n".join(map(train.preflight.page, found.values()))
+    step = train.preflight.train(training, told)
+    generation = train.preflight.generate(answers, told)
+    page = f"{train.preflight.page(step)}\n{train.preflight.page(generation)}"
+    found = {"training": step, "generation": generation}
     click.echo(json.dumps(found) if as_json else page)
-    end(all(each["fits"] for each in found.values()))
+    end(step["fits"] and generation["fits"])

@@ -25,7 +25,9 @@ def runs_commands() -> None:
 
 _HOW = ("samples", "temperature", "max_new_tokens")  # how answers were generated
 
-_where = options.where_option("FIELD=VALUE", "Only those with this value, as model, dataset, score")
+_where = options.where_option(
+    "FIELD=VALUE", "Only runs with this value of a field, such as model, dataset, score"
+)
 
 
 @runs_commands.command("list")
@@ -56,7 +58,7 @@ def leaderboard(conditions: tuple[str, ...], as_json: bool) -> None:
     A board holds only runs that answered the same items, asked in the same template and style;
     others cannot be compared. If its runs differ in the number of answers per item, their longest
     length or the temperature, the board shows that. A run is left out, and listed with the reason,
-    if it is not evaluated or one of its steps was run again since.
+    if it is not evaluated or one of its steps was run again later.
 
     \b
     Examples:
@@ -71,7 +73,7 @@ def leaderboard(conditions: tuple[str, ...], as_json: bool) -> None:
         ranked = list(rows)
         first = ranked[0]
         asked = f"{first['items']:,} items, template {first['template']}, style {first['style']}"
-        differ = [name for name in _HOW if len({row[name] for row in ranked}) > 1]
+        differ = [name for name in _HOW if len({row.get(name) for row in ranked}) > 1]
         shown = [{**_ranked(row), **display.only(row, *differ)} for row in ranked]
         click.echo(f"board {board}: {asked}\n\n{text_table(shown)}\n")
     for row in found.left_out:
@@ -109,8 +111,8 @@ def show(run: str, as_json: bool) -> None:
 def report_command(run: str) -> None:
     """Write report.html into a run's folder: one file, to read anywhere and to send.
 
-    It shows scores before and after training, reliability by difficulty, what goes wrong and where
-    first, the ten worst items, the losses and the lineage.
+    It shows scores before and after training, reliability by difficulty, what goes wrong and at
+    which step first, the ten worst items, the losses and the lineage.
 
     \b
     Example: tunix-rt-nb runs report quickstart
@@ -120,24 +122,28 @@ def report_command(run: str) -> None:
 
 @runs_commands.command("judge")
 @click.argument("run")
-@click.option("--judge", "url", metavar="URL", required=True, help="Its address, as far as /v1.")
-@click.option("--model", required=True, help="The name of a model there.")
-@click.option("--items", type=click.IntRange(min=1), help="How many, the first ones; else all.")
+@click.option(
+    "--judge", "url", metavar="URL", required=True, help="Address of the endpoint, up to /v1."
+)
+@click.option("--model", required=True, help="Name of a model at the endpoint.")
+@click.option(
+    "--items", type=click.IntRange(min=1), help="Score only this many, the first; by default all."
+)
 @options.default_option(
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),
     default=60.0,
-    help="Seconds that an answer may take.",
+    help="Seconds to wait for an answer.",
 )
 @options.json_option
 def judge_command(
     run: str, url: str, model: str, items: int | None, timeout: float, as_json: bool
 ) -> None:
-    """Have a language model score a run's answers by a rubric, beside what the programs found.
+    """Have a language model score a run's answers by a rubric, in addition to the programs' checks.
 
-    Any endpoint with OpenAI's chat completions will do. Its key, if it wants one, is taken from
+    Any endpoint with OpenAI's chat completions will do. Its key, if it needs one, is read from
     TUNIX_RT_JUDGE_KEY. Prompts, raw answers and scores are kept in the run's judged.jsonl; answers
-    that are scored there already are not asked about again.
+    that are scored there already are not scored again.
 
     \b
     Example: tunix-rt-nb runs judge quickstart --judge http://127.0.0.1:8000/v1 --model gemma
@@ -158,13 +164,13 @@ def judge_command(
 eval_set_option = click.option(
     "--eval-set",
     metavar="NAME",
-    help="An eval set, or its file, in place of the items that the run was evaluated on.",
+    help="Name or file of an eval set, to use instead of the items of the run's evaluation.",
 )
 
 
 @runs_commands.command("harness")
 @click.argument("run")
-@options.folder_option("-o", "--output", "folder", required=True, help="Where to.")
+@options.folder_option("-o", "--output", "folder", required=True, help="Folder to write to.")
 @eval_set_option
 def harness_command(run: str, folder: Path, eval_set: str | None) -> None:
     """Write items as a task of EleutherAI's lm-evaluation-harness, and print how to run it.
@@ -197,7 +203,7 @@ def harness_command(run: str, folder: Path, eval_set: str | None) -> None:
 @click.argument("samples", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @eval_set_option
 @options.output_option(
-    "Where to write the predictions, which `runs compare` takes.",
+    "File to write the predictions to, for `runs compare`.",
     click.Path(dir_okay=False, path_type=Path),
 )
 @options.json_option
@@ -227,7 +233,7 @@ def grade_command(
         click.echo(line, err=True)
 
 
-def _listed(row: Mapping[str, Any]) -> dict[str, Any]:
+def _listed(row: "runs.registry.Row") -> dict[str, Any]:
     return {
         **display.only(row, "run", "state", "step"),
         "finished": (row["finished"] or "")[:16],
@@ -237,7 +243,7 @@ def _listed(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _ranked(row: Mapping[str, Any]) -> dict[str, Any]:
+def _ranked(row: "runs.registry.Ranked") -> dict[str, Any]:
     return {
         **display.only(row, "rank", "run"),
         "answers": display.percent(row["score"]),

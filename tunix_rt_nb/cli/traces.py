@@ -3,12 +3,13 @@
 import json
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import click
 
 from tunix_rt_nb import report, store, tasks
 from tunix_rt_nb.cli import display, options
-from tunix_rt_nb.common import workers
+from tunix_rt_nb.common import printable, workers
 from tunix_rt_nb.trace import formats
 
 
@@ -23,32 +24,50 @@ def traces() -> None:
 
 @traces.command("import")
 @click.argument("paths", metavar="FILE...", nargs=-1, required=True, type=options.FILE)
-@options.form_option("--as", formats.FORMATS, "trace")
+@options.form_option("--as", [formats.AUTO, *formats.FORMATS], formats.AUTO)
+@options.map_option
+@options.skip_option
 @options.store_to_change
 @options.json_option
-def import_(paths: tuple[Path, ...], form: str, folder: Path | None, as_json: bool) -> None:
-    """Add the traces of JSON lines files: all of them or, if a line is bad, none.
+def import_(
+    paths: tuple[Path, ...],
+    form: str,
+    names: str,
+    skip_bad: bool,
+    folder: Path | None,
+    as_json: bool,
+) -> None:
+    """Add the traces of files: all of them or, if a record is bad, none.
 
-    A file may be gzip, or - for standard input. A trace that is there already is not added again,
-    and a deleted one stays deleted. Traces of a known task are checked step by step.
+    A file holds JSON lines (plain, gzip, or - for standard input), a JSON array, Parquet or CSV;
+    a folder is a dataset as Hugging Face lays it out. The format of the records is recognised by
+    their fields. A trace that is in the store is not added again, and a deleted one stays deleted.
+    Traces of a known task are checked step by step.
 
     \b
     Examples:
       tunix-rt-nb traces import mine.jsonl
-      tunix-rt-nb traces import --as gsm8k train.jsonl.gz test.jsonl.gz
+      tunix-rt-nb traces import --map prompt=frage,answer=antwort fragen.csv
+      tunix-rt-nb traces import --as gsm8k --skip-bad train.jsonl.gz test.jsonl.gz
     """
     opened = options.open_store(folder, to_read=False)
+    how: dict[str, Any] = {"names": formats.parts_of(names), "skip_bad": skip_bad}
+    lines: list[str] = []
     with closing(display.Progress(paths)) as progress:
-        added = opened.import_files(paths, store.now(), form, progress, workers.processes())
+        added = opened.import_files(
+            paths, store.now(), form, progress, workers.processes(), report=lines.append, **how
+        )
+    for line in lines:
+        click.echo(printable(line), err=True)
     told = f"{display.added(added)}: {opened.folder}"
     click.echo(json.dumps(added._asdict()) if as_json else told)
 
 
 @traces.command("list")
-@options.default_option("--limit", type=click.IntRange(min=1), default=20, help="How many.")
-@click.option("--offset", type=click.IntRange(min=0), default=0, help="How many to pass over.")
-@click.option("--task", help="Only those of this task.")
-@options.where_option("PATH=VALUE", "Only those whose meta has this value")
+@options.default_option("--limit", type=click.IntRange(min=1), default=20, help="How many to list.")
+@click.option("--offset", type=click.IntRange(min=0), default=0, help="How many to skip.")
+@click.option("--task", help="List only traces of this task.")
+@options.where_option("PATH=VALUE", "Only traces whose meta has this value")
 @options.store_to_read
 @options.json_option
 def list_(
@@ -82,16 +101,20 @@ def list_(
 @options.store_to_read
 @options.json_option
 def show(id: str, folder: Path | None, as_json: bool) -> None:
-    """Show a trace, with a tick at each step that the checker of its task accepts.
+    """Show a trace, its steps ticked if they are right and crossed if not.
 
-    ID may be the beginning of an id, if no other trace begins with it.
+    The task that made the trace checks them. If none did, the sums in them are checked, and a step
+    without any has a dot.
+
+    ID may be the beginning of an id, if no other id begins with it.
 
     \b
     Example: tunix-rt-nb traces show 1f3a
     """
     [stored] = options.open_store(folder).get([id])
     checked = tasks.check(stored.trace)
-    told = checked and {name: getattr(checked, name) for name in ("steps", "end", "answer")}
+    told = {name: getattr(checked, name) for name in ("steps", "end", "answer")}
+    told["unchecked"] = sorted(checked.unchecked)
     record, page = {**stored.record(), "checks": told}, display.page(stored, checked)
     click.echo(json.dumps(record, ensure_ascii=False) if as_json else page)
 
@@ -171,9 +194,10 @@ def delete(ids: tuple[str, ...], folder: Path | None, as_json: bool) -> None:
 @options.store_to_read
 @options.json_option
 def verify_command(folder: Path | None, as_json: bool) -> None:
-    """Check every trace again: its line, its id, its steps, its answer, and that it is there once.
+    """Check every trace again: its line, its id, its steps, its answer, and that it occurs once.
 
-    Prints one line for each fault, and ends with 1 if there is any.
+    Of traces that no known task made, the sums in the steps are checked. Prints one line for each
+    fault, and exits with 1 if there is any.
 
     \b
     Example: tunix-rt-nb traces verify
@@ -186,8 +210,14 @@ def verify_command(folder: Path | None, as_json: bool) -> None:
         if not as_json:
             click.echo(line)
     seen, checked = verification.traces, verification.checked
-    record = {"traces": seen, "checked": checked, "wrong": wrong}
+    right, false, unchecked = verification.sums
+    steps = {"right": right, "wrong": false, "unchecked": unchecked}
+    record = {"traces": seen, "checked": checked, "steps": steps, "wrong": wrong}
     told = f"{seen:,} traces, {checked:,} of them of known tasks"
+    if any(verification.sums):
+        told += (
+            f"; steps of the others: {right:,} right, {false:,} wrong, {unchecked:,} not checkable"
+        )
     text = f"{told}: {len(wrong) or 'nothing'} wrong in {opened.folder}"
     click.echo(json.dumps(record, ensure_ascii=False) if as_json else text)
     options.end(not wrong)

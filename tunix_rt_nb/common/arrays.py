@@ -4,7 +4,11 @@ import numpy as np
 
 
 def spans(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """Return the indices that spans with these starts and lengths cover, span after span.
+    """Return the indices covered by several spans, those of one span after those of another.
+
+    Args:
+      starts: int [spans], the first index of each span.
+      lengths: int [spans], the number of indices in each span.
 
     Example:
       >>> spans(np.array([10, 20]), np.array([3, 2])).tolist()

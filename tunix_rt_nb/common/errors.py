@@ -20,17 +20,22 @@ class _Told(Exception):
 class InputError(_Told):
     """Bad input: the message names the file, line and field, what was expected and what to do.
 
-    The command line prints it as one line and exits with 2. A notebook shows the line without
-    a traceback, because the mistake is in the input and not in our code.
+    The command line prints it as one line and exits with status 2. A notebook shows the line
+    without a traceback, because the mistake is in the input and not in our code.
     """
 
 
 class OutOfTime(_Told):
-    """Training that ended itself because its time was over; run it again to continue."""
+    """Raised when training stops itself at its deadline; run it again to continue."""
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> InputError:
     """Return the error for an unknown name; it suggests the nearest known name.
+
+    Args:
+      what: the kind of thing that the name should name, such as `task`; the message begins with it.
+      name: the unknown name.
+      known: all names that are allowed.
 
     Example:
       >>> str(unknown("task", "arithmetics", ["arithmetic", "cards"]))
@@ -46,7 +51,12 @@ def unknown(what: str, name: str, known: Iterable[str]) -> InputError:
 
 
 def check_name(what: str, name: str) -> str:
-    """Return a name that is safe for a file system and a shell; refuse any other."""
+    """Return a name if it is safe as a file name and in a shell; else raise `InputError`.
+
+    Args:
+      what: the parameter that holds the name; the error message begins with it.
+      name: 1 to 64 letters, digits, `.`, `_` and `-`, beginning with a letter or digit.
+    """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
         raise InputError(f"{what}: {name!r} is unsafe, use letters, digits, '.', '_', '-'")
     return name
@@ -56,7 +66,16 @@ Checked = TypeVar("Checked")
 
 
 def checked(kind: type[Checked], fields: Mapping[str, Any], where: str = "") -> Checked:
-    """Build a Pydantic model or a TypedDict; `InputError` says `{where}field: reason`."""
+    """Validate fields and build a Pydantic model or a TypedDict from them.
+
+    Args:
+      kind: the class of the model or TypedDict.
+      fields: field name -> value.
+      where: a prefix for the error message, such as `file.json: `.
+
+    Raises:
+      InputError: a field is invalid; the message is `{where}field: reason` for the first one.
+    """
     from pydantic import ValidationError
 
     try:

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and hashes of their content."""
+"""Atomic writes, reading of lines and JSON, and hashes of files."""
 
 import fcntl
 import gzip
@@ -19,7 +19,12 @@ from tunix_rt_nb.common.text import one_line
 
 
 class Draft:
-    """A file that is being written and does not have its final name yet."""
+    """A file that is written under a temporary name and gets its final name by `publish`.
+
+    Attributes:
+      path: the temporary path.
+      file: open for writing in binary mode.
+    """
 
     def __init__(self, path: Path, file: IO[bytes]) -> None:
         self.path = path
@@ -40,10 +45,10 @@ class Draft:
 
 @contextmanager
 def draft(folder: Path) -> Iterator[Draft]:
-    """Open a new file in a folder; delete it at the end unless it was published.
+    """Open a temporary file in a folder; delete it when the context ends unless it was published.
 
     Raises:
-      InputError: the folder cannot be written to, or is full.
+      InputError: the folder cannot be written to, or its disk is full.
 
     Example:
       >>> folder = Path(tempfile.mkdtemp())
@@ -80,7 +85,7 @@ def atomic(path: Path) -> Iterator[IO[bytes]]:
 
 
 def sweep(folder: Path) -> None:
-    """Remove the drafts of writers that were killed."""
+    """Remove the temporary files that killed processes left in a folder."""
     for path in folder.glob(".draft-*.tmp"):
         with suppress(OSError), path.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # fails while the writer lives
@@ -97,12 +102,16 @@ def remove(paths: Iterable[Path]) -> None:
 
 
 def _locked_file(folder: Path) -> tuple[int, Path]:
-    """Create a draft that stays locked until it is closed or this process ends."""
+    """Create the temporary file of a draft, locked until it is closed or this process ends.
+
+    Returns:
+      Its file descriptor and its path.
+    """
     while True:
         handle, name = tempfile.mkstemp(dir=folder, prefix=".draft-", suffix=".tmp")
         with suppress(OSError):  # some file systems have no locks
             fcntl.flock(handle, fcntl.LOCK_EX)
-        if os.fstat(handle).st_nlink:  # else a sweep deleted it before it was locked
+        if os.fstat(handle).st_nlink:  # else `sweep` deleted the file before it was locked
             return handle, Path(name)
         os.close(handle)
 
@@ -121,9 +130,10 @@ def unwritable(folder: Path, error: OSError) -> InputError:
 
 
 def lines(file: IO[bytes], most: int) -> Iterator[bytes]:
-    r"""Yield the lines of a file, however long; cut a line over `most` bytes.
+    r"""Yield the lines of a file; truncate each line longer than `most` bytes, line break included.
 
-    A cut line has `most + 1` bytes, so its length shows that it was too long.
+    A truncated line has `most + 1` bytes, so its length shows that it was too long. Long lines need
+    no more memory, because the rest is read in parts and dropped.
 
     Example:
       >>> import io
@@ -138,9 +148,9 @@ def lines(file: IO[bytes], most: int) -> Iterator[bytes]:
 
 
 def numbered(raw: io.BufferedReader, most: int) -> Iterator[tuple[int, bytes]]:
-    """Yield the lines of a file, plain or gzip, each with its number; cut them as `lines` does.
+    """Yield (line number, line) for a file, plain or gzip; truncate long lines as `lines` does.
 
-    A byte order mark is left out.
+    Numbers begin at 1. A byte order mark at the start of the file is dropped.
     """
     is_gzip = raw.peek(2).startswith(b"\x1f\x8b")
     file = cast("IO[bytes]", gzip.GzipFile(fileobj=raw)) if is_gzip else raw
@@ -149,12 +159,12 @@ def numbered(raw: io.BufferedReader, most: int) -> Iterator[tuple[int, bytes]]:
 
 
 def all_lines(path: Path) -> list[bytes]:
-    """Return the lines of a file that fits in memory; raise `InputError` if it is unreadable."""
+    """Read all lines of a file, without line breaks; raise `InputError` if it is unreadable."""
     return content(path).splitlines()
 
 
 def content(path: Path) -> bytes:
-    """Return what a file holds; raise `InputError` if it is unreadable."""
+    """Return the bytes of a file; raise `InputError` if it is unreadable."""
     try:
         return path.read_bytes()
     except OSError as error:
@@ -162,7 +172,7 @@ def content(path: Path) -> bytes:
 
 
 def json_line(record: Mapping[str, Any]) -> bytes:
-    """Return a record as a JSON line; keep the order of its keys, and escape no readable text."""
+    """Encode a record as a line of JSON in UTF-8: keys in their order, no text escaped as ASCII."""
     return json.dumps(record, ensure_ascii=False).encode() + b"\n"
 
 
@@ -179,7 +189,14 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def json_object(line: bytes, where: str) -> dict[str, Any]:
-    """Parse the object in a JSON line from outside; `InputError` begins with `where`.
+    """Parse a line from outside, which must be a JSON object.
+
+    Args:
+      line: the line, in UTF-8.
+      where: a prefix for the error message, such as `file.jsonl:1: `.
+
+    Raises:
+      InputError: the line is not JSON, or not an object.
 
     Example:
       >>> json_object(b'{"a": 1}', "x.jsonl:1: ")
@@ -195,9 +212,10 @@ def json_object(line: bytes, where: str) -> dict[str, Any]:
 
 
 def whole_lines(path: Path) -> list[bytes]:
-    """Return the complete lines of a file that is appended to, each with its line break.
+    """Return the complete lines of a file that a writer appends to, each with its line break.
 
-    A last line that was cut off is left out. A missing file has no lines.
+    A last line without a line break is left out: its writer was killed or still writes it. A
+    missing file has no lines.
 
     Example:
       >>> path = Path(tempfile.mkdtemp()) / "x"
@@ -218,7 +236,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Read one JSON value; raise `InputError` if the file holds none."""
+    """Read a file with one JSON value; raise `InputError` if it is not JSON."""
     try:
         return json.loads(path.read_bytes())
     except ValueError:
@@ -228,8 +246,12 @@ def read_json(path: Path) -> Any:
 def read_manifest(folder: Path, made_by: str) -> dict[str, Any]:
     """Read the manifest of a folder.
 
+    Args:
+      folder: a folder that gets its `manifest.json` last.
+      made_by: the command that makes the folder, to be named in the error.
+
     Raises:
-      InputError: there is none, so the folder is not complete; it says to run `made_by` again.
+      InputError: the folder has no manifest, so it is incomplete; run `made_by` again.
     """
     path = folder / "manifest.json"
     if not path.exists():
@@ -238,7 +260,16 @@ def read_manifest(folder: Path, made_by: str) -> dict[str, Any]:
 
 
 def check_unaltered(path: Path, manifest: Mapping[str, Any], altered: str) -> None:
-    """Raise `InputError` as `path: altered` if a file's sha256 is not the one in its manifest."""
+    """Check a file's sha256 against the manifest of its folder.
+
+    Args:
+      path: the file.
+      manifest: the manifest; its `files` maps file names to sha256.
+      altered: the reason to give in the error.
+
+    Raises:
+      InputError: the sha256 differs; the message is `{path}: {altered}`.
+    """
     if sha256(path) != manifest["files"][path.name]:
         raise InputError(f"{path}: {altered}")
 

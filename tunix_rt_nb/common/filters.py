@@ -1,12 +1,17 @@
-"""Filters on traces, as one SQL condition on the view `fields`.
+"""Filters on traces, compiled to one SQL condition on the view `fields`.
 
-A field is a dotted path in `meta`, with or without `meta.` before it, or one of
+A filter names a field. This is a dotted path in `meta`, such as `card.rank` or `meta.card.rank`, or
+one of
 
-- `score`: the baseline score, 0 to 100: half for ten steps, half for 500 characters per step;
+- `score`: the baseline score, 0 to 100: up to 50 for the number of steps, which ten steps reach,
+  and up to 50 for the mean length of a step, which 500 characters reach;
 - `step_count`: the number of steps;
-- `length`: the number of characters in prompt, steps and answer.
+- `length`: the number of characters in prompt, steps and answer;
+- `steps_wrong`: the number of wrong steps, found by the task that made the trace, or by the sums in
+  the steps if no known task did;
+- `steps_checked`: the number of steps that are right or wrong; the others cannot be checked.
 
-If a path in `meta` has one of these names, it must be written with `meta.` before it.
+To name a key of `meta` that is called like one of these, write `meta.` before it: `meta.score`.
 """
 
 import json
@@ -15,7 +20,7 @@ from typing import Any
 
 from tunix_rt_nb.common.errors import InputError, unknown
 
-NUMBERS = ("score", "step_count", "length")
+NUMBERS = ("score", "step_count", "length", "steps_wrong", "steps_checked")
 
 
 def _number(value: Any) -> bool:
@@ -27,7 +32,7 @@ def _numbers(value: Any) -> bool:
 
 
 _AS_NUMBER = "TRY_CAST({field} AS DOUBLE) "
-# Operator -> the SQL condition, and a check of the values that it can take.
+# Operator -> the template of its SQL condition, and a predicate for the operands that it accepts.
 _COMPARE: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "=": ("{field}::VARCHAR = {value}", lambda value: True),
     "!=": ("{field}::VARCHAR IS DISTINCT FROM {value}", lambda value: True),
@@ -35,7 +40,7 @@ _COMPARE: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "in": ("list_contains({value}::VARCHAR[], {field}::VARCHAR)", lambda v: isinstance(v, list)),
     "exists": ("({field} IS NOT NULL) = {value}", lambda value: isinstance(value, bool)),
 }
-# The same for the fields in `NUMBERS`: these are SQL columns, the others are JSON in `meta`.
+# The same for the fields in `NUMBERS`, which are SQL columns; all other fields are JSON in `meta`.
 _OF_NUMBERS = {
     **_COMPARE,
     "=": ("{field} = {value}", _number),
@@ -45,16 +50,18 @@ _OF_NUMBERS = {
 
 
 def filter_condition(filters: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    """Build one SQL condition from filters; bind every path and value, never paste it in.
+    """Build one SQL condition from filters. Paths and values are bound, never part of the SQL text.
 
     Args:
-      filters: a field -> a value that it must equal, or `{operator: value}`.
+      filters: field -> the value that it must equal, or `{operator: operand}` with the operators
+        `=`, `!=`, `<`, `<=`, `>`, `>=`, `in` and `exists`. A trace must pass all filters.
 
     Returns:
-      The condition, and the bound values by parameter name.
+      condition: the SQL condition, with parameters written as `$name`.
+      parameters: parameter name -> the value to bind.
 
     Raises:
-      InputError: an unknown operator, or an operand that it cannot take.
+      InputError: an operator is unknown, or does not accept its operand.
 
     Example:
       >>> filter_condition({"task": "arithmetic"})[1]
@@ -79,7 +86,9 @@ def filter_condition(filters: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
 
 
 def field(path: str, parameters: dict[str, Any]) -> str:
-    """Return a field as an SQL expression; add the value it has to bind to `parameters`.
+    """Return the SQL expression of a field; add the JSON pointer that it binds to `parameters`.
+
+    A field in `NUMBERS` is an SQL column and binds nothing.
 
     Example:
       >>> bound = {}
@@ -94,13 +103,13 @@ def field(path: str, parameters: dict[str, Any]) -> str:
 
 
 def text(path: str, parameters: dict[str, Any]) -> str:
-    """Return a field as SQL, like `field`, but as text without the quotes of JSON."""
+    """Return the SQL expression of a field's text, without JSON's quotes; bind as `field` does."""
     found = field(path, parameters)
     return f"{found}::VARCHAR" if path in NUMBERS else f"({found} ->> '$')"
 
 
 def _operand(operator: str, value: Any) -> Any:
-    """Convert a value to what its condition compares: JSON text for `=`, `!=` and `in`."""
+    """Convert an operand for its SQL condition: to JSON text for `=`, `!=` and `in`, else not."""
     if operator in ("=", "!="):
         return _json(value)
     return [_json(v) for v in value] if operator == "in" else value
@@ -111,6 +120,6 @@ def _json(value: Any) -> str:
 
 
 def _pointer(path: str) -> str:
-    """Convert `a.b` to a JSON pointer, so that no character of a key has a special meaning."""
+    """Convert a path such as `a.b` to the JSON pointer `/a/b`; escape `~` and `/` inside keys."""
     parts = path.removeprefix("meta.").split(".")
     return "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in parts)

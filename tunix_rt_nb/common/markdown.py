@@ -7,10 +7,11 @@ from typing import Any
 
 
 def front_matter(fields: Mapping[str, Any]) -> str:
-    """Write fields as the YAML at the top of a hub card; leave out those without a value.
+    """Format fields as the YAML front matter of a model or dataset card; leave out empty values.
 
-    Each value is JSON in one line. YAML reads it too, and no text in it can mean anything else. But
-    YAML knows no pairs of surrogates and folds odd line breaks, so these are written differently.
+    Each value is one line of JSON. This is YAML too, in which no text can be mistaken for syntax.
+    Unprintable characters are escaped as `\\U` and eight digits: JSON's surrogate pairs are not
+    YAML, and YAML folds unusual line breaks.
 
     Example:
       >>> print(front_matter({"license": None, "tags": ["🂡", "a: b", "c\\x85d"]}))
@@ -35,7 +36,7 @@ def cell(text: str) -> str:
 
 
 def code(value: Any) -> str:
-    """Convert a value to JSON that can stand between backticks."""
+    """Convert a value to JSON for a code span between backticks; replace its backticks by `'`."""
     return json.dumps(value, ensure_ascii=False).replace("`", "'")
 
 

@@ -10,7 +10,7 @@ import msgspec
 from tunix_rt_nb.common.text import one_line
 
 MAX_BYTES = 1 << 20  # of a whole trace
-MAX_LINE = 8 * MAX_BYTES  # of a line with a trace, which escapes make longer
+MAX_LINE = 8 * MAX_BYTES  # of a line with a trace: JSON's escapes make it longer than the trace
 MAX_DEPTH = 64  # levels of nested objects and lists
 
 
@@ -21,16 +21,21 @@ def check_length(line: str | bytes) -> None:
 
 
 def why(error: Exception, line: str | bytes = b"") -> str:
-    """Explain the error that reading a line raised, as `field: reason`."""
+    """Convert an error raised while parsing a trace to a message of one line, `field: reason`.
+
+    Args:
+      error: the error.
+      line: the line that was parsed, to find out why it is not JSON.
+    """
     if isinstance(error, msgspec.ValidationError):
         told = str(error.__cause__) if error.__cause__ else _explain(str(error))
     elif isinstance(error, RecursionError):
         told = f"meta: has more than {MAX_DEPTH} levels"
     elif isinstance(error, UnicodeDecodeError):
-        told = "not a JSON object: is not UTF-8"
+        told = "not a JSON object: it is not UTF-8"
     elif isinstance(error, msgspec.DecodeError):
         told = f"not a JSON object: {_why_no_json(line)}"
-    else:  # the message of Trace itself
+    else:  # raised by Trace itself, whose message is `field: reason` already
         told = str(error)
     return one_line(told)
 
@@ -48,7 +53,7 @@ def _explain(told: str) -> str:
     field = re.sub(r"\[(\d+)\]", r".\1", path.rstrip("`").replace("[...]", "")).strip(".")
     if name := re.fullmatch(r"(?s)Object (missing required|contains unknown) field `(.*)`", reason):
         field = f"{field}.{name[2]}".lstrip(".")
-        reason = "Field required" if name[1] == "missing required" else "is no field of a trace"
+        reason = "Field required" if name[1] == "missing required" else "is not a field of a trace"
     else:
         reason = reason[0].lower() + reason[1:].replace("`", "")
     return f"{field or 'trace'}: {reason}"
@@ -60,14 +65,18 @@ def _why_no_json(line: str | bytes) -> str:
     except json.JSONDecodeError as error:
         return f"{error.msg.removesuffix(' at')} at character {error.pos + 1}"
     except UnicodeDecodeError:
-        return "is not UTF-8"
+        return "it is not UTF-8"
     except (ValueError, RecursionError):
-        return "holds a number or a nesting without end"
-    return "holds NaN, an infinite number or half a surrogate pair"
+        return "it has a number that is too long, or is nested too deep"
+    return "it has NaN, an infinite number or half a surrogate pair"
 
 
 def check_json(meta: dict[str, Any]) -> bool:
-    """Tell whether JSON libraries differ in how they write some float in `meta`.
+    """Check that `meta` is valid JSON, and tell whether libraries format its floats differently.
+
+    Returns:
+      True if some float has an exponent, such as 1e-07. Then `exact` is needed to write it as
+      Python does.
 
     Raises:
       ValueError: `meta.path: reason`, if something cannot be written as JSON.
@@ -89,16 +98,16 @@ def _check(value: Any, level: int) -> bool:
         return False
     if kind is float:
         if not math.isfinite(value):
-            raise ValueError(f": is {value}, which is no JSON number")
-        return value != 0.0 and not 1e-4 <= abs(value) < 1e16  # others have an exponent
+            raise ValueError(f": is {value}, which is not a JSON number")
+        return value != 0.0 and not 1e-4 <= abs(value) < 1e16  # outside it, it has an exponent
     if kind is not dict and kind is not list:
-        raise ValueError(f": is no JSON value but of type {kind.__name__}")
+        raise ValueError(f": is of type {kind.__name__}, expected a JSON value")
     if level > MAX_DEPTH:
         raise RecursionError
     odd = False
     for key, inner in value.items() if kind is dict else enumerate(value):
         if kind is dict and type(key) is not str:
-            raise ValueError(f": has the key {key!r}, which is no text")
+            raise ValueError(f": has the key {key!r}, which is not text")
         try:
             odd |= _check(inner, level + 1)
         except ValueError as error:
@@ -107,7 +116,7 @@ def _check(value: Any, level: int) -> bool:
 
 
 def exact(value: Any) -> Any:
-    """Return a JSON value whose floats msgspec writes as Python does."""
+    """Copy a JSON value in a form whose floats msgspec writes as Python's `json` does."""
     if type(value) is float:
         return msgspec.Raw(repr(value).encode())
     if type(value) is dict:

@@ -2,7 +2,7 @@
 
 
 def printable(text: str) -> str:
-    r"""Replace the characters that a terminal would obey instead of show; keep line breaks.
+    r"""Replace unprintable characters, which a terminal might obey, by U+FFFD; keep line breaks.
 
     Example:
       >>> printable("a\x1b[31mb\n")
@@ -18,7 +18,7 @@ def one_line(text: str, width: int = 200) -> str:
       >>> one_line("two\nlines", 7)
       'two li…'
     """
-    most = width + 1  # words, and characters of a word, that can show: a long text costs no more
+    most = width + 1  # no more words, and characters of a word, can show: do not process the rest
     words = text.split(None, most)[:most]
     line = printable(" ".join(word[:most] for word in words))
     return line if len(line) <= width else line[: width - 1] + "…"

@@ -23,7 +23,7 @@ _MOST = 8  # processes; the caller cannot hand out work fast enough for more
 
 
 def processes() -> int:
-    """Return how many processes to start: one for each core that we may use, within bounds."""
+    """Return how many processes to start: one for each core that we may use, at most 8."""
     return min(_MOST, len(os.sched_getaffinity(0)))
 
 
@@ -32,13 +32,14 @@ def ordered(
 ) -> Iterator[Result]:
     """Yield the result of each job, in the order of the jobs.
 
-    At most one job for each process is read ahead, so that an endless iterator needs little memory.
-    Short work is done in this process alone: others are started after a fraction of a second.
+    At most one job per process is read ahead, so an endless iterator of jobs needs little memory.
+    For the first 0.3 seconds all work is done in this process; only then are others started.
 
     Args:
-      work: a function of a module, or a `partial` of one. It, the jobs and the results are pickled.
+      work: a module-level function, or a `partial` of one. It, the jobs and the results must be
+        picklable.
       jobs: read one at a time, in the caller's thread.
-      processes: how many to start; with one, all work is done in this process.
+      processes: how many processes to start; with 1, none is, and this process does all work.
 
     Raises:
       RuntimeError: a process was killed.
@@ -74,10 +75,10 @@ def ordered(
 
 
 def _start(work: Callable[[Any], Any]) -> "Connection":
-    """Start a process and return our end of the pipe to it."""
+    """Start a process that runs `_serve`; return the caller's end of the pipe to it."""
     import multiprocessing
 
-    context = multiprocessing.get_context("spawn")  # a fork of a notebook's threads can hang
+    context = multiprocessing.get_context("spawn")  # a forked notebook can hang: it has threads
     ours, its = context.Pipe()
     context.Process(target=_serve, args=(work, its), daemon=True).start()
     its.close()  # with one end each, either side notices when the other is gone
@@ -85,7 +86,7 @@ def _start(work: Callable[[Any], Any]) -> "Connection":
 
 
 def _serve(work: Callable[[Any], Any], caller: "Connection") -> None:
-    """Work off jobs until the caller closes the pipe or dies."""
+    """Receive jobs and send back results, in a new process, until the caller closes the pipe."""
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the caller, and so the pipe
@@ -117,7 +118,7 @@ def _send(worker: "Connection", job: Any) -> None:
 
 
 def _receive(worker: "Connection") -> Any:
-    """Return the result of the job that a process works on; wait for it.
+    """Wait until a process has finished its job, and return the result.
 
     Raises:
       RuntimeError: the process was killed.
@@ -133,5 +134,5 @@ def _receive(worker: "Connection") -> Any:
 
 
 def _killed() -> RuntimeError:
-    """Return the error for a process that is gone."""
-    return RuntimeError("a process that shared the work was killed, perhaps for want of memory")
+    """Return the error for a process that was killed."""
+    return RuntimeError("a worker process was killed, perhaps because memory ran out")

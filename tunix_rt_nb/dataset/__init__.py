@@ -1,4 +1,4 @@
-"""2 build: datasets. A dataset is a folder of selected, cleaned and split traces, easy to cite."""
+"""Step 2, build: datasets, folders of selected, cleaned and split traces that can be cited."""
 
 import lazy_loader
 

@@ -3,6 +3,7 @@ from .builder import build as build, merge as merge
 from .exporter import export as export
 from .folder import (
     SIDES as SIDES,
+    Sieve as Sieve,
     built_in as built_in,
     by_task as by_task,
     copy as copy,
@@ -11,6 +12,7 @@ from .folder import (
     read_manifest as read_manifest,
     rejects as rejects,
 )
-from .manifest import Manifest as Manifest
+from .held_out import write_evalset as write_evalset
+from .manifest import Manifest as Manifest, Tokens as Tokens
 from .spec import DatasetSpec as DatasetSpec
 from .versions import diff as diff, find as find, listing as listing

@@ -49,7 +49,7 @@ def build(
 
     Raises:
       InputError: no trace is selected or left to train on, a shard is damaged, a filter or eval
-        set is bad, the parent is unknown, or the key exists with other content.
+        set is bad, the parent dataset is unknown, or the key exists with other content.
     """
     earlier = versions.parent(spec, parent)
     items = evalset.eval_items(spec.eval_sets)
@@ -68,6 +68,7 @@ def build(
         raise InputError(
             f"eval_fraction: {spec.eval_fraction} leaves nothing to train on:"
             f" {selected} selected, {len(rejects)} refused, {len(sides['eval'])} held out"
+            f" (refused: {dict(Counter(reject['reason'] for reject in rejects)) or 'none'})"
         )
     found = {
         "merged_from": merged_from,
@@ -112,9 +113,9 @@ def merge(sources: Sequence[Path], spec: DatasetSpec, parent: Path) -> Path:
 def _clean(
     connection: "DuckDBPyConnection", spec: DatasetSpec, items: Sequence[evalset.EvalItem]
 ) -> list[clean.Reject]:
-    """Fill the table `kept` with the traces that cleaning leaves. Return the others."""
+    """Fill the table `kept` with the traces that stay after cleaning. Return the rejected ones."""
     suspects = connection.execute(
-        "SELECT id, task, prompt, first_id, eval_item FROM selected"
+        "SELECT id, task, prompt, answer, first_id, eval_item FROM selected"
         " WHERE first_id <> id OR eval_item IS NOT NULL OR prompt IS NOT NULL ORDER BY place"
     )
     rejects = clean.rejects(records(suspects), spec.near_duplicates, items)
@@ -154,11 +155,12 @@ def _write(
     contents: Mapping[str, Iterable[bytes]],
     found: Mapping[str, Any],
 ) -> Path:
-    # Write all lines into drafts and hash them. Without a name they are no part of the dataset.
+    # Write all lines into temporary files and hash them. They are no part of the dataset until
+    # `publish` gives them their names.
     with ExitStack() as stack:
         drafts = {name: stack.enter_context(files.draft(folder)) for name in contents}
         hashes = {name: _write_lines(drafts[name], lines) for name, lines in contents.items()}
-        # A complete dataset never changes: it is either the same as this one, or an error.
+        # A complete dataset never changes, so it must be the same as this one.
         if (folder / "manifest.json").exists():
             _check_same(folder, spec, hashes)
             return folder
@@ -199,15 +201,15 @@ def _check_same(folder: Path, spec: DatasetSpec, hashes: Mapping[str, str]) -> N
     manifest: Any = read_manifest(folder)
     if manifest["files"] != hashes:
         raise InputError(
-            f"{folder}: exists with other content; a dataset never changes,"
+            f"{folder}: already holds other content, and a dataset never changes:"
             " give another dataset_version"
         )
     asked = {**spec.model_dump(), "eval_sets": _hashes(spec)}
     other = [name for name, value in asked.items() if manifest[name] != value]
     if other:
         raise InputError(
-            f"{folder}: exists with the same traces but another {', '.join(other)};"
-            " a dataset never changes, give another dataset_version"
+            f"{folder}: already holds the same traces with another {', '.join(other)},"
+            " and a dataset never changes: give another dataset_version"
         )
 
 

@@ -1,6 +1,6 @@
-"""The card of a dataset, by the conventions of the Hugging Face hub: the README of its folder.
+"""The card of a dataset, the README of its folder, by the Hugging Face hub's conventions.
 
-`markdown.front_matter` writes its YAML, and not `huggingface_hub.DatasetCardData`. That one would
+`markdown.front_matter` writes its YAML, and not `huggingface_hub.DatasetCardData`. That class would
 add ten packages and 26 MB to the base install, folds lines at 80 characters, and turns U+0085 in
 a name into a space.
 """
@@ -21,14 +21,16 @@ _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (10**6
 
 
 def token_statistics(lines: Iterable[bytes]) -> dict[str, Any]:
-    """Measure how long traces are in tokens: words, digits and signs, as no model is chosen yet.
+    """Measure the lengths of traces in words, digits and signs, because no model is chosen yet.
 
     Args:
-      lines: the lines of a sample of traces.
+      lines: a sample of traces as JSON lines; one at least.
 
     Returns:
-      The unit, the size of the sample, the least, mean, median, 95th percentile and most tokens,
-      and a histogram: pairs of the most tokens in a bin and its number of traces.
+      unit: what is counted as a token.
+      sample: the number of traces.
+      min, mean, median, p95, max: of the tokens per trace.
+      histogram: for each bin, the most tokens of a trace in it and its number of traces.
     """
     traces = [parse_line(line, "sample") for line in lines]
     counts = sorted(len(_TOKEN.findall(f"{t.prompt} {respond(t)}")) for t in traces)
@@ -47,7 +49,7 @@ def token_statistics(lines: Iterable[bytes]) -> dict[str, Any]:
 
 
 def card(manifest: Mapping[str, Any], example: Trace) -> str:
-    """Write the card: what is in a dataset, how long it is, what was refused, and an example.
+    """Return the card as Markdown: tasks, lengths, the number of traces refused, and an example.
 
     Args:
       manifest: the manifest of the dataset.
@@ -96,7 +98,7 @@ the sha256 `{manifest["sha256"]}`; `manifest.json` has every parameter and the i
 
 
 def _metadata(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """Describe the dataset as the hub reads it.
+    """Return the metadata that the hub reads from a dataset's card.
 
     Source: https://huggingface.co/docs/hub/datasets-cards
     """

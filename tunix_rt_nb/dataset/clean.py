@@ -4,46 +4,52 @@ There are three sieves, in this order: the same prompt, nearly the same prompt, 
 set. Each trace that is left out is listed with the reason and with what it collided with.
 
 Prompts of a known task are alike on purpose, and differ only in a number or a card: `tasks` tells
-which of them state the same problem. All other prompts are compared by their words.
+which of them state the same problem. All other prompts are compared by their words and numbers.
 """
 
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence, Set
 from typing import Any
 
 from tunix_rt_nb import tasks
 from tunix_rt_nb.dataset.evalset import EvalItem
-from tunix_rt_nb.dataset.near import near_duplicates, ngrams, words
+from tunix_rt_nb.dataset.near import near_duplicates, ngrams, numbers, words
 
 REASONS = ("duplicate_prompt", "near_duplicate", "in_eval_set")
 
 _NGRAM = 8  # words
 _BOILERPLATE = 10  # prompts of a dataset that may share an n-gram; in more, it says nothing
 
+Gram = tuple[str, ...]
+"""Words in a row, or numbers in a row."""
+
 Reject = dict[str, Any]
-"""A trace left out: `{"reason", "of"}`, and `similarity` or `ngram`, if these decided."""
+"""Why a trace is left out: `reason`, `of` (what it collided with), and `similarity` or `ngram`."""
 
 
 def rejects(
     rows: Sequence[Mapping[str, Any]], near: float | None = None, items: Sequence[EvalItem] = ()
 ) -> list[Reject]:
-    """Find the selected rows that stay out of the dataset, and the reasons, in order of the rows.
-
-    Each is a `Reject` after the `id` of its row.
+    """Find the selected rows that stay out of the dataset, and why, in the order of the rows.
 
     Args:
-      rows: as `selection.select` selects them, with `id`, `prompt`, `task`, `first_id` (the first
-        trace with this prompt) and `eval_item` (the item with this prompt, or None).
-      near: prompts of this similarity or more are near-duplicates; None keeps all of them.
+      rows: as `selection.select` selects them, with `id`, `prompt`, `answer`, `task`, `first_id`
+        (the first trace with this prompt, whatever its answer) and `eval_item` (the item with this
+        prompt, or None).
+      near: prompts of this similarity or more, with the same numbers and the same answer, are
+        near-duplicates; None keeps all of them.
       items: the items of the eval sets.
+
+    Returns:
+      A `Reject` for each, with the `id` of the row.
     """
     # Each sieve gets only the rows that the sieves before it have left.
     same = {row["id"]: row["first_id"] for row in rows if row["first_id"] != row["id"]}
     found = {id: {"reason": "duplicate_prompt", "of": first} for id, first in same.items()}
     if near is not None:
-        left = _left(rows, found)
-        prompts = {row["id"]: row["prompt"] for row in left if row["task"] not in tasks.TASKS}
-        found |= near_duplicates(prompts, near)
+        left = [row for row in _left(rows, found) if row["task"] not in tasks.TASKS]
+        prompts, answers = ({row["id"]: row[name] for row in left} for name in ("prompt", "answer"))
+        found |= near_duplicates(prompts, near, answers)
     if items:
         found |= in_eval_sets(_left(rows, found), items)
     return [{"id": row["id"], **found[row["id"]]} for row in rows if row["id"] in found]
@@ -56,9 +62,10 @@ def _left(
 
 
 def in_eval_sets(rows: Sequence[Mapping[str, Any]], items: Sequence[EvalItem]) -> dict[str, Reject]:
-    """Find the rows that give an eval set away: by a prompt, a problem, or eight words of it.
+    """Find the rows that would leak an eval set: its prompts, problems, or eight words in a row.
 
-    Compare a prompt of a known task by its problem, and any other by its 8-grams of words.
+    Compare a prompt of a known task by its problem, and any other by its 8-grams of words and by
+    its numbers.
 
     Args:
       rows: as in `rejects`.
@@ -91,31 +98,66 @@ def _problem(task: str, prompt: str) -> Hashable | None:
 
 
 def _sharing(prompts: Mapping[str, str], items: Sequence[EvalItem]) -> dict[str, Reject]:
-    """Find the prompts that share an 8-gram with an item, unless the 8-gram is boilerplate.
+    """Find the prompts that share an 8-gram, not boilerplate, with an item of the same numbers.
 
     An 8-gram in more than 10 prompts is boilerplate (T. Brown et al., Language Models are Few-Shot
     Learners, 2020, appendix C). Count it only in the prompts that are left, and repeat until no
     more prompts leave, so that the counts are those of the finished dataset.
     """
-    names = {gram: i.name for i in reversed(items) for gram in ngrams(words(i.prompt), _NGRAM)}
-    shared: dict[str, list[tuple[str, ...]]] = {}
-    for id, prompt in prompts.items():
-        found = words(prompt)
-        if not names.keys().isdisjoint(ngrams(found, _NGRAM)):
-            shared[id] = [gram for gram in ngrams(found, _NGRAM) if gram in names]
+    shared = _shared(prompts, items)
     # Each round removes the prompts with a telling 8-gram. That lowers the counts, so an 8-gram
     # that was boilerplate may be telling in the next round.
-    counts = Counter(gram for grams in shared.values() for gram in set(grams))
+    counts = Counter(gram for names in shared.values() for gram in names)
     rejected: dict[str, Reject] = {}
-    while hits := {i: gram for i, grams in shared.items() if (gram := _telling(grams, counts))}:
+    while hits := {i: gram for i, names in shared.items() if (gram := _telling(names, counts))}:
         for id, gram in hits.items():
-            counts.subtract(set(shared.pop(id)))
+            names = shared.pop(id)
+            counts.subtract(names.keys())
             rejected[id] = {"reason": "in_eval_set", "of": names[gram], "ngram": " ".join(gram)}
     return rejected
 
 
-def _telling(
-    grams: Sequence[tuple[str, ...]], counts: Mapping[tuple[str, ...], int]
-) -> tuple[str, ...] | None:
-    """Return the first n-gram that is not boilerplate, or None. A whole short prompt never is."""
-    return next((g for g in grams if len(g) < _NGRAM or counts[g] <= _BOILERPLATE), None)
+def _shared(
+    prompts: Mapping[str, str], items: Sequence[EvalItem]
+) -> dict[str, dict[Gram, str | None]]:
+    """Find the 8-grams that each prompt shares with any item, and the item that each may leak.
+
+    A prompt can leak an item only if the item's numbers stand in a row in the prompt, or if the
+    prompt has no numbers. Otherwise it is another problem, made from the same template.
+
+    Returns:
+      id -> 8-gram -> the name of the first item that may be leaked, or None. Prompts that share no
+      8-gram are left out.
+    """
+    # Numbers -> 8-gram -> the first item that has both. The key None stands for any numbers.
+    names: dict[Gram | None, dict[Gram, str]] = {}
+    for item in reversed(items):
+        grams = list(ngrams(words(item.prompt), _NGRAM))
+        for key in (numbers(item.prompt), None):
+            names.setdefault(key, {}).update(dict.fromkeys(grams, item.name))
+    lengths = {len(key) for key in names if key is not None}
+    shared: dict[str, dict[Gram, str | None]] = {}
+    for id, prompt in prompts.items():
+        found = words(prompt)
+        if not names[None].keys().isdisjoint(ngrams(found, _NGRAM)):
+            grams = [gram for gram in ngrams(found, _NGRAM) if gram in names[None]]
+            own = numbers(prompt)
+            held = [names[key] for key in (names.keys() & _runs(own, lengths) if own else {None})]
+            shared[id] = {g: min((n[g] for n in held if g in n), default=None) for g in grams}
+    return shared
+
+
+def _runs(own: Gram, lengths: Set[int]) -> Set[Gram]:
+    """Return all runs of these lengths in a prompt's numbers: tuples of consecutive numbers.
+
+    Example:
+      >>> sorted(_runs(("3", "4", "5"), {0, 2}))
+      [(), ('3', '4'), ('4', '5')]
+    """
+    return {own[k : k + n] for n in lengths for k in range(len(own) - n + 1)}
+
+
+def _telling(names: Mapping[Gram, str | None], counts: Mapping[Gram, int]) -> Gram | None:
+    """Return the first n-gram of an item that is not boilerplate; a whole short prompt never is."""
+    own = (gram for gram, name in names.items() if name is not None)
+    return next((g for g in own if len(g) < _NGRAM or counts[g] <= _BOILERPLATE), None)

@@ -6,12 +6,12 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from tunix_rt_nb import store
-from tunix_rt_nb.common import InputError, one_line, sql, unknown
+from tunix_rt_nb.common import InputError, filters, one_line, sql, unknown
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-COLUMNS = (*store.COLUMNS, "task", "step_count", "length", "score")  # those of the view `fields`
+COLUMNS = (*store.COLUMNS, "task", *filters.NUMBERS)  # those of the view `fields`
 
 _KINDS = {  # allowed expressions; there is no subquery, window, parameter or star among them
     "BETWEEN",
@@ -32,11 +32,11 @@ _KINDS = {  # allowed expressions; there is no subquery, window, parameter or st
 def check_condition(condition: str, connection: "DuckDBPyConnection") -> str:
     """Check that a condition looks at one trace and at nothing else. Return it unchanged.
 
-    DuckDB's own parser takes the condition apart. It may have columns of a trace, constants,
-    comparisons, and functions that depend only on their arguments. It may not have another table,
-    a file, a setting, the clock, randomness or a second statement. The connection that it runs in
-    is locked and reads only the store's files. This check is there so that the same condition
-    always gives the same dataset.
+    DuckDB's own parser parses the condition. It may contain columns of a trace, constants,
+    comparisons, and functions that depend only on their arguments. It may not use another table, a
+    file, a setting, the clock, randomness or a second statement. So the same condition always gives
+    the same dataset. The connection that runs the condition is locked anyway, and can read only the
+    store's files.
 
     Raises:
       InputError: the condition is not allowed: `condition: reason`.
@@ -51,18 +51,18 @@ def check_condition(condition: str, connection: "DuckDBPyConnection") -> str:
     [(text,)] = connection.execute(query, {"query": f"SELECT (\n{condition}\n)"}).fetchall()
     found = json.loads(text)
     if found["error"]:
-        raise InputError(f"condition: is no SQL: {one_line(found['error_message'])}")
+        raise InputError(f"condition: is not valid SQL: {one_line(found['error_message'])}")
     expression = _only_expression(found["statements"])
     nodes = list(_nodes(expression))
     allowed = _functions()
     named = {name for node in nodes if node["class"] == "LAMBDA" for name in _names(node["lhs"])}
     for node in nodes:
         if node["class"] not in _KINDS:
-            raise InputError(f"condition: {node['class'].lower()} may not stand in a condition")
+            raise InputError(f"condition: a {node['class'].lower()} is not allowed")
         if node["class"] == "FUNCTION" and node["function_name"].lower() not in allowed:
             raise InputError(
-                f"condition: {node['function_name']}() may not be used, only functions that depend"
-                " on nothing but their arguments"
+                f"condition: {node['function_name']}() is not allowed, use functions whose result"
+                " depends only on their arguments"
             )
         if node["class"] == "COLUMN_REF":
             column = node["column_names"][0]
@@ -86,7 +86,7 @@ def _only_expression(statements: list[dict[str, Any]]) -> dict[str, Any]:
     added = ("modifiers", "where_clause", "group_expressions", "having", "sample", "qualify")
     plain = len(statements) == len(expressions) == 1 and not any(node[name] for name in added)
     if not plain or node["from_table"]["type"] != "EMPTY" or node["cte_map"]["map"]:
-        raise InputError("condition: expected one condition in SQL, found more than that")
+        raise InputError("condition: expected one condition in SQL, found more than one")
     return expressions[0]
 
 

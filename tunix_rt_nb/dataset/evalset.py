@@ -1,85 +1,90 @@
 """Eval sets: items that are never trained on. Each item is checked when the set is read.
 
-`core-v1` ships, in `data/evalsets/`; `python -m tests.evalsets` makes it. An item states a problem
-of a known task, which is its category. The three sections measure different things:
+`core-v1` ships, in `data/evalsets/`; `python -m tests.evalsets` makes it. Each of its items states
+a problem of a known task, named by the category. Its three sections measure different things:
 
-- core: problems as they come, of every task and difficulty;
-- trace_sensitive: problems that take steps; the most frequent answer is right for at most one
-  problem in twenty;
+- core: ordinary problems of every task and difficulty;
+- trace_sensitive: problems that take steps and cannot be guessed: the most frequent answer is right
+  for at most one problem in twenty;
 - edge_case: ties, zeros, empty lists, primes, and whatever else is first to go wrong in a task.
 """
 
 import random
 import unicodedata
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from tunix_rt_nb import tasks
-from tunix_rt_nb.common import InputError, checked, files, one_line, unknown
+from tunix_rt_nb.common import InputError, checked, one_line, unknown
 from tunix_rt_nb.host import paths
-from tunix_rt_nb.trace import Trace
+from tunix_rt_nb.trace import Trace, formats, inputs, parse_object
 
 
 class Item(BaseModel):
-    """A line of an eval set: a problem, its section, category and difficulty, and its answer."""
+    """A problem of an eval set with its answer; all else is optional.
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    Attributes:
+      id: the number of its record in the file if it has none of its own.
+      section: one of three; an item without one counts as held out.
+      category: a known task, or any other name.
+      difficulty: any word or number.
+      trace: the problem and its answer; the steps too, if the set has them.
+    """
+
+    model_config = ConfigDict(strict=True, arbitrary_types_allowed=True)
 
     id: str = Field(min_length=1, max_length=128)
-    prompt: str = Field(min_length=1, max_length=50_000)
-    expected_answer: str = Field(min_length=1, max_length=50_000)
-    section: Literal["core", "trace_sensitive", "edge_case"]
-    category: str
-    difficulty: Literal["easy", "medium", "hard"]
+    section: Literal["core", "trace_sensitive", "edge_case"] | None = None
+    category: str = Field(default="", max_length=64)
+    difficulty: str | None = Field(default=None, max_length=64)
+    trace: Trace
 
-    def trace(self) -> Trace:
-        """Return the item as a trace with its worked solution.
+    def known(self) -> Trace | None:
+        """Return the item's trace with a worked solution; None if no known task has the problem.
 
         Raises:
-          InputError: there is no such task, the task does not know the prompt, or the answer is
-            wrong.
+          InputError: the answer is wrong.
         """
-        if self.category not in tasks.TASKS:
-            raise unknown("category", self.category, tasks.TASKS)
-        task = tasks.get(self.category, self.difficulty)
+        name = self.category or self.trace.task
+        if name not in tasks.TASKS:
+            return None
+        level = self.difficulty if self.difficulty in tasks.DIFFICULTIES else "easy"
+        task = tasks.get(name, level)
+        section: dict[str, Any] = {"section": self.section} if self.section else {}
         try:
-            trace = task.write(self.prompt, random.Random(0), section=self.section)
-        except ValueError as error:
-            raise InputError(
-                f"prompt: is none of {self.category}: {one_line(str(error))}"
-            ) from None
-        if task.grade(self.expected_answer, trace) != 1.0:
-            raise InputError(f"expected_answer: {one_line(self.expected_answer, 60)!r} is wrong")
+            trace = task.write(self.trace.prompt, random.Random(0), **section)
+        except ValueError:
+            return None
+        if task.grade(self.trace.final_answer, trace) != 1.0:
+            answer = one_line(self.trace.final_answer, 60)
+            raise InputError(f"expected_answer: {answer!r} is wrong")
         return trace
+
+    def own(self) -> Trace:
+        """Return the item's own trace; add its section, category and difficulty to `meta`."""
+        told = {"section": self.section, "category": self.category, "difficulty": self.difficulty}
+        rest = {name: value for name, value in (self.trace.meta or {}).items() if name != "task"}
+        fields = {
+            **self.trace.model_dump(),
+            "meta": {**rest, **{k: v for k, v in told.items() if v}},
+        }
+        return Trace.model_validate(fields)
 
 
 class EvalItem(NamedTuple):
-    """A prompt that must not be trained on, and the known task it belongs to, if any."""
+    """A prompt that must not be trained on, its name `FILE#id`, and its known task, or None."""
 
     name: str
     prompt: str
     task: str | None
 
 
-class _Line(BaseModel):
-    """The fields of an eval set's line that decide what a dataset may hold."""
-
-    id: str = Field(min_length=1)
-    prompt: str = Field(min_length=1)
-    category: Any = None
-    meta: Any = None
-
-    def task(self) -> str | None:
-        """Return the known task that its category or its `meta.task` names, or None."""
-        named = [self.category, self.meta.get("task") if isinstance(self.meta, dict) else None]
-        return next((n for n in named if isinstance(n, str) and n in tasks.TASKS), None)
-
-
 def names() -> list[str]:
-    """List the eval sets that ship."""
+    """List the names of the eval sets that ship."""
     return sorted(path.stem for path in paths.EVAL_SETS.glob("*.jsonl"))
 
 
@@ -102,15 +107,18 @@ def find(name: str) -> Path:
 
 
 def read(name: str) -> list[tuple[str, Trace]]:
-    """Read the items of an eval set, in file order: ids, and traces with worked solutions.
+    """Read the items of an eval set as (id, trace) pairs, in file order.
+
+    The trace has a worked solution if a known task has the problem, else what the file says.
 
     Args:
-      name: the name of a set that ships, or a path.
+      name: the name of a set that ships, or the path of a file of any kind and format that an
+        import reads.
 
     Raises:
-      InputError: the file is missing or empty; or `file:line: field: reason`: a line is malformed,
-        an id or a problem appears twice, a task is unknown, a task does not know a prompt, or an
-        expected answer is wrong.
+      InputError: the file is missing or empty; or `file:line: field: reason`: a record is
+        malformed, an id or a problem appears twice, or the answer to a problem of a known task is
+        wrong.
 
     Example:
       >>> len(read("core-v1")) >= 400
@@ -118,36 +126,74 @@ def read(name: str) -> list[tuple[str, Trace]]:
     """
     found: dict[str, Trace] = {}
     problems: dict[Hashable, str] = {}
-    for where, record in _records(find(name)):
-        item = checked(Item, record, where)
+    for where, item in _items(find(name)):
         if item.id in found:
-            raise InputError(f"{where}id: {one_line(item.id, 60)!r} is that of an earlier item")
+            raise InputError(f"{where}id: {one_line(item.id, 60)!r} is the id of an earlier item")
         try:
-            found[item.id] = item.trace()
+            found[item.id] = item.known() or item.own()
         except InputError as error:
             raise InputError(f"{where}{error}") from None
         earlier = problems.setdefault(problem(found[item.id]), item.id)
         if earlier != item.id:
-            raise InputError(f"{where}prompt: states the problem of item {one_line(earlier, 60)!r}")
+            raise InputError(f"{where}prompt: asks the same as item {one_line(earlier, 60)!r}")
     return list(found.items())
 
 
+def _items(path: Path) -> Iterator[tuple[str, Item]]:
+    """Yield each item of an eval set with the `file:line: ` that an error about it begins with."""
+    for file in inputs.files_of(path, "test"):
+        for number, line in inputs.records(file):
+            where = f"{file}:{number}: "
+            try:
+                record = parse_object(line)
+                trace = formats.recognise(record).read(record)
+            except InputError as error:
+                raise InputError(f"{where}{error}") from None
+            yield where, checked(Item, {**_told(record, number), "trace": trace}, where)
+
+
+def _told(record: Mapping[str, Any], number: int) -> dict[str, Any]:
+    """Return a record's id, section, category and difficulty, as far as given; numbers as text.
+
+    The id is `number` if the record has none.
+    """
+    several = (record.get(name) for name in ("meta", "metadata"))
+    meta: dict[str, Any] = next((one for one in several if isinstance(one, dict)), {})
+    found = {k: record.get(k, meta.get(k)) for k in ("section", "category", "difficulty")}
+    told = {"id": record.get("id", record.get("task_id", number)), **found}
+    return {k: str(v) if type(v) in (int, float) else v for k, v in told.items() if v is not None}
+
+
 def problem(trace: Trace) -> Hashable:
-    """Return the problem that a trace of a known task asks, in whatever words."""
-    return trace.task, tasks.get(trace.task or "").problem(trace.prompt)
+    """Return a key of what a trace asks; prompts that word a known problem differently share it."""
+    if trace.task in tasks.TASKS:
+        return trace.task, tasks.get(trace.task or "").problem(trace.prompt)
+    return _asked(trace)
+
+
+def _asked(trace: Trace) -> Hashable:
+    """Return a key of a prompt: its words in lower case, and the messages before it, if any."""
+    words = " ".join(unicodedata.normalize("NFC", trace.prompt).lower().split())
+    return (words, trace.earlier) if any(trace.earlier) else words
 
 
 def _keys(trace: Trace) -> Iterator[Hashable]:
-    """Yield the keys of a trace: two traces ask the same if they have a key in common."""
-    yield " ".join(unicodedata.normalize("NFC", trace.prompt).lower().split())
+    """Yield the keys of a trace's prompt; two traces that share a key ask the same."""
+    yield _asked(trace)
     if trace.task in tasks.TASKS:
-        yield problem(trace)
+        with suppress(ValueError):  # a trace of another problem may name a known task
+            yield problem(trace)
 
 
 def check_unseen(items: Sequence[tuple[str, Trace]], trained: Iterable[Trace]) -> None:
-    """Check that no problem of an eval set was trained on, in whatever words.
+    """Check that no problem of an eval set was trained on, not even in other words.
 
-    Compare traces of no known task only by their prompts, regardless of case and white space.
+    Prompts are compared regardless of case and white space. Only for known tasks can it also be
+    told whether two different prompts state the same problem.
+
+    Args:
+      items: the (id, trace) pairs of the eval set.
+      trained: the traces that were trained on.
 
     Raises:
       InputError: some were trained on. The message says how many, and how to build without them.
@@ -157,40 +203,46 @@ def check_unseen(items: Sequence[tuple[str, Trace]], trained: Iterable[Trace]) -
     if seen:
         raise InputError(
             f"eval set: {len(seen)} of {len(items)} items were trained on, such as"
-            f" {one_line(seen[0], 60)!r}: name it in EVAL_SETS and run 2_build again"
+            f" {one_line(seen[0], 60)!r}: name the eval set in EVAL_SETS and run 2_build again"
         )
 
 
 def eval_items(eval_sets: Iterable[str]) -> list[EvalItem]:
-    """Read the items that no dataset may hold. Name each `FILE#id`, and sort by these names.
+    """Read the items that must not be in a dataset, each named `FILE#id`, sorted by name.
 
     Args:
-      eval_sets: JSON lines files, or the names of eval sets that ship.
+      eval_sets: the names of eval sets that ship, or files as `read` takes them; a record may be
+        a prompt without an answer.
 
     Raises:
-      InputError: a file is missing or empty, a line is malformed (`file:line: field: reason`), or
+      InputError: a file is missing or empty, a record is malformed (`file:line: field: reason`), or
         an id appears twice.
     """
     found: dict[str, EvalItem] = {}
     for path in eval_sets:
-        try:
-            records = list(_records(find(path)))
-        except InputError as error:
-            raise InputError(f"eval_sets: {error}") from None
-        for where, record in records:
-            item = checked(_Line, record, where)
-            name = f"{path}#{item.id}"
+        for where, id, prompt, task in _prompts(find(path)):
+            name = f"{path}#{id}"
             if name in found:
-                raise InputError(f"{where}id: {item.id!r} is that of an earlier item")
-            found[name] = EvalItem(name, item.prompt, item.task())
+                raise InputError(f"{where}id: {id!r} is the id of an earlier item")
+            found[name] = EvalItem(name, prompt, task)
     return sorted(found.values())
 
 
-def _records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield each line of an eval set, after the `file:line: ` that its errors begin with."""
-    lines = files.all_lines(path)
-    if not lines:
-        raise InputError(f"{path}: holds no items, expected JSON lines")
-    for number, line in enumerate(lines, 1):
-        where = f"{path}:{number}: "
-        yield where, files.json_object(line, where)
+def _prompts(path: Path) -> Iterator[tuple[str, str, str, str | None]]:
+    """Yield for each record its place (`file:line: `), its id, its prompt and its known task."""
+    try:
+        sources = [(f, *each) for f in inputs.files_of(path, "test") for each in inputs.records(f)]
+    except InputError as error:
+        raise InputError(f"eval_sets: {error}") from None
+    for file, number, line in sources:
+        where = f"{file}:{number}: "
+        try:
+            record = parse_object(line)
+            told = _told(record, number)
+            prompt = formats.prompt_of(record)
+        except InputError as error:
+            raise InputError(f"{where}{error}") from None
+        meta = record.get("meta")
+        named = [told.get("category"), meta.get("task") if isinstance(meta, dict) else None]
+        task = next((n for n in named if isinstance(n, str) and n in tasks.TASKS), None)
+        yield where, str(told["id"]), prompt, task

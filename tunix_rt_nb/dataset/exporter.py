@@ -1,8 +1,8 @@
 """Export of traces as records that others read: JSON lines, Parquet, CSV, ArrayRecord, TFRecord.
 
-DuckDB makes the records, with one query per format in `common/sql/`, and writes all kinds of files
-but the last two. The order of the records is the same on any number of threads: that of
-`train.jsonl` of a dataset, then that of `eval.jsonl`; or that of the given ids.
+DuckDB makes the records, with one query per format in `common/queries/`, and writes all kinds of
+files but the last two. On any number of threads, the records have the order of a dataset's
+`train.jsonl` and then `eval.jsonl`, or the order of the given ids.
 """
 
 import os
@@ -16,7 +16,7 @@ from tunix_rt_nb.dataset.folder import ALTERED, SIDES, read_manifest
 from tunix_rt_nb.store import COLUMNS, TraceStore, define
 from tunix_rt_nb.trace import formats
 
-# A single thread would cut Parquet into other row groups, and many threads need over a gigabyte.
+# A single thread would cut Parquet into different row groups; many threads need over a gigabyte.
 _LEAST, _MOST, _MEMORY = 2, 4, "600MB"
 FORMS = tuple(formats.EXPORTS)
 
@@ -41,8 +41,8 @@ def export(
     """Write the traces of a dataset, or those with the given ids, as one record each.
 
     Args:
-      path: the file to write; the end of its name gives its kind, one of `KINDS`. It appears
-        complete and flushed to the disk, or not at all. It replaces a file of that name.
+      path: the file to write; the end of its name says which kind of file, one of `KINDS`. It
+        appears complete and flushed to the disk, or not at all. It replaces a file of that name.
       form: the format of the records, one of `FORMS`.
       dataset: the folder of a dataset.
       split: `train` or `eval`, one side of the dataset; None for both.
@@ -70,14 +70,14 @@ def export(
         raise unknown("format", form, FORMS)
     kind = _kind(path)
     if (dataset is None) == (not ids):
-        raise InputError("export: give the key of a dataset or ids of traces, one of the two")
+        raise InputError("export: give either the key of a dataset or ids of traces")
     source: _Dataset | _Picked
     if dataset is not None:
         if split is not None and split not in SIDES:
             raise unknown("split", split, SIDES)
         source = _Dataset(dataset, [split] if split else SIDES, store, threads)
     elif store is None or split is not None:
-        raise InputError("export: ids are those of a store, and have no split")
+        raise InputError("export: ids need a store and take no split")
     else:
         source = _Picked(store, ids)
     _check_output(path, source.folder)
@@ -88,13 +88,14 @@ def export(
         else:
             written = source.copy(*_copy(source.rows, form, kind, new.path))
         if not written:
-            raise InputError(f"{source.folder}: nothing to export, all traces are deleted")
+            raise InputError(f"{source.folder}: there is nothing to export, all traces are deleted")
         new.publish(path)
     return Exported(written, source.count - written)
 
 
-# The two sources of traces have the same parts: a folder, a query for its rows, their count with
-# the deleted ones, and `copy`, which runs a COPY statement on them and returns how many it wrote.
+# The two sources of traces have the same attributes: `folder`, where the traces are; `rows`, a
+# query for them; `count`, their number, deleted ones included; and `copy`, which runs a COPY
+# statement on them and returns how many records it wrote.
 
 
 class _Dataset:
@@ -107,7 +108,7 @@ class _Dataset:
         self.folder = folder
         self.count = sum(n for side, n in manifest["split"].items() if side in sides)
         if not self.count:
-            raise InputError(f"{folder}: nothing to export, there is no trace in {sides[0]}.jsonl")
+            raise InputError(f"{folder}: there is nothing to export, {sides[0]}.jsonl is empty")
         self._paths = [folder / f"{side}.jsonl" for side in sides]
         for path in self._paths:
             files.check_unaltered(path, manifest, ALTERED)
@@ -169,13 +170,17 @@ _OPTIONS = {
 
 
 def _copy(rows: str, form: str, kind: str, path: Path) -> tuple[str, dict[str, str]]:
-    """Build the COPY statement that writes the records of some rows to a file; also its values."""
-    parts = {"metadata": sql("export_metadata"), "response": sql("export_response")}
+    """Build the COPY statement that writes the records of some rows to a file, and its parameters.
+
+    Args:
+      rows: a query for the rows.
+    """
+    parts = {part: sql(f"export_{part}") for part in ("earlier", "metadata", "response")}
     records = sql(f"export_{form}").format(**parts)
     lists = [f"to_json({name}) AS {name}" for name in formats.named(form).lists]
     as_text = {".parquet": [_METADATA], ".csv": [_METADATA, *lists]}.get(kind, [])
     replace = f"REPLACE ({', '.join(as_text)})" if as_text else ""
-    # DuckDB must write to the draft itself, because only the draft is flushed to the disk
+    # DuckDB must write to this path itself and rename nothing, because only this file is flushed.
     options = f"{_OPTIONS[kind]}, USE_TMP_FILE false"
     query = f"WITH exported AS (\n{rows}) SELECT * {replace} FROM (\n{records})"
     return f"COPY ({query}) TO $path ({options})", {"path": str(path)}
@@ -220,7 +225,7 @@ def _writer(kind: str, path: str) -> _Writer:
     except ImportError:
         name, package = _LIBRARIES[kind]
         raise InputError(
-            f"{name}: needs a library that is not here: pip install {package}"
+            f"{name}: needs a library that is not installed: pip install {package}"
         ) from None
 
 
@@ -228,11 +233,11 @@ def _kind(path: Path) -> str:
     for kind in KINDS:
         if path.name.endswith(kind):
             return kind
-    raise InputError(f"{path}: ends in none of {', '.join(KINDS)}, which say what to write")
+    raise InputError(f"{path}: the ending is unknown, expected one of: {', '.join(KINDS)}")
 
 
 def _check_output(path: Path, source: Path) -> None:
     if path.parent.resolve() == source.resolve():
-        raise InputError(f"{path}: is in the folder that is read, which never changes")
+        raise InputError(f"{path}: is in the folder that is exported, give another folder")
     if path.exists() and not path.is_file():
-        raise InputError(f"{path}: is there and is no file, give another name")
+        raise InputError(f"{path}: exists and is not a file, give another name")

@@ -1,4 +1,4 @@
-"""A dataset's folder: what it holds, and checks that it is still what was built.
+"""A dataset's folder: its files, and checks that they are unchanged since the build.
 
 datasets/cards-v1/
   manifest.json       what is in it, why, and the hashes of the rest; written last
@@ -11,7 +11,7 @@ datasets/cards-v1/
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypedDict, cast
 
 from tunix_rt_nb.common import InputError, check_name, files
 from tunix_rt_nb.dataset import clean
@@ -20,14 +20,22 @@ from tunix_rt_nb.host import place
 from tunix_rt_nb.trace import Trace, parse_line
 
 SIDES = ("train", "eval")
-ALTERED = "was altered after the build, build it again"
+ALTERED = "was altered after the build, build the dataset again"
+
+
+class Sieve(TypedDict):
+    """A sieve of the build, by name, and the number of traces left after it."""
+
+    sieve: str
+    traces: int
 
 
 def load(folder: Path, side: str) -> Iterator[tuple[str, Trace]]:
     """Yield the (id, trace) pairs of one side, `train` or `eval`, of a complete dataset.
 
     Raises:
-      InputError: there is no manifest (the build was interrupted), or a file was altered since.
+      InputError: the folder has no manifest (the build was interrupted), or a file was altered
+        after the build.
     """
     path = folder / f"{side}.jsonl"
     files.check_unaltered(path, read_manifest(folder), ALTERED)
@@ -41,16 +49,16 @@ def read_manifest(folder: Path) -> Manifest:
     """Read the manifest of a complete dataset folder.
 
     Raises:
-      InputError: there is none, or it was altered after the build.
+      InputError: the folder has no manifest, or it was altered after the build.
     """
     manifest: Any = files.read_manifest(folder, "2_build")
     path = folder / "manifest.json"
     if not isinstance(manifest, dict) or "dataset_key" not in manifest:
-        raise InputError(f"{path}: is not that of a dataset, give the folder of one")
+        raise InputError(f"{path}: is not the manifest of a dataset, give the folder of a dataset")
     if manifest != sealed(manifest):
         raise InputError(
-            f"{path}: manifest_sha256: does not fit the rest, it was altered after the build,"
-            " build the dataset again"
+            f"{path}: manifest_sha256: does not match the manifest, which was altered after the"
+            " build: build the dataset again"
         )
     return cast("Manifest", manifest)
 
@@ -59,11 +67,11 @@ def copy(source: Path | str, parent: Path) -> Path:
     """Copy a dataset unchanged into the folder `parent/{key}`. Write the manifest last.
 
     Args:
-      source: its folder, or the handle of a dataset that is attached on Kaggle.
+      source: the folder of the dataset, or the Kaggle handle of an attached one.
       parent: the folder to put the copy in.
 
     Raises:
-      InputError: the dataset is missing or not complete, or a file was altered since.
+      InputError: the dataset is missing or incomplete, or a file was altered after the build.
     """
     source = place.folder(str(source))
     manifest = read_manifest(source)
@@ -97,8 +105,8 @@ def sealed(manifest: Mapping[str, Any]) -> Manifest:
     return cast("Manifest", {**said, "manifest_sha256": files.digest(said)})
 
 
-def funnel(manifest: Manifest) -> list[dict[str, Any]]:
-    """Count the traces that each sieve left, from all in the store to both sides."""
+def funnel(manifest: Manifest) -> list[Sieve]:
+    """Count the traces left after each sieve, from all in the store to the train and eval sides."""
     rejected = [manifest["rejected"].get(reason, 0) for reason in clean.REASONS]
     kept = manifest["trace_count"]
     sieves = {
@@ -114,7 +122,7 @@ def funnel(manifest: Manifest) -> list[dict[str, Any]]:
     return [{"sieve": name, "traces": count} for name, count in sieves.items()]
 
 
-def by_task(manifest: Manifest) -> list[dict[str, Any]]:
+def by_task(manifest: Manifest) -> list[dict[str, str | int]]:
     """Count the traces of each task on each side of a dataset."""
     return [
         {"task": task, "to train on": sides["train"], "held out": sides["eval"]}

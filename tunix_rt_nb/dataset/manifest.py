@@ -1,10 +1,10 @@
-"""What a manifest says: which traces are in a dataset, why these, and the hashes of its files."""
+"""The fields of a manifest: which traces are in a dataset, why, and the hashes of its files."""
 
 from typing import Any, NotRequired, TypedDict
 
 
 class Considered(TypedDict):
-    """How many traces the store holds, match the filters, and were selected."""
+    """The numbers of traces in the store, matching the filters, and selected."""
 
     in_store: int
     matching: int
@@ -21,7 +21,7 @@ class Stats(TypedDict):
 
 
 class Tokens(TypedDict):
-    """Lengths of a sample of traces before a model is chosen, in words, digits and signs."""
+    """Lengths of a sample of traces, as `card.token_statistics` returns them."""
 
     unit: str
     sample: int
@@ -34,17 +34,21 @@ class Tokens(TypedDict):
 
 
 class Manifest(TypedDict):
-    """The fields of `manifest.json`; those of the spec stand in it as they were asked for.
+    """The fields of `manifest.json`. The fields of `DatasetSpec` have the values of the spec.
 
     Attributes:
-      sha256: the hash of the content: of the key and the hashes of its files.
+      sha256: the hash of the content: of the key and the hashes of the files.
       files: name of a file -> its sha256.
       eval_sets: name of each eval set that was kept out -> its sha256.
-      split, tasks: side -> how many traces, of all and of each task.
-      rejected: reason -> how many traces were left out.
-      merged_from: key -> sha256 of the datasets that the traces come from.
-      changes: counts of what differs from the parent dataset.
-      manifest_sha256: the hash of all the rest.
+      considered: the number of traces at each stage of selection.
+      split: side, `train` or `eval` -> its number of traces.
+      created_at: the time of the newest trace.
+      tasks: task -> the number of its traces on each side.
+      rejected: reason -> the number of traces that cleaning left out for it.
+      trace_ids: the ids of all traces, the train side first.
+      merged_from: key -> sha256 of each dataset that the traces come from; None if not merged.
+      changes: the numbers of traces that differ from the parent dataset, as `Diff.counts`.
+      manifest_sha256: the hash of everything else in the manifest.
     """
 
     dataset_key: str
@@ -82,5 +86,5 @@ class Manifest(TypedDict):
     rejected: dict[str, int]
     tokens: Tokens
     trace_ids: list[str]
-    changes: NotRequired[dict[str, Any]]
+    changes: NotRequired[dict[str, int]]
     manifest_sha256: str

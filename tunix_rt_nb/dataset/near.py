@@ -1,19 +1,27 @@
-"""Prompts that are nearly the same, and the words by which prompts are compared.
+"""Prompts that are nearly the same, and the words and numbers by which prompts are compared.
 
 Words are in lower case and without the punctuation around them. Signs are kept, because in
 `2 + 2 = 4` they carry the meaning.
+
+Word problems are often made from a template, and differ only in their numbers. Prompts with other
+numbers, or with another answer, are different problems, however alike their words are.
 """
 
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
 from functools import lru_cache
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
 from rensa import RMinHash
 
 _PUNCTUATION = ".,;:!?…\"'“”‘’()[]{}"
+# In w15 and x_1 the digits belong to a word. Everything after the first digits is optional, so the
+# regex never backtracks far, and takes linear time in the text.
+_NUMBER = re.compile(r"(?<!\w)\d+(?:[,_'’]\d{3}(?!\d))*(?:\.\d+)?")
 _SHINGLE = 3  # words; in a prompt of 30 words, one changed word leaves a similarity of 0.81
 _HASHES = 120  # in a MinHash; this number has many divisors, so bands of many widths fill it
 _RECALL = 0.99  # the least share of pairs at the threshold that have a band in common
@@ -32,8 +40,26 @@ def words(text: str) -> list[str]:
     return [word.strip(_PUNCTUATION) or word for word in found]
 
 
+def numbers(text: str) -> tuple[str, ...]:
+    """Return the numbers in a text, in order, each in its plain form.
+
+    Number words do not count, nor do digits inside a word, as in `w15`.
+
+    Example:
+      >>> numbers("Ann has 1,000 apples, 05 pears and 2.50 dollars.")
+      ('1000', '5', '2.5')
+    """
+    return tuple(map(_plain, _NUMBER.finditer(text)))
+
+
+def _plain(number: re.Match[str]) -> str:
+    whole, _, part = number[0].partition(".")
+    whole, part = re.sub(r"\D", "", whole).lstrip("0") or "0", part.rstrip("0")
+    return f"{whole}.{part}" if part else whole
+
+
 def ngrams(found: Sequence[str], n: int) -> Iterator[tuple[str, ...]]:
-    """Return every `n` words in a row. A text of fewer words counts as a whole.
+    """Return the n-grams of a list of words; of fewer than `n` words, all words as a single one.
 
     Example:
       >>> list(ngrams(["a", "b", "c"], 2)), list(ngrams(["a"], 2))
@@ -45,7 +71,7 @@ def ngrams(found: Sequence[str], n: int) -> Iterator[tuple[str, ...]]:
 
 
 def shingles(prompt: str) -> list[str]:
-    """Return what near-duplicates are compared by: every three words in a row."""
+    """Return the word 3-grams of a prompt, by which near-duplicates are compared."""
     return [" ".join(gram) for gram in ngrams(words(prompt), _SHINGLE)]
 
 
@@ -60,28 +86,44 @@ def similarity(a: Set[str], b: Set[str]) -> float:
     return shared / (len(a) + len(b) - shared)
 
 
-def near_duplicates(prompts: Mapping[str, str], threshold: float) -> dict[str, dict[str, Any]]:
+def near_duplicates(
+    prompts: Mapping[str, str], threshold: float, answers: Mapping[str, str] | None = None
+) -> dict[str, dict[str, Any]]:
     """Find the prompts that are nearly the same as an earlier prompt that is kept.
+
+    Two prompts are near-duplicates if they have the same numbers in the same order, the same answer
+    (by its words), and shingles whose Jaccard similarity is at least `threshold`.
 
     MinHash (A. Broder, On the resemblance and containment of documents, 1997) with banded
     locality-sensitive hashing (J. Leskovec, A. Rajaraman and J. Ullman, Mining of Massive Datasets,
     chapter 3) finds the candidates. The exact Jaccard similarity of their shingles decides. So
-    every prompt found is a near-duplicate. Of all near-duplicates, at least 99 % are found: 99.8 %
-    of the pairs at a similarity of 0.8 (computed in `band_width`), and soon all pairs above it. A
-    prompt is compared with at most 16 others. If thousands share a long template and stay just
-    below the threshold, more can be missed.
+    every prompt found is a near-duplicate. Of all near-duplicates, at least 99 % are found: with a
+    threshold of 0.8, 99.8 % of the pairs at this similarity (see `band_width`), and more above it.
+    A prompt is compared with at most 16 others. If thousands share a long template, the numbers and
+    the answer, and stay just below the threshold, more can be missed.
 
     Args:
       prompts: id -> prompt, in order; the first of several near-duplicates is kept.
       threshold: the least similarity of near-duplicates.
+      answers: id -> answer; None if all prompts have the same answer.
+
+    Returns:
+      For the id of each near-duplicate: the `reason`, the id of the kept prompt (`of`), and their
+      `similarity`.
 
     Example:
-      >>> near_duplicates({"a": "one two three four", "b": "One, two, three, four!"}, 0.8)
+      >>> near_duplicates({"a": "one two three 4", "b": "One, two, three, 4!"}, 0.8)
       {'b': {'reason': 'near_duplicate', 'of': 'a', 'similarity': 1.0}}
+      >>> near_duplicates({"a": "one two three 4", "b": "One, two, three, 5!"}, 0.1)
+      {}
     """
+    # Only prompts with the same numbers and the same answer can be near-duplicates.
+    problems = {id: _problem(text, (answers or {}).get(id, "")) for id, text in prompts.items()}
+    alike = Counter(problems.values())
+    ids = [id for id, problem in problems.items() if alike[problem] > 1]
+    texts = [prompts[id] for id in ids]
     # Prompts with equal hashes in some band share a bucket. Only such prompts are compared.
-    ids, texts = list(prompts), list(prompts.values())
-    buckets = _buckets(texts, threshold)
+    buckets = _buckets(texts, np.array([problems[id] for id in ids], np.uint64), threshold)
     shingled = lru_cache(maxsize=4096)(lambda i: frozenset(shingles(texts[i])))
     # Go through the prompts in order, and compare each one only with prompts that are kept. So a
     # prompt is never left out because of one that is itself left out.
@@ -105,8 +147,21 @@ def near_duplicates(prompts: Mapping[str, str], threshold: float) -> dict[str, d
     return found
 
 
-def _buckets(texts: Sequence[str], threshold: float) -> np.ndarray:
-    """Return the bucket of each prompt in each band: int64[prompts, bands], -1 if it is alone."""
+def _problem(prompt: str, answer: str) -> int:
+    """Hash what tells two problems in the same words apart: the numbers and the answer."""
+    told = numbers(prompt), words(_NUMBER.sub(_plain, answer))
+    return int.from_bytes(blake2b(repr(told).encode(), digest_size=8).digest())
+
+
+def _buckets(texts: Sequence[str], problems: np.ndarray, threshold: float) -> np.ndarray:
+    """Return the bucket of each prompt in each band: int64[prompts, bands], -1 if none shares it.
+
+    Args:
+      texts: the prompts.
+      problems: uint64[prompts], the hash of each prompt's numbers and answer. Two prompts with
+        different hashes share no bucket.
+      threshold: the least similarity of near-duplicates.
+    """
     width = band_width(threshold)
     bands = _HASHES // width
     # Mix the hashes of each band into one key of 64 bits. Each band adds a different offset, so
@@ -118,15 +173,17 @@ def _buckets(texts: Sequence[str], threshold: float) -> np.ndarray:
         batch = [shingles(text) for text in texts[start : start + _BATCH]]
         hashes = np.array(RMinHash.digests_from_token_sets(batch, _HASHES, 0), np.uint64)
         keys[start : start + _BATCH] = hashes.reshape(-1, bands, width) @ factors + offsets
+    keys += problems[:, None]
     # Number the different keys. A key that only one prompt has is of no use.
     _, bucket, size = np.unique(keys, return_inverse=True, return_counts=True)
     return np.where(size[bucket] > 1, bucket, -1).reshape(keys.shape)
 
 
 def band_width(threshold: float) -> int:
-    """Return how many hashes make a band: the most with which pairs at the threshold still meet.
+    """Return the number of hashes in a band: the most that still find 99 % of near-duplicates.
 
-    Wider bands give fewer false candidates. At least 99 % of these pairs must share a band.
+    Two prompts are found if all hashes of some band are equal. Wider bands give fewer false
+    candidates, but at least 99 % of the pairs at the threshold must be found.
 
     Example:
       >>> band_width(0.8), round(1 - (1 - 0.8**6) ** (120 // 6), 4)

@@ -27,7 +27,7 @@ _ORDER = {
 def select(
     connection: "DuckDBPyConnection", spec: DatasetSpec, items: Sequence[EvalItem] = ()
 ) -> tuple[int, int]:
-    """Fill the table `selected` with the traces in order, as `select.sql` says.
+    """Select traces, in order, into a temporary table `selected`; `select.sql` says its columns.
 
     Args:
       connection: a connection from `TraceStore.connect`.
@@ -35,10 +35,10 @@ def select(
       items: the items of the eval sets.
 
     Returns:
-      How many traces match the filters, and how many are selected.
+      The number of traces that match the filters, and the number that are selected.
 
     Raises:
-      InputError: a filter, a condition or a quota does not fit.
+      InputError: a filter or condition is wrong, or there are too few traces for a quota.
     """
     _match(connection, spec, items)
     parameters: dict[str, Any] = {
@@ -109,7 +109,9 @@ def quotas(spec: DatasetSpec, found: Mapping[str, int]) -> dict[str, int]:
         if value not in found:
             raise unknown(f"quotas: value of {spec.stratify_by}", value, sorted(found))
         if n > found[value]:
-            raise InputError(f"quotas: {value}: {n} asked for, {found[value]} match the filters")
+            raise InputError(
+                f"quotas: {value}: is {n}, but only {found[value]} traces match the filters"
+            )
     if spec.quotas:
         return spec.quotas
     if spec.proportions:
@@ -120,8 +122,9 @@ def quotas(spec: DatasetSpec, found: Mapping[str, int]) -> dict[str, int]:
 def _in_proportion(
     shares: Mapping[str, float], found: Mapping[str, int], limit: int | None
 ) -> dict[str, int]:
-    """Compute the largest counts that have these shares, as exactly as whole numbers can."""
-    # Find the largest total, then round down. What is left goes to the values that lost the most.
+    """Compute the largest counts in proportion to these shares, `limit` in all at most."""
+    # Find the largest total and round each count down. Then give the rest of the total to the
+    # values that lost the most by rounding.
     total = min(int(found[value] / share + 1e-9) for value, share in shares.items())
     total = min(total, limit or total)
     taken = {value: int(share * total + 1e-9) for value, share in shares.items()}

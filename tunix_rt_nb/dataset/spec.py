@@ -1,4 +1,4 @@
-"""The specification of a dataset: what it is to contain."""
+"""The specification of a dataset: the traces that it is to contain."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -43,10 +43,12 @@ class DatasetSpec(BaseModel):
       condition: a condition in DuckDB's SQL on `id`, `created_at`, `trace_version`, `prompt`,
         `steps`, `final_answer`, `meta`, `task`, `step_count`, `length` and `score`.
       eval_fraction: the share of prompts that is held out, by the hash of the prompt.
-      near_duplicates: if two prompts have this similarity or more (Jaccard, of every three words in
-        a row), one stays out; None keeps both. Prompts of known tasks are not compared this way.
+      near_duplicates: if two prompts have this Jaccard similarity or more (by their word 3-grams),
+        the same numbers and the same answer, one stays out; None keeps both. Prompts of known tasks
+        are not compared this way.
       eval_sets: JSON lines files whose prompts must not be in the dataset; `core-v1` ships.
-      parent_dataset_id: the key or build id of the version before; this one is compared with it.
+      parent_dataset_id: the key or build id of the version before; the manifest then has the
+        differences from it.
       tags: words to find the dataset by.
       session_id, training_run_id: only kept in the manifest.
     """
@@ -113,22 +115,22 @@ class DatasetSpec(BaseModel):
             default = type(self).model_fields[name].default
             # A seed that decides nothing is no mistake, because notebooks always have one.
             if name != "seed" and given.get(name) not in (None, "", default):
-                raise InputError(f"{name}: means nothing to selection_strategy {strategy}")
+                raise InputError(f"{name}: has no effect with selection_strategy {strategy}")
         if strategy == "stratified":
             self._check_strata()
 
     def _check_strata(self) -> None:
         if self.quotas and self.proportions:
-            raise InputError("quotas: go without proportions, give one of them")
+            raise InputError("quotas: cannot be combined with proportions, give one of them")
         if self.quotas and min(self.quotas.values()) < 1:
             raise InputError("quotas: expected 1 or more of each value")
         if self.quotas and self.limit:
-            raise InputError("limit: goes without quotas, which say how many there are to be")
+            raise InputError("limit: cannot be combined with quotas, which say how many to take")
         if self.proportions:
             shares = self.proportions.values()
             if min(shares) <= 0 or abs(sum(shares) - 1) > 1e-6:
                 raise InputError(
-                    f"proportions: expected shares over 0 that add up to 1: {self.proportions}"
+                    f"proportions: expected shares that add up to 1, found {self.proportions}"
                 )
         if not (self.quotas or self.proportions or self.limit):
-            raise InputError("limit: stratified without quotas or proportions needs a limit")
+            raise InputError("limit: stratified needs a limit, quotas or proportions, give one")

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NotRequired, TypedDict
 
 from tunix_rt_nb import runs
 from tunix_rt_nb.common import InputError, files, unknown
@@ -13,7 +13,14 @@ from tunix_rt_nb.host import paths
 
 
 class Diff(NamedTuple):
-    """The difference between two datasets: ids of traces, in order. `moved` ones changed sides."""
+    """The difference between two datasets.
+
+    Attributes:
+      added: ids of the traces that only the later dataset has, in its order.
+      removed: ids of the traces that only the earlier dataset has, in its order.
+      moved: ids of the traces that went from one side, `train` or `eval`, to the other.
+      kept: the number of traces in both datasets, moved ones included.
+    """
 
     added: list[str]
     removed: list[str]
@@ -23,6 +30,26 @@ class Diff(NamedTuple):
     def counts(self) -> dict[str, int]:
         """Count the traces in each field."""
         return {name: n if isinstance(n, int) else len(n) for name, n in self._asdict().items()}
+
+
+class Row(TypedDict):
+    """A dataset beside the others; the fields are those of its manifest.
+
+    If its folder has no manifest, its build was interrupted: the `state` is `incomplete`, and only
+    the first three fields are known.
+    """
+
+    dataset: str
+    state: str
+    folder: str
+    train: NotRequired[int]
+    eval: NotRequired[int]
+    tasks: NotRequired[int]
+    created_at: NotRequired[str]
+    strategy: NotRequired[str]
+    tags: NotRequired[list[str]]
+    parent: NotRequired[str | None]
+    sha256: NotRequired[str]
 
 
 def home() -> Path:
@@ -42,7 +69,7 @@ def find(key: str) -> Path:
     If several datasets have this key, prefer the one that belongs to no run, then the newest run's.
 
     Raises:
-      InputError: there is none.
+      InputError: there is no such dataset.
     """
     if (Path(key) / "manifest.json").exists():
         return Path(key)
@@ -50,16 +77,14 @@ def find(key: str) -> Path:
     if not named:
         known = sorted({path.name for path in folders()})
         if not known:
-            raise InputError(f"dataset: {key!r} is not there, nor any other, run 2_build first")
+            raise InputError(f"dataset: {key!r} does not exist, there are no datasets: run 2_build")
         raise unknown("dataset", key, known)
     own = [path for path in named if path.parent == home()]
     return (own or sorted(named, key=lambda path: path.stat().st_mtime_ns))[-1]
 
 
-def listing(tag: str | None = None) -> Iterator[dict[str, Any]]:
-    """Yield a row for each dataset: counts, time of its newest trace, tags, parent, folder.
-
-    A folder without a manifest is an interrupted build: its `state` is `incomplete`.
+def listing(tag: str | None = None) -> Iterator[Row]:
+    """Yield a row for each dataset.
 
     Args:
       tag: list only the complete datasets with this tag.
@@ -74,7 +99,8 @@ def listing(tag: str | None = None) -> Iterator[dict[str, Any]]:
             yield {
                 "dataset": manifest["dataset_key"],
                 "state": "complete",
-                **manifest["split"],
+                "train": manifest["split"]["train"],
+                "eval": manifest["split"]["eval"],
                 "tasks": len(manifest["tasks"]),
                 "created_at": manifest["created_at"],
                 "strategy": manifest["selection_strategy"],
@@ -86,7 +112,7 @@ def listing(tag: str | None = None) -> Iterator[dict[str, Any]]:
 
 
 def diff(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> Diff:
-    """Compare the later of two datasets with the earlier one, by their manifests."""
+    """Compare two datasets by their manifests, from the earlier to the later one."""
     before, after = _sides(earlier), _sides(later)
     return Diff(
         added=[id for id in after if id not in before],
@@ -108,7 +134,7 @@ def parent(spec: DatasetSpec, beside: Path) -> Manifest | None:
     Return None if the spec names no parent.
 
     Raises:
-      InputError: there is no such dataset, neither in `beside` nor among all datasets.
+      InputError: there is no such dataset in the folder `beside` or among all datasets.
     """
     if spec.parent_dataset_id is None:
         return None
@@ -120,4 +146,4 @@ def parent(spec: DatasetSpec, beside: Path) -> Manifest | None:
         if spec.parent_dataset_id in (folder.name, build_id):
             return read_manifest(folder)
     known = sorted({folder.name for folder in complete})
-    raise unknown("parent_dataset_id", spec.parent_dataset_id, known or ["none yet"])
+    raise unknown("parent_dataset_id", spec.parent_dataset_id, known or ["(there is none yet)"])

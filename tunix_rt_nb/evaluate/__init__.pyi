@@ -5,6 +5,13 @@ from .comparison import (
     compare as compare,
     verdict as verdict,
 )
+from .graders.ladder import (
+    Marked as Marked,
+    look as look,
+    mark as mark,
+    verdicts as verdicts,
+)
+from .graders.own import Own as Own, load_grader as load_grader
 from .items import choose as choose, digest as digest
 from .prediction import (
     OUTCOMES as OUTCOMES,

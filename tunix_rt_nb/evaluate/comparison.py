@@ -32,8 +32,8 @@ class Comparison(Difference):
 
     verdict: str
     more_items: int | None
-    steps_difference: float
-    steps_interval: tuple[float, float]
+    steps_difference: float | None
+    steps_interval: tuple[float, float] | None
     sections: dict[str, Difference]
     tasks: dict[str, Difference]
     difficulties: dict[str, Difference]
@@ -52,8 +52,8 @@ def compare(a: Sequence[Prediction], b: Sequence[Prediction]) -> Comparison:
 
     Returns:
       These figures, the same ones by section, task and difficulty, `steps_difference` with
-      `steps_interval`, and the ids of the items that `changed`. Groups have no verdict, because
-      among twenty-five groups one would differ by chance alone.
+      `steps_interval` (None if no step can be checked), and the ids of the items that `changed`.
+      Groups have no verdict, because among twenty-five groups one would differ by chance alone.
 
     Raises:
       InputError: A and B differ in items, templates or styles, or in the answers per item.
@@ -65,13 +65,14 @@ def compare(a: Sequence[Prediction], b: Sequence[Prediction]) -> Comparison:
     values = _differences(pairs, "score")
     sure = found["p_value"] < 1 - LEVEL
     better = "better" if found["difference"] > 0 else "worse"
-    steps = _differences(pairs, "steps_right")
+    checked = [pair for pair in pairs if all(side["steps_right"] is not None for side in pair)]
+    steps = _differences(checked, "steps_right")
     return {
         **found,
         "verdict": better if sure else "cannot tell",
         "more_items": None if sure else max(1, items_needed(values) - len(values)),
-        "steps_difference": fmean(steps),
-        "steps_interval": _interval(steps),
+        "steps_difference": fmean(steps) if steps else None,
+        "steps_interval": _interval(steps) if steps else None,
         "sections": _by(pairs, "section"),
         "tasks": _by(pairs, "task"),
         "difficulties": _by(pairs, "difficulty"),

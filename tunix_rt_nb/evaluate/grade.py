@@ -1,18 +1,45 @@
 """Grading of one answer, and of every step that leads to it.
 
-The verifier of the task decides whether an answer is right, because it knows the question: if a
-prompt asks for lowest terms, 2/4 is wrong. No task asks for free-form mathematics, so no library is
-needed to compare answers.
+The verifier of a known task decides whether an answer is right, because it knows the question: if a
+prompt asks for lowest terms, 2/4 is wrong. Other answers are compared with the expected one, by the
+ladder of graders.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from tunix_rt_nb import tasks
+from tunix_rt_nb.evaluate.graders import number
+from tunix_rt_nb.evaluate.graders.ladder import Marked, mark
+from tunix_rt_nb.evaluate.graders.own import Own
+from tunix_rt_nb.evaluate.items import group_of, task_of
 from tunix_rt_nb.evaluate.prediction import HELD_OUT, SECTIONS, Grade, outcome_of
 from tunix_rt_nb.trace import Generation, Parsed, Trace, parse_response, plain
 
 
-def grade(trace_id: str, trace: Trace, written: Generation, style: str = "numbered") -> Grade:
+class _Reviewed(NamedTuple):
+    """What is known about the steps of an answer.
+
+    Attributes:
+      wrong: the reason for each wrong step, by its number.
+      share: of the steps that are right; None if none can be checked.
+      first: the number of the first step that is wrong or missing, or None.
+      unchecked: how many steps nobody can check.
+    """
+
+    wrong: dict[str, str]
+    share: float | None
+    first: int | None
+    unchecked: int = 0
+
+
+def grade(
+    trace_id: str,
+    trace: Trace,
+    written: Generation,
+    style: str = "numbered",
+    own: Own | None = None,
+) -> Grade:
     """Grade what a model wrote to a trace's prompt, and return it as a prediction.
 
     The task grades the answer that is found in the text. It checks every written step as if it were
@@ -20,8 +47,17 @@ def grade(trace_id: str, trace: Trace, written: Generation, style: str = "number
     stops early, the share is of the trace's steps, if they are more, so that missing steps count as
     wrong. `first_wrong` is the number of the first step that is wrong or missing, or None.
 
+    For a trace of no known task, the ladder of graders compares the answer with the trace's. Of the
+    steps, only those count that hold something to check.
+
     `score` accepts an answer in any style, with marks around it, which `plain` strips.
     `strict_score` counts an answer only if the response is in the style, and grades it unstripped.
+
+    Args:
+      own: a grader that decides about answers of no known task before the ladder does.
+
+    Raises:
+      InputError: `own` fails.
 
     Example:
       >>> trace = next(tasks.draw("arithmetic", 1, seed=0))
@@ -30,56 +66,92 @@ def grade(trace_id: str, trace: Trace, written: Generation, style: str = "number
       >>> grade("x", trace, Generation(respond(trace), 90, True))["outcome"]
       'right'
     """
-    task = tasks.get(trace.task or "")
-    parsed = parse_response(written.text, style)
-    wrong, complete = _review(task, trace, parsed.steps)
-    expected = len(parsed.steps) if complete else max(len(parsed.steps), len(trace.steps))
-    strict, score = _scores(task, trace, parsed)
-    first = next(map(int, wrong), None if complete else len(parsed.steps) + 1)
+    task = task_of(trace)
+    lines = 1 + trace.final_answer.count("\n")
+    parsed = parse_response(written.text, style, lines)
+    marked = _by_task(task, trace, parsed) if task else _by_ladder(trace, parsed, own)
+    steps = _review(task, trace, parsed.steps) if task else _check(trace, parsed)
+    right = len(parsed.steps) - len(steps.wrong) - steps.unchecked
     meta = trace.meta or {}
-    return {
+    found: Grade = {
         "id": trace_id,
         "section": str(meta["section"]) if meta.get("section") in SECTIONS else HELD_OUT,
-        "task": trace.task or "",
+        "task": group_of(trace),
         "difficulty": meta.get("difficulty"),
         "prompt": trace.prompt,
         "expected_answer": trace.final_answer,
         "response": written.text,
         "answer": parsed.answer,
-        "score": score,
-        "strict_score": strict,
-        "steps_right": (len(parsed.steps) - len(wrong)) / expected,
-        "wrong_steps": wrong,
-        "first_wrong": first,
-        "outcome": outcome_of(parsed.answer, score, sound=first is None),
+        "score": marked.score,
+        "strict_score": marked.strict_score,
+        "grader": marked.grader,
+        "steps_right": steps.share,
+        "step_counts": {"right": right, "wrong": len(steps.wrong), "unchecked": steps.unchecked},
+        "wrong_steps": steps.wrong,
+        "first_wrong": steps.first,
+        "outcome": outcome_of(parsed.answer, marked.score, sound=steps.first is None),
         "strict_format": parsed.strict,
         "ran_on": parsed.ran_on,
         "stopped": written.stopped,
         "tokens": written.tokens,
     }
+    if marked.disagree:
+        found["disagree"] = dict(marked.disagree)
+    return found
 
 
-def _scores(task: tasks.Task, trace: Trace, parsed: Parsed) -> tuple[float, float]:
-    """Return the strict score of an answer, then the lenient one, which ignores marks around it."""
+def _by_task(task: tasks.Task, trace: Trace, parsed: Parsed) -> Marked:
+    """Have the task grade an answer as it stands, and without the marks around it."""
     if parsed.answer is None:
-        return 0.0, 0.0
+        return Marked(0.0, 0.0, "task", "there is no answer")
     score = task.grade(parsed.answer, trace)
     bare = plain(parsed.answer)
-    lenient = score if bare == parsed.answer else max(score, task.grade(bare, trace))
-    return score if parsed.strict else 0.0, lenient
+    read = None if number.other_unknown(bare, trace.prompt) else number.read(bare)
+    forms = {bare, read.text if read else bare} - {parsed.answer}
+    lenient = max([score, *(task.grade(form, trace) for form in sorted(forms))])
+    return Marked(lenient, score if parsed.strict else 0.0, "task", "its verifier")
 
 
-def _review(task: tasks.Task, trace: Trace, steps: Sequence[str]) -> tuple[dict[str, str], bool]:
-    """Check the steps that a model wrote.
+def _by_ladder(trace: Trace, parsed: Parsed, own: Own | None) -> Marked:
+    if parsed.answer is None:
+        return Marked(0.0, 0.0, "none", "there is no answer")
+    marked = mark(parsed.answer, trace.final_answer, trace.prompt, own)
+    return marked if parsed.strict else marked._replace(strict_score=0.0)
 
-    Returns:
-      The reason for each wrong step, by its number, and whether the solution is complete.
-    """
-    if not steps:
-        return {}, False
-    # A trace holds at most 1,000 steps of 20,000 characters, and no empty step.
-    within = [("model", text[:20_000] or " ") for text in steps[:1000]]
-    review = task.review(Trace.of(trace.prompt, within, "?", trace.meta))
-    beyond = ["is beyond the limit of a trace"] * (len(steps) - len(within))
-    found = enumerate([*review.steps, *beyond], 1)
-    return {str(n): reason for n, reason in found if reason}, review.end is None
+
+def _review(task: tasks.Task, trace: Trace, steps: Sequence[str]) -> _Reviewed:
+    """Check the steps that a model wrote to a problem of a task."""
+    reasons: list[str | None] = []
+    complete = False
+    if steps:
+        review = task.review(Trace.of(trace.prompt, _within(steps), "?", trace.meta))
+        reasons, complete = review.steps, review.end is None
+    wrong = _wrong([*reasons, *_beyond(steps)])
+    expected = len(steps) if complete else max(len(steps), len(trace.steps))
+    first = next(map(int, wrong), None if complete else len(steps) + 1)
+    return _Reviewed(wrong, (len(steps) - len(wrong)) / max(1, expected), first)
+
+
+def _check(trace: Trace, parsed: Parsed) -> _Reviewed:
+    """Check what can be checked in the steps that a model wrote to a prompt of no known task."""
+    meta = {name: value for name, value in (trace.meta or {}).items() if name != "task"}
+    said = Trace.of(trace.prompt, _within(parsed.steps), (parsed.answer or "?")[:20_000], meta)
+    found = tasks.check(said)
+    wrong = _wrong([*found.steps, *_beyond(parsed.steps)])
+    right, _, unchecked = found.counts
+    checked = right + len(wrong)
+    share = right / checked if checked else None
+    return _Reviewed(wrong, share, next(map(int, wrong), None), unchecked)
+
+
+def _within(steps: Sequence[str]) -> list[tuple[str, str]]:
+    """Return what a trace can hold: 1,000 steps of 20,000 characters, and no empty step."""
+    return [("model", text[:20_000] or " ") for text in steps[:1000]]
+
+
+def _beyond(steps: Sequence[str]) -> list[str]:
+    return ["is beyond the limit of a trace"] * (len(steps) - 1000)
+
+
+def _wrong(reasons: Sequence[str | None]) -> dict[str, str]:
+    return {str(n): reason for n, reason in enumerate(reasons, 1) if reason}

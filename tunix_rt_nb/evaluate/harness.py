@@ -27,11 +27,10 @@ from tunix_rt_nb.render import Rendered
 from tunix_rt_nb.trace import Form, Generation, Trace, form
 
 _NEEDED = ("id", "prompt", "expected_answer")
-# These find an answer in a response. After its first line, lines of an answer begin with a
-# backslash: see `response`.
+# These find an answer in a response. All that follows belongs to it, as in `response`.
 _ANSWERS = {
-    "Answer: ": r"(?m)^Answer: .*(?:\n\\.*)*",
-    "</reasoning>\n<answer>": r"(?s)<answer>.*?</answer>",
+    "Answer: ": r"(?s)(?:^|(?<=\n))Answer: .*",
+    "</reasoning>\n<answer>": r"(?s)<answer>.*</answer>",
 }
 
 
@@ -118,7 +117,7 @@ def _line(item: Mapping[str, Any], how: Form) -> dict[str, Any]:
     file were dates, or lists, the harness would turn them into dates or lists.
     """
     style = how.style
-    answer = f"{style.middle}{style.answer.put([item['expected_answer']])[0]}{style.closing}"
+    answer = f"{style.middle}{item['expected_answer']}{style.closing}"
     return {
         "id": f"{item['id']}",
         "prompt": item["prompt"],

@@ -7,27 +7,58 @@ from tunix_rt_nb import tasks
 from tunix_rt_nb.evaluate.scorecard import items_sha256
 from tunix_rt_nb.trace import Trace
 
+OWN = "own"  # the group of items whose `meta` names none
+
 
 def choose(
     items: Iterable[tuple[str, Trace]], per_task: int
 ) -> tuple[list[tuple[str, Trace]], dict[str, int]]:
-    """Choose the first `per_task` items of each task, and count the skipped items by reason.
+    """Choose the first `per_task` items of each group, and count the skipped items by reason.
 
-    The chosen items are sorted by task. A dataset's order does not depend on the content of its
-    traces, so the first items are as good a sample as any.
+    A group is a known task or, for other items, what `group_of` says. The chosen items are sorted
+    by group. A dataset's order does not depend on the content of its traces, so the first items are
+    as good a sample as any.
     """
     chosen: list[tuple[str, Trace]] = []
     counts, skipped = Counter[str](), Counter[str]()
     for trace_id, trace in items:
-        task = trace.task or ""
-        counts[task] += 1
-        if task not in tasks.TASKS:
-            skipped["of no known task"] += 1
-        elif counts[task] > per_task:
+        group = group_of(trace)
+        counts[group] += 1
+        if counts[group] > per_task:
             skipped[f"beyond {per_task} of a task"] += 1
         else:
             chosen.append((trace_id, trace))
-    return sorted(chosen, key=lambda item: item[1].task or ""), dict(skipped)
+    return sorted(chosen, key=lambda item: group_of(item[1])), dict(skipped)
+
+
+def task_of(trace: Trace) -> tasks.Task | None:
+    """Return the known task whose problem a trace's prompt states; None if there is none."""
+    if trace.task not in tasks.TASKS:
+        return None
+    task = tasks.get(trace.task)
+    try:
+        task.problem(trace.prompt)
+    except ValueError:
+        return None
+    return task
+
+
+def group_of(trace: Trace) -> str:
+    """Return the name that a trace's scores are grouped under.
+
+    It is the known task, or else `meta.category`, `meta.task` or `own`.
+
+    Example:
+      >>> group_of(Trace.of("Why?", [], "So.", {"category": "riddles"}))
+      'riddles'
+      >>> group_of(Trace.of("Why?", [], "So."))
+      'own'
+    """
+    if task := task_of(trace):
+        return task.name
+    meta = trace.meta or {}
+    named = (meta.get(field) for field in ("category", "task"))
+    return next((name for name in named if isinstance(name, str) and name), OWN)
 
 
 def digest(items: Iterable[tuple[str, Trace]]) -> str:

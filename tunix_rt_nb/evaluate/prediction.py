@@ -44,7 +44,12 @@ class Grade(Answered):
       response: what was written, up to its stop token; `answer` was found in it.
       score: how right the answer is, with marks around it or not.
       strict_score: the same where only an answer in the style counts.
+      grader: which grader decided the score: `task` if the item is of a known task, or a rung of
+        the ladder.
+      disagree: the other rungs that decided otherwise, with their scores.
       steps_right: the share of the written steps that are right; a missing step counts as wrong.
+        For an item of no known task, the share of the steps that can be checked; None if none can.
+      step_counts: how many written steps are `right`, `wrong` and `unchecked`.
       wrong_steps: number of a step -> why it is wrong.
       first_wrong: the number of the first step that is wrong or missing.
       outcome: one of `OUTCOMES`.
@@ -57,10 +62,13 @@ class Grade(Answered):
     expected_answer: str
     answer: str | None
     score: Share
-    steps_right: Share
+    steps_right: Share | None
     section: NotRequired[str]
     difficulty: NotRequired[str | None]
     strict_score: NotRequired[float]
+    grader: NotRequired[str]
+    disagree: NotRequired[dict[str, float]]
+    step_counts: NotRequired[dict[str, int]]
     wrong_steps: NotRequired[dict[str, str]]
     first_wrong: NotRequired[int | None]
     outcome: NotRequired[str]
@@ -91,7 +99,7 @@ def outcome_of(answer: str | None, score: float, sound: bool) -> str:
     """Say what came of an item, one of `OUTCOMES`.
 
     Args:
-      sound: whether every step is there and right.
+      sound: whether every step is there and right, as far as steps can be checked.
 
     Example:
       >>> outcome_of("7", 1.0, sound=False)
@@ -106,7 +114,7 @@ def outcome_of(answer: str | None, score: float, sound: bool) -> str:
 
 def outcome(prediction: Grade) -> str:
     """Return what came of an item; an older prediction does not say it, so it is derived."""
-    sound = prediction["steps_right"] == 1.0
+    sound = prediction["steps_right"] in (1.0, None)
     derived = outcome_of(prediction["answer"], prediction["score"], sound)
     return prediction.get("outcome", derived)
 

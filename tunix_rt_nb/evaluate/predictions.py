@@ -74,12 +74,15 @@ def write(evaluated: Path, when: str, predictions: Sequence[Prediction]) -> None
 
 
 def items_of(predictions: Sequence[Prediction]) -> list[tuple[str, Trace]]:
-    """Return the items of predictions: ids, and traces with worked solutions in small steps."""
+    """Return the items of predictions: ids, and traces, with worked solutions if of known tasks."""
     asked = {prediction["id"]: prediction for prediction in predictions}
     return [(name, _solved(prediction)) for name, prediction in asked.items()]
 
 
 def _solved(prediction: Prediction) -> Trace:
+    if prediction.get("grader", "task") != "task":  # of no known task: there is no solution
+        meta = {"category": prediction["task"], "section": prediction.get("section")}
+        return Trace.of(prediction["prompt"], [], prediction["expected_answer"], meta)
     task = tasks.get(prediction["task"], prediction.get("difficulty") or "easy")
     section = prediction.get("section")
     return task.write(prediction["prompt"], random.Random(0), section=section)

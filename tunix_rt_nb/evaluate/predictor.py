@@ -14,6 +14,7 @@ import msgspec
 from tunix_rt_nb import models
 from tunix_rt_nb.common import InputError, files, one_line
 from tunix_rt_nb.evaluate.grade import grade
+from tunix_rt_nb.evaluate.graders.own import load_grader
 from tunix_rt_nb.evaluate.prediction import Prediction
 from tunix_rt_nb.render import Rendered, encode_prompts
 from tunix_rt_nb.trace import Form, Generation, Trace, form
@@ -29,6 +30,7 @@ def predict(
     samples: int = 1,
     temperature: float = 0.0,
     seed: int = 0,
+    grader: str | Path | None = None,
     report: Callable[[int], None] = lambda done: None,
 ) -> list[Prediction]:
     """Let a model answer items in the template and style it was trained in, and grade the answers.
@@ -38,6 +40,8 @@ def predict(
       kept: a file that keeps answers as they come, so that an interrupted call resumes.
       samples: the number of answers to each item; if several, each prediction has its `sample`.
       temperature, seed: as `sampling.generate` takes them.
+      grader: a Python file with `grade(answer, expected, prompt)`, which decides about items of no
+        known task before the ladder of graders does; None or empty if there is none.
       report: called with the number of answers so far.
 
     Returns:
@@ -45,11 +49,12 @@ def predict(
 
     Raises:
       InputError: there are no items, a size is below 1, the temperature is invalid, or the template
-        or style has changed since the dataset was rendered.
+        or style has changed since the dataset was rendered; the grader is wrong, as `load_grader`
+        says.
     """
     if not items or min(max_new_tokens, batch_size, samples) < 1:
         raise InputError(
-            f"evaluate: {len(items)} held-out items of a known task, {max_new_tokens} new tokens,"
+            f"evaluate: {len(items)} held-out items, {max_new_tokens} new tokens,"
             f" batches of {batch_size}, {samples} samples: each must be at least 1"
         )
     if not 0 <= temperature < inf or (samples > 1 and temperature == 0):
@@ -57,6 +62,7 @@ def predict(
             f"temperature: {temperature}, expected a number from 0; above it for several samples,"
             " which would all be the same"
         )
+    own = load_grader(grader) if grader else None
     names = rendered["template"], rendered["style"], rendered["system"]
     how = form(*names)
     if how.sha256 != rendered["form_sha256"]:
@@ -66,8 +72,7 @@ def predict(
     every = [(*item, k) for item in items for k in range(samples)]
     written = _answer(
         model_folder,
-        [trace.prompt for _, trace, _ in every],
-        how,
+        [(how.after(trace.earlier), trace.prompt) for _, trace, _ in every],
         kept,
         report,
         max_new_tokens=max_new_tokens,
@@ -78,7 +83,7 @@ def predict(
     found: list[Prediction] = []
     for (trace_id, trace, k), answer in zip(every, written, strict=True):
         prediction: Prediction = {
-            **grade(trace_id, trace, answer, names[1]),
+            **grade(trace_id, trace, answer, names[1], own),
             "template": names[0],
             "style": names[1],
             "form_sha256": how.sha256,
@@ -93,8 +98,7 @@ def predict(
 
 def _answer(
     model_folder: Path,
-    prompts: Sequence[str],
-    form: Form,
+    asked: Sequence[tuple[Form, str]],
     kept: Path | None = None,
     report: Callable[[int], None] = lambda done: None,
     **how: Any,
@@ -106,7 +110,7 @@ def _answer(
     and called again ends with the same answers as one that was not.
 
     Args:
-      form: the form in which prompts are written and answers read.
+      asked: each prompt with the form in which it is written.
       kept: a JSON lines file: a header with the hash of what is asked, then one line per batch.
         None keeps nothing.
       report: called with the number of prompts answered so far.
@@ -118,8 +122,8 @@ def _answer(
     model, tokenizer = models.load(model_folder)
     known = {}
     if kept:
-        asked = [models.content_hash(model_folder), prompts, form.sha256, how]
-        known = _kept_answers(kept, files.digest(asked))
+        prompts = [(form.sha256, prompt) for form, prompt in asked]
+        known = _kept_answers(kept, files.digest([models.content_hash(model_folder), prompts, how]))
     done = set(known)
 
     def on_batch(written: dict[int, Generation]) -> None:
@@ -128,12 +132,12 @@ def _answer(
         done.update(written)
         report(len(done))
 
-    ids = encode_prompts(prompts, tokenizer, form)
-    stops = form.template.stops
+    ids = encode_prompts(asked, tokenizer)
+    template = asked[0][0].template
     found = models.sampling.generate(
-        model, tokenizer, ids, stops, known=known, on_batch=on_batch, **how
+        model, tokenizer, ids, template.stops, known=known, on_batch=on_batch, **how
     )
-    return [answer._replace(text=form.template.said(answer.text)) for answer in found]
+    return [answer._replace(text=template.said(answer.text)) for answer in found]
 
 
 def _append(path: Path, written: dict[int, Generation]) -> None:

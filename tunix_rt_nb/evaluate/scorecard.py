@@ -27,7 +27,7 @@ class GroupScore(TypedDict):
 
     score: float
     interval: tuple[float, float]
-    steps_right: float
+    steps_right: float | None
     n: int
 
 
@@ -43,7 +43,7 @@ class Scorecard(TypedDict):
     stddev: float
     min_score: float
     max_score: float
-    steps_right: float
+    steps_right: float | None
     section_scores: dict[str, GroupScore]
     category_scores: dict[str, GroupScore]
     difficulty_scores: dict[str, GroupScore]
@@ -100,7 +100,7 @@ def sum_up(
         "stddev": pstdev(scores),
         "min_score": min(scores),
         "max_score": max(scores),
-        "steps_right": fmean(item["steps_right"] for item in each),
+        "steps_right": mean_of(item["steps_right"] for item in each),
         "section_scores": _by(each, "section"),
         "category_scores": _by(each, "task"),
         "difficulty_scores": _by(each, "difficulty"),
@@ -135,7 +135,9 @@ def by_item(predictions: Sequence[Prediction]) -> dict[str, list[Prediction]]:
         raise InputError("predictions: there are none, expected one an item")
     for prediction in predictions:
         for field in ("score", "steps_right"):
-            value = prediction[field]
+            value: Any = prediction[field]
+            if value is None and field == "steps_right":
+                continue  # no step of the answer can be checked
             if not (isinstance(value, int | float) and 0.0 <= value <= 1.0):  # NaN fails, too
                 where = one_line(str(prediction.get("id")), 60)
                 raise InputError(f"prediction {where}: {field}: {value!r} is not from 0 to 1")
@@ -170,10 +172,10 @@ def headline(card: Scorecard) -> str:
       '50.0% of 4 answers right (15.0% to 85.0%), 25.0% in the style exactly, 75.0% of the steps'
     """
     low, high = card["interval"]
+    steps = "" if card["steps_right"] is None else f", {card['steps_right']:.1%} of the steps"
     return (
         f"{card['primary_score']:.1%} of {card['n_scored']:,} answers right ({low:.1%} to"
-        f" {high:.1%}), {card['strict_score']:.1%} in the style exactly,"
-        f" {card['steps_right']:.1%} of the steps"
+        f" {high:.1%}), {card['strict_score']:.1%} in the style exactly{steps}"
     )
 
 
@@ -213,9 +215,20 @@ def means(answers: Sequence[Prediction]) -> dict[str, Any]:
     first = answers[0]
     return {
         "score": fmean(answer["score"] for answer in answers),
-        "steps_right": fmean(answer["steps_right"] for answer in answers),
+        "steps_right": mean_of(answer["steps_right"] for answer in answers),
         **{name: first.get(name) for name in ("section", "task", "difficulty")},
     }
+
+
+def mean_of(values: Iterable[float | None]) -> float | None:
+    """Return the mean of the values that are known; None if none is.
+
+    Example:
+      >>> mean_of([1.0, None, 0.5]), mean_of([None])
+      (0.75, None)
+    """
+    known = [value for value in values if value is not None]
+    return fmean(known) if known else None
 
 
 def _interval(each: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
@@ -227,7 +240,7 @@ def _by(each: Sequence[Mapping[str, Any]], field: str) -> dict[str, dict[str, An
         name: {
             "score": fmean(item["score"] for item in group),
             "interval": _interval(group),
-            "steps_right": fmean(item["steps_right"] for item in group),
+            "steps_right": mean_of(item["steps_right"] for item in group),
             "n": len(group),
         }
         for name, group in grouped(each, lambda item: str(item[field])).items()

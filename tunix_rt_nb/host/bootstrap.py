@@ -16,7 +16,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-FILES: dict[str, str] = {}  # name -> content of the package files in the cells below
+FILES: dict[str, str] = {}  # path -> content of each package file; the cells below fill it
 
 
 def require(accelerator: str) -> None:
@@ -37,13 +37,16 @@ def require(accelerator: str) -> None:
         print(f"accelerator: {found}")
         return
     raise RuntimeError(
-        f"accelerator: {accelerator} was asked for, JAX finds {found}: Kaggle has started another"
-        " machine, push this kernel again"
+        f"accelerator: JAX finds {found}, expected {accelerator}: Kaggle started another machine,"
+        " push this kernel again"
     )
 
 
 def unmet(needs: dict[str, list[str]]) -> list[str]:
-    """Return the pins of the requirements that are not met here.
+    """Return the pinned packages to install for the requirements that are not met here.
+
+    Args:
+      needs: requirement -> the pinned packages that meet it, as lines for pip.
 
     Example:
       >>> unmet({"packaging>=1": ["packaging==26.3"], "no-such": ["no-such==1"]})
@@ -61,14 +64,21 @@ def _is_met(need: Requirement) -> bool:
 
 
 def install(needs: dict[str, list[str]]) -> None:
-    """Install the pinned version of each requirement that is not met, and nothing else."""
+    """Install the pinned packages for each requirement that is not met, and nothing else.
+
+    Args:
+      needs: as for `unmet`.
+
+    Raises:
+      RuntimeError: pip failed.
+    """
     pins = unmet(needs)
     print(f"installing {', '.join(pins) or 'nothing, all is there'}")
     if not pins:
         return
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", *pins]
     if subprocess.run(command).returncode:
-        raise RuntimeError("pip could not install them: is Internet on in the notebook's settings?")
+        raise RuntimeError("pip failed: check that Internet is on in the notebook's settings")
 
 
 def importable(folder: Path) -> None:
@@ -79,19 +89,27 @@ def importable(folder: Path) -> None:
 
 
 def package(line: str, cell: str) -> None:
-    """Handle the cell magic `%%package`: keep the cell's files, each after a line with its name."""
+    """Handle the cell magic `%%package`: add the files in the cell to `FILES`.
+
+    Args:
+      line: the rest of the line with the magic; ignored.
+      cell: the files, each after a line `# ==> PATH <==`.
+    """
     _, *parts = re.split(r"(?m)^# ==> (\S+) <==\n", cell)
     FILES.update(zip(parts[::2], parts[1::2], strict=True))
 
 
 def unpack(digest: str) -> Path:
-    """Write the files to a folder and make them importable.
+    """Write `FILES` to a new temporary folder and make the package in it importable.
+
+    Files whose names end with `.z` are decompressed.
 
     Returns:
-      The folder that they are in.
+      The folder.
 
     Raises:
-      RuntimeError: their sha256 is not `digest`, so they are not what was prepared.
+      RuntimeError: the sha256 of all files is not `digest`, so a cell was altered after the kernel
+        was prepared.
     """
     content = "".join(f"{name}\0{FILES[name]}\0" for name in sorted(FILES))
     if hashlib.sha256(content.encode()).hexdigest() != digest:

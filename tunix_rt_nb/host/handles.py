@@ -22,7 +22,11 @@ def kernel(handle: str) -> str:
 
 
 def dataset(handle: str) -> str:
-    """Return the handle of a dataset, OWNER/SLUG/VERSION, if it is valid."""
+    """Return the handle of a dataset, OWNER/SLUG/VERSION, if it is valid.
+
+    Raises:
+      InputError: it is not valid, or has no version.
+    """
     pattern = rf"{_OWNER}/(?=[^/]{{6,50}}/){_SLUG}/[1-9][0-9]*"
     return _checked("dataset", handle, pattern, "OWNER/SLUG/VERSION", 6)
 
@@ -34,14 +38,22 @@ def model(handle: str) -> str:
       InputError: it is not valid, or has no version, so that the weights could change unnoticed.
     """
     if re.fullmatch(r"[^/]+(/[^/]+){3}", handle):
-        raise InputError(f"model: {handle}: has no version, add it: {handle}/1")
+        raise InputError(f"model: {handle}: has no version, add one: {handle}/1")
     parts = "OWNER/MODEL/FRAMEWORK/VARIATION/VERSION"
     pattern = rf"{_OWNER}/{_SLUG}/[A-Za-z0-9]+/[a-z0-9][a-z0-9._-]*/[1-9][0-9]*"
     return _checked("model", handle, pattern, parts, 1)
 
 
 def new(what: str, handle: str) -> str:
-    """Return the OWNER/SLUG of a dataset or model that is to be pushed, if it is valid."""
+    """Return the handle under which to push a dataset or model, OWNER/SLUG, if it is valid.
+
+    Args:
+      what: `dataset` or `model`, to be named in the error.
+      handle: the handle; Kaggle adds the version when it is pushed.
+
+    Raises:
+      InputError: it is not valid.
+    """
     return _checked(what, handle, rf"{_OWNER}/(?=.{{6,50}}$){_SLUG}", "OWNER/SLUG", 6)
 
 
@@ -55,7 +67,7 @@ def _checked(what: str, handle: str, pattern: str, form: str, least: int) -> str
 
 
 def is_handle(name: str) -> bool:
-    """Tell whether a name means something on Kaggle, and not a path on this machine.
+    """Tell whether a name has the form of a handle on Kaggle, and not of a path on this machine.
 
     Example:
       >>> is_handle("google/gemma-3/transformers/gemma-3-1b"), is_handle("../data/x")
@@ -65,7 +77,7 @@ def is_handle(name: str) -> bool:
 
 
 def is_versioned(name: str) -> bool:
-    """Tell whether a name is a handle with a version; only such a handle can be attached.
+    """Tell whether a name is a handle with a version; only such handles can be attached as inputs.
 
     Example:
       >>> is_versioned("me/cards-set/3"), is_versioned("models/cards/v1")

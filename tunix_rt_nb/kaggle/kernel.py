@@ -1,9 +1,9 @@
-"""A kernel's folder: a notebook that runs on Kaggle as it is, and its metadata.
+"""A kernel's folder: a notebook that runs on Kaggle without further files, and its metadata.
 
 runs/quickstart/kernel/
   kernel.ipynb           the first cell (checks, installs), the package, and the code to run
   kernel-metadata.json   machine, sources and title, for the `kaggle` package
-  plan.json              what the kernel runs, for the checks before a push
+  plan.json              the steps and parameters, for the checks before a push
 """
 
 import json
@@ -23,18 +23,18 @@ from tunix_rt_nb.kaggle import embedding
 from tunix_rt_nb.models import catalog
 from tunix_rt_nb.runs import parameters
 
-HOURS = 8.0  # until training has to end; a session has nine
+HOURS = 8.0  # from the start of the session until training stops itself; a TPU session has nine
 MOST = 1_000_000  # most bytes of source that Kaggle accepts
 _FOLDERS = ("MODEL", "DATASET")  # parameters that may name an attached input
 
 
 class Accelerator(NamedTuple):
-    """A kind of machine on Kaggle; an empty text stands for none.
+    """A kind of machine on Kaggle.
 
     Attributes:
-      found: what JAX finds on it.
-      topology: the topology of its TPU, for preflight.
-      quota: the weekly quota that its hours count against, tpu or gpu.
+      found: what JAX has to find on it, such as `tpu 8`; empty for no check.
+      topology: the topology of its TPU, for preflight; empty without a TPU.
+      quota: the weekly quota that its hours count against, tpu or gpu; empty for none.
       hours: the length of a session in hours.
 
     Source: https://github.com/Kaggle/kaggle-cli/blob/main/docs/kernels.md for the names,
@@ -74,20 +74,24 @@ def prepare(
     """Write the folder of a kernel into a run folder; the same input makes the same bytes.
 
     Args:
-      source: a profile, to run the whole chain; or a notebook, whose name ends with .ipynb.
-      values: parameters by name.
+      source: a profile, to run the whole chain; or the path of a notebook, ending with `.ipynb`.
+      values: parameters by name; they override those of the profile or notebook.
+      run_dir: the run folder.
       handle: the handle of the kernel, OWNER/SLUG.
       machine: a name in `ACCELERATORS`.
 
+    Returns:
+      The folder of the kernel.
+
     Raises:
       InputError: a parameter, the machine or the handle is bad; a parameter names a file of this
-        machine; the notebook was never saved; Kaggle does not accept so much source; the folder has
-        another run.
+        machine; the notebook was never saved; the source is larger than Kaggle accepts; the run
+        folder has a run of this machine.
     """
     handles.kernel(handle)
     asked_for = accelerator(machine)
     if (run_dir / "run.json").exists() and not (run_dir / "kernel").is_dir():
-        raise InputError(f"{run_dir}: has a run of this machine, give another --run-id")
+        raise InputError(f"{run_dir}: holds a run of this machine, give another --run-id")
     alone = source.endswith(".ipynb")
     given = values if alone else parameters.load_profile(source) | dict(values)
     given = {name.upper(): value for name, value in given.items()}
@@ -111,7 +115,12 @@ def prepare(
 
 
 def _cells(own: Iterable[NotebookNode], found: str) -> list[NotebookNode]:
-    """Build the first cells of every kernel, then its own; number their ids by position."""
+    """Join the cells that every kernel begins with and its own; set their ids by position.
+
+    Args:
+      own: the kernel's own cells.
+      found: what JAX has to find on the machine, such as `tpu 8`.
+    """
     made = [embedding.first_cell(found), *embedding.cells(embedding.sources()), *own]
     for k, cell in enumerate(made):
         cell.id = f"cell-{k}"
@@ -141,16 +150,21 @@ def _chain(run_id: str, profile: str, given: Mapping[str, Any]) -> list[Notebook
 
 
 def _notebook(notebook: NotebookNode, given: Mapping[str, Any], run_id: str) -> list[NotebookNode]:
-    """Build the cells of one notebook, with the given values after those that it declares.
+    """Build the cells of a kernel that runs a single notebook.
 
-    A cell before and a cell after them begin and finish the run in the session.
+    Insert a cell with the given values after the cell that declares the parameters. Add a first
+    cell that calls `session.settle`, and a last one that calls `session.finish`.
+
+    Raises:
+      InputError: the notebook declares no such parameter, or a value has the wrong type.
     """
     own, declared = notebook.cells, _declared(notebook) if given else {}
-    for name, value in given.items():
+    for name in given:
         if name not in declared:
             raise unknown("parameter", name, sorted(declared))
-        parameters.typed(name, declared[name][0], value)
     if given:
+        ours = parameters.is_ours(declared)
+        given = {n: parameters.typed(n, declared[n][0], v, ours) for n, v in given.items()}
         tagged = next(k for k, c in enumerate(own) if "parameters" in c.metadata.get("tags", []))
         text = "\n".join(f"{name} = {value!r}" for name, value in given.items())
         injected = nbformat.v4.new_code_cell(text, metadata={"tags": ["injected-parameters"]})
@@ -161,9 +175,9 @@ def _notebook(notebook: NotebookNode, given: Mapping[str, Any], run_id: str) -> 
 
 
 def _training(notebook: NotebookNode, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parameters that a notebook trains with.
+    """Return the parameters that a notebook trains with: name -> value.
 
-    There are none unless it declares all parameters of the `train` notebook.
+    Return an empty dict unless it declares all parameters of our notebook `4_train`.
     """
     names = parameters.declared(runs.notebook_of("train")).keys() - parameters.OURS
     try:
@@ -175,6 +189,16 @@ def _training(notebook: NotebookNode, given: Mapping[str, Any]) -> dict[str, Any
     return {name: given.get(name, declared[name][1]) for name in sorted(names)}
 
 
+def kinds_of(notebook: Path) -> dict[str, str]:
+    """Return the types of a notebook's parameters: name -> type, as it is annotated there.
+
+    Raises:
+      InputError: the notebook was never saved, or a parameter of it has no type.
+    """
+    declared = _declared(embedding.stripped(embedding.read(notebook)))
+    return {name: kind for name, (kind, _) in declared.items()}
+
+
 def _declared(notebook: NotebookNode) -> dict[str, tuple[str, Any]]:
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "notebook.ipynb"
@@ -183,7 +207,14 @@ def _declared(notebook: NotebookNode) -> dict[str, tuple[str, Any]]:
 
 
 def sources(given: Mapping[str, Any]) -> dict[str, list[str]]:
-    """List the models and datasets to attach, by handles with versions.
+    """List the models and datasets to attach.
+
+    Args:
+      given: parameters by name.
+
+    Returns:
+      dataset_sources: handles of datasets, OWNER/SLUG/VERSION.
+      model_sources: handles of models, OWNER/MODEL/FRAMEWORK/VARIATION/VERSION.
 
     Raises:
       InputError: a handle has no version, or a parameter names a file or folder of this machine.
@@ -193,7 +224,7 @@ def sources(given: Mapping[str, Any]) -> dict[str, list[str]]:
       ['google/gemma-3/transformers/gemma-3-1b-pt/1']
     """
     found: dict[str, list[str]] = {"dataset_sources": [], "model_sources": []}
-    model, data = given.get("MODEL", "tiny"), given.get("DATASET", "")
+    model, data = catalog.named(given.get("MODEL", "tiny")), given.get("DATASET", "")
     if model in catalog.MODELS:
         handle = catalog.MODELS[model].kaggle
         found["model_sources"] += [handle] if handle else []
@@ -213,7 +244,7 @@ def sources(given: Mapping[str, Any]) -> dict[str, list[str]]:
     local = parameters.named_files({k: v for k, v in given.items() if k not in _FOLDERS})
     if local:
         raise InputError(
-            f"{local[0]}: is a file of this machine, build a dataset of it and push that:"
+            f"{local[0]}: is a file on this machine, build a dataset from it and push the dataset:"
             " tunix-rt-nb kaggle datasets push"
         )
     return found
@@ -223,8 +254,8 @@ def _text(notebook: NotebookNode) -> str:
     pushed = len(json.dumps(notebook))  # as the `kaggle` package sends it
     if pushed > MOST:
         raise InputError(
-            f"kernel: {pushed:,} bytes of source, Kaggle takes {MOST:,}: take large texts and"
-            " pictures out of the notebook"
+            f"kernel: has {pushed:,} bytes of source, expected at most {MOST:,}: take large texts"
+            " and pictures out of the notebook"
         )
     return nbformat.writes(notebook) + "\n"
 

@@ -1,4 +1,4 @@
-"""The output of a kernel as a run folder, as if the run had been done here.
+"""Download of a kernel's output into a run folder, as if the run had been made here.
 
 runs/quickstart/
   ...             the run, as the kernel left it
@@ -23,18 +23,21 @@ from tunix_rt_nb.kaggle.submission import Submission
 from tunix_rt_nb.kaggle.version import Version
 
 _EXECUTED = "__notebook__.ipynb"  # the executed notebook in Kaggle's output
-_OURS = ("kernel", "kaggle.json", "kaggle.jsonl")  # made here and not by the kernel
+_OURS = ("kernel", "kaggle.json", "kaggle.jsonl")  # made on this machine and not by the kernel
 
 
 def pull(pushed: Submission, told: Told = print) -> Path:
     """Pull the output of a kernel into its run folder: all of it, with correct hashes, or nothing.
 
-    The kernel's log and notebook come along. The files of an earlier pull are replaced, but only if
-    they were not changed since.
+    Pull the kernel's log and executed notebook too. Replace the files of an earlier pull, but only
+    if none was changed since.
+
+    Returns:
+      The run folder.
 
     Raises:
-      InputError: the kernel has not ended; a file name leaves the folder; a file is missing or not
-        what the kernel left; something made here is in the way; Kaggle does not answer.
+      InputError: the kernel has not ended; a file name points outside the folder; a file is missing
+        or has another hash; the run folder has files that were not pulled; Kaggle does not answer.
     """
     check_replaceable(pushed.run_dir)
     known = version.of(account.login(), pushed.handle, pushed.version)
@@ -42,10 +45,10 @@ def pull(pushed: Submission, told: Told = print) -> Path:
     state, _ = known.state()
     if version.is_under_way(state):
         raise InputError(
-            f"{pushed.handle}: is {state.lower()}: tunix-rt-nb kaggle watch, then pull"
+            f"{pushed.handle}: is {state.lower()}: run tunix-rt-nb kaggle watch, then pull again"
         )
     pushed.run_dir.parent.mkdir(parents=True, exist_ok=True)
-    # Everything is made in a scratch folder, so that a pull that fails changes nothing.
+    # Build everything in a scratch folder, so that a pull that fails changes nothing.
     with tempfile.TemporaryDirectory(dir=pushed.run_dir.parent, prefix=".pull-") as scratch:
         output = Path(scratch) / "output"
         log = _download(known, output, told)
@@ -59,22 +62,26 @@ def pull(pushed: Submission, told: Told = print) -> Path:
 
 
 def check_replaceable(run_dir: Path) -> None:
-    """Raise `InputError` if a folder has anything that was not pulled into it or pushed from it."""
+    """Check that a run folder has only files that were pushed from it, or pulled and not changed.
+
+    Raises:
+      InputError: it has others.
+    """
     names = {path.name for path in run_dir.glob("*") if path.suffix != ".lock"}
     if names <= {*_OURS}:
         return
     if not (run_dir / session.OUTPUT).exists():
-        raise InputError(f"{run_dir}: has a run of this machine, rename it first")
+        raise InputError(f"{run_dir}: holds a run of this machine, rename that folder first")
     try:
         session.check(run_dir, but=_OURS)
     except InputError as error:
         raise InputError(
-            f"{run_dir}: was changed since it was pulled, rename it first ({error})"
+            f"{run_dir}: was changed since it was pulled, rename that folder first ({error})"
         ) from None
 
 
 def _swap(made: Path, run_dir: Path, old: Path) -> None:
-    """Replace a folder by another; put the old folder back if this is interrupted."""
+    """Move `run_dir` to `old` and `made` to `run_dir`; undo the first if this is interrupted."""
     try:
         if run_dir.exists():
             run_dir.rename(old)
@@ -85,26 +92,24 @@ def _swap(made: Path, run_dir: Path, old: Path) -> None:
 
 
 def _download(known: Version, folder: Path, told: Told) -> str:
-    """Download all output, and return the log."""
+    """Download all output of a version into a new folder; return the text of its log."""
     log, count = "", 0
     folder.mkdir()
     with requests.Session() as addresses:
-        addresses.auth = lambda request: request  # or `requests` reads credentials from ~/.netrc
+        addresses.auth = lambda request: request  # else `requests` sends credentials from ~/.netrc
         for token, page in known.pages():
             urls = _urls(page)
             for name in urls:
                 path = folder / safe(known.handle, name)
-                if not _fetch(addresses, urls[name], path):  # the address has expired
+                if not _fetch(addresses, urls[name], path):  # its URL has expired: get a new one
                     urls = urls | _urls(known.output(token))
                     if not _fetch(addresses, urls[name], path):
-                        raise InputError(
-                            f"{known.handle}: Kaggle does not let {name} be downloaded"
-                        )
+                        raise InputError(f"{known.handle}: {name} cannot be downloaded from Kaggle")
             count += len(urls)
             log = log or page.log or ""
             told(f"{count} files")
     if not count:
-        raise InputError(f"{known.handle}: version {known.number} has left nothing to pull")
+        raise InputError(f"{known.handle}: version {known.number} has no output to pull")
     if not log:
         told(f"{known.handle}: its log is empty")
     return log
@@ -115,7 +120,12 @@ def _urls(page: Any) -> dict[str, str]:
 
 
 def _take_run(pushed: Submission, output: Path, made: Path, told: Told) -> None:
-    """Check the run in an output and move it out; make an empty run if the kernel has left none."""
+    """Check the run in the downloaded output and move it to `made`; make that empty without a run.
+
+    Raises:
+      InputError: the output has several runs, another run than expected, altered files, or files
+        with names that this machine uses.
+    """
     found = sorted(output.glob("runs/*/"))
     if not found:
         told(f"{pushed.handle}: has left no run, its files are in kernel/output")
@@ -123,13 +133,15 @@ def _take_run(pushed: Submission, output: Path, made: Path, told: Told) -> None:
     names = [path.name for path in found]
     expected = pushed.run_dir.name
     if (pushed.run_dir / "kernel" / "plan.json").exists() and names != [expected]:
-        raise InputError(f"{pushed.handle}: left runs/{', runs/'.join(names)}, not runs/{expected}")
+        raise InputError(
+            f"{pushed.handle}: left runs/{', runs/'.join(names)}, expected runs/{expected}"
+        )
     if len(names) > 1:
         raise InputError(f"{pushed.handle}: left {len(names)} runs, expected one")
     session.check(found[0])
     taken = [name for name in _OURS if (found[0] / name).exists()]
     if taken:
-        raise InputError(f"{pushed.handle}: left a {taken[0]} in its run, nothing is taken")
+        raise InputError(f"{pushed.handle}: its run has its own {taken[0]}, so nothing was pulled")
     found[0].rename(made)
     with contextlib.suppress(OSError):  # other files in it are kept
         found[0].parent.rmdir()
@@ -137,10 +149,15 @@ def _take_run(pushed: Submission, output: Path, made: Path, told: Told) -> None:
 
 
 def safe(what: str, name: str) -> PurePosixPath:
-    """Return a name from outside as a path that stays in its folder.
+    """Convert a file name from outside to a relative path that stays inside its folder.
+
+    Args:
+      what: the handle of the kernel, to be named in the error.
+      name: the name, with `/` between folders.
 
     Raises:
-      InputError: it would leave the folder, is too long, or has a backslash or odd characters.
+      InputError: the path would leave the folder, is too long, or has a backslash or unprintable
+        characters.
 
     Example:
       >>> safe("me/kernel", "runs/x/run.json").parts
@@ -150,16 +167,17 @@ def safe(what: str, name: str) -> PurePosixPath:
     unsafe = not path.parts or path.is_absolute() or ".." in path.parts or not name.isprintable()
     if unsafe or "\\" in name or len(name) > 1_000:
         raise InputError(
-            f"{what}: a file of its output is called {one_line(name)!r}, nothing is taken"
+            f"{what}: its output has a file with the unsafe name {one_line(name)!r}, nothing was"
+            " pulled"
         )
     return path
 
 
 def _fetch(addresses: requests.Session, url: str, path: Path) -> bool:
-    """Download a whole file; send no credentials, because the address has its own permission.
+    """Download a file to `path`; send no credentials, because the URL itself grants access.
 
     Returns:
-      True, or False if the address has no file or has expired.
+      True; False if the URL has expired or names no file.
     """
 
     def call() -> bool:
@@ -175,14 +193,14 @@ def _fetch(addresses: requests.Session, url: str, path: Path) -> bool:
         return account.found(path.name, call) or False
     except OSError as error:  # the name is too long or is also a folder, or the disk is full
         raise InputError(
-            f"{one_line(path.name)}: cannot be written, nothing is taken: {error.strerror}"
+            f"{one_line(path.name)}: cannot be written, nothing was pulled: {error.strerror}"
         ) from None
 
 
 def _add_ours(pushed: Submission, made: Path) -> None:
-    """Copy what was prepared and watched here into a run, and record its kernel."""
+    """Copy the prepared kernel and the recorded log into `made`, and write its `kaggle.json`."""
     if (pushed.run_dir / "kernel").is_dir():
-        ignored = shutil.ignore_patterns("executed.ipynb", "kaggle.log", "output")  # of a pull
+        ignored = shutil.ignore_patterns("executed.ipynb", "kaggle.log", "output")  # pulled earlier
         shutil.copytree(pushed.run_dir / "kernel", made / "kernel", ignore=ignored)
     (made / "kernel").mkdir(exist_ok=True)
     if (pushed.run_dir / "kaggle.jsonl").exists():
@@ -191,9 +209,9 @@ def _add_ours(pushed: Submission, made: Path) -> None:
 
 
 def _add_rest(known: Version, output: Path, kernel: Path, told: Told) -> None:
-    """Move the executed notebook and the rest of the output into `kernel`.
+    """Move the executed notebook and the rest of the output into the folder `kernel`.
 
-    If the executed notebook is missing, the notebook that was pushed is written instead.
+    If the executed notebook is missing, write the notebook that was pushed instead.
     """
     executed = kernel / "executed.ipynb"
     if (output / _EXECUTED).is_file():

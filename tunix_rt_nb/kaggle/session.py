@@ -1,4 +1,4 @@
-"""A run in a Kaggle session: it ends in time, and leaves output that can be resumed."""
+"""A run in a Kaggle session: it ends in time, and a later session can resume from its output."""
 
 import os
 import shutil
@@ -19,19 +19,24 @@ ROOM = 19e9  # most bytes kept of a session: Kaggle's 20 GB, less some for the n
 
 
 def run(run_id: str, values: Mapping[str, Any], hours: float, profile: str = "") -> Path:
-    """Run the chain, and leave its run folder in `runs/` of the working folder.
+    """Run the chain of notebooks, and copy its run folder to `runs/` in the working folder.
 
-    The work is done on a scratch disk, which has space for more than one checkpoint. The output of
-    training is kept before the answers are written, because these may take longer than the session
-    lasts. If an earlier output of this run is attached, the run resumes from it.
+    The chain runs on a scratch disk, which has space for more than one checkpoint. The output of
+    training is copied before evaluation begins, because the session may end before all answers are
+    generated. If an earlier output of this run is attached, the run resumes from it.
 
     Args:
+      run_id: the name of the run folder.
       values: parameters by name; a model or dataset may be the handle of an attached input.
-      hours: training ends itself this long from now, with a checkpoint; the rest of the session is
-        for the steps after it.
+      hours: training stops itself with a checkpoint this many hours from now; the rest of the
+        session is for the steps after it.
+      profile: the name of the profile that the parameters are from, to be recorded.
+
+    Returns:
+      The copied run folder.
 
     Raises:
-      StepFailed: a cell raised; everything made until then has been kept.
+      StepFailed: a cell raised; everything made until then has been copied.
     """
     _begin(hours)
     kept = Path.cwd() / "runs" / run_id
@@ -61,9 +66,9 @@ def _tell_late(late: Exception) -> None:
 
 
 def _go_on(run_id: str, run_dir: Path) -> None:
-    """Copy the run that an earlier kernel left, if it is attached; check that it is whole.
+    """Copy this run to `run_dir` if an attached output of an earlier kernel has it.
 
-    It has to be copied because inputs are read-only.
+    Check its hashes first. It has to be copied because attached inputs are read-only.
     """
     source = place.earlier(run_id)
     if source is None:
@@ -77,14 +82,18 @@ def _go_on(run_id: str, run_dir: Path) -> None:
 
 def _tell(step: chain.StepReport) -> None:
     what = "skipped, nothing changed" if step.skipped else f"{step.seconds:6.1f} s"
-    print(f"  {runs.stem(step.name):<12} {what}", flush=True)
+    print(f"  {runs.stem(step.name):<12} {what}", *step.notes, sep="\n  ", flush=True)
 
 
 def keep(run_dir: Path, target: Path) -> Path:
-    """Copy a run folder to where it outlives the session, with the hashes of its files.
+    """Copy a run folder to `target`, which outlives the session, with the hashes of its files.
 
-    Files that are there already and have not changed stay. Checkpoints are copied only if training
-    is not complete and there is enough space, and then only the last and the best.
+    Copy only new and changed files; remove from `target` those that are gone from the run. Copy
+    checkpoints only if training is not complete and there is enough space, and then only the last
+    and the best.
+
+    Returns:
+      `target`.
     """
     found = {path.as_posix(): files.sha256(run_dir / path) for path in sorted(_chosen(run_dir))}
     listed = target / OUTPUT
@@ -100,7 +109,7 @@ def keep(run_dir: Path, target: Path) -> Path:
 
 
 def _chosen(run_dir: Path) -> set[Path]:
-    """Return the files of a run that are kept."""
+    """Choose the files of a run that `keep` copies, as paths relative to `run_dir`."""
     found = _files(run_dir)
     train = Path(runs.stem("train"))
     checkpoints = {path for path in found if path.is_relative_to(train / "checkpoints")}
@@ -122,30 +131,31 @@ def _chosen(run_dir: Path) -> set[Path]:
 
 
 def hashes(folder: Path) -> dict[str, str]:
-    """Return the sha256 of each file in a folder by path, except `output.json` and locks."""
+    """Hash the files in a folder, except `output.json` and locks: relative path -> sha256."""
     found = sorted(_files(folder) - {Path(OUTPUT)})
     return {path.as_posix(): files.sha256(folder / path) for path in found}
 
 
 def _files(folder: Path) -> set[Path]:
-    """Find the files in a folder, except locks; their paths begin there."""
+    """Find the files in a folder and its subfolders, except locks, as paths relative to it."""
     found = (path for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock")
     return {path.relative_to(folder) for path in found}
 
 
 def check(folder: Path, but: Collection[str] = ()) -> None:
-    """Check a run folder that a kernel left against the hashes that it left with it.
+    """Check a run folder from a kernel's output against the hashes in its `output.json`.
 
     Args:
+      folder: the run folder.
       but: names of files and folders directly in `folder` that are not checked.
 
     Raises:
-      InputError: a file is missing, altered or new; or there are no hashes.
+      InputError: a file is missing, altered or new; or there is no valid `output.json`.
     """
     path = folder / OUTPUT
     if not path.exists():
         raise InputError(
-            f"{path}: is missing, the kernel was ended before it could keep its output"
+            f"{path}: is missing, because the kernel was stopped before it could save its output"
         )
     expected, found = files.read_json(path), hashes(folder)
     if not isinstance(expected, dict):
@@ -156,14 +166,19 @@ def check(folder: Path, but: Collection[str] = ()) -> None:
         if name not in found:
             raise InputError(f"{folder / name}: is missing, though the kernel left it")
         if expected.get(name) != found[name]:
-            raise InputError(f"{folder / name}: is not what the kernel left, its sha256 is another")
+            raise InputError(f"{folder / name}: is not what the kernel left, its sha256 differs")
 
 
 def settle(run_id: str, hours: float) -> None:
-    """Prepare the session for a single notebook: it works on a scratch disk, as `run` does.
+    """Prepare the session for a single notebook, which then works on a scratch disk.
 
-    If a cell fails, everything made until then is kept. If training ends itself in time, the
-    notebook ends there without an error.
+    Resume its run from an earlier output, as `run` does. If a cell fails, everything made until
+    then is copied to the working folder. If training stops itself at the deadline, the notebook
+    ends there without an error.
+
+    Args:
+      run_id: the name of the copied run folder.
+      hours: training stops itself with a checkpoint this many hours from now.
     """
     from IPython import get_ipython
 
@@ -172,7 +187,7 @@ def settle(run_id: str, hours: float) -> None:
         if not isinstance(error, OutOfTime):
             return shell.showtraceback(running_compiled_code=True)
         _tell_late(error)
-        # Papermill takes this for a success, and skips the cells after it.
+        # Papermill takes a SystemExit for success, and skips the cells after it.
         return shell.showtraceback((SystemExit, SystemExit(), None), exception_only=True)
 
     _begin(hours)
@@ -183,7 +198,7 @@ def settle(run_id: str, hours: float) -> None:
 
 
 def finish(run_id: str) -> Path | None:
-    """Keep the run that a single notebook made; return its folder, or None if it made none."""
+    """Copy the run of a single notebook to the working folder; return the copy, or None."""
     return keep(_own(), Path.cwd() / "runs" / run_id) if _own().is_dir() else None
 
 

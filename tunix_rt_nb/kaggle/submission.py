@@ -1,9 +1,9 @@
-"""A pushed kernel: the checks before the push, and what is known about the kernel since.
+"""The push of a kernel to Kaggle: the checks before it, and the records of it in the run folder.
 
 runs/quickstart/
-  kernel/         what was pushed
+  kernel/         the files that were pushed
   kaggle.json     the kernel's handle, version and page
-  kaggle.jsonl    the part of its log that was watched
+  kaggle.jsonl    the part of its log that `watch` has reported
 """
 
 import json
@@ -21,7 +21,7 @@ from tunix_rt_nb.models import catalog
 from tunix_rt_nb.runs import parameters
 from tunix_rt_nb.train import preflight
 
-DATA = {"trained": 0.6, "fill": 0.95}  # the defaults of `tunix-rt-nb preflight`
+DATA = {"trained": 0.6, "fill": 0.95}  # assumed of the dataset, as `tunix-rt-nb preflight` does
 
 
 class Submission(NamedTuple):
@@ -39,7 +39,12 @@ class Submission(NamedTuple):
         return self
 
     def log(self) -> list[dict[str, Any]]:
-        """Return the watched part of this version's log; leave out a line that was cut off."""
+        """Return the events of this version's log that `watch` has reported.
+
+        Returns:
+          One dict an event: `version`, `stream_name`, `time` in seconds or None, and `data`, its
+          text.
+        """
         lines = map(json.loads, files.whole_lines(self.run_dir / "kaggle.jsonl"))
         return [event for event in lines if event.get("version") == self.version]
 
@@ -48,22 +53,22 @@ def find(name: str) -> Submission:
     """Find the kernel of a run by the run's id, or by the kernel's handle, OWNER/SLUG.
 
     Raises:
-      InputError: no kernel was pushed of such a run; the handle is not valid; or the run folder for
-        the handle has another run.
+      InputError: no kernel was pushed for this run; the handle is not valid; or the run folder for
+        this handle has another run in it.
     """
     if "/" in name:
         slug = handles.kernel(name).partition("/")[2].removeprefix("tunix-rt-")
         run_dir = paths.home() / "runs" / slug
         known = _recorded(run_dir)
         if known and known["kernel"] != name:
-            raise InputError(f"{run_dir}: is of {known['kernel']}, rename it first")
+            raise InputError(f"{run_dir}: holds a run of {known['kernel']}, rename that folder")
         if not known and (run_dir / "run.json").exists():
-            raise InputError(f"{run_dir}: has a run of this machine, rename it first")
+            raise InputError(f"{run_dir}: holds a run of this machine, rename that folder first")
         return Submission(run_dir, name, 0, _url(name))
     run_dir = paths.home() / "runs" / check_name("run-id", name)
     found = _recorded(run_dir)
     if not found:
-        raise InputError(f"{run_dir}: no kernel was pushed of it: tunix-rt-nb kaggle push {name}")
+        raise InputError(f"{run_dir}: has no pushed kernel: tunix-rt-nb kaggle push {name}")
     return Submission(run_dir, found["kernel"], found["version"], found["url"])
 
 
@@ -85,12 +90,14 @@ def push(
     """Push the kernel that was prepared in a run folder; the push makes Kaggle run it.
 
     Args:
+      run_dir: the run folder.
       force: push without checking whether the run fits the chips and whether quota is left.
       resume: continue from the output of the kernel's last version.
+      told: called with each line about the checks.
 
     Raises:
       InputError: nothing was prepared; the run will not fit; no quota is left; there are no
-        credentials; Kaggle refuses the kernel, or a part of it.
+        credentials; Kaggle refuses the kernel, or an input to attach.
     """
     folder = run_dir / "kernel"
     plan, metadata = _prepared(folder, "plan.json"), _prepared(folder, "kernel-metadata.json")
@@ -110,7 +117,7 @@ def push(
 def _check_resumable(api: Any, handle: str, last: int, run_id: str) -> None:
     """Raise `InputError` unless the last version left output that a session can resume."""
     if not last:
-        raise InputError(f"{handle}: there is no version to resume, push it without --resume")
+        raise InputError(f"{handle}: has no version to resume, push it without --resume")
     known = version.Version(api, handle, last)
     state, _ = known.state()
     if version.is_under_way(state):
@@ -118,19 +125,31 @@ def _check_resumable(api: Any, handle: str, last: int, run_id: str) -> None:
     name = f"runs/{run_id}/{session.OUTPUT}"
     if not any(file.file_name == name for _, page in known.pages() for file in page.files or []):
         raise InputError(
-            f"{handle}: version {last} has left no {name} to go on from, push it without --resume"
+            f"{handle}: version {last} left no {name}, so nothing can be resumed: push it without"
+            " --resume"
         )
 
 
 def _prepared(folder: Path, name: str) -> dict[str, Any]:
     if not (folder / name).exists():
         command = f"tunix-rt-nb kaggle prepare --run-id {folder.parent.name}"
-        raise InputError(f"{folder / name}: is missing: {command}")
+        raise InputError(f"{folder / name}: is missing, run {command}")
     return files.read_json(folder / name)
 
 
 def fits(plan: Mapping[str, Any], machine: Accelerator, told: Told) -> None:
-    """Raise `InputError` if training or the answers do not fit the chips of the machine."""
+    """Check that training and generation fit the memory of the machine's chips.
+
+    Tell why if there is nothing to check.
+
+    Args:
+      plan: the content of `plan.json`.
+      machine: the machine; one without a TPU is not checked.
+      told: called with each line about the check.
+
+    Raises:
+      InputError: they do not fit.
+    """
     if not machine.topology:
         return
     if not plan["steps"]:
@@ -138,7 +157,7 @@ def fits(plan: Mapping[str, Any], machine: Accelerator, told: Told) -> None:
         return
     names = {known.kaggle: name for name, known in catalog.MODELS.items() if known.kaggle}
     given = plan["values"].get("MODEL", "tiny")
-    model = names.get(given, given)
+    model = names.get(given, catalog.named(given))
     if model not in catalog.MODELS:
         told(f"preflight: left out, the size of {model} is not known here")
         return
@@ -151,7 +170,7 @@ def fits(plan: Mapping[str, Any], machine: Accelerator, told: Told) -> None:
 
 
 def quota(api: Any, machine: Accelerator) -> str:
-    """Describe what is left of this week's hours; raise `InputError` if nothing is left."""
+    """Describe how many hours of this week's quota are left; raise `InputError` if none are."""
     if not machine.quota:
         return "quota: a machine without accelerator takes none"
     found = account.asked("quota", api.quota_view)
@@ -175,9 +194,10 @@ def _hours(time: timedelta) -> str:
 
 
 def _pushed(api: Any, run_dir: Path, handle: str, before: int) -> Submission:
-    """Push, and read Kaggle's answer, because its client raises nothing if Kaggle refuses.
+    """Push a kernel, and check the answer, because Kaggle's client raises nothing if it is refused.
 
-    If the connection broke, it is not pushed again: a new version number shows that it was pushed.
+    If the connection breaks, do not push again. Compare the current version number with `before`,
+    the one before the push: a new number shows that the push succeeded.
     """
     try:
         answer = account.asked(
@@ -196,8 +216,8 @@ def _pushed(api: Any, run_dir: Path, handle: str, before: int) -> Submission:
     unknown += [*(answer.invalid_model_sources or [])]
     if unknown:
         raise InputError(
-            f"{handle}: was pushed, but without {', '.join(map(one_line, unknown))}, which is not"
-            f" on Kaggle or you may not see: cancel it at {pushed.url}"
+            f"{handle}: was pushed without {', '.join(map(one_line, unknown))}, which is not on"
+            f" Kaggle, or you may not see it: cancel the run at {pushed.url}"
         )
     return pushed
 

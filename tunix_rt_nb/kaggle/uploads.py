@@ -15,15 +15,20 @@ from tunix_rt_nb.kaggle import account
 from tunix_rt_nb.kaggle.account import Told
 from tunix_rt_nb.models import sources
 
-EVERY = 5.0  # seconds between two looks at a dataset that Kaggle processes
-PROCESSING = 900.0  # most seconds to wait for that
+EVERY = 5.0  # seconds between two requests for the state of a dataset that Kaggle processes
+PROCESSING = 900.0  # most seconds to wait until Kaggle has processed it
 
 
 def push_dataset(folder: Path, handle: str, told: Told = print) -> str:
     """Push a built dataset as a new private Kaggle dataset, or as a new version of one.
 
+    Args:
+      folder: the folder of the dataset.
+      handle: OWNER/SLUG.
+      told: called with a line when it is pushed.
+
     Returns:
-      Its handle with the version, as the parameter `DATASET` takes it.
+      The handle with the version, OWNER/SLUG/VERSION, for the parameter `DATASET`.
 
     Raises:
       InputError: the dataset is not complete, or was altered; there are no credentials; the handle
@@ -37,7 +42,7 @@ def push_dataset(folder: Path, handle: str, told: Told = print) -> str:
     metadata = {"id": handle, "title": slug, "licenses": [{"name": "CC0-1.0"}], "subtitle": ""}
     api = _careful(account.login())
     _, before = _state(api, handle, "current_version_number")
-    # The version is named in advance, because the uploaded mark has to contain it.
+    # Predict the number of the version, because the uploaded `handle.json` has to contain it.
     versioned = f"{owner}/{slug}/{before + 1}"
     added = {"dataset-metadata.json": metadata, place.MARK: {"handle": versioned}}
     with tempfile.TemporaryDirectory() as scratch:
@@ -53,28 +58,39 @@ def push_dataset(folder: Path, handle: str, told: Told = print) -> str:
 
 
 def _wait(api: Any, handle: str, number: int) -> None:
-    """Wait until Kaggle has processed a version; it cannot be attached before."""
+    """Wait until Kaggle has processed a version of a dataset; it cannot be attached before.
+
+    Raises:
+      InputError: Kaggle failed to process it, has a later version, or takes too long.
+    """
     until = time.monotonic() + PROCESSING
     while True:
         state, now = _state(api, handle)
         if state == "ready" and now == number:
             return
         if state in ("failed", "deleted") or now > number:
-            what = f"there is a version {now} already" if now > number else f"it has {state}"
-            raise InputError(f"{handle}: Kaggle has not made version {number}, {what}: push again")
+            what = f"version {now} exists already" if now > number else f"its state is {state}"
+            raise InputError(f"{handle}: Kaggle did not make version {number}, {what}: push again")
         if time.monotonic() > until:
             raise InputError(
-                f"{handle}: was pushed, but Kaggle is still at work on it: {handle}/{number} can be"
+                f"{handle}: was pushed, but Kaggle is still processing it: {handle}/{number} can be"
                 " used when its page shows the files"
             )
         time.sleep(EVERY)
 
 
 def _state(api: Any, handle: str, fields: str = "status,current_version_number") -> tuple[str, int]:
-    """Return the state of a dataset and its current version.
+    """Request the state and the current version number of a dataset.
 
-    A new dataset may not be visible yet; then they are empty and 0. Each of the fields is a request
-    of its own, and one that finds nothing is the last.
+    Args:
+      api: the API.
+      handle: OWNER/SLUG.
+      fields: which of the two to request, separated by a comma. The `kaggle` package sends a
+        request for each, and stops after one that finds nothing.
+
+    Returns:
+      status: such as `ready`; empty if not requested, or if the dataset is not visible yet.
+      current_version_number: 0 if not requested, or if the dataset is not visible yet.
     """
     form = f"json({fields})"
     found = account.found(handle, lambda: api.dataset_status(handle, format=form))
@@ -85,8 +101,13 @@ def _state(api: Any, handle: str, fields: str = "status,current_version_number")
 def push_model(folder: Path, handle: str, told: Told = print) -> str:
     """Push a model folder as a new private Kaggle model, or as a new version of one.
 
+    Args:
+      folder: the model folder.
+      handle: OWNER/MODEL.
+      told: called with a line when it is pushed.
+
     Returns:
-      Its handle with the version, as the parameter `MODEL` takes it.
+      The handle with framework, variation and version, for the parameter `MODEL`.
 
     Raises:
       InputError: the model is not complete; there are no credentials; the handle is bad; or Kaggle
@@ -94,7 +115,7 @@ def push_model(folder: Path, handle: str, told: Told = print) -> str:
     """
     owner, slug = handles.new("model", handle).split("/")
     if not folder.is_dir() or sources.missing(folder):
-        raise InputError(f"{folder}: is no model folder, it has no {sources.missing(folder)}")
+        raise InputError(f"{folder}: is not a model folder, it has no {sources.missing(folder)}")
     api = _careful(account.login())
     variation = f"{handle}/transformers/default"
     before = _model_version(api, variation)
@@ -134,9 +155,14 @@ def _described(owner: str, slug: str, folder: Path) -> dict[str, Any]:
 
 
 def _staged(scratch: Path, folder: Path, metadata: Mapping[str, Any]) -> str:
-    """Fill a scratch folder with links to the files and with the metadata, and return it.
+    """Fill `scratch` with links to the files of `folder` and with metadata; return its path.
 
     The metadata is not written to `folder` itself, because a dataset's folder never changes.
+
+    Args:
+      scratch: an empty folder.
+      folder: the dataset or model.
+      metadata: file name -> its content, to be written as JSON.
     """
     for path in folder.iterdir():
         if path.is_file():
@@ -147,7 +173,10 @@ def _staged(scratch: Path, folder: Path, metadata: Mapping[str, Any]) -> str:
 
 
 def _careful(api: Any) -> Any:
-    """Make a failed upload raise; the package would leave out the file and continue."""
+    """Change an API in place so that a failed upload raises `InputError`; return it.
+
+    The `kaggle` package itself would leave out the file and continue.
+    """
     upload = api._upload_blob
     api.MAX_UPLOAD_RESUME_ATTEMPTS = account.TRIES
 
@@ -168,9 +197,9 @@ def _check(handle: str, answer: Any, known: tuple[str, ...] = ()) -> None:
 
 
 def _model_version(api: Any, variation: str) -> int | None:
-    """Return the current version of a model's variation.
+    """Return the current version number of a model's variation, OWNER/MODEL/FRAMEWORK/VARIATION.
 
-    It is 0 if there is no such variation yet, and None if there is no such model.
+    Return 0 if the model has no such variation yet, and None if there is no such model.
     """
     model = "/".join(variation.split("/")[:2])
     if account.found(model, lambda: api.model_get(model)) is None:

@@ -14,8 +14,8 @@ PAGE = 100  # files on a page of output
 class Version(NamedTuple):
     """A version of a kernel, by its number.
 
-    Requests give the number as a label, such as `v2`. If Kaggle does not accept the label, it can
-    only be asked about the last version; its answer is then used only if that is this version.
+    Requests name the version by a label, such as `v2`. If Kaggle does not accept the label, a
+    request without it is about the last version; its answer is used only if that is this version.
 
     Source: https://github.com/Kaggle/kaggle-cli/issues/1200.
     """
@@ -25,7 +25,12 @@ class Version(NamedTuple):
     number: int
 
     def state(self, tries: int = 0) -> tuple[str, str]:
-        """Return QUEUED, RUNNING, COMPLETE, ERROR or CANCEL..., and why the version failed."""
+        """Request the state of the version.
+
+        Returns:
+          state: QUEUED, RUNNING, COMPLETE, ERROR, or one that begins with CANCEL.
+          reason: why the version failed; empty if it has not, or if Kaggle does not say.
+        """
         answer = self._asked("GetKernelSessionStatus", tries)
         return answer.status.name, one_line(answer.failure_message or "")
 
@@ -34,11 +39,15 @@ class Version(NamedTuple):
         return str(self._asked("GetKernel").blob.source or "")
 
     def output(self, token: str = "") -> Any:
-        """Return a page of the output; the page has the token of the next one."""
+        """Request a page of the list of output files.
+
+        Args:
+          token: `next_page_token` of the page before; empty for the first page.
+        """
         return self._asked("ListKernelSessionOutput", page_size=PAGE, page_token=token)
 
     def pages(self) -> Iterator[tuple[str, Any]]:
-        """Yield all pages of the output, each with its token."""
+        """Yield (token, page) for all pages of the list of output files."""
         token = ""
         while True:
             page = self.output(token)
@@ -81,7 +90,7 @@ class Version(NamedTuple):
             return answer
         now = current(api, handle)
         if now != self.number:
-            raise InputError(f"{handle}: Kaggle tells of version {now} only, not of {self.number}")
+            raise InputError(f"{handle}: Kaggle shows version {now}, expected {self.number}")
         return account.asked(handle, lambda: _answer(api, handle, call, fields), tries=tries)
 
 
@@ -104,7 +113,7 @@ def current(api: Any, handle: str) -> int:
 
 
 def of(api: Any, handle: str, number: int) -> Version:
-    """Return the version of a kernel with this number, or the last version if it is 0.
+    """Return the version of a kernel with this number; the last version if the number is 0.
 
     Raises:
       InputError: there is no such kernel.
@@ -116,5 +125,5 @@ def of(api: Any, handle: str, number: int) -> Version:
 
 
 def is_under_way(state: str) -> bool:
-    """Tell whether a version in this state has not ended."""
+    """Tell whether a version in this state is still queued or running."""
     return state in ("QUEUED", "RUNNING", "NEW_SCRIPT", "CANCEL_REQUESTED")

@@ -11,15 +11,15 @@ from tunix_rt_nb.kaggle import account, kernel, version
 from tunix_rt_nb.kaggle.account import Told
 from tunix_rt_nb.kaggle.submission import Submission
 
-EVERY = 15.0  # seconds between two looks at the state
-TRIES = 12  # with their pauses, about ten minutes without an answer from Kaggle
+EVERY = 15.0  # seconds between two requests for the state
+TRIES = 12  # tries of a request; with the pauses between them they take about ten minutes
 _AGAIN = 900  # seconds of the session between two reports of the time left
 
 
 def watch(pushed: Submission, told: Told = print) -> bool:
     """Report each change of state and each line of the log once, until the kernel ends.
 
-    If it is stopped and started again, it continues after the last line reported.
+    A later call continues after the last line that an earlier one reported.
 
     Returns:
       True if the kernel has completed, False if it failed or was cancelled.
@@ -54,7 +54,7 @@ def spent(pushed: Submission) -> str:
 
 
 def _used(pushed: Submission) -> float:
-    """Return the last time in the log that was watched, in seconds; 0 if it has none."""
+    """Return the latest time in the reported part of the log, in seconds; 0 if it has no times."""
     return max((event["time"] or 0.0 for event in pushed.log()), default=0.0)
 
 
@@ -74,7 +74,7 @@ def _clock(seconds: float) -> str:
 
 
 def _read(known: version.Version, pushed: Submission, state: str, told: Told) -> None:
-    """Read the log until it ends or the connection breaks; skip the lines that are known."""
+    """Record and report the log until it ends or the connection breaks; skip what is recorded."""
     old, last = pushed.log(), _used(pushed)
     files.write_lines(pushed.run_dir / "kaggle.jsonl", old)
     try:
@@ -91,11 +91,17 @@ def _read(known: version.Version, pushed: Submission, state: str, told: Told) ->
                     told(f"{known.handle}: running{spent(pushed)}")
                 last = max(last, now)
     except (requests.RequestException, ValueError):
-        pass  # the next request for the state tells if Kaggle answers and grants access
+        pass  # if Kaggle does not answer or grant access, the next request for the state says so
 
 
 def _event(found: Any) -> dict[str, Any]:
-    """Convert any event of the log to a record with a text, and a time or None."""
+    """Convert an event of Kaggle's log, whatever it holds, to a record.
+
+    Returns:
+      stream_name: such as `stdout`; empty if the event has none.
+      time: seconds; None if the event has no finite number.
+      data: the text.
+    """
     given = found if isinstance(found, dict) else {"data": found}
     text = given.get("data")
     try:

@@ -19,7 +19,7 @@ _NAMED = {
     "gemma3-4b": gemma3.ModelConfig.gemma3_4b_pt,
     "gemma2-2b": gemma2.ModelConfig.gemma2_2b,
 }
-_ROWS = {"gemma3-4b": 262_208, "gemma2-2b": 256_000}  # embedding rows on Hugging Face, not Google's
+_ROWS = {"gemma3-4b": 262_208, "gemma2-2b": 256_000}  # embedding rows, where Tunix has another
 _SIZES = {
     "num_layers": "num_hidden_layers",
     "num_embed": "vocab_size",
@@ -71,11 +71,12 @@ def named(name: str) -> Config:
       >>> named("gemma3-270m-it").num_layers
       18
     """
+    name = catalog.named(name)
     plain = name.removesuffix("-it")
     if name == "tiny":
         raise InputError(
-            "model: tiny is made anew for each dataset, give the folder of one,"
-            " as runs/quickstart/4_train/base"
+            "model: tiny is made anew for each dataset, give the folder of a tiny model, such as"
+            " runs/quickstart/4_train/base"
         )
     if name not in catalog.MODELS:
         raise unknown("model", name, catalog.MODELS)
@@ -87,7 +88,7 @@ def named(name: str) -> Config:
 def read(path: Path) -> Config:
     """Read the architecture of a Gemma 3 text model or a Gemma 2 from its config.json.
 
-    For a Gemma 3 that also sees images, return the architecture of its text part.
+    For a multimodal Gemma 3, return the architecture of its text part.
 
     Raises:
       InputError: the file describes another model, or has a setting that Tunix does not support.
@@ -103,9 +104,10 @@ def read(path: Path) -> Config:
 
 
 def written(config: Config, dtype: str) -> dict[str, Any]:
-    """Return the contents of a config.json that `read` reads back as this architecture.
+    """Build the content of a config.json from which `read` returns this architecture.
 
     Args:
+      config: the architecture.
       dtype: the type of the weights, such as `float32`.
     """
     more = _of_gemma3(config) if isinstance(config, gemma3.ModelConfig) else _of_gemma2(config)
@@ -127,7 +129,7 @@ class _Settings:
     def __init__(self, path: Path) -> None:
         told = files.read_json(path)
         if not isinstance(told, dict):
-            raise InputError(f"{path}: holds no settings, expected an object")
+            raise InputError(f"{path}: expected a JSON object, found {type(told).__name__}")
         text = told.get("text_config")
         self.path = path
         self.told = {**told, **text} if isinstance(text, dict) else told
@@ -145,7 +147,7 @@ class _Settings:
     def require(self, name: str, *values: Any) -> None:
         """Raise InputError unless the setting has one of these values."""
         if self.get(name) not in values:
-            raise self.refused(name, f"{values[0]}, Tunix has no other")
+            raise self.refused(name, f"{values[0]}, as Tunix supports no other value")
 
     def count(self, name: str) -> int:
         """Return a setting that must be a whole number of at least 1."""
@@ -177,13 +179,21 @@ class _Settings:
             return [near if n % period else far for n in range(1, layers + 1)]
         kinds = self.told["layer_types"]
         if not isinstance(kinds, list) or len(kinds) != layers or {*kinds} - {*_KINDS.values()}:
-            raise self.refused("layer_types", f"{layers} of {' and '.join(_KINDS.values())}")
+            raise self.refused("layer_types", f"{layers} times {' or '.join(_KINDS.values())}")
         return kinds
 
     def rope(self, kind: str, theta: Any) -> tuple[float, float]:
-        """Return the base frequency and linear scale of positions in layers of this kind.
+        """Return the settings of rotary positions (RoPE) in layers of one kind.
 
-        Newer files put both into `rope_parameters`, under each kind if the kinds differ.
+        Newer files put them into `rope_parameters`, under each kind if the kinds differ.
+
+        Args:
+          kind: `sliding_attention` or `full_attention`.
+          theta: the base frequency, unless `rope_parameters` has one.
+
+        Returns:
+          rope_theta: the base frequency.
+          factor: the linear scale by which positions are divided; 1.0 for none.
         """
         given = self._mapping("rope_parameters")
         scaling = self._mapping("rope_scaling") if kind == "full_attention" else {}
@@ -193,7 +203,8 @@ class _Settings:
         numbers = _is_number(found["rope_theta"]) and _is_number(factor) and factor >= 1
         if how not in ("default", "linear") or not numbers:
             name = "rope_scaling" if scaling else "rope_parameters"
-            raise self.refused(name, "default, or linear with a factor from 1, Tunix has no other")
+            expected = "default, or linear with a factor from 1"
+            raise self.refused(name, f"{expected}, as Tunix supports no other scaling")
         return found["rope_theta"], factor
 
     def _mapping(self, name: str) -> dict[str, Any]:
@@ -208,7 +219,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _in_turn(layers: int) -> list[str]:
-    """Return the kind of each layer of a Gemma 3; their pattern is built into Tunix."""
+    """Return the attention kind of each layer of a Gemma 3, in the order built into Tunix."""
     kinds = islice(cycle(gemma3.GEMMA3_ATTENTION_PATTERN), layers)
     return [_KINDS[kind.name] for kind in kinds]
 
@@ -219,12 +230,13 @@ def _gemma3(settings: _Settings) -> gemma3.ModelConfig:
     sizes = settings.sizes()
     if settings.layer_types() != _in_turn(sizes["num_layers"]):
         name = "layer_types" if settings.get("layer_types") else "sliding_window_pattern"
-        raise settings.refused(name, "five sliding layers, then a full one, Tunix has no other")
+        expected = "five sliding layers, then a full one, and so on"
+        raise settings.refused(name, f"{expected}, as Tunix supports no other order")
     near, scale = settings.rope(
         "sliding_attention", settings.told.get("rope_local_base_freq", 10_000)
     )
     if scale != 1:
-        raise settings.refused("rope_parameters", "none for sliding_attention but a base frequency")
+        raise settings.refused("rope_parameters", "only a base frequency for sliding_attention")
     far, scale = settings.rope("full_attention", settings.told.get("rope_theta", 1_000_000))
     return gemma3.ModelConfig(
         **sizes,
@@ -245,8 +257,8 @@ def _query_scale(
         return choices.BY_ONE_OVER_SQRT_HEAD_DIM
     if scalar == each:
         return choices.BY_ONE_OVER_SQRT_EMBED_DIM_DIV_NUM_HEADS
-    expected = f"{sizes['head_dim']} or {each} (head_dim, or hidden_size a head)"
-    raise settings.refused("query_pre_attn_scalar", f"{expected}, Tunix has no other")
+    expected = f"{sizes['head_dim']} or {each} (head_dim, or hidden_size per head)"
+    raise settings.refused("query_pre_attn_scalar", f"{expected}, as Tunix supports no other value")
 
 
 def _gemma2(settings: _Settings) -> gemma2.ModelConfig:
@@ -254,7 +266,8 @@ def _gemma2(settings: _Settings) -> gemma2.ModelConfig:
     settings.require("query_pre_attn_scalar", sizes["head_dim"])
     if settings.rope("full_attention", settings.told.get("rope_theta", 10_000)) != (10_000, 1):
         name = "rope_theta" if "rope_theta" in settings.told else "rope_parameters"
-        raise settings.refused(name, "a base frequency of 10000 and no scaling, Tunix has no other")
+        expected = "a base frequency of 10000 and no scaling"
+        raise settings.refused(name, f"{expected}, as Tunix supports nothing else")
     kinds = {theirs: gemma2.AttentionType[ours] for ours, theirs in _KINDS.items()}
     return gemma2.ModelConfig(
         **sizes,

@@ -1,4 +1,8 @@
-"""Attention over packed rows, in blocks: no token looks further back than one example's length."""
+"""Blockwise attention over packed rows.
+
+A packed row holds several examples, its segments, one after the other. A token attends only to its
+own segment, so it is enough to compare it with its own block of tokens and the block before.
+"""
 
 from typing import Any
 
@@ -11,12 +15,21 @@ from tunix.utils import sharding_utils
 
 
 class _Packed(nnx.Module):
-    """Tunix's attention, taking the segments of packed rows in place of a mask."""
+    """A mixin for Tunix's attention: it accepts the segments of packed rows in place of a mask."""
 
     def block(self, x: Any, segment_pos: Any, cache: Any, attn_mask: Any) -> tuple[Any, Any]:
-        """Compute attention as Tunix does, but read `attn_mask` as segments and return no cache.
+        """Compute attention as Tunix does, but take `attn_mask` for segments and return no cache.
 
         If `attn_mask` is a boolean mask, as in generation, call Tunix's own attention.
+
+        Args:
+          x: [rows, length, embed_dim].
+          segment_pos: int [rows, length], the position of each token in its segment.
+          cache: used only with a boolean mask.
+          attn_mask: the segments, as `attend` takes them.
+
+        Returns:
+          None in place of a cache, and the result: [rows, length, embed_dim].
         """
         if attn_mask.dtype == bool:
             return super().block(x, segment_pos, cache, attn_mask)
@@ -38,9 +51,10 @@ class _Packed(nnx.Module):
         return sharding_utils.shard(x, self.shd_config.act_btnh)
 
     def _placed(self, x: jax.Array, positions: jax.Array) -> jax.Array:
-        """Apply rotary positions in float32 and return the type of `x`.
+        """Apply rotary positions (RoPE) in float32, then cast back to the type of `x`.
 
-        Tunix promotes to float32 by itself; the casts let it run under strict type promotion too.
+        Tunix relies on implicit promotion to float32. The explicit casts do the same and also work
+        under JAX's strict type promotion.
         """
         return gemma3.apply_rope(
             x.astype(jnp.float32),
@@ -68,7 +82,10 @@ class PackedGemma2Attention(_Packed, gemma2.Attention):
 
     @property
     def query_pre_attn_scalar(self) -> float:
-        """The factor that queries are multiplied by."""
+        """The scale of queries, 1/sqrt(head_dim).
+
+        Hugging Face's setting of this name is head_dim itself.
+        """
         return self.head_dim**-0.5
 
     def _query_norm(self, x: jax.Array) -> jax.Array:
@@ -102,15 +119,18 @@ def attend(
 ) -> jax.Array:
     """Compute softmax attention of each token to itself and earlier tokens of its own segment.
 
-    A block is at least as long as the longest segment, or as the window. So a token attends only to
-    its own block and the one before. Time and memory grow with the length of a row, not its square.
+    Rows are cut into blocks that are at least as long as the longest segment, or as the window. So
+    a token attends only to its own block and the one before. This takes time and memory linear in
+    the length of a row, not quadratic.
 
     Args:
-      query: [rows, length, heads, width], scaled.
-      key: [rows, length, groups, width]; each group serves heads / groups of the heads.
-      value: as `key`.
-      segments: int [rows, blocks, size], blocks * size >= length, as `packing.Rows.take` cuts them.
-      window: how many tokens a token sees, itself included; its whole segment if None.
+      query: [rows, length, heads, width], scaled already.
+      key: [rows, length, groups, width]. Groups are the KV heads; each serves heads / groups of the
+        query heads.
+      value: [rows, length, groups, width].
+      segments: int [rows, blocks, size], the number of each token's segment, as
+        `packing.Rows.take` cuts them into blocks; blocks * size >= length.
+      window: the most tokens that a token attends to, itself included; None for no such limit.
       cap: soft cap on the scores; None for no cap.
 
     Returns:
@@ -129,7 +149,7 @@ def attend(
     blocks, size = segments.shape[1:]
     groups = key.shape[2]
 
-    # Cut each row into blocks; heads that share a key become an axis of their own.
+    # Cut each row into blocks; the heads of a group, which share keys, become an axis.
     def cut(x: jax.Array) -> jax.Array:
         spare = blocks * size - length
         return jnp.pad(x, ((0, 0), (0, spare), (0, 0), (0, 0))).reshape(
@@ -140,7 +160,7 @@ def attend(
     queries, keys, values = cut(query), *(_with_before(cut(x)[:, :, :, :, 0]) for x in (key, value))
     # Score only these pairs: [rows, blocks, groups, heads / groups, queries, keys].
     scores = soft_cap(jnp.einsum("bnqkgd,bnskd->bnkgqs", queries, keys), cap)
-    # Block-diagonal attention: mask the keys of other segments, later tokens and far ones.
+    # Mask the keys of other segments, of later tokens, and of tokens beyond the window.
     allowed = _allowed(segments, window)[:, :, None, None]
     shares = jax.nn.softmax(jnp.where(allowed, scores, gemma3.K_MASK), axis=-1)
     # Average the values, then join the blocks and drop the padding at the end.
@@ -151,8 +171,11 @@ def attend(
 def _within(segments: jax.Array, window: int | None) -> jax.Array:
     """Cut segments into blocks as short as the window, so that each query is scored on fewer keys.
 
-    A query is scored on at most two blocks. Return the segments unchanged if there is no window, or
-    if two windows are no shorter than what a query is scored on already.
+    A query is scored on the keys of at most two blocks. Return the segments unchanged if there is
+    no window, or if two windows have no fewer keys than the blocks that there are.
+
+    Returns:
+      int [rows, blocks, size].
     """
     rows, blocks, size = segments.shape
     if window is None or 2 * window >= min(blocks, 2) * size:
@@ -162,17 +185,24 @@ def _within(segments: jax.Array, window: int | None) -> jax.Array:
 
 
 def _with_before(x: jax.Array) -> jax.Array:
-    """Put before each block the previous one, zeros before the first; keep a single block as is."""
+    """Prepend to each block the previous one: [rows, blocks, 2 * size, ...].
+
+    The first block gets zeros. If there is only one block, return it unchanged.
+    """
     if x.shape[1] == 1:
         return x
     return jnp.concatenate([jnp.pad(x, ((0, 0), (1, 0)) + ((0, 0),) * (x.ndim - 2))[:, :-1], x], 2)
 
 
 def _allowed(segments: jax.Array, window: int | None) -> jax.Array:
-    """Build the mask of queries by keys in each block, [rows, blocks, size, size or 2 * size]."""
+    """Build the mask of each block, True where a query may attend to a key.
+
+    Returns:
+      bool [rows, blocks, queries, keys]: `size` queries, and `size` or 2 * `size` keys.
+    """
     reached = _with_before(segments)
     size = segments.shape[2]
-    # `back` is how many tokens a key is behind its query; keys of the block before come first.
+    # `back` is how many tokens a key is before its query. Keys of the previous block come first.
     back = jnp.arange(size)[:, None] - jnp.arange(size - reached.shape[2], size)[None, :]
     near = back >= 0 if window is None else (back >= 0) & (back < window)
     return near & (segments[:, :, :, None] == reached[:, :, None, :])

@@ -93,10 +93,23 @@ MODELS = {
 }
 
 
+def named(model: str) -> str:
+    """Return the name in the catalog of a repository on the Hugging Face hub; else the name itself.
+
+    Example:
+      >>> named("google/gemma-3-1b-it"), named("my/folder")
+      ('gemma3-1b-it', 'my/folder')
+    """
+    if Path(model).exists():
+        return model
+    repositories = {known.hugging_face: known.name for known in MODELS.values()}
+    return repositories.get(model, model) if model else model
+
+
 def is_known(model: str) -> bool:
-    """Tell whether this is a name of the catalog, or an existing folder or file."""
+    """Tell whether this is a name of the catalog or the hub, or an existing folder or file."""
     try:
-        return model in MODELS or Path(model).exists()
+        return named(model) in MODELS or (model != "" and Path(model).exists())
     except OSError:  # too long for a path
         return False
 
@@ -111,6 +124,6 @@ def get(name: str) -> Known:
       >>> get("gemma3-1b").hugging_face
       'google/gemma-3-1b-pt'
     """
-    if name not in MODELS:
+    if named(name) not in MODELS:
         raise unknown("model", name, MODELS)
-    return MODELS[name]
+    return MODELS[named(name)]

@@ -30,7 +30,7 @@ def mesh(tp: int = 1) -> jax.sharding.Mesh:
     """
     devices = jax.device_count()
     if tp < 1 or devices % tp:
-        raise InputError(f"tp: {tp} does not divide the {devices} devices that there are")
+        raise InputError(f"tp: {tp} does not divide the number of devices, {devices}")
     automatic = (jax.sharding.AxisType.Auto,) * 2  # Tunix gives hints, the compiler shards
     return jax.make_mesh((devices // tp, tp), ("fsdp", "tp"), axis_types=automatic)
 
@@ -49,9 +49,9 @@ def devices_of(model: nnx.Module) -> Iterator[jax.sharding.Mesh]:
 
 
 def keep_compilations() -> None:
-    """Keep what JAX compiles in the user's cache, so that the same shapes start at once next time.
+    """Cache compiled programs on disk, so that the same shapes need no compilation next time.
 
-    Do nothing if a cache folder is set already.
+    Do nothing if JAX has a cache folder already.
     """
     if jax.config.jax_compilation_cache_dir is None:
         cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")

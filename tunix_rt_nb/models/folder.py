@@ -6,6 +6,7 @@ whether it was made from scratch or downloaded. Training and evaluation see only
 
 import dataclasses
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -13,8 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from tunix.models.gemma import model as gemma2, params_safetensors as gemma2_files
-from tunix.models.gemma3 import model as gemma3, params_safetensors as gemma3_files
+from tunix.models.gemma import model as gemma2
+from tunix.models.gemma3 import model as gemma3
 
 from tunix_rt_nb.common import InputError, files, unknown
 from tunix_rt_nb.models import (
@@ -31,17 +32,17 @@ from tunix_rt_nb.models.tokenizer import Tokenizer
 
 Model: TypeAlias = gemma3.Gemma3 | gemma2.Gemma
 _DTYPES = ("float32", "bfloat16")
-_ROWS_FOR_IMAGES = 64  # extra embedding rows of Gemma 3 4B that its tokenizer has no pieces for
+_ROWS_FOR_IMAGES = 64  # extra embedding rows of Gemma 3 4B, for which its tokenizer has no tokens
 
 
 def base(name: str, tokenizer: Tokenizer, seed: int, folder: Path) -> Path:
-    """Return the folder of the base model; make `tiny` in `folder`, find any other.
+    """Return the folder of a base model: create `tiny` in `folder`, find any other model.
 
     Args:
       name: a name of the catalog, a folder or a GGUF file.
       tokenizer: the tokenizer of the rendered dataset.
       seed: seeds the weights of `tiny`.
-      folder: where to make `tiny`.
+      folder: where to create `tiny`.
 
     Raises:
       InputError: no source has the model, or its tokenizer differs from `tokenizer`.
@@ -51,14 +52,16 @@ def base(name: str, tokenizer: Tokenizer, seed: int, folder: Path) -> Path:
     found = sources.find(name)
     if (found / "tokenizer.model").read_bytes() != tokenizer.model:
         raise InputError(
-            f"model: the dataset was rendered with another tokenizer than that of {name}:"
+            f"model: the dataset was not rendered with the tokenizer of {name}:"
             f" run 3_render with MODEL={name}"
         )
+    if left := weights.passed_over(found):
+        print(f"model: passed over {' and '.join(left)}")
     return found
 
 
 def create(name: str, tokenizer: Tokenizer, seed: int, folder: Path) -> Path:
-    """Make the folder of a `tiny` model, a small Gemma 3 with random weights.
+    """Create the folder of a `tiny` model, a small Gemma 3 with random weights.
 
     The weights depend only on the seed and each parameter's name and shape.
 
@@ -78,14 +81,16 @@ def load(
     """Load a Gemma 3 or Gemma 2 folder onto all devices, with its tokenizer.
 
     Args:
-      tp: how many devices share the width of a layer; rows and weights are sharded over the rest.
+      folder: the model folder.
+      tp: the number of devices over which the width of a layer is sharded (tensor parallelism). The
+        devices form groups of this size, and rows and weights are sharded over the groups.
       dtype: the type of the weights, float32 or bfloat16.
       remat: what to recompute in the backward pass to save memory: none, block (attention and
         feed-forward) or decoder (whole layers).
 
     Raises:
-      InputError: the folder holds no model, or only part of one, or one that Tunix does not
-        support; or `tp`, `dtype` or `remat` is not possible.
+      InputError: the folder holds no model, only a part of one, or one that Tunix does not support;
+        or `tp`, `dtype` or `remat` is invalid.
     """
     keep_compilations()
     if dtype not in _DTYPES:
@@ -96,36 +101,59 @@ def load(
     if remat.upper() not in kinds.__members__:
         raise unknown("remat", remat, [name.lower() for name in kinds.__members__])
     config = dataclasses.replace(config, remat_config=kinds[remat.upper()])
-    weights.check(folder, hf_names.shapes(config), "language_model." if of_gemma3 else "")
-    loader = (gemma3_files if of_gemma3 else gemma2_files).create_model_from_safe_tensors
-    model = loader(str(folder), config, mesh(tp), dtype=jnp.dtype(dtype))
+    model = _filled(config, weights.find(folder, hf_names.shapes(config)), mesh(tp), dtype)
     attention.takes_segments(model)
     return model, tokenizer
+
+
+def _filled(
+    config: architecture.Config,
+    found: Mapping[str, weights.Tensor],
+    devices: jax.sharding.Mesh,
+    dtype: str,
+) -> Model:
+    """Build a model from the tensors in its files, one weight at a time, sharded over a mesh.
+
+    Tunix's own loader reads all tensors of a file as the type of the first. Ours reads each as what
+    it is, because in many merged models the norms are in float32 and the matrices in bfloat16.
+    """
+    with jax.set_mesh(devices):
+        model = nnx.eval_shape(lambda: hf_names.model_class(config)(config, rngs=nnx.Rngs(0)))
+    graph, state = nnx.split(model)
+
+    def put(path: tuple[Any, ...], weight: Any, sharding: jax.sharding.Sharding) -> jax.Array:
+        name = _name(path)
+        parts = [weights.read(found[f"{module}.weight"]) for module in hf_names.modules(name)]
+        joined = hf_names.joined(name, parts, weight.shape)
+        return jax.device_put(joined.astype(jnp.dtype(dtype)), sharding)
+
+    shardings = nnx.get_named_sharding(state, devices)
+    return nnx.merge(graph, jax.tree.map_with_path(put, state, shardings))
 
 
 def _described(folder: Path) -> tuple[architecture.Config, Tokenizer]:
     """Read the architecture and the tokenizer of a model folder, and check that they match."""
     for name in ("config.json", "tokenizer.model"):
         if not (folder / name).exists():
-            raise InputError(f"{folder}: holds no model (no {name})")
+            raise InputError(f"{folder}: holds no model (no {name}){sources.remedy(folder, name)}")
     config = architecture.read(folder / "config.json")
     tokenizer = Tokenizer((folder / "tokenizer.model").read_bytes())
     if not 0 <= config.num_embed - len(tokenizer) <= _ROWS_FOR_IMAGES:
         raise InputError(
             f"{folder / 'config.json'}: vocab_size: {config.num_embed}, but tokenizer.model has"
-            f" {len(tokenizer)} pieces: they are not of one model"
+            f" {len(tokenizer)} pieces: the two files belong to different models"
         )
     return config, tokenizer
 
 
 def content_hash(folder: Path) -> str:
-    """Return a hash of a model folder's weights, architecture and tokenizer."""
-    named = ("config.json", "tokenizer.model", *(p.name for p in folder.glob("*.safetensors")))
+    """Return one sha256 of a model folder's weights, config.json and tokenizer."""
+    named = ("config.json", "tokenizer.model", *(p.name for p in sources.weight_files(folder)))
     return files.digest({name: files.sha256(folder / name) for name in named})
 
 
 def save(model: Model, tokenizer: Tokenizer, folder: Path) -> Path:
-    """Write a model folder that Transformers loads too, with adapters merged into the weights.
+    """Write a model folder, which Transformers can load too; merge adapters into the weights.
 
     `config.json` is written last, so it marks a complete folder.
     """
@@ -141,12 +169,15 @@ def save(model: Model, tokenizer: Tokenizer, folder: Path) -> Path:
 
 
 def to_hugging_face(model: Model) -> dict[str, np.ndarray]:
-    """Return the weights by Transformers' names and in its shapes, with adapters merged in."""
+    """Return the weights with adapters merged in: Transformers' name -> array in its shape."""
     return hf_names.tensors({path: np.asarray(x) for path, x in lora.merged(model).items()})
 
 
 def _tiny(vocabulary: int) -> gemma3.ModelConfig:
-    """Return a Gemma 3 small enough to learn two tasks from scratch on two cores in minutes."""
+    """Return the architecture of `tiny`, for a vocabulary of this many tokens.
+
+    It is small enough to learn two tasks from scratch on two cores in minutes.
+    """
     return gemma3.ModelConfig(
         num_layers=3,
         num_embed=vocabulary,
@@ -163,10 +194,11 @@ def _tiny(vocabulary: int) -> gemma3.ModelConfig:
 
 
 def _initialise(model: gemma3.Gemma3, seed: int) -> None:
-    """Draw every weight anew. Tunix starts the feed-forward kernels at zero, where they would stay.
+    """Initialise all weights again, in place, from random draws.
 
-    Matrices get a standard deviation of 1 / sqrt(inputs), so that activations keep their size.
-    Norm scales start at zero, because Gemma multiplies by 1 + scale.
+    Tunix initialises the feed-forward kernels to zero, where training would leave them. Here
+    matrices get a standard deviation of 1 / sqrt(inputs), so that activations keep their size. Norm
+    scales start at zero, because Gemma multiplies by 1 + scale.
     """
 
     def draw(path: tuple[Any, ...], value: jax.Array) -> jax.Array:
@@ -180,7 +212,7 @@ def _initialise(model: gemma3.Gemma3, seed: int) -> None:
 
 
 def _fan_in(name: str, shape: tuple[int, ...]) -> int:
-    """Return the number of inputs that one output of a matrix sums over."""
+    """Return the fan-in of a matrix: the number of inputs of each of its outputs."""
     if "attn_vec_einsum" in name:  # [heads, head_dim, features]
         return shape[0] * shape[1]
     if "einsum" in name:  # [..., heads, features, head_dim]

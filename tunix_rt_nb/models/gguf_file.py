@@ -1,10 +1,11 @@
-"""A GGUF file as a model folder: weights, configuration and tokenizer in Hugging Face's format.
+"""Conversion of a GGUF file to a model folder in Hugging Face's format.
 
 GGUF is the format of llama.cpp: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 
-The tokenizer is written as a protocol buffer by hand; `pieces` says why SentencePiece's own classes
-are not used. They would also write the fields of the trainer in another order: other bytes than
-those in rendered datasets, which then seem to be of another tokenizer.
+The protocol buffer of the tokenizer is encoded by hand. The module `pieces` says why the classes of
+SentencePiece are not used. They would also write the trainer's settings in another order. The bytes
+would then differ from those of the tokenizer in rendered datasets, and training would refuse these
+as rendered with another tokenizer.
 """
 
 import json
@@ -43,7 +44,7 @@ _UNKNOWN, _CONTROL, _USER_DEFINED = 2, 3, 4  # kinds of pieces, the same in GGUF
 
 
 def convert(path: Path, cache: Path) -> Path:
-    """Convert a GGUF file to a model folder, once; then return the one in the cache.
+    """Convert a GGUF file to a model folder in `cache`, if that was not done before; return it.
 
     The weights are written in float32, which holds the values of every quantisation.
 
@@ -63,7 +64,7 @@ class _Contents:
     def __init__(self, path: Path) -> None:
         with path.open("rb") as file:
             if file.read(4) != b"GGUF":
-                raise InputError(f"{path}: is no GGUF file")
+                raise InputError(f"{path}: is not a GGUF file")
         self.path = path
         try:
             reader = gguf.GGUFReader(path)
@@ -72,29 +73,31 @@ class _Contents:
             raise InputError(f"{path}: is cut off or damaged, get it again") from None
         self.family: str = said.get("general.architecture", "")
         if self.family not in _FAMILIES:
-            raise InputError(f"{path}: holds {self.family!r}, expected gemma3 or gemma2")
+            raise InputError(
+                f"{path}: its architecture is {self.family!r}, expected gemma3 or gemma2"
+            )
         self._said = {name.removeprefix(f"{self.family}."): value for name, value in said.items()}
         self.tensors = {tensor.name: tensor for tensor in reader.tensors}
 
     def get(self, key: str, default: Any = None) -> Any:
-        """Return a value by its name, without the name of the family in front."""
+        """Return a metadata value by its key, without a prefix such as `gemma3.` in the key."""
         return self._said.get(key, default)
 
     def need(self, key: str) -> Any:
-        """Return a value that the file must have, as `get` does.
+        """Return a metadata value that the file must have, by its key as in `get`.
 
         Raises:
           InputError: the file does not have it.
         """
         value = self.get(key)
         if value is None:
-            raise InputError(f"{self.path}: says nothing of {key}")
+            raise InputError(f"{self.path}: its metadata has no {key}")
         return value
 
     def values(self, name: str) -> np.ndarray:
-        """Return the numbers of a tensor as Hugging Face's checkpoints hold them.
+        """Return a tensor in float32, with the values that Hugging Face's checkpoints have.
 
-        llama.cpp stores a norm as 1 + w, they store w.
+        For the scale of a norm, llama.cpp stores 1 + w and Hugging Face stores w.
 
         Raises:
           InputError: gguf cannot read this quantisation.
@@ -104,14 +107,16 @@ class _Contents:
             numbers = gguf.dequantize(tensor.data, tensor.tensor_type)
         except NotImplementedError:
             kind = tensor.tensor_type.name
-            raise InputError(f"{self.path}: {name} is {kind}, which gguf cannot read") from None
+            raise InputError(
+                f"{self.path}: {name} has type {kind}, which gguf cannot read"
+            ) from None
         numbers = np.ascontiguousarray(numbers, np.float32)
         return numbers - 1 if name.endswith("norm.weight") else numbers
 
 
 def _write(contents: _Contents, folder: Path) -> None:
     """Write the folder; `config.json` comes last, so that it marks completion."""
-    names = _names(contents)  # first, because the next lines rely on the tensors
+    names = _names(contents)  # first, because this checks the tensors that the next lines need
     config, tokenizer = _config(contents), _tokenizer(contents)
     files.sweep(folder)
     with files.atomic(folder / "tokenizer.model") as file:
@@ -122,7 +127,14 @@ def _write(contents: _Contents, folder: Path) -> None:
 
 
 def _write_weights(contents: _Contents, names: Mapping[str, str], file: IO[bytes]) -> None:
-    """Write a safetensors file tensor by tensor; its library needs all in memory, twice.
+    """Write a safetensors file one tensor at a time.
+
+    The library `safetensors` would need all tensors in memory, twice.
+
+    Args:
+      contents: the GGUF file.
+      names: Hugging Face's name of each tensor -> its name in the GGUF file.
+      file: open for writing.
 
     Source: https://huggingface.co/docs/safetensors, "Format".
     """
@@ -140,10 +152,10 @@ def _write_weights(contents: _Contents, names: Mapping[str, str], file: IO[bytes
 
 
 def _names(contents: _Contents) -> dict[str, str]:
-    """Map Hugging Face's name of each tensor to the name in the file.
+    """Map Hugging Face's name of each tensor to its name in the GGUF file.
 
     Raises:
-      InputError: a tensor is missing, or a Gemma has no such tensor.
+      InputError: the file lacks a tensor, or has one that its Gemma family does not.
     """
     layers = contents.need("block_count")
     inner = [name for name in _NAMES if name not in _OUTER]
@@ -157,18 +169,20 @@ def _names(contents: _Contents) -> dict[str, str]:
         if name not in contents.tensors:
             raise InputError(f"{contents.path}: has no tensor {name}, get the whole file")
         if name not in wanted:
-            raise InputError(f"{contents.path}: tensor {name} is none of a {contents.family}'s")
+            raise InputError(
+                f"{contents.path}: has tensor {name}, which {contents.family} does not have"
+            )
     return {name: theirs for theirs, name in wanted.items()}
 
 
 def _config(contents: _Contents) -> dict[str, Any]:
-    """Build the configuration under Hugging Face's names.
+    """Build the content of Hugging Face's config.json.
 
-    The values that a GGUF file leaves out are the same in every Gemma of the family.
+    The settings that a GGUF file leaves out are the same in every Gemma of the family.
     """
     heads, hidden = contents.need("attention.head_count"), contents.need("embedding_length")
     layers, head_dim = contents.need("block_count"), contents.need("attention.key_length")
-    largest = layers in (46, 62)  # 27B alone scales by the width a head would have
+    largest = layers in (46, 62)  # only the 27B models scale queries by hidden_size / heads
     config = {
         "architectures": [_FAMILIES[contents.family]],
         "vocab_size": int(contents.tensors["token_embd.weight"].shape[1]),
@@ -197,7 +211,7 @@ def _of_gemma_3(contents: _Contents) -> dict[str, Any]:
     scaling = contents.get("rope.scaling.factor")
     return {
         "model_type": "gemma3_text",
-        "sliding_window_pattern": 6,  # five layers look at a window, the sixth at everything
+        "sliding_window_pattern": 6,  # five layers attend to a window, the sixth to everything
         "rope_theta": contents.get("rope.freq_base", 1_000_000.0),
         "rope_local_base_freq": 10_000.0,
         "rope_scaling": scaling and {"rope_type": "linear", "factor": scaling},
@@ -216,33 +230,34 @@ def _of_gemma_2(contents: _Contents) -> dict[str, Any]:
 
 
 def _tokenizer(contents: _Contents) -> bytes:
-    """Rebuild the SentencePiece model from the pieces, scores and kinds in the file.
+    """Rebuild the SentencePiece model from the pieces, scores and kinds in the GGUF file.
 
     Raises:
-      InputError: they are not those of a Gemma.
+      InputError: the file has no tokenizer of a Gemma, or a damaged one.
     """
     tokens = contents.need("tokenizer.ggml.tokens")
     if tokens[: len(_SPECIAL)] != _SPECIAL:
-        raise InputError(f"{contents.path}: has no tokenizer of a Gemma, which begins with <pad>")
+        raise InputError(f"{contents.path}: has no Gemma tokenizer, whose first piece is <pad>")
     if len(tokens) > contents.tensors["token_embd.weight"].shape[1]:
-        raise InputError(f"{contents.path}: has {len(tokens)} pieces, more than embeddings")
+        raise InputError(f"{contents.path}: has more pieces, {len(tokens)}, than embeddings")
     scores, kinds = (contents.need(f"tokenizer.ggml.{key}") for key in ("scores", "token_type"))
     if not len(tokens) == len(scores) == len(kinds):
-        raise InputError(f"{contents.path}: its pieces, scores and kinds differ in number")
+        raise InputError(f"{contents.path}: has different numbers of pieces, scores and kinds")
     pieces = map(_piece, tokens, scores, kinds)
     try:
         model = b"".join(_message(1, piece) for piece in pieces) + _HOW
         Tokenizer(model)
     except (InputError, TypeError, ValueError):
-        raise InputError(f"{contents.path}: its pieces make no tokenizer") from None
+        raise InputError(f"{contents.path}: no tokenizer can be built from its pieces") from None
     return model
 
 
 def _piece(token: str, score: float, kind: int) -> bytes:
-    """Encode a piece as it is in Google's own file, where GGUF differs.
+    """Encode a piece of the vocabulary as Google's own tokenizer.model has it.
 
-    There only `<pad>`, `<eos>` and `<bos>` are control pieces. All others that steer, as
-    `<start_of_turn>`, are user-defined, so they are found in a text. A space is written as `▁`.
+    GGUF differs: it marks every control token as CONTROL. In Google's file only `<pad>`, `<eos>`
+    and `<bos>` are. All others, such as `<start_of_turn>`, are USER_DEFINED, so that SentencePiece
+    finds them in a text. Spaces in them are written as `▁`.
     """
     if token == "<unk>":
         kind = _UNKNOWN
@@ -255,17 +270,17 @@ def _piece(token: str, score: float, kind: int) -> bytes:
 
 
 def _message(field: int, data: bytes) -> bytes:
-    """Encode a field that holds text or a message."""
+    """Encode a protocol buffer field whose value is text or another message."""
     return _varint(field << 3 | 2) + _varint(len(data)) + data
 
 
 def _number(field: int, number: int) -> bytes:
-    """Encode a field that holds a whole number."""
+    """Encode a protocol buffer field whose value is a whole number."""
     return _varint(field << 3) + _varint(number)
 
 
 def _varint(number: int) -> bytes:
-    """Encode a number as protocol buffers do, seven bits a byte."""
+    """Encode a whole number as a varint: seven bits a byte, the lowest first."""
     out = bytearray()
     while number > 0x7F:
         out.append(number & 0x7F | 0x80)
@@ -274,7 +289,7 @@ def _varint(number: int) -> bytes:
 
 
 def _trainer() -> Iterator[bytes]:
-    """Yield the fields of the trainer in sentencepiece_model.proto, with Gemma's settings."""
+    """Yield the encoded fields of the message TrainerSpec, with Gemma's settings."""
     yield _number(3, 2)  # model_type: BPE
     yield _number(35, 1)  # byte_fallback
     for field, token in ((40, 3), (41, 2), (42, 1), (43, 0)):  # the ids of unk, bos, eos, pad

@@ -1,17 +1,18 @@
 """Hugging Face's names and shapes for the weights that Tunix holds."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
+import numpy as np
 from flax import nnx
 from tunix.models.gemma import model as gemma2
 from tunix.models.gemma3 import model as gemma3
 
 from tunix_rt_nb.models.architecture import Config
 
-_NAMES = {  # Tunix -> Transformers; several if Tunix joins them into one matrix
+_NAMES = {  # Tunix -> Transformers; several names if Tunix joins their matrices into one
     "embedder.input_embedding": "embed_tokens",
     "final_norm.scale": "norm",
     "attn.q_einsum.w": "self_attn.q_proj",
@@ -37,7 +38,7 @@ def model_class(config: Config) -> type[nnx.Module]:
 
 
 def modules(path: str) -> list[str]:
-    """Return Transformers' modules for the weight that Tunix holds at a path.
+    """Return the names of Transformers' modules whose weights Tunix joins into one at this path.
 
     Example:
       >>> modules("layers.7.attn.kv_einsum.w")
@@ -48,10 +49,13 @@ def modules(path: str) -> list[str]:
 
 
 def tensors(weights: Mapping[str, Any]) -> dict[str, Any]:
-    """Convert Tunix's weights to Transformers' names and shapes, the inverse of Tunix's loader.
+    """Convert Tunix's weights to those of Transformers.
 
     Args:
-      weights: arrays by path, as `by_path` returns them.
+      weights: path -> array, as `by_path` returns them.
+
+    Returns:
+      Transformers' name -> array in its shape.
     """
     return {
         f"{module}.weight": part
@@ -72,13 +76,29 @@ def _parts(path: str, weight: Any) -> list[Any]:
     return [weight]
 
 
+def joined(path: str, parts: Sequence[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
+    """Join the matrices of Transformers' modules into one weight. This is the inverse of `tensors`.
+
+    Args:
+      path: the weight's path in Tunix's model.
+      parts: the matrices of its `modules`, each [outputs, inputs], or a vector.
+      shape: the shape of the weight.
+    """
+    if path.endswith("attn_vec_einsum.w"):  # [heads, head_dim, features]
+        return parts[0].T.reshape(shape)
+    if path.endswith("_einsum.w"):  # [..., heads, features, head_dim]
+        each = [part.reshape(-1, shape[-1], shape[-2]).transpose(0, 2, 1) for part in parts]
+        return np.stack(each).reshape(shape)
+    return parts[0].T if path.endswith(".kernel") else parts[0]
+
+
 def shapes(config: Config) -> dict[str, tuple[int, ...]]:
-    """Return the shape of each tensor in a model of this architecture, by Transformers' names."""
+    """Return the shapes of the weights of an architecture: Transformers' name -> shape."""
     model = nnx.eval_shape(lambda: model_class(config)(config, rngs=nnx.Rngs(0)))
     return {name: x.shape for name, x in jax.eval_shape(tensors, by_path(model)).items()}
 
 
 def by_path(model: nnx.Module) -> dict[str, jax.Array]:
-    """Return the weights of a model by path, such as `layers.0.attn.q_einsum.w`."""
+    """Return the weights of a model: path, such as `layers.0.attn.q_einsum.w` -> array."""
     state = nnx.to_flat_state(nnx.state(model, nnx.Param))
     return {".".join(map(str, path)): value.get_value() for path, value in state}

@@ -15,21 +15,21 @@ from flax import nnx
 from tunix_rt_nb.common import InputError, files
 from tunix_rt_nb.models import hf_names, weights
 
-MODULES = ".*(_einsum|_proj)"  # all matrices of attention and feed-forward
+MODULES = ".*(_einsum|_proj)"  # a regex for all matrices of attention and feed-forward
 
 
 def apply(
     model: nnx.Module, rank: int, alpha: float, modules: str = MODULES, seed: int = 0
 ) -> nnx.Module:
-    """Return the model with adapters; from now on only these are trained.
+    """Return the model with adapters; training then changes only these.
 
-    A matrix W is used as W + (alpha / rank) A B. A is random and B is zero at first, so the new
-    model starts with the outputs of the old one.
+    A matrix W becomes W + (alpha / rank) A B. At first A is random and B is zero, so the new model
+    starts with the outputs of the old one.
 
     Args:
       rank: the rank of A B, at least 1.
       alpha: the scale of the adapters, more than 0.
-      modules: a regular expression; matrices whose path matches it get adapters.
+      modules: a regular expression for the paths of the matrices that get adapters.
       seed: seeds the random A.
 
     Raises:
@@ -39,27 +39,29 @@ def apply(
     Source: Hu et al. 2021, "LoRA: Low-Rank Adaptation of Large Language Models".
     """
     if type(rank) is not int or rank < 1:
-        raise InputError(f"lora_rank: expected a whole number from 1 on, found {rank!r}")
+        raise InputError(f"lora_rank: expected a whole number from 1, found {rank!r}")
     if not 0 < alpha < math.inf:
         raise InputError(f"lora_alpha: expected a number above 0, found {alpha!r}")
     try:
         re.compile(modules)
     except re.error as error:
-        raise InputError(f"lora_modules: {modules!r} is no regular expression: {error}") from None
+        raise InputError(
+            f"lora_modules: {modules!r} is not a regular expression: {error}"
+        ) from None
     provider = qwix.LoraProvider(module_path=modules, rank=rank, alpha=alpha)
     inputs: dict[str, Any] = model.get_model_input()
     adapted = qwix.apply_lora_to_model(model, provider, **inputs, rngs=nnx.Rngs(seed))
     adapted.lora_scale = alpha / rank
     if not is_applied(adapted):
         raise InputError(
-            f"lora_modules: {modules!r} matches no matrix of the model; those that there are: "
+            f"lora_modules: {modules!r} matches no matrix of the model, whose matrices are: "
             "q_einsum, kv_einsum, qkv_einsum, attn_vec_einsum, gate_proj, up_proj, down_proj"
         )
     return adapted
 
 
 def merged(model: nnx.Module) -> dict[str, jax.Array]:
-    """Return the weights of a model by path, with its adapters merged in, if it has any."""
+    """Return the weights of a model, with its adapters, if any, merged in: path -> array."""
     found = hf_names.by_path(model)
     for path, (a, b) in _adapters(found).items():
         del found[f"{path}_lora_a"], found[f"{path}_lora_b"]
@@ -71,7 +73,7 @@ def merged(model: nnx.Module) -> dict[str, jax.Array]:
 
 
 def _adapters(named: Mapping[str, jax.Array]) -> dict[str, tuple[jax.Array, jax.Array]]:
-    """Return A and B of each matrix with adapters, by the path of the matrix."""
+    """Return the adapters among the weights of a model: path of the matrix -> (A, B)."""
     paths = [name.removesuffix("_lora_a") for name in named if name.endswith("_lora_a")]
     return {path: (named[f"{path}_lora_a"], named[f"{path}_lora_b"]) for path in paths}
 
@@ -82,7 +84,9 @@ def save_adapter(model: nnx.Module, folder: Path, base: str | None = None) -> Pa
     `adapter_config.json` is written last, so it marks a complete folder.
 
     Args:
-      base: the model they were trained on, by its Hugging Face name.
+      model: the model with adapters.
+      folder: where to write them.
+      base: the Hugging Face name of the model that they were trained on; None if it has none.
 
     Raises:
       InputError: the model has no adapters.
@@ -112,9 +116,10 @@ def save_adapter(model: nnx.Module, folder: Path, base: str | None = None) -> Pa
 
 
 def _peft_tensors(model: nnx.Module) -> dict[str, np.ndarray]:
-    """Return A [rank, inputs] and B [outputs, rank] for each adapted module of Transformers' model.
+    """Return the adapters as PEFT names them: name -> array.
 
-    Modules that Tunix joins into one matrix, such as keys and values, share one A.
+    For each module, A is [rank, inputs] and B is [outputs, rank]. Modules that Tunix joins into one
+    matrix, such as those of keys and values, share one A.
     """
     found = {}
     for path, (a, b) in _adapters(hf_names.by_path(model)).items():

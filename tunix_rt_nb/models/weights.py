@@ -1,6 +1,7 @@
 """The safetensors files of a model folder, checked against the architecture before loading."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,54 +10,89 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from tunix_rt_nb.common import InputError, files, one_line
+from tunix_rt_nb.models.sources import weight_files
 
 _TYPES = ("F32", "BF16", "F16")
 _INDEX = "model.safetensors.index.json"
-_UNUSED = (  # parts of a checkpoint that a text model does not need
-    "lm_head.",  # the embedding once more
+# Prefixes of the text part of a multimodal model, as older and newer Transformers write them.
+_TEXT = {
+    "language_model.model.": "model.",
+    "model.language_model.": "model.",
+    "language_model.": "",
+}
+_VISION = (
     "vision_tower.",
     "multi_modal_projector.",
+    "model.vision_tower.",
+    "model.multi_modal_projector.",
+)
+_UNUSED = (  # parts of a checkpoint that a text model does not need
+    *_VISION,
+    "lm_head.",  # the embedding once more
     "model.rotary_emb.",
 )
 
 
-class _Tensor(NamedTuple):
-    """A tensor's file, and its shape and type as the header of that file gives them."""
+class Tensor(NamedTuple):
+    """A tensor: its file, and its name, shape and safetensors type from the header of that file."""
 
     path: Path
+    name: str
     shape: tuple[int, ...]
     dtype: str
 
 
-def check(folder: Path, shapes: Mapping[str, tuple[int, ...]], prefix: str = "") -> None:
-    """Check that a model folder has exactly the tensors of the model, in the right shapes.
+def find(folder: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
+    """Find the tensors of a model in its folder, by name. It must have them in the right shapes.
+
+    Vision weights and adapters beside the model are passed over.
 
     Args:
-      shapes: the shape of every tensor, by name.
-      prefix: a prefix that names in the files may have.
+      folder: the model folder.
+      shapes: the name of every tensor of the model -> its shape.
 
     Raises:
       InputError: a file is missing or truncated; or a tensor is missing, duplicated, of another
         shape, or not part of the model.
     """
-    found = {name.removeprefix(prefix): tensor for name, tensor in _tensors(folder).items()}
+    found = _tensors(folder)
     for name, shape in shapes.items():
         if name not in found:
             more = sum(each not in found for each in shapes) - 1
             others = f" and {more} more" if more else ""
             raise InputError(
-                f"{_home(folder, name)}: misses {name}{others}, which config.json asks for"
+                f"{_home(folder, name)}: has no {name}{others}, which config.json asks for"
             )
         if found[name].shape != shape:
             raise InputError(
-                f"{found[name].path}: {name} has the shape {_told(found[name].shape)}, config.json"
-                f" asks for {_told(shape)}"
+                f"{found[name].path}: {name} has the shape {_told(found[name].shape)}, expected"
+                f" {_told(shape)} as in config.json"
             )
     for name in sorted(found.keys() - shapes.keys()):
         if not name.startswith(_UNUSED) and ".rotary_emb." not in name:
             raise InputError(
-                f"{found[name].path}: holds {name}, which is no part of what config.json describes"
+                f"{found[name].path}: holds {name}, which the model in config.json does not have"
             )
+    return {name: found[name] for name in shapes}
+
+
+def read(tensor: Tensor) -> np.ndarray:
+    """Read the values of a tensor from its file."""
+    with safe_open(tensor.path, "numpy") as file:
+        return file.get_tensor(tensor.name)
+
+
+def passed_over(folder: Path) -> list[str]:
+    """List what loading a model folder leaves out: vision weights, and files of adapters.
+
+    Return an empty list if a file is damaged; `find` says which.
+    """
+    loaded = weight_files(folder)
+    left = [path.name for path in sorted(folder.glob("*.safetensors")) if path not in loaded]
+    with suppress(InputError):
+        if vision := sum(name.startswith(_VISION) for name in _tensors(folder)):
+            left.append(f"{vision} vision weights")
+    return left
 
 
 def write(path: Path, tensors: Mapping[str, np.ndarray]) -> None:
@@ -71,68 +107,83 @@ def _told(shape: tuple[int, ...]) -> str:
     return " x ".join(map(str, shape))
 
 
-def _tensors(folder: Path) -> dict[str, _Tensor]:
-    """Return all tensors of a folder by name; raise InputError if a file or all are missing."""
+def _plain(name: str) -> str:
+    """Return the name that a tensor has in a model of text only.
+
+    Example:
+      >>> _plain("model.language_model.norm.weight"), _plain("language_model.model.norm.weight")
+      ('model.norm.weight', 'model.norm.weight')
+    """
+    for prefix, plain in _TEXT.items():
+        if name.startswith(prefix):
+            return plain + name.removeprefix(prefix)
+    return name
+
+
+def _tensors(folder: Path) -> dict[str, Tensor]:
+    """Read the headers of all files in a folder: name -> tensor.
+
+    Raises:
+      InputError: there is no file, a file of the index is missing, a file is damaged, or a tensor
+        is in two files.
+    """
     for name in sorted({*_shards(folder).values()}):
         if not (folder / name).exists():
-            raise InputError(f"{folder / name}: is missing, {_INDEX} names it: fetch it again")
-    paths = sorted(folder.glob("*.safetensors"))
+            raise InputError(f"{folder / name}: is missing, but {_INDEX} names it: fetch it again")
+    paths = weight_files(folder)
     if not paths:
         raise InputError(f"{folder}: holds no weights (no *.safetensors)")
-    found: dict[str, _Tensor] = {}
+    found: dict[str, Tensor] = {}
     for path in paths:
-        for name, tensor in _header(path).items():
+        for tensor in _header(path):
+            name = _plain(tensor.name)
             if name in found:
-                raise InputError(f"{path}: holds {name}, as does {found[name].path.name}")
+                also = f"{found[name].path.name} holds too"
+                if found[name].path == path:
+                    also = f"it also holds as {found[name].name}"
+                raise InputError(f"{path}: holds {tensor.name}, which {also}")
             found[name] = tensor
     return found
 
 
 def _shards(folder: Path) -> dict[str, str]:
-    """Read from the index of shards which file holds each tensor; return {} without an index."""
+    """Read the index of a model in several files: name of tensor -> file; {} without an index."""
     path = folder / _INDEX
     if not path.exists():
         return {}
     index: Any = files.read_json(path)
     named = index.get("weight_map") if isinstance(index, dict) else None
     if not isinstance(named, dict) or not all(isinstance(name, str) for name in named.values()):
-        raise InputError(f"{path}: has no weight_map of tensors to files")
+        raise InputError(f"{path}: has no weight_map from tensors to files")
     return named
 
 
 def _home(folder: Path, name: str) -> Path:
-    """Return the file that should hold a tensor."""
-    paths = list(folder.glob("*.safetensors"))
+    """Return the file that should hold a tensor; the folder if this is unknown."""
+    paths = weight_files(folder)
     return paths[0] if len(paths) == 1 else folder / _shards(folder).get(name, "")
 
 
-def _header(path: Path) -> dict[str, _Tensor]:
-    """Read the tensors' names, shapes and types from the header of a file, and not their values."""
+def _header(path: Path) -> list[Tensor]:
+    """Read the names, shapes and types of the tensors in a file, without their values.
+
+    Raises:
+      InputError: the file is damaged, or a tensor has an unsupported type.
+    """
     try:
         with safe_open(path, "numpy") as file:
             slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
-            found = {
-                name: _Tensor(path, tuple(each.get_shape()), each.get_dtype())
+            found = [
+                Tensor(path, name, tuple(each.get_shape()), each.get_dtype())
                 for name, each in slices.items()
-            }
+            ]
     except (OSError, SafetensorError) as error:
         told = one_line(str(error), 120)
         raise InputError(f"{path}: is cut off or damaged, fetch it again: {told}") from None
-    _check_types(path, found)
-    return found
-
-
-def _check_types(path: Path, tensors: Mapping[str, _Tensor]) -> None:
-    """Raise InputError unless all tensors of a file have the same supported type.
-
-    Tunix reads a whole file with the type of its first tensor.
-    """
-    for name, tensor in tensors.items():
+    for tensor in found:
         if tensor.dtype not in _TYPES:
             raise InputError(
-                f"{path}: {name} is of type {tensor.dtype}, expected one of: {', '.join(_TYPES)}"
+                f"{path}: {tensor.name} is of type {tensor.dtype}, expected one of:"
+                f" {', '.join(_TYPES)}"
             )
-    if len({tensor.dtype for tensor in tensors.values()}) > 1:
-        names = {tensor.dtype: name for name, tensor in tensors.items()}
-        told = ", ".join(f"{dtype} ({name})" for dtype, name in sorted(names.items()))
-        raise InputError(f"{path}: holds tensors of several types, {told}: expected one")
+    return found

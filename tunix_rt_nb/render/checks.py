@@ -8,25 +8,25 @@ import numpy as np
 from tunix_rt_nb.common import InputError
 from tunix_rt_nb.models import Tokenizer
 from tunix_rt_nb.render.examples import Examples
-from tunix_rt_nb.trace import Chat, Said
+from tunix_rt_nb.trace import Chat, Form
 
 
 def check(encoded: Examples, chats: Sequence[Chat], tokenizer: Tokenizer) -> None:
-    """Check the examples of some chats against the laws of their masks.
+    """Check that the examples encoded from some chats obey the laws of the loss mask.
 
-    The laws: one BOS, at the start (none if the template has none); no control tokens but the
-    template's; at least one trained token; the trained tokens spell the response and its stop
-    exactly; the tokens before them spell the prompt.
+    The laws: one BOS, at the start (none if the template has none); no control tokens but those of
+    the template; at least one trained token; the trained tokens spell exactly the response and its
+    stop token; the tokens before them spell the prompt.
 
     Args:
       encoded: the examples.
-      chats: the chat of each example, all of one form.
+      chats: the chat of each example, all of one template.
       tokenizer: the tokenizer that encoded them.
 
     Raises:
       InputError: an example breaks a law; the message names the trace and the law.
     """
-    how, index = chats[0].form, encoded.index
+    template, index = chats[0].form.template, encoded.index
     starts, ends = index["start"], index["start"] + index["length"]
     cuts = starts + index["prompt"]
     spelled, sizes = tokenizer.spell(encoded.tokens)
@@ -37,23 +37,28 @@ def check(encoded: Examples, chats: Sequence[Chat], tokenizer: Tokenizer) -> Non
     count = _before(steers)
     controls = _slices(encoded.tokens[steers].tolist(), count[starts], count[ends])
     first = encoded.tokens[starts]
-    own = [
-        tokenizer.controls[segment.text]
-        for segment in (*how.head, *how.tail, *how.template.response(""))
-        if segment.control
-    ]
-    bos, name = own[: how.template.bos is not None], how.template.bos or ""
+    own = {form: _controls(form, tokenizer) for form in dict.fromkeys(chat.form for chat in chats)}
+    name = template.bos or ""
+    bos = [tokenizer.controls[name]] if name else []
     for n, (chat, found) in enumerate(zip(chats, controls, strict=True)):
         laws = {
-            "one BOS, first": not bos or (first[n] == bos[0] and found.count(bos[0]) == 1),
+            "BOS is first, once": not bos or (first[n] == bos[0] and found.count(bos[0]) == 1),
             "at least one token is trained": cuts[n] < ends[n],
             "the trained text is the response and its stop": responses[n] == chat.trained.encode(),
             "the text before it is the prompt": prompts[n] == f"{name}{chat.given}".encode(),
-            "no text is a control token": found == own,
+            "no text is a control token": found == own[chat.form],
         }
         for law, holds in laws.items():
             if not holds:
-                raise InputError(f"trace {encoded[n].id}: cannot be rendered: broken law: {law}")
+                raise InputError(
+                    f"trace {encoded[n].id}: cannot be rendered, as this does not hold: {law}"
+                )
+
+
+def _controls(form: Form, tokenizer: Tokenizer) -> list[int]:
+    """Return the ids of the control tokens in a chat of this form, in order."""
+    every = (*form.head, *form.tail, *form.template.response(""))
+    return [tokenizer.controls[segment.text] for segment in every if segment.control]
 
 
 def _slices(whole: Any, starts: np.ndarray, ends: np.ndarray) -> list[Any]:
@@ -61,15 +66,5 @@ def _slices(whole: Any, starts: np.ndarray, ends: np.ndarray) -> list[Any]:
 
 
 def _before(sizes: np.ndarray) -> np.ndarray:
-    """Return the sum of the sizes before each place, and the total at the end."""
+    """Return the sum of the sizes before each index, then the total: int [len(sizes) + 1]."""
     return np.concatenate([[0], np.cumsum(sizes)])
-
-
-def check_text(chat: Chat, said: Said, trace_id: str) -> None:
-    """Check that the text of a chat reads back as what it should say.
-
-    Raises:
-      InputError: it reads back as something else; the message names the trace.
-    """
-    if chat.form.read(chat.text) != said:
-        raise InputError(f"trace {trace_id}: cannot be rendered: its text reads back as another")

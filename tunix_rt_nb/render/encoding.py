@@ -1,4 +1,4 @@
-"""Chats to token ids and loss mask, in one pass.
+"""Encoding of chats as token ids with a loss mask, in one pass.
 
 Prompt and response are tokenised separately and joined. So the prompt's ids are a prefix by
 construction, and no code has to search the ids for a marker to find the mask.
@@ -14,21 +14,21 @@ from tunix_rt_nb.trace import Chat, Form
 
 
 def encode(chats: Sequence[Chat], tokenizer: Tokenizer, ids: Sequence[str]) -> Examples:
-    """Tokenise chats: BOS and prompt (not trained), then the response and its stop (trained).
+    """Tokenise chats: BOS and prompt (not trained), then response and stop token (trained).
 
     Args:
-      chats: one or more chats, all of one form.
+      chats: one or more chats, all of one template.
       ids: the id of each example.
 
     Raises:
-      InputError: the tokenizer lacks a piece of the template.
+      InputError: the tokenizer lacks a control token of the template.
     """
     template = chats[0].form.template
     # Tokenise prompts and responses apart, so that no token spans the border between them: the
     # prompt ids are then a prefix, the same ids that generation starts from.
-    prompts = encode_prompts([chat.asked for chat in chats], tokenizer, chats[0].form)
+    prompts = encode_prompts([(chat.form, chat.asked) for chat in chats], tokenizer)
     said = tokenizer.literals([template.before_response + chat.said for chat in chats])
-    # The stop piece is trained too: the model has to learn where to end.
+    # The stop token is trained too: the model has to learn where to end.
     stop = [tokenizer.control(template.stop)]
     tokens: list[int] = []
     for prompt, response in zip(prompts, said, strict=True):
@@ -41,9 +41,19 @@ def encode(chats: Sequence[Chat], tokenizer: Tokenizer, ids: Sequence[str]) -> E
     return Examples.joined(list(ids), given, lengths, np.array(tokens, np.int32))
 
 
-def encode_prompts(prompts: Sequence[str], tokenizer: Tokenizer, form: Form) -> list[list[int]]:
-    """Tokenise prompts for generation: exactly the ids that precede a trained response."""
-    # Head and tail are the same for all prompts and meet them at control pieces, where no token
-    # can span the border. The lead is literal text, so it is tokenised with the prompt.
-    head, tail = tokenizer.segments(form.head), tokenizer.segments(form.tail)
-    return [head + ids + tail for ids in tokenizer.literals([form.lead + p for p in prompts])]
+def encode_prompts(asked: Sequence[tuple[Form, str]], tokenizer: Tokenizer) -> list[list[int]]:
+    """Tokenise prompts for generation: exactly the ids that precede a trained response.
+
+    Args:
+      asked: (form, prompt) pairs. The form holds the system message and the earlier turns.
+    """
+    # The head ends and the tail begins with a control token, so no token can span their borders
+    # with the prompt. The lead is literal text, so it is tokenised with the prompt. Most prompts
+    # share one form, so tokenise the head and tail of each form only once.
+    around = {
+        form: (tokenizer.segments(form.head), tokenizer.segments(form.tail))
+        for form in dict.fromkeys(form for form, _ in asked)
+    }
+    ids = tokenizer.literals([form.lead + prompt for form, prompt in asked])
+    ends = [around[form] for form, _ in asked]
+    return [head + own + tail for (head, tail), own in zip(ends, ids, strict=True)]

@@ -18,7 +18,7 @@ _TOKEN = np.dtype("<i4")
 
 
 def _record(width: int = 36) -> np.dtype:
-    """Return the dtype of an example's record; an id takes `width` bytes, 36 as for UUIDs."""
+    """Return the dtype of an example's record; an id takes `width` bytes, a UUID needs 36."""
     return np.dtype([("id", f"S{width}"), ("start", "<i8"), ("prompt", "<i4"), ("length", "<i4")])
 
 
@@ -91,12 +91,12 @@ class Examples:
         return map(self.__getitem__, range(len(self)))
 
     def chosen(self, places: Any) -> "Examples":
-        """Select examples by any index of an array, such as a mask or slice; do not copy tokens."""
+        """Select examples by any NumPy index, such as a mask or slice, without copying tokens."""
         return Examples(self.index[places], self.tokens)
 
 
 def names(side: str) -> tuple[str, str]:
-    """Return the names of the two files of one side: the index and the tokens."""
+    """Return the file names of one side, `train` or `eval`: its index and its tokens."""
     return f"{side}.npy", f"{side}_tokens.npy"
 
 
@@ -111,7 +111,7 @@ def load(folder: Path, side: str) -> Examples:
 
 @contextmanager
 def writer(folder: Path, side: str) -> Iterator[Callable[[Examples], None]]:
-    """Yield a function that appends examples to the files of one side.
+    """Yield a function that appends examples to the files of one side, `train` or `eval`.
 
     The files appear under their names when the `with` block ends.
     """
@@ -135,7 +135,7 @@ def writer(folder: Path, side: str) -> Iterator[Callable[[Examples], None]]:
 
 @contextmanager
 def _growing(path: Path, kind: np.dtype) -> Iterator[Callable[[np.ndarray], None]]:
-    """Yield a function that appends to a .npy file of one array.
+    """Yield a function that appends items to the one-dimensional array in a new .npy file.
 
     NumPy pads the header so that a larger length still fits. So write the header with length 0
     first, and write it again when the length is known.

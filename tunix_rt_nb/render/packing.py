@@ -20,7 +20,7 @@ class Rows:
       examples: the packed examples.
       length: the length of every row, in tokens.
       order: indices into `examples`, row after row.
-      ends: where in `order` each row ends.
+      ends: for each row, the index in `order` after its last example.
     """
 
     examples: Examples
@@ -48,7 +48,7 @@ class Rows:
 
     @cached_property
     def most_trained(self) -> int:
-        """The most trained tokens in a row, rounded up to 16, 32, 48, ... to compile few shapes."""
+        """The most trained tokens in any row, as a multiple of 16, so that few shapes compile."""
         return -(-int(self.trained_tokens.max()) // 16) * 16
 
     @cached_property
@@ -96,10 +96,10 @@ class Rows:
         Returns:
           tokens: as in `arrays`.
           positions: as in `arrays`.
-          segments: cut into blocks at least as long as the longest example, [rows, blocks, size],
-            padded with 0, for `attention.attend`.
-          places: int32 [rows, most], the places in a row that predict a trained token (one before
-            it), padded with length - 1.
+          segments: int32 [rows, blocks, size], as in `arrays`, but cut into blocks at least as long
+            as the longest example and padded with 0, for `attention.attend`.
+          places: int32 [rows, most_trained], the columns that predict a trained token (each is one
+            before it), padded with length - 1.
         """
         arrays = self.arrays(rows)
         blocks, size = self._blocks
@@ -115,9 +115,9 @@ class Rows:
 
 
 def blocks(length: int, longest: int) -> tuple[int, int]:
-    """Return the number and size of the blocks of a row: none is shorter than the longest example.
+    """Return into how many blocks a row is cut, and the tokens per block.
 
-    A row of at most two such blocks stays one block.
+    No block is shorter than the longest example. If two blocks would hold the row, it stays whole.
 
     Example:
       >>> blocks(256, longest=60)
@@ -167,8 +167,8 @@ def pack_full(examples: Examples, longest: int, fill: float = 0.95) -> Rows:
     """Pack examples of up to `longest` tokens into the shortest rows that are nearly full.
 
     Attention costs more in longer rows, and padding is wasted. So try rows of `longest` tokens
-    first, then multiples of 16 tokens up to three times as long, until examples fill a share of
-    `fill`. If no length reaches `fill`, return the fullest rows.
+    first, then multiples of 16 tokens up to three times as long, until examples fill at least the
+    share `fill` of all positions. If no length reaches `fill`, return the fullest rows.
 
     Raises:
       InputError: as for `pack`.
@@ -190,8 +190,8 @@ def pack_full(examples: Examples, longest: int, fill: float = 0.95) -> Rows:
 def _best_fit(lengths: np.ndarray, length: int) -> np.ndarray:
     """Return the row of each example, for lengths in decreasing order.
 
-    Place all examples of one length together. The fullest row with space for one of them is still
-    the fullest after it gets one, while space is left; so it takes as many as fit.
+    Place all examples of equal length together: the fullest row that has space for one takes as
+    many as fit, because with each one it only gets fuller.
     """
     row_of = np.empty(len(lengths), np.int64)
     with_room: dict[int, list[np.ndarray]] = {}  # space left -> arrays of rows
@@ -214,7 +214,7 @@ def _best_fit(lengths: np.ndarray, length: int) -> np.ndarray:
             at = bisect_left(rooms, need)
             if at < len(rooms):
                 room = rooms.pop(at)
-                rows = np.concatenate(with_room.pop(room))[::-1]  # the last one kept is used first
+                rows = np.concatenate(with_room.pop(room))[::-1]  # use the row kept last first
             else:
                 room = length
                 rows = np.arange(opened, opened - (done - end) // (length // need))
@@ -225,7 +225,7 @@ def _best_fit(lengths: np.ndarray, length: int) -> np.ndarray:
             placed = np.repeat(rows, each)[: full * each + rest]
             row_of[done : done + len(placed)] = placed
             done += len(placed)
-            # File the rows again by the space they have now; untouched ones go back in their order.
+            # Keep the rows again by the space they have now; unused rows go back in their order.
             keep(room - each * need, rows[:full])
             if rest:
                 keep(room - rest * need, rows[full : full + 1])

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypedDict, TypeVar, cast
+from typing import Any, NotRequired, TypedDict, TypeVar, cast
 
 import msgspec
 import numpy as np
@@ -13,28 +13,30 @@ from tunix_rt_nb import dataset
 from tunix_rt_nb.common import InputError, files
 from tunix_rt_nb.models import Tokenizer, sources, train_tokenizer
 from tunix_rt_nb.render import examples
-from tunix_rt_nb.render.checks import check, check_text
+from tunix_rt_nb.render.checks import check
 from tunix_rt_nb.render.encoding import encode
 from tunix_rt_nb.render.examples import Examples
-from tunix_rt_nb.trace import Chat, Form, Said, form
+from tunix_rt_nb.trace import EARLIER, Chat, Earlier, Form, Said, form, reads_back
 
 A = TypeVar("A")
 B = TypeVar("B")
 _ARRAYS = tuple(name for side in dataset.SIDES for name in examples.names(side))
 _FILES = (*_ARRAYS, "rejects.jsonl", "tokenizer.model")
 _AT_A_TIME = 100_000  # characters per batch to tokenise; larger ones fit less well into CPU caches
-_SAMPLE = 10_000  # about how many traces a tokenizer is trained on
+_SAMPLE = 10_000  # the approximate number of traces that a tokenizer is trained on
 
 
 class Rendered(TypedDict):
-    """What the manifest of a rendered dataset says.
+    """The fields of a rendered dataset's `manifest.json`.
 
     Attributes:
-      form_sha256: the hash of all that defines template, style and system message.
-      max_length: the longest example that was kept, in tokens.
-      examples: side -> how many examples.
-      rejected: reason -> how many were left out.
-      files: name of a file -> its sha256.
+      form_sha256: the hash of everything that defines the template, style and system message.
+      max_length: the most tokens that an example may have; longer ones were left out.
+      examples: how many examples each side, `train` and `eval`, has.
+      rejected: how many examples were left out for each reason.
+      read_otherwise: how many responses parse into other steps than their trace has, because a
+        line inside a step begins like the next step. Their text is complete all the same.
+      files: the sha256 of each file, by its name.
     """
 
     dataset_key: str
@@ -46,7 +48,16 @@ class Rendered(TypedDict):
     max_length: int
     examples: dict[str, int]
     rejected: dict[str, int]
+    read_otherwise: NotRequired[int]
     files: dict[str, str]
+
+
+class Reject(TypedDict):
+    """An example that was left out: its `id`, the `reason` and its number of `tokens`."""
+
+    id: str
+    reason: str
+    tokens: int
 
 
 def render_dataset(
@@ -58,24 +69,24 @@ def render_dataset(
     max_length: int = 192,
     system: str = "",
 ) -> Rendered:
-    """Render both sides of a dataset into a folder; write the manifest last.
+    """Render both sides of a dataset, `train` and `eval`, into a folder; write the manifest last.
 
     Examples longer than `max_length` are not cut. They are left out, counted, and listed in
     `rejects.jsonl`. However large the dataset, only a few batches are in memory at a time.
 
     Args:
       source: the folder of the dataset.
-      max_length: the longest example, in tokens.
-      system: the system message of every chat; empty for none, or for the template's own if it has
-        one.
+      max_length: the most tokens that an example may have.
+      system: the system message of chats without one of their own. If empty, the template's own is
+        used if it has one, else none.
 
     Returns:
       The manifest: the dataset, the form, the counts, the sha256 of every file, and `form_sha256`,
       a hash of everything that defines the template, the style and the system message.
 
     Raises:
-      InputError: no training example fits; the tokenizer lacks a piece of the template; or a trace
-        does not read back, or a mask breaks a law (the message names the trace).
+      InputError: no training example fits; the tokenizer lacks a control token of the template; or
+        an example breaks a law of `checks.check` (the message names the trace).
     """
     how = form(template_name, style, system)
     for piece in how.template.pieces:
@@ -86,7 +97,7 @@ def render_dataset(
     with files.atomic(folder / "rejects.jsonl") as rejects:
         for side in dataset.SIDES:
             with examples.writer(folder, side) as add:
-                for some in _encoded(_said(source, side), tokenizer, how):
+                for some in _encoded(_watched(_said(source, side), how, counts), tokenizer, how):
                     fits = some.index["length"] <= max_length
                     add(some.chosen(fits))
                     counts[side] += int(fits.sum())
@@ -108,18 +119,23 @@ def render_dataset(
         "max_length": max_length,
         "examples": {side: counts[side] for side in dataset.SIDES},
         "rejected": dict(rejected),
+        "read_otherwise": counts["read_otherwise"],
         "files": {name: files.sha256(folder / name) for name in _FILES},
     }
     files.write_json(folder / "manifest.json", manifest)
     return manifest
 
 
-def _reject(long: np.void) -> dict[str, Any]:
+def _reject(long: np.void) -> Reject:
     return {"id": long["id"].decode(), "reason": "too_long", "tokens": int(long["length"])}
 
 
 class _Step(msgspec.Struct, gc=False):
     content: str
+
+
+class _Meta(msgspec.Struct, gc=False):
+    earlier_messages: Any = None
 
 
 class _Line(msgspec.Struct, gc=False):
@@ -129,23 +145,36 @@ class _Line(msgspec.Struct, gc=False):
     prompt: str
     steps: list[_Step]
     final_answer: str
+    meta: _Meta | None = None
 
 
 _READ = msgspec.json.Decoder(_Line).decode
 
 
 def _said(source: Path, side: str) -> Iterator[tuple[str, Said]]:
-    """Yield the id and content of each trace on one side of a dataset.
+    """Yield the id and content of each trace on one side, `train` or `eval`, of a dataset.
 
-    Raise InputError if the file was altered after the build.
+    Raises:
+      InputError: the file was altered after the build.
     """
     path = source / f"{side}.jsonl"
-    altered = "was altered after the build, build it again"
+    altered = "was altered after the build, build the dataset again"
     files.check_unaltered(path, dataset.read_manifest(source), altered)
     with path.open("rb") as lines:
         for line in map(_READ, lines):
             steps = tuple([step.content for step in line.steps])
-            yield line.id, Said(line.prompt, steps, line.final_answer)
+            told = line.meta and line.meta.earlier_messages
+            earlier = Earlier.of({EARLIER: told}) if told else Earlier()
+            yield line.id, Said(line.prompt, steps, line.final_answer, earlier)
+
+
+def _watched(
+    traces: Iterable[tuple[str, Said]], how: Form, counts: Counter[str]
+) -> Iterator[tuple[str, Said]]:
+    """Yield the traces unchanged; count in `read_otherwise` those whose response parses wrongly."""
+    for trace_id, said in traces:
+        counts["read_otherwise"] += not reads_back(said.steps, said.answer, how.style)
+        yield trace_id, said
 
 
 def _encoded(
@@ -179,12 +208,11 @@ def _one_ahead(work: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:
 
 
 def _batches(traces: Iterable[tuple[str, Said]], how: Form) -> Iterator[list[tuple[str, Chat]]]:
-    """Yield the chats of all traces in batches, each chat checked by reading it back."""
+    """Yield all traces as (id, chat) pairs, in batches of about `_AT_A_TIME` characters."""
     chats: list[tuple[str, Chat]] = []
     size = 0
     for trace_id, said in traces:
         chat = how.write(said)
-        check_text(chat, said, trace_id)
         chats.append((trace_id, chat))
         size += len(chat.asked) + len(chat.said)
         if size >= _AT_A_TIME:
@@ -195,10 +223,11 @@ def _batches(traces: Iterable[tuple[str, Said]], how: Form) -> Iterator[list[tup
 
 
 def load(folder: Path, side: str, limit: int | None = None) -> Examples:
-    """Load the examples of one side of a rendered dataset, at most `limit` of them.
+    """Load the examples of one side, `train` or `eval`, of a rendered dataset, at most `limit`.
 
     Raises:
-      InputError: the folder is incomplete, a file was altered since, or there is no example.
+      InputError: the folder is incomplete, a file was altered after rendering, or there is no
+        example.
     """
     _check_unaltered(folder, examples.names(side))
     every = examples.load(folder, side)
@@ -206,7 +235,7 @@ def load(folder: Path, side: str, limit: int | None = None) -> Examples:
     if not len(some):
         raise InputError(
             f"{folder / examples.names(side)[0]}: holds no example,"
-            " more traces or another eval_fraction would help"
+            " use more traces or another eval_fraction"
         )
     return some
 
@@ -215,7 +244,7 @@ def load_tokenizer(folder: Path) -> Tokenizer:
     """Load the tokenizer of a rendered dataset.
 
     Raises:
-      InputError: the folder is incomplete, or the file was altered since.
+      InputError: the folder is incomplete, or `tokenizer.model` was altered after rendering.
     """
     _check_unaltered(folder, ["tokenizer.model"])
     return Tokenizer((folder / "tokenizer.model").read_bytes())
@@ -243,21 +272,23 @@ def read_manifest(folder: Path) -> Rendered:
     return cast("Rendered", found)
 
 
-def rejects(folder: Path) -> list[dict[str, Any]]:
-    """Read which examples were left out of a rendered dataset.
-
-    Returns:
-      One record per example: its `id`, the `reason` and its number of `tokens`.
+def rejects(folder: Path) -> list[Reject]:
+    """List the examples that were left out of a rendered dataset.
 
     Raises:
-      InputError: the folder is incomplete, or the file was altered since.
+      InputError: the folder is incomplete, or `rejects.jsonl` was altered after rendering.
     """
     _check_unaltered(folder, ["rejects.jsonl"])
-    return list(files.read_lines(folder / "rejects.jsonl"))
+    return cast("list[Reject]", list(files.read_lines(folder / "rejects.jsonl")))
 
 
 def lengths_by_task(rendered: Examples, source: Path) -> dict[str, list[int]]:
-    """Return the lengths in tokens of the training examples of a dataset, by task."""
+    """Return the lengths in tokens of a dataset's training examples, by task (`unknown` if none).
+
+    Args:
+      rendered: the training examples.
+      source: the folder of the dataset.
+    """
     ids, lengths = rendered.index["id"].tolist(), rendered.index["length"].tolist()
     length_of = dict(zip(ids, lengths, strict=True))
     found: dict[str, list[int]] = {}
@@ -270,11 +301,14 @@ def lengths_by_task(rendered: Examples, source: Path) -> dict[str, list[int]]:
 def tokenizer_for(
     model: str, source: Path, vocab_size: int, template_name: str, style: str, system: str = ""
 ) -> Tokenizer:
-    """Return the tokenizer of a model, found as `sources.find` does; for `tiny`, train one.
+    """Return the tokenizer of a model that `sources.find` finds; for `tiny`, train one.
 
-    It is trained on the training side. From a large dataset it takes about 10,000 traces, those
-    with the lowest ids. Ids are hashes, so this is a sample, and the same dataset always gives the
-    same tokenizer.
+    Train it on the `train` side. Of a large dataset, use only the traces with the lowest ids, about
+    10,000. Ids are hashes, so they are a random sample, and the same dataset always gives the same
+    tokenizer.
+
+    Args:
+      source: the folder of the dataset.
 
     Raises:
       InputError: no source has the model.

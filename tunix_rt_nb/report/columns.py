@@ -11,9 +11,11 @@ from tunix_rt_nb.common import one_line
 def text_table(
     rows: Sequence[Mapping[str, Any]], right: Sequence[str] = (), head: bool = True
 ) -> str:
-    """Return records as a text table, whole numbers and the columns of `right` aligned right.
+    """Return records as a text table; columns of integers and those in `right` are right-aligned.
 
     Args:
+      rows: the records; a column name that a record lacks gives an empty cell.
+      right: names of further columns to align right.
       head: whether to begin with the column names.
 
     Example:

@@ -1,28 +1,54 @@
-"""The card of a trained model, by the conventions of the Hugging Face hub: its folder's README.
+"""The card of a trained model, the README of its folder, by the Hugging Face hub's conventions.
 
 `markdown.front_matter` writes its YAML; `dataset.card` says why `huggingface_hub` does not.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 from tunix_rt_nb.common import files, markdown
-from tunix_rt_nb.evaluate import STRICT
+from tunix_rt_nb.evaluate import STRICT, Scorecard
 from tunix_rt_nb.models import catalog
+from tunix_rt_nb.render import Rendered
 
 
-def facts(
-    name: str, model: str, rendered: Mapping[str, Any], training: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Collect what is known of a model before it is evaluated.
+class Score(TypedDict):
+    """The shares of right answers to `n` held-out items, before and after training."""
+
+    before: NotRequired[float]
+    after: float
+    n: int
+
+
+class Facts(TypedDict):
+    """What a model's card says, as far as it is known.
+
+    Attributes:
+      base: the model that training began with, by its name on the hub.
+      license, tags: as the hub names them.
+      data, training: names -> values to list, such as the dataset's key.
+      scores: task, or `STRICT` for answers exactly in the style -> its scores.
+    """
+
+    name: str
+    base: NotRequired[str | None]
+    license: NotRequired[str | None]
+    tags: NotRequired[Sequence[str]]
+    data: NotRequired[Mapping[str, object]]
+    training: NotRequired[Mapping[str, object]]
+    scores: NotRequired[Mapping[str, Score]]
+
+
+def facts(name: str, model: str, rendered: Rendered, training: Mapping[str, object]) -> Facts:
+    """Collect the facts of a model's card that are known before the model is evaluated.
 
     Args:
       name: the name of the trained model.
       model: the model that training began with.
       rendered: the manifest of the rendered dataset.
-      training: how it was trained.
+      training: settings and figures of the training, to be listed in the card.
 
     Example:
       >>> facts("adder", "gemma3-1b", {"dataset_key": "sums-v1"}, {"steps": 10})["base"]
@@ -35,13 +61,13 @@ def facts(
         "name": name,
         "base": base,
         "license": "gemma" if known and base else None,
-        "data": {key: rendered[key] for key in names if rendered.get(key)},
+        "data": {key: value for key in names if (value := rendered.get(key))},
         "training": dict(training),
     }
 
 
-def scores(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Take the scores of a card from two scorecards: by task, and of answers strictly in the style.
+def scores(before: Scorecard, after: Scorecard) -> dict[str, Score]:
+    """Return the scores of a model's card, from the scorecards before and after training.
 
     Example:
       >>> card = {"category_scores": {"sums": {"score": 0.5, "n": 2}}, "strict_score": 0.0}
@@ -49,22 +75,16 @@ def scores(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, dic
       {'before': 0.5, 'after': 0.5, 'n': 2}
     """
     earlier = before["category_scores"]
-    by_task = {
+    by_task: dict[str, Score] = {
         task: {"before": earlier[task]["score"], "after": score["score"], "n": score["n"]}
         for task, score in after["category_scores"].items()
     }
-    strict = {"before": before["strict_score"], "after": after["strict_score"]}
-    return {**by_task, STRICT: {**strict, "n": after["n_scored"]}}
+    strict = before["strict_score"], after["strict_score"]
+    return {**by_task, STRICT: {"before": strict[0], "after": strict[1], "n": after["n_scored"]}}
 
 
-def write(folder: Path, facts: Mapping[str, Any]) -> Path:
+def write(folder: Path, facts: Facts) -> Path:
     """Write the card of a model into its folder; return the path of the card.
-
-    Args:
-      folder: the folder of the model.
-      facts: `name`, and as far as they are known: `base` (what was trained, by its name on the
-        hub), `license` and `tags`; `data` and `training`, each a mapping of what to show, as the
-        dataset's key and hash; `scores`, task -> {`before`, `after`, `n`}, shares from 0 to 1.
 
     Example:
       >>> import tempfile
@@ -77,15 +97,16 @@ def write(folder: Path, facts: Mapping[str, Any]) -> Path:
     return folder / "README.md"
 
 
-def card(facts: Mapping[str, Any]) -> str:
-    """Write the text of the card; what the facts say stays text and becomes no markup."""
+def card(facts: Facts) -> str:
+    """Return the card as Markdown; text in the facts is escaped, so it never acts as markup."""
     sections = [
         ("Scores", _scores(facts.get("scores", {}))),
         ("Data", _listed(facts.get("data", {}))),
         ("Training", _listed(facts.get("training", {}))),
     ]
     told = "".join(f"\n## {title}\n\n{text}\n" for title, text in sections if text)
-    origin = f" from {markdown.cell(facts['base'])}" if facts.get("base") else ""
+    base = facts.get("base")
+    origin = f" from {markdown.cell(base)}" if base else ""
     return f"""{markdown.front_matter(_metadata(facts))}
 # {markdown.cell(facts["name"])}
 
@@ -94,8 +115,8 @@ its steps, then the answer. `transformers.AutoModelForCausalLM.from_pretrained` 
 {told}"""
 
 
-def _scores(scores: Mapping[str, Mapping[str, Any]]) -> str:
-    """Write a table of the share of right answers to held-out prompts; empty without scores."""
+def _scores(scores: Mapping[str, Score]) -> str:
+    """Return a table of the share of right answers to held-out prompts; empty without scores."""
     rows = [
         (markdown.cell(task), _percent(score.get("before")), _percent(score["after"]), score["n"])
         for task, score in scores.items()
@@ -108,7 +129,7 @@ def _percent(share: float | None) -> str:
     return "" if share is None else f"{share:.1%}"
 
 
-def _listed(told: Mapping[str, Any]) -> str:
+def _listed(told: Mapping[str, object]) -> str:
     rows = [(markdown.cell(name), markdown.cell(_text(value))) for name, value in told.items()]
     return f"| | |\n| --- | --- |\n{markdown.table(rows)}" if rows else ""
 
@@ -117,12 +138,12 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _metadata(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Describe the model as the hub reads it.
+def _metadata(facts: Facts) -> dict[str, Any]:
+    """Return the metadata that the hub reads from a model's card.
 
     Source: https://huggingface.co/docs/hub/model-cards
     """
-    fields = {
+    fields: dict[str, Any] = {
         "library_name": "transformers",
         "pipeline_tag": "text-generation",
         "base_model": facts.get("base"),
@@ -134,8 +155,8 @@ def _metadata(facts: Mapping[str, Any]) -> dict[str, Any]:
     return fields
 
 
-def _results(scores: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Convert the scores to what the hub reads.
+def _results(scores: Mapping[str, Score]) -> list[dict[str, Any]]:
+    """Return the scores as the evaluation results that the hub reads, without the strict ones.
 
     Source: https://huggingface.co/docs/hub/model-cards#evaluation-results
     """

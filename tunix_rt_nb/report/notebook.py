@@ -27,28 +27,44 @@ def _html(text: str) -> "HTML":
     return HTML(text)
 
 
-def trace_html(trace: "Trace", problems: Sequence[str] = ()) -> "HTML":
-    """Show a trace under its task's name, each step ticked or crossed, its problems below.
+def trace_html(trace: "Trace", problems: Sequence[str] | None = None) -> "HTML":
+    """Show a trace under its task's name, each step ticked or crossed, with its problems below.
+
+    The first wrong step is bold. A dot marks what cannot be checked: if no known task made the
+    trace, these are its answer and the steps without sums.
 
     Args:
-      problems: what is wrong; each text begins with `step N:` or `answer:` to mark that place.
+      problems: what is wrong; each text begins with `step N:` or `answer:` to mark that place, and
+        all other places are ticked. If None, the trace is checked.
     """
-    wrong = {p.split(":")[0]: p for p in problems}
+    from tunix_rt_nb import tasks  # slow to load
+
+    checked = tasks.check(trace) if problems is None else None
+    problems = checked.problems if checked else problems or []
+    wrong = {p.split(":")[0] for p in problems}
+    right = [f"step {step.i + 1}" not in wrong for step in trace.steps]
+    marks: list[bool | None] = [*(checked.right if checked else right)]
+    answer = checked.answer if checked else "answer" not in wrong
+    first = marks.index(False) if False in marks else None
     steps = "".join(
-        f"<li>{escape(step.content)} {_tick(f'step {step.i + 1}' not in wrong)}</li>"
-        for step in trace.steps
+        _item(f"{escape(step.content)} {_tick(mark)}", bold=step.i == first)
+        for step, mark in zip(trace.steps, marks, strict=True)
     )
     said = "".join(f"<p>{escape(p)}</p>" for p in problems)
     task = f"<h4>{escape(trace.task)}</h4>" if trace.task else ""
     prompt = escape(trace.prompt).replace("\n", "<br>")
     return _html(
         f"{task}<p><b>{prompt}</b></p><ol>{steps}</ol>"
-        f"<p>Answer: <b>{escape(trace.final_answer)}</b> {_tick('answer' not in wrong)}</p>{said}"
+        f"<p>Answer: <b>{escape(trace.final_answer)}</b> {_tick(answer)}</p>{said}"
     )
 
 
-def _tick(right: bool) -> str:
-    return "✓" if right else "✗"
+def _item(html: str, bold: bool) -> str:
+    return f"<li><b>{html}</b></li>" if bold else f"<li>{html}</li>"
+
+
+def _tick(right: bool | None) -> str:
+    return "·" if right is None else "✓" if right else "✗"
 
 
 def mask_html(example: "Example", tokenizer: "Tokenizer") -> "HTML":
@@ -91,8 +107,9 @@ def _prediction(prediction: "Prediction") -> str:
     )
     expected = "" if right else f", expected {escape(prediction['expected_answer'])}"
     verdict = f"{_tick(right)} answer {'right' if right else 'wrong'}{expected}"
-    share = f"{_percent(prediction['steps_right'])} of the steps right"
+    share = _percent(prediction["steps_right"])
+    steps = f"{share} of the steps right" if share else "no step can be checked"
     return (
         f"<p><b>{escape(prediction['prompt'])}</b></p>"
-        f'<div class="model"><p>{lines}</p><p><i>{verdict}; {share}{wrong}</i></p></div><hr>'
+        f'<div class="model"><p>{lines}</p><p><i>{verdict}; {steps}{wrong}</i></p></div><hr>'
     )

@@ -1,4 +1,4 @@
-"""The page of a run: `report.html`, a single file that needs no other, to read and to send.
+"""The page of a run: `report.html`, a single self-contained file to read and to send.
 
 The template escapes every value, so text from a trace or a model shows as text and never acts as
 markup. The same run folder gives the same bytes.
@@ -44,7 +44,7 @@ def write_page(run: Path) -> Path:
     """Write the page of an evaluated run into its folder, and return its path.
 
     Raises:
-      InputError: the run is not evaluated, or a step that it was made from was run again since.
+      InputError: the run is not evaluated, or an earlier step was run again after the evaluation.
     """
     path = run / "report.html"
     text = page(run).encode()
@@ -54,7 +54,7 @@ def write_page(run: Path) -> Path:
 
 
 def page(run: Path) -> str:
-    """Return the text of the page; raise as `write_page` does."""
+    """Return the page of an evaluated run as HTML; raise as `write_page` does."""
     return _template().render(_values(run))
 
 
@@ -92,10 +92,10 @@ def _groups(
     after: Sequence[Prediction],
     field: Literal["difficulty", "section"],
 ) -> list[dict[str, Any]]:
-    """Show how reliable answers are, by difficulty or section.
+    """Return a row of scores for each difficulty or section.
 
-    A row has the scores of its group, and as `sound` the share of right answers whose steps are all
-    right.
+    A row has the group's scores after training, its score `before`, and as `sound` the share of all
+    its answers that are right and have every step right.
     """
     scores: Any = f"{field}_scores"
     cards: Any = earlier.get(scores, {}), card.get(scores, {})  # older ones have no sections
@@ -136,7 +136,7 @@ def _manners(before: Sequence[Prediction], after: Sequence[Prediction]) -> list[
 
 
 def _places(after: Sequence[Prediction]) -> list[dict[str, Any]]:
-    """Find the steps where most solutions first go wrong, each with one reason."""
+    """List the steps of tasks where most answers first go wrong, each with one of the reasons."""
     found: dict[tuple[str, int], dict[str, str]] = {}
     for p in after:
         if (step := first_wrong(p)) is not None:
@@ -150,23 +150,24 @@ def _places(after: Sequence[Prediction]) -> list[dict[str, Any]]:
 
 
 def _worst(after: Sequence[Prediction]) -> list[Prediction]:
-    """List the items that went wrong, the worst first, each with its worst answer."""
+    """List the worst answer to each item that was answered wrongly, the worst of all first."""
     worst = [min(answers, key=_badness) for answers in by_item(after).values()]
     return sorted((p for p in worst if outcome(p) != "right"), key=_badness)[:_WORST]
 
 
 def _badness(prediction: Prediction) -> tuple[float, float, str]:
-    return prediction["score"], prediction["steps_right"], prediction["id"]
+    return prediction["score"], prediction["steps_right"] or 0.0, prediction["id"]
 
 
 def _shown(prediction: Prediction, style: str) -> dict[str, Any]:
     """Return a graded answer as the page shows it, with long texts and long solutions cut."""
     written = parse_response(prediction["response"], style).steps
     first = first_wrong(prediction)
+    known = prediction.get("grader", "task") == "task"  # else a step may be unchecked
     steps = [
         {
             "text": _short(text),
-            "mark": "first" if n == first else "later" if first and n > first else "right",
+            "mark": _mark(n, first) if known or n == first else "unchecked",
             "reason": _short(prediction["wrong_steps"].get(str(n), "")),
         }
         for n, text in enumerate(written[:_STEPS], 1)
@@ -187,13 +188,17 @@ def _shown(prediction: Prediction, style: str) -> dict[str, Any]:
     }
 
 
+def _mark(n: int, first: int | None) -> str:
+    return "first" if n == first else "later" if first and n > first else "right"
+
+
 def _short(text: str) -> str:
     more = len(text) - _LETTERS
     return f"{text[:_LETTERS]} ... ({more:,} characters more)" if more > 0 else text
 
 
 def _curves(trained: Path) -> str:
-    """Draw the losses by step, as a data URL with the whole picture; empty if there are none."""
+    """Draw the losses by step as SVG in a data URL; return "" if there is no `metrics.jsonl`."""
     path = trained / "metrics.jsonl"
     if not path.is_file():
         return ""
@@ -207,7 +212,7 @@ def _judges(run: Path, after: Sequence[Prediction]) -> list[dict[str, Any]]:
 
 
 def _made(run: Path, step: str, folder: Path) -> dict[str, Any]:
-    """Return where a step's output is, its facts, its hash and the version that wrote it."""
+    """Return a step's folder, its facts, its content hash and the package version that ran it."""
     result = runs.result(folder)
     facts = [f"{k}: {_fact(v)}" for k, v in result.items() if k not in _NO_FACTS]
     return {
@@ -228,7 +233,7 @@ def _fact(value: Any) -> str:
 
 
 def _parameters(run: Path) -> list[tuple[str, str, Any]]:
-    """List the step, name and value of all parameters; notebooks run on their own record none."""
+    """List (step, name, value) of all parameters; a notebook that is run alone records none."""
     path = run / "run.json"
     told = files.read_json(path).get("parameters", {}) if path.is_file() else {}
     return [(step, name, value) for step, of in told.items() for name, value in of.items()]
@@ -246,5 +251,5 @@ def _template() -> "Template":
         lstrip_blocks=True,
         finalize=lambda value: printable(value) if type(value) is str else value,
     )
-    environment.filters["percent"] = lambda share: f"{100 * share:.1f} %"
+    environment.filters["percent"] = lambda share: "" if share is None else f"{100 * share:.1f} %"
     return environment.get_template("page.html.jinja")

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from tunix_rt_nb.report.tables import before_after
 from tunix_rt_nb.tasks import DIFFICULTIES
@@ -11,20 +11,23 @@ from tunix_rt_nb.tasks import DIFFICULTIES
 if TYPE_CHECKING:
     from IPython.display import Image
 
+    from tunix_rt_nb.dataset import Sieve, Tokens
     from tunix_rt_nb.evaluate import Scorecard
     from tunix_rt_nb.render import Rows
+    from tunix_rt_nb.store import Share
+    from tunix_rt_nb.train import MetricsLine
 
 BEFORE, AFTER = "#b0b7c3", "#2f6fde"
 
 
 def panel(width: float = 7, height: float = 3) -> Any:
-    """Return the axes of a new figure with one plot."""
+    """Return the axes of a new figure with one plot, `width` by `height` inches."""
     [axes] = panels(1, width, height)
     return axes
 
 
 def panels(n: int, width: float, height: float) -> list[Any]:
-    """Return the axes of a new figure with `n` plots side by side."""
+    """Return the axes of a new figure, `width` by `height` inches, with `n` plots side by side."""
     from matplotlib.figure import Figure
 
     found = Figure((width, height), layout="constrained").subplots(1, n, squeeze=False)[0]
@@ -34,7 +37,7 @@ def panels(n: int, width: float, height: float) -> list[Any]:
 
 
 def image(axes: Any) -> "Image":
-    """Return a figure as a PNG, which shows in every viewer and with any plotting backend."""
+    """Return the figure of some axes as a PNG: it shows in every viewer, with any backend."""
     from IPython.display import Image
 
     png = BytesIO()
@@ -43,7 +46,7 @@ def image(axes: Any) -> "Image":
 
 
 def svg(axes: Any) -> bytes:
-    """Return a figure as SVG without a date or random ids, so that its bytes never change."""
+    """Return the figure of some axes as SVG, with no date or random ids: the bytes never change."""
     from matplotlib import rc_context
 
     drawn = BytesIO()
@@ -52,14 +55,11 @@ def svg(axes: Any) -> bytes:
     return drawn.getvalue()
 
 
-def store_plot(rows: Iterable[Mapping[str, Any]]) -> "Image":
-    """Plot the number of traces by task and difficulty, and their lengths.
-
-    Args:
-      rows: `task`, `difficulty`, `steps`, `characters`, and the number of such `traces`.
-    """
+def store_plot(rows: "Iterable[Share]") -> "Image":
+    """Plot the number of traces by task and difficulty, and their lengths."""
     shares: dict[str, Counter[str]] = {}
-    lengths: dict[str, Counter[int]] = {"steps": Counter(), "characters": Counter()}
+    lengths: dict[Literal["steps", "characters"], Counter[int]]
+    lengths = {"steps": Counter(), "characters": Counter()}
     for row in rows:
         shares.setdefault(row["difficulty"], Counter())[row["task"]] += row["traces"]
         for field, found in lengths.items():
@@ -82,20 +82,21 @@ def store_plot(rows: Iterable[Mapping[str, Any]]) -> "Image":
 
 
 def level(difficulty: str) -> int:
-    """Return the place of a difficulty in their order; any other name comes last."""
+    """Return the place of a difficulty in the order easy, medium, hard; other names come last."""
     return DIFFICULTIES.index(difficulty) if difficulty in DIFFICULTIES else len(DIFFICULTIES)
 
 
-def funnel_plot(funnel: Sequence[Mapping[str, Any]], tokens: Mapping[str, Any]) -> "Image":
+def funnel_plot(funnel: "Sequence[Sieve]", tokens: "Tokens") -> "Image":
     """Plot how many traces are left after each sieve, and the lengths of those in the dataset.
 
     Args:
-      funnel: `sieve` and `traces`, from the first sieve on.
+      funnel: the sieves in their order.
       tokens: the `tokens` of a dataset's manifest.
     """
     sieves, lengths = panels(2, 10.5, 3)
-    names, counts = ([row[field] for row in reversed(funnel)] for field in ("sieve", "traces"))
-    sieves.bar_label(sieves.barh(names, counts, color=AFTER), fmt="{:,.0f}", padding=3)
+    left = {row["sieve"]: row["traces"] for row in reversed(funnel)}
+    bars = sieves.barh(list(left), list(left.values()), color=AFTER)
+    sieves.bar_label(bars, fmt="{:,.0f}", padding=3)
     sieves.margins(x=0.15)
     sieves.set(xlabel="traces")
     upto, heights = zip(*tokens["histogram"], strict=True)
@@ -116,7 +117,7 @@ def length_plot(lengths: Mapping[str, Sequence[int]], limit: int) -> "Image":
 
 
 def rows_plot(rows: "Rows", most: int = 24) -> "Image":
-    """Plot a sample of packed rows, each example in one colour and padding in white."""
+    """Plot about `most` packed rows as a sample, each example in one colour, padding in white."""
     import numpy as np
 
     shown = rows.arrays(np.arange(0, len(rows), max(1, len(rows) // most)))["segments"]
@@ -126,7 +127,7 @@ def rows_plot(rows: "Rows", most: int = 24) -> "Image":
     return image(axes)
 
 
-def loss_plot(metrics: Iterable[Mapping[str, Any]]) -> "Image":
+def loss_plot(metrics: "Iterable[MetricsLine]") -> "Image":
     """Plot training and held-out loss by step, on a logarithmic scale."""
     return image(loss_axes(metrics))
 
@@ -147,13 +148,10 @@ def before_after_plot(before: "Scorecard", after: "Scorecard") -> "Image":
     """Plot right answers and right steps before and after training, by task, as bars."""
     rows = before_after(before, after)[:-1]
     axes = panel()
-    names = [f"{row['task']}\n{what}" for row in rows for what in ("answers", "steps")]
+    both = [(row, what) for row in rows for what in ("answers", "steps") if row[f"{what} after"]]
+    names = [f"{row['task']}\n{what}" for row, what in both]
     for offset, when, colour in ((-0.2, "before", BEFORE), (0.2, "after", AFTER)):
-        heights = [
-            float(row[f"{what} {when}"].removesuffix(" %"))
-            for row in rows
-            for what in ("answers", "steps")
-        ]
+        heights = [float(row[f"{what} {when}"].removesuffix(" %") or 0) for row, what in both]
         places = [k + offset for k in range(len(names))]
         bars = axes.bar(places, heights, width=0.38, color=colour, label=f"{when} training")
         axes.bar_label(bars, fmt="%.0f", padding=2, fontsize=8)

@@ -1,14 +1,23 @@
 """Progress of training and generation: a few printed lines, the same in a notebook and a log."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tunix_rt_nb.train import MetricsLine
 
 
-def training_lines(steps: int, lines: int = 10) -> Callable[[Mapping[str, Any]], None]:
-    """Return a reporter for training, which prints about `lines` lines and each held-out loss."""
+def training_lines(steps: int, lines: int = 10) -> "Callable[[MetricsLine], None]":
+    """Return a function that prints progress of training: about `lines` lines and held-out losses.
+
+    Call it with each line of `metrics.jsonl`.
+
+    Args:
+      steps: the number of steps of the whole training.
+    """
     every = max(1, steps // lines)
 
-    def report(line: Mapping[str, Any]) -> None:
+    def report(line: "MetricsLine") -> None:
         if "eval_loss" in line:
             print(f"step {line['step']:>5}/{steps}  held-out loss {line['eval_loss']:.4f}")
         elif line["step"] % every == 0:
@@ -19,7 +28,13 @@ def training_lines(steps: int, lines: int = 10) -> Callable[[Mapping[str, Any]],
 
 
 def answering_lines(what: str, n: int, lines: int = 5) -> Callable[[int], None]:
-    """Return a reporter for generation, which prints about `lines` lines for `n` answers."""
+    """Return a function that prints progress of generation: about `lines` lines for `n` answers.
+
+    Call it with the number of answers so far.
+
+    Args:
+      what: the beginning of each line.
+    """
     told = 0
 
     def report(done: int) -> None:

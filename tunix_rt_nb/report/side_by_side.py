@@ -11,11 +11,12 @@ from tunix_rt_nb.trace import Step, Trace, parse_response
 
 
 class Row(NamedTuple):
-    """Two aligned texts, one of each trace.
+    """Two aligned texts, one from each trace.
 
     Attributes:
       part: `prompt`, `step` or `answer`.
-      mark: `=` if they are the same, `~` if they differ, `<` if only `a` is there, `>` if only `b`.
+      mark: `=` if the texts are equal, `~` if they differ, `<` if only `a` exists, `>` if only `b`.
+      a, b: the texts; None if the trace has no step here.
     """
 
     part: str
@@ -48,7 +49,7 @@ def align(a: Trace, b: Trace) -> list[Row]:
 
 
 def two_columns(rows: list[Row], width: int) -> str:
-    """Return rows as text in two columns, at most `width` wide.
+    """Return rows as text in two columns, at most `width` characters wide.
 
     Example:
       >>> print(two_columns([Row("step", "~", "1 + 1 = 2.", "1 + 1 = 3.")], 40))
@@ -65,7 +66,7 @@ def two_columns(rows: list[Row], width: int) -> str:
 
 
 def answers_side_by_side(a: Prediction, b: Prediction, width: int = 100) -> str:
-    """Return two models' answers to an item as text in two columns, at most `width` wide."""
+    """Return two answers to an item as text in two columns, at most `width` characters wide."""
     return two_columns(align(_said(a), _said(b)), width)
 
 

@@ -36,14 +36,14 @@ def _figures(card: Scorecard) -> dict[str, Any]:
     }
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{100 * share:.1f} %"
 
 
 def before_after(before: Scorecard, after: Scorecard) -> list[dict[str, str]]:
     """Build the before-and-after table: shares of right answers and steps, by task and for all.
 
-    The last row counts only answers that are in the style exactly.
+    The last row counts an answer as right only if it is exactly in the style.
     """
     tasks = [*after["category_scores"], "all"]
     cards = [{**card["category_scores"], "all": _whole(card)} for card in (before, after)]

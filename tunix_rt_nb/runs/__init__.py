@@ -1,4 +1,4 @@
-"""Runs, where work happens: a folder for each, the chain through its steps, all side by side."""
+"""Runs: a folder for each, the chain of notebooks that fills it, and all runs side by side."""
 
 import lazy_loader
 

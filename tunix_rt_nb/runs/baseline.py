@@ -19,7 +19,7 @@ class Baseline(BaseModel):
     """A figure of a scorecard, which later scorecards are compared with.
 
     Attributes:
-      metric: where it stands in a scorecard: `primary_score`, `steps_right`,
+      metric: the dotted path of the figure in a scorecard: `primary_score`, `steps_right`,
         `category_scores.arithmetic.score`, ...
       direction: whether higher or lower values are better.
       tolerance: how much worse a later value may be, as a share of `value`.
@@ -47,7 +47,7 @@ class Baseline(BaseModel):
 
 
 class Verdict(NamedTuple):
-    """The comparison of a scorecard with a baseline. `value` is the figure of the scorecard."""
+    """The comparison of a scorecard with a baseline; `value` is the scorecard's own figure."""
 
     baseline: Baseline
     value: float
@@ -78,7 +78,13 @@ def take(
     tolerance: float = 0.05,
     run: str = "",
 ) -> Baseline:
-    """Take a figure of a scorecard as the baseline of this name.
+    """Make a baseline of this name from a figure of a scorecard.
+
+    Args:
+      metric: the dotted path of the figure in the scorecard.
+      direction: `higher` or `lower`, the better values.
+      tolerance: how much worse a later value may be, as a share of the figure.
+      run: the run that the scorecard is from.
 
     Raises:
       InputError: the card has no such metric, or a value is out of its range.
@@ -104,19 +110,19 @@ def check(baseline: Baseline, card: Card) -> Verdict:
 
 
 def check_asked(baseline: Baseline, items_sha256: str, form_sha256: str) -> None:
-    """Check that items and form are those of a baseline. This can be called before evaluation.
+    """Check that an evaluation has the items and form of a baseline, even before it is run.
 
     Raises:
-      InputError: the items are other ones, or the template or the style is another.
+      InputError: the items, the template or the style differ from the baseline's.
     """
     for mine, asked, what in (
-        (baseline.items_sha256, items_sha256, "on other items than these"),
-        (baseline.form_sha256, form_sha256, "in another template or style than this"),
+        (baseline.items_sha256, items_sha256, "on other items"),
+        (baseline.form_sha256, form_sha256, "in another template or style"),
     ):
         if mine != asked:
             raise InputError(
-                f"baseline {baseline.name}: was taken {what}, which do not compare: evaluate in the"
-                " same way, or take the baseline anew"
+                f"baseline {baseline.name}: was taken {what}, so it cannot be compared: evaluate in"
+                " the same way, or take the baseline again"
             )
 
 
@@ -135,14 +141,17 @@ def value(card: Card, metric: str) -> float:
             raise unknown(where, part, leads)
         found = found[part]
     if not isinstance(found, int | float):
-        raise InputError(f"metric: {metric} is no number, but {type(found).__name__}")
+        raise InputError(f"metric: {metric} is a {type(found).__name__}, expected a number")
     if not isfinite(found):
         raise InputError(f"metric: {metric} is {found}, expected a finite number")
     return float(found)
 
 
 def find(name: str) -> Path:
-    """Return the file of a baseline, given its name in `baselines/` beside `runs/`, or a path."""
+    """Return the path of a baseline's file, given its name, or the path itself if it ends in .json.
+
+    A name stands for a file in the folder `baselines/`, beside `runs/`.
+    """
     if name.endswith(".json"):
         return Path(name)
     return paths.home() / "baselines" / f"{check_name('baseline', name)}.json"
@@ -159,11 +168,12 @@ def read(name: str) -> Baseline:
     """Read a baseline, given its name or its file.
 
     Raises:
-      InputError: there is none, or it is damaged (the message names the field).
+      InputError: there is no such baseline, or it is damaged (the message names the field).
     """
     path = find(name)
     if not path.is_file():
-        raise InputError(f"baseline: {path} is not there, take it: runs baseline {name} RUN --take")
+        take = f"tunix-rt-nb runs baseline {name} RUN --take"
+        raise InputError(f"baseline: {path} does not exist, take a run's figure: {take}")
     fields = files.read_json(path)
     if not isinstance(fields, dict):
         raise InputError(f"{path}: expected a JSON object, found {type(fields).__name__}")

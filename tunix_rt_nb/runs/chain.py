@@ -1,8 +1,8 @@
 """The five notebooks as one chain, driven by papermill.
 
-A step is skipped if two things hold: its notebook, the rooms it depends on, its parameters and its
-inputs are the same as when it last completed, and its outputs are still what it wrote. An
-interrupted step starts again. Training then resumes from its last checkpoint, or refuses if the
+A step is skipped if nothing that it depends on has changed since it last completed (its notebook,
+the code of its rooms, its parameters, its inputs), and its outputs are still as it wrote them. An
+interrupted step starts again. Training then resumes from its latest checkpoint, or refuses if the
 result would not be the same.
 """
 
@@ -22,7 +22,7 @@ from filelock import FileLock, Timeout
 
 import tunix_rt_nb
 from tunix_rt_nb.common import InputError, files
-from tunix_rt_nb.host import paths
+from tunix_rt_nb.host import paths, plugins
 from tunix_rt_nb.runs.folder import (
     FORMAT,
     GROUND,
@@ -42,6 +42,8 @@ from tunix_rt_nb.runs.folder import (
     take,
 )
 from tunix_rt_nb.runs.parameters import named_files, resolve
+from tunix_rt_nb.runs.sieves import notes
+from tunix_rt_nb.trace import inputs as sources
 
 _MALLOC = {  # for glibc; other C libraries ignore it
     "MALLOC_ARENA_MAX": "1",  # one arena for all threads, because only the first can be large
@@ -55,31 +57,32 @@ class StepFailed(Exception):
 
 
 class StepUnfinished(StepFailed):
-    """A notebook that ended itself because its time was over. Run it again to continue."""
+    """A notebook that ended itself because its deadline had passed. Run it again to continue."""
 
 
 class StepReport(NamedTuple):
-    """The outcome of one step."""
+    """The outcome of one step. The notes say what it left out, if that is much."""
 
     name: str
     seconds: float
     skipped: bool
+    notes: Sequence[str] = ()
 
 
 def begin(step: str, run_dir: str = "", dataset: str = "") -> Step:
-    """Take the folder where a notebook works, and find the newest outputs of the steps before it.
+    """Take the folder where a notebook works, and find the outputs of the steps before it.
 
-    This is the first call of a notebook.
+    This is the first call of a notebook. A notebook that is run alone works in the folder
+    `runs/notebook` and reads the newest output of the step before it, from any run. If no run has
+    such an output, the notebooks before it are run first.
 
     Args:
       step: the step of the notebook.
-      run_dir: the run's folder, as the chain sets it; empty if the notebook is run alone. Then it
-        works in `runs/notebook`. If there is no output of the step before yet, the notebooks before
-        it are run first.
-      dataset: the folder of a dataset, which replaces all steps before.
+      run_dir: the run's folder, as the chain sets it; empty if the notebook is run alone.
+      dataset: the folder of a dataset, used instead of the outputs of the steps before.
 
     Raises:
-      InputError: another process is at work there.
+      InputError: another process is at work in the step's folder.
     """
     chosen = Path(run_dir) if run_dir else paths.home() / "runs" / "notebook"
     earlier = None if dataset else before(step)
@@ -94,7 +97,7 @@ def begin(step: str, run_dir: str = "", dataset: str = "") -> Step:
 
 
 def _next(run_dir: Path, step: str) -> str:
-    """Return the step after the last one that is complete and fits what it was made from."""
+    """Return the last step, `step` at most, whose earlier steps need not be run again."""
     place = STEPS.index(step)
     for k in reversed(range(place)):
         with contextlib.suppress(InputError):
@@ -123,15 +126,16 @@ def run(
       from_step: the first step to run.
       to_step: the last step to run.
       fresh: first remove the outputs of the first step and of all steps after it.
-      profile: the name of the profile that the values are from; noted in the folder.
-      job: the fields of the job that the values are from; noted in the folder.
+      profile: the name of the profile that the values are from, to be recorded in `run.json`.
+      job: the fields of the job that the values are from, to be recorded in `run.json`.
       on_start: called before each step.
       on_step: called after each step.
       echo: also print here what the notebooks print.
 
     Raises:
-      InputError: bad parameters, or a run folder that is in use or has another format.
-      StepFailed: a cell raised, or its time was over.
+      InputError: a parameter is wrong, the run folder is in use or has another format, or a step
+        before `from_step` is not complete.
+      StepFailed: a cell raised an error, or the deadline passed (`StepUnfinished`).
     """
     # Check everything that can be checked before the folder is touched.
     parameters = resolve(values)
@@ -144,7 +148,9 @@ def run(
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        raise InputError(f"{run_dir}: another run is at work there, wait or stop it") from None
+        raise InputError(
+            f"{run_dir}: another run uses this folder, wait for it or stop it"
+        ) from None
     with lock:
         if fresh:
             for step in STEPS[STEPS.index(steps[0]) :]:
@@ -173,7 +179,9 @@ def _steps(parameters: Mapping[str, Any], from_step: str, to_step: str) -> Seque
     if not _reads("build", parameters["build"]):
         first = max(first, STEPS.index("build"))
     if first > last:
-        raise InputError(f"--to {to_step}: a run with a DATASET begins with build")
+        raise InputError(
+            f"--to {to_step}: comes before build, with which a run with a DATASET begins"
+        )
     return STEPS[first : last + 1]
 
 
@@ -190,8 +198,8 @@ def _check_format(run_dir: Path, fresh: bool) -> None:
     found = told.get("format") if isinstance(told, dict) else None
     if found != FORMAT and not fresh:
         raise InputError(
-            f"{path}: run folder of format {found}, this version writes {FORMAT}:"
-            " use another --run-id, or --fresh to start it anew"
+            f"{path}: the run folder has format {found}, expected {FORMAT}:"
+            " use another --run-id, or --fresh to start again"
         )
 
 
@@ -201,8 +209,8 @@ def _run_step(run_dir: Path, step: str, parameters: Mapping[str, Any], echo: boo
     key, key_file = _key(run_dir, step, parameters), folder / "key"
     same = key_file.exists() and key_file.read_text() == key
     if same and _is_whole(folder):
-        return StepReport(step, time.perf_counter() - started, skipped=True)
-    # Something that the outputs depend on has changed: start anew, and note what they depend on.
+        return StepReport(step, time.perf_counter() - started, True, notes(result(folder)))
+    # If something that the outputs depend on has changed, start anew and write the new key.
     if not same:
         if not is_interrupted(folder):  # else training decides if it can resume
             shutil.rmtree(folder, ignore_errors=True)
@@ -214,8 +222,8 @@ def _run_step(run_dir: Path, step: str, parameters: Mapping[str, Any], echo: boo
         {**parameters, "RUN_DIR": str(run_dir)},
         echo,
     )
-    result(folder)  # raises if the notebook ended without its result, and so without its step
-    return StepReport(step, time.perf_counter() - started, skipped=False)
+    told = result(folder)  # raises if the notebook ended without its result, and so its step
+    return StepReport(step, time.perf_counter() - started, False, notes(told))
 
 
 def _is_whole(folder: Path) -> bool:
@@ -227,20 +235,24 @@ def _is_whole(folder: Path) -> bool:
 
 
 def _key(run_dir: Path, step: str, parameters: Mapping[str, Any]) -> str:
-    """Hash everything that a step's outputs depend on: code, parameters, inputs."""
+    """Hash everything that a step's outputs depend on: code, parameters, inputs, named files."""
     earlier = _reads(step, parameters)
     inputs = [content_hash(run_dir / stem(name)) for name in earlier]
     named = [Path(name) for name in named_files(parameters)]
     folders = [Path(parameters[name]) for name in ("DATASET", "MODEL") if parameters.get(name)]
     named += sorted(path for folder in folders for path in folder.glob("*") if path.is_file())
+    own = [Path(name) for name in parameters.get("IMPORT", ())]
+    named += [path for folder in own if folder.is_dir() for path in sources.files_of(folder)]
+    if "tasks" in ROOMS[step]:
+        named += plugins.sources()
     read = {str(path): files.sha256(path) for path in named}
-    if any(name.startswith("EVAL_SET") for name in parameters):  # names those that ship
+    if any(name.startswith("EVAL_SET") for name in parameters):  # it may name one that ships
         read |= {path.name: files.sha256(path) for path in paths.EVAL_SETS.glob("*.jsonl")}
     return files.digest([FORMAT, _code_hash(step), parameters, inputs, read])
 
 
 def _code_hash(step: str) -> str:
-    """Hash a step's notebook and rooms. A change in any other room re-runs nothing."""
+    """Hash the code of a step's notebook and rooms; a change in other rooms re-runs nothing."""
     notebook = json.loads(notebook_of(step).read_text(encoding="utf-8"))
     cells = ["".join(c["source"]) for c in notebook["cells"] if c["cell_type"] == "code"]
     found = hashlib.sha256(json.dumps(cells).encode())
@@ -252,12 +264,13 @@ def _code_hash(step: str) -> str:
 
 
 def _keep_freed() -> None:
-    """Let the processes started from here keep the memory that they free.
+    """Set environment variables that make new child processes keep the memory that they free.
 
-    A training step on a CPU takes and frees hundreds of megabytes. The C library would give them
-    back to the system each time, and get them again page by page, filled with zeros. That takes a
-    sixth of a step of Gemma 3 270M. The library reads these variables when a process starts, so
-    they cannot help a notebook that already runs. A variable that is already set keeps its value.
+    A training step on a CPU allocates and frees hundreds of megabytes. By default the C library
+    returns them to the system each time, and gets them back page by page, filled with zeros. That
+    takes a sixth of the time of a step of Gemma 3 270M. The C library reads the variables when a
+    process starts, so a notebook that already runs does not profit. A variable that is already set
+    keeps its value.
 
     Source: mallopt(3).
     """
@@ -287,8 +300,9 @@ def execute(
     What papermill and the kernel write to stderr goes into a log next to the copy.
 
     Raises:
-      StepFailed: a cell raised, or its time was over.
-      InputError: a cell raised one. Bad input is reported as such, wherever it is found.
+      StepFailed: a cell raised another error, or the kernel died.
+      StepUnfinished: the notebook's deadline passed.
+      InputError: a cell raised an `InputError`; it stays one, so bad input is reported as such.
     """
     import papermill
     from nbclient.exceptions import DeadKernelError
@@ -315,5 +329,5 @@ def execute(
         raise StepFailed(f"{notebook.name} failed: {error.ename}: {told} (see {output})") from None
     except DeadKernelError:
         raise StepFailed(
-            f"{notebook.name} failed: its kernel died, out of memory? (see {log})"
+            f"{notebook.name} failed: its kernel died, perhaps because memory ran out (see {log})"
         ) from None

@@ -1,4 +1,4 @@
-"""Run folders: where each step of the road works, and what it leaves behind.
+"""Run folders: where each step works, from generate to evaluate, and what it leaves behind.
 
 runs/quickstart/
   run.json            profile or job, parameters, versions
@@ -63,10 +63,10 @@ def before(step: str) -> str | None:
 
 
 def outputs(folder: Path) -> dict[str, str]:
-    """Hash every file a step wrote: relative path -> sha256.
+    """Hash every file that a step wrote: relative path -> sha256.
 
-    Leave out `result.json`, what the step needs only to resume, and the model card, because
-    evaluation adds the scores to it.
+    Leave out `result.json`; files that the step needs only to resume; and the model card, because
+    evaluation adds the scores to it later.
     """
     return {
         str(path.relative_to(folder)): files.sha256(path)
@@ -79,21 +79,31 @@ def outputs(folder: Path) -> dict[str, str]:
 
 
 class MadeFrom(TypedDict):
-    """A step that another was made from: its folder, from there, and the hash of its outputs."""
+    """An earlier step whose outputs a step read.
+
+    Attributes:
+      folder: the earlier step's folder, relative to the folder of the step that read it.
+      sha256: the hash of the earlier step's outputs.
+    """
 
     folder: str
     sha256: str
 
 
 class Result(TypedDict, total=False):
-    """What `result.json` of a step says: the same for every step, then what each step tells.
+    """The content of a step's `result.json`: fields of every step, then fields of a single step.
 
     Attributes:
-      version: of the package.
+      version: the version of this package.
+      inputs: the earlier steps whose outputs the step read, by step name.
       outputs: relative path -> sha256 of each file.
-      traces: of generate; dataset and split: of build; examples and rows: of render.
-      steps, eval_loss, base, card: of train, with what else it measured.
-      before, after: the scorecards of evaluate.
+      traces: the number of traces in the store, from generate.
+      dataset, split: the key of the dataset, and the number of traces on each side, from build.
+      examples, rows: the number of examples on each side, and of packed rows, from render.
+      rejected: the reason -> the number of traces left out for it, from build and render.
+      steps, eval_loss: the steps trained and the last held-out loss, from train.
+      base, card: the folder of the base model, and the facts of the model card, from train.
+      before, after: the scorecards before and after training, from evaluate.
     """
 
     step: str
@@ -105,6 +115,7 @@ class Result(TypedDict, total=False):
     split: dict[str, int]
     examples: dict[str, int]
     rows: int
+    rejected: dict[str, int]
     steps: int
     eval_loss: float
     base: str
@@ -115,7 +126,7 @@ class Result(TypedDict, total=False):
 
 @dataclass
 class Step:
-    """One step of the road at work.
+    """A step that is at work; it holds a lock on its folder.
 
     Attributes:
       step: its name.
@@ -129,7 +140,10 @@ class Step:
     _lock: FileLock
 
     def place(self, path: Path) -> str:
-        """Return a path for a result: relative if inside the step's folder, which may be moved."""
+        """Return a path to write into a result, relative if it is inside the step's folder.
+
+        So the result stays right if the folder is moved.
+        """
         return str(path.relative_to(self.folder) if path.is_relative_to(self.folder) else path)
 
     def finish(self, result: Mapping[str, Any]) -> Result:
@@ -163,10 +177,11 @@ def take(step: str, run_dir: Path, inputs: dict[str, Path], alone: bool = False)
       step: the name of the step.
       run_dir: the run folder.
       inputs: the folders of the steps before, by step name.
-      alone: no chain runs this step, so the key that a chain noted for it no longer holds.
+      alone: True if no chain runs this step. Then the `key` file of an earlier chain is removed,
+        because it does not describe what this step will write.
 
     Raises:
-      InputError: another process is at work there.
+      InputError: another process is at work in the step's folder.
     """
     folder = run_dir / stem(step)
     folder.mkdir(parents=True, exist_ok=True)
@@ -176,7 +191,9 @@ def take(step: str, run_dir: Path, inputs: dict[str, Path], alone: bool = False)
     try:
         lock.acquire(timeout=20)  # a killed chain's kernel needs a moment to notice
     except Timeout:
-        raise InputError(f"{folder}: another process is at work there, wait or stop it") from None
+        raise InputError(
+            f"{folder}: another process uses this folder, wait for it or stop it"
+        ) from None
     _held[folder] = lock
     # Remove the result first, because it marks the step as complete. Keep what is needed to resume.
     (folder / "result.json").unlink(missing_ok=True)
@@ -202,14 +219,14 @@ def checkpoints(folder: Path) -> list[Path]:
 
 
 def is_interrupted(folder: Path) -> bool:
-    """Tell whether a step's training was interrupted, so that only its checkpoints are left."""
+    """Tell whether a step's folder has the checkpoints of a training that was interrupted."""
     path = folder / "checkpoints" / "run.json"
     told = files.read_json(path) if path.exists() else None
     return isinstance(told, dict) and not told.get("complete")
 
 
 def is_taken(folder: Path) -> bool:
-    """Tell whether a folder holds a run, or notebooks, that no job made."""
+    """Tell whether a folder holds a run that no job made, or a step's folder or notebook alone."""
     if (folder / "run.json").exists():
         told = files.read_json(folder / "run.json")
         return not (isinstance(told, dict) and told.get("job"))
@@ -225,17 +242,18 @@ def newest(step: str) -> Path | None:
 
 
 def lineage(step: str, folder: Path) -> dict[str, Path]:
-    """Return the folders of a complete step and of all it was made from, by step name.
+    """Return the folders of a complete step and of all earlier steps behind it, by step name.
 
     Raises:
-      InputError: one of them is not complete, or was made anew since.
+      InputError: one of these steps is not complete, or was run again since and wrote something
+        else.
     """
     found = {step: folder}
     for name, made in result(folder)["inputs"].items():
         source = (folder / made["folder"]).resolve()
         if content_hash(source) != made["sha256"]:
             raise InputError(
-                f"{folder}: was made from another {source.name}, run {folder.name} again first"
+                f"{folder}: was made from another version of {source.name}, run {folder.name} again"
             )
         found = lineage(name, source) | found
     return found

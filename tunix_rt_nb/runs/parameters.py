@@ -3,24 +3,47 @@
 import ast
 import contextlib
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import AfterValidator, ConfigDict, TypeAdapter, ValidationError
 
-from tunix_rt_nb.common import InputError, strict_yaml, unknown
+from tunix_rt_nb.common import InputError, one_line, strict_yaml, unknown
 from tunix_rt_nb.host import paths
 from tunix_rt_nb.runs.folder import STEPS, notebook_of
+from tunix_rt_nb.runs.limits import LIMITS
 
 OURS = {"RUN_DIR", "JOB"}  # say where a notebook works; set by the chain, not by a profile
-_TYPES = {
+TEXTS = ("str", "list[str]")  # types whose values are text, whatever YAML would read in it
+
+
+def _utf8(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # a command line may hold any bytes
+        raise ValueError("expected text in UTF-8") from None
+    return text
+
+
+_Text = Annotated[str, AfterValidator(_utf8)]
+_TYPES: dict[str, Any] = {
     "int": int,
     "float": float,
-    "str": str,
+    "str": _Text,
     "bool": bool,
     "dict": dict[str, Any],
-    "list[str]": list[str],
+    "list[str]": list[_Text],
 }
+_TOLD = {  # how a message names each type
+    "int": "a whole number",
+    "float": "a finite number",
+    "str": "text",
+    "bool": "true or false",
+    "dict": "a mapping such as {a: 1, b: 2}",
+    "list[str]": "a list such as [a, b]",
+}
+_BOUNDS = {"ge": "from", "gt": "above", "le": "up to", "lt": "below"}
 
 
 def profile_names() -> list[str]:
@@ -31,15 +54,25 @@ def profile_names() -> list[str]:
 def load_profile(name: str) -> dict[str, Any]:
     """Read the values of a profile, given the name of one that ships or the path of a YAML file.
 
+    A parameter that takes text gets it as it stands in the file: `No`, `2` and `1.0` stay text.
+    Names of parameters are returned in capitals.
+
     Raises:
-      InputError: there is no such profile, or it is not a YAML mapping.
+      InputError: there is no such profile, it is not a YAML mapping, or it has a name twice.
     """
     path = paths.NOTEBOOKS / "profiles" / f"{name}.yaml"
     if name not in profile_names():
         path = Path(name)
         if path.suffix not in (".yaml", ".yml") or not is_file(name):
             raise unknown("profile", name, profile_names())
-    return strict_yaml.read(path)
+    values, texts, types = strict_yaml.read(path), strict_yaml.read(path, texts=True), kinds()
+    found: dict[str, Any] = {}
+    for (given, value), text in zip(values.items(), texts.values(), strict=True):
+        name = given.upper() if given.upper() in types else given
+        if name in found:
+            raise InputError(f"{path}: {name}: stands there twice, in capitals and otherwise")
+        found[name] = text if types.get(name) in TEXTS else value
+    return found
 
 
 def declared(notebook: Path) -> dict[str, tuple[str, Any]]:
@@ -60,13 +93,24 @@ def declared(notebook: Path) -> dict[str, tuple[str, Any]]:
     return found
 
 
+def kinds() -> dict[str, str]:
+    """Return the type of each parameter that a profile may give, as the notebooks declare it.
+
+    Example:
+      >>> kinds()["LEARNING_RATE"]
+      'float'
+    """
+    every = [declared(notebook_of(step)) for step in STEPS]
+    return {name: kind for each in every for name, (kind, _) in each.items() if name not in OURS}
+
+
 def resolve(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return every parameter of every step, typed. Given values replace the defaults.
+    """Return every parameter of every step, typed and checked. Given values replace the defaults.
 
     Names are matched in any case. A name that several notebooks declare goes to all of them.
 
     Raises:
-      InputError: a name is unknown, or a value has another type.
+      InputError: a name is unknown, or a value has another type or is beyond its limits.
     """
     by_step = {step: declared(notebook_of(step)) for step in STEPS}
     known = {name for parameters in by_step.values() for name in parameters} - OURS
@@ -77,7 +121,7 @@ def resolve(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         given[name.upper()] = value
     return {
         step: {
-            name: typed(name, kind, given[name]) if name in given else default
+            name: typed(name, kind, given.get(name, default))
             for name, (kind, default) in parameters.items()
             if name not in OURS
         }
@@ -85,15 +129,73 @@ def resolve(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     }
 
 
-def typed(name: str, kind: str, value: Any) -> Any:
-    """Convert a value to the type of its parameter; raise `InputError` if it has another type."""
-    if kind == "float" and type(value) in (int, str):  # YAML 1.1 reads 1e-3 as text
+def is_ours(names: Mapping[str, Any]) -> bool:
+    """Tell whether a notebook with these parameters is one of the five, or made from one."""
+    return any(declared(notebook_of(step)).keys() <= names.keys() for step in STEPS)
+
+
+def typed(name: str, kind: str, value: Any, limited: bool = True) -> Any:
+    """Convert a value to the type of its parameter.
+
+    Args:
+      limited: the parameter is one of our notebooks', so `LIMITS` holds for it.
+
+    Raises:
+      InputError: the value has another type, or is beyond its limits.
+
+    Example:
+      >>> typed("STEPS", "int", 0)
+      Traceback (most recent call last):
+      tunix_rt_nb.common.errors.InputError: STEPS: expected a whole number from 1, found 0
+    """
+    limit = LIMITS.get(name) if limited else None
+    choices = limit if isinstance(limit, tuple) else ()
+    if kind == "float" and isinstance(value, str):  # such as `nan`, which YAML takes for text
         with contextlib.suppress(ValueError):
             value = float(value)
     try:
-        return TypeAdapter(_TYPES[kind]).validate_python(value, strict=True)
-    except ValidationError:
-        raise InputError(f"{name}: expected {kind}, found {value!r}") from None
+        found = _adapter(kind, name if limited and not choices else "").validate_python(value)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        told = str(first["ctx"]["error"]) if first["type"] == "value_error" else ""
+        expected = told or f"expected {_TOLD[kind]}{_bounds(limit)}"
+        raise InputError(f"{name}: {expected}, found {one_line(repr(value))}") from None
+    if choices:
+        _check_choice(name, found, choices)
+    return found
+
+
+def _check_choice(name: str, value: str | list[str], choices: tuple[str, ...]) -> None:
+    several = value if isinstance(value, list) else [value]
+    for one in several:
+        if one not in choices:
+            raise unknown(name, one, filter(None, choices))
+    if not several or len(set(several)) < len(several):
+        raise InputError(f"{name}: expected some of {', '.join(choices)}, each once, found {value}")
+
+
+@cache
+def _adapter(kind: str, limited: str) -> TypeAdapter[Any]:
+    """Return what validates a type, within the limits of the parameter that `limited` names."""
+    limit = LIMITS.get(limited)
+    whole: Any = Annotated[_TYPES[kind], limit] if limit else _TYPES[kind]
+    return TypeAdapter(whole, config=ConfigDict(strict=True, allow_inf_nan=False))
+
+
+def _bounds(limit: Any) -> str:
+    r"""Say the range of a number.
+
+    Example:
+      >>> _bounds(LIMITS["LEARNING_RATE"])
+      ' from 0 and up to 1'
+    """
+    found = [
+        f"{word} {getattr(bound, name)}"
+        for bound in getattr(limit, "metadata", ())
+        for name, word in _BOUNDS.items()
+        if hasattr(bound, name)
+    ]
+    return f" {' and '.join(found)}" if found else ""
 
 
 def named_files(values: Mapping[str, Any]) -> list[str]:

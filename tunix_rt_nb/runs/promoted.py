@@ -2,7 +2,7 @@
 
 models/
   .blobs/5fa1...                 every file once, under the sha256 of its content
-  sums/v1/model.safetensors ...  the model folder, made of links to the blobs; it loads as it is
+  sums/v1/model.safetensors ...  the model folder, hard links to the blobs; it loads like any other
   sums/v1/version.json           the run and data that it is from, and what it scored
 
 A version never changes, and outlives its run. The same weights are promoted only once.
@@ -14,7 +14,7 @@ import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict, cast
 
 from filelock import FileLock
 
@@ -38,6 +38,43 @@ class Version(NamedTuple):
     new: bool
 
 
+class Manifest(TypedDict):
+    """The content of `version.json`; `lineage` and `files` map steps and files to their hashes."""
+
+    model: str
+    version: str
+    sha256: str
+    run: str
+    code_version: str
+    dataset: str | None
+    dataset_sha256: str | None
+    template: str | None
+    style: str | None
+    base: str | None
+    training: dict[str, Any] | None
+    metrics: dict[str, float | None]
+    scorecard: dict[str, Any] | None
+    lineage: dict[str, str]
+    bytes: int
+    files: dict[str, str]
+
+
+class Row(TypedDict):
+    """A promoted model beside the others; None for what a damaged `version.json` does not say."""
+
+    model: str
+    version: str
+    run: str | None
+    base: str | None
+    dataset: str | None
+    items: int | None
+    score: float | None
+    steps_right: float | None
+    bytes: int | None
+    sha256: str | None
+    folder: str
+
+
 def home() -> Path:
     """Return the folder of promoted models."""
     return paths.home() / "models"
@@ -46,16 +83,16 @@ def home() -> Path:
 def promote(run: Path, name: str = "") -> Version:
     """Keep the model of a run as the next version of a name: v1, v2, ...
 
-    The weights, configuration and tokenizer decide. If a version of this name has the same ones,
-    return that version and write nothing. A kill at any moment leaves no version or a whole one.
+    If a version of this name already has the same weights, configuration and tokenizer, return that
+    version and write nothing. If the process is killed, no incomplete version is left.
 
     Args:
       run: the folder of the run.
       name: the name of the model; by default the name of the run.
 
     Raises:
-      InputError: the run was not trained to the end, its model was altered since, the name is
-        unsafe, or the folder cannot be written to.
+      InputError: the run was not trained to the end, its model was altered after training, a step
+        before was run again, the name is unsafe, or the folder cannot be written to.
     """
     name = check_name("name", name or run.name)
     content, told = _content(run / _STEP), _provenance(run)
@@ -77,12 +114,12 @@ def promote(run: Path, name: str = "") -> Version:
 
 
 def names() -> list[str]:
-    """List the names that models were promoted under."""
+    """List the names under which models were promoted."""
     return sorted(path.name for path in home().glob("*/") if versions(path.name))
 
 
 def versions(name: str) -> list[Path]:
-    """List the folders of all versions of a name, the first version first."""
+    """List the folders of all versions of a name, v1 first."""
     found = (path.parent for path in (home() / name).glob("v*/version.json"))
     return sorted(filter(_number, found), key=_number)
 
@@ -91,23 +128,23 @@ def find(name: str) -> Path:
     """Return the folder of a version: for `sums/v2` that version, for `sums` the newest one.
 
     Raises:
-      InputError: there is none.
+      InputError: there is no such model or version.
     """
     model, _, version = name.partition("/")
     made = {path.name: path for path in versions(model)} if model in names() else {}
     if not made:
-        raise unknown("model", model, names() or ["none yet, `models promote` makes one"])
+        raise unknown("model", model, names() or ["(none yet, make one with models promote)"])
     if version and version not in made:
         raise unknown(f"{model}: version", version, made)
     return made[version] if version else list(made.values())[-1]
 
 
-def manifest(folder: Path) -> dict[str, Any]:
-    """Read what is known of a version; raise `InputError` if its `version.json` is damaged."""
-    found = files.read_json(folder / "version.json")
+def manifest(folder: Path) -> Manifest:
+    """Read the `version.json` of a version's folder; raise `InputError` if it is damaged."""
+    found: Any = files.read_json(folder / "version.json")
     if not isinstance(found, dict) or not {"sha256", "files"} <= found.keys():
         raise InputError(f"{folder / 'version.json'}: is damaged, restore it or remove the version")
-    return found
+    return cast("Manifest", found)
 
 
 def altered(folder: Path) -> list[str]:
@@ -119,8 +156,8 @@ def altered(folder: Path) -> list[str]:
     ]
 
 
-def listing(name: str = "") -> list[dict[str, Any]]:
-    """List all versions, one row each, the newest of a name first. DuckDB reads them.
+def listing(name: str = "") -> list[Row]:
+    """List all versions as records, the newest of each name first; DuckDB reads their files.
 
     Args:
       name: list only the versions of this name.
@@ -130,7 +167,8 @@ def listing(name: str = "") -> list[dict[str, Any]]:
     found = [path for model in ([name] if name else names()) for path in versions(model)]
     paths = [str(path / "version.json") for path in found]
     with duckdb.connect() as connection:
-        return records(connection.execute(sql("models"), {"paths": registry.literal(paths)}))
+        rows = records(connection.execute(sql("models"), {"paths": registry.literal(paths)}))
+    return cast("list[Row]", rows)
 
 
 def _number(folder: Path) -> int:
@@ -142,7 +180,10 @@ def _number(folder: Path) -> int:
 def _content(trained: Path) -> dict[str, str]:
     """Return the files of a trained model: path in the folder of a version -> sha256.
 
-    Leave out the card, because evaluation adds its scores to it.
+    Leave out the card, because evaluation adds the scores to it later.
+
+    Raises:
+      InputError: the step has no complete model.
     """
     content = {
         name.removeprefix("model/"): sha256
@@ -155,7 +196,10 @@ def _content(trained: Path) -> dict[str, str]:
 
 
 def _is_safe(name: str, sha256: str) -> bool:
-    """Tell whether a name and hash look as training writes them. Results may come from others."""
+    """Tell whether a file's name and hash look as training writes them.
+
+    A `result.json` may come from someone else, and its names become paths.
+    """
     return bool(
         re.fullmatch(r"(adapter/)?[\w-][\w.-]*", name) and re.fullmatch("[0-9a-f]{64}", sha256)
     )
@@ -165,7 +209,7 @@ def _provenance(run: Path) -> dict[str, Any]:
     """Return where a model comes from and what it scored, as far as the run knows.
 
     Raises:
-      InputError: a step that the model was made from was run again since.
+      InputError: training is not complete, or a step before it was run again since.
     """
     made_from = lineage("train", run / _STEP)
     trained, row = result(made_from["train"]), registry.row(run)
@@ -199,7 +243,11 @@ def _make(target: Path, trained: Path, content: Mapping[str, str], told: dict[st
 
 
 def _blob(source: Path, sha256: str) -> Path:
-    """Keep a file under its hash; raise `InputError` if it is not what training left."""
+    """Copy a file into `.blobs/` under its hash, unless it is there; return the path of the copy.
+
+    Raises:
+      InputError: the file is missing, or was altered after training.
+    """
     blobs = home() / ".blobs"
     blob = blobs / sha256
     if blob.exists():

@@ -1,6 +1,6 @@
-"""All runs beside each other: what each is made from, how far it came, what it scored.
+"""All runs beside each other: model and data, how far each run came, and what it scored.
 
-Nothing of this is cached: DuckDB reads it from the run folders each time.
+Nothing is cached: DuckDB reads the files in the run folders each time.
 """
 
 import fcntl
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 
 from tunix_rt_nb.common import InputError, files, filter_condition, one_line, records, sql, unknown
 from tunix_rt_nb.host import paths
@@ -29,9 +29,10 @@ class State(NamedTuple):
     """The state of a run: how far it came, and what is wrong with it, if anything.
 
     Attributes:
-      name: completed; running, failed or stopped in its step; outdated or damaged.
-      step: the step that it is in, or the last one that it completed.
-      problem: why its score does not count; None if it does.
+      name: `completed`; `running`, `failed` or `stopped` in its step; `outdated`, if a step was run
+        again but not those after it; or `damaged`.
+      step: the step that the run is in, or the last step that it completed.
+      problem: why its score does not count; None if the score counts.
     """
 
     name: str
@@ -39,11 +40,57 @@ class State(NamedTuple):
     problem: str | None
 
 
-class Leaderboard(NamedTuple):
-    """The ranked runs, board by board, and the runs that cannot be ranked, with their `problem`."""
+class Row(TypedDict):
+    """A run beside the others; None for what its files do not say.
 
-    ranked: list[dict[str, Any]]
-    left_out: list[dict[str, Any]]
+    `before` and `score` are the shares of right answers before and after training, `low` and `high`
+    the 95 % interval of `score`; `parameters` has those of each step.
+    """
+
+    run: str
+    state: str
+    step: str
+    finished: str | None
+    model: str | None
+    dataset: str | None
+    steps: int | None
+    eval_loss: float | None
+    items: int | None
+    before: float | None
+    score: float | None
+    strict_score: float | None
+    low: float | None
+    high: float | None
+    steps_right: float | None
+    samples: int | None
+    temperature: float | None
+    max_new_tokens: int | None
+    template: str | None
+    style: str | None
+    dataset_sha256: str | None
+    form_sha256: str | None
+    items_sha256: str | None
+    parameters: dict[str, dict[str, Any]]
+    problem: str | None
+    folder: str
+
+
+class Ranked(Row):
+    """A run with its `rank` on a `board`, which has this number of `runs`."""
+
+    board: str
+    runs: int
+    rank: int
+
+
+class Leaderboard(NamedTuple):
+    """The ranked runs, board by board, and the runs that cannot be ranked, each with a `problem`.
+
+    A board is a group of runs that were asked the same items in the same form.
+    """
+
+    ranked: list[Ranked]
+    left_out: list[Row]
 
 
 def folders() -> list[Path]:
@@ -61,7 +108,7 @@ def find(name: str) -> Path:
     """Return the folder of a run, given its name or its path.
 
     Raises:
-      InputError: there is none.
+      InputError: there is no such run.
     """
     known = {path.name: path for path in folders()}
     if name in known:
@@ -69,11 +116,11 @@ def find(name: str) -> Path:
     if Path(name).is_dir() and is_run(Path(name)):
         return Path(name).resolve()
     if not known:
-        raise InputError(f"run: {name!r} is not there, nor any other, `tunix-rt-nb run` makes one")
+        raise InputError(f"run: {name!r} does not exist, there are no runs yet: tunix-rt-nb run")
     raise unknown("run", name, known)
 
 
-def listing(filters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+def listing(filters: Mapping[str, Any] | None = None) -> list[Row]:
     """List all runs, one row each. The run that finished last comes first.
 
     Args:
@@ -105,7 +152,7 @@ def leaderboard(filters: Mapping[str, Any] | None = None) -> Leaderboard:
         return Leaderboard(_rows(connection, ranked, values), _rows(connection, out, values))
 
 
-def row(folder: Path) -> dict[str, Any]:
+def row(folder: Path) -> Row:
     """Return the row of one run, wherever its folder is."""
     with _runs([folder]) as connection:
         return _rows(connection, "SELECT * FROM runs", {})[0]
@@ -114,8 +161,8 @@ def row(folder: Path) -> dict[str, Any]:
 def state(folder: Path) -> State:
     """Find out how far a run came.
 
-    A step that has begun and left no result is running if a process holds the run's lock. Else it
-    failed if its executed notebook says so, or was stopped.
+    A step that has begun but has no result yet is running if a process holds the run's lock. Else
+    it failed, if its executed notebook says so, or was stopped.
     """
     begun = _begun(folder)
     for step in begun:
@@ -146,14 +193,14 @@ def _unusable(folder: Path) -> str | None:
     told, path = result(folder), folder / PREDICTIONS
     score = told["after"]["primary_score"]
     if not isinstance(score, int | float) or not math.isfinite(score):
-        return f"its score is {score}, which is no number"
+        return f"its score is {score}, which is not a number"
     if not path.is_file() or files.sha256(path) != told["outputs"].get(PREDICTIONS):
         return f"{PREDICTIONS} was altered after the evaluation"
     return None
 
 
 def _ended(folder: Path, step: str) -> str:
-    """Tell from its executed notebook whether a step that is not running failed or was stopped."""
+    """Return `failed` or `stopped` for a step that is not running, from its executed notebook."""
     try:
         notebook = files.read_json(folder / f"{stem(step)}.ipynb")
         return "failed" if notebook["metadata"]["papermill"]["exception"] else "stopped"
@@ -162,7 +209,7 @@ def _ended(folder: Path, step: str) -> str:
 
 
 def _is_held(folder: Path, step: str) -> bool:
-    """Tell whether a process is at work in a run. The test holds a lock only for a moment."""
+    """Tell whether a process is at work in a run; hold each of its locks only for a moment."""
     for name in (".chain.lock", f".{stem(step)}.lock"):
         try:
             with (folder / name).open("rb") as lock:
@@ -176,7 +223,10 @@ def _is_held(folder: Path, step: str) -> bool:
 
 @contextmanager
 def _runs(found: Iterable[Path]) -> "Iterator[DuckDBPyConnection]":
-    """Open DuckDB with the view `runs`. Its column `meta` has the whole row, for filters."""
+    """Open DuckDB with a view `runs` of these runs.
+
+    Its column `meta` is the row as JSON, for filters.
+    """
     import duckdb  # slow to load
 
     places = [_place(folder) for folder in found]
@@ -189,7 +239,7 @@ def _runs(found: Iterable[Path]) -> "Iterator[DuckDBPyConnection]":
 
 
 def _place(folder: Path) -> dict[str, Any]:
-    """Return what no file says about a run, and the paths of the files that say the rest."""
+    """Return the facts of a run that are in no file, and the paths of the files with the others."""
     name, step, problem = state(folder)
     results = [folder / stem(step) / "result.json" for step in STEPS]
     complete = [path.stat().st_mtime for path in results if path.exists()]
@@ -233,9 +283,7 @@ def _condition(
     return filter_condition(filters)
 
 
-def _rows(
-    connection: "DuckDBPyConnection", query: str, values: dict[str, Any]
-) -> list[dict[str, Any]]:
+def _rows(connection: "DuckDBPyConnection", query: str, values: dict[str, Any]) -> list[Any]:
     """Return the runs that a query found, without `meta`, and with `parameters` as a dict."""
     found = records(connection.execute(query, values))
     for row in found:

@@ -16,10 +16,12 @@ _BLOCK = 1000  # lines that are read and yielded at a time
 
 
 class Contents:
-    """The place of every trace in a folder of shards. Deleted traces are left out.
+    """The location of every trace in a folder of shards: its shard, and the byte where it begins.
+
+    Deleted traces are left out.
 
     Attributes:
-      table: one row for each trace, as `index.ROW` describes it.
+      table: the index row of each trace: ROW[traces]. Methods count these rows from 0.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -39,24 +41,24 @@ class Contents:
         self._end = np.concatenate([np.empty(0, np.int64), *ends])[kept]
 
     def rows(self, ids: Iterable[str]) -> np.ndarray:
-        """Return the row numbers of these ids, in the order of the ids. Skip unknown ids."""
+        """Return the row numbers of these ids, in their order: int [n]. Skip unknown ids."""
         return index.places(self.table, index.rows(b"".join(map(index.key_of, ids))))
 
     def find(self, id: str) -> int:
-        """Return the row number of the trace with this id, or with this beginning of an id.
+        """Return the row number of a trace, given its id or a unique beginning of it.
 
         Raises:
-          InputError: no trace, or several traces, have an id that begins like this. The message
-            says if the trace was deleted.
+          InputError: no trace has an id that begins like this, or several do. The message says if
+            the trace was deleted.
         """
         found = index.starting_with(self.table, id)
         if len(found) == 1:
             return int(found[0])
         if len(found):
             some = ", ".join(self.ids(found[:3]))
-            raise InputError(f"id: {len(found)} traces begin with {id!r}, give more of it: {some}")
-        was = "was deleted" if len(index.starting_with(self._gone, id)) else "is not there"
-        raise InputError(f"id: {id!r} {was}, no such trace in {self._folder}")
+            raise InputError(f"id: {len(found)} ids begin with {id!r}, give more of it: {some}")
+        was = "was deleted" if len(index.starting_with(self._gone, id)) else "does not exist"
+        raise InputError(f"id: {id!r} {was} in {self._folder}")
 
     def ids(self, rows: Sequence[int] | np.ndarray) -> list[str]:
         """Return the ids of these rows."""
@@ -67,13 +69,13 @@ class Contents:
         return [self._read(int(k)) for k in rows]
 
     def lines(self, wanted: np.ndarray) -> Iterator[bytes]:
-        """Yield the lines of the traces with these ids, in this order, a block at a time.
+        """Yield the lines of the traces with these ids, in this order, 1000 lines at a time.
 
-        A shard without an index was put there by hand. Its lines are parsed and written anew, so
-        that the same trace has the same line wherever it comes from.
+        A shard without an index was put there by hand. Its lines are parsed and formatted again, so
+        that a trace has the same line, byte by byte, whichever shard it is in.
 
         Args:
-          wanted: rows whose `hi` and `lo` are the two halves of each id.
+          wanted: rows whose `hi` and `lo` are the two halves of each id: ROW[n].
 
         Raises:
           InputError: a trace is missing, because it was deleted meanwhile, or a line is damaged.
@@ -119,7 +121,7 @@ class Contents:
         except InputError as error:  # count lines only now, because that reads the shard
             raise InputError(f"{shard}:{_line_number(shard, place)}{error}") from None
         if stored.trace.id not in self.ids([k]):
-            raise InputError(f"{index.path_of(shard)}: does not fit its shard, remove it")
+            raise InputError(f"{index.path_of(shard)}: does not match its shard, remove it")
         return stored
 
 

@@ -1,8 +1,8 @@
 """The index of a shard: which traces it holds and where, so that nobody has to read the shard.
 
 Each trace has one row: the 128 bits of its id, its time in microseconds since 1970, and the byte
-where its line begins. An index is written before its shard. If it is missing, because the shard
-was put there by hand, the shard itself is read instead.
+where its line begins. A table is a NumPy array of such rows. An index is written before its shard.
+If it is missing, because the shard was put there by hand, the shard itself is read instead.
 """
 
 from array import array
@@ -18,7 +18,7 @@ from tunix_rt_nb.common import InputError, files, strict_json
 from tunix_rt_nb.trace import id_of
 
 ROW = np.dtype([("hi", "<u8"), ("lo", "<u8"), ("at", "<i8"), ("place", "<i8")])
-_FIT = np.dtype([("bytes", "<u8"), ("rows", "<u8")])  # header of an index
+_FIT = np.dtype([("bytes", "<u8"), ("rows", "<u8")])  # header of an index: the size of its shard
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -31,7 +31,12 @@ _READ = msgspec.json.Decoder(_Head).decode
 
 
 def rows(keys: bytes, at: Iterable[int] = (0,), places: Iterable[int] = (0,)) -> np.ndarray:
-    """Build rows from keys that are written one after the other, 16 bytes each.
+    """Build index rows from concatenated keys, 16 bytes each.
+
+    Args:
+      keys: the ids of the traces, as `key_of` converts them.
+      at: the time of each trace, in microseconds since 1970.
+      places: the byte at which each trace's line begins.
 
     Example:
       >>> rows(bytes(15) + b"\\x07", [1], [5]).tolist()
@@ -56,12 +61,12 @@ def write(shard: Path, size: int, table: np.ndarray) -> None:
 
 
 def read(shard: Path) -> np.ndarray:
-    """Return the rows of a shard in the order of its lines.
+    """Return the index rows of a shard, in the order of its lines: ROW[n].
 
     Read them from the index, or from the shard itself if it has no index.
 
     Raises:
-      InputError: as in `check` and `scan`.
+      InputError: the shard or its index is damaged, as `check` and `scan` find out.
     """
     check(shard)
     try:
@@ -90,12 +95,12 @@ def check(shard: Path) -> None:
         found = len(scan(shard))
         raise InputError(
             f"{shard}:{found + 1}: was cut off or altered: {fit['rows'][0]} traces were written,"
-            f" {found} are there; if that is meant, remove {path_of(shard).name}"
+            f" {found} are left; if this is intended, remove {path_of(shard).name}"
         )
 
 
 def scan(shard: Path) -> np.ndarray:
-    """Read the rows of a shard from its lines, without its index.
+    """Build the index rows of a shard from its lines, without reading its index.
 
     Raises:
       InputError: the shard is damaged; the message names the line.
@@ -125,11 +130,11 @@ def key_of(text: str) -> bytes:
         key = bytes.fromhex(text.replace("-", ""))
         if len(key) == 16 and id_of(key) == text:
             return key
-    raise ValueError(f"id: {text[:80]!r} is no UUID")
+    raise ValueError(f"id: {text[:80]!r} is not a UUID")
 
 
 def micros(created_at: str) -> int:
-    """Convert an ISO 8601 time to microseconds since 1970. A time without a zone is in UTC.
+    """Convert an ISO 8601 time to microseconds since 1970. A time without a zone is taken as UTC.
 
     Raises:
       ValueError: it is not an ISO 8601 time.
@@ -137,7 +142,7 @@ def micros(created_at: str) -> int:
     try:
         time = datetime.fromisoformat(created_at)
     except (ValueError, TypeError):
-        raise ValueError(f"created_at: {str(created_at)[:80]!r} is no ISO 8601 time") from None
+        raise ValueError(f"created_at: {str(created_at)[:80]!r} is not an ISO 8601 time") from None
     since = (time if time.tzinfo else time.replace(tzinfo=UTC)) - EPOCH
     return since // timedelta(microseconds=1)
 
@@ -174,7 +179,11 @@ def repeated(table: np.ndarray) -> np.ndarray:
 
 
 def newest(table: np.ndarray, limit: int | None = None) -> np.ndarray:
-    """Return the numbers of the newest rows, newest first; rows of the same time by their ids.
+    """Return the row numbers of the newest traces, newest first; order equal times by id.
+
+    Args:
+      table: the rows: ROW[n].
+      limit: the most row numbers to return; None for all.
 
     Example:
       >>> newest(rows(bytes(range(48)), [1, 2, 2]), limit=2).tolist()
@@ -206,18 +215,19 @@ def starting_with(table: np.ndarray, prefix: str) -> np.ndarray:
     """
     digits = prefix.replace("-", "").lower()
     if not digits or len(digits) > 32 or set(digits) - set("0123456789abcdef"):
-        raise InputError(f"id: {prefix!r} is no id nor the beginning of one")
-    # The lowest and the highest id with this beginning. An id lies between them if both its halves
-    # do, because the first halves are equal unless the second ones allow everything.
+        raise InputError(f"id: {prefix!r} is neither an id nor the beginning of one")
+    # Compare with the lowest and the highest id that begin like this. It is enough to compare each
+    # half by itself: if the prefix has 16 digits or fewer, every second half is allowed; if it has
+    # more, only one first half is.
     first, last = (rows(bytes.fromhex(digits.ljust(32, end)))[0] for end in "0f")
     hi, lo = ((first[h] <= table[h]) & (table[h] <= last[h]) for h in ("hi", "lo"))
     return np.flatnonzero(hi & lo)
 
 
 def places(table: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Return the numbers of the rows with these keys, in the order of the keys.
+    """Return the numbers of the table's rows with the ids in `wanted`, in the order of `wanted`.
 
-    Skip keys that the table does not have.
+    Only `hi` and `lo` of `wanted` are used. Ids that the table does not have are skipped.
 
     Example:
       >>> table = rows(bytes(16) + bytes([1] * 16))

@@ -1,86 +1,159 @@
-"""Import of traces from files that others made: JSON lines, plain or gzip, or standard input."""
+"""Import of traces from files that others made, in any of the formats that `trace` reads."""
 
-import io
-import sys
-import zlib
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import partial
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple
 
-from tunix_rt_nb.common import InputError, files, one_line, strict_json, workers
+from tunix_rt_nb.common import InputError, one_line, workers
 from tunix_rt_nb.store.shards import Lines, lines_of
-from tunix_rt_nb.trace import formats
+from tunix_rt_nb.trace import Trace, formats, inputs
 
-MAX_TOLD = 20  # bad lines that are reported one by one
-STDIN = Path("-")
-_BLOCK = 1 << 20  # bytes of lines that are parsed at a time
-_EVERY = 5_000  # lines between two progress reports
-
-Progress = Callable[[int, int], None]
-"""A callback that gets the number of lines and of file bytes read since its last call."""
+MAX_TOLD = 20  # bad records that are reported one by one
+_BLOCK = 1 << 20  # bytes of records that are parsed at a time
 
 
-def unseen(lines: int, size: int) -> None:
-    """Report no progress."""
+@dataclass(frozen=True)
+class How:
+    """The settings of an import.
+
+    Attributes:
+      form: the format of the records, one of `formats.FORMATS`; `auto` takes for each file the
+        format of its first record.
+      names: part of a trace, one of `formats.PARTS` -> the field of a record that holds it.
+      skip_bad: leave out bad records and report them, instead of refusing all.
+      report: called with lines about each file: what it holds, and which records were left out.
+    """
+
+    form: str = "trace"
+    names: Mapping[str, str] = field(default_factory=dict)
+    skip_bad: bool = False
+    report: Callable[[str], None] = lambda line: None
 
 
 class _Block(NamedTuple):
-    """Some lines of a file, each with its number, and what is wrong with the file, if anything."""
+    """Some consecutive records of a file.
+
+    Attributes:
+      path: the file.
+      form: the format of the records.
+      records: pairs of record number and record.
+      wrong: the error that ended the reading of the file; empty if there was none.
+    """
 
     path: Path
-    lines: list[tuple[int, bytes]]
+    form: str
+    records: list[tuple[int, bytes]]
     wrong: str = ""
+
+
+class _Read(NamedTuple):
+    """A block after parsing.
+
+    Attributes:
+      path: the file.
+      lines: the traces, as lines for a shard.
+      bad: a message for each bad record.
+      counts: noun or detail, as `_summary` lists them -> how many traces; `skipped` -> bad records.
+      wrong: the error that ended the reading of the file; empty if there was none.
+    """
+
+    path: Path
+    lines: Lines
+    bad: list[str]
+    counts: Counter[str]
+    wrong: str
 
 
 def read(
     paths: Iterable[Path],
     created_at: str,
-    form: str = "trace",
-    progress: Progress = unseen,
+    how: How = How(),
+    progress: inputs.Progress = inputs.unseen,
     processes: int = 1,
 ) -> Iterator[Lines]:
-    """Yield the traces of some files as lines for a shard.
+    """Yield the traces of some files as lines for a shard, about 1 MiB at a time.
 
-    Traces of a known task are checked step by step.
+    If a known task made a trace, its steps and answer are checked too.
 
     Args:
-      paths: JSON lines files, plain or gzip; `-` is standard input. Empty lines are skipped.
-      created_at: the time that the traces get, as the store writes times.
-      form: the format of the records, one of `formats.FORMATS`.
+      paths: files of any kind that `inputs` reads, or folders; `-` is standard input.
+      created_at: the time to store with every trace, ISO 8601 in UTC.
+      how: the settings of the import.
       progress: called while the files are read.
       processes: how many processes share the work.
 
     Raises:
-      InputError: after the last line, if any line was bad: `file:line: field: reason` for each of
-        the first 20, and how many more there were.
+      InputError: `how` names no format. Or, raised only after all records are read: a file cannot
+        be read, or records are bad and are not to be skipped. The message has `file:line: field:
+        reason` for each of the first 20, and counts the others.
     """
-    formats.reader(form)  # raises if there is no such format
+    formats.reader(how.form, how.names)  # raises if there is no such format
+    every = [file for path in paths for file in inputs.files_of(path)]
+    parse = partial(_parsed, how.names, created_at)
+    found = workers.ordered(parse, _blocks(every, how.form, progress), processes)
     told: list[str] = []
     count = 0
-    parse = partial(_parsed, form, created_at)
-    for lines, bad in workers.ordered(parse, _blocks(paths, progress), processes):
-        # After the first bad line nothing will be imported. Read on only to report the others.
-        told += bad[: MAX_TOLD - len(told)]
-        count += len(bad)
+    for path, parts in groupby(found, itemgetter(0)):
+        bad, counts = [], Counter[str]()
+        for part in parts:
+            bad += [*part.bad, *([part.wrong] if part.wrong else [])]
+            counts += part.counts
+            fatal = part.wrong or (part.bad and not how.skip_bad)
+            # After a bad record nothing will be imported. Read on only to report the others.
+            count += len(part.bad) * (not how.skip_bad) + bool(part.wrong)
+            if not count and not fatal:
+                yield part.lines
         if not count:
-            yield lines
+            how.report(f"{path}: {_summary(counts)}")
+            if counts["skipped"] == counts.total():
+                bad, count = [f"{path}: holds no record that can be read, see --as and --map"], 1
+        if how.skip_bad:
+            for line in [*bad[:MAX_TOLD], *_more(len(bad))]:
+                how.report(f"skipped {line}")
+        told += bad[: MAX_TOLD - len(told)] if count else []
     if count > 1:
-        more = f"and {count - MAX_TOLD} more bad lines" if count > MAX_TOLD else ""
-        told.append(f"{more or f'{count} bad lines'}; nothing was imported")
+        told.append(f"{'; '.join(_more(count)) or f'{count} bad lines'}; nothing was imported")
     if told:
         raise InputError("\n".join(told))
 
 
-def _parsed(form: str, created_at: str, block: _Block) -> tuple[Lines, list[str]]:
-    """Return the traces of a block as lines for a shard, and a message for each bad line."""
-    parse = formats.reader(form)
-    traces = []
-    bad = [block.wrong] if block.wrong else []
-    for number, line in block.lines:
+def _more(bad: int) -> list[str]:
+    return [f"and {bad - MAX_TOLD} more bad lines"] if bad > MAX_TOLD else []
+
+
+def _summary(counts: Counter[str]) -> str:
+    """Say what a file holds, such as `312 chats (9 with a system message), 4 lines skipped`."""
+    nouns = [one.noun for one in formats.FORMATS.values()]
+    kinds = [f"{counts[noun]:,} {noun}" for noun in dict.fromkeys(nouns) if counts[noun]]
+    details = [f"{counts[name]:,} {name}" for name in _DETAILS if counts[name]]
+    skipped = [f"{counts['skipped']:,} lines skipped"] if counts["skipped"] else []
+    about = f" ({', '.join(details)})" if details else ""
+    return ", ".join([f"{' and '.join(kinds) or 'nothing'}{about}", *skipped])
+
+
+_DETAILS = ("with a system message", "with earlier turns", "with an answer only")
+
+
+def _details(trace: Trace) -> list[str]:
+    earlier = trace.earlier
+    holds = (bool(earlier.system), bool(earlier.turns), not trace.steps)
+    return [name for name, held in zip(_DETAILS, holds, strict=True) if held]
+
+
+def _parsed(names: Mapping[str, str], created_at: str, block: _Block) -> _Read:
+    """Parse the records of a block; `names` are those of `How`."""
+    parse = formats.reader(block.form, names)
+    noun = formats.FORMATS["tagged" if names or block.form == formats.AUTO else block.form].noun
+    traces, bad = [], []
+    counts = Counter[str]()
+    for number, record in block.records:
         try:
-            trace = parse(line)
+            trace = parse(record)
             if trace.meta and "task" in trace.meta:
                 from tunix_rt_nb import tasks  # slow to load, and only these traces need it
 
@@ -90,50 +163,28 @@ def _parsed(form: str, created_at: str, block: _Block) -> tuple[Lines, list[str]
             bad.append(f"{block.path}:{number}: {error}")
         else:
             traces.append(trace)
-    return lines_of(traces, created_at), bad
+            counts.update([noun, *_details(trace)])
+    counts["skipped"] = len(bad)
+    return _Read(block.path, lines_of(traces, created_at), bad, counts, block.wrong)
 
 
-def _blocks(paths: Iterable[Path], progress: Progress) -> Iterator[_Block]:
+def _blocks(paths: Iterable[Path], form: str, progress: inputs.Progress) -> Iterator[_Block]:
     for path in paths:
         found: list[tuple[int, bytes]] = []
-        size, wrong = 0, ""
+        size, wrong, own = 0, "", form
         try:
-            for number, line in _lines(path, progress):
-                found.append((number, line))
-                size += len(line)
+            for number, record in inputs.records(path, progress):
+                found.append((number, record))
+                size += len(record)
                 if size >= _BLOCK:
-                    yield _Block(path, found)
+                    own = _own(own, found)
+                    yield _Block(path, own, found)
                     found, size = [], 0
-        except InputError as error:  # about the file, not about one of its lines
+        except InputError as error:  # about the file, not about one of its records
             wrong = str(error)
-        yield _Block(path, found, wrong)
+        yield _Block(path, _own(own, found), found, wrong)
 
 
-def _lines(path: Path, progress: Progress) -> Iterator[tuple[int, bytes]]:
-    """Yield each line that is not empty, with its number."""
-    number = full = told = 0
-    try:
-        with path.open("rb") if path != STDIN else _standard_input() as raw:
-            for number, line in files.numbered(raw, strict_json.MAX_LINE):
-                if number % _EVERY == 0:
-                    place = raw.tell() if raw.seekable() else 0
-                    progress(_EVERY, place - told)
-                    told = place
-                if not line.isspace():
-                    full += 1
-                    yield number, line
-    except (EOFError, zlib.error) as error:
-        raise InputError(f"{path}:{number + 1}: is cut off or damaged gzip: {error}") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
-    if not full:
-        raise InputError(f"{path}: holds no traces, expected JSON lines")
-
-
-@contextmanager
-def _standard_input() -> Iterator["io.BufferedReader[Any]"]:
-    reader = io.BufferedReader(cast("Any", sys.stdin.buffer))
-    try:
-        yield reader
-    finally:
-        reader.detach()  # else the reader would close standard input
+def _own(form: str, found: list[tuple[int, bytes]]) -> str:
+    """Return the format of a file: `form`, or for `auto` the format of its first records."""
+    return formats.form_of(record for _, record in found) if form == formats.AUTO else form

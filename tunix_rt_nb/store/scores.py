@@ -1,16 +1,56 @@
-"""Scores of traces: the baseline score, and the share of steps that a program can verify."""
+"""Scores of traces: the baseline score, and the share of steps that are verified as correct."""
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, TypedDict
 
 from tunix_rt_nb.trace import Trace
 
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
-def score(trace: Trace, scored_at: str) -> dict[str, Any]:
-    """Compute the baseline score, 0 to 100: half for ten steps, half for 500 characters a step.
 
-    `steps_verified` (a share) and `answer_verified` are None if no known task made the trace.
+class Score(TypedDict):
+    """The scores of a trace.
+
+    Attributes:
+      score: the baseline score, 0 to 100: up to 50 for the number of steps, which ten steps reach,
+        and up to 50 for the mean length of a step, which 500 characters reach.
+      details: the numbers that the score is computed from.
+      steps_verified: the share of steps that are correct, 0 to 1. If no known task made the trace,
+        only the steps with sums count; None if there are none.
+      answer_verified: whether the answer is correct; None if no known task made the trace.
+    """
+
+    score: float
+    details: dict[str, int | float | str]
+    steps_verified: float | None
+    answer_verified: bool | None
+
+
+class TaskScore(TypedDict):
+    """The means of the scores of a task's traces.
+
+    Attributes:
+      task: the name of the task; `unknown` for traces that name none.
+      traces: the number of traces.
+      steps_verified, answers_verified: None if no step or no answer could be checked.
+    """
+
+    task: str
+    traces: int
+    score: float
+    steps_verified: float | None
+    answers_verified: float | None
+
+
+def score(trace: Trace, scored_at: str) -> Score:
+    """Compute the scores of a trace.
+
+    Args:
+      trace: the trace.
+      scored_at: the time to record, ISO 8601.
 
     Example:
       >>> trace = Trace.of("p", [("a", "x" * 250)] * 5, "a")
@@ -24,6 +64,7 @@ def score(trace: Trace, scored_at: str) -> dict[str, Any]:
     from tunix_rt_nb import tasks  # slow to load, and often not needed
 
     checked = tasks.check(trace)
+    share = checked.share
     return {
         "score": round(step_score + length_score, 2),
         "details": {
@@ -35,14 +76,35 @@ def score(trace: Trace, scored_at: str) -> dict[str, Any]:
             "criteria": "baseline",
             "scored_at": scored_at,
         },
-        "steps_verified": checked and round(checked.share, 4),
-        "answer_verified": checked and checked.answer,
+        "steps_verified": None if share is None else round(share, 4),
+        "answer_verified": checked.answer,
     }
 
 
-def summary(scored: Iterable[tuple[Trace, dict[str, Any]]]) -> list[dict[str, Any]]:
-    """Average the scores of the traces of each task. Return one row for each task."""
-    sums: dict[str, list[float]] = defaultdict(lambda: [0, 0.0, 0, 0.0, 0])
+def define_counts(connection: "DuckDBPyConnection") -> None:
+    """Define the SQL function `step_counts`, which checks the steps of a trace.
+
+    Its arguments are the trace's prompt, steps as JSON, answer, and `meta` as JSON. It returns a
+    list: how many steps are right, wrong, and not checkable.
+    """
+    connection.create_function("step_counts", _step_counts, ["VARCHAR"] * 4, "INTEGER[]")
+
+
+def _step_counts(prompt: str, steps: str, answer: str, meta: str) -> list[int]:
+    from tunix_rt_nb import tasks  # slow to load, and often not needed
+
+    said = [(step["type"], step["content"]) for step in json.loads(steps)]
+    trace = Trace.of(prompt, said, answer, json.loads(meta))
+    return [*tasks.check(trace).counts]
+
+
+def summary(scored: Iterable[tuple[Trace, Score]]) -> list[TaskScore]:
+    """Average the scores of the traces of each task; sort the tasks by name.
+
+    Args:
+      scored: pairs of a trace and what `score` returned for it.
+    """
+    sums: dict[str, list[float]] = defaultdict(lambda: [0, 0.0, 0, 0.0, 0, 0])
     for trace, found in scored:
         of_task = sums[trace.task or "unknown"]
         of_task[0] += 1
@@ -50,14 +112,16 @@ def summary(scored: Iterable[tuple[Trace, dict[str, Any]]]) -> list[dict[str, An
         if found["steps_verified"] is not None:
             of_task[2] += 1
             of_task[3] += found["steps_verified"]
-            of_task[4] += found["answer_verified"]
+        if found["answer_verified"] is not None:
+            of_task[4] += 1
+            of_task[5] += found["answer_verified"]
     return [
         {
             "task": task,
-            "traces": count,
+            "traces": int(count),
             "score": round(score / count, 2),
-            "steps_verified": round(steps / known, 4) if known else None,
-            "answers_verified": round(answers / known, 4) if known else None,
+            "steps_verified": round(steps / checked, 4) if checked else None,
+            "answers_verified": round(answers / judged, 4) if judged else None,
         }
-        for task, (count, score, known, steps, answers) in sorted(sums.items())
+        for task, (count, score, checked, steps, judged, answers) in sorted(sums.items())
     ]

@@ -1,14 +1,15 @@
-"""The files of a trace store, and the locks that say who may touch them when.
+"""The files of a trace store, and the locks that coordinate its readers and writers.
 
 traces-HASH.jsonl      a shard, written once: each line has `id`, `created_at` and the trace
 deleted-HASH.jsonl     ids of deleted traces, written once
 .traces-HASH.index     which traces are in a shard and where (index.py)
-.merge.json            the shards that a new shard replaces, until they are removed
-.lock                  held while a writer looks at the store and adds to it
+.merge.json            the shards that a new shard replaces; removed after they are
+.lock                  locked by the one process that may add shards or deletions
 
 Readers hold a shared lock on the folder. Only a merge of shards takes the exclusive lock. The
-kernel releases the locks of a killed process, whatever it was doing. A file that the process left
-half done is not a shard yet, or `.merge.json` names it. The next writer removes such files.
+operating system releases the locks of a killed process. Such a process can leave behind a temporary
+file, an index without its shard, or shards that `.merge.json` lists as replaced. None of these
+counts as a part of the store, and the next writer removes them.
 """
 
 import fcntl
@@ -29,11 +30,17 @@ from tunix_rt_nb.common import InputError, files, strict_json
 from tunix_rt_nb.store import index
 from tunix_rt_nb.trace import Trace, id_of, parse_stored
 
-PATIENCE = 60.0  # seconds to wait for another process
+PATIENCE = 60.0  # seconds to wait for another process to release a lock
 
 
 def line_of(trace: Trace, key: bytes, created_at: str) -> bytes:
-    """Return the line of a trace in a shard. `key` is its key, which takes time to compute."""
+    """Return the line that a shard has for a trace, with its line break.
+
+    Args:
+      trace: the trace.
+      key: `trace.key`, which callers pass because it is slow to compute.
+      created_at: the time to store with the trace, ISO 8601 in UTC.
+    """
     content = trace.canonical_bytes()[1:]
     return b'{"id":"%b","created_at":"%b",%b\n' % (
         id_of(key).encode(),
@@ -43,7 +50,7 @@ def line_of(trace: Trace, key: bytes, created_at: str) -> bytes:
 
 
 class Stored(NamedTuple):
-    """A trace of the store, and the time when it was added."""
+    """A trace of the store, and the time when it was added, ISO 8601 in UTC."""
 
     trace: Trace
     created_at: str
@@ -52,14 +59,18 @@ class Stored(NamedTuple):
     def of(cls, line: bytes, where: str) -> "Stored":
         """Parse a line of a shard.
 
+        Args:
+          line: the line.
+          where: its place, such as `file:line`, with which the error message begins.
+
         Raises:
-          InputError: the line is not a trace, its id does not fit its content, or its time is not
-            a time. The message begins with `where`.
+          InputError: the line is not a trace, its id is not that of its content, or its time is not
+            ISO 8601.
         """
         try:
             trace, id, created_at = parse_stored(line)
             if id != trace.id:
-                raise InputError("id: is not that of the content")
+                raise InputError("id: does not match the content")
             index.micros(created_at)
         except (InputError, ValueError) as error:
             raise InputError(f"{where}: {error}") from None
@@ -71,7 +82,13 @@ class Stored(NamedTuple):
 
 
 class Lines(NamedTuple):
-    """Lines for a shard: their text, the keys of their traces, and the bytes in each line."""
+    """Lines for a shard.
+
+    Attributes:
+      text: all lines, concatenated.
+      keys: the keys of their traces, 16 bytes each, concatenated.
+      lengths: the size of each line in bytes: int64.
+    """
 
     text: bytes
     keys: bytes
@@ -79,7 +96,7 @@ class Lines(NamedTuple):
 
 
 def lines_of(traces: Iterable[Trace], created_at: str) -> Lines:
-    """Return the lines of some traces in a shard."""
+    """Convert traces that all have the time `created_at` to lines for a shard."""
     lines, keys = [], bytearray()
     for trace in traces:
         key = trace.key
@@ -89,7 +106,7 @@ def lines_of(traces: Iterable[Trace], created_at: str) -> Lines:
 
 
 class ShardDraft:
-    """A shard that is being written. It collects the rows of its index meanwhile."""
+    """A shard that is being written to a temporary file, together with the rows of its index."""
 
     def __init__(self, draft: files.Draft) -> None:
         self._draft = draft
@@ -107,7 +124,7 @@ class ShardDraft:
         self._size += len(line)
 
     def extend(self, lines: Lines, at: int) -> None:
-        """Add the lines of traces that all have the same time."""
+        """Add the lines of traces that all have the time `at`, in microseconds since 1970."""
         self._draft.file.write(lines.text)
         self._hash.update(lines.text)
         self._keys += lines.keys
@@ -118,13 +135,14 @@ class ShardDraft:
     def copy(
         self, source: Path, table: np.ndarray, keep: np.ndarray, rewrite: bool = False
     ) -> None:
-        """Copy some of the traces of a file.
+        """Add some of the lines of another file.
 
         Args:
-          source: the file, one trace a line.
-          table: the rows of its lines.
-          keep: whether to copy each of them: bool[rows].
-          rewrite: parse and write the lines anew, because others may have written them.
+          source: the file, in the format of a shard.
+          table: the index row of each of its lines: ROW[lines].
+          keep: which lines to copy: bool[lines].
+          rewrite: parse each line and format it again, for a file that another program may have
+            written.
         """
         chosen = zip(keep.tolist(), index.keys(table), table["at"].tolist(), strict=True)
         with source.open("rb") as file:
@@ -138,11 +156,11 @@ class ShardDraft:
                     self.append(line, key, at)
 
     def table(self) -> np.ndarray:
-        """Return the rows of the traces added so far."""
+        """Return the index rows of the traces added so far: ROW[n]."""
         return index.rows(bytes(self._keys), self._times, self._places)
 
     def settle(self) -> Path:
-        """Flush the draft to the disk. Return its temporary path."""
+        """Flush the temporary file to the disk. Return its path."""
         self._draft.settle()
         return self._draft.path
 
@@ -151,7 +169,7 @@ class ShardDraft:
         return f"traces-{self._hash.hexdigest()[:16]}.jsonl"
 
     def publish(self, folder: Path) -> Path:
-        """Give the draft its name, which makes it a shard. Return its path."""
+        """Write the index, and rename the file, which makes it a shard. Return its path."""
         path = folder / self.name()
         # Write the index first, so that our shards always have one. If a kill comes in between,
         # the index has no shard, and the next writer removes it.
@@ -162,7 +180,7 @@ class ShardDraft:
 
 @contextmanager
 def draft(folder: Path) -> Iterator[ShardDraft]:
-    """Open a new draft of a shard. It is removed at the end unless it was published."""
+    """Open a temporary file for a new shard; delete it on exit unless it was published."""
     with files.draft(folder) as new:
         yield ShardDraft(new)
 
@@ -173,7 +191,7 @@ class _Merge(NamedTuple):
 
 
 def shards(folder: Path) -> list[Path]:
-    """List the shards, in the order of their names."""
+    """List the shards in the order of their names, without those that a merge has replaced."""
     found = sorted(folder.glob("traces-*.jsonl"))
     # As soon as a merged shard has its name, the shards that it replaces no longer count, even if
     # a kill left some of them behind. Until then they all count, and the merge does not.
@@ -184,7 +202,7 @@ def shards(folder: Path) -> list[Path]:
 
 
 def deletions(folder: Path) -> list[Path]:
-    """List the files that say what was deleted, in the order of their names."""
+    """List the files that record deletions, in the order of their names."""
     return sorted(folder.glob("deleted-*.jsonl"))
 
 
@@ -197,7 +215,7 @@ _READ_DELETION = msgspec.json.Decoder(_Deletion).decode
 
 
 def deleted(folder: Path) -> np.ndarray:
-    """Return a row for each deleted trace.
+    """Read the ids of all deleted traces: ROW[n], in which only `hi` and `lo` are set.
 
     Raises:
       InputError: a file is damaged; the message names the line.
@@ -222,15 +240,15 @@ def write_deletion(folder: Path, ids: Iterable[str], deleted_at: str) -> None:
 
 
 def reading(folder: Path) -> AbstractContextManager[None]:
-    """Hold the shared lock while shards are read, so that no shard goes away."""
+    """Hold the folder's shared lock within a `with` block, so that no merge removes a shard."""
     return _folder_lock(folder, fcntl.LOCK_SH)
 
 
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """Hold the writers' lock while a writer looks at the store and adds to it.
+    """Hold the lock that only one writer can hold, within a `with` block.
 
-    Only one writer at a time can hold it. Once it is held, remove what killed writers left behind.
+    Wait up to 60 seconds for it. Once it is held, remove the files that killed writers left behind.
 
     Raises:
       InputError: another writer holds the lock for too long, or the folder cannot be written to.
@@ -253,10 +271,12 @@ def writing(folder: Path) -> Iterator[None]:
 
 
 def compact(folder: Path) -> int:
-    """Merge all shards into one, without deleted traces and without any trace twice.
+    """Merge all shards into one; drop the lines of deleted and repeated traces.
+
+    Call this only within `writing`.
 
     Returns:
-      How many traces were left out.
+      The number of dropped lines.
     """
     # Read which traces the lines really hold. A damaged shard ends the merge here.
     old = shards(folder)
@@ -279,7 +299,7 @@ def compact(folder: Path) -> int:
 
 
 def _replace(folder: Path, old: list[Path], new: ShardDraft) -> None:
-    """Replace shards by a new one. A kill at any moment leaves either the old or the new valid."""
+    """Replace the old shards by a new one. A kill at any moment leaves all the old or the new."""
     # Flush first, because readers cannot come in while the folder is locked below.
     new.settle()
     # A shard with the same content has the name of the new one, and stays.
@@ -294,13 +314,16 @@ def _replace(folder: Path, old: list[Path], new: ShardDraft) -> None:
 
 
 def _clear(folder: Path) -> None:
-    """Finish a merge, or undo it if its shard is not there yet; remove what killed writers left."""
+    """Finish or undo an interrupted merge; remove the files that killed writers left behind.
+
+    A merge is finished if its new shard has its final name, else undone.
+    """
     # Remove the note last: a kill in between leaves it, and the next writer starts here again.
     if found := _read_merge(folder):
         if (folder / found.into).exists():
             files.remove(folder / name for name in found.replaced)
         files.remove([folder / ".merge.json"])
-    # Remove drafts without a living writer, then each index whose shard never got its name.
+    # Remove temporary files whose writer was killed, then indexes whose shard never got its name.
     files.sweep(folder)
     indexed = {index.path_of(shard) for shard in folder.glob("traces-*.jsonl")}
     files.remove(path for path in folder.glob(".traces-*.index") if path not in indexed)
@@ -341,4 +364,4 @@ def _acquire(handle: int, folder: Path, kind: int) -> None:
 
 
 def _busy(folder: Path) -> InputError:
-    return InputError(f"{folder}: another process is at work there, wait or stop it")
+    return InputError(f"{folder}: another process uses this folder, wait for it or stop it")

@@ -1,10 +1,11 @@
 """The trace store: DuckDB over append-only JSONL shards.
 
 A shard is written under a temporary name, flushed, renamed, and never changed again. Its name is
-the hash of its content. No trace is in two shards: a writer first flushes its traces to the disk.
-Then it takes the lock, leaves out the traces that the store has by now, and gives its shard a name.
-So a kill at any moment loses nothing, two writers lose and repeat nothing, and adding the same
-traces twice adds nothing. Deletions are files too. A deleted trace stays deleted.
+the hash of its content. No trace is in two shards, because a writer first flushes its traces to the
+disk, then takes the lock, leaves out the traces that are already in the store, and renames its
+file. So a kill at any moment leaves the store valid, two concurrent writers neither lose nor
+duplicate a trace, and adding the same traces twice adds nothing. A deletion is a file too. A
+deleted trace cannot be added again.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, cast
 
 import numpy as np
 
@@ -25,10 +26,10 @@ from tunix_rt_nb.common import (
     sql,
     strict_json,
 )
-from tunix_rt_nb.store import index, intake, shards, verify
+from tunix_rt_nb.store import index, intake, scores, shards, verify
 from tunix_rt_nb.store.contents import Contents
 from tunix_rt_nb.store.shards import ShardDraft, Stored
-from tunix_rt_nb.trace import Trace, id_of
+from tunix_rt_nb.trace import Trace, id_of, inputs
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -42,29 +43,45 @@ COLUMNS = {
     "final_answer": "VARCHAR",
     "meta": "JSON",
 }
-_MEMORY = "600MB"  # DuckDB puts what does not fit on the disk
+_MEMORY = "600MB"  # beyond this, DuckDB spills to the disk
 _DELETED = {"id": "VARCHAR", "deleted_at": "VARCHAR"}
 
 
 def now() -> str:
-    """Return the current time, as the store writes times."""
+    """Return the current time in the format of `created_at`, ISO 8601 in UTC."""
     return _utc(datetime.now(UTC).isoformat())
 
 
 class Added(NamedTuple):
-    """Counts of added traces: the new ones, those already in the store, those deleted earlier."""
+    """The number of traces that an addition added, and that it left out.
+
+    Attributes:
+      new: traces that were added.
+      known: traces left out because they were in the store already, or repeat an earlier one.
+      deleted: traces left out because they were deleted from the store earlier.
+    """
 
     new: int
     known: int
     deleted: int = 0
 
 
+class Share(TypedDict):
+    """The number of `traces` of a task and difficulty that have so many steps and characters."""
+
+    task: str
+    difficulty: str
+    steps: int
+    characters: int
+    traces: int
+
+
 class TraceStore:
     """The traces in one folder of shards.
 
     Args:
-      folder: where the shards lie; created when the first trace is added.
-      threads: how many threads DuckDB may use; results never depend on it.
+      folder: the folder of the shards; created when the first trace is added.
+      threads: how many threads DuckDB may use, None for its default; results never depend on it.
 
     Example:
       >>> import tempfile
@@ -87,6 +104,10 @@ class TraceStore:
     def add(self, traces: Iterable[Trace], created_at: str) -> Added:
         """Add the traces that are not in the store yet, as one new shard: all of them or none.
 
+        Args:
+          traces: the traces; read one at a time.
+          created_at: the time to store with every trace, ISO 8601.
+
         Raises:
           InputError: `created_at` is not an ISO 8601 time, or the folder cannot be written to.
         """
@@ -99,7 +120,7 @@ class TraceStore:
             return self._commit(new)
 
     def add_lines(self, path: Path) -> Added:
-        """Add the traces of a file with lines like those of a shard. Keep their times.
+        """Add the traces of a file in the format of a shard. Keep the time of each trace.
 
         Raises:
           InputError: a line is bad: `file:line: field: reason`.
@@ -116,26 +137,30 @@ class TraceStore:
         paths: Iterable[Path | str],
         created_at: str,
         form: str = "trace",
-        progress: intake.Progress = intake.unseen,
+        progress: inputs.Progress = inputs.unseen,
         processes: int = 1,
+        **how: Any,
     ) -> Added:
-        """Add the traces of JSON lines files, all or none. Check those of a known task.
+        """Add the traces of files, all or none. If a known task made a trace, check it too.
 
         Args:
-          paths: plain or gzip; `-` is standard input. Empty lines are skipped.
-          created_at: the time that the traces get.
-          form: the format of the records, one of `formats.FORMATS`.
+          paths: JSON lines, a JSON array, Parquet or CSV, or the folder of a dataset; JSON may be
+            gzip; `-` is standard input. Blank lines are skipped.
+          created_at: the time to store with every trace, ISO 8601.
+          form: the format of the records, one of `formats.FORMATS`, or `auto`.
           progress: called while the files are read.
           processes: how many processes share the work; the result does not depend on it.
+          how: the other settings of the import: `names`, `skip_bad` and `report` of `intake.How`.
 
         Raises:
-          InputError: a file is missing, or lines are bad: `file:line: field: reason` for each of
-            the first 20, and how many more there were.
+          InputError: a file is missing, or records are bad. The message has `file:line: field:
+            reason` for each of the first 20 bad records, and counts the others.
         """
         time = _utc(created_at)
         at = index.micros(time)
+        settings = intake.How(form, **how)
         with shards.draft(self.folder) as new:
-            for lines in intake.read(map(Path, paths), time, form, progress, processes):
+            for lines in intake.read(map(Path, paths), time, settings, progress, processes):
                 new.extend(lines, at)
             return self._commit(new)
 
@@ -144,14 +169,13 @@ class TraceStore:
 
         Args:
           ids: ids or unique beginnings of ids.
-          deleted_at: the time of the deletion.
+          deleted_at: the time of the deletion, ISO 8601.
 
         Returns:
-          The ids of the deleted traces.
+          The full ids of the deleted traces.
 
         Raises:
-          InputError: no trace, or several traces, have an id that begins like one of these. Then
-            nothing is deleted.
+          InputError: one of `ids` matches no trace, or several. Then nothing is deleted.
         """
         time = _utc(deleted_at)
         with shards.writing(self.folder):
@@ -167,13 +191,13 @@ class TraceStore:
             return [id_of(key) for key in index.keys(shards.deleted(self.folder))]
 
     def compact(self) -> int:
-        """Merge all shards into one, without deleted traces and without any trace twice.
+        """Merge all shards into one; drop the lines of deleted and repeated traces.
 
-        After a kill at any moment the store still has every trace once. The merge waits until
-        nobody reads the shards.
+        A kill at any moment leaves every other trace in the store exactly once. The merge waits
+        until nobody reads the shards.
 
         Returns:
-          How many traces were left out.
+          The number of dropped lines.
         """
         with shards.writing(self.folder):
             return shards.compact(self.folder)
@@ -181,12 +205,12 @@ class TraceStore:
     def newest(
         self, limit: int | None = None, offset: int = 0, filters: Mapping[str, Any] | None = None
     ) -> list[Stored]:
-        """Return traces, the newest first. Traces of the same time are in the order of their ids.
+        """Return traces, the newest first; order traces of the same time by id.
 
         Args:
-          limit: how many to return at most; None for all.
+          limit: the most traces to return; None for all.
           offset: how many of the newest to skip.
-          filters: as those of a dataset: a `meta` path -> a value, or `{operator: value}`.
+          filters: field -> value or `{operator: operand}`, as `filter_condition` takes them.
         """
         # Without filters the index is enough. With filters DuckDB finds the ids.
         if filters:
@@ -201,10 +225,10 @@ class TraceStore:
             return here.take(index.newest(here.table, most)[offset:])
 
     def get(self, ids: Sequence[str]) -> list[Stored]:
-        """Return the traces with these ids or unique beginnings of ids, in this order.
+        """Return the traces with these ids, or unique beginnings of ids, in the order of `ids`.
 
         Raises:
-          InputError: no trace, or several traces, have an id that begins like one of these.
+          InputError: one of `ids` matches no trace, or several.
         """
         with shards.reading(self.folder):
             here = Contents(self.folder)
@@ -229,16 +253,18 @@ class TraceStore:
 
     @contextmanager
     def connect(self, also: Iterable[Path] = ()) -> Iterator["DuckDBPyConnection"]:
-        """Open DuckDB with two views: `traces`, one row per id, and `fields`, with more columns.
+        """Open DuckDB with two views: `traces`, one row per trace, and `fields`, with more columns.
 
-        DuckDB can touch the files of the store and no others. No query can change that.
+        `fields` adds `task`, `score`, `length`, `step_count`, `step_characters`, `steps_wrong` and
+        `steps_checked`. DuckDB can access only the files of the store, and no query can lift this
+        restriction.
 
         Args:
-          also: other files that it may touch.
+          also: other files that queries may read.
 
         Raises:
-          InputError: a query is bad, or a shard is damaged (the message names file, line and
-            field).
+          InputError: a query in the `with` block is bad, or a shard is damaged; then the message
+            names file, line and field.
         """
         import duckdb  # slow to load, and a list of the newest traces does not need it
 
@@ -256,6 +282,7 @@ class TraceStore:
                 define(connection, "shards", COLUMNS, found)
                 define(connection, "deleted", _DELETED, gone)
                 connection.execute(sql("traces"))
+                scores.define_counts(connection)
                 connection.execute(sql("fields"))
                 _lock(connection, [*found, *gone, *also])
                 yield connection
@@ -263,27 +290,37 @@ class TraceStore:
                 self.check()  # if a shard is damaged, this raises an error that names the line
                 raise InputError(f"{self.folder}: {one_line(str(error))}") from error
 
-    def overview(self) -> list[dict[str, Any]]:
-        """Count the traces of each task and difficulty, with their mean lengths."""
+    def overview(self) -> list[dict[str, str | float]]:
+        """Count the traces of each task and difficulty: one dict each, by column name.
+
+        The columns are `task`, `difficulty`, `traces`, and the means `steps a trace` and
+        `characters a prompt`.
+        """
         return self.query(sql("overview"))
 
-    def distribution(self) -> list[dict[str, Any]]:
+    def distribution(self) -> list[Share]:
         """Count the traces of each task, difficulty and length."""
-        return self.query(sql("distribution"))
+        return cast("list[Share]", self.query(sql("distribution")))
 
     def query(self, query: str, parameters: Mapping[str, object] | None = None) -> list[dict]:
-        """Run a query in a connection from `connect`. Bind parameters by `$name`."""
+        """Run an SQL query in a connection from `connect`; return its rows as dicts.
+
+        Args:
+          query: the SQL.
+          parameters: name -> the value to bind to `$name`.
+        """
         with self.connect() as connection:
             return records(connection.execute(query, dict(parameters or {})))
 
     def lines(self, wanted: np.ndarray) -> Iterator[bytes]:
-        """Yield the lines of some traces, as a shard keeps them, in order, a block at a time.
+        """Yield the lines of some traces, in the format of a shard, 1000 lines at a time.
 
         Args:
-          wanted: rows whose `hi` and `lo` are the two halves of each id: ROW[n].
+          wanted: rows whose `hi` and `lo` are the two halves of each id: ROW[n]. The lines are in
+            their order.
 
         Raises:
-          InputError: a line is damaged.
+          InputError: a trace was deleted meanwhile, or a line is damaged.
         """
         with shards.reading(self.folder):
             yield from Contents(self.folder).lines(wanted)
@@ -302,8 +339,8 @@ class TraceStore:
             gone = index.among(table, shards.deleted(self.folder))
             there = index.concatenate(index.read(shard) for shard in self.shards())
             fresh = ~(gone | index.repeated(table) | index.among(table, there))
-            # Publish the draft as it is, or a second draft with only the new traces. The rename in
-            # `publish` adds all of them at once. A kill before it leaves the store as it was.
+            # Publish the draft if all its traces are new, else a second one with only the new ones.
+            # The rename in `publish` adds all of them at once. A kill before it adds none.
             if fresh.all() and len(table):
                 new.publish(self.folder)
             elif fresh.any():
@@ -314,7 +351,7 @@ class TraceStore:
 
 
 def _lock(connection: "DuckDBPyConnection", paths: Iterable[Path]) -> None:
-    # Allow these files, then forbid all others, then forbid to change these settings.
+    # Allow these files, then forbid all others, then forbid any change of these settings.
     connection.execute("SET allowed_paths = $paths", {"paths": [str(path) for path in paths]})
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
@@ -323,7 +360,14 @@ def _lock(connection: "DuckDBPyConnection", paths: Iterable[Path]) -> None:
 def define(
     connection: "DuckDBPyConnection", name: str, columns: Mapping[str, str], found: list[Path]
 ) -> None:
-    """Create a view of JSON lines files, or a table without rows if there are no files."""
+    """Create a view of JSON lines files, or an empty table if there are no files.
+
+    Args:
+      connection: the database.
+      name: the name of the view or table.
+      columns: column name -> DuckDB type.
+      found: the files.
+    """
     if found:
         paths = [str(path) for path in found]
         lines = connection.read_json(paths, columns=columns, format="newline_delimited")  # type: ignore[arg-type]
@@ -334,7 +378,7 @@ def define(
 
 
 def _utc(created_at: str) -> str:
-    """Convert a time to UTC, as the store writes times.
+    """Convert an ISO 8601 time to UTC, in the format of `created_at`; raise `InputError` if bad.
 
     Example:
       >>> _utc("2026-01-01T01:00:00+01:00")

@@ -29,20 +29,23 @@ class _Part(NamedTuple):
     keys: bytes
     numbers: array  # the line numbers of these keys
     checked: int
+    sums: tuple[int, int, int]  # right, wrong and not checkable steps of no known task
     wrong: list[str]
 
 
 class Verification:
-    """The problems of a store, one line each. Iterate over it to find them.
+    """A verification of a store. Iterate over it to run it; it yields a line for each problem.
 
     Args:
-      folder: the store.
-      steps: also check the steps and answers of all traces of known tasks that are not deleted.
+      folder: the folder of the store.
+      steps: also check the steps of all traces, and the answers of those that a known task made,
+        except deleted ones. If no known task made a trace, its sums are checked.
       processes: how many processes share the work; the result does not depend on it.
 
     Attributes:
-      traces: how many traces there are, deleted ones too; set once everything is read.
-      checked: for how many of them the steps and the answer were checked.
+      traces: the number of traces, deleted ones included; set after everything is read.
+      checked: the number of traces that a known task made and checked so far.
+      sums: the numbers of right, wrong and not checkable steps of the other traces so far.
 
     Example:
       >>> list(Verification(Path("nothing")))
@@ -52,6 +55,7 @@ class Verification:
     def __init__(self, folder: Path, steps: bool = True, processes: int = 1) -> None:
         self._folder, self._steps, self._processes = folder, steps, processes
         self.traces = self.checked = 0
+        self.sums = (0, 0, 0)
 
     def __iter__(self) -> Iterator[str]:
         keys, numbers, lengths = bytearray(), array("q"), []
@@ -67,6 +71,7 @@ class Verification:
                     keys += part.keys
                     numbers += part.numbers
                     self.checked += part.checked
+                    self.sums = _added(self.sums, part.sums)
                     wrong += len(part.wrong)
                     yield from part.wrong
                 # Compare a shard with its name and its index only if all its lines are sound.
@@ -91,6 +96,7 @@ def _jobs(shard: Path, steps: bool, gone: frozenset[bytes]) -> Iterator[_Job]:
 
 def _check_part(job: _Job) -> _Part:
     keys, numbers, checked = bytearray(), array("q"), 0
+    sums = (0, 0, 0)
     wrong: list[str] = []
     with job.shard.open("rb") as file:
         file.seek(job.start)
@@ -105,17 +111,28 @@ def _check_part(job: _Job) -> _Part:
                 continue
             keys += trace.key
             numbers.append(number)
-            if job.steps and trace.task is not None and trace.key not in job.gone:
+            if job.steps and trace.key not in job.gone:
                 from tunix_rt_nb import tasks  # slow to load
 
                 found = tasks.check(trace)
-                checked += found is not None
-                wrong += [f"{where}: {one_line(told)}" for told in found.problems] if found else []
-    return _Part(bytes(keys), numbers, checked, wrong)
+                checked += found.known
+                if not found.known:
+                    sums = _added(sums, found.counts)
+                wrong += [f"{where}: {one_line(told)}" for told in found.problems]
+    return _Part(bytes(keys), numbers, checked, sums, wrong)
+
+
+def _added(a: tuple[int, int, int], b: tuple[int, int, int]) -> tuple[int, int, int]:
+    return a[0] + b[0], a[1] + b[1], a[2] + b[2]
 
 
 def _altered(shard: Path, table: np.ndarray) -> Iterator[str]:
-    """Yield what is wrong with a shard of sound lines: altered content, or an unfit index."""
+    """Yield a message if a shard, whose lines are sound, was altered or does not fit its index.
+
+    Args:
+      shard: the shard.
+      table: the index rows built from its lines.
+    """
     try:
         indexed = index.read(shard)
     except InputError as error:
@@ -125,14 +142,21 @@ def _altered(shard: Path, table: np.ndarray) -> Iterator[str]:
     if named and not files.sha256(shard).startswith(named[1]):
         yield f"{shard}: was altered after it was written, its name is the hash of other content"
     elif not np.array_equal(table[["hi", "lo"]], indexed[["hi", "lo"]]):
-        yield f"{index.path_of(shard)}: does not fit its shard, remove it"
+        yield f"{index.path_of(shard)}: does not match its shard, remove it"
 
 
 def _twice(found: list[Path], lengths: list[int], keys: bytes, numbers: array) -> Iterator[str]:
-    """Yield a message for each line whose id an earlier line already has."""
+    """Yield a message for each line that has the same id as an earlier line of the store.
+
+    Args:
+      found: the shards.
+      lengths: the number of sound lines in each shard.
+      keys: the keys of all sound lines, 16 bytes each, concatenated.
+      numbers: the line number of each of them in its shard.
+    """
     ends = np.cumsum(lengths)
     table = index.rows(keys, [0], numbers)
     for k in index.repeated(table).nonzero()[0]:
         shard = found[int(np.searchsorted(ends, k, side="right"))]
         id = id_of(index.keys(table[k : k + 1])[0])
-        yield f"{shard}:{table['place'][k]}: id: {id} is there a second time"
+        yield f"{shard}:{table['place'][k]}: id: {id} appears a second time"

@@ -1,36 +1,66 @@
-"""The check whether a trace is right, with the checker of its task."""
+"""The check whether a trace is right: with the checker of its task, or else by its sums."""
 
 from typing import NamedTuple
 
 from tunix_rt_nb.tasks.registry import TASKS, get
+from tunix_rt_nb.tasks.sums.equations import judge_step
 from tunix_rt_nb.trace import Trace
 
 
+class Counts(NamedTuple):
+    """How many steps are right, wrong, and not checkable."""
+
+    right: int
+    wrong: int
+    unchecked: int
+
+
 class Checks(NamedTuple):
-    """The findings of a task's checker about a trace.
+    """The findings of a checker about a trace.
 
     Attributes:
-      steps: why each step is wrong; None for a right step.
+      steps: why each step is wrong; None for a right step, and for one that cannot be checked.
       end: what is missing after the last step, or None.
       wrong_answer: why the answer is wrong, or None.
       prompt: why the prompt states no problem of this task, or None; without a problem, no step
         counts as right.
+      unchecked: the indices of the steps that cannot be checked; without a known task these are
+        the steps that claim no sum.
+      known: whether a known task made the trace; otherwise its answer is not judged.
     """
 
     steps: list[str | None]
     end: str | None
     wrong_answer: str | None
     prompt: str | None = None
+    unchecked: frozenset[int] = frozenset()
+    known: bool = True
 
     @property
-    def answer(self) -> bool:
-        """The verdict on the answer: True if it is right."""
-        return self.wrong_answer is None
+    def answer(self) -> bool | None:
+        """The verdict on the answer: True if it is right, None if it is not judged."""
+        return self.wrong_answer is None if self.known else None
 
     @property
-    def share(self) -> float:
-        """The share of right steps; a missing step counts as wrong."""
-        return self.steps.count(None) / (len(self.steps) + bool(self.end))
+    def right(self) -> list[bool | None]:
+        """The verdict on each step: True if it is right, None if it cannot be checked."""
+        return [None if i in self.unchecked else not why for i, why in enumerate(self.steps)]
+
+    @property
+    def counts(self) -> Counts:
+        """The numbers of right and wrong steps, and of those that cannot be checked."""
+        right = self.right
+        return Counts(right.count(True), right.count(False), right.count(None))
+
+    @property
+    def share(self) -> float | None:
+        """The share of right steps; a missing step counts as wrong.
+
+        Steps that cannot be checked do not count; None if none can be.
+        """
+        right, wrong, _ = self.counts
+        of = right + wrong + bool(self.end)
+        return right / of if of else None
 
     @property
     def problems(self) -> list[str]:
@@ -43,16 +73,20 @@ class Checks(NamedTuple):
         return [*wrong, f"answer: {self.wrong_answer}"] if self.wrong_answer else wrong
 
 
-def check(trace: Trace) -> Checks | None:
-    """Check the steps and the answer of a trace; return None if no known task made it.
+def check(trace: Trace) -> Checks:
+    """Check the steps and the answer of a trace.
+
+    If no known task made the trace, the sums in its steps are checked, and the answer is not.
 
     Example:
       >>> from tunix_rt_nb import tasks
       >>> check(next(tasks.draw("arithmetic", 1, seed=0))).share
       1.0
+      >>> check(Trace.of("p", [("s", "48/2 = 25 clips"), ("s", "Add both.")], "25")).counts
+      Counts(right=0, wrong=1, unchecked=1)
     """
     if trace.task not in TASKS:
-        return None
+        return _by_sums(trace)
     task = get(trace.task)
     try:
         steps, end = task.review(trace)
@@ -61,6 +95,13 @@ def check(trace: Trace) -> Checks | None:
         reason = str(error)
         return Checks([reason] * len(trace.steps), None, reason, prompt=reason)
     return Checks(steps, end, None if score == 1.0 else f"{trace.final_answer!r} is wrong")
+
+
+def _by_sums(trace: Trace) -> Checks:
+    judged = [judge_step(step.content) for step in trace.steps]
+    steps = [claim.why or None if claim else None for claim in judged]
+    unchecked = frozenset(i for i, claim in enumerate(judged) if claim is None)
+    return Checks(steps, None, None, unchecked=unchecked, known=False)
 
 
 def problems(trace: Trace) -> list[str]:
@@ -72,5 +113,4 @@ def problems(trace: Trace) -> list[str]:
       >>> problems(Trace.of("What is 17 + 20 - 36?", [("add", "?")], "1", {"task": "arithmetic"}))
       ["step 1: expected 'Units: 7+0=7.'", "step 2: missing, expected 'Tens: 1+2=3, so 17+20=37.'"]
     """
-    found = check(trace)
-    return found.problems if found else []
+    return check(trace).problems if trace.task in TASKS else []

@@ -42,11 +42,11 @@ def draw(
     space = task.space()
     if type(n) is not int or n < 1 or (space is not None and n > space):
         most = f"to {space}, the number of its distinct problems" if space else "or more"
-        raise InputError(f"n: {n!r} traces of {name} ({difficulty}) asked for, expected 1 {most}")
+        raise InputError(f"n: {n!r} traces of {name} ({difficulty}), expected 1 {most}")
     if grain not in GRAINS:
         raise unknown("grain", grain, GRAINS)
     if not 0.0 <= mistakes <= 1.0:
-        raise InputError(f"mistakes: {mistakes} is no share, expected 0.0 to 1.0")
+        raise InputError(f"mistakes: is {mistakes}, expected a share from 0.0 to 1.0")
     drawn: set[Hashable] = set()
     index = latest = 0
     while len(drawn) < n:
@@ -58,7 +58,8 @@ def draw(
         if problem in drawn:
             if space is None and index - latest > _PATIENCE:
                 raise InputError(
-                    f"n: {n} traces of {name} ({difficulty}) asked for, {len(drawn)} seem to be all"
+                    f"n: {n} traces of {name} ({difficulty}), but only {len(drawn)} distinct"
+                    " problems were found"
                 )
             continue
         trace = task.write(prompt, rng, grain, mistake, seed=seed, episode_index=index - 1)
@@ -89,7 +90,9 @@ def mixture(
       ['easy', 'easy', 'hard']
     """
     if not difficulties or len(set(difficulties)) < len(difficulties):
-        raise InputError(f"difficulties: {difficulties!r}, expected each of {DIFFICULTIES} once")
+        raise InputError(
+            f"difficulties: {difficulties!r}, expected any of {DIFFICULTIES}, each once"
+        )
     share, rest = divmod(n, len(difficulties))
     for k, difficulty in enumerate(difficulties):
         yield from draw(name, share + (k < rest), seed, difficulty, grain, mistakes)

@@ -76,10 +76,10 @@ class GymTask(Task):
 
 @cache
 def _dataset(task: type[GymTask], difficulty: str) -> Any:
-    return _gym().create_dataset(task.name, seed=0, size=1, **task.settings[difficulty])
+    return gym().create_dataset(task.name, seed=0, size=1, **task.settings[difficulty])
 
 
-def _gym() -> ModuleType:
+def gym() -> ModuleType:
     """Import and return reasoning-gym, only when first needed, because that takes seconds."""
     # pycosat has no wheel, and only a puzzle that we do not use needs it. An empty module in its
     # place spares the user a compiler.

@@ -1,6 +1,15 @@
-"""The list of all tasks. To add one, write its class in a folder of this room and list it here."""
+"""The list of all tasks. To add one, write its class in a folder of this room and list it here.
 
-from tunix_rt_nb.common import unknown
+A task of one's own need not be listed: it is a class in a file that `load_from`, or the environment
+variable `TUNIX_RT_TASKS`, names; or an entry point of an installed package.
+"""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from tunix_rt_nb.common import InputError, unknown
+from tunix_rt_nb.host import plugins as named
+from tunix_rt_nb.tasks import plugins
 from tunix_rt_nb.tasks.cards.gin import GinDiscard, GinKnock, GinMelds
 from tunix_rt_nb.tasks.cards.high_card import HighCardDuel, HighCardOdds
 from tunix_rt_nb.tasks.cards.spades import SpadesLegal, SpadesScore, SpadesTrick
@@ -18,6 +27,7 @@ from tunix_rt_nb.tasks.task import Task
 from tunix_rt_nb.tasks.words.counting import LegCounting, LetterCounting, NumberFiltering
 from tunix_rt_nb.tasks.words.dates import CalendarArithmetic
 from tunix_rt_nb.tasks.words.family import AliceInWonderland, FamilyRelationships
+from tunix_rt_nb.tasks.words.gsm_symbolic import GsmSymbolic
 from tunix_rt_nb.tasks.words.logic import KnightsKnaves
 from tunix_rt_nb.tasks.words.sorting import WordSorting
 
@@ -47,6 +57,7 @@ _CLASSES: tuple[type[Task], ...] = (
     NumberFiltering,
     WordSorting,
     CalendarArithmetic,
+    GsmSymbolic,
 )
 
 
@@ -66,3 +77,47 @@ def get(name: str, difficulty: str = "easy") -> Task:
     if name not in TASKS:
         raise unknown("task", name, TASKS)
     return TASKS[name](difficulty)
+
+
+def load_from(paths: Iterable[str | Path]) -> list[str]:
+    """Register the tasks that Python files define, and return their names.
+
+    Processes that are started from here know them too. A file that is named again is executed
+    again, and its tasks replace those it had.
+
+    Raises:
+      InputError: a file cannot be read, fails, or defines no task; or a name is taken.
+
+    Example:
+      >>> load_from([])
+      []
+    """
+    loaded = []
+    for path in map(Path, paths):
+        loaded += _register(plugins.of_file(path), str(path), str(path.resolve()))
+        named.name(path)
+    return loaded
+
+
+def _register(tasks: Sequence[type[Task]], where: str, home: str) -> list[str]:
+    """Put the tasks of a file or a package into the list, in place of those it had there."""
+    known = {name: task for name, task in TASKS.items() if _HOMES.get(name) != home}
+    for task in tasks:
+        if task.name in known:
+            owner = (
+                "a built-in task" if task.name not in _HOMES else f"a task of {_HOMES[task.name]}"
+            )
+            raise InputError(f"{where}: task {task.name!r} has the same name as {owner}")
+    names = [task.name for task in tasks]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise InputError(f"{where}: task {twice[0]!r} is defined twice")
+    TASKS.clear()
+    TASKS.update(known | dict(zip(names, tasks, strict=True)))
+    _HOMES.update(dict.fromkeys(names, home))
+    return names
+
+
+_HOMES: dict[str, str] = {}  # where each task of one's own is from, by name
+for _point in named.installed():
+    _register(plugins.of_package(_point), *[plugins.told_of(_point)] * 2)
+load_from(named.named())

@@ -1,52 +1,60 @@
-"""Traces as chats: written in a template and a style, and read back from the text."""
+"""Traces as chats, written in a template and a style."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from itertools import takewhile
 from typing import NamedTuple
 
-from tunix_rt_nb.common import InputError, files
-from tunix_rt_nb.trace.response import Style, style_named, unwrite, write
-from tunix_rt_nb.trace.templates import Segment, Template, segments, template, text_of
-from tunix_rt_nb.trace.trace import Trace
+from tunix_rt_nb.common import files
+from tunix_rt_nb.trace.response import Style, style_named, write
+from tunix_rt_nb.trace.templates import Segment, Template, Turns, segments, template, text_of
+from tunix_rt_nb.trace.trace import Earlier, Trace
 
 
 class Said(NamedTuple):
-    """The content of a chat, without its template and style."""
+    """The content of a chat, without its template and style.
+
+    Attributes:
+      earlier: the messages before the prompt, the system message included.
+    """
 
     prompt: str
     steps: tuple[str, ...]
     answer: str
+    earlier: Earlier = Earlier()
 
     @classmethod
     def of(cls, trace: Trace) -> "Said":
-        """Return the prompt, the texts of the steps and the answer of a trace."""
-        return cls(trace.prompt, tuple(step.content for step in trace.steps), trace.final_answer)
+        """Return the content of a trace as a chat."""
+        steps = tuple(step.content for step in trace.steps)
+        return cls(trace.prompt, steps, trace.final_answer, trace.earlier)
 
 
 @dataclass(frozen=True)
 class Form:
-    """The template, style and system message in which all traces of a dataset are written.
+    """The template, style and system message in which the traces of a dataset are written.
 
     Attributes:
       system: the system message. If empty, the template's own is used if it has one, else none.
+      turns: the earlier turns of a chat; a dataset's form has none.
     """
 
     template: Template
     style: Style
     system: str = ""
+    turns: Turns = ()
 
     @cached_property
     def head(self) -> tuple[Segment, ...]:
         """The segments before a prompt, from BOS to the last control piece."""
-        opening = self.template.opening(self.system)
+        opening = self.template.opening(self.system, self.turns)
         bos = [Segment(self.template.bos, True)] if self.template.bos else []
         return (*bos, *opening[: -len(_literal_end(opening)) or None])
 
     @cached_property
     def lead(self) -> str:
         """The literal text between `head` and the prompt; it is tokenised with the prompt."""
-        return text_of(_literal_end(self.template.opening(self.system)))
+        return text_of(_literal_end(self.template.opening(self.system, self.turns)))
 
     @cached_property
     def tail(self) -> tuple[Segment, ...]:
@@ -56,7 +64,7 @@ class Form:
     @cached_property
     def before(self) -> str:
         """The text before a prompt, without BOS."""
-        return text_of(self.template.opening(self.system))
+        return text_of(self.template.opening(self.system, self.turns))
 
     @cached_property
     def between(self) -> str:
@@ -68,36 +76,16 @@ class Form:
         """The digest of everything that defines how a trace is written."""
         return files.digest([asdict(self.template), asdict(self.style), self.system])
 
+    def after(self, earlier: Earlier) -> "Form":
+        """Return the form with a trace's own system message, if it has one, and earlier turns."""
+        if not any(earlier):
+            return self
+        return replace(self, system=earlier.system or self.system, turns=earlier.turns)
+
     def write(self, said: Said) -> "Chat":
         """Write a prompt, steps and an answer as a chat."""
-        return Chat(self, said.prompt, write(said.steps, said.answer, self.style))
-
-    def read(self, text: str) -> Said:
-        """Read prompt, steps and answer back from a text that `write` wrote.
-
-        Any other text gives a meaningless result, without an error; see `unrender` for a check.
-
-        A prompt may hold anything, even another chat. A response holds the style's opening with
-        `1. ` right after it only once, at its start, because `write` escapes any other. So the last
-        one in the text is where the response begins.
-        """
-        cut = text.rfind(f"{self.between}{self.style.opening}1. ")
-        said = text[cut + len(self.between) :].removesuffix(self.template.stop)
-        return Said(text[len(self.before) : cut], *unwrite(said, self.style))
-
-    def unrender(self, text: str) -> Said:
-        """Read a text as `read` does, and check that it is a chat of this form.
-
-        Raises:
-          InputError: the text is not a chat of this form.
-        """
-        said = self.read(text)
-        if not (said.steps and said.answer and self.write(said).text == text):
-            raise InputError(
-                "chat: is no trace in this template, style and system message,"
-                f" render it with `render`: it begins {text[:40]!r}"
-            )
-        return said
+        text = write(said.steps, said.answer, self.style)
+        return Chat(self.after(said.earlier), said.prompt, text)
 
 
 def _literal_end(opening: tuple[Segment, ...]) -> tuple[Segment, ...]:
@@ -123,8 +111,8 @@ class Chat(NamedTuple):
 
     @property
     def prompt(self) -> tuple[Segment, ...]:
-        """The segments of the user's turn and of the opening of the model's turn, without BOS."""
-        return self.form.template.prompt(self.asked, self.form.system)
+        """The segments up to the opening of the model's turn, without BOS."""
+        return self.form.template.prompt(self.asked, self.form.system, self.form.turns)
 
     @property
     def response(self) -> tuple[Segment, ...]:
@@ -170,19 +158,3 @@ def render(
       Answer: 4<end_of_turn>
     """
     return form(template_name, style, system).write(Said.of(trace))
-
-
-def unrender(
-    text: str, template_name: str = "gemma", style: str = "numbered", system: str = ""
-) -> Said:
-    """Read prompt, steps and answer back from the text of a chat that `render` wrote.
-
-    Raises:
-      InputError: the text is not a trace in this template and style with this system message.
-
-    Example:
-      >>> trace = Trace.of("Say [/INST] Reasoning:\\n1. x", [("say", "Said.")], "yes")
-      >>> unrender(render(trace, "mistral").text, "mistral")
-      Said(prompt='Say [/INST] Reasoning:\\n1. x', steps=('Said.',), answer='yes')
-    """
-    return form(template_name, style, system).unrender(text)

@@ -3,8 +3,9 @@
 import re
 from collections import deque
 from collections.abc import Iterator
-from itertools import filterfalse
 from typing import NamedTuple
+
+from tunix_rt_nb.trace.marks import boxes, plain, polite, without_end
 
 
 class Parsed(NamedTuple):
@@ -22,26 +23,62 @@ class Parsed(NamedTuple):
     ran_on: bool = False
 
 
+class Found(NamedTuple):
+    """The answer in a text, without the marks around it.
+
+    Attributes:
+      answer: the final answer; None if there is none.
+      start: where the line or the sentence begins that gives the answer. The text before is the
+        reasoning, with its tags. Without an answer, it is the end of the text.
+    """
+
+    answer: str | None
+    start: int
+
+
+class _Line(NamedTuple):
+    text: str
+    start: int
+
+
+class _Told(NamedTuple):
+    """An answer that a line tells, where, and whether it is marked as one."""
+
+    answer: str
+    start: int
+    marked: bool
+
+
+_THOUGHT = r"(?:think|thinking|thought|thoughts|reasoning|reason|analysis|reflection|scratchpad)"
 # Each repetition has a limit or takes the rest of a line, so no text can make these patterns slow.
 _STEP = re.compile(
     r"[ >*#]{0,8}(?:step ?([0-9]{1,4}) ?[.:)]|([0-9]{1,4})[.)](?=[\s*]|$))\*{0,2}\s*(.*)",
     re.IGNORECASE,
 )
-_ANSWER = re.compile(r"[ >*#]{0,8}(?:the )?(?:final )?answer[ *]{0,3}:", re.IGNORECASE)
-_HEADING = re.compile(r"[ >*#]{0,8}(?:final )?answer[ *#]{0,8}", re.IGNORECASE)
+_ANSWER = re.compile(r"[ >*#]{0,8}(?:the |my )?(?:final |correct )?answer[ *]{0,3}:", re.IGNORECASE)
+_HEADING = re.compile(r"[ >*#]{0,8}(?:the )?(?:final )?answer[ *#]{0,8}", re.IGNORECASE)
 _SAID = re.compile(  # without a judgement such as `the answer is wrong`
-    r"\banswer[ *]{0,3}(?:is\b(?! (?:not|right|wrong|correct|incorrect)\b)|:)", re.IGNORECASE
+    r"\banswer[ *]{0,3}(?:is\b(?![ *]{1,4}(?:not|right|wrong|correct|incorrect)\b)|:)",
+    re.IGNORECASE,
 )
-_BOXED = re.compile(r"\\boxed\{([^{}]{0,999})\}")  # LaTeX
-_MARKED = re.compile(rf"{_BOXED.pattern}|^#### ?([+-]?[0-9].{{0,999}})$")  # GSM8K
-_TELLS = re.compile(r"answer|\\boxed|^####", re.IGNORECASE)
+_GSM8K = re.compile(r"^####\s{0,3}(?![0-9]{1,4}[.)]\s)((?:[*\\(]{0,4}[$€£]?)[+-]?[0-9.].{0,999})$")
+_TELLS = re.compile(r"answer|\\f?box|^####", re.IGNORECASE)
 _AGAIN = re.compile(r"[ >*#]{0,8}(?:question|problem|prompt|user)\b", re.IGNORECASE)
-_OPENED = re.compile("<answer>", re.IGNORECASE)
-_OTHER_TAG = re.compile("</?(?:reasoning|answer)>", re.IGNORECASE)
-_CLAUSE = re.compile("[,.:;!?]")
+_ALONE = re.compile(  # a text that is a marked answer and nothing else
+    r"\$[^$]{1,200}\$|\\\(.{1,200}\\\)|\\\[.{1,200}\\\]|\*\*[^*]{1,200}\*\*\.?"
+)
+_BREAK = re.compile(
+    rf"\n|(<answer>)|</?(?:answer|solution|{_THOUGHT})>|<\|(?:begin|end)_of_(?:thought|solution)\|>"
+    r"|<\|im_end\|>(?:\n?<\|im_start\|>)?|<end_of_turn>(?:\n?<start_of_turn>)?|<\|eot_id\|>",
+    re.IGNORECASE,
+)
+_THOUGHT_OUT = re.compile(rf"</{_THOUGHT}>|<\|end_of_thought\|>", re.IGNORECASE)
+_DELIMITERS = {"$$", r"\[", r"\]", "```"}
+_SENTENCE = re.compile(r"[.!?:;][*$]{0,4}\s{1,9}")
 _UNSAID = re.compile(  # words that keep a clause from being a statement
     r"\b(?:suppos|assum|doubt|(?:if|whether|unless|not|cannot)\b)|n['’]t\b", re.IGNORECASE
 )
+_UNSAID_IN = re.compile("[,.:;!?]")
 _TAKEN_BACK = re.compile(
     r"(?:(?:oh|wait|no|sorry|actually|hmm|but)\b[,.! ]{0,9}){0,4}"
     r"(?:$|(?:that|this|it|(?:the|my) answer)(?:['’]s| is| was) "
@@ -63,8 +100,12 @@ def loose(text: str) -> Parsed:
     - said: `the answer is ...`. This does not count after an `if` or a `suppose`. Among the steps,
       it does not count if a further step follows.
 
-    A line such as `That is wrong` withdraws the answer before it. If there is no answer at all, the
-    line after `</reasoning>` is the answer. `plain` strips the marks around each answer.
+    After a closing tag such as `</think>`, an answer needs no mark: the next line is the answer, if
+    none is given further on. What was given before the tag counts only if nothing follows it. A
+    text that is one formula or one bold line is an answer as well.
+
+    A line such as `That is wrong` withdraws the answer before it. `plain` strips the marks around
+    each answer.
 
     If the model begins a new question or a new first step after its answer, it ran on. The text
     from there is not read.
@@ -73,12 +114,40 @@ def loose(text: str) -> Parsed:
       >>> loose("Sure!\\nStep 1: 2 + 2 = 4.\\n\\n**Answer:** 4.\\nQuestion: 3 + 3?\\nAnswer: 6")
       Parsed(steps=('2 + 2 = 4.',), answer='4', strict=False, ran_on=True)
     """
+    return _read(text)[0]
+
+
+def answer_in(text: str) -> Found:
+    r"""Find the answer in a text, and where its reasoning ends, by the rules of `loose`.
+
+    Example:
+      >>> answer_in(r"2 + 2 = 4. So $\boxed{4}$.")
+      Found(answer='4', start=11)
+      >>> answer_in("<think>2 + 2 = 4</think>\n\n4")
+      Found(answer='4', start=26)
+    """
+    parsed, start = _read(text)
+    return Found(parsed.answer, start)
+
+
+def _read(text: str) -> tuple[Parsed, int]:
+    """Read a text as `loose` does; also return where its answer starts, or else its end."""
+    text = without_end(text)
+    thought_out = deque(_THOUGHT_OUT.finditer(text), 1)
+    closed = thought_out[0].end() if thought_out else len(text) + 1
     steps: list[str] = []
-    answer = thought = ""  # the answer so far, and one said among the steps
-    ended = ran_on = after = False
+    # The answer so far, one said among the steps, and one given before the closing tag.
+    answer = thought = before = None
+    bare: _Told | None = None  # the line after the tag, which needs no mark
+    ended = ran_on = after = crossed = False
     lines = _lines(text)
-    for line in lines:
+    for line, start in lines:
         step = _STEP.match(line)
+        if start >= closed and not crossed:
+            before, answer, thought = thought or answer, None, None
+            crossed, ended, after = True, False, False
+        if crossed and step and not step[3]:
+            step = None  # an answer such as `4.`
         first = step and "1" in step.group(1, 2)
         # A line after a marked answer means that the model ran on. Stop reading only if it asks
         # again or begins its steps again.
@@ -86,64 +155,90 @@ def loose(text: str) -> Parsed:
         if (thought or answer) and (_AGAIN.match(line) or (first and steps)):
             ran_on = True
             break
-        # A further step shows that what was said among the steps is not the final answer.
+        # A further step shows that what was said among the steps is not the final answer. Steps
+        # that begin anew after the tag are the ones that count.
         if step:
+            steps = [] if first and crossed else steps
             steps.append(step[3])
-            thought = ""
+            thought = None
         # Keep the answer of this line, if it tells one.
-        told, marked = _told(line, lines)
+        told = _told(line, start, lines)
         after = told is None
-        ended = ended or (marked and bool(told))
-        if told and steps and not marked:
+        ended = ended or bool(told and told.marked and told.answer)
+        if told and told.answer and steps and not told.marked:
             thought = told
-        elif told:
-            answer, thought = told, ""
+        elif told and told.answer:
+            answer, thought = told, None
         elif after and not step and steps and not steps[-1]:
             steps[-1] = line  # the text below a heading such as `Step 1:`
         elif (thought or answer) and after and not step and _TAKEN_BACK.match(line):
-            answer = thought = ""
-    # Without an answer, take the first line after the reasoning.
-    rest = filterfalse(_ANSWER.match, _lines(text.partition("</reasoning>")[2]))
+            answer = thought = None
+        if crossed and after and not (step or bare or polite(line)):
+            bare = _Told(plain(line), start, False)
     given = thought or answer
-    found = given or plain(next(rest, ""))
-    return Parsed(tuple(steps), found or None, False, ran_on or (bool(given) and after))
+    found = given or (bare if bare and bare.answer else None) or before or _alone(text)
+    parsed = Parsed(
+        tuple(steps), found.answer if found else None, False, ran_on or (bool(given) and after)
+    )
+    return parsed, found.start if found else len(text)
 
 
-def _told(line: str, lines: Iterator[str]) -> tuple[str | None, bool]:
-    """Return the answer on a line, None if it tells none, and whether it is marked as one.
+def _told(line: str, start: int, lines: Iterator[_Line]) -> _Told | None:
+    """Return the answer that a line tells; it is empty if none follows, and None if it tells none.
 
     If the line only announces an answer, take it from the next line.
     """
     if not _TELLS.search(line):  # true of most lines, and quick to find out
-        return None, False
-    mark, said = (deque(found.finditer(line), 1) for found in (_MARKED, _SAID))  # the last of each
-    if mark and not (said and said[0].start() > mark[0].start()):
-        return plain("".join(filter(None, mark[0].groups()))), True
+        return None
+    said = deque(_SAID.finditer(line), 1)  # the last one
+    mark = _marked(line)
+    if mark and not (said and said[0].start() > mark[0]):
+        at, answer = mark
+        return _Told(plain(answer), start + _sentence(line, at), True)
     marked = bool(_ANSWER.match(line) or _HEADING.fullmatch(line))
     if not marked and not said:
-        return None, False
-    if said and _UNSAID.search(_CLAUSE.split(line[: said[0].start()])[-1]):
-        return None, False
+        return None
+    if said and _UNSAID.search(_UNSAID_IN.split(line[: said[0].start()])[-1]):
+        return None
     text = line[said[0].end() :] if said else ""
-    return plain(text) or plain(_SAID.split(next(lines, ""))[-1]), marked
+    answer = plain(text) or plain(_SAID.split(next(lines, _Line("", 0)).text)[-1])
+    at = 0 if marked or not said else _sentence(line, said[0].start())
+    return _Told(answer, start + at, marked)
 
 
-def _lines(text: str) -> Iterator[str]:
-    """Yield the lines of a text that are not empty, split at tags too.
+def _marked(line: str) -> tuple[int, str] | None:
+    """Return the answer in the last box or after `####`, and its place."""
+    boxed = deque(boxes(line), 1)
+    if boxed:
+        return boxed[0]
+    gsm8k = _GSM8K.match(line)
+    return (0, gsm8k[1]) if gsm8k else None
+
+
+def _sentence(line: str, at: int) -> int:
+    """Return where the sentence begins that a place of a line is in."""
+    return max((end.end() for end in _SENTENCE.finditer(line, 0, at)), default=0)
+
+
+def _alone(text: str) -> _Told | None:
+    """Return the answer of a text that is nothing but one, in its marks."""
+    bare = text.strip()
+    if _ALONE.fullmatch(bare) and (answer := plain(bare)):
+        return _Told(answer, 0, False)
+    return None
+
+
+def _lines(text: str) -> Iterator[_Line]:
+    """Yield the lines of a text that are not empty, split at tags too, and where they start.
 
     `<answer>` becomes a line that begins with `Answer: `; the other tags are removed.
     """
-    apart = _OTHER_TAG.sub("\n", _OPENED.sub("\nAnswer: ", text))
-    return filter(None, map(str.strip, apart.split("\n")))
-
-
-def plain(answer: str) -> str:
-    """Strip the marks around an answer: Markdown, LaTeX, colons before it, full stops after it.
-
-    Example:
-      >>> plain("**8**."), plain("$\\\\boxed{1/2}$")
-      ('8', '1/2')
-    """
-    bare = answer.strip(" :*`$").rstrip(".*` $")
-    boxed = _BOXED.fullmatch(bare)
-    return boxed[1].strip() if boxed else bare
+    at, opened = 0, False
+    for cut in _BREAK.finditer(text + "\n"):
+        line = text[at : cut.start()]
+        bare = line.strip()
+        if opened:
+            yield _Line(f"Answer: {bare}".strip(), at - len("<answer>"))
+        elif bare and bare not in _DELIMITERS:
+            yield _Line(bare, at + len(line) - len(line.lstrip()))
+        at, opened = cut.end(), bool(cut[1])

@@ -19,6 +19,10 @@ class Segment(NamedTuple):
     control: bool = False
 
 
+Turns = tuple[tuple[str, str], ...]
+"""The earlier turns of a chat: pairs of what the user asked and what the model said."""
+
+
 @dataclass(frozen=True)
 class Template:
     r"""The way in which a family of chat models writes turns.
@@ -32,10 +36,12 @@ class Template:
       before_system: what opens it if there is one.
       after_system: what comes between a system message and the prompt.
       after_prompt: what closes the user's turn and opens the model's; the model goes on from there.
+      next_turn: what closes an earlier response and opens the user's next turn.
       before_response: what a model writes before its response.
       stops: the pieces that end a response: first the one that a response is trained to end with,
         then others that a model may end with.
       default_system: the system message of a chat if none is given.
+      system_last: the system message opens the last of the user's turns, not the first.
 
     Example:
       >>> TEMPLATES["mistral"].prompt("2 + 2?")[:2]
@@ -48,9 +54,11 @@ class Template:
     before_system: str
     after_system: str
     after_prompt: str
+    next_turn: str
     stops: tuple[str, ...]
     before_response: str = ""
     default_system: str = ""
+    system_last: bool = False
 
     @property
     def stop(self) -> str:
@@ -63,18 +71,31 @@ class Template:
         every = (*([self.bos] if self.bos else []), *self.turns, *self.stops)
         return tuple(dict.fromkeys(every))
 
-    def opening(self, system: str = "") -> tuple[Segment, ...]:
-        """Return the segments before the prompt, without BOS."""
+    def opening(self, system: str = "", turns: Turns = ()) -> tuple[Segment, ...]:
+        """Return the segments before the prompt, earlier turns included, without BOS."""
         system = system or self.default_system
+        late = self._message(system) if self.system_last and turns else ()
+        found = [*self._first(system if not late else "")]
+        for asked, said in turns:
+            found += [Segment(asked), *segments(self.after_prompt, self.turns)]
+            found += [Segment(self.before_response + said)]
+            found += segments(self.next_turn, self.pieces)
+        return (*found, *late)
+
+    def _first(self, system: str) -> tuple[Segment, ...]:
+        """Return the segments that open the user's first turn."""
         if not system:
             return segments(self.before_prompt, self.turns)
-        before = segments(self.before_system, self.turns)
-        return (*before, Segment(system), *segments(self.after_system, self.turns))
+        return (*segments(self.before_system, self.turns), *self._message(system))
 
-    def prompt(self, text: str, system: str = "") -> tuple[Segment, ...]:
-        """Return the segments of the user's turn and of the opening of the model's turn."""
+    def _message(self, system: str) -> tuple[Segment, ...]:
+        """Return a system message and what separates it from the prompt."""
+        return (Segment(system), *segments(self.after_system, self.turns)) if system else ()
+
+    def prompt(self, text: str, system: str = "", turns: Turns = ()) -> tuple[Segment, ...]:
+        """Return the segments of all turns up to the opening of the model's turn, without BOS."""
         closing = segments(self.after_prompt, self.turns)
-        return (*self.opening(system), Segment(text), *closing)
+        return (*self.opening(system, turns), Segment(text), *closing)
 
     def response(self, text: str) -> tuple[Segment, ...]:
         """Return the segments of the model's turn, its stop piece included."""
@@ -101,6 +122,7 @@ TEMPLATES = {
         before_system="<start_of_turn>user\n",  # Gemma has no system turn
         after_system="\n\n",
         after_prompt="<end_of_turn>\n<start_of_turn>model\n",
+        next_turn="<end_of_turn>\n<start_of_turn>user\n",
         stops=("<end_of_turn>", "<eos>"),
     ),
     # https://huggingface.co/Qwen/Qwen2.5-7B-Instruct: no BOS, always a system message
@@ -111,6 +133,7 @@ TEMPLATES = {
         before_system="<|im_start|>system\n",
         after_system="<|im_end|>\n<|im_start|>user\n",
         after_prompt="<|im_end|>\n<|im_start|>assistant\n",
+        next_turn="<|im_end|>\n<|im_start|>user\n",
         stops=("<|im_end|>", "<|endoftext|>"),
         default_system="You are Qwen, created by Alibaba Cloud. You are a helpful assistant.",
     ),
@@ -122,6 +145,7 @@ TEMPLATES = {
         before_system="<|start_header_id|>system<|end_header_id|>\n\n",
         after_system="<|eot_id|><|start_header_id|>user<|end_header_id|>\n\n",
         after_prompt="<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n",
+        next_turn="<|eot_id|><|start_header_id|>user<|end_header_id|>\n\n",
         stops=("<|eot_id|>", "<|end_of_text|>"),
     ),
     # https://github.com/mistralai/mistral-common, version 3: each space begins a token
@@ -132,6 +156,8 @@ TEMPLATES = {
         before_system="[INST] ",
         after_system="\n\n",
         after_prompt="[/INST]",
+        next_turn="</s>[INST] ",
+        system_last=True,
         before_response=" ",
         stops=("</s>",),
     ),

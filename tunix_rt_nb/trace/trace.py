@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Callable, Mapping
 from hashlib import sha1
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -18,6 +18,60 @@ _VERSION_5 = 0x5000_8000_0000_0000_0000  # those bits in a UUIDv5, by RFC 9562
 
 Name = Annotated[str, Meta(min_length=1, max_length=64)]
 Text = Annotated[str, Meta(min_length=1, max_length=50_000)]
+
+
+EARLIER = "earlier_messages"  # the key in `meta` of the messages before the prompt
+
+
+class Earlier(NamedTuple):
+    """The messages of a chat before its last prompt.
+
+    Attributes:
+      system: the system message; empty if there is none.
+      turns: pairs of what the user asked and what the model said.
+    """
+
+    system: str = ""
+    turns: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def of(cls, meta: Mapping[str, Any] | None) -> "Earlier":
+        """Read the messages from a trace's `meta`.
+
+        Raises:
+          ValueError: they are not at most one system message, then turns of user and assistant.
+
+        Example:
+          >>> Earlier.of({"earlier_messages": [{"role": "system", "content": "Be brief."}]})
+          Earlier(system='Be brief.', turns=())
+        """
+        if not meta or EARLIER not in meta:
+            return cls()
+        try:
+            found = msgspec.convert(meta[EARLIER], list[_Message])
+        except msgspec.ValidationError as error:
+            raise ValueError(f"meta.{EARLIER}: {error}") from None
+        system = found.pop(0).content if found and found[0].role == "system" else ""
+        roles = [message.role for message in found]
+        if roles != ["user", "assistant"] * (len(found) // 2):
+            raise ValueError(
+                f"meta.{EARLIER}: expected a system message or none, then user and assistant in"
+                " turn"
+            )
+        texts = [message.content for message in found]
+        return cls(system, tuple(zip(texts[::2], texts[1::2], strict=True)))
+
+    def messages(self) -> list[dict[str, str]]:
+        """Return the messages as `role` and `content`, the system message first."""
+        told = [("system", self.system)] if self.system else []
+        for asked, said in self.turns:
+            told += [("user", asked), ("assistant", said)]
+        return [{"role": role, "content": content} for role, content in told]
+
+
+class _Message(msgspec.Struct, forbid_unknown_fields=True):
+    role: str
+    content: str
 
 
 # Step and Trace declare their fields in alphabetical order, because canonical JSON sorts its keys
@@ -36,7 +90,7 @@ class _Fields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     final_answer: Text
     meta: dict[str, Any] | None = None
     prompt: Text
-    steps: Annotated[tuple[Step, ...], Meta(min_length=1, max_length=1_000)]
+    steps: Annotated[tuple[Step, ...], Meta(max_length=1_000)]
     trace_version: Name = "1.0"
 
 
@@ -48,8 +102,8 @@ class Trace(_Fields, frozen=True, forbid_unknown_fields=True, kw_only=True, dict
 
     Raises:
       InputError: `field: reason`: a field is missing, has the wrong type or exceeds its limits;
-        step indices are not 0, 1, 2, ...; `meta` is not JSON or has more than 64 levels; the
-        trace takes more than 1 MiB.
+        step indices are not 0, 1, 2, ...; `meta` is not JSON or has more than 64 levels;
+        `meta.earlier_messages` is no beginning of a chat; the trace takes more than 1 MiB.
 
     Example:
       >>> trace = Trace.of("What is 2 + 2?", [("compute", "2 + 2 = 4.")], "4")
@@ -63,6 +117,7 @@ class Trace(_Fields, frozen=True, forbid_unknown_fields=True, kw_only=True, dict
                 raise ValueError(
                     f"steps: step indices must run 0, 1, 2, ...: found {step.i} at {place}"
                 )
+        Earlier.of(self.meta)  # raises if these messages are malformed
         try:
             size = len(self.canonical_bytes())
         except UnicodeEncodeError:
@@ -124,6 +179,11 @@ class Trace(_Fields, frozen=True, forbid_unknown_fields=True, kw_only=True, dict
     def id(self) -> str:
         """The key in the usual notation of a UUID."""
         return id_of(self.key)
+
+    @property
+    def earlier(self) -> Earlier:
+        """The messages before the prompt, from `meta.earlier_messages`; empty as a rule."""
+        return Earlier.of(self.meta)
 
     @property
     def task(self) -> str | None:

@@ -1,4 +1,4 @@
-"""4 train: supervised fine-tuning with Tunix on packed rows; memory and time known beforehand.
+"""Step 4, train: fine-tune with Tunix on packed rows; memory and time are estimated beforehand.
 
 JAX and Tunix are imported on first use.
 """

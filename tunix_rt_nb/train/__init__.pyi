@@ -10,11 +10,12 @@ from .job import (
     Job as Job,
     begin_job as begin_job,
     check_device as check_device,
+    fitting as fitting,
     job_name as job_name,
     load_job as load_job,
     write_job as write_job,
 )
 from .loss import held_out_loss as held_out_loss
-from .metrics import summary as summary
+from .metrics import MetricsLine as MetricsLine, summary as summary
 from .sft import batches_of as batches_of, fine_tune as fine_tune
 from .smoke import Check as Check

@@ -13,11 +13,12 @@ Batch = dict[str, np.ndarray]  # the arrays of `Rows.take`, and `weight`
 class Batches:
     """The batches of a run, each found by its number, so that a resumed run replays nothing.
 
-    Every epoch has all rows, in an order drawn from the seed and the epoch alone. A step takes
-    `accumulation` batches. The loss of a batch is its summed cross-entropy divided by its `weight`.
-    That is the number of tokens that the whole step trains, divided by `accumulation`; it is
-    repeated for each row. A trainer takes the mean over the batches of a step, so every token
-    counts the same, however the step is cut.
+    Every epoch has all rows, in an order that depends only on the seed and the epoch. An optimiser
+    step takes `accumulation` batches. The loss of a batch is its summed cross-entropy divided by
+    its `weight`: the number of trained tokens in all batches of the step, divided by
+    `accumulation`. The trainer takes the mean of the losses of a step's batches. So every trained
+    token counts the same, however the step is cut into batches. `weight` is float32 [rows], the
+    same number for each row.
 
     Args:
       rows: packed examples.
@@ -27,7 +28,7 @@ class Batches:
       seed: determines the order of the rows.
 
     Raises:
-      InputError: fewer rows than a step takes.
+      InputError: there are fewer rows than a step takes.
 
     Example:
       >>> from tunix_rt_nb.render.examples import Example, Examples
@@ -43,8 +44,8 @@ class Batches:
     ) -> None:
         if len(rows) < batch_size * accumulation:
             raise InputError(
-                f"batch_size: {batch_size * accumulation} rows a step, but there are only"
-                f" {len(rows)} rows"
+                f"batch_size: a step needs {batch_size * accumulation} rows, but there are only"
+                f" {len(rows)}"
             )
         self.rows, self._seed = rows, seed
         self._batch_size, self._accumulation, self._steps = batch_size, accumulation, steps
@@ -66,7 +67,7 @@ class Batches:
         return {**batch, "weight": weight.astype(np.float32)}
 
     def rows_of(self, step: int) -> np.ndarray:
-        """Return the numbers of the rows that a step takes; the first step is 0."""
+        """Return the indices of the rows that a step takes, int [rows]; steps count from 0."""
         size = self._batch_size * self._accumulation
         places = np.arange(step * size, (step + 1) * size)
         epochs, within = divmod(places, len(self.rows))

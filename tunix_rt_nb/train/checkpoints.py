@@ -1,8 +1,8 @@
-"""Checkpoints of a run: the last ones, to resume from, and the best weights so far.
+"""Checkpoints of a run: the latest ones, to resume from, and the best weights so far.
 
 checkpoints/
   run.json           what the weights depend on: the configuration, the rows, the model
-  last/              the last two checkpoints, by step: weights, optimiser, step
+  last/              the two latest checkpoints, named by step: weights, optimiser, step count
   best.safetensors   the trained weights with the lowest held-out loss, and that loss
 """
 
@@ -35,7 +35,7 @@ _FULL = ("No space left", "File too large", "Disk quota")  # how systems report 
 
 
 def identity(config: SftConfig, rows: Rows, eval_rows: Rows, model: nnx.Module) -> dict[str, Any]:
-    """Return what identifies a run, so that no other run resumes from its checkpoints."""
+    """Return the settings and hashes that identify a run, so that no other run resumes from it."""
     return {
         **config.model_dump(),
         "max_length": rows.length,
@@ -54,8 +54,8 @@ def _hash_of_rows(rows: Rows) -> str:
 
 
 def _hash_of_model(model: nnx.Module) -> str:
-    """Hash a model: the names, shapes and types of its trained weights, and its frozen weights."""
-    # The values of trained weights come from the checkpoint, so only their kind has to agree.
+    """Hash the names, shapes and types of a model's trained weights, and its frozen weights."""
+    # The values of trained weights come from the checkpoint, so only these have to agree.
     named = {name: [list(value.shape), str(value.dtype)] for name, value in trained(model).items()}
     content = hashlib.sha256(files.digest(named).encode())
     # No checkpoint holds the frozen weights, so their values have to agree.
@@ -66,9 +66,9 @@ def _hash_of_model(model: nnx.Module) -> str:
 
 
 def claim(folder: Path, run: dict[str, Any]) -> Path:
-    """Claim the checkpoints of a folder for a run, and return the folder of its last ones.
+    """Claim a checkpoint folder for a run; return the subfolder of its latest checkpoints.
 
-    The checkpoints of another run are removed if that run is complete.
+    Remove another run's files if that run is complete or has no checkpoint to resume from.
 
     Raises:
       InputError: another run was interrupted here; the message says what is different.
@@ -80,19 +80,19 @@ def claim(folder: Path, run: dict[str, Any]) -> Path:
         if not found["complete"] and listing(folder):
             raise InputError(f"{folder}: {_told(found['run'], run, different)}")
         shutil.rmtree(folder)
-    # A run with the same identity keeps its checkpoints. Tunix restores the last one in the folder
-    # returned here; its step says which batch comes next.
+    # A run with the same identity keeps its checkpoints. Tunix restores the latest one in the
+    # folder returned here; its step count says which batch comes next.
     files.write_json(path, {"complete": False, "run": run})
     return folder / "last"
 
 
 def complete(folder: Path, run: dict[str, Any]) -> None:
-    """Note that a run is complete, so that another may take its place."""
+    """Record that a run is complete, so that another may replace its checkpoints."""
     files.write_json(folder / "run.json", {"complete": True, "run": run})
 
 
 def _different(found: dict[str, Any], run: dict[str, Any]) -> str | None:
-    """Return the first field that keeps a run from resuming another; None if none does."""
+    """Return the first field that keeps `run` from resuming the run found; None if none does."""
     # These fields do not change how the weights are trained, so they may differ.
     free = {"checkpoint_every", "keep"}
     if not run["patience"] and run["keep"] == "last":  # then no held-out loss changes the result
@@ -103,12 +103,13 @@ def _different(found: dict[str, Any], run: dict[str, Any]) -> str | None:
 def _told(found: dict[str, Any], run: dict[str, Any], name: str) -> str:
     of = _OTHER.get(name, f"with {name} {found.get(name)}")
     with_this = "" if name in _OTHER else f" with {name} {run[name]}"
-    return f"an interrupted run {of} was here and cannot go on{with_this}; remove it to start anew"
+    told = f"holds checkpoints of an interrupted run {of} and cannot resume it{with_this}"
+    return f"{told}: remove the folder to start again"
 
 
 @contextmanager
 def readable(folder: Path) -> Iterator[None]:
-    """Raise an `InputError` that names the damaged checkpoint if the last one cannot be read."""
+    """Turn an error of reading the latest checkpoint into an `InputError` that names it damaged."""
     try:
         yield
     except InputError:
@@ -118,7 +119,7 @@ def readable(folder: Path) -> Iterator[None]:
         if not steps or is_full(error):
             raise
         told = one_line(str(error), 200)
-        before = f"go on from step {steps[-2].name}" if len(steps) > 1 else "start anew"
+        before = f"resume from step {steps[-2].name}" if len(steps) > 1 else "start again"
         raise InputError(f"{steps[-1]}: is damaged, remove it to {before}: {told}") from error
 
 
@@ -128,7 +129,7 @@ def is_full(error: BaseException) -> bool:
 
 
 def trained(model: nnx.Module) -> dict[str, jax.Array]:
-    """Return the trained weights by their paths: the adapters if there are any, else all."""
+    """Return the trained weights by their dotted paths: the adapters if there are any, else all."""
     return {_name(path): x for path, x in jax.tree.leaves_with_path(_state(model))}
 
 
@@ -146,19 +147,19 @@ def _name(path: Any) -> str:
 
 
 def save_best(folder: Path, model: nnx.Module, step: int, loss: float) -> None:
-    """Save the trained weights as the best so far."""
+    """Save the trained weights as the best so far, with their step and held-out loss."""
     # Keep them aside from `last/`, where later checkpoints replace the one of this step.
     weights = {name: np.asarray(x) for name, x in trained(model).items()}
-    # Use one entry only: safetensors would write several in a random order each time.
+    # Use one metadata entry only: safetensors would write several in a random order each time.
     told = json.dumps({"step": step, "eval_loss": loss})
     with files.atomic(folder / "best.safetensors") as file:
         file.write(save(weights, {"best": told}))
 
 
-def listing(folder: Path) -> list[dict[str, Any]]:
-    """List the checkpoints: the steps of the last ones, and the step and loss of the best."""
+def listing(folder: Path) -> list[dict[str, str | int]]:
+    """List the step of each checkpoint in `last/`, then the step and loss of the best weights."""
     steps = [int(path.name) for path in runs.checkpoints(folder / "last")]
-    found: list[dict[str, Any]] = [{"checkpoint": "last", "step": step} for step in steps]
+    found: list[dict[str, str | int]] = [{"checkpoint": "last", "step": step} for step in steps]
     if (path := folder / "best.safetensors").exists():
         with safe_open(path, "numpy") as file:
             told = json.loads(file.metadata()["best"])

@@ -21,7 +21,8 @@ class SftConfig(BaseModel):
       weight_decay: applies to matrices only, not to norms and embeddings.
       clip_norm: a gradient with a larger norm is scaled down to this norm.
       dtype: the type of matrix products; weights keep the type they were loaded in.
-      checkpoint_every, eval_every: in steps.
+      checkpoint_every: optimiser steps from one checkpoint to the next.
+      eval_every: optimiser steps from one held-out loss to the next.
       patience: training stops early once this many held-out losses in a row were no better than
         the best before them; 0 means never.
       keep: the weights that the model has in the end: the last or the best.
@@ -50,24 +51,29 @@ class SftConfig(BaseModel):
 
     @classmethod
     def of(cls, **fields: Any) -> "SftConfig":
-        """Check the fields and build; `InputError` names a field that is out of range."""
+        """Check the fields and build the configuration; `InputError` names a field out of range."""
         return checked(cls, fields)
 
     @classmethod
     def of_parameters(cls, parameters: Mapping[str, Any], rows: int) -> "SftConfig":
-        """Take each field from the notebook's parameter of its name, in capitals.
+        """Build the configuration from a notebook's parameters: `steps` from `STEPS`, and so on.
 
-        With `EPOCHS`, the number of steps follows from them, and a batch holds at most all rows.
+        A `LEARNING_RATE` of 0 stands for the one that fits the model. If `EPOCHS` is set, `steps`
+        follows from it instead, and `batch_size` is reduced to `rows` if it is larger.
 
         Args:
-          rows: how many packed rows there are to train on.
+          rows: the number of packed rows to train on.
 
         Example:
           >>> SftConfig.of_parameters({"STEPS": 10, "MODEL": "tiny"}, rows=7).steps
           10
         """
         names = [name for name in cls.model_fields if name.upper() in parameters]
-        config = cls.of(**{name: parameters[name.upper()] for name in names})
+        fields = {name: parameters[name.upper()] for name in names}
+        if fields.get("learning_rate") == 0:
+            model, rank = parameters["MODEL"], parameters.get("LORA_RANK", 0)
+            fields["learning_rate"] = fitting_rate(model, rank)
+        config = cls.of(**fields)
         if not (epochs := parameters.get("EPOCHS")):
             return config
         batch = min(config.batch_size, rows)
@@ -75,8 +81,30 @@ class SftConfig(BaseModel):
         return cls.of(**{**config.model_dump(), "batch_size": batch, "steps": steps})
 
 
+def fitting_rate(model: str, lora_rank: int = 0) -> float:
+    """Return a learning rate that fits a model.
+
+    A model from scratch learns at a rate that would destroy pretrained weights, and adapters need a
+    higher rate than the weights themselves.
+
+    Args:
+      model: its name; `tiny` is made from scratch.
+      lora_rank: the rank of the adapters; 0 if all weights are trained.
+
+    Example:
+      >>> fitting_rate("tiny"), fitting_rate("gemma3-270m", 32), fitting_rate("gemma3-1b")
+      (0.004, 0.0003, 3e-05)
+    """
+    if model == "tiny":
+        return 4e-3
+    return 3e-4 if lora_rank else 3e-5
+
+
 def steps_of_epochs(epochs: int, rows: int, batch_size: int) -> int:
-    """Return the number of optimiser steps that it takes to see all rows `epochs` times.
+    """Return the number of optimiser steps to see all rows `epochs` times.
+
+    Args:
+      batch_size: rows per optimiser step.
 
     Example:
       >>> steps_of_epochs(epochs=3, rows=10, batch_size=4)

@@ -22,13 +22,13 @@ _LIMITS = (  # files with a container's memory limit, in versions 2 and 1 of Lin
 
 
 class Estimate(NamedTuple):
-    """Bytes that a device needs, and the least time of all steps.
+    """Memory that a device needs, and a lower bound on the time of the whole training.
 
     Attributes:
-      state: the weights and the optimiser's state.
-      temporaries: activations, gradients and anything else that is freed after a step.
+      state: bytes of the weights and the optimiser's state.
+      temporaries: bytes of activations, gradients and anything else that is freed after a step.
       available: bytes that the device has.
-      seconds: the least time of all steps together.
+      seconds: a lower bound on the time of all steps together.
     """
 
     state: int
@@ -45,9 +45,10 @@ class Estimate(NamedTuple):
 
 
 def estimate_step(model: nnx.Module, feed: Batches, config: SftConfig) -> Estimate:
-    """Compile the step that training runs and read its memory and time; compute nothing.
+    """Estimate memory and time from the compiled train step, without running it.
 
-    The time is that of the arithmetic at the device's full speed, which no training reaches.
+    The time is that of the arithmetic of all steps at the devices' peak speed. No training reaches
+    that speed.
 
     Raises:
       InputError: a device has too little memory.
@@ -60,15 +61,15 @@ def estimate_step(model: nnx.Module, feed: Batches, config: SftConfig) -> Estima
     )
     if found.state + found.temporaries > found.available:
         raise InputError(
-            f"batch_size: a step needs {_told(found.state + found.temporaries)} a device, there are"
-            f" {_told(found.available)}: fewer rows a batch with more accumulation, shorter rows,"
-            " lora_rank, remat or the optimizer adafactor need less"
+            f"batch_size: a step needs {_told(found.state + found.temporaries)} per device, but a"
+            f" device has {_told(found.available)}: use fewer rows per batch with more"
+            " accumulation, shorter rows, lora_rank, remat or the optimizer adafactor"
         )
     return found
 
 
 def memory(compiled: jax.stages.Compiled) -> tuple[int, int]:
-    """Return the bytes per device of a program's arguments, and those that it takes besides."""
+    """Return a program's bytes per device: of its arguments, and of temporaries and new outputs."""
     sizes = compiled.memory_analysis()
     # Outputs that reuse no donated argument need memory while the arguments still hold theirs.
     fresh = sizes.output_size_in_bytes - sizes.alias_size_in_bytes
@@ -80,7 +81,10 @@ def _told(size: int) -> str:
 
 
 def available_memory() -> int:
-    """Return the bytes a device offers; on a CPU, all memory, though its devices share it."""
+    """Return the bytes of memory of a device; of a CPU device, all that this process may use.
+
+    If one CPU is divided into several devices, they share that memory.
+    """
     stats = jax.local_devices()[0].memory_stats()
     if stats and "bytes_limit" in stats:
         return stats["bytes_limit"]
@@ -89,6 +93,6 @@ def available_memory() -> int:
 
 
 def _limit(path: Path) -> int | None:
-    """Read a container's memory limit in bytes from a file of the kernel; None if there is none."""
+    """Read a container's memory limit in bytes from a file of the kernel; None if unlimited."""
     told = path.read_text().strip() if path.exists() else "max"
     return None if told == "max" else int(told)

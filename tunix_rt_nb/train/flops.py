@@ -1,4 +1,4 @@
-"""Useful operations of training, and how many the devices can do per second."""
+"""Floating-point operations: how many training needs, and how many devices do per second."""
 
 import time
 from functools import lru_cache
@@ -13,12 +13,12 @@ from tunix_rt_nb.render import Rows
 
 
 def useful_flops(model: Any, rows: Rows) -> float:
-    """Count the operations it takes to learn once from the examples in some rows.
+    """Count the floating-point operations needed to train once on the examples in some rows.
 
     Padding and repeated computation do not count. Each weight takes two operations per token in the
     forward pass and four in the backward pass, or two there if the model's own weights are frozen.
-    The weights of the vocabulary count at trained tokens only. Attention between tokens is not
-    counted.
+    The embedding counts at trained tokens only, because only these need logits. Attention between
+    tokens is not counted.
 
     Source: Chowdhery et al. 2022, "PaLM", appendix B, on model FLOPs utilisation.
     """
@@ -30,7 +30,10 @@ def useful_flops(model: Any, rows: Rows) -> float:
 
 
 def peak_flops(dtype: str) -> float:
-    """Return the peak operations per second of all devices, by datasheet or else measured."""
+    """Return the peak floating-point operations per second of all devices, by datasheet.
+
+    If there is no datasheet for the devices, return the measured rate of one device.
+    """
     rates = {chip.kind: chip.flops for chip in chips.CHIPS.values()}
     kind = jax.devices()[0].device_kind
     return rates[kind] * jax.device_count() if kind in rates else _measured(dtype)
@@ -38,7 +41,7 @@ def peak_flops(dtype: str) -> float:
 
 @lru_cache
 def _measured(dtype: str) -> float:
-    """Measure the operations per second of one device, by multiplying two matrices."""
+    """Measure the floating-point operations per second of one device, on a matrix product."""
     size = 1024
     matrix = jnp.ones((size, size), dtype)
     multiply = jax.jit(jnp.matmul)

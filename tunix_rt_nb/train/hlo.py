@@ -1,8 +1,8 @@
-"""Count of the multiplications in a compiled program, read from its text.
+"""Count of the floating-point operations of a compiled program, read from its HLO text.
 
-The compiler's own count takes the body of a loop once, however often it runs. On several chips the
-compiler turns most matrix products into loops, to fetch weights meanwhile, and so counts only a
-part of them.
+The compiler's own count includes the body of a loop only once, however often it runs. On several
+chips the compiler turns most matrix products into loops, so that it can fetch weights meanwhile. It
+then counts only a part of their operations.
 """
 
 import math
@@ -17,7 +17,16 @@ _NAME = re.compile(r"%([\w.\-]+)")
 
 
 class Instruction(NamedTuple):
-    """One line: `type` is the type of its result, `more` the text after the parentheses."""
+    """One instruction, a line of HLO text such as `%c = f32[2]{0} add(%a, %b), metadata={...}`.
+
+    Attributes:
+      root: True if its result is that of its computation.
+      type: the type of its result, `f32[2]{0}`.
+      operation: `add`.
+      operands: the names of its operands, `a` and `b`.
+      inside: the text in the parentheses.
+      more: the text after the parentheses.
+    """
 
     root: bool
     type: str
@@ -31,7 +40,7 @@ Computation = dict[str, Instruction]
 
 
 def parse(text: str) -> tuple[str, dict[str, Computation]]:
-    """Return the name of the computation a program begins with, and all of them by name."""
+    """Parse HLO text; return the name of the entry computation, and all computations by name."""
     found: dict[str, Computation] = {}
     entry, current = "", ""
     for line in text.splitlines():
@@ -54,7 +63,7 @@ def _instruction(root: bool, text: str) -> Instruction:
 
 
 def _closing(text: str, start: int) -> int:
-    """Find where the parenthesis at `start` is closed."""
+    """Return the index of the parenthesis that closes the one at `start`."""
     depth = 0
     for place in range(start, len(text)):
         depth += {"(": 1, ")": -1}.get(text[place], 0)
@@ -64,17 +73,21 @@ def _closing(text: str, start: int) -> int:
 
 
 def operations(compiled: Any) -> float:
-    """Count a program's operations on one device: the compiler's count plus what loops repeat."""
+    """Count a program's floating-point operations on one device.
+
+    This is the compiler's count plus the repetitions of matrix products in loops, which it lacks.
+    """
     text = compiled.as_text()
     return compiled.cost_analysis()["flops"] + flops(text) - flops(text, loops=False)
 
 
 def flops(text: str, loops: bool = True) -> float:
-    """Count the operations of all matrix products of a program.
+    """Count the floating-point operations of all matrix products of a program.
 
     Args:
-      loops: count the body of a loop as often as it runs, if that is known. If False, count it
-        once, as the compiler does.
+      text: the program as HLO text.
+      loops: True to count the body of a loop as often as it runs, if that is known; False to count
+        it once, as the compiler does.
     """
     entry, computations = parse(text)
 
@@ -94,12 +107,12 @@ def flops(text: str, loops: bool = True) -> float:
 
 
 def _called(one: Instruction) -> list[str]:
-    """Return the computations that an instruction runs; for a loop, its body."""
+    """Return the names of the computations that an instruction calls; for a loop, its body."""
     return [name for match in _CALLS.finditer(one.more) for name in _NAME.findall(match[0])]
 
 
 def _trips(computations: dict[str, Computation], loop: Instruction) -> int:
-    """Return how often a loop runs if it counts from 0 up to a constant; else 1."""
+    """Return how often a loop's body runs if it counts from 0 up to a constant; else 1."""
     condition, body = (
         computations[re.findall(rf"{name}=%([\w.\-]+)", loop.more)[0]]
         for name in ("condition", "body")
@@ -120,7 +133,10 @@ def _root(computation: Computation) -> Instruction:
 def _constants(
     computations: dict[str, Computation], found: Computation, one: Instruction
 ) -> list[int]:
-    """Return the whole numbers that a sum or a comparison takes, also inside a fusion."""
+    """Return the integer constants in an addition or comparison, also one inside a fusion.
+
+    Return none for any other instruction.
+    """
     inner = [each for name in _called(one) for each in computations[name].values()]
     if not {"add", "compare"} & {each.operation for each in (one, *inner)}:
         return []
@@ -131,7 +147,7 @@ def _constants(
 
 
 def _shape(text: str) -> list[int]:
-    """Return the sizes of a type: 2 and 256 for `bf16[2,256]{1,0:T(8,128)}`."""
+    """Return the shape in a type: [2, 256] for `bf16[2,256]{1,0:T(8,128)}`."""
     return [int(size) for size in text[text.index("[") + 1 : text.index("]")].split(",") if size]
 
 
@@ -143,10 +159,10 @@ def _dot(found: Computation, one: Instruction) -> float:
 
 
 def _convolution(found: Computation, one: Instruction) -> float:
-    """Count the operations of a convolution.
+    """Count the floating-point operations of a convolution.
 
-    A TPU treats every matrix product as a convolution and makes further axes its window. Only the
-    positions of the window that lie inside count.
+    On a TPU, every matrix product is a convolution, whose window runs over the further axes. Count
+    only those positions of the window that lie inside the left operand, not on its padding.
     """
     [labels] = re.findall(r"dim_labels=(\w+)_(\w+)->(\w+)", one.more)
     shapes = *(_shape(found[name].type) for name in one.operands), _shape(one.type)

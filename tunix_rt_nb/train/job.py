@@ -26,7 +26,6 @@ from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from tunix_rt_nb import runs
@@ -34,6 +33,7 @@ from tunix_rt_nb.common import InputError, checked, files, one_line, strict_yaml
 from tunix_rt_nb.models import catalog
 from tunix_rt_nb.runs import Step, chain
 from tunix_rt_nb.trace import formats
+from tunix_rt_nb.train.config import fitting_rate
 
 _FIELDS = {  # notebook parameter -> the field of a job that sets it
     "MODEL": "model.model_id",
@@ -48,7 +48,7 @@ _OF_DATA = ("DATASET", "TRACES", "IMPORT", "IMPORT_AS")  # set by `dataset`
 if TYPE_CHECKING:
     _Format = str
 else:
-    _Format = Literal[tuple(formats.EXPORTS)]
+    _Format = Literal[(formats.AUTO, *formats.FORMATS)]
 
 
 def _number(value: Any) -> Any:
@@ -77,9 +77,9 @@ class DatasetPart(_Part):
     """The data to train on.
 
     Attributes:
-      format: how a record is written in a file, one of `formats.EXPORTS`.
-      path: the folder of a dataset, which is used as it is; or a JSON lines file with records of
-        this format, from which a dataset is built.
+      format: how a record is written in a file, one of `formats.FORMATS`, or `auto`.
+      path: the folder of a dataset, which is used as it is; or a file with records of this format,
+        from which a dataset is built.
     """
 
     format: _Format = "tunix_sft"
@@ -112,7 +112,7 @@ class OutputPart(_Part):
 
 
 class Job(_Part):
-    """A whole job. Every field but the two paths has a default.
+    """A whole job. Every field has a default, except `dataset.path` and `output.output_dir`.
 
     Example:
       >>> job = Job.of(dataset={"path": "cards-v1"}, output={"output_dir": "out"})
@@ -156,8 +156,11 @@ class Job(_Part):
     def and_settings(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """Return the job's parameters together with settings that the job leaves open.
 
+        Args:
+          settings: notebook parameters by name, in capitals or not.
+
         Raises:
-          InputError: the job sets one of them itself, or no notebook that runs reads it.
+          InputError: the job itself sets one of these, or no notebook that the job runs reads it.
         """
         from tunix_rt_nb.runs import parameters
 
@@ -168,17 +171,32 @@ class Job(_Part):
             if name in _OF_DATA:
                 field = "dataset.path"
             if field:
-                raise InputError(f"--set: {name}: the job says it, change its {field}")
+                raise InputError(f"--set: {name}: is set by the job, change {field} in it")
         if "DATASET" in given:
             read = {step: parameters.declared(runs.notebook_of(step)).keys() for step in runs.STEPS}
             skipped = read.pop("generate") | read.pop("build")
             for name in sorted(others.keys() & skipped - set().union(*read.values())):
-                raise InputError(f"--set: {name}: has no effect, the dataset is taken as it is")
+                raise InputError(
+                    f"--set: {name}: has no effect, because the dataset is used as it is"
+                )
         return {**given, **others}
 
     def yaml(self) -> str:
-        """Return the job as the text of its file."""
-        return yaml.safe_dump(self.model_dump(), sort_keys=False)
+        """Return the job as YAML, the text of its file."""
+        return strict_yaml.dump(self.model_dump())
+
+
+def fitting(model: str) -> dict[str, Any]:
+    """Return the settings of training that fit a model, if they differ from the defaults of a job.
+
+    Example:
+      >>> fitting("gemma3-1b"), fitting("tiny")["learning_rate"]
+      ({}, 0.004)
+    """
+    if model != "tiny":
+        return {}
+    how = {"num_epochs": 20, "batch_size": 2, "max_seq_length": 256}
+    return {"learning_rate": fitting_rate(model), **how}
 
 
 def write_job(job: Job, path: Path) -> None:
@@ -188,10 +206,11 @@ def write_job(job: Job, path: Path) -> None:
 
 
 def read(path: Path) -> Job:
-    """Read a job; its relative paths start at the folder of its file.
+    """Read a job from its YAML file; make its relative paths start at the file's folder.
 
     Raises:
-      InputError: `file: field: reason`; or the file cannot be read or is not YAML.
+      InputError: a field is wrong (`file: field: reason`), or the file cannot be read or is not
+        YAML.
     """
     fields = strict_yaml.read(path)
     try:
@@ -209,7 +228,7 @@ def read(path: Path) -> Job:
 
 
 def _model(name: str, here: Path) -> str:
-    """Return a catalog name as it is; return a folder or file as a path from the job's folder."""
+    """Return the path of a model that lies at `name` in the job's folder; else return the name."""
     there = str(here / name)
     return there if name not in catalog.MODELS and catalog.is_known(there) else name
 
@@ -218,8 +237,9 @@ def load_job(path: Path | str) -> Job:
     """Read a job and check that it can begin.
 
     Raises:
-      InputError: as in `read`; or the model or dataset does not exist, or the folder of the run is
-        taken, lies in the dataset or would replace it.
+      InputError: as in `read`; the model or dataset does not exist; the data has another format; or
+        the run's folder belongs to another run, lies in the dataset, or holds the dataset where the
+        run would replace it.
     """
     job = read(Path(path))
     try:
@@ -240,10 +260,10 @@ def _check_dataset(data: DatasetPart) -> None:
         dataset.read_manifest(path)
     elif not path.is_file():
         raise InputError(
-            f"dataset.path: {data.path!r} is not there,"
+            f"dataset.path: {data.path!r} does not exist,"
             " expected the folder of a dataset or a JSON lines file"
         )
-    elif (found := formats.export_in(path)) != data.format:
+    elif data.format in formats.EXPORTS and (found := formats.export_in(path)) != data.format:
         raise InputError(f"dataset.format: is {data.format}, but {path} has records of {found}")
 
 
@@ -254,23 +274,24 @@ def _check_output(folder: Path, data: Path) -> None:
     except ValueError as error:  # the path has a null character
         raise InputError(f"{field}: {error}") from None
     if folder.exists() and not folder.is_dir():
-        raise InputError(f"{field}: {folder} is a file, expected a folder or none yet")
+        raise InputError(f"{field}: {folder} is a file, expected a folder or a new path")
     if folder.is_relative_to(data):
         raise InputError(f"{field}: {folder} is in the dataset's folder, which never changes")
     if any(data.is_relative_to(folder / runs.stem(step)) for step in runs.STEPS):
         raise InputError(f"{field}: {folder} holds the dataset, which the run would replace")
     if runs.is_taken(folder):
-        raise InputError(f"{field}: {folder} is the run of something else, give another folder")
+        raise InputError(f"{field}: {folder} holds a run that no job made, give another folder")
 
 
 def begin_job(step: str, path: Path | str, run_dir: str = "") -> Step:
     """Begin a step of a job's run; the steps before it run first, unless they are done.
 
     Raises:
-      InputError: as in `load_job`; or `run_dir` is given too, or another process is working there.
+      InputError: as in `load_job`; `run_dir` is given too; or another process is at work in the
+        run's folder.
     """
     if run_dir:
-        raise InputError("RUN_DIR: a job says where its run is, give RUN_DIR or JOB")
+        raise InputError("RUN_DIR: cannot be combined with JOB, which names its own folder")
     job = load_job(path)
     folder, earlier = Path(job.output.output_dir), runs.before(step)
     inputs = {}
@@ -288,7 +309,7 @@ def job_name(data: Path) -> str:
       >>> job_name(Path("my traces.jsonl.gz"))
       'my-traces'
     """
-    name = re.sub(r"\.jsonl(\.gz)?$", "", data.name)
+    name = re.sub(r"\.(jsonl|ndjson|json|csv|parquet|arrow)(\.gz)?$", "", data.name)
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name).lstrip("._-")[:64] or "imported"
 
 
@@ -304,4 +325,4 @@ def check_device(device: str) -> None:
 
     found = jax.default_backend()
     if device != found:
-        raise InputError(f"device: is {device}, but JAX runs on {found} here; auto takes what is")
+        raise InputError(f"device: is {device}, but JAX runs on {found} here: use auto")

@@ -14,7 +14,7 @@ from tunix_rt_nb.models import attention, devices_of
 from tunix_rt_nb.render import Rows
 
 CHUNK_LOGITS = 2**24  # logits per device of a mesh at a time: 64 MiB in float32
-_PART = 2**23  # numbers of the embedding that a part has, when gradients are formed
+_PART = 2**23  # elements of the embedding, at most, whose gradients are computed at a time
 _VOCABULARY = ("tp", "fsdp")  # mesh axes that shard the vocabulary: all devices
 
 
@@ -23,20 +23,23 @@ def sums(
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Sum the cross-entropy of the trained tokens of a batch of packed rows, and count them.
 
-    A token attends only to earlier tokens of its own segment, so packing changes nothing.
+    A token attends only to earlier tokens of its own segment, so packing does not change the sum.
 
     Args:
       model: Tunix's Gemma 3 or Gemma 2.
-      batch: from `packing.Rows.take`. `tokens` and `positions` are [rows, length]. `segments` is
-        the same in blocks, [rows, blocks, size]. `places` is [rows, most trained tokens of a row]
-        and says where each trained token is predicted.
-      dtype: the type of matrix products; the weights stay as they are.
+      batch: from `packing.Rows.take`: `tokens` and `positions`, int32 [rows, length]; `segments`,
+        int32 [rows, blocks, size]; `places`, int32 [rows, places], the columns that predict a
+        trained token.
+      dtype: the type of matrix products; the weights keep theirs.
 
     Returns:
-      The sum in nats, the number of trained tokens, and for each row, bool [rows], whether
-      everything that its tokens are predicted from is finite.
+      The sum in nats.
+      The number of trained tokens, as a float.
+      The sound rows, bool [rows]: True if all hidden states that predict a row's trained tokens are
+      finite.
     """
-    # Run the model for its hidden states alone; the compiler drops the logits of all tokens.
+    # Run the model for its hidden states alone. It computes logits of all tokens too, but the
+    # compiler drops them, because they are not used.
     model = _in(model, dtype)
     hidden = _hidden(model, batch)
 
@@ -48,20 +51,21 @@ def sums(
     targets = jnp.take_along_axis(tokens, inside + 1, axis=1)
     used = places < last
 
-    # Multiply the vocabulary at these places only. Target -1 adds nothing to loss and gradients.
+    # Compute logits at these places only. A target of -1 adds nothing to loss and gradients.
     embedding = model.embedder.input_embedding.value
     cap = getattr(model, "final_logits_softcap", None)  # Gemma 2 has one
     total = cross_entropy(at_places, embedding, jnp.where(used, targets, -1), cap)
 
-    # Tell unsound rows apart here, because the sum mixes all rows.
+    # Find rows with infinity or NaN here, because the sum mixes all rows.
     sound = jnp.isfinite(at_places).all(axis=(1, 2))
     return total, used.sum().astype(jnp.float32), sound
 
 
 def share(model: Any, batch: dict[str, Any], dtype: str = "float32") -> tuple[jax.Array, jax.Array]:
-    """Divide the summed cross-entropy of a batch's trained tokens, in nats, by its `weight`.
+    """Return a batch's loss, its summed cross-entropy in nats over its `weight`, and sound rows.
 
-    If a batch is a whole step, this is the mean over its tokens. Also return which rows are sound.
+    `Batches` explains the weight. If a step has a single batch, the loss is the mean over its
+    trained tokens. The sound rows are those of `sums`.
     """
     total, _, sound = sums(model, batch, dtype)
     return total / jnp.maximum(batch["weight"].mean(), 1), sound
@@ -70,7 +74,7 @@ def share(model: Any, batch: dict[str, Any], dtype: str = "float32") -> tuple[ja
 def held_out_loss(
     model: nnx.Module, rows: Rows, batch_size: int = 16, dtype: str = "float32"
 ) -> float:
-    """Return the mean cross-entropy of all trained tokens of some rows.
+    """Return the mean cross-entropy, in nats, of all trained tokens of some rows.
 
     Every token counts the same, however the rows are cut into batches.
     """
@@ -84,13 +88,13 @@ def held_out_loss(
     return float(sum(totals) / sum(counts))
 
 
-# Without graph updates no weights are returned. XLA would lay returned weights out as it likes, and
-# the next train step would compile again.
+# Without graph updates no weights are returned. XLA would choose its own layout for returned
+# weights, and the next train step would compile again.
 _jitted_sums = nnx.jit(sums, static_argnames="dtype", graph_updates=False)
 
 
 def _once(rows: Rows, batch_size: int) -> Iterator[dict[str, np.ndarray]]:
-    """Yield all rows once, in batches of one shape; fill the last one up with untrained rows."""
+    """Yield all rows once, in batches of equal shape; pad the last batch with untrained rows."""
     for start in range(0, len(rows), batch_size):
         index = np.arange(start, start + batch_size)
         batch = rows.take(index.clip(max=len(rows) - 1))
@@ -99,7 +103,7 @@ def _once(rows: Rows, batch_size: int) -> Iterator[dict[str, np.ndarray]]:
 
 
 def _in(model: Any, dtype: str) -> Any:
-    """Cast a model's weights to another type; gradients still reach the weights it was made of."""
+    """Return a model with weights cast to `dtype`; gradients still reach the original weights."""
     graph, state = nnx.split(model)
 
     def cast(x: jax.Array) -> jax.Array:
@@ -128,10 +132,10 @@ def cross_entropy(
 
     Compute the logits of a few places at a time, use them for the loss *and* the gradients, and
     drop them. So no vocabulary-sized activation is kept and nothing is computed twice. This works
-    because the gradient of a sum is known up to a factor before the backward pass.
+    because the backward pass only multiplies the gradients of a sum by one number.
 
     Args:
-      hidden: [rows, places, width].
+      hidden: [rows, places, width], the hidden states that predict a token.
       embedding: [vocabulary, width].
       targets: int [rows, places], -1 where nothing is to be predicted.
       cap: the soft cap of the logits; None for no cap.
@@ -150,13 +154,13 @@ def cross_entropy(
 def _with_gradients(
     hidden: Any, embedding: Any, targets: Any, cap: float | None
 ) -> tuple[jax.Array, Any]:
-    # Form the gradients in the forward pass, but only those that JAX asks for.
+    # Compute the gradients in the forward pass, but only those that JAX asks for.
     wanted = hidden.perturbed, embedding.perturbed
     return _forward(hidden.value, embedding.value, targets.value, cap, *wanted)
 
 
 def _scaled(cap: float | None, gradients: Any, upstream: jax.Array) -> tuple[jax.Array | None, ...]:
-    # The backward pass only multiplies by the factor known by now. Targets have no gradient.
+    # The backward pass only multiplies by the upstream gradient. Targets have no gradient.
     scaled = (
         None if x is None else (x.astype(upstream.dtype) * upstream).astype(x.dtype)
         for x in gradients
@@ -168,7 +172,7 @@ cross_entropy.defvjp(_with_gradients, _scaled, symbolic_zeros=True)
 
 
 def _on_mesh(x: jax.Array, *axes: str | tuple[str, ...] | None) -> jax.Array:
-    """Shard an array over mesh axes, whole along the others; without a mesh, return it as it is."""
+    """Shard an array's axes over mesh axes, None for unsharded; without a mesh, do nothing."""
     mesh = jax.sharding.get_abstract_mesh()
     if mesh.empty:
         return x
@@ -182,11 +186,11 @@ def _devices() -> int:
 
 
 def in_chunks(rows: int, places: int, vocabulary: int) -> tuple[int, int]:
-    """Return the number of chunks that the logits are computed in, and the places in each.
+    """Return into how many chunks the places of each row are cut, and the places per chunk.
 
-    Chunks are as few as possible and of one size, so that hardly any place is wasted. Each chunk
-    reads the embedding again. A single device reads all of it, so it computes four times as many
-    logits at a time.
+    The logits of one chunk of all rows are computed at a time. Chunks are as few as possible and of
+    one size, so that hardly any place is wasted. Each chunk reads the embedding again. A single
+    device reads all of it, so it computes four times as many logits at a time.
 
     Example:
       >>> in_chunks(1, 272, 262_144)
@@ -200,9 +204,9 @@ def in_chunks(rows: int, places: int, vocabulary: int) -> tuple[int, int]:
 
 
 def _parts(vocabulary: int, width: int) -> int:
-    """Return in how many parts of the vocabulary gradients are formed.
+    """Return into how many parts the vocabulary is cut to compute the gradients, one at a time.
 
-    It is 1 on a mesh, which shards the vocabulary already.
+    Several devices need only 1 part, because their mesh shards the vocabulary already.
     """
     parts = 1
     while _devices() == 1 and vocabulary % (2 * parts) == 0:
@@ -225,16 +229,19 @@ def _added(
     embedding: jax.Array,
     cap: float | None,
 ) -> tuple[jax.Array | None, jax.Array | None]:
-    """Add a chunk's part to the gradients by its states and by the embedding.
+    """Add what one chunk contributes to the gradients by its hidden states and by the embedding.
 
     Take one part of the vocabulary after the other. All parts at once would need as much memory as
     the gradient itself, and the processor keeps the factors of one part in its cache.
 
     Args:
-      sums: both gradients so far, None for one that is not wanted.
-      shares: logarithms of the softmax's denominators.
-      aim: targets, -1 where nothing is to be predicted.
-      states: the hidden states of the chunk.
+      sums: both gradients so far; None for a gradient that is not wanted.
+      logits: [rows, places, vocabulary], after the soft cap.
+      shares: [rows, places, 1], the logarithms of the softmax's denominators.
+      aim: int [rows, places], targets, -1 where nothing is to be predicted.
+      states: [rows, places, width], the hidden states of the chunk.
+      embedding: [vocabulary, width].
+      cap: the soft cap of the logits; None for no cap.
     """
     parts = _parts(*embedding.shape)
     part = len(embedding) // parts
@@ -275,8 +282,13 @@ def _forward(
     of_hidden: bool,
     of_embedding: bool,
 ) -> tuple[jax.Array, tuple[jax.Array | None, jax.Array | None]]:
-    """Return the loss, and its gradients by hidden states and embedding if they are wanted."""
-    # Cut the places into chunks of one size; the spare ones have no target.
+    """Return the loss, and its gradients by hidden states and embedding, None if not wanted.
+
+    Args:
+      of_hidden: whether the gradient by the hidden states is wanted.
+      of_embedding: whether the gradient by the embedding is wanted.
+    """
+    # Cut the places into chunks of one size; the spare places at the end have no target.
     rows, places, width = hidden.shape
     chunks, size = in_chunks(rows, places, len(embedding))
     spare = chunks * size - places
@@ -285,8 +297,9 @@ def _forward(
     aims = jnp.pad(targets, ((0, 0), (0, spare)), constant_values=-1)
     aims = aims.reshape(rows, chunks, size).swapaxes(0, 1)
 
-    # Each device has its part of the vocabulary and sees a chunk's places of all rows. Those places
-    # are small; the embedding and its gradient, gathered on each device, would be gigabytes.
+    # Each device has its part of the vocabulary and sees a chunk's places of all rows. The hidden
+    # states of these places are small; the embedding and its gradient, gathered on each device,
+    # would be gigabytes.
     by_chunk, aims = _on_mesh(by_chunk, None, "fsdp"), _on_mesh(aims, None, "fsdp")
     embedding = _on_mesh(embedding, _VOCABULARY, None)
     numbers = _on_mesh(jnp.arange(len(embedding)), _VOCABULARY)
@@ -305,7 +318,7 @@ def _forward(
         used = (aim >= 0)[:, :, None]
         total += jnp.where(used, shares - right, 0.0).sum()
 
-        # Form the gradients now, while these logits exist; after this they are dropped.
+        # Compute the gradients now, while these logits exist; they are dropped afterwards.
         by_state = jnp.zeros(states.shape, jnp.float32) if of_hidden else None
         if of_hidden or of_embedding:
             sums = by_state, by_embedding

@@ -2,10 +2,10 @@
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import NotRequired, TypedDict
 
 import jax
 import jax.numpy as jnp
@@ -22,14 +22,30 @@ from tunix_rt_nb.train.flops import peak_flops, useful_flops
 from tunix_rt_nb.train.loss import held_out_loss
 from tunix_rt_nb.train.optimizer import schedule
 
-Report = Callable[[dict[str, Any]], None]
+
+class MetricsLine(TypedDict):
+    """A line of `metrics.jsonl`, of a train step or of a held-out loss, which has `eval_loss`."""
+
+    step: int
+    loss: NotRequired[float]
+    grad_norm: NotRequired[float]
+    learning_rate: NotRequired[float]
+    tokens_per_second: NotRequired[int]
+    utilisation: NotRequired[float]
+    eval_loss: NotRequired[float]
+
+
+Report = Callable[[MetricsLine], None]
 
 
 class Metrics(hooks.TrainingHooks):
-    """Writer of a line per step and per held-out loss; a resumed run continues its file.
+    """Training hooks that write a line per step and per held-out loss, to a file and TensorBoard.
+
+    A resumed run continues its file.
 
     Attributes:
-      stop: True if the held-out loss has not improved `patience` times in a row; training ends.
+      stop: True once the held-out loss has not improved `patience` times in a row; training then
+        ends.
     """
 
     def __init__(
@@ -65,10 +81,10 @@ class Metrics(hooks.TrainingHooks):
         self._peak = peak_flops(self._config.dtype)
         self._since = time.perf_counter()
 
-    def _kept(self, done: int) -> list[dict[str, Any]]:
-        """Return the lines that a resumed run keeps; later ones are written again."""
+    def _kept(self, done: int) -> list[MetricsLine]:
+        """Return the lines that a run resumed after step `done` keeps; others are written anew."""
         whole = map(json.loads, files.whole_lines(self._path) if done else [])
-        # The held-out loss at the checkpoint's own step is taken again, so drop that line as well.
+        # The held-out loss at the checkpoint's own step is computed again, so drop its line too.
         return [r for r in whole if r["step"] < done + ("loss" in r)]
 
     def _share(self) -> float:
@@ -80,13 +96,13 @@ class Metrics(hooks.TrainingHooks):
     ) -> None:
         """Write the line of a step.
 
-        Tunix calls this once the next step is under way, and for the last step when it closes.
-        `Trainer` has it called earlier if a checkpoint comes next.
+        Tunix calls this once the next step is under way, and for the last step at the end of
+        training. `Trainer` makes it call this earlier if the step's checkpoint is saved next.
         """
         # Stop at a loss or gradient that is not a number, before it is written.
         norm = float(train_ctx.metrics_logger.get_metric_history("", "grad_norm", "train")[-1])
         self._check(train_step, float(train_loss), norm, train_ctx.sound.pop(train_step))
-        # A step reported before the next one is under way gives no speed: keep the last one.
+        # A step reported before the next one is under way gives no speed: keep the last speed.
         now = time.perf_counter()
         if train_step < train_ctx.train_steps:
             self._speed = round(self._tokens() / (now - self._since))
@@ -113,14 +129,14 @@ class Metrics(hooks.TrainingHooks):
             return
         what = f"loss: is {loss}" if not np.isfinite(loss) else f"gradient: its norm is {norm}"
         raise InputError(
-            f"{what} at step {step}, {self._why(step, sound)}; the checkpoint before is kept"
+            f"{what} at step {step}, {self._why(step, sound)}; the last checkpoint is kept"
         )
 
     def _why(self, step: int, sound: Sequence[jax.Array]) -> str:
-        """Name the examples of an unsound row; blame the weights if every row is so, or none.
+        """Explain a loss or gradient that is not finite: name the examples of an unsound row.
 
-        Only the step's first batch with such a row counts: its gradient spoils the weights for the
-        batches after it.
+        If no row is unsound, or every row of a batch, the weights are to blame. Look only at the
+        step's first batch with an unsound row: its gradient spoils the weights for later batches.
         """
         size = self._config.batch_size
         masks = np.array([np.asarray(each) for each in sound])
@@ -134,10 +150,10 @@ class Metrics(hooks.TrainingHooks):
         return f"on the row of {ids}{more}: leave them out or lower learning_rate"
 
     def look(self, train_ctx: peft_trainer.PeftTrainer) -> None:
-        """Take the held-out loss if it is due, and save the weights if they are the best so far.
+        """Compute the held-out loss if it is due, and save the weights if they are the best so far.
 
-        Call this between steps, also before the first. When it is due does not depend on where a
-        run resumed.
+        It is due before the first step, every `eval_every` steps, and after the last step, wherever
+        a run was resumed. Call this between steps.
         """
         step = train_ctx.train_steps
         due = step % self._config.eval_every == 0 or step == self._config.steps
@@ -151,7 +167,7 @@ class Metrics(hooks.TrainingHooks):
         # Save the best weights aside: training moves on, and only the last checkpoints are kept.
         if step and value < np.nanmin([*self._losses, np.inf]):
             checkpoints.save_best(self._best_folder, train_ctx.model, step, value)
-        # The loss before the first step is not of training: early stopping ignores it.
+        # Early stopping ignores the loss before the first step, because nothing is trained yet.
         if step:
             self._losses.append(value)
         self.stop = 0 < self._config.patience <= since_best(self._losses)
@@ -159,7 +175,7 @@ class Metrics(hooks.TrainingHooks):
         # Leave the evaluation out of the time that counts for the step's speed.
         self._since += time.perf_counter() - started
 
-    def _write(self, line: dict[str, Any]) -> None:
+    def _write(self, line: MetricsLine) -> None:
         with self._path.open("ab") as file:
             file.write(files.json_line(line))
         for name, value in line.items():
@@ -195,8 +211,8 @@ def since_best(losses: Sequence[float]) -> int:
     return len(losses) - 1 - int(np.argmin(np.nan_to_num(losses, nan=np.inf))) if losses else 0
 
 
-def summary(metrics: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the figures of a run: steps taken, last losses, median tokens per second."""
+def summary(metrics: Sequence[MetricsLine]) -> dict[str, float]:
+    """Return a run's `steps`, its last `loss` and `eval_loss`, and median `tokens_per_second`."""
     trained = [line for line in metrics if "loss" in line]
     return {
         "steps": max(line["step"] for line in metrics),

@@ -40,7 +40,9 @@ class _Clipped(NamedTuple):
 
 
 def _clipped(most: float) -> optax.GradientTransformation:
-    """Build the step that scales a larger gradient down to a norm and remembers the norm it had.
+    """Build a transformation that scales a gradient with a norm over `most` down to this norm.
+
+    Its state has the norm before scaling.
 
     Source: Pascanu et al. 2013, "On the difficulty of training recurrent neural networks".
     """
@@ -57,7 +59,7 @@ def _clipped(most: float) -> optax.GradientTransformation:
 
 
 def gradient_norm(state: Any) -> jax.Array:
-    """Return the gradient norm of the last whole step, from the state of `optimizer`."""
+    """Return the last optimiser step's gradient norm, before clipping, from `optimizer`'s state."""
     return optax.tree.get(state, "gradient_norm")
 
 
@@ -72,7 +74,7 @@ def _adamw(rate: optax.Schedule, decay: float) -> optax.GradientTransformation:
 def _adafactor(rate: optax.Schedule, decay: float) -> optax.GradientTransformation:
     """Build Adafactor. It keeps second moments by row and column, so its state is tiny.
 
-    Optax's ready-made Adafactor decays weights without regard to the learning rate.
+    Optax's ready-made `adafactor` does not scale weight decay by the learning rate; this one does.
 
     Source: Shazeer and Stern 2018, "Adafactor: Adaptive Learning Rates with Sublinear Memory Cost".
     """
@@ -85,11 +87,11 @@ def _adafactor(rate: optax.Schedule, decay: float) -> optax.GradientTransformati
 
 
 def _whole(transformation: optax.GradientTransformation) -> optax.GradientTransformation:
-    """Keep a transformation's statistics by row and by column whole on every device.
+    """Replicate a transformation's statistics by row and by column on every device.
 
-    They are small. Flax would shard them as it shards the matrix itself, which has more axes. Optax
-    stores a single number in place of each statistic that it does not need; Flax would shard that
-    as it shards the norm weights.
+    They are small. Flax would shard a statistic like its weights, but the statistic has fewer axes.
+    Optax stores a single number in place of each statistic that it does not need; Flax would shard
+    that number like its weights, too.
     """
 
     def fitting(x: Any) -> Any:

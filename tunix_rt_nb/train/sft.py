@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 from flax import nnx
 from tunix.sft import hooks
@@ -16,7 +16,7 @@ from tunix_rt_nb.render import Rows
 from tunix_rt_nb.train import checkpoints
 from tunix_rt_nb.train.batches import Batch, Batches
 from tunix_rt_nb.train.config import SftConfig
-from tunix_rt_nb.train.metrics import Metrics, Report
+from tunix_rt_nb.train.metrics import Metrics, MetricsLine, Report
 from tunix_rt_nb.train.step import Trainer, trainer
 
 
@@ -44,19 +44,19 @@ def _told(folder: Path) -> Iterator[None]:
     except Exception as error:
         if checkpoints.is_full(error):
             raise InputError(
-                f"{folder}: the disk is full, the checkpoint before is kept: make room and run this"
+                f"{folder}: the disk is full, the last checkpoint is kept: make room and run this"
                 " again"
             ) from error
         if "RESOURCE_EXHAUSTED" in str(error):
             raise InputError(
-                f"batch_size: too little memory for a step: {one_line(str(error), 200)}; fewer rows"
-                " a batch with more accumulation would help"
+                f"batch_size: a step needs too much memory: {one_line(str(error), 200)}; use fewer"
+                " rows per batch with more accumulation"
             ) from error
         raise
 
 
 def _deadline() -> float:
-    """Return when training has to end, in seconds since 1970; infinity if nothing sets it."""
+    """Return `TUNIX_RT_DEADLINE`, when training has to end, in seconds since 1970, or infinity."""
     given = os.environ.get("TUNIX_RT_DEADLINE") or "inf"
     try:
         return float(given)
@@ -67,9 +67,9 @@ def _deadline() -> float:
 
 
 class _Source(hooks.DataHooks):
-    """Source of batches: gives Tunix the batch that its own count asks for, also after a resume.
+    """Data hooks that give Tunix the next batch by Tunix's own count, also after a resume.
 
-    Tunix asks between batches, so this also takes the held-out loss when it is due.
+    Tunix asks between batches, so this also computes the held-out loss when it is due.
 
     Attributes:
       late: True if training ended before its last step because its time was over.
@@ -90,7 +90,10 @@ class _Source(hooks.DataHooks):
         return None if self.late else self._batches[done]
 
     def _is_over(self, done: int) -> bool:
-        """Tell whether to end now; only after a whole step, so that each try makes progress."""
+        """Tell whether the deadline has passed and this session has trained a whole step or more.
+
+        So each try makes progress.
+        """
         if self._began_with is None:
             self._began_with = done
         whole = done % self._accumulation == 0 and done > self._began_with
@@ -107,14 +110,16 @@ def fine_tune(
     config: SftConfig,
     folder: Path,
     report: Report = lambda line: None,
-) -> list[dict[str, Any]]:
-    """Train the model in place, from the last checkpoint if there is one.
+) -> list[MetricsLine]:
+    """Train the model in place, from the latest checkpoint if there is one.
 
-    If the model has adapters (`lora.apply`), only they are trained. A session that has to end sets
-    `TUNIX_RT_DEADLINE`, in seconds since 1970; training then ends itself after the first whole step
-    past that time.
+    If the model has adapters (`lora.apply`), only they are trained. If the environment variable
+    `TUNIX_RT_DEADLINE` is set, in seconds since 1970, training ends after the first whole step past
+    that time.
 
     Args:
+      rows: the packed rows to train on.
+      eval_rows: the packed rows to compute the held-out loss on.
       folder: the folder for `checkpoints/`, `metrics.jsonl` and `tensorboard/`.
       report: called with each line of `metrics.jsonl` as it is written.
 
@@ -122,10 +127,10 @@ def fine_tune(
       The lines of `metrics.jsonl`.
 
     Raises:
-      InputError: there are fewer rows than a step takes, the devices cannot share a batch, the
-        folder has checkpoints of another, interrupted run, a checkpoint is damaged, a loss or a
-        gradient is not a number, the disk is full, or there is too little memory.
-      OutOfTime: the deadline has passed; the last step has a checkpoint.
+      InputError: there are fewer rows than a step takes, the rows of a batch do not divide over the
+        devices, the folder has checkpoints of another, interrupted run, a checkpoint is damaged, a
+        loss or a gradient is not finite, the disk is full, or there is too little memory.
+      OutOfTime: the deadline has passed; the last step has a checkpoint, so a next call continues.
     """
     batches = batches_of(rows, config)  # too few rows fail here, before anything is compiled
     _check_shares(model, config)
@@ -145,10 +150,10 @@ def fine_tune(
             metrics.close()
     if source.late:
         raise OutOfTime(
-            f"training ended itself in time after step {made.train_steps} of {config.steps},"
-            " its checkpoint is kept: run this again to go on"
+            f"training stopped at its deadline after step {made.train_steps} of {config.steps},"
+            " its checkpoint is kept: run this again to continue"
         )
     if config.keep == "best":
         checkpoints.load_best(folder / "checkpoints", model)
     checkpoints.complete(folder / "checkpoints", run)
-    return list(files.read_lines(folder / "metrics.jsonl"))
+    return cast("list[MetricsLine]", list(files.read_lines(folder / "metrics.jsonl")))

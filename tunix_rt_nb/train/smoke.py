@@ -10,10 +10,10 @@ from zlib import crc32
 import msgspec
 import numpy as np
 
-from tunix_rt_nb.common import InputError, files, one_line, strict_json
+from tunix_rt_nb.common import InputError, one_line, strict_json
 from tunix_rt_nb.models import Tokenizer, train_tokenizer
 from tunix_rt_nb.render import Examples, Rows, checks, encode, pack
-from tunix_rt_nb.trace import Chat, formats, parse_object
+from tunix_rt_nb.trace import Chat, Said, formats, inputs, parse_object
 
 MAX_TOLD = 20  # bad lines listed one by one; the others are only counted
 LONGEST = 2_048  # a longer sample, in tokens, takes no part in the training steps
@@ -21,7 +21,7 @@ STEPS = 2
 
 
 class Check(NamedTuple):
-    """One check, its verdict and a line about it; `right` is None if it decided nothing."""
+    """One check, its verdict `right` (None if nothing was decided) and a line about it, `told`."""
 
     name: str
     right: bool | None
@@ -32,6 +32,8 @@ class Smoked(NamedTuple):
     """The findings about a file.
 
     Attributes:
+      form: the format of its records; None if no line shows it.
+      records: the number of its lines.
       wrong: its bad lines as `file:line: field: reason`; after the first 20, how many more.
     """
 
@@ -52,10 +54,11 @@ class _Sample(NamedTuple):
 
 
 def smoke(path: Path, samples: int = 8) -> Smoked:
-    """Check every line of a JSON lines file of records, then tokenise and train on a few.
+    """Check every line of a JSON lines file of records, then tokenise a few and train on them.
 
-    The samples are chosen by the hash of their ids. A tokenizer trained on them tokenises them, and
-    `render.checks` checks their masks. Two training steps follow if the libraries are installed.
+    The few samples are chosen by the hash of their ids. A tokenizer trained on them tokenises them,
+    and `render.checks` checks their masks. Two training steps follow if the libraries for training
+    are installed.
 
     Args:
       samples: how many records to tokenise and train on.
@@ -71,6 +74,20 @@ def smoke(path: Path, samples: int = 8) -> Smoked:
     return Smoked(reader.form, reader.records, reader.wrong(), checks)
 
 
+_FORM = formats.GEMMA_NUMBERED
+
+
+def _form_of(line: bytes) -> str:
+    record = parse_object(line)
+    try:
+        return formats.export_of(record)
+    except InputError as error:
+        found = formats.form_of([line])
+        if found == formats.AUTO:
+            raise error from None
+        return found
+
+
 class _Reader:
     """Reader of a file: yields the good records as chats and keeps the reasons for the others."""
 
@@ -82,36 +99,33 @@ class _Reader:
         self._ids: set[str] = set()
 
     def __iter__(self) -> Iterator[_Sample]:
-        for number, line in enumerate(self._lines(), 1):
+        for number, line in inputs.records(self._path):
             self.records += 1
             try:
-                record = self._parse(line)
-                prompt, response = record.turns()
+                sample = self._parse(line)
             except (InputError, ValueError, RecursionError) as error:
                 told = str(error) if isinstance(error, InputError) else strict_json.why(error, line)
                 self._add(number, told.replace("trace: ", "record: ", 1))
                 continue
-            if record.id in self._ids:
-                self._add(number, f"id: {one_line(record.id, 60)} is there a second time")
+            if sample.id in self._ids:
+                self._add(number, f"id: {one_line(sample.id, 60)} appears a second time")
                 continue
-            self._ids.add(record.id)
-            self._marked += any(
-                piece in prompt + response for piece in formats.GEMMA_NUMBERED.template.pieces
-            )
-            yield _Sample(record.id, Chat(formats.GEMMA_NUMBERED, prompt, response))
+            self._ids.add(sample.id)
+            text = sample.chat.asked + sample.chat.said
+            self._marked += any(piece in text for piece in _FORM.template.pieces)
+            yield sample
 
-    def _lines(self) -> Iterator[bytes]:
-        try:
-            with self._path.open("rb") as file:
-                yield from files.lines(file, strict_json.MAX_LINE)
-        except OSError as error:
-            raise InputError(f"{self._path}: cannot be read: {error.strerror}") from None
-
-    def _parse(self, line: bytes) -> formats.Exported:
+    def _parse(self, line: bytes) -> _Sample:
+        """Read a record: one of ours as it stands, any other as an import reads it."""
         if self.form is None:
-            self.form = formats.export_of(parse_object(line))
+            self.form = _form_of(line)
         strict_json.check_length(line)
-        return msgspec.json.decode(line, type=formats.EXPORTS[self.form])
+        if self.form not in formats.EXPORTS:
+            trace = formats.reader(self.form)(line)
+            return _Sample(trace.id, _FORM.write(Said.of(trace)))
+        record = msgspec.json.decode(line, type=formats.EXPORTS[self.form])
+        earlier, prompt, response = record.turns()
+        return _Sample(record.id, Chat(_FORM.after(earlier), prompt, response))
 
     def _add(self, number: int, reason: str) -> None:
         self._bad += 1
@@ -119,7 +133,7 @@ class _Reader:
             self._wrong.append(f"{self._path}:{number}: {reason}")
 
     def wrong(self) -> list[str]:
-        """List the first bad lines, and how many more there are."""
+        """List the first bad lines, then the number of the others in one line."""
         more = self._bad - len(self._wrong)
         return [*self._wrong, f"and {more:,} more bad lines"] if more else self._wrong
 
@@ -129,11 +143,11 @@ class _Reader:
             return Check("records", False, "there is none")
         if self._bad:
             return Check("records", False, f"{self._bad:,} of {self.records:,} lines are bad")
-        told = f"{self.records:,} of the form {self.form}, each with an id of its own"
+        told = f"{self.records:,} of format {self.form}, each with its own id"
         return Check("records", True, told)
 
     def notes(self) -> Iterator[Check]:
-        """Yield what other trainers need to know: the template, and markers inside a text."""
+        """Yield notes for other trainers: on the template, and on control tokens inside a text."""
         if self.form == "tunix_sft" and not self._bad:
             yield Check("template", True, "every text begins, turns and ends as Gemma's does")
         if self._marked:
@@ -178,7 +192,7 @@ def _check_arrays(rows: Rows, examples: Examples, of: int) -> Check:
 
 
 def _train(rows: Rows, tokenizer: Tokenizer) -> Check:
-    """Train the tiny model as the train notebook does."""
+    """Train the tiny model for two steps, as the train notebook does."""
     try:
         from tunix_rt_nb import models
         from tunix_rt_nb.train import sft

@@ -23,8 +23,8 @@ class Trainer(peft_trainer.PeftTrainer):
     """Tunix's trainer, except that it reports a step before it saves the step's checkpoint.
 
     Attributes:
-      sound: for each step not reported yet, one mask per batch, bool [rows]: True if everything
-        that the row's tokens are predicted from is finite.
+      sound: step -> a mask for each of its batches, bool [rows]: the sound rows, as `loss.sums`
+        returns them. Steps already reported are removed.
     """
 
     _jitted_train_step_fn: Any
@@ -57,8 +57,8 @@ class Trainer(peft_trainer.PeftTrainer):
     def _post_process_train_step(self, aux: jax.Array) -> None:
         """Record what Tunix does not: the batch's sound rows and the gradient norm of the step.
 
-        Tunix itself records the mean norm of the step's batches. The batch is still being computed
-        while this runs.
+        Tunix itself would record the mean norm of the step's batches. The device is still computing
+        the batch while this runs, so do not wait for its values.
         """
         # Tunix counts a step only after its last batch, so this step's number is one higher.
         self.sound.setdefault(self.train_steps + 1, []).append(aux)
@@ -67,7 +67,7 @@ class Trainer(peft_trainer.PeftTrainer):
         self._buffered_train_metrics.additional_metrics["grad_norm"] = [norm], np.mean
 
     def _write_train_metrics(self) -> None:
-        """Report the last step; report this one too if its checkpoint is saved next.
+        """Report the previous step; report this one too if its checkpoint is saved next.
 
         Tunix alone would report this step after the next one. A run killed in between would resume
         after this step and never report it.
@@ -84,7 +84,8 @@ def trainer(model: nnx.Module, config: SftConfig, checkpoints: Path | None = Non
     """Build the trainer of a model. It trains only the adapters if there are any, else all weights.
 
     Args:
-      checkpoints: the folder for checkpoints. The last one in it is restored at once.
+      checkpoints: the folder for checkpoints; the latest one in it is restored at once. None saves
+        and restores none.
     """
     # Tunix restores weights, optimiser and step count here. The count is all that a resume needs
     # to find its place: it determines the next batch.
@@ -94,12 +95,12 @@ def trainer(model: nnx.Module, config: SftConfig, checkpoints: Path | None = Non
         peft_trainer.TrainingConfig(
             eval_every_n_steps=config.steps,  # unused: `Metrics.look` weighs all tokens the same
             gradient_accumulation_steps=config.accumulation if config.accumulation > 1 else None,
-            max_steps=None,  # the feed ends by itself; a number makes Tunix draw its own bar
+            max_steps=None,  # the batches end anyway; a number makes Tunix draw a progress bar
             checkpoint_root_directory=str(checkpoints.absolute()) if checkpoints else None,
             checkpointing_options=ocp.CheckpointManagerOptions(
                 save_decision_policy=FixedIntervalPolicy(config.checkpoint_every),
                 max_to_keep=2,  # if the last one is damaged, the one before it can serve
-                cleanup_tmp_directories=True,  # a killed run may leave half a checkpoint
+                cleanup_tmp_directories=True,  # a killed run may leave an incomplete checkpoint
             ),
         ),
     )
@@ -109,14 +110,14 @@ def trainer(model: nnx.Module, config: SftConfig, checkpoints: Path | None = Non
 
 
 def lowered(model: nnx.Module, batch: Any, config: SftConfig) -> jax.stages.Lowered:
-    """Lower the step for batches of this shape, ready to compile; compute and store nothing."""
+    """Lower a model's train step for batches shaped like `batch`, ready to compile; run nothing."""
     return lower(*states(model, lambda model: trainer(model, config)), batch)
 
 
 def states(
     model: nnx.Module, make: Callable[[nnx.Module], Trainer]
 ) -> tuple[Trainer, nnx.Module, nnx.Optimizer]:
-    """Build a model's trainer; return it with the model and optimiser as shapes on their devices.
+    """Build a model's trainer; return it, and the model and optimiser as shapes with shardings.
 
     Args:
       make: builds the trainer of a model.
@@ -137,10 +138,17 @@ def states(
 def lower(
     made: Trainer, model: nnx.Module, optimizer: nnx.Optimizer, batch: Any
 ) -> jax.stages.Lowered:
-    """Lower a trainer's step as the trainer itself would compile it, for what `states` returns."""
+    """Lower a trainer's step as the trainer itself would compile it.
+
+    Args:
+      made: the trainer, from `states`.
+      model: its model as shapes, from `states`.
+      optimizer: its optimiser as shapes, from `states`.
+      batch: arrays or shapes of a batch.
+    """
     with devices_of(model) as mesh:
         step = made.jitted()
-        # Batches come sharded by rows, so lower the step for arrays that lie so.
+        # Batches come sharded by rows, so lower the step for arrays with that sharding.
         rows = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("fsdp"))
         shapes = jax.tree.map(
             lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=rows), batch
@@ -149,7 +157,7 @@ def lower(
 
 
 def placed(state: Any, mesh: jax.sharding.Mesh) -> Any:
-    """Return the shapes of a state, each with the sharding that its array will have."""
+    """Return the shapes of a state, each with the sharding that its array will have on the mesh."""
 
     def on(x: Any) -> Any:
         places = jax.tree.leaves(nnx.get_named_sharding(x, mesh))  # one, even if `x` is empty

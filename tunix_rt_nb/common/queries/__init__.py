@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 @cache
 def sql(name: str) -> str:
-    """Return the text of a query in this folder.
+    """Return the text of a query in this folder, by its file name without `.sql`.
 
     Example:
       >>> sql("list").splitlines()[0]
@@ -20,6 +20,6 @@ def sql(name: str) -> str:
 
 
 def records(cursor: "DuckDBPyConnection") -> list[dict[str, Any]]:
-    """Return the rows that a query found, each as column name -> value."""
+    """Fetch all rows of an executed query, each as a dict: column name -> value."""
     names = [column[0] for column in cursor.description or ()]
     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]

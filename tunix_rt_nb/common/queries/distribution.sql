@@ -4,7 +4,8 @@ SELECT
     coalesce(json_extract_string(meta, '/difficulty'), '') AS difficulty,
     len(steps) AS steps,
     length(prompt) + length(final_answer)
-        + list_sum(list_transform(steps, lambda step: length(step.content)))::BIGINT AS characters,
+        + coalesce(list_sum(list_transform(steps, lambda step: length(step.content))), 0)::BIGINT
+        AS characters,
     count(*) AS traces
 FROM traces
 GROUP BY ALL

@@ -12,13 +12,23 @@ SELECT
     id,
     concat(
         E'<start_of_turn>user\n',
-        prompt,
-        E'<end_of_turn>\n<start_of_turn>model\nReasoning:\n',
         array_to_string(
-            list_transform(steps, lambda step, n: concat(n, '. ', step.content, E'\n')), ''
+            list_transform(
+                {earlier},
+                lambda message: concat(
+                    message.content,
+                    CASE message.role
+                        WHEN 'system' THEN E'\n\n'
+                        WHEN 'user' THEN E'<end_of_turn>\n<start_of_turn>model\n'
+                        ELSE E'<end_of_turn>\n<start_of_turn>user\n'
+                    END
+                )
+            ),
+            ''
         ),
-        'Answer: ',
-        final_answer,
+        prompt,
+        E'<end_of_turn>\n<start_of_turn>model\n',
+        {response},
         '<end_of_turn>'
     ) AS prompts,
     final_answer,

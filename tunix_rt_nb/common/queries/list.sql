@@ -1,6 +1,6 @@
 -- The ids of the traces for which a condition holds, the newest first.
 SELECT id
-FROM traces
+FROM fields
 WHERE {where}
 ORDER BY created_at::TIMESTAMP DESC, id
 LIMIT $limit

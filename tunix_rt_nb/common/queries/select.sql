@@ -23,7 +23,7 @@ held_out AS (
 )
 
 SELECT
-    ordered.* EXCLUDE (prompt_key, value),
+    ordered.* EXCLUDE (prompt_key, by_words, value),
     ('0x' || left(sha256('split:' || prompt_key), 8))::UBIGINT
         < $eval_fraction * 4294967296.0 AS is_eval,
     first_value(id) OVER (PARTITION BY prompt_key ORDER BY place) AS first_id,

@@ -18,11 +18,11 @@ def gsm8k(record: Record) -> Trace:
       >>> trace.steps[0].content, trace.final_answer
       ('Half is 4/2=2.', '2')
     """
-    answer = _CALCULATOR.sub("", text(record, "answer"))
-    if "####" not in answer:
+    said, mark, answer = _CALCULATOR.sub("", text(record, "answer")).rpartition("####")
+    if not mark:
         raise InputError("answer: has no final answer, expected it after ####")
-    names = ("question", "answer")
-    return read_text(record, names, text(record, "question"), "answer", answer)
+    used, asked = ("question", "answer"), text(record, "question")
+    return read_text(record, used, asked, "", thought=said, answer=answer.strip())
 
 
-GSM8K = Format("gsm8k", gsm8k)
+GSM8K = Format("gsm8k", gsm8k, noun="GSM8K problems")

@@ -1,11 +1,35 @@
-"""Chats as a list of messages, which most trainers can read."""
+"""Chats as a list of messages, as most trainers read them: OpenAI's form, ShareGPT's and TRL's."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import msgspec
 
 from tunix_rt_nb.common import InputError, one_line
 from tunix_rt_nb.trace.formats.one_text import read_text
-from tunix_rt_nb.trace.formats.record import Exported, Format, Full, Record, of_type, text
-from tunix_rt_nb.trace.trace import Trace
+from tunix_rt_nb.trace.formats.record import (
+    Exported,
+    Format,
+    Full,
+    Record,
+    of_type,
+    text,
+)
+from tunix_rt_nb.trace.trace import EARLIER, Earlier, Trace
+
+LISTS = ("messages", "conversations", "conversation")
+_ROLES = {
+    "human": "user",
+    "gpt": "assistant",
+    "chatgpt": "assistant",
+    "bard": "assistant",
+    "bing": "assistant",
+    "bot": "assistant",
+    "model": "assistant",
+    "ai": "assistant",
+    "developer": "system",
+}
+_THOUGHTS = ("reasoning_content", "thinking", "reasoning", "thought")
 
 
 class _Message(msgspec.Struct):
@@ -16,13 +40,16 @@ class _Message(msgspec.Struct):
 class _Messages(Exported):
     messages: list[_Message]
 
-    def turns(self) -> tuple[str, str]:
-        _check_roles([message.role for message in self.messages])
-        return self.messages[0].content, self.messages[1].content
+    def turns(self) -> tuple[Earlier, str, str]:
+        *earlier, asked, said = _in_turn(msgspec.to_builtins(self.messages), "messages")
+        return Earlier.of({EARLIER: earlier}), asked["content"], said["content"]
 
 
 def messages(record: Record) -> Trace:
-    """Read a chat: a user turn, then an assistant turn with reasoning and answer in its text.
+    """Read a chat; the last user turn is the prompt, the last assistant turn the response.
+
+    A system message and earlier turns go to `meta.earlier_messages`. Reasoning stands in the text
+    of the response, in a field of its own such as `reasoning_content`, or in a part of the content.
 
     Example:
       >>> said = "<think>2 + 2 = 4.</think>4"
@@ -30,16 +57,80 @@ def messages(record: Record) -> Trace:
       >>> messages({"messages": turns}).final_answer
       '4'
     """
-    turns = of_type(record, "messages", list)
-    _check_roles([turn.get("role") if isinstance(turn, dict) else None for turn in turns])
-    texts = [text(turn, "content", f"messages.{i}.") for i, turn in enumerate(turns)]
-    return read_text(record, ("messages",), texts[0], "messages.1.content", texts[1])
+    names, raw = _messages_of(record)
+    *earlier, asked, said = _in_turn(_with_system(record, raw, names), names[0])
+    bare = [{name: one[name] for name in ("role", "content")} for one in earlier]
+    meta = {EARLIER: bare} if bare else {}
+    thought = said.get("reasoning", "")
+    return read_text(
+        record, (*names, "system"), asked["content"], said["content"], thought, meta=meta
+    )
 
 
-def _check_roles(roles: list[object]) -> None:
-    if roles != ["user", "assistant"]:
-        found = one_line(", ".join(map(str, roles[:5])), 60) or "none"
-        raise InputError(f"messages: expected one user and one assistant turn, found {found}")
+def _messages_of(record: Record) -> tuple[tuple[str, ...], list[Any]]:
+    """Return the messages of a record, and the names of the fields that hold them."""
+    if all(isinstance(record.get(name), list) for name in ("prompt", "completion")):  # TRL
+        return ("prompt", "completion"), [*record["prompt"], *record["completion"]]
+    name = next((name for name in LISTS if name in record), LISTS[0])
+    return (name,), of_type(record, name, list)
 
 
-MESSAGES = Format("messages", messages, _Messages)
+def _with_system(record: Record, raw: list[Any], names: Iterable[str]) -> list[dict[str, Any]]:
+    """Return the messages with the roles and fields of OpenAI's form."""
+    *_, name = names
+    found = [_message(turn, f"{name}.{i}.") for i, turn in enumerate(raw)]
+    system = record.get("system")
+    if isinstance(system, str) and system.strip():
+        found.insert(0, {"role": "system", "content": system})
+    return found
+
+
+def _message(turn: Any, where: str) -> dict[str, Any]:
+    """Return a message with `role`, `content` and, if it has any, `reasoning`."""
+    if not isinstance(turn, dict):
+        raise InputError(f"{where[:-1]}: expected dict, got {type(turn).__name__}")
+    role = turn.get("role", turn.get("from"))
+    role = _ROLES.get(f"{role}".lower(), role)
+    name = "content" if "content" in turn or "value" not in turn else "value"
+    content, thought = _parts(turn, name, where)
+    for field in _THOUGHTS:
+        if isinstance(turn.get(field), str) and turn[field].strip():
+            thought.append(turn[field])
+    found = {"role": role, "content": content}
+    return {**found, "reasoning": "\n".join(thought)} if thought else found
+
+
+def _parts(turn: Mapping[str, Any], name: str, where: str) -> tuple[str, list[str]]:
+    """Return the text of a message, and the texts of its parts that are reasoning."""
+    if not isinstance(turn.get(name), list):
+        return text(turn, name, where), []
+    said, thought = [], []
+    for i, part in enumerate(turn[name]):
+        kind = part.get("type") if isinstance(part, dict) else None
+        if kind in ("thinking", "reasoning"):
+            field = "thinking" if "thinking" in part else "text"
+            thought.append(text(part, field, f"{where}{name}.{i}."))
+        elif kind == "text":
+            said.append(text(part, "text", f"{where}{name}.{i}."))
+        else:
+            found = one_line(f"{kind or type(part).__name__}", 30)
+            raise InputError(f"{where}{name}.{i}: expected a part of type text, found {found}")
+    return "".join(said), thought
+
+
+def _in_turn(found: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
+    """Return the messages without an empty system message; refuse roles that are not in turn."""
+    if found and found[0]["role"] == "system" and not found[0]["content"].strip():
+        found = found[1:]
+    roles = [message["role"] for message in found]
+    turns = roles[1:] if roles[:1] == ["system"] else roles
+    if not turns or turns != ["user", "assistant"] * (len(turns) // 2):
+        told = one_line(", ".join(map(str, roles[:6])), 60) or "none"
+        raise InputError(
+            f"{name}: expected user and assistant in turn, after a system message at most,"
+            f" and the assistant last; found {told}"
+        )
+    return found
+
+
+MESSAGES = Format("messages", messages, _Messages, noun="chats")

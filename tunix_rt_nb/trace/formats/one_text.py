@@ -1,63 +1,168 @@
 """Responses with reasoning and answer in one text, as most others write them.
 
-Each line of the reasoning that is not empty becomes a step, without its number. If an export of
-ours wrote the text, the steps are exactly those of the exported trace.
+Each line of the reasoning that is not empty becomes a step, with its words and its indentation. A
+block of code is one step. The numbers of a list are left out if they run 1, 2, 3, ... If an export
+of ours wrote the text, the steps are exactly those of the exported trace.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
-from tunix_rt_nb.common import InputError
-from tunix_rt_nb.trace.formats.record import Record, as_steps, make_trace
+from tunix_rt_nb.trace.formats.record import Record, as_steps, is_ours, make_trace
+from tunix_rt_nb.trace.free_text import answer_in
+from tunix_rt_nb.trace.marks import plain
 from tunix_rt_nb.trace.response import STYLES, unwrite, write
 from tunix_rt_nb.trace.trace import Trace
 
 STYLE = STYLES["numbered"]  # the style in which our exports write a response
-_ANSWER_LINE = re.compile(r"^[ \t]*(?:Answer:|####)", re.MULTILINE)
-_NUMBER = re.compile(r"\d{1,4}[.)]\s+")
+_THOUGHT = "think|thinking|thought|thoughts|reasoning|reason|analysis|scratchpad|cot"
+_CLOSED = re.compile(
+    rf"</(?:{_THOUGHT})>|<\|end_of_thought\|>|\[/THINK\]|<\|/think\|>", re.IGNORECASE
+)
+_OPENED = re.compile(
+    rf"<(?:{_THOUGHT})>|<\|begin_of_thought\|>|\[THINK\]|<\|think\|>", re.IGNORECASE
+)
+_ANSWER = re.compile(
+    r"<(?:answer|solution)>|<\|begin_of_solution\|>|</(?:answer|solution)>|<\|end_of_solution\|>",
+    re.IGNORECASE,
+)
+_NUMBER = re.compile(r"[ \t]{0,8}([0-9]{1,4})[.)][ \t]+(?=\S)")
+_END = re.compile(r"(?:\s{0,9}(?:<\|im_end\|>|<end_of_turn>|</s>|<\|eot_id\|>|<eos>))\s{0,9}\Z")
+_HASHED = re.compile(r"^####[ \t]{1,9}(\S.{0,999}?)\s{0,9}\Z", re.MULTILINE)  # as GSM8K ends
+_FENCE = "```"
+_AFTER = 4  # lines at most, empty ones too, that follow the first line of an answer
 
 
-def read_text(record: Record, used: Iterable[str], prompt: str, name: str, said: str) -> Trace:
-    """Make a trace of a prompt and a text that holds reasoning and answer.
+class Split(NamedTuple):
+    """A response in parts: its steps, its answer, and whether both hold all its words."""
+
+    steps: tuple[str, ...]
+    answer: str
+    whole: bool
+
+
+def read_text(
+    record: Record,
+    used: Iterable[str],
+    prompt: str,
+    said: str,
+    thought: str = "",
+    answer: str = "",
+    meta: Record | None = None,
+) -> Trace:
+    """Make a trace of a prompt and a response that holds reasoning, an answer, or both.
+
+    The whole response goes to `meta.response` if steps and answer leave out some of its words.
 
     Args:
-      used: the fields of the record that the prompt and the text come from.
-      name: the field that the text comes from, for error messages.
-
-    Raises:
-      InputError: the text has no reasoning or no answer.
+      used: the fields of the record that the texts come from.
+      said: the response; may be empty if there is an `answer`.
+      thought: reasoning that stands beside the response.
+      answer: the answer, if the record has it in a field of its own.
+      meta: more fields for the trace's `meta`.
     """
-    texts, answer = unwrite(said, STYLE)
-    if not texts or not answer or write(texts, answer, STYLE) != said:  # no export of ours wrote it
-        reasoning, answer = _split(said)
-        lines = [line.strip() for line in reasoning.split("\n") if line.strip()]
-        texts = tuple(_NUMBER.sub("", line, count=1).strip() for line in lines)
-    if not texts or not answer:
-        missing = "reasoning" if answer else "answer"
-        raise InputError(
-            f"{name}: has no {missing}, expected <think>...</think>ANSWER,"
-            " <reasoning>...</reasoning><answer>ANSWER</answer>,"
-            " or lines and a last one with Answer: ANSWER"
-        )
-    steps = as_steps(texts)
-    return make_trace(record, used, {}, prompt=prompt, steps=steps, final_answer=answer)
+    steps, found, whole = split(said, is_ours(record))
+    if answer and not steps:  # a response that marks no answer is reasoning from end to end
+        steps, found = steps_of(said), answer
+    kept = {} if whole and found == (answer or found) else {"response": said}
+    return make_trace(
+        record,
+        used,
+        {**(meta or {}), **kept},
+        prompt=prompt,
+        steps=as_steps((*steps_of(thought), *steps)),
+        final_answer=answer or found,
+    )
 
 
-def _split(said: str) -> tuple[str, str]:
-    """Split a response into reasoning and answer; a missing part is empty.
+def split(said: str, ours: bool = False) -> Split:
+    """Split a response into the steps of its reasoning and its answer.
+
+    Reasoning is what stands in tags such as `<think>`, or before an answer that is marked or said
+    as one. A response with neither is an answer without steps.
+
+    Args:
+      ours: an export of ours wrote the text.
 
     Example:
-      >>> _split("Reasoning:\\n1. 2 + 2 = 4.\\nAnswer: 4")
-      ('1. 2 + 2 = 4.', '4')
+      >>> split("<think>2 + 2 = 4.</think>So **4**.\\nFinal answer: 4")
+      Split(steps=('2 + 2 = 4.',), answer='4', whole=False)
+      >>> split("Paris").answer
+      'Paris'
     """
-    for tag in ("think", "reasoning"):
-        before, closing, after = said.partition(f"</{tag}>")
-        if closing:
-            _, opening, inside = after.partition("<answer>")
-            answer = inside.partition("</answer>")[0] if opening else after
-            return before.strip().removeprefix(f"<{tag}>").strip(), answer.strip()
-    lines = list(_ANSWER_LINE.finditer(said))
-    if not lines:
-        return said, ""
-    before, after = said[: lines[-1].start()], said[lines[-1].end() :]
-    return before.strip().removeprefix("Reasoning:").strip(), after.strip()
+    found, answer = unwrite(said, STYLE)
+    lines = 0 if ours else answer.count("\n")
+    exact = answer and (ours or found) and not lines and all(found)
+    if exact and write(found, answer, STYLE) == said:
+        return Split(found, answer, whole=True)
+    closed = [*_CLOSED.finditer(said)]
+    if closed:
+        return _tagged(said[: closed[-1].start()], said[closed[-1].end() :])
+    opened = _ANSWER.search(said)
+    if opened and said[: opened.start()].strip():
+        return _tagged(said[: opened.start()], said[opened.start() :])
+    reasoning, answer, whole = _told(said)
+    return Split(steps_of(reasoning), answer, whole)
+
+
+def _tagged(before: str, after: str) -> Split:
+    """Split a response whose reasoning ends at a tag; an answer may stand among other words."""
+    thought = _CLOSED.sub("\n", _OPENED.sub("\n", before))
+    reasoning, answer, whole = _told(_ANSWER.sub("", after))
+    return Split(steps_of(thought), answer, whole and not reasoning)
+
+
+def _told(text: str) -> tuple[str, str, bool]:
+    """Return the reasoning before an answer, the answer, and whether these are all the words.
+
+    If no answer is marked, or much follows it, all of the text is the answer.
+    """
+    hashed = _HASHED.search(text)
+    if hashed:
+        return text[: hashed.start()], hashed[1], True
+    found = answer_in(text)
+    rest = text[found.start :].strip()
+    if found.answer is None or rest.count("\n") > _AFTER:
+        return "", _END.sub("", text).strip(), True
+    line, _, after = rest.partition("\n")
+    # A line that says more than the answer is a line of the reasoning too.
+    more = found.answer in line and plain(line) != found.answer
+    end = text.index(line, found.start) + len(line) if more else found.start
+    return text[:end].strip("\n"), found.answer, not after
+
+
+def steps_of(reasoning: str) -> tuple[str, ...]:
+    """Split a reasoning into steps: its lines that are not empty; a block of code is one step.
+
+    Example:
+      >>> steps_of("1. Two and two.\\n2. 2 + 2 = 4.")
+      ('Two and two.', '2 + 2 = 4.')
+      >>> steps_of("There are 50 and\\n12. That makes 62.")
+      ('There are 50 and', '12. That makes 62.')
+    """
+    lines = list(_lines(reasoning.removeprefix(STYLE.opening)))
+    numbers = [found[1] for line in lines if (found := _NUMBER.match(line))]
+    listed = numbers == [f"{n}" for n in range(1, len(numbers) + 1)]
+    if listed and (len(numbers) > 1 or (lines and _NUMBER.match(lines[0]))):
+        return tuple(_NUMBER.sub("", line, count=1) for line in lines)
+    return tuple(lines)
+
+
+def _lines(text: str) -> Iterator[str]:
+    """Yield the lines that are not empty, without white space at their ends; code as one."""
+    block: list[str] = []
+    for line in map(str.rstrip, text.split("\n")):
+        fence = line.lstrip().startswith(_FENCE)
+        if block or fence:
+            block.append(line)
+            if fence and len(block) > 1:
+                yield "\n".join(block)
+                block = []
+        elif line:
+            yield line
+    yield from _unclosed(block)
+
+
+def _unclosed(block: Sequence[str]) -> Iterator[str]:
+    return filter(None, block)

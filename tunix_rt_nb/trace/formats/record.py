@@ -6,7 +6,7 @@ from typing import Annotated, Any, NamedTuple, get_origin
 import msgspec
 
 from tunix_rt_nb.common import InputError
-from tunix_rt_nb.trace.trace import Trace
+from tunix_rt_nb.trace.trace import Earlier, Trace
 
 Record = Mapping[str, Any]
 Full = Annotated[str, msgspec.Meta(min_length=1)]
@@ -22,8 +22,8 @@ class Exported(msgspec.Struct):
     id: Full
     metadata: dict[str, Any]
 
-    def turns(self) -> tuple[str, str]:
-        """Return what the user says and what the model answers.
+    def turns(self) -> tuple[Earlier, str, str]:
+        """Return the messages before the prompt, the prompt, and what the model answers.
 
         Raises:
           InputError: `field: reason`.
@@ -39,12 +39,14 @@ class Format(NamedTuple):
       read: a function that makes a trace of a record, or raises `InputError` with `field: reason`.
       exported: the fields of an exported record; None if the format can only be imported.
       reads_back: the name of the format that reads what the export writes; empty if it is this one.
+      noun: what people call its records, in the plural.
     """
 
     name: str
     read: Callable[[Record], Trace]
     exported: type[Exported] | None = None
     reads_back: str = ""
+    noun: str = "traces"
 
     @property
     def lists(self) -> list[str]:
@@ -56,13 +58,19 @@ class Format(NamedTuple):
 def make_trace(record: Record, used: Iterable[str], meta: Record, **fields: Any) -> Trace:
     """Make a trace of `fields`; put the fields of the record that are not `used` in its `meta`."""
     rest = {name: value for name, value in record.items() if name not in used}
-    told = record.get("metadata")
-    if isinstance(told, dict) and "trace_version" in told:  # written by an export of ours
+    if is_ours(record):
+        told = record["metadata"]
         rest.pop("metadata", None)
         rest |= {name: told[name] for name in _FACTS if name in told}
         meta = {name: value for name, value in {**meta, **told}.items() if name not in _FACTS}
     whole = {**meta, "imported": rest} if rest else dict(meta)
     return Trace.model_validate({**fields, "meta": whole or None})
+
+
+def is_ours(record: Record) -> bool:
+    """Tell whether an export of ours wrote a record."""
+    told = record.get("metadata")
+    return isinstance(told, dict) and "trace_version" in told
 
 
 def as_steps(texts: Iterable[str]) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from tunix_rt_nb.trace.formats.record import (
     text,
 )
 from tunix_rt_nb.trace.response import respond
-from tunix_rt_nb.trace.trace import Trace
+from tunix_rt_nb.trace.trace import Earlier, Trace
 
 
 class _Trace(Exported):
@@ -22,9 +22,9 @@ class _Trace(Exported):
     trace_steps: list[str]
     final_answer: Full
 
-    def turns(self) -> tuple[str, str]:
+    def turns(self) -> tuple[Earlier, str, str]:
         steps = [("step", content) for content in self.trace_steps]
-        return self.prompts, respond(Trace.of(self.prompts, steps, self.final_answer))
+        return Earlier(), self.prompts, respond(Trace.of(self.prompts, steps, self.final_answer))
 
 
 def reference(record: Record) -> Trace:

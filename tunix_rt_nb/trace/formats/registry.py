@@ -1,19 +1,30 @@
 """The list of all formats; every other list of formats, in the command line too, comes from it."""
 
-import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
-from tunix_rt_nb.common import InputError, files, strict_json, unknown
+from tunix_rt_nb.common import InputError, one_line, unknown
 from tunix_rt_nb.trace.formats.gsm8k import GSM8K
-from tunix_rt_nb.trace.formats.messages import MESSAGES
-from tunix_rt_nb.trace.formats.record import Exported, Format, Record
+from tunix_rt_nb.trace.formats.mapping import check_parts, renamed
+from tunix_rt_nb.trace.formats.messages import LISTS, MESSAGES
+from tunix_rt_nb.trace.formats.record import Exported, Format, Record, present, text
 from tunix_rt_nb.trace.formats.reference import REFERENCE, TRACE
-from tunix_rt_nb.trace.formats.tagged import TAGGED, TRAINING_EXAMPLE
+from tunix_rt_nb.trace.formats.tagged import (
+    ANSWERS,
+    PROMPTS,
+    RESPONSES,
+    TAGGED,
+    TRAINING_EXAMPLE,
+    tagged,
+)
 from tunix_rt_nb.trace.formats.tunix_sft import TUNIX_SFT
+from tunix_rt_nb.trace.inputs import records
 from tunix_rt_nb.trace.trace import Trace, parse, parse_object
 
 _ALL = (TRACE, TUNIX_SFT, TRAINING_EXAMPLE, MESSAGES, REFERENCE, GSM8K, TAGGED)
+AUTO = "auto"  # takes the format that the fields of the records show
+_OF_TRACE = {*Trace.__struct_fields__, "id", "created_at"}
 FORMATS = {one.name: one for one in _ALL}
 EXPORTS: dict[str, type[Exported]] = {one.name: one.exported for one in _ALL if one.exported}
 
@@ -25,32 +36,100 @@ def named(name: str) -> Format:
       InputError: there is no such format.
     """
     if name not in FORMATS:
-        raise unknown("form", name, FORMATS)
+        raise unknown("format", name, FORMATS)
     return FORMATS[name]
 
 
-def reader(name: str) -> Callable[[bytes], Trace]:
+def reader(name: str, names: Mapping[str, str] | None = None) -> Callable[[bytes], Trace]:
     """Return a function that reads a trace from one line in a format.
 
     The function raises `InputError` with `field: reason` if the line is bad.
 
+    Args:
+      name: one of `FORMATS`, or `auto` to recognise each line by its fields.
+      names: the field of a record that each part of a trace stands in, if it has another name;
+        see `PARTS`.
+
     Raises:
-      InputError: there is no such format.
+      InputError: there is no such format or no such part.
     """
+    if names:
+        check_parts(names)
+        return lambda line: tagged(renamed(parse_object(line), names))
+    if name == AUTO:
+        return lambda line: _recognised(parse_object(line))
     one = named(name)
     if one is TRACE:
         return parse  # decodes bytes directly, and accepts the two keys that a store adds
     return lambda line: one.read(parse_object(line))
 
 
+def _recognised(record: Record) -> Trace:
+    return recognise(record).read(record)
+
+
+def recognise(record: Record) -> Format:
+    """Return the format of a record, by the fields that it has.
+
+    Raises:
+      InputError: the record has the fields of no format.
+
+    Example:
+      >>> recognise({"question": "2 + 2?", "answer": "2 + 2 = 4 #### 4"}).name
+      'gsm8k'
+      >>> recognise({"conversations": [], "system": "Be brief."}).name
+      'messages'
+    """
+    has = record.keys() if isinstance(record, Mapping) else set()
+    turns = (
+        all(isinstance(record.get(name), list) for name in ("prompt", "completion")) if has else 0
+    )
+    if turns or not has.isdisjoint(LISTS):
+        return MESSAGES
+    if "payload" in has or "trace_steps" in has or {"prompt", "steps", "final_answer"} <= has:
+        texts = "steps" in has and any(isinstance(step, str) for step in record["steps"] or ())
+        return REFERENCE if texts or not has <= _OF_TRACE else TRACE
+    if {"prompts", "final_answer"} <= has:
+        return TUNIX_SFT
+    if {"question", "answer"} <= has and "####" in str(record["answer"]):
+        return GSM8K
+    if not has.isdisjoint(PROMPTS) and not has.isdisjoint((*RESPONSES, *ANSWERS)):
+        return TAGGED
+    found = one_line(", ".join(map(str, has)), 80) or "none"
+    raise InputError(
+        f"fields: no known format has {found}; name them: --map prompt=FIELD,answer=FIELD"
+    )
+
+
+def prompt_of(record: Record) -> str:
+    """Return the prompt of a record of any format; it need not have an answer.
+
+    Example:
+      >>> prompt_of({"question": "2 + 2?"})
+      '2 + 2?'
+    """
+    try:
+        return recognise(record).read(record).prompt
+    except InputError:
+        return Trace.of(text(record, present(record, PROMPTS)), [], "?").prompt
+
+
+def form_of(lines: Iterable[bytes]) -> str:
+    """Return the name of the first line's format that has one; AUTO if no line has."""
+    for line in lines:
+        with suppress(InputError):
+            return recognise(parse_object(line)).name
+    return AUTO
+
+
 def reads_back(name: str) -> str:
-    """Return the name of the format that imports what this format exports.
+    """Return the name of the format that imports what this format exports; AUTO is itself.
 
     Example:
       >>> reads_back("trace"), reads_back("messages")
       ('reference', 'messages')
     """
-    return named(name).reads_back or name
+    return name if name == AUTO else named(name).reads_back or name
 
 
 def export_of(record: Record) -> str:
@@ -73,19 +152,13 @@ def export_of(record: Record) -> str:
 
 
 def export_in(path: Path) -> str:
-    """Find the export format of a JSON lines file, plain or gzip, from its first line.
+    """Find the export format of a file of records, from its first one.
 
     Raises:
       InputError: the file cannot be read, or its first record has no export format.
     """
+    number, line = next(records(path))
     try:
-        with path.open("rb") as raw:
-            lines = files.numbered(raw, strict_json.MAX_LINE)
-            number, line = next(((n, line) for n, line in lines if not line.isspace()), (1, b""))
         return export_of(parse_object(line))
-    except (EOFError, zlib.error) as error:
-        raise InputError(f"{path}: is cut off or damaged gzip: {error}") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
     except InputError as error:
         raise InputError(f"{path}:{number}: {error}") from None

@@ -1,38 +1,90 @@
-"""Records with a prompt and a response under usual names; the export is `training_example`."""
+"""Records whose texts stand in columns under usual names; the export is `training_example`.
+
+Alpaca, NuminaMath, OpenR1, MetaMath, and most tables of questions and answers are read by this.
+"""
 
 from tunix_rt_nb.trace.formats.one_text import read_text
 from tunix_rt_nb.trace.formats.record import Exported, Format, Full, Record, present, text
-from tunix_rt_nb.trace.trace import Trace
+from tunix_rt_nb.trace.trace import EARLIER, Earlier, Trace
 
-PROMPTS = ("prompt", "question", "problem", "instruction", "input")
-RESPONSES = ("response", "answer", "output", "solution", "completion")
+PROMPTS = ("prompt", "question", "problem", "instruction", "query", "input")
+RESPONSES = ("response", "output", "completion", "generations", "generation", "solution", "answer")
+THOUGHTS = ("reasoning", "reasoning_content", "thinking", "rationale", "cot", "chain_of_thought")
+ANSWERS = ("final_answer", "expected_answer", "ground_truth", "gold_answer", "answer", "final")
 
 
 class _Pair(Exported):
     prompt: Full
     response: Full
 
-    def turns(self) -> tuple[str, str]:
-        return self.prompt, self.response
+    def turns(self) -> tuple[Earlier, str, str]:
+        return Earlier.of(self.metadata), self.prompt, self.response
 
 
 def tagged(record: Record) -> Trace:
-    """Read a prompt and a response with `<think>` or `<reasoning>` tags, under usual field names.
+    """Read a prompt and a response under usual field names; other fields go to `meta.imported`.
+
+    A field with the bare answer, such as `answer` beside `solution`, is the answer. If there is no
+    other text, the trace has no steps.
 
     Example:
       >>> said = "<reasoning>1. 2 + 2 = 4.</reasoning><answer>4</answer>"
       >>> tagged({"question": "2 + 2?", "output": said}).steps[0].content
       '2 + 2 = 4.'
+      >>> tagged({"problem": "2 + 2?", "solution": "We add.", "answer": "4"}).final_answer
+      '4'
     """
+    prompt, names = _prompt(record)
+    system = _system(record)
+    meta = {EARLIER: [{"role": "system", "content": system}]} if system else {}
+    if EARLIER in record:
+        meta = {EARLIER: record[EARLIER]}
+    names += ["system", EARLIER]
+    thought = _first(record, THOUGHTS)
+    said = _first(record, RESPONSES)
+    bare = next((name for name in ANSWERS if name != said and _full(record, name)), "")
+    if not said and not bare:
+        present(record, RESPONSES)  # raises an error that names them
+    used = [*names, *filter(None, (thought, said, bare))]
+    response, reasoning, answer = (
+        _text(record, name) if name else "" for name in (said, thought, bare)
+    )
+    return read_text(record, used, prompt, response, reasoning, answer, meta)
+
+
+def _prompt(record: Record) -> tuple[str, list[str]]:
+    """Return the prompt of a record, and the fields that it comes from."""
     asked = present(record, PROMPTS)
     prompt = text(record, asked)
-    names = [asked]
-    if asked == "instruction" and record.get("input"):  # the text that the instruction is about
-        prompt += "\n\n" + text(record, "input")
-        names.append("input")
-    said = present(record, RESPONSES)
-    return read_text(record, (*names, said), prompt, said, text(record, said))
+    if asked != "instruction":
+        return prompt, [asked]
+    about = text(record, "input") if record.get("input") else ""  # what the instruction is about
+    return f"{prompt}\n\n{about}" if about else prompt, [asked, "input"]
 
 
-TAGGED = Format("tagged", tagged)
-TRAINING_EXAMPLE = Format("training_example", tagged, _Pair)
+def _system(record: Record) -> str:
+    system = record.get("system")
+    return system if isinstance(system, str) and system.strip() else ""
+
+
+def _first(record: Record, names: tuple[str, ...]) -> str:
+    """Return the first of these names whose field is not empty; empty if there is none."""
+    return next((name for name in names if _full(record, name)), "")
+
+
+def _full(record: Record, name: str) -> bool:
+    return record.get(name) not in (None, "", [])
+
+
+def _text(record: Record, name: str) -> str:
+    """Return a field as text: a number as it is written, the first of several texts."""
+    value = record[name]
+    if isinstance(value, list) and value and isinstance(value[0], str):
+        return value[0]
+    if type(value) in (int, float):
+        return f"{value}"
+    return text(record, name)
+
+
+TAGGED = Format("tagged", tagged, noun="questions with answers")
+TRAINING_EXAMPLE = Format("training_example", tagged, _Pair, noun="prompts with responses")

@@ -12,7 +12,7 @@ from tunix_rt_nb.trace.formats.record import (
     text,
 )
 from tunix_rt_nb.trace.response import numbered
-from tunix_rt_nb.trace.trace import Trace
+from tunix_rt_nb.trace.trace import Earlier, Trace
 
 GEMMA_NUMBERED = form("gemma", "numbered")  # the form of all `tunix_sft` records
 _GEMMA, _NUMBERED = GEMMA_NUMBERED.template, GEMMA_NUMBERED.style
@@ -22,8 +22,8 @@ class _Sft(Exported):
     prompts: Full
     final_answer: Full
 
-    def turns(self) -> tuple[str, str]:
-        return split(self.prompts, self.final_answer)
+    def turns(self) -> tuple[Earlier, str, str]:
+        return Earlier(), *split(self.prompts, self.final_answer)
 
 
 def tunix_sft(record: Record) -> Trace:
@@ -75,4 +75,4 @@ def split(text: str, answer: str) -> tuple[str, str]:
     raise InputError(f"prompts: has no {turn + _NUMBERED.opening + '1. '!r} with steps")
 
 
-TUNIX_SFT = Format("tunix_sft", tunix_sft, _Sft)
+TUNIX_SFT = Format("tunix_sft", tunix_sft, _Sft, noun="chats in Gemma's template")

@@ -1,4 +1,4 @@
-"""Ahead-of-time compilation for TPUs on a machine without any; `preflight` runs it as a process.
+"""Ahead-of-time compilation for TPUs on a machine without any; `ask` runs it as a process.
 
 It reads one request as JSON from standard input and answers in lines of JSON.
 """
@@ -53,7 +53,7 @@ def mesh(topology: str, tp: int = 1) -> jax.sharding.Mesh:
 
 
 def base(plan: Plan, mesh: jax.sharding.Mesh) -> Any:
-    """Build a plan's model as Tunix loads it, but from shapes, each on the devices of its weights.
+    """Build a plan's model as Tunix loads it, but with shapes and shardings instead of weights.
 
     Raises:
       InputError: the model is unknown.
@@ -70,7 +70,7 @@ def base(plan: Plan, mesh: jax.sharding.Mesh) -> Any:
 
 
 def _model(plan: Plan, mesh: jax.sharding.Mesh) -> Any:
-    """Build a plan's model as training or generation uses it: our attention, and any adapters."""
+    """Build a plan's model as training or generation uses it, with our attention and adapters."""
     model = base(plan, mesh)
     attention.takes_segments(model)
     if not isinstance(plan, Training) or not plan.lora_rank:
@@ -96,11 +96,11 @@ def batch(plan: Training, rows: int) -> dict[str, jax.ShapeDtypeStruct]:
 
 
 def fit(lowered: Any, parts: dict[str, int], rest: str, available: int) -> tuple[Fit, Any]:
-    """Compile a program and read what it takes on one chip.
+    """Compile a program and read the memory and work that it takes on one chip.
 
     Args:
-      parts: bytes per chip of the arguments that are known.
-      rest: a name for the other arguments.
+      parts: bytes per chip of some of the program's arguments, by name.
+      rest: a name for the other arguments; their bytes are computed.
       available: bytes that the chip has.
 
     Returns:
@@ -125,7 +125,7 @@ _UNITS = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 
 def refused(message: str) -> tuple[int, int]:
-    """Return the bytes that a refused program needs and that a chip has, by the compiler's message.
+    """Return the bytes that a program needs and that a chip has, from the compiler's refusal.
 
     Raises:
       RuntimeError: the message is about something else.
@@ -152,7 +152,17 @@ def size(state: Any) -> int:
 
 
 def train(plan: Training, told: Callable[[str], None]) -> dict[str, Any]:
-    """Compile the train step, also with other batch sizes if the plan asks for the largest one."""
+    """Compile the train step, also with other batch sizes if the plan searches for the largest.
+
+    Args:
+      told: called with a line after each trial.
+
+    Returns:
+      fit: the fields of a `Fit`.
+      loss: bytes that the loss alone takes besides its arguments; only if the step fits.
+      largest_batch: rows of the largest batch that fits; only if the plan searches.
+      certain: whether a larger batch is known not to fit; only if the plan searches.
+    """
     memory = chips.of(plan.topology).memory
     made = states(_model(plan, mesh(plan.topology, plan.tp)), lambda m: trainer(m, plan.config))
     parts = {"weights": size(made[1]), "optimizer": size(nnx.state(made[2], nnx.OptState))}
@@ -173,7 +183,7 @@ def train(plan: Training, told: Callable[[str], None]) -> dict[str, Any]:
         needs(units)
     found = tried[units]
     if found.fits:
-        # The compiler counts the chunks of the loss once, as they are a loop: add the other chunks.
+        # The chunks of the loss are a loop, whose body the compiler counts once: add the others.
         alone, chunks = loss_alone(plan)
         answer["loss"] = alone.parts["temporaries"]
         found = found._replace(bytes=found.bytes + (chunks - 1) * alone.bytes)
@@ -189,7 +199,7 @@ def loss_alone(plan: Training) -> tuple[Fit, int]:
     """Compile the loss by itself with its gradients, and read what it takes.
 
     Returns:
-      Its fit, in which `bytes` are those of one chunk only; and the number of chunks.
+      Its `Fit`, whose `bytes` count one chunk only; and the number of chunks.
     """
     place = mesh(plan.topology, plan.tp)
     config = _architecture(plan.model)
@@ -214,9 +224,16 @@ def loss_alone(plan: Training) -> tuple[Fit, int]:
 
 
 def generate(plan: Generation, told: Callable[[str], None]) -> dict[str, Any]:
-    """Compile the reading of prompts and the writing of answers, as `sampling.generate` runs them.
+    """Compile prefill and decode as `sampling.generate` runs them.
 
-    The cache has its full size, as it has for the longest prompts and answers.
+    The KV cache is sized for the longest prompts and answers.
+
+    Args:
+      told: called with a line after each program.
+
+    Returns:
+      prefill: the fields of its `Fit`.
+      decode: the fields of its `Fit`; only if prefill fits.
     """
     model = _model(plan, mesh(plan.topology, plan.tp))
     memory = chips.of(plan.topology).memory
@@ -254,7 +271,8 @@ def _constrained(x: jax.Array, axes: tuple[str | None, ...], eager: bool = False
 def constrain() -> None:
     """Make Tunix shard activations over the chips as it does on a TPU.
 
-    Tunix leaves them to the compiler if the first device of the process is a CPU, as it is here.
+    If the first device of the process is a CPU, as here, Tunix leaves their sharding to the
+    compiler.
     """
     sharding_utils.shard = _constrained
 
@@ -264,7 +282,7 @@ def _say(**answer: Any) -> None:
 
 
 def main() -> None:
-    """Answer one request."""
+    """Read one request from standard input and print its answer."""
     request = json.load(sys.stdin)
     constrain()
 

@@ -12,11 +12,12 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, cast
 
 from tunix_rt_nb.common import InputError, one_line
 from tunix_rt_nb.models import chips
+from tunix_rt_nb.train.preflight import findings
 from tunix_rt_nb.train.preflight.plan import Generation, Plan, Training
 
 Told = Callable[[str], None]
@@ -28,9 +29,9 @@ class Fit(NamedTuple):
     Attributes:
       needed: all bytes that it needs, even if the chip has fewer.
       available: bytes that the chip has.
-      parts: bytes of each part of what it needs.
-      flops, bytes: the operations of the program, and the bytes that it moves to and from memory; 0
-        if it does not fit, because the compiler does not finish then.
+      parts: bytes of each part of what it needs, such as `weights` and `temporaries`.
+      flops, bytes: the program's floating-point operations, and the bytes that it moves to and from
+        memory; 0 if it does not fit, because the compiler does not finish then.
     """
 
     needed: int
@@ -45,35 +46,29 @@ class Fit(NamedTuple):
         return self.needed <= self.available
 
 
-def train(plan: Training, told: Told = lambda line: None) -> dict[str, Any]:
+def train(plan: Training, told: Told = lambda line: None) -> findings.Training:
     """Compile the step that training runs, for the chips of a plan.
 
     Args:
       told: called with a line after each trial.
-
-    Returns:
-      `fits`, and `needed`, `available` and `parts` in bytes per chip. If it fits, also `flops` and
-      `bytes` per step and chip, `seconds` per step by the roofline, `tokens_per_second`, `hours` of
-      the whole run, and `loss`, the bytes that the loss takes by itself. If the plan searches, also
-      `largest_batch`, and whether it is `certain` that a larger one does not fit.
 
     Raises:
       InputError: the model is unknown, the devices cannot share it, or libtpu is missing or fails.
     """
     found = _asked("train", plan, told)
     fit = Fit(**found.pop("fit"))
-    answer = _told(fit)
+    answer: dict[str, Any] = {**_told(fit)}
     if fit.fits:
         answer |= {
             "flops": fit.flops * plan.config.accumulation,
             "bytes": fit.bytes * plan.config.accumulation,
             **_speed(fit, plan),
         }
-    return answer | found
+    return cast("findings.Training", answer | found)
 
 
 def _speed(fit: Fit, plan: Training) -> dict[str, float]:
-    """Return the speed that the roofline allows.
+    """Return `seconds` per step, `tokens_per_second` and `hours` of the run, by the roofline.
 
     Source: Williams et al. 2009, "Roofline: an insightful visual performance model".
     """
@@ -87,12 +82,11 @@ def _speed(fit: Fit, plan: Training) -> dict[str, float]:
     }
 
 
-def generate(plan: Generation, told: Told = lambda line: None) -> dict[str, Any]:
-    """Compile the reading of a batch of prompts and the writing of the answers, token by token.
+def generate(plan: Generation, told: Told = lambda line: None) -> findings.Generation:
+    """Compile prefill and decode for a batch of prompts.
 
-    Returns:
-      `fits`, and what `train` returns about memory for `prefill` and, if that fits, for `decode`.
-      Each that fits also has `seconds` by the roofline: for the whole prefill, or for each token.
+    Args:
+      told: called with a line after each program.
 
     Raises:
       InputError: as in `train`.
@@ -105,10 +99,10 @@ def generate(plan: Generation, told: Told = lambda line: None) -> dict[str, Any]
         answer[name] = _told(fit)
         if fit.fits:
             answer[name]["seconds"] = roofline(fit, plan.topology)
-    return answer
+    return cast("findings.Generation", answer)
 
 
-def _told(fit: Fit) -> dict[str, Any]:
+def _told(fit: Fit) -> findings.Memory:
     return {
         "fits": fit.fits,
         "needed": fit.needed,
@@ -118,7 +112,7 @@ def _told(fit: Fit) -> dict[str, Any]:
 
 
 def roofline(fit: Fit, topology: str) -> float:
-    """Return the least seconds of a program: those of its arithmetic or its memory traffic."""
+    """Return a lower bound in seconds: the longer of a program's arithmetic and memory traffic."""
     chip = chips.of(topology)
     return max(fit.flops / chip.flops, fit.bytes / chip.bandwidth)
 
@@ -126,13 +120,14 @@ def roofline(fit: Fit, topology: str) -> float:
 def largest(
     needs: Callable[[int], int], available: int, empty: int, start: int, trials: int = 6
 ) -> tuple[int, bool]:
-    """Find the largest count whose need is met, with few calls of `needs`.
+    """Find the largest count whose need is at most `available`, with few calls of `needs`.
 
-    The need grows with the count. The next count to try is where a line through the two nearest
-    known needs meets what is available.
+    The need has to increase with the count. The next count to try is where a line through the two
+    nearest known needs reaches `available`.
 
     Args:
       needs: returns the need of a count.
+      available: the largest need that is met.
       empty: the need of count 0.
       start: the count to try first.
       trials: the most calls of `needs`.
@@ -169,30 +164,30 @@ def _guess(known: dict[int, int], available: int, low: int, high: int) -> int:
     return int(min(max(crossing, low + 1), most))
 
 
-def page(found: Mapping[str, Any]) -> str:
+def page(found: findings.Training | findings.Generation) -> str:
     """Format what `train` or `generate` returned as text."""
     return "\n".join(_of_generation(found) if "prefill" in found else _of_training(found))
 
 
-def check(found: Mapping[str, Any]) -> str:
+def check(found: findings.Training | findings.Generation) -> str:
     """Return the text of `page`; raise `InputError` if the program does not fit."""
     if not found["fits"]:
         raise InputError(
-            f"preflight: {one_line(page(found), 1_000)}; fewer rows a batch, shorter rows,"
-            " lora_rank, remat or the optimizer adafactor need less"
+            f"preflight: {one_line(page(found), 1_000)}; use fewer rows per batch, shorter rows,"
+            " lora_rank, remat or the optimizer adafactor"
         )
     return page(found)
 
 
-def _of_generation(found: Mapping[str, Any]) -> Iterator[str]:
-    for name, what in (("prefill", "reading prompts"), ("decode", "writing answers")):
-        if name in found:
-            yield from (f"{what}: {line}" for line in _memory(found[name]))
+def _of_generation(found: findings.Generation) -> Iterator[str]:
+    yield from (f"reading prompts: {line}" for line in _memory(found["prefill"]))
+    if "decode" in found:
+        yield from (f"writing answers: {line}" for line in _memory(found["decode"]))
     if found["fits"]:
         yield f"writing answers: at most {1 / found['decode']['seconds']:,.0f} tokens/s each"
 
 
-def _of_training(found: Mapping[str, Any]) -> Iterator[str]:
+def _of_training(found: findings.Training) -> Iterator[str]:
     yield from _memory(found)
     if found["fits"]:
         yield f"  {'the loss alone':<14} {_size(found['loss'])}"
@@ -209,7 +204,7 @@ def _of_training(found: Mapping[str, Any]) -> Iterator[str]:
         yield f"largest batch: {least}{found['largest_batch']} rows"
 
 
-def _memory(found: Mapping[str, Any]) -> Iterator[str]:
+def _memory(found: findings.Memory) -> Iterator[str]:
     verdict = "fits" if found["fits"] else "does not fit"
     yield f"{verdict}: needs {_size(found['needed'])} of {_size(found['available'])} a chip"
     for name, size in found["parts"].items():
@@ -221,7 +216,7 @@ def _size(size: int) -> str:
 
 
 def _asked(what: str, plan: Plan, told: Told) -> dict[str, Any]:
-    """Let another process compile, pass on its lines meanwhile, and return its answer."""
+    """Compile in another process; pass its progress lines to `told`, and return its answer."""
     for name, extra in (("libtpu", "tpu"), ("tunix", "train")):
         if importlib.util.find_spec(name) is None:
             raise InputError(f"preflight: {name} is missing: pip install -e '.[{extra}]'")
@@ -251,12 +246,14 @@ def _asked(what: str, plan: Plan, told: Told) -> dict[str, Any]:
             else:
                 return answer
         errors.seek(0)
-        lines = errors.read().strip().splitlines() or ["it was ended, perhaps for its memory"]
+        lines = errors.read().strip().splitlines() or [
+            "it was killed, perhaps because memory ran out"
+        ]
         raise InputError(f"preflight: the compiler failed: {one_line(lines[-1])}")
 
 
 def environment(topology: str) -> dict[str, str]:
-    """Return the variables that make libtpu take this machine for one with a topology's TPUs."""
+    """Return environment variables with which libtpu compiles for the TPUs of a topology."""
     return {
         **os.environ,
         "JAX_PLATFORMS": "cpu",

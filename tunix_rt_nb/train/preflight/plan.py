@@ -19,9 +19,9 @@ class Plan(BaseModel):
     Attributes:
       model: a name in the catalog, or a model's folder.
       topology: the chips and their arrangement, such as `v5e:2x4`, a Kaggle v5e-8.
-      tp: the number of chips that share the width of a layer; rows and weights are shared over the
-        groups of such chips.
-      weights: the type that weights are kept in.
+      tp: chips per tensor-parallel group: these share the width of each layer. Rows of a batch and
+        weights are split over the groups, as FSDP does.
+      weights: the type that weights are stored in.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -45,7 +45,7 @@ class Plan(BaseModel):
 
     @property
     def shares(self) -> int:
-        """The number of shares that the rows of a batch are split into."""
+        """The number of shares into which the rows of a batch are split, one for each group."""
         return chips.count(self.topology) // self.tp
 
 
@@ -58,7 +58,8 @@ class Training(Plan):
       trained: the share of a row's tokens that are trained.
       fill: the share of a row that holds tokens of examples.
       remat: the parts of the model that the backward pass computes again.
-      lora_rank: the rank of the adapters, which alone are trained then; 0 trains all weights.
+      lora_rank: the rank of the adapters, if only adapters are trained; 0 trains all weights.
+      lora_alpha, lora_modules: as in `lora.apply`.
       config: the training configuration.
       search: True to search for the largest batch that fits.
 
@@ -84,7 +85,9 @@ class Training(Plan):
         """Check the fields and build the plan; `InputError` names a field that is wrong."""
         plan = super().of(**fields)
         if plan.longest > plan.length:
-            raise InputError(f"longest: {plan.longest} tokens do not fit a row of {plan.length}")
+            raise InputError(
+                f"longest: {plan.longest} tokens do not fit into a row of {plan.length}"
+            )
         if plan.config.batch_size % plan.shares:
             raise InputError(
                 f"batch_size: {plan.config.batch_size} rows do not divide over {plan.shares} chips,"
@@ -138,7 +141,7 @@ def of_run(
     length = parameters["render"]["MAX_LENGTH"]
     shared = {"model": train["MODEL"], "topology": topology, "tp": train["TP"]}
     names = "remat", "lora_rank", "lora_alpha", "lora_modules"
-    config = {name: train[name.upper()] for name in SftConfig.model_fields if name.upper() in train}
+    config = SftConfig.of_parameters({**train, "EPOCHS": 0}, rows=0).model_dump()
     training = Training.of(
         **shared,
         **{name: train[name.upper()] for name in names},

@@ -1,0 +1,59 @@
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from tests.tasks.test_plugins import EXAMPLE, registry
+from tunix_rt_nb import tasks
+from tunix_rt_nb.cli import main
+
+__all__ = ["registry"]
+
+
+def run(*args: object) -> Result:
+    return CliRunner().invoke(main, ["tasks", *map(str, args)])
+
+
+def test_tasks_are_listed_with_their_size_and_a_solved_example() -> None:
+    told = run("arithmetic", "high_card_odds").stdout
+    assert "arithmetic (tunix_rt_nb): add and subtract two-digit numbers" in told
+    assert "easy 601,545, medium 49,294,935, hard 4e+09" in told
+    assert "1. " in told
+    assert "Answer: " in told
+    assert run("list", "arithmetic", "high_card_odds").stdout == told
+    listed = json.loads(run("--json").stdout)
+    assert [entry["task"] for entry in listed] == list(tasks.TASKS)
+    unknown = run("arithmetics")
+    assert unknown.exit_code == 2
+    assert "task: unknown 'arithmetics', did you mean arithmetic?" in unknown.stderr
+
+
+@pytest.mark.usefixtures("registry")
+def test_a_file_is_checked_line_by_line(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(EXAMPLE, encoding="utf-8")
+    told = run("check", path)
+    assert told.exit_code == 0, told.output
+    assert told.stdout.startswith("change\n✓ drawn and read back")
+    assert "✓ altered steps caught" in told.stdout
+    found = json.loads(run("check", path, "change", "--json").stdout)
+    assert [line["check"] for line in found] == [f.check for f in tasks.certify("change", n=3)]
+    assert found[0].keys() == {"task", "check", "holds", "told"}
+    assert (
+        "unknown 'arithmetic', expected one of: change" in run("check", path, "arithmetic").stderr
+    )
+
+
+@pytest.mark.usefixtures("registry")
+def test_a_line_that_does_not_hold_ends_with_1(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(EXAMPLE.replace("] * 89", "] * 8900"), encoding="utf-8")
+    told = run("check", path)
+    assert told.exit_code == 1
+    assert "✗ space " in told.stdout
+
+
+def test_a_task_that_ships_is_checked_by_its_name() -> None:
+    assert run("check", "high_card_duel").exit_code == 0
+    assert "none.py: cannot be read" in run("check", "none.py").stderr

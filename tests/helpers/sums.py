@@ -1,0 +1,687 @@
+"""Sums as people and models write them: right, wrong, and such as nobody can check.
+
+They are drawn from how GSM8K, MATH, Alpaca, reasoning models and children write; a line here is a
+step, in which `\\n` begins a new line.
+"""
+
+
+def _steps(table: str) -> list[str]:
+    return [line.replace(r"\n", "\n") for line in table.strip().splitlines()]
+
+
+# Each has a right sum, and none that is wrong.
+RIGHT = _steps(
+    r"""
+48/2 = 24 clips
+She has 5 + 3 = 8 apples.
+$1,200 - $300 = $900
+20% of 50 = 10
+50 x 3 = 150
+6 × 7 = 42
+8 ÷ 2 = 4
+1/2 + 1/4 = 3/4
+2^3 = 8
+2**3 = 8
+(3+4)*2=14
+1 1/2 + 2 1/2 = 4
+2½ + 1½ = 4
+\frac{1}{2} + \frac{1}{4} = \frac{3}{4}
+$\frac{48}{2} = 24$
+\(5 \times 3 = 15\)
+\[ 6 \cdot 7 = 42 \]
+$$8 \div 2 = 4$$
+1{,}000 + 500 = 1{,}500
+1,000,000 / 4 = 250,000
+10/3 = 3.33
+10/3 ≈ 3.33
+10/3 = 3.333...
+1/3 = 0.333
+2/3 = 0.67
+2/3 ≈ 0.667
+10 / 3 is about 3.3
+10/3 = 3.3 (rounded to one decimal)
+100/7 ≈ 14.29
+22/7 ≈ 3.14
+3 apples * 4 = 12 apples
+60 minutes / 4 = 15 minutes
+Natalia sold 48/2 = <<48/2=24>>24 clips in May.
+Natalia sold 48+24 = <<48+24=72>>72 clips altogether in April and May.
+Weng earns 12/60 = $<<12/60=0.2>>0.2 per minute.
+Working 50 minutes, she earned 0.2 x 50 = $<<0.2*50=10>>10.
+In the beginning, Betty has only 100 / 2 = $<<100/2=50>>50.
+Betty's grandfather gave her 15 * 2 = $<<15*2=30>>30.
+This means, Betty needs 100 - 50 - 30 - 15 = $<<100-50-30-15=5>>5 more.
+5 − 8 = −3
+5 – 3 = 2
+-5 + 8 = 3
+5 + (-3) = 2
+5 - -3 = 8
+3 * -4 = -12
+2 < 3 <= 5
+2 < 3 ≤ 5 < 9
+15 > 12
+5 + 3 > 7
+5 + 3 != 9
+5 + 3 ≠ 9
+10 >= 9 + 1
+3*4 = 12 = 24/2
+0.2 = 20%
+1/4 = 25%
+6 / 12 = 50.0%
+360 / 1440 * 100% = 25%
+15/60 * 100 = 25%
+100% - 25% = 75%
+100 - 25 = 75%
+50% * 50% = 25%
+25% + 25% = 50%
+Total = 5 + 3 = 8
+profit = 20 - 5 = 15
+x = 5 + 3 = 8
+So the answer is 7 * 8 = 56.
+Therefore, 12 + 15 = 27 marbles in total
+**5 + 3 = 8**
+5 + 3 = **8**
+**Step 2:** 4 * 6 = 24
+- 5 + 3 = 8
+* 5 + 3 = 8
+• 5 + 3 = 8
+1. 5 + 3 = 8
+2) 4 * 5 = 20
+(a) 9 - 4 = 5
+5 plus 3 equals 8
+80 plus 108 plus 7 equals 195
+12 times 9 equals 108
+100 divided by 4 is 25
+200 minus 195 equals 5
+7 multiplied by 6 is equal to 42
+48/2 is 24, not 25
+5 + 3 is 8.
+3 + 4 = 7\n7 * 2 = 14
+5 + 3\n= 8
+48 / 2\n= 24\n= 12 * 2
+\begin{align*} 5 + 3 &= 8 \\ 8 \times 2 &= 16 \end{align*}
+\begin{aligned} (2+3)^2 &= 5^2 \\ &= 25 \end{aligned}
+3^2 + 4^2 = 9 + 16 = 25 = 5^2
+√16 = 4
+\sqrt{144} = 12
+sqrt(81) = 9
+3² + 4² = 25
+2 × 10³ = 2000
+6.02e23 * 2 = 1.204e24
+3 × 10^8 * 2 = 6 × 10^8
+1.5 × 10^3 = 1500
+12 ÷ 2/3 = 18
+1/2 ÷ 1/4 = 2
+3/4 of 20 = 15
+1/2 of the 10 cookies = 5 cookies
+25% of the 40 students = 10 students
+20 percent of 50 = 10
+10% of $50 = $5
+15% of 80 is 12
+$5.00 - $3.25 = $1.75
+$3 + $8 = $11
+3 * €10 = €30
+2 board games * €3 = €6
+£74/hour * 8 hours = £592
+65 x £10 = £650
+$20.32 * 16 = $325.12
+$10 / 3 = $3.33
+$1.5 million + $0.5 million = $2 million
+2 million + 3 million = 5 million
+1.2 million / 4 = 300,000
+36 girls + 72 boys = 108 kids
+225 meters / 45 meters/minute = 5 minutes
+7 days/week * 4 weeks/month = 28 days/month
+60 miles per hour * 2 hours = 120 miles
+44 inches/remora * 3 remoras = 132 inches
+132 inches / 12 inches/foot = 11 feet
+32 grams/4 = 8 grams
+43 students - 21 girls = 22 boys
+85 total students - 14 read - 2 volleyball - 4 paint = 65
+20 + 33 signatures = 53 signatures
+5 m × 4 m = 20 m^2
+90° + 45° = 135°
+180^\circ - 60^\circ = 120^\circ
+8+2(11)=30.0 minutes
+2(32+17) = 98
+(3)(4) = 12
+3(2) + 1 = 7
+2 × (3 + 4) = 14
+((2 + 3) * (4 - 1)) = 15
+[2 + 3] * 2 = 10
+100 - (20 + 30) = 50
+12 = 2^2 * 3
+60 = 2 × 2 × 3 × 5
+24=24
+1.50 * 4 = 6
+1.50 * 4 = 6.00
+0.5 * 0.5 = .25
+7.066666666666666 = 424 / 60
+424 / 60 = 7.066666666666666
+2/3 = 66.7%
+1/3 + 1/3 + 1/3 = 1
+1/6 ≈ 0.1667 ≈ 16.7%
+48 × 52 ≈ 50 × 50 = 2500
+19 * 21 ≈ 400
+3.14 × 25 ≈ 78.5
+9 - 4 = 5 and 5 * 2 = 10
+He bought 3 packs of 6, so 3 * 6 = 18, and gave away 4, leaving 18 - 4 = 14.
+If he sells 4, he makes 4 * $3 = $12.
+Units: 7+0=7.
+Tens: 1+2=3, so 17+20=37.
+7+8=15, write 5 carry 1
+a^2 + b^2 = c^2, so 3^2 + 4^2 = 25
+f(2) = 2^2 + 1 = 5
+C(5,2) = (5*4)/(2*1) = 10
+The average is (80 + 90 + 100) / 3 = 90.
+The square has an area of 4 * 4 = 16.
+17 * 24 = 17 * 20 + 17 * 4 = 340 + 68 = 408
+23 × 4 = (20 × 4) + (3 × 4) = 80 + 12 = 92
+Let's check: 2*6 + 3 = 15 ✓
+Check: 4(5) - 7 = 13 ✅
+= 5 * 4 = 20
+$9 - 4 = 5$ and $5 \cdot 2 = 10$
+\text{Total} = 3 \times 12 = 36 \text{ eggs}
+\boxed{8} = 5 + 3
+5 + 3 = \boxed{8}
+3 \frac{1}{2} + 1 \frac{1}{2} = 5
+\frac12 + \frac12 = 1
+\dfrac{3}{4} \times 8 = 6
+\left(3 + 4\right) \times 2 = 14
+50\% \times 80 = 40
+\$5 + \$3 = \$8
+5+3 = 8 apples and 2+2 = 4 pears
+5 * 3 = 15; 15 - 4 = 11
+4 + 5 (from step 2) = 9
+5 (red) + 3 (blue) = 8
+4 time(s) * 2 = 8
+the total is 3 + 4 = 7!
+4 dozen * 12 = 48 eggs
+2 weeks * 7 = 14 days
+1 + 2 + 3 + 4 + 5 + 6 + 7 + 8 + 9 + 10 = 55
+1 - 1/2 - 1/3 = 1/6
+-(3 - 5) = 2
+(-2)^2 = 4
+2^-1 = 0.5
+2^{10} = 1024
+10^{-2} = 0.01
+5 * 0 = 0
+0 / 5 = 0
+16^(1/2) = 4
+1/2 * 6 * 4 = 12 square units
+F = 9/5 * 20 + 32 = 68°F
+3x + 1 = 3(2) + 1 = 7
+I think 5 + 3 = 8, so 8 * 2 = 16.
+"5 + 3 = 8"
+`5 + 3 = 8`
+assert 5 + 3 == 8
+5 + 3 = 8 (since 5 and 3 make 8)
+So we get 40 - 15 = 25 left.
+5 apples + 3 apples = 8 fruits
+30 questions * 0.5 = 15 points
+$290,000 x 6/100 = $17,400
+930 * 1/2 = $465
+2*110 = 220 eggs, 8*100 = 800 eggs
+12 + 12 + 12 = 12 * 3 = 36
+Okay, so first I need 15 times 12. 15*10 = 150, and 15*2 = 30, so 150 + 30 = 180.
+Let me double-check: 180 / 12 = 15. Yes, that matches.
+Hmm, 24 × 25 = 600? 24 × 100 = 2400, divided by 4: 2400 / 4 = 600.
+The sum of the first 10 numbers is 10 × 11 / 2 = 55.
+Substituting, we get $2(3)^2 - 4(3) + 1 = 18 - 12 + 1 = 7$.
+Since $3^2 = 9$ and $4^2 = 16$, we have $9 + 16 = 25$.
+The discriminant is $(-5)^2 - 4(1)(6) = 25 - 24 = 1$.
+The area is $\frac{1}{2} \cdot 6 \cdot 8 = 24$.
+Thus $\dfrac{3}{5} + \dfrac{1}{10} = \dfrac{6}{10} + \dfrac{1}{10} = \dfrac{7}{10}$.
+The probability is $\frac{3}{10} \times \frac{2}{9} = \frac{6}{90} = \frac{1}{15}$.
+We have $2^3 \cdot 3^2 = 8 \cdot 9 = 72$.
+The slope is (7 - 3)/(4 - 2) = 4/2 = 2.
+The distance is sqrt((4-1)^2 + (6-2)^2) = sqrt(9 + 16) = sqrt(25) = 5.
+Simple interest: $1000 × 5% × 3 = $150.
+Discount = 20% × $80 = $16, so the price is $80 − $16 = $64.
+The mean is (4 + 8 + 15 + 16 + 23 + 42) / 6 = 108 / 6 = 18.
+Speed = 150 km / 3 h = 50 km/h
+Perimeter = 2 × (5 cm + 3 cm) = 16 cm
+Area: 5 cm × 3 cm = 15 cm²
+Profit: $45 - $30 = $15; margin: $15 / $45 = 33.3%
+60 + 25 + 10 + 5 = 100 (%)
+0.1 + 0.2 = 0.3
+1.1 * 1.1 = 1.21
+7 x 8 = 56. 56 + 4 = 60. 60 / 5 = 12.
+3/8 + 3/8 = 6/8 = 3/4
+5 - 7 = -2, so the temperature is -2 degrees.
+45 / 9 = 5, 5 x 2 = 10
+12 x 12 = 144.
+"""
+)
+
+# Each has nothing that is wrong beyond doubt: variables, functions, units, other rules.
+OPEN = _steps(
+    r"""
+x = 5
+2x + 3 = 13
+2x = 10
+x + 3 = 13
+y = 2x + 1
+y + x = 94
+3m + 4 = 19
+2 hours = 120 minutes
+1 km = 1000 m
+1.5 hours = 90 minutes
+2 hours + 30 minutes = 150 minutes
+1 foot = 12 inches
+5 ft 3 in = 63 in
+10 kg = 22 lbs
+100°C = 212°F
+$5 = 500 cents
+$1.50 + 50 cents = $2.00
+4 quarters + 2 dimes = $1.20
+3 * 25 cents = $0.75
+2 dozen = 24
+2 dozen + 3 = 27
+3 weeks * 5 = 105 days
+60 mph * 30 minutes = 30 miles
+60 miles per hour × 30 minutes = 30 miles
+9:40 + 1:25 = 11:05
+12:30 - 0:45 = 11:45
+3:2 = 6:4
+the ratio 3:2 = 1.5
+pages 10-15 = 6 pages
+1990-2000 = 10 years
+2024-01-15 = Monday
+5/12/2024 = Sunday
+version 1.2.3 = 4
+17 / 5 = 3 remainder 2
+17 ÷ 5 = 3 R 2
+17 ÷ 5 = 3R2
+100 / 7 = 14 with 2 left over
+10 + 5 = 1 (mod 7)
+17 mod 5 = 2
+17 % 5 = 2
+5 + 9 = 2 on a clock
+1 + 1 = 10 in binary
+101 + 11 = 1000 (base 2)
+101_2 = 5
+0x1F = 31
+1011₂ = 11
+f(2) = 4
+gcd(4,6) = 2
+GCD(12, 18) = 6
+lcm(4, 6) = 12
+P(A) = 3/4
+sin(30) = 1/2
+sin 30 = 1/2
+log 100 = 2
+log_2 8 = 3
+a_5 = 3 + 8
+a_{5} = 13
+i = 0
+x = x + 1
+x += 5
+for i in range(3): total = total + 5
+```\n5 + 3 = 9\n```
+It is not true that 5 + 3 = 9.
+5 + 3 = 9 is wrong.
+wrong: 2+2=5
+Incorrect: 7 * 8 = 54
+if 2 + 2 = 5, pigs fly
+Suppose 3 * 4 = 13
+Is 5 + 3 = 9?
+Does 7 * 6 = 44?
+5 + 3 = 9. Wait, that's not right.
+5 + 3 = 9. No, 5 + 3 = 8 would fit.
+He wrote 5 + 3 = 9 by mistake.
+Bob says that 2 + 2 = 5
+5 + 3 = ?
+5 + ? = 8
+? + 3 = 8
+5 + _ = 8
+___ + 3 = 8
+☐ + 3 = 8
+5 + □ = 8
+1 + 2 + ... + 10 = 55
+1 + 2 + 3 + ... + 100 = 5050
+|3 - 5| = 2
+5! = 120
+4! = 4 * 3 * 2 * 1
+n! = n(n-1)!
+e8=Q
+(1, 2) + (3, 4) = (4, 6)
+[1 2] + [3 4] = [4 6]
+{1,2} ∪ {3} = {1,2,3}
+π * 5^2 = 78.54
+2π = 6.28
+\pi r^2 = 78.5
+\sqrt{2} = 1.414
+√2 ≈ 1.414
+\sum_{i=1}^{3} i = 6
+\lim_{x \to 0} x + 1 = 1
+3,5 + 1,5 = 5
+1.200 + 300 = 1.500
+1.000 + 500 = 1.500
+square root of 9 + 16 = 5
+the average of 4 and 6 = 10/2
+half of 10 + 4 = 9
+half of 10 = 5
+twice 5 + 2 = 14
+half * 98 ladybugs = 49 beetles
+Day 3 = 5 + 4
+Week 2 = 10 * 2
+Side 1 = 3*4
+Player 2 = 7 + 4
+sum from 1 to 10 = 10*12
+Step 5 = 6
+2 apples + 3 bananas = $19
+3 shirts + 2 pants = $104
+2 chickens + 3 cows = 16 legs
+1 adult + 2 kids = $25
+7/2 = 3
+7 / 2 = 4
+10/3 = 3
+0.46*40 = 18 students
+1634 / 408 = 5 trips
+50 + 10% = 55
+200 - 10% = 180
+$50 + 8% = $54
+5 + 3 = 8 - 2 = 6
+10 * 2 = 20 + 5 = 25
+100 / 4 = 25 * 3 = 75 - 5 = 70
+5 + 3 = 8 - x
+5 + 3 = 8 + the rest = 10
+x = 2 or x = 3
+x^2 = 4
+x² + 1 = 5
+4 ± 1 = 5 or 3
+A = 1/2 bh
+V = 4/3 π r^3 = 33.5
+E = mc^2
+H2O + CO2 = H2CO3
+3 goals to 2 = a win
+5'6" = 66 inches
+2x3 matrix + 2x3 matrix = 2x3 matrix
+1st + 2nd = 3
+1st + 2nd = 4
+profit + 5 = 20
+Total cost - 5 = 15
+2 apples each + 3 = 9
+3 + 5 each = 16
+5 less than 10 + 2 = 7
+3 more than 5 * 2 = 13
+20% off 50 + 10 = 50
+multiplied by 5 + 3 = 40
+8, then minus 2 = 6
+8\n+ 2 = 10
+10\n- 3 = 7
+14\n× 2 = 28
+1/7 = 0.(142857)
+25/3 = 8.(3)
+10/3 = 3.3̅
+1/0 = 0
+5 / 0 = undefined
+9^9^9^9 = 5
+10^1000 = 5
+0.999... = 1
+1/3 = 0.33
+0.33 * 3 = 1
+0.67 * 1200 = 800
+33% of 600 = 200
+3.14 × 25 = 78.54
+16.67% of 600 = 100
+5 * 0.33 = 1.67
+3.33 + 3.33 = 6.67
+12 * 0.38 = €4
+5 + 3 => 8
+5 + 3 -> 9
+> 5 + 3
+<b>5</b> + 3 = 8
+http://a.b/?q=5&r=3-1
+8=D
+:=5 + 3
+key=5+3
+arr[3] = 5 + 2
+print(5+3) = 8
+range(5) = 5
+A+ = 5
+3 - 8 = 5 borrow 1
+7 + 8 = 5 carry 1
+4 tens + 3 ones = 43
+4 and 5 + 2 = 11
+She has 3 and 4 + 5 = 12
+Question 4 = 2 + 3
+5,3 + 2 = 7.3
+1 dozen - 4 = 8 eggs
+7 pairs * 2 = 14 shoes
+24 x
+5 of 20 = 25%
+2 out of 5 = 40%
+$2 for 3 = $6
+-3^2 = 9
+3^2^2 = 81
+8 / 2(2+2) = 16
+8 / 2(2+2) = 1
+6 / 1/2 = 12
+5 choose 2 = 10
+10 factorial = 3628800
+5 + 3 ≡ 1 (mod 7)
+7 \equiv 1 \pmod 3
+\binom{5}{2} = 10
+3 \text{ apples} = 6 \text{ dollars}
+2.5.1 = 3
+1 000 000 / 1 000 = 1 000
+The dimensions are 3x4 and the score was 3-2.
+Let x = 7 and y = 3.
+Solving 3x - 7 = 8 gives x = 5.
+Set n = 3k + 1.
+Flight 5 - 10 = the gate
+At 5:30 = half past five
+In 2020-2021 = one year
+The odds are 3:1 = 75%
+pH = 7
+Chapter 3 = pages 40-55
+I rate it 8/10 = very good
+Model A: R² = 0.92, p < 0.05
+n = 30, p = 0.03 < 0.05
+Let f(x) = x^2 + 1, so f(3) = 10.
+g(2) + h(3) = 12
+det(A) = 2*3 - 4*1
+\log_{10} 1000 = 3
+\cos 60^\circ = \frac{1}{2}
+\angle ABC = 180 - 2x
+|x| = 5
+a = b = 3
+We need a + b = 10 and a - b = 4.
+3a + 2b = 12
+10 = 3 + x
+a:b = 2:3
+6 : 3 = 2
+5 km/h = 1.39 m/s
+1 inch = 2.54 cm
+32°F = 0°C
+$1 = €0.92
+2 tbsp = 1/8 cup
+3 tsp = 1 tbsp
+1 lb = 16 oz
+1 min = 60 s
+24 hours = 1 day
+2 + 2 = fish
+1 + 1 = window
+<div class="a" id=5>
+if (a == 5 && b != 3) { return 7; }
+let total = a * 5 + 3;
+$i = 5; $j = $i + 3;
+SELECT * FROM t WHERE a = 5
+2 cups + 3 tbsp = 35 tbsp
+"""
+)
+
+# Each has a planted error.
+WRONG = _steps(
+    r"""
+48/2 = 25 clips
+Natalia sold 48/2 = 25 clips in May.
+She has 5 + 3 = 9 apples.
+$1,200 - $300 = $800
+$1,200 - $300 = $1,900
+20% of 50 = 12
+50 x 3 = 160
+6 × 7 = 48
+8 ÷ 2 = 3
+1/2 + 1/4 = 2/6
+1/2 + 1/3 = 2/5
+2^3 = 6
+2**3 = 9
+(3+4)*2=11
+3 + 4 * 2 = 14
+1 1/2 + 2 1/2 = 5
+So 2½ + 1½ = 5
+\frac{1}{2} + \frac{1}{4} = \frac{2}{6}
+$\frac{48}{2} = 26$
+\(5 \times 3 = 18\)
+\[ 6 \cdot 7 = 43 \]
+$$8 \div 2 = 6$$
+1{,}000 + 500 = 2{,}500
+1,000,000 / 4 = 25,000
+10/3 = 3.43
+10/3 ≈ 4.33
+1/3 = 0.4
+2/3 = 0.76
+100/7 ≈ 15.29
+3 apples * 4 = 13 apples
+60 minutes / 4 = 12 minutes
+Natalia sold 48/2 = <<48/2=25>>25 clips in May.
+Natalia sold 48+24 = <<48+24=62>>62 clips altogether in April and May.
+Weng earns 12/60 = $<<12/60=0.5>>0.5 per minute.
+Working 50 minutes, she earned 0.2 x 50 = $<<0.2*50=12>>12.
+Betty's grandfather gave her 15 * 2 = $<<15*2=35>>35.
+This means, Betty needs 100 - 50 - 30 - 15 = $<<100-50-30-15=15>>15 more.
+5 − 8 = 3
+5 – 3 = 3
+-5 + 8 = -3
+5 + (-3) = 8
+5 - -3 = 2
+3 * -4 = 12
+2 < 3 <= 2
+12 > 15
+5 + 3 > 8
+5 + 3 ≠ 8
+8 + 1 >= 10
+3*4 = 12 = 26/2
+0.2 * 5 = 20%
+6 / 12 = 60%
+360 / 1440 * 100% = 20%
+100% - 25% = 85%
+50% * 50% = 20%
+25% + 25% = 60%
+Total = 5 + 3 = 9
+profit = 20 - 5 = 25
+x = 5 + 3 = 9
+So the answer is 7 * 8 = 54.
+Therefore, 12 + 15 = 28 marbles in total
+**5 + 3 = 9**
+5 + 3 = **9**
+**Step 2:** 4 * 6 = 25
+- 5 + 3 = 9
+* 5 + 3 = 9
+• 5 + 3 = 9
+1. 5 + 3 = 9
+2) 4 * 5 = 25
+(a) 9 - 4 = 6
+5 plus 3 equals 9
+80 plus 108 plus 7 equals 194
+12 times 9 equals 118
+100 divided by 4 is 20.
+200 minus 195 equals 15
+7 multiplied by 6 is equal to 48
+48/2 is 25.
+3 + 4 = 7\n7 * 2 = 15
+5 + 3\n= 9
+48 / 2\n= 24\n= 12 * 3
+\begin{align*} 5 + 3 &= 8 \\ 8 \times 2 &= 18 \end{align*}
+3^2 + 4^2 = 9 + 16 = 26
+√16 = 5
+\sqrt{144} = 14
+sqrt(81) = 8
+3² + 4² = 49
+2 × 10³ = 20000
+3 × 10^8 * 2 = 6 × 10^16
+12 ÷ 2/3 = 10
+3/4 of 20 = 16
+25% of the 40 students = 12 students
+10% of $50 = $15
+15% of 80 is 13.
+$5.00 - $3.25 = $2.75
+$3 + $8 = $12
+2 board games * €3 = €5
+£74/hour * 8 hours = £582
+65 x £10 = £6,500
+$20.32 * 16 = $324.12
+$10 / 3 = $3.83
+1.2 million / 4 = 30,000
+36 girls + 72 boys = 118 kids
+225 meters / 45 meters/minute = 6 minutes
+60 miles per hour * 2 hours = 122 miles
+44 inches/remora * 3 remoras = 122 inches
+32 grams/4 = 9 grams
+20 + 33 signatures = 63 signatures
+90° + 45° = 125°
+8+2(11)=110 minutes
+2(32+17) = 81
+(3)(4) = 34
+2 × (3 + 4) = 10
+((2 + 3) * (4 - 1)) = 13
+100 - (20 + 30) = 110
+60 = 2 × 2 × 3 × 6
+1.50 * 4 = 5
+0.5 * 0.5 = 2.5
+424 / 60 = 8.07
+1/3 + 1/3 = 2/6
+48 × 52 ≈ 50 × 50 = 25000
+9 - 4 = 5 and 5 * 2 = 15
+so 3 * 6 = 18, and gave away 4, leaving 18 - 4 = 15.
+If he sells 4, he makes 4 * $3 = $15.
+The average is (80 + 90 + 100) / 3 = 80.
+The square has an area of 4 * 4 = 12.
+17 * 24 = 17 * 20 + 17 * 4 = 340 + 78 = 418
+23 × 4 = (20 × 4) + (3 × 4) = 80 + 12 = 82
+Let's check: 2*6 + 3 = 14 ✓
+Check: 4(5) - 7 = 12 ✅
+= 5 * 4 = 25
+$9 - 4 = 6$ and $5 \cdot 2 = 10$
+\text{Total} = 3 \times 12 = 38 \text{ eggs}
+5 + 3 = \boxed{9}
+5+3 = 8 apples and 2+2 = 5 pears
+1 + 2 + 3 + 4 + 5 + 6 + 7 + 8 + 9 + 10 = 45
+-(3 - 5) = -2
+2^{10} = 1000
+5 * 0 = 5
+3x + 1 = 3(2) + 1 = 8
+"5 + 3 = 9"
+assert 5 + 3 == 9
+So we get 40 - 15 = 35 left.
+30 questions * 0.5 = 16 points
+$290,000 x 6/100 = $1,740
+2*110 = 220 eggs, 8*100 = 900 eggs
+5 + 3 = 9 - 2 = 7
+5 + 3 = 8 - 2 = 7
+2700 rooms - 700 rooms = 1900 rooms
+Okay, so first I need 15 times 12. 15*10 = 150, and 15*2 = 30, so 150 + 30 = 170.
+The sum of the first 10 numbers is 10 × 11 / 2 = 45.
+Substituting, we get $2(3)^2 - 4(3) + 1 = 18 - 12 + 1 = 9$.
+Since $3^2 = 9$ and $4^2 = 16$, we have $9 + 16 = 24$.
+The discriminant is $(-5)^2 - 4(1)(6) = 25 - 24 = 2$.
+The area is $\frac{1}{2} \cdot 6 \cdot 8 = 48$.
+Thus $\dfrac{3}{5} + \dfrac{1}{10} = \dfrac{4}{15}$.
+The probability is $\frac{3}{10} \times \frac{2}{9} = \frac{5}{90}$.
+We have $2^3 \cdot 3^2 = 8 \cdot 9 = 74$.
+The slope is (7 - 3)/(4 - 2) = 4/2 = 3.
+Simple interest: $1000 × 5% × 3 = $15.
+Discount = 20% × $80 = $18, so the price is $62.
+The mean is (4 + 8 + 15 + 16 + 23 + 42) / 6 = 108 / 6 = 19.
+Speed = 150 km / 3 h = 45 km/h
+Perimeter = 2 × (5 cm + 3 cm) = 13 cm
+0.1 + 0.2 = 0.03
+7 x 8 = 56. 56 + 4 = 60. 60 / 5 = 15.
+3/8 + 3/8 = 6/16
+45 / 9 = 5, 5 x 2 = 12
+12 x 12 = 124.
+"""
+)

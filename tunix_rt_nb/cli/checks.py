@@ -1,0 +1,200 @@
+"""Checks of a run's parameters before its first notebook starts.
+
+They are those that need more rooms than `runs` may know: that what a parameter names is there, and
+that something will be trained on and evaluated. JAX is not loaded for them.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tunix_rt_nb import dataset, evaluate, runs, tasks
+from tunix_rt_nb.common import InputError, filter_condition, unknown
+from tunix_rt_nb.host import place
+from tunix_rt_nb.models import catalog, chips, sources
+from tunix_rt_nb.trace import inputs
+
+Parameters = Mapping[str, Any]
+_ON_KAGGLE = "/kaggle/input/"
+
+
+def check_run(
+    parameters: Mapping[str, Parameters],
+    first: str = runs.STEPS[0],
+    last: str = runs.STEPS[-1],
+    here: bool = True,
+) -> None:
+    """Check the parameters of the steps that will run.
+
+    Args:
+      parameters: those of every step, as `runs.parameters.resolve` returns them.
+      first, last: the first and the last step that will run.
+      here: the run is on this machine. If it is on Kaggle, preparing its kernel checks the model
+        and the dataset, and nobody can look at files that are attached there.
+
+    Raises:
+      InputError: a parameter names something that is missing or damaged; or nothing would be
+        generated, held out or compared. The message begins with the parameter.
+    """
+    steps = list(runs.STEPS[runs.STEPS.index(first) : runs.STEPS.index(last) + 1])
+    if parameters["build"].get("DATASET"):
+        steps = [step for step in steps if step != "generate"]
+    for step in steps:
+        _CHECKS[step](parameters[step], here)
+    if {"build", "evaluate"} <= {*steps} and not parameters["evaluate"].get("EVAL_SET"):
+        _check_held_out(parameters["build"], here)
+
+
+def _generate(given: Parameters, here: bool) -> None:
+    with _named("TASKS_FROM"):
+        tasks.load_from(given.get("TASKS_FROM", []))
+    counts, files = given.get("TRACES"), given.get("IMPORT", [])
+    if counts == {} and not files:
+        raise InputError("TRACES: expected traces of a task, or files in IMPORT, found neither")
+    for name, count in (counts or {}).items():
+        if name not in tasks.TASKS:
+            raise unknown("TRACES", name, tasks.TASKS)
+        _check_count(name, count, given["DIFFICULTIES"])
+    for name in files:
+        if not Path(name).exists() and not _is_attached(name, here):
+            raise InputError(f"IMPORT: {name} does not exist")
+        if here:
+            with _named("IMPORT"):
+                inputs.files_of(Path(name))
+
+
+def _check_count(name: str, count: int, difficulties: list[str]) -> None:
+    share, rest = divmod(count, len(difficulties))
+    for k, difficulty in enumerate(difficulties):
+        wanted, most = share + (k < rest), tasks.get(name, difficulty).space()
+        if not wanted:
+            raise InputError(
+                f"TRACES: expected one or more of {name} for each of DIFFICULTIES, found {count}"
+            )
+        if most is not None and wanted > most:
+            raise InputError(
+                f"TRACES: {wanted} of {name} ({difficulty}), expected at most {most}, the"
+                " number of its distinct problems"
+            )
+
+
+def _build(given: Parameters, here: bool) -> None:
+    if given.get("DATASET"):
+        if here:
+            with _named("DATASET"):
+                dataset.read_manifest(place.folder(given["DATASET"]))
+        return
+    with _named("EVAL_SETS", "eval_sets: ", "eval set: "):
+        names = [name for name in given.get("EVAL_SETS", []) if not _is_attached(name, here)]
+        dataset.evalset.eval_items(names)
+    if "SPEC" in given:
+        _check_spec(_spec(given))
+
+
+def _spec(given: Parameters) -> "dataset.DatasetSpec":
+    """Return the specification of the dataset, as 2_build makes it."""
+    fields = {
+        "dataset_name": given["DATASET_NAME"],
+        "dataset_version": given["DATASET_VERSION"],
+        "filters": given["FILTERS"],
+        "limit": given["LIMIT"] or None,
+        "selection_strategy": given["STRATEGY"],
+        "seed": given["SEED"],
+        "eval_fraction": given["EVAL_FRACTION"],
+        "near_duplicates": given["NEAR_DUPLICATES"] or None,
+        "eval_sets": given["EVAL_SETS"],
+    }
+    with _named("SPEC"):
+        return dataset.DatasetSpec.of(**{**fields, **given["SPEC"]})
+
+
+def _check_spec(spec: "dataset.DatasetSpec") -> None:
+    with _named("FILTERS", "filters: "):
+        filter_condition(spec.filters)
+    with _named("SPEC"):
+        if spec.parent_dataset_id:
+            dataset.versions.parent(spec, dataset.versions.home())
+        if spec.condition:
+            import duckdb
+
+            from tunix_rt_nb.dataset import condition
+
+            with duckdb.connect() as connection:
+                condition.check_condition(spec.condition, connection)
+
+
+def _check_held_out(given: Parameters, here: bool) -> None:
+    """Check that the dataset can hold items out, because the last step will ask them."""
+    if given.get("DATASET"):
+        split = dataset.read_manifest(place.folder(given["DATASET"]))["split"] if here else {}
+        if split.get("eval") == 0:
+            raise InputError("DATASET: has no held-out items to evaluate on, give an EVAL_SET")
+    elif "SPEC" in given and _spec(given).eval_fraction == 0:
+        raise InputError("EVAL_FRACTION: is 0, so no items are held out, give an EVAL_SET")
+
+
+def _model(given: Parameters, here: bool) -> None:
+    """Check that a model is there, without downloading, converting or loading one."""
+    name = given.get("MODEL", "tiny")
+    if not here or catalog.named(name) in catalog.MODELS:
+        return
+    with _named("MODEL", "model: "):
+        if not Path(name).is_file() or Path(name).suffix != ".gguf":
+            sources.find(name, report=lambda line: None)
+
+
+def _train(given: Parameters, here: bool) -> None:
+    _model(given, here)
+    topology, tp = given.get("TOPOLOGY"), given.get("TP", 1)
+    if topology and (count := chips.count(topology)) % tp:
+        raise InputError(f"TP: {tp} does not divide the {count} chips of {topology}")
+
+
+def _evaluate(given: Parameters, here: bool) -> None:
+    eval_set, baseline = given.get("EVAL_SET", ""), given.get("BASELINE", "")
+    if given.get("SAMPLES", 1) > 1 and given["TEMPERATURE"] == 0:
+        raise InputError("TEMPERATURE: is 0, which gives equal SAMPLES, expected a value above 0")
+    if eval_set and not _is_attached(eval_set, here):
+        with _named("EVAL_SET", "eval set: "):
+            dataset.evalset.read(eval_set)
+    if baseline and not _is_attached(baseline, here):
+        with _named("BASELINE", "baseline: "):
+            runs.baseline.read(baseline)
+        if not here:
+            raise InputError(
+                f"BASELINE: {baseline} is on this machine only, pull the run and compare it here:"
+                f" tunix-rt-nb runs baseline {baseline} RUN"
+            )
+    if given.get("GRADER"):
+        with _named("GRADER"):
+            evaluate.load_grader(given["GRADER"])
+    if given.get("JUDGE"):
+        with _named("JUDGE", "judge: "):
+            evaluate.judge.endpoint(given["JUDGE"], given["JUDGE_MODEL"])
+
+
+_CHECKS: dict[str, Callable[[Parameters, bool], None]] = {
+    "generate": _generate,
+    "build": _build,
+    "render": _model,
+    "train": _train,
+    "evaluate": _evaluate,
+}
+
+
+def _is_attached(name: str, here: bool) -> bool:
+    """Tell whether a run that is not on this machine reads this file from its inputs."""
+    return not here and name.startswith(_ON_KAGGLE)
+
+
+@contextmanager
+def _named(parameter: str, *instead: str) -> Iterator[None]:
+    """Begin the message of an `InputError` with a parameter's name, instead of other names."""
+    try:
+        yield
+    except InputError as error:
+        told = str(error)
+        for name in instead:
+            told = told.removeprefix(name)
+        raise InputError(f"{parameter}: {told}") from None

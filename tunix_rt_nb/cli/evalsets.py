@@ -1,0 +1,73 @@
+"""tunix-rt-nb evalsets: eval sets of one's own from the command line."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import click
+
+from tunix_rt_nb import dataset
+from tunix_rt_nb.cli import options
+
+
+@click.group()
+def evalsets() -> None:
+    """Check eval sets, and make one of what a dataset holds out.
+
+    \b
+    Example: tunix-rt-nb evalsets check mine.jsonl
+    """
+
+
+@evalsets.command()
+@click.argument("names", metavar="FILE...", nargs=-1, required=True)
+@options.json_option
+def check(names: tuple[str, ...], as_json: bool) -> None:
+    """Check eval sets: files in any format that an import reads, or the names of sets that ship.
+
+    An item needs a prompt and an answer; its id, section, category and difficulty are optional.
+    The answers to problems of known tasks are checked; all others are graded by the ladder.
+
+    \b
+    Examples:
+      tunix-rt-nb evalsets check mine.jsonl
+      tunix-rt-nb evalsets check core-v1 --json
+    """
+    found = [_summary(name) for name in names]
+    text = "\n".join(map(_told, found))
+    click.echo(json.dumps(found, ensure_ascii=False) if as_json else text)
+
+
+def _summary(name: str) -> dict[str, object]:
+    traces = [trace for _, trace in dataset.evalset.read(name)]
+    metas = [trace.meta or {} for trace in traces]
+    counts = {
+        field: dict(sorted(Counter(str(meta[field]) for meta in metas if meta.get(field)).items()))
+        for field in ("section", "category", "difficulty")
+    }
+    known = sum(trace.task is not None for trace in traces)
+    return {"name": name, "items": len(traces), "of_known_tasks": known, **counts}
+
+
+def _told(found: dict[str, object]) -> str:
+    return (
+        f"{found['name']}: {found['items']:,} items, {found['of_known_tasks']:,} of known tasks;"
+        " all can be graded"
+    )
+
+
+@evalsets.command("from")
+@click.argument("key")
+@options.default_option(
+    "-o", "--out", "path", type=options.FILE, default="evalset.jsonl", help="The file to write."
+)
+def from_(key: str, path: Path) -> None:
+    """Write the held-out traces of a dataset as an eval set.
+
+    KEY is the key of a dataset, such as cards-v1, or its folder.
+
+    \b
+    Example: tunix-rt-nb evalsets from cards-v1 -o cards.jsonl
+    """
+    count = dataset.write_evalset(dataset.find(key), path)
+    click.echo(f"{count:,} items: {path}")

@@ -1,0 +1,112 @@
+"""tunix-rt-nb grade: what each grader makes of an answer, or the marks of a file of answers."""
+
+import json
+from pathlib import Path
+from typing import NotRequired
+
+import click
+from pydantic import ConfigDict, with_config
+from typing_extensions import TypedDict
+
+from tunix_rt_nb import evaluate
+from tunix_rt_nb.cli.options import FILE, json_option
+from tunix_rt_nb.common import InputError, checked, files, one_line
+from tunix_rt_nb.report import text_table
+
+
+@with_config(ConfigDict(extra="forbid", strict=True))
+class _Pair(TypedDict):
+    answer: str
+    expected: str
+    prompt: NotRequired[str]
+
+
+@click.command("grade", context_settings={"ignore_unknown_options": True})  # such as -5
+@click.argument("answer", required=False)
+@click.argument("expected", required=False)
+@click.option("--prompt", default="", help="What was asked; it may list choices.")
+@click.option(
+    "--grader",
+    metavar="MINE.py",
+    type=FILE,
+    help="A Python file with `grade(answer, expected, prompt)`, which decides first.",
+)
+@click.option(
+    "--file",
+    "path",
+    metavar="FILE.jsonl",
+    type=FILE,
+    help="Mark each line of a file with `answer`, `expected` and maybe `prompt`, instead.",
+)
+@json_option
+def grade_command(
+    answer: str | None,
+    expected: str | None,
+    prompt: str,
+    grader: Path | None,
+    path: Path | None,
+    as_json: bool,
+) -> None:
+    """Mark ANSWER by EXPECTED as answers to items of no known task are, and show why.
+
+    A ladder of graders does that: the same characters, the same words, one number, one choice, one
+    formula. The first that can decides. In doubt an answer is wrong. ANSWER may be a whole response
+    of a model.
+
+    \b
+    Examples:
+      tunix-rt-nb grade '\\boxed{1{,}000}' 1000
+      tunix-rt-nb grade Rome B --prompt 'Which city? (A) Paris (B) Rome'
+      tunix-rt-nb grade --file pairs.jsonl --json
+    """
+    own = evaluate.load_grader(grader) if grader else None
+    if path:
+        if answer is not None or prompt:
+            raise InputError("--file: expected no ANSWER, EXPECTED or --prompt beside it")
+        _mark_file(path, own, as_json)
+    elif answer is None or expected is None:
+        raise InputError("grade: expected ANSWER and EXPECTED, or --file")
+    else:
+        _show(answer, expected, prompt, own, as_json)
+
+
+def _show(
+    answer: str, expected: str, prompt: str, own: "evaluate.Own | None", as_json: bool
+) -> None:
+    """Print the mark of one answer, and what each rung makes of it without its marks."""
+    mark = evaluate.mark(answer, expected, prompt, own)
+    bare, rungs = evaluate.look(answer, expected, prompt, own)
+    if as_json:
+        told = [{"grader": name, **verdict._asdict()} for name, verdict in rungs.items()]
+        record = {**mark._asdict(), "bare": bare, "rungs": told}
+        click.echo(json.dumps(record, ensure_ascii=False))
+        return
+    rows = [
+        {"grader": name, "score": "passes" if score is None else f"{score:g}", "why": why}
+        for name, (score, why) in rungs.items()
+    ]
+    click.echo(f"Read as: {one_line(bare)}\n{text_table(rows)}")
+    click.echo(f"\n{mark.score:g} by {mark.grader}, {mark.strict_score:g} as it stands: {mark.why}")
+    for name, score in mark.disagree:
+        click.echo(f"{name} disagrees: {score:g}")
+
+
+def _mark_file(path: Path, own: "evaluate.Own | None", as_json: bool) -> None:
+    """Print the mark of each line, after all lines are checked."""
+    for pair in _pairs(path):
+        mark = evaluate.mark(pair["answer"], pair["expected"], pair.get("prompt", ""), own)
+        if as_json:
+            names = ("score", "strict_score", "grader")
+            click.echo(json.dumps({name: getattr(mark, name) for name in names}))
+        else:
+            click.echo(f"{mark.score:<4g} {mark.grader:<7} {one_line(pair['answer'], 80)}")
+
+
+def _pairs(path: Path) -> list[_Pair]:
+    found = []
+    for number, line in enumerate(files.all_lines(path), 1):
+        where = f"{path}:{number}: "
+        found.append(checked(_Pair, files.json_object(line, where), where))
+    if not found:
+        raise InputError(f"{path}: holds no pairs, expected JSON lines with answer and expected")
+    return found

@@ -1,0 +1,93 @@
+"""tunix-rt-nb tasks: the problems that traces are drawn from, your own among them."""
+
+import json
+from pathlib import Path
+
+import click
+
+from tunix_rt_nb import tasks
+from tunix_rt_nb.cli import display
+from tunix_rt_nb.cli.options import end, folder_option, json_option
+from tunix_rt_nb.common import unknown
+
+
+class _Listing(click.Group):
+    """A group that lists if no command is named."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args or args[0] not in {*self.commands, *ctx.help_option_names}:
+            args = ["list", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group("tasks", cls=_Listing)
+def tasks_group() -> None:
+    """List and check the tasks that traces are drawn from; without a command, list them.
+
+    Your own tasks come from the files in TUNIX_RT_TASKS, which are separated as in PATH.
+    """
+
+
+@tasks_group.command("list")
+@click.argument("names", metavar="[NAME]...", nargs=-1)
+@json_option
+def list_tasks(names: tuple[str, ...], as_json: bool) -> None:
+    """List the tasks that traces can be drawn from, each with an example.
+
+    \b
+    Examples:
+      tunix-rt-nb tasks
+      tunix-rt-nb tasks arithmetic gin_melds --json
+    """
+    found = list(tasks.catalogue(names))
+    told = "\n".join(map(display.task, found))
+    click.echo(json.dumps(found, ensure_ascii=False) if as_json else told)
+
+
+@tasks_group.command("check")
+@click.argument("what", metavar="FILE|NAME")
+@click.argument("names", metavar="[NAME]...", nargs=-1)
+@json_option
+def check_task(what: str, names: tuple[str, ...], as_json: bool) -> None:
+    """Print the certificate of the tasks that FILE defines, or of a task by its NAME.
+
+    It draws traces and checks the rules of every task: the same seed gives the same bytes,
+    altered steps are caught, wrong answers score nothing. Exits with 1 if a line fails.
+
+    \b
+    Examples:
+      tunix-rt-nb tasks check mine.py
+      tunix-rt-nb tasks check arithmetic --json
+    """
+    defined = [what] if what in tasks.TASKS else tasks.load_from([Path(what)])
+    for name in names:
+        if name not in defined:
+            raise unknown("task", name, defined)
+    right, found = True, []
+    for name in names or defined:
+        if not as_json:
+            click.echo(name)
+        for finding in tasks.certify(name):
+            right = right and finding.holds
+            found.append({"task": name, **finding._asdict()})
+            if not as_json:
+                click.echo(display.finding(finding))
+    if as_json:
+        click.echo(json.dumps(found, ensure_ascii=False))
+    end(right)
+
+
+@tasks_group.command("export")
+@click.argument("name")
+@click.option("--as", "form", type=click.Choice(["verifiers"]), required=True, help="For what.")
+@folder_option("-o", "--output", "folder", required=True, help="A new folder.")
+def export_task(name: str, form: str, folder: Path) -> None:
+    """Write an environment package of a task for `verifiers`, which trains with rewards.
+
+    Its rewards are the grade of the answer and the share of right steps.
+
+    \b
+    Example: tunix-rt-nb tasks export arithmetic --as verifiers -o arithmetic_env
+    """
+    for path in tasks.export_environment(name, folder):
+        click.echo(path)

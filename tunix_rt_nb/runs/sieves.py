@@ -1,0 +1,31 @@
+"""The sieves of the steps: what is left out, and the parameters that govern it."""
+
+from tunix_rt_nb.runs.folder import Result
+
+SIEVES = {  # reason -> its name, and the parameter that governs it
+    "duplicate_prompt": ("duplicate prompts", "STRATEGY says which trace of a prompt is kept"),
+    "near_duplicate": ("near duplicates", "NEAR_DUPLICATES sets the threshold"),
+    "in_eval_set": ("prompts of eval sets", "EVAL_SETS names the sets"),
+    "too_long": ("long examples", "MAX_LENGTH sets the longest"),
+}
+
+
+def notes(result: Result) -> list[str]:
+    """Return a line for each sieve of a step that left out more than a tenth of the traces.
+
+    Args:
+      result: what `result.json` of the step says. Its `rejected` has the count for each reason, and
+        its `split` or `examples` what was kept.
+
+    Example:
+      >>> notes({"examples": {"train": 1, "eval": 0}, "rejected": {"too_long": 199}})
+      ['long examples: 199 of 200 left out, more than a tenth: MAX_LENGTH sets the longest']
+    """
+    rejected = result.get("rejected", {})
+    kept = result.get("split", result.get("examples", {}))
+    whole = sum(kept.values()) + sum(rejected.values())
+    return [
+        f"{name}: {rejected[reason]:,} of {whole:,} left out, more than a tenth: {parameter}"
+        for reason, (name, parameter) in SIEVES.items()
+        if rejected.get(reason, 0) * 10 > whole
+    ]

@@ -1,0 +1,266 @@
+"""The certificate of a task: what every task must keep to, tried on traces that it draws.
+
+A task states, solves, checks and grades its own problems, so a mistake in it shows nowhere else:
+a checker that accepts everything, or an answer that the problem gives away, trains a model on it.
+"""
+
+import math
+import os
+import random
+import re
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from tunix_rt_nb.common import one_line
+from tunix_rt_nb.tasks.checks import problems
+from tunix_rt_nb.tasks.registry import get
+from tunix_rt_nb.tasks.sample import Sample, alter, digest, drawn, prompts
+from tunix_rt_nb.tasks.sums.equations import claims
+from tunix_rt_nb.tasks.task import DIFFICULTIES, GRAINS
+from tunix_rt_nb.trace import Trace
+
+CAUGHT = 0.99  # of altered steps, the share that a checker has to catch
+TWINS = 0.1  # of problems, the share that may have the very solution of another one
+ALIKE = 0.1  # of altered answers, the share that may still be right
+HOSTILE = (  # no answer to anything
+    *("", "?", "1" * 5000, "9**9**9", "١٢", "½", "nan", "1e400", "0/0", "yes or no"),
+    *("win or lose", "[" * 9999, "a" * 100_000, "__import__('os')", "\x00", "<end_of_turn>"),
+    *("-0", "None"),
+)
+EVEN = 0.8  # of the problems that even draws from `space` would find, the share to find
+_PROBLEMS = 120  # drawn of each difficulty, to count and to compare them
+_SECONDS = 5.0  # for hostile answers and prompts, far more than they take
+_WORD = re.compile(r"[^\W\d_]+")
+
+
+class Finding(NamedTuple):
+    """A line of the certificate: what was tried, whether it holds, and the figures."""
+
+    check: str
+    holds: bool
+    told: str
+
+
+def certify(name: str, n: int = 30, seed: int = 0) -> Iterator[Finding]:
+    """Try all that a task must keep to, and yield a finding for each.
+
+    If the task cannot draw its traces, this is the only finding.
+
+    Args:
+      name: the name of the task.
+      n: how many traces to draw of each difficulty and grain, if there are so many problems.
+      seed: decides which.
+
+    Raises:
+      InputError: the task is unknown.
+
+    Example:
+      >>> next(certify("arithmetic", n=5)).holds
+      True
+    """
+    get(name)
+    started = time.perf_counter()
+    try:
+        sample = drawn(name, n, seed)
+    except Exception as error:  # whatever a task raises is its own fault
+        yield Finding("drawn and read back", False, _why(error))
+        return
+    pace = len(sample.traces) / (time.perf_counter() - started)
+    yield Finding("drawn and read back", True, f"{_sizes(sample.traces)}, {pace:,.0f} a second")
+    for title, find in CHECKS.items():
+        try:
+            holds, told = find(sample)
+        except Exception as error:
+            holds, told = False, _why(error)
+        yield Finding(title, holds, told)
+
+
+def _sizes(traces: Sequence[Trace]) -> str:
+    prompt = max(len(trace.prompt) for trace in traces)
+    steps = [len(trace.steps) for trace in traces]
+    step = max(len(step.content) for trace in traces for step in trace.steps)
+    return (
+        f"{len(traces)} traces, prompts of up to {prompt} characters,"
+        f" {min(steps)} to {max(steps)} steps of up to {step}"
+    )
+
+
+def _same_bytes(sample: Sample) -> tuple[bool, str]:
+    """Draw again, and in two more processes with other hashes of text, and compare."""
+    code = "import sys; from tunix_rt_nb.tasks import sample; "
+    code += "print(sample.digest(sys.argv[1]))"
+    found = [digest(sample.name), digest(sample.name)]
+    for hashes in ("1", "31337"):
+        ended = subprocess.run(
+            [sys.executable, "-c", code, sample.name],
+            env={**os.environ, "PYTHONHASHSEED": hashes},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if ended.returncode:
+            return False, one_line(ended.stderr.strip().splitlines()[-1], 300)
+        found.append(ended.stdout.strip())
+    ways = len(set(found))
+    told = "the same" if ways == 1 else f"{ways} different ones"
+    return ways == 1, f"4 draws from a seed, in 3 processes, are {told}"
+
+
+def _accepted(sample: Sample) -> tuple[bool, str]:
+    for trace in sample.traces:
+        if wrong := problems(trace):
+            return False, one_line(f"{trace.prompt!r}: {wrong[0]}", 300)
+    amended = sum(bool((trace.meta or {}).get("mistakes")) for trace in sample.traces)
+    steps = sum(len(trace.steps) for trace in sample.traces)
+    return (
+        True,
+        f"{steps:,} steps of {len(sample.traces)} traces, {amended} with a repaired mistake",
+    )
+
+
+def _sums(sample: Sample) -> tuple[bool, str]:
+    right = 0
+    for trace in sample.plain:
+        for step in trace.steps:
+            for claim in claims(step.content):
+                right += claim.right is True
+                if claim.right is False:
+                    return False, one_line(f"{claim.why}: {step.content!r}", 300)
+    return True, f"{right:,} sums that steps state are right, none is wrong"
+
+
+def _altered(sample: Sample) -> tuple[bool, str]:
+    rng = random.Random(0)
+    task = get(sample.name)
+    altered, missed = 0, []
+    for trace in sample.plain:
+        words = sorted({w for s in trace.steps for w in _WORD.findall(s.content)})
+        for step in trace.steps:
+            text = alter(step.content, words, rng)
+            altered += 1
+            if task.check_step(_replaced(trace, step.i, text), step.i) is None:
+                missed.append(text)
+    share = 1 - len(missed) / altered
+    told = f"{altered - len(missed):,} of {altered:,} ({share:.1%}, expected {CAUGHT:.0%})"
+    return share >= CAUGHT, f"{told}, not {one_line(missed[0], 80)!r}" if missed else told
+
+
+def _out_of_order(sample: Sample) -> tuple[bool, str]:
+    tried = 0
+    for trace in sample.plain:
+        steps = [(step.type, step.content) for step in trace.steps]
+        turned = [steps[::-1]] if steps[0][1] != steps[-1][1] else []
+        for how in ([*steps, steps[-1]], steps[:-1], *turned):
+            tried += 1
+            if not problems(Trace.of(trace.prompt, how, trace.final_answer, trace.meta)):
+                return False, one_line(f"accepts {[text for _, text in how]} as whole", 300)
+    return True, f"{tried} traces with a step too many, too few or out of order"
+
+
+def _right_answers(sample: Sample) -> tuple[bool, str]:
+    for trace in sample.traces:
+        for answer in (trace.final_answer, f" {trace.final_answer}\n"):
+            score = get(sample.name).grade(answer, trace)
+            if score != 1.0:
+                return False, one_line(f"{answer!r} scores {score}: {trace.prompt!r}", 300)
+    return True, f"{len(sample.traces)} answers score 1.0, with spaces around them too"
+
+
+def _wrong_answers(sample: Sample) -> tuple[bool, str]:
+    task, rng, tried, passed = get(sample.name), random.Random(0), 0, 0
+    answers = sorted({trace.final_answer for trace in sample.traces})
+    words = sorted({word for answer in answers for word in _WORD.findall(answer)})
+    chosen = sample.traces[:: max(1, len(sample.traces) // 24)]
+    started = time.perf_counter()
+    for trace in chosen:
+        right = trace.final_answer
+        several = [f"{right} or {other}" for other in answers[:5] if other != right]
+        for answer in (*HOSTILE, *several):
+            tried += 1
+            if answer != right and (score := task.grade(answer, trace)) > 0.0:
+                return False, one_line(f"{answer[:80]!r} scores {score}: {trace.prompt!r}", 300)
+        # An altered answer may be right all the same, as 0/53 is where 0/52 is.
+        passed += task.grade(alter(right, words, rng), trace) > 0.0
+    took = time.perf_counter() - started
+    told = (
+        f"{tried} score 0.0, in {took:.1f} s; {len(chosen) - passed} of {len(chosen)} altered ones"
+    )
+    return took < _SECONDS and passed <= ALIKE * len(chosen), told
+
+
+def _other_prompts(sample: Sample) -> tuple[bool, str]:
+    task, own = get(sample.name), sample.traces[0].prompt
+    others = [drawn(name, 1).traces[0].prompt for name in _OTHERS if name != sample.name]
+    near = [f"{own}!", own[1:], own.replace(" ", "  ", 1)]
+    started = time.perf_counter()
+    for prompt in (*HOSTILE, *others, *near):
+        try:
+            task.read(prompt)
+        except ValueError:
+            continue
+        return False, f"reads {prompt[:80]!r}, expected a ValueError"
+    took = time.perf_counter() - started
+    tried = len(HOSTILE) + len(others) + len(near)
+    return took < _SECONDS, f"{tried} raise a ValueError, in {took:.1f} s"
+
+
+_OTHERS = ("arithmetic", "aiw", "spades_trick")
+
+
+def _disguises(sample: Sample) -> tuple[bool, str]:
+    """Look for problems that `read` tells apart although their solutions are the same.
+
+    A split goes by problem, so such a pair could stand on both of its sides.
+    """
+    solved: Counter[str] = Counter()
+    for level in DIFFICULTIES:
+        task = get(sample.name, level)
+        rng = random.Random(f"disguises:{sample.name}:{level}")
+        for prompt in prompts(task, _PROBLEMS, rng):
+            problem = task.problem(prompt)
+            solved[repr([task.solution(problem, grain) for grain in GRAINS])] += 1
+    twins, total = sum(solved.values()) - len(solved), sum(solved.values())
+    told = f"{twins} of {total} have the steps of another ({twins / total:.1%}"
+    return twins <= TWINS * total, f"{told}, expected {TWINS:.0%} at most)"
+
+
+def _space(sample: Sample) -> tuple[bool, str]:
+    """Compare `space` with how many problems so many draws would then find, if they were even."""
+    told, plausible = [], []
+    for level in DIFFICULTIES:
+        task, rng = get(sample.name, level), random.Random(f"space:{sample.name}:{level}")
+        space = task.space()
+        found = len({task.read(task.prompt(rng)) for _ in range(_PROBLEMS)})
+        even = _PROBLEMS if space is None else -space * math.expm1(-_PROBLEMS / space)
+        plausible.append(found <= (space or found) and found > EVEN * even)
+        told.append(f"{level} {'countless' if space is None else f'{space:,}'}")
+        if not plausible[-1]:
+            told[-1] += f", but {_PROBLEMS} draws find {found}"
+    return all(plausible), "; ".join(told)
+
+
+def _replaced(trace: Trace, i: int, text: str) -> Trace:
+    steps = [(step.type, text if step.i == i else step.content) for step in trace.steps]
+    return Trace.of(trace.prompt, steps, trace.final_answer, trace.meta)
+
+
+def _why(error: Exception) -> str:
+    return one_line(f"{type(error).__name__}: {error}", 300)
+
+
+CHECKS: dict[str, Callable[[Sample], tuple[bool, str]]] = {
+    "same bytes": _same_bytes,
+    "steps accepted": _accepted,
+    "sums": _sums,
+    "altered steps caught": _altered,
+    "steps in order": _out_of_order,
+    "right answers": _right_answers,
+    "wrong answers": _wrong_answers,
+    "other prompts": _other_prompts,
+    "no twins": _disguises,
+    "space": _space,
+}

@@ -1,0 +1,83 @@
+"""Samples of a task: traces that it draws, and texts that are altered in one place."""
+
+import random
+import re
+from collections.abc import Hashable, Iterator, Sequence
+from hashlib import sha256
+from typing import NamedTuple
+
+from tunix_rt_nb.tasks.registry import get
+from tunix_rt_nb.tasks.task import DIFFICULTIES, GRAINS, Task
+from tunix_rt_nb.trace import Trace
+
+_SPOT = re.compile(r"\d+|[♠♥♦♣]|[^\W\d_]+")
+
+
+class Sample(NamedTuple):
+    """A task by name, and traces that it drew of each difficulty and grain."""
+
+    name: str
+    traces: Sequence[Trace]
+
+    @property
+    def plain(self) -> list[Trace]:
+        """The traces without a mistake."""
+        return [trace for trace in self.traces if not (trace.meta or {}).get("mistakes")]
+
+
+def drawn(name: str, n: int, seed: int = 0) -> Sample:
+    """Draw `n` traces of distinct problems of each difficulty and grain, every fifth amended.
+
+    Raises:
+      ValueError: a prompt is not read, or not alike each time and at each difficulty.
+      InputError: a trace exceeds the limits of a trace.
+    """
+    traces = []
+    for level in DIFFICULTIES:
+        for grain in GRAINS:
+            task, rng = get(name, level), random.Random(f"{seed}:{name}:{level}:{grain}")
+            for k, prompt in enumerate(prompts(task, n, rng)):
+                traces.append(task.write(prompt, rng, grain, mistake=k % 5 == 4))
+    return Sample(name, traces)
+
+
+def alter(text: str, words: Sequence[str], rng: random.Random) -> str:
+    """Change one number, card or word of a text; a word becomes one of `words`, or `not`.
+
+    Example:
+      >>> alter("Units: 7+8=15.", ["Tens"], random.Random(0))
+      'Units: 7+8=17.'
+    """
+    spots = list(_SPOT.finditer(text))
+    if not spots:
+        return f"{text}0"
+    spot = rng.choice(spots)
+    old = spot[0]
+    if old.isdecimal():
+        new = str(int(old) + rng.choice((1, 2, 10)))
+    else:
+        others = "♠♥♦♣" if old in "♠♥♦♣" else [*words, "not"]
+        new = rng.choice([other for other in others if other != old])
+    return text[: spot.start()] + new + text[spot.end() :]
+
+
+def prompts(task: Task, n: int, rng: random.Random) -> Iterator[str]:
+    """Draw prompts of up to `n` distinct problems, and read each back."""
+    seen: set[Hashable] = set()
+    for _ in range(20 * n):
+        prompt = task.prompt(rng)
+        problem = task.read(prompt)
+        for level in DIFFICULTIES:
+            if get(task.name, level).read(prompt) != problem:
+                raise ValueError(f"prompt: is not read alike each time: {prompt[:80]!r}")
+        if problem not in seen:
+            seen.add(problem)
+            yield prompt
+        if len(seen) == n:
+            return
+
+
+def digest(name: str) -> str:
+    """Return the sha256 of some traces of a task, which is the same in every process."""
+    traces = [trace.canonical() for trace in drawn(name, 3).traces]
+    return sha256("\n".join(traces).encode()).hexdigest()

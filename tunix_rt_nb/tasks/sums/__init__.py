@@ -1,0 +1,1 @@
+"""Sums in running text: found, read in exact arithmetic, and judged without knowing the task."""

@@ -1,0 +1,99 @@
+"""The text around a sum, which tells whether its writer claims it."""
+
+import re
+from functools import cached_property
+
+from tunix_rt_nb.tasks.sums import wording
+
+_BEFORE = 160  # characters
+_AFTER = 90
+_WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
+_SENTENCE = re.compile(r"[.!?](?=\s)|\n")
+_CLAUSE = re.compile(
+    r"[,;:(](?=\s)|[.!?](?=\s)|\n"
+    r"|\b(?:then|so|thus|therefore|hence|because|since|means|which|and|but)\b"
+)
+
+
+class Context:
+    """The text before and after a sum, looked at only when something is asked.
+
+    Args:
+      text: the whole text.
+      start: where the sum begins in it.
+      end: where it ends.
+      earlier: where the sum before it ends; 0 if there is none.
+    """
+
+    def __init__(self, text: str, start: int, end: int, earlier: int) -> None:
+        self._text, self._start, self._end, self._earlier = text, start, end, earlier
+
+    @cached_property
+    def before(self) -> str:
+        """The sentence before the sum."""
+        return self._sentence(0)
+
+    @cached_property
+    def clause(self) -> list[str]:
+        """The words of the clause before the sum, as far as that before it does not have them."""
+        return _words(_CLAUSE.split(self._sentence(self._earlier))[-1])
+
+    def _sentence(self, since: int) -> str:
+        before = self._text[max(0, self._start - _BEFORE, since) : self._start]
+        if before.rstrip().endswith(":"):  # the sum stands in a line of its own, after one on it
+            before = before.rstrip() + " "
+        return _SENTENCE.split(before)[-1].lower()
+
+    @cached_property
+    def after(self) -> list[str]:
+        """The words that follow in the same sentence."""
+        return _words(self._sentences[0])[:6]
+
+    @cached_property
+    def _sentences(self) -> list[str]:
+        return _SENTENCE.split(self._text[self._end : self._end + _AFTER].lower())
+
+    @property
+    def opens(self) -> bool:
+        """Whether the sum begins a clause, so that its first number is no label."""
+        before = self._sentence(self._earlier)
+        apart = not before.strip() or re.search(r"[.,;:(!?=]\s*$", before)
+        return bool(apart) or set(_words(before)[-1:]) <= wording.OPENS
+
+    @property
+    def asked(self) -> bool:
+        """Whether the sentence is a question."""
+        end = _SENTENCE.search(self._text, self._end, self._end + _AFTER)
+        return self._text[self._end : self._end + 2].lstrip()[:1] == "?" or (
+            end is not None and end[0] == "?"
+        )
+
+    @property
+    def claimed(self) -> bool:
+        """Whether nothing around the sum casts doubt on it."""
+        follows = self._earlier > 0 and self._start - self._earlier <= 40
+        return not (
+            self.asked
+            or set(_words(self.before)) & wording.HEDGES
+            or set(self.clause) & wording.CLAUSE_HEDGES
+            or set(self.clause[-2:]) & wording.TAKERS
+            or set(_predicate(self.clause)) & wording.FUNCTIONS
+            or set(self.after) & wording.AFTERS
+            or set(_words(" ".join(self._sentences[1:2]))[:4]) & wording.TAKES_BACK
+            or (self.before.split()[-1:] == ["and"] and not follows)
+        )
+
+    @property
+    def rounds(self) -> bool:
+        """Whether the text speaks of rounding."""
+        return not wording.ROUNDS.isdisjoint([*_words(self.before), *self.after])
+
+
+def _words(text: str) -> list[str]:
+    return _WORD.findall(text)
+
+
+def _predicate(words: list[str]) -> list[str]:
+    """Return the last words, from the last verb on."""
+    verbs = [i for i, word in enumerate(words) if word in wording.VERBS]
+    return words[max([*verbs, len(words) - 6, 0]) :]

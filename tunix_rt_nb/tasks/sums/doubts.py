@@ -1,0 +1,74 @@
+"""Reasons not to call an equation wrong, though its sides differ."""
+
+import re
+
+from tunix_rt_nb.tasks.sums import wording
+from tunix_rt_nb.tasks.sums.chains import Chain
+from tunix_rt_nb.tasks.sums.comparison import compare
+from tunix_rt_nb.tasks.sums.context import Context
+from tunix_rt_nb.tasks.sums.sides import Side
+from tunix_rt_nb.tasks.sums.tokens import Literal
+
+
+def doubt(chain: Chain, k: int, context: Context) -> str:
+    """Return why a link that does not hold is still not called wrong; nothing if it is wrong.
+
+    Args:
+      chain: the chain.
+      k: the index of the link in it.
+      context: the text around the chain.
+    """
+    a, b = chain.sides[k : k + 2]
+    units = [*a.units, *b.units]
+    # In products, what is above a bar on one side cancels it on the other.
+    turned = b.units if a.sums or b.sums else [wording.Unit(u.per, u.names) for u in b.units]
+    sums, signs = a.sums + b.sums, a.signs + b.signs
+    numbers = sum(not isinstance(item, str) for item in [*a.items, *b.items])
+    percents = a.percents + b.percents
+    equal = chain.relations[k] in "=≈"
+    if a.doubt or b.doubt or not context.claimed:
+        return "may mean something else"
+    if wording.convertible([*a.units, *turned]) or (
+        wording.mixed(units) and (sums or not signs) and not (signs and _misses(a, b, units))
+    ):
+        return "has several units"
+    if sums and 0 < percents < numbers:
+        return "adds to a percentage"
+    if not signs and equal:
+        return "has nothing to reckon"
+    if k == 0 and not a.signs and (not context.opens or chain.dash):
+        return "may begin with a label"
+    if chain.spoken and b.followed not in ("stop", "line", "end"):
+        return "may mean something else"
+    if any(_range(side) for side in (a, b)):
+        return "may be a range"
+    fraction = len(b.items) == 3 and b.items[1] == "⁄"
+    if equal and b.signs and not fraction and _runs(a, _first(b)):
+        return "goes on with its result"
+    return ""
+
+
+def _misses(a: Side, b: Side, units: list[wording.Unit]) -> bool:
+    """Tell whether a sum of unlike things is a near miss.
+
+    `2 hens + 3 cows = 16 legs` and `2 pens + 3 books = $19` are none: there, the numbers count for
+    more than themselves.
+    """
+    x, y = (abs(side.values()[0].value) for side in (a, b))
+    return y >= 10 and abs(x - y) * 4 <= y and not wording.paid(units)
+
+
+def _range(side: Side) -> bool:
+    """Tell whether a side looks like a range, such as `3-5`."""
+    match = re.fullmatch(r"(\d{1,9})[-–](\d{1,9})", side.text)
+    return match is not None and int(match[1]) < int(match[2])
+
+
+def _first(side: Side) -> Literal | None:
+    """Return the number that a side begins with; None if it begins with a bracket or a sign."""
+    return side.items[0] if isinstance(side.items[0], Literal) else None
+
+
+def _runs(a: Side, first: Literal | None) -> bool:
+    """Tell whether the next side goes on with the result, as in `5 + 3 = 8 - 2 = 6`."""
+    return first is not None and any(compare(x, "=", first) is not False for x in a.values())

@@ -1,0 +1,180 @@
+"""Expressions of arithmetic, reckoned exactly, in each way that people read them."""
+
+from collections.abc import Sequence
+from fractions import Fraction
+from math import isqrt
+from typing import NamedTuple
+
+from tunix_rt_nb.tasks.sums.tokens import Literal
+
+MAX_ITEMS = 200  # an expression with more numbers, signs and brackets is not reckoned
+MAX_DEPTH = 20  # nor one with deeper brackets
+_MAX_BITS = 700  # nor one with larger numbers on the way
+_ROUNDED = (14, 16, 17, 33, 66, 67, 83)  # per cent, which stand for sevenths, sixths and thirds
+
+Item = Literal | str
+"""A number, a bracket, or a sign: `+ - * / ÷ ^ % √`; `⁄` is a fraction bar without spaces around
+it, `·` the multiplication that `2(3)` implies, `&` stands between the parts of a mixed number."""
+
+
+class Reading(NamedTuple):
+    """A way to read an expression that can be read in several.
+
+    Attributes:
+      percent: read `20%` as 20 per cent, not as 1/5.
+      tight: let `1/2` and `2(3)` bind before `÷`, `*` and spaced `/`, `-3` before `^`, and
+        `2^3` before the next `^`.
+      other: read commas as decimal points, and points as commas.
+    """
+
+    percent: bool = False
+    tight: bool = False
+    other: bool = False
+
+
+PLAIN = Reading()
+
+
+def evaluate(items: Sequence[Item], reading: Reading = PLAIN) -> Literal | None:
+    """Evaluate an expression in exact arithmetic.
+
+    Returns:
+      The value, with `place` if the expression is one number; None if it has no value, is no
+      expression, or is too large.
+
+    Example:
+      >>> evaluate([Literal(Fraction(1)), "/", Literal(Fraction(4))]).value
+      Fraction(1, 4)
+    """
+    if len(items) > MAX_ITEMS:
+        return None
+    reckoner = _Reckoner(items, reading)
+    try:
+        value = reckoner.sum()
+    except (ArithmeticError, ValueError):
+        return None
+    return value if reckoner.at == len(items) else None
+
+
+class _Reckoner:
+    """A recursive descent through an expression: sum, product, fraction, sign, power, number."""
+
+    def __init__(self, items: Sequence[Item], reading: Reading) -> None:
+        self.items, self.reading, self.at = items, reading, 0
+
+    def peek(self) -> Item:
+        return self.items[self.at] if self.at < len(self.items) else ""
+
+    def take(self, signs: str) -> str:
+        """Return the next sign if it is one of these, and pass it; else return nothing."""
+        item = self.peek()
+        if isinstance(item, str) and item and item in signs:
+            self.at += 1
+            return item
+        return ""
+
+    def sum(self) -> Literal:
+        value = self.product()
+        while sign := self.take("+-"):
+            value = _add(value, self.product(), sign)
+        return value
+
+    def product(self) -> Literal:
+        value = self.fraction()
+        while sign := self.take("*/÷⁄·"):
+            ten, power = (*self.items[self.at : self.at + 2], "", "")[:2]
+            right = self.fraction()
+            if sign == "*" and power == "^" and isinstance(ten, Literal) and ten.value == 10:
+                value = _checked(value.scaled(right.value))  # 3.1 * 10^8 is one number
+            else:
+                value = _multiply(value, right if sign in "*·" else _inverse(right))
+        return value
+
+    def fraction(self) -> Literal:
+        value = self.signed()
+        while self.reading.tight and (sign := self.take("⁄·")):
+            right = self.signed()
+            value = _multiply(value, right if sign == "·" else _inverse(right))
+        return value
+
+    def signed(self) -> Literal:
+        factor = Fraction(1)
+        while sign := self.take("+-"):
+            factor = -factor if sign == "-" else factor
+        if self.reading.tight:
+            return self.power(factor)
+        value = self.power(Fraction(1))
+        return value if factor == 1 else value.scaled(factor)
+
+    def power(self, factor: Fraction) -> Literal:
+        base = self.number() if factor == 1 else self.number().scaled(factor)
+        while self.take("^"):
+            base = _raise(base, self.number() if self.reading.tight else self.signed())
+        return base
+
+    def number(self) -> Literal:
+        if self.take("√"):
+            return _root(self.number())
+        if self.take("("):
+            value = self.sum()
+            if not self.take(")"):
+                raise ValueError("a bracket is not closed")
+        else:
+            item = self.peek()
+            if not isinstance(item, Literal):
+                raise ValueError("a number is missing")
+            self.at += 1
+            value = item
+            if self.reading.other and item.other is not None:
+                value = Literal(item.other)
+        if self.take("&"):
+            value = _add(value, self.number(), "+")
+        while self.take("%"):
+            if value.place == 1 and value.value in _ROUNDED:
+                value = value._replace(slack=Fraction(1, 2))
+            value = value if self.reading.percent else value.scaled(Fraction(1, 100))
+        return value
+
+
+def _checked(value: Literal) -> Literal:
+    number = value.value
+    if max(number.numerator.bit_length(), number.denominator.bit_length()) > _MAX_BITS:
+        raise OverflowError
+    return value
+
+
+def _add(a: Literal, b: Literal, sign: str) -> Literal:
+    value = a.value + b.value if sign == "+" else a.value - b.value
+    return _checked(Literal(value, slack=a.slack + b.slack))
+
+
+def _multiply(a: Literal, b: Literal) -> Literal:
+    slack = abs(a.value) * b.slack + abs(b.value) * a.slack + a.slack * b.slack
+    return _checked(Literal(a.value * b.value, slack=slack))
+
+
+def _inverse(a: Literal) -> Literal:
+    if abs(a.value) <= a.slack:
+        raise ZeroDivisionError
+    return Literal(1 / a.value, slack=a.slack / (abs(a.value) * (abs(a.value) - a.slack)))
+
+
+def _raise(base: Literal, power: Literal) -> Literal:
+    if power.value == Fraction(1, 2):
+        return _root(base)
+    n, number = power.value, base.value
+    bits = max(number.numerator.bit_length(), number.denominator.bit_length())
+    if n.denominator != 1 or abs(n) * bits > _MAX_BITS:
+        raise OverflowError
+    if n < 0:
+        return _inverse(_raise(base, Literal(-n)))
+    size = abs(number)
+    slack = (size + base.slack) ** int(n) - size ** int(n) if base.slack else Fraction(0)
+    return Literal(number ** int(n), slack=slack)
+
+
+def _root(a: Literal) -> Literal:
+    top, bottom = isqrt(a.value.numerator), isqrt(a.value.denominator)
+    if Fraction(top * top, bottom * bottom) != a.value:
+        raise ValueError("the root is no fraction")
+    return Literal(Fraction(top, bottom))

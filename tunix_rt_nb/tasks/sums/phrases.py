@@ -1,0 +1,139 @@
+"""The tokens of a text, and what a few of them mean together: an operation, a unit, a remark."""
+
+from collections.abc import Sequence
+
+from tunix_rt_nb.tasks.sums import wording
+from tunix_rt_nb.tasks.sums.expressions import MAX_DEPTH
+from tunix_rt_nb.tasks.sums.tokens import Token, tokens
+
+NUMERIC = ("number", "money", "open", "over", "root")  # kinds of tokens that begin a number
+_MAX_WORDS = 6  # of a unit
+_NEVER = Token("end", "", -1, -1)
+
+
+class Phrases:
+    """The tokens of a text, and what a few of them mean together.
+
+    Attributes:
+      text: the text.
+      tokens: its tokens.
+      pairs: the index of each opening bracket -> that of its closing one.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.tokens = tokens(text)
+        self.pairs = _pairs(self.tokens)
+
+    def token(self, i: int) -> Token:
+        """Return the token at an index; an empty one before the first and after the last."""
+        return self.tokens[i] if 0 <= i < len(self.tokens) else _NEVER
+
+    def markup(self, i: int) -> bool:
+        """Tell whether a `*` or `**` sets text in bold or italics and is no operation."""
+        token, after = self.token(i), self.token(i + 1)
+        if token.text not in ("*", "**") or token.kind != "operator":
+            return False
+        if after.kind in NUMERIC and self.token(i - 1).kind in ("number", "close", "percent"):
+            return False
+        ends = after.kind in ("line", "stop", "relation", "arrow", "end", "close")
+        return ends or after.glued != token.glued
+
+    def operates(self, i: int) -> bool:
+        """Tell whether a token joins what is before it to a number after it."""
+        token = self.token(i)
+        if token.kind == "operator":
+            return not self.markup(i)
+        return self.times(i) or self.sign_word(i) is not None
+
+    def joins(self, i: int) -> bool:
+        """Tell whether an expression goes on at a token, or a relation follows."""
+        return self.operates(i) or self.relates(i)
+
+    def relates(self, i: int) -> bool:
+        """Tell whether a token says that two sides are equal, or which is larger."""
+        token = self.token(i)
+        if token.kind == "word":
+            after = self.token(i + 1)
+            spoken = token.text.lower() in wording.EQUAL
+            return spoken and (after.kind in NUMERIC or after.text.lower() in wording.LINKS)
+        if token.kind == "line":  # an equation that goes on in the next line
+            token = self.token(i + 1)
+            return token.kind == "relation" and token.text in "=≈"
+        return token.kind == "relation"
+
+    def times(self, i: int) -> bool:
+        """Tell whether an `x` multiplies two numbers and names no variable."""
+        token, after = self.token(i), self.token(i + 1)
+        if token.kind != "cross" or after.glued != token.glued:
+            return False
+        if after.text == "-" and after.kind == "operator":
+            return not token.glued and self.token(i + 2).glued
+        return after.kind in ("number", "money") or (after.kind in NUMERIC and not token.glued)
+
+    def sign_word(self, i: int) -> tuple[str, int] | None:
+        """Return the sign that words such as `divided by` stand for, and how many words."""
+        word, after = self.token(i), self.token(i + 1)
+        if word.kind != "word":
+            return None
+        text = word.text.lower()
+        if text in wording.SIGNS and after.kind in NUMERIC:
+            return wording.SIGNS[text], 1
+        by = after.text.lower() == "by" and self.token(i + 2).kind in NUMERIC
+        return (wording.BY[text], 2) if text in wording.BY and by else None
+
+    def root(self, i: int) -> bool:
+        """Tell whether `sqrt(...)` stands here."""
+        return self.token(i).text.lower() == "sqrt" and i + 1 in self.pairs
+
+    def unit(self, i: int) -> tuple[list[str], int]:
+        """Read the words of a unit, such as `meters per plant`; return the index after them."""
+        words: list[str] = []
+        while len(words) < _MAX_WORDS:
+            token = self.token(i)
+            if token.kind == "word" and token.text.lower() not in wording.ENDS:
+                words.append(token.text)
+                i += 1
+                if self.token(i).text == "^" and self.token(i + 1).kind == "number":
+                    i += 2
+            elif token.kind in ("money", "degree"):
+                words.append("degree" if token.kind == "degree" else token.text)
+                i += 1
+            elif token.text == "/" and self.token(i + 1).kind == "word":
+                words.append("per")
+                i += 1
+            elif self.note(i) or (token.glued and words and 0 < self.pairs.get(i, i) - i < 4):
+                i = self.pairs[i] + 1
+            elif token.kind == "cross" and not self.times(i) and token.glued and words:
+                i += 1
+            else:
+                break
+        return words, i
+
+    def note(self, i: int) -> bool:
+        """Tell whether brackets hold a few words and no sum."""
+        close = self.pairs.get(i, i)
+        within = self.tokens[i + 1 : close] if 0 < close - i < 9 else []
+        named = bool(within) and within[0].kind == "word" and len(within[0].text) > 1
+        return named and all(t.kind in ("word", "stop", "number") for t in within)
+
+
+def _pairs(tokens: Sequence[Token]) -> dict[int, int]:
+    """Pair each opening bracket with its closing one, if no relation or line break is between.
+
+    Brackets that are not in pairs, or are nested too deeply, are left out.
+    """
+    pairs: dict[int, int] = {}
+    opened: list[int] = []
+    for i, token in enumerate(tokens):
+        if token.kind in ("relation", "line", "arrow"):
+            opened.clear()
+        elif token.kind == "open":
+            opened.append(i)
+        elif token.kind == "close" and opened:
+            j = opened.pop()
+            if len(opened) < MAX_DEPTH and tokens[j].text + token.text in ("()", "[]", "{}"):
+                pairs[j] = i
+            elif len(opened) < MAX_DEPTH:
+                opened.clear()
+    return pairs

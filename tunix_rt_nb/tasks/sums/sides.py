@@ -1,0 +1,51 @@
+"""A side of an equation: an expression, with what is known of its units."""
+
+from dataclasses import dataclass, field
+
+from tunix_rt_nb.tasks.sums import wording
+from tunix_rt_nb.tasks.sums.expressions import Item, Reading, evaluate
+from tunix_rt_nb.tasks.sums.tokens import Literal
+
+
+@dataclass
+class Side:
+    """One side of an equation.
+
+    Attributes:
+      text: how it is written.
+      after: the index of the token after it.
+      followed: the kind of that token.
+      items: the expression.
+      opaque: it has a variable, a function or something else without a known value.
+      doubt: it may mean something else than what its items say.
+      signs: how many operations it has.
+      sums: how many of them add or subtract.
+      units: the words of the units of its numbers.
+      percents: how many of its numbers are in per cent.
+    """
+
+    text: str = ""
+    after: int = 0
+    followed: str = "end"
+    items: list[Item] = field(default_factory=list)
+    opaque: bool = False
+    doubt: bool = False
+    signs: int = 0
+    sums: int = 0
+    units: list[wording.Unit] = field(default_factory=list)
+    percents: int = 0
+
+    def values(self, other: bool = False) -> list[Literal]:
+        """Evaluate the side in all ways to read it, or only in those with the `other` numbers."""
+        numbers = [item for item in self.items if not isinstance(item, str)]
+        if other and all(number.other is None for number in numbers):
+            return []
+        # 20% of 50 is a fifth of it, but 100% - 20% = 80 reads the sign as a unit.
+        percents = (False, True) if self.percents and self.signs == self.sums else (False,)
+        tight = (False, True) if any(sign in self.items for sign in "⁄·^") else (False,)
+        found = [
+            evaluate(self.items, Reading(percent, bind, other))
+            for percent in percents
+            for bind in tight
+        ]
+        return [value for value in found if value is not None]

@@ -1,0 +1,178 @@
+"""Files of records that others made: JSON lines, a JSON array, Parquet, CSV, a dataset's folder.
+
+Whatever its kind, a file is read as numbered JSON objects, one a record, so that an error names
+`file:number`. In JSON lines and CSV the number is that of the line, elsewhere that of the record.
+"""
+
+import csv
+import io
+import json
+import re
+import sys
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+
+from tunix_rt_nb.common import InputError, files, one_line, strict_json
+
+STDIN = Path("-")
+LINES = (".jsonl", ".ndjson", ".jsonl.gz", ".json", ".json.gz")
+KINDS = (*LINES, ".parquet", ".csv", ".arrow")
+_EVERY = 5_000  # lines between two progress reports
+_SPLIT = re.compile(r"(?:^|[^a-z])(train|test|validation|valid|dev|eval)(?=[^a-z]|$)")
+_MOST = 1 << 30  # bytes of a JSON array, which is read at once
+
+Progress = Callable[[int, int], None]
+"""A callback that gets the number of lines and of file bytes read since its last call."""
+
+
+def unseen(lines: int, size: int) -> None:
+    """Report no progress."""
+
+
+def files_of(path: Path, split: str = "train") -> list[Path]:
+    """Return the files to read for a path: itself, or the data files of a dataset's folder.
+
+    In a folder as Hugging Face lays it out, the names of files or folders tell the split. If any
+    do, only the files of `split` are read.
+
+    Raises:
+      InputError: the folder holds no data files, or none of this split.
+    """
+    if path == STDIN or not path.is_dir():
+        return [path]
+    every = sorted(p for p in path.rglob("*") if p.is_file() and p.name.endswith(KINDS))
+    every = [p for p in every if p.suffix != ".json" or p.name not in _NOTES]
+    if not every:
+        kinds = ", ".join(KINDS)
+        raise InputError(f"{path}: holds no data files, expected names that end in {kinds}")
+    named = {p: _split_of(p.relative_to(path)) for p in every}
+    found = [p for p in every if named[p] == split]
+    if not found and any(named.values()):
+        there = ", ".join(sorted({name for name in named.values() if name}))
+        raise InputError(f"{path}: has no split {split}, only {there}: name the files themselves")
+    return found or every
+
+
+_NOTES = {"dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json"}
+
+
+def _split_of(path: Path) -> str:
+    """Return the split that a path names, such as `data/train-00000-of-00001.parquet`, or empty."""
+    found = _SPLIT.findall(f"{path.as_posix()}".lower())
+    name = found[-1] if found else ""
+    return {"valid": "validation", "dev": "validation", "eval": "validation"}.get(name, name)
+
+
+def records(path: Path, progress: Progress = unseen) -> Iterator[tuple[int, bytes]]:
+    """Yield each record of a file as a JSON object in bytes, with its number.
+
+    Raises:
+      InputError: the file cannot be read, is damaged, or holds no records.
+    """
+    read = {".parquet": _parquet, ".csv": _csv, ".arrow": _arrow}.get(path.suffix.lower(), _json)
+    number = 0
+    try:
+        for number, record in read(path, progress):
+            yield number, record
+    except (EOFError, zlib.error) as error:
+        raise InputError(f"{path}:{number + 1}: is cut off or damaged gzip: {error}") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
+    if not number:
+        raise InputError(f"{path}: holds no records, expected JSON lines")
+
+
+def _json(path: Path, progress: Progress) -> Iterator[tuple[int, bytes]]:
+    """Yield the lines that are not empty, or the records of an array that begins the file."""
+    told = 0
+    with path.open("rb") if path != STDIN else _standard_input() as raw:
+        lines = files.numbered(raw, strict_json.MAX_LINE)
+        for number, line in lines:
+            if number % _EVERY == 0:
+                place = raw.tell() if raw.seekable() else 0
+                progress(_EVERY, place - told)
+                told = place
+            if line.isspace():
+                continue
+            if number == 1 and line.lstrip().startswith(b"[") and path != STDIN:
+                yield from _array(path)
+                return
+            yield number, line
+
+
+def _array(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Yield the objects of a JSON array as they stand in the file, which is read at once."""
+    with path.open("rb") as raw:
+        data = b"".join(line for _, line in files.numbered(raw, _MOST))
+    try:
+        found = msgspec.json.decode(data, type=list[msgspec.Raw])
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise InputError(f"{path}: is no JSON array: {one_line(str(error))}") from None
+    yield from enumerate((b" ".join(bytes(one).splitlines()) for one in found), 1)
+
+
+def _csv(path: Path, progress: Progress) -> Iterator[tuple[int, bytes]]:
+    """Yield the rows of a CSV file, all values as text; a list or an object stands as JSON."""
+    csv.field_size_limit(strict_json.MAX_LINE)
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        rows = csv.DictReader(file, strict=True)
+        try:
+            for row in rows:
+                if None in row or None in row.values():
+                    columns = len(rows.fieldnames or ())
+                    raise InputError(f"{path}:{rows.line_num}: expected {columns} columns")
+                yield rows.line_num, files.json_line({k: _cell(v) for k, v in row.items()})
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise InputError(f"{path}:{rows.line_num + 1}: {one_line(str(error))}") from None
+
+
+def _cell(text: str) -> Any:
+    """Return a cell as a list or an object if it holds one in JSON, else as it stands."""
+    if text[:1] not in ("[", "{"):
+        return text
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _parquet(path: Path, progress: Progress) -> Iterator[tuple[int, bytes]]:
+    import duckdb
+
+    name = re.sub(r"([*?\[])", r"[\1]", str(path))  # these characters would match other files
+    try:
+        with duckdb.connect() as connection:
+            rows = connection.execute("SELECT to_json(t) FROM read_parquet($1) t", [name])
+            batches = iter(partial(rows.fetchmany, _EVERY), [])
+            for number, (record,) in enumerate(chain.from_iterable(batches), 1):
+                yield number, record.encode()
+    except duckdb.Error as error:
+        raise InputError(f"{path}: cannot be read: {one_line(str(error))}") from None
+
+
+def _arrow(path: Path, progress: Progress) -> Iterator[tuple[int, bytes]]:
+    """Yield the rows of a file that `Dataset.save_to_disk` wrote."""
+    try:
+        import pyarrow as arrow
+    except ImportError:
+        raise InputError(f"{path}: needs a library to be read: pip install pyarrow") from None
+    with arrow.memory_map(str(path)) as file:
+        batches = (batch.to_pylist() for batch in arrow.ipc.open_stream(file))
+        for number, row in enumerate(chain.from_iterable(batches), 1):
+            yield number, files.json_line(row)
+
+
+@contextmanager
+def _standard_input() -> Iterator["io.BufferedReader[Any]"]:
+    reader = io.BufferedReader(cast("Any", sys.stdin.buffer))
+    try:
+        yield reader
+    finally:
+        reader.detach()  # else the reader would close standard input

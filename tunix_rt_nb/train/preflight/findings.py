@@ -1,0 +1,49 @@
+"""What preflight finds out about a program, as it is printed and as JSON."""
+
+from typing import NotRequired, TypedDict, final
+
+
+class Memory(TypedDict):
+    """The bytes that a program needs on one chip, as in `Fit`, and whether they fit.
+
+    If they do, `seconds` is a lower bound on the time, by the roofline: of a train step, of the
+    whole prefill, or of one decoded token of all prompts.
+    """
+
+    fits: bool
+    needed: int
+    available: int
+    parts: dict[str, int]
+    seconds: NotRequired[float]
+
+
+@final
+class Training(Memory):
+    """The findings about a train step.
+
+    Attributes:
+      flops, bytes: floating-point operations, and bytes moved to and from memory, per step and
+        chip; only if the step fits, as are the next three.
+      tokens_per_second: an upper bound on the speed.
+      hours: a lower bound on the time of the whole run.
+      loss: bytes per chip that the loss alone takes besides its arguments.
+      largest_batch: rows of the largest batch that is known to fit; only if the plan searches.
+      certain: whether a larger batch is known not to fit; only if the plan searches.
+    """
+
+    flops: NotRequired[float]
+    bytes: NotRequired[float]
+    tokens_per_second: NotRequired[float]
+    hours: NotRequired[float]
+    loss: NotRequired[int]
+    largest_batch: NotRequired[int]
+    certain: NotRequired[bool]
+
+
+@final
+class Generation(TypedDict):
+    """The findings about generation: whether all of it `fits`; `decode` only if prefill fits."""
+
+    fits: bool
+    prefill: Memory
+    decode: NotRequired[Memory]
