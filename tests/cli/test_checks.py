@@ -120,20 +120,20 @@ def test_what_is_there_passes(home: Path) -> None:
 
 
 def test_something_has_to_be_held_out_if_it_will_be_asked() -> None:
-    says = "EVAL_FRACTION: is 0, so no items are held out, give an EVAL_SET"
+    says = "EVAL_FRACTION: is 0, so no items are held out, use one above 0"
     assert refused(EVAL_FRACTION=0) == refused(SPEC={"eval_fraction": 0}) == says
-    check(EVAL_FRACTION=0, EVAL_SET="core-v1")
-    check(last="train", EVAL_FRACTION=0)
+    assert refused(EVAL_FRACTION=0, EVAL_SET="core-v1") == says
+    assert refused(last="train", EVAL_FRACTION=0) == says
+    check(last="render", EVAL_FRACTION=0)
     check(first="render", EVAL_FRACTION=0)
 
 
 def test_a_dataset_that_is_taken_as_it_is_needs_no_traces_but_held_out_ones(home: Path) -> None:
     check(DATASET=built(home), TRACES={}, SPEC={"parent_dataset_id": "x"}, EVAL_SETS=["x"])
     whole = built(home / "other", eval_fraction=0)
-    says = "DATASET: has no held-out items to evaluate on, give an EVAL_SET"
-    assert refused(DATASET=whole) == says
-    check(DATASET=whole, EVAL_SET="core-v1")
-    check(DATASET=whole, last="train")
+    says = "DATASET: has no held-out items, for the held-out loss and to evaluate on"
+    assert refused(DATASET=whole) == refused(DATASET=whole, EVAL_SET="core-v1") == says
+    check(DATASET=whole, last="render")
     manifest = Path(whole) / "manifest.json"
     files.write_json(manifest, {**files.read_json(manifest), "split": {}})
     assert "which was altered after the build" in refused(DATASET=whole)

@@ -245,3 +245,23 @@ def test_groups_are_sorted_by_their_key_and_keep_the_order_in_them(
     found = evaluate.grouped(told, lambda pair: pair[0])
     assert list(found) == sorted({name for name, _ in told})
     assert all(found[name] == [pair for pair in told if pair[0] == name] for name in found)
+
+
+def test_a_card_of_own_questions_says_how_they_were_graded() -> None:
+    one = {
+        **PREDICTION,
+        "grader": "number",
+        "step_counts": {"right": 2, "wrong": 1, "unchecked": 3},
+    }
+    other = {**one, "id": "y", "grader": "text", "disagree": {"number": 0.0}}
+    card = evaluate.sum_up([one, other])
+    assert card["graders"] == {"number": 1, "text": 1}
+    assert evaluate.notes(card) == [
+        "own questions, graded by: number 1, text 1",
+        "their steps: 4 right, 2 wrong, 6 not checkable",
+        "graders disagree on 1 of the answers: see `disagree` in the predictions",
+    ]
+    assert evaluate.notes(evaluate.sum_up([{**PREDICTION, "grader": "task"}])) == []
+
+
+PREDICTION: Any = {"id": "x", "task": "own", "score": 1.0, "steps_right": 1.0}

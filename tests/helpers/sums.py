@@ -510,6 +510,238 @@ let total = a * 5 + 3;
 $i = 5; $j = $i + 3;
 SELECT * FROM t WHERE a = 5
 2 cups + 3 tbsp = 35 tbsp
+The price increased by 20%, so $50 + 20% of $50 = $60.
+She gave away 1/3 of 24 = 8 and kept 24 - 8 = 16.
+3 dozen eggs = 36 eggs, 36 - 7 = 29
+2 hours and 30 minutes = 150 minutes
+From 9:15 to 11:45 = 2 hours 30 minutes
+Each pack has 6 cans, 4 packs = 24 cans
+Tom has 5 apples, 3 more than Ann = 2
+twice as many = 2 * 7 = 14
+Half as many as 10 = 5 cookies
+So 60% * 50 students = 30 students
+The remaining 40% = 20 students
+5 people x 2 hours = 10 man-hours
+$15/hour x 8 hours/day x 5 days = $600
+a 3-4-5 triangle: 3^2 + 4^2 = 5^2
+\frac{a}{b} = \frac{3}{4} = 0.75
+$\frac{3}{4} = \frac{x}{12}$
+$x = \frac{12 \cdot 3}{4} = 9$
+$\sqrt{3^2+4^2} = \sqrt{25} = 5$
+$\log_2 8 = 3$
+$5! = 5 \cdot 4 \cdot 3 \cdot 2 \cdot 1 = 120$
+$\binom{5}{2} = \frac{5!}{2!3!} = 10$
+$10 \bmod 3 = 1$
+$2^{-1} \equiv 4 \pmod 7$
+$1 + 2 + \cdots + 10 = 55$
+$0.\overline{3} = \frac{1}{3}$
+$\lfloor 7/2 \rfloor = 3$
+$\lceil 7/2 \rceil = 4$
+$|{-5}| = 5$
+$i^2 = -1$
+$e^{i\pi} + 1 = 0$
+$\sin^2 x + \cos^2 x = 1$
+$(x+1)(x+2) = x^2 + 3x + 2$
+$f(3) = 2 \cdot 3 + 1 = 7$
+$a_1 = 2, a_2 = 2 + 3 = 5$
+$S_{10} = \frac{10(2 + 29)}{2} = 155$
+$\triangle ABC = 180$
+$30^\circ + 60^\circ = 90^\circ$
+$100\,\text{cm} = 1\,\text{m}$
+$\$4.50 \times 3 = \$13.50$
+$12 \text{ apples} \div 4 = 3 \text{ apples}$
+$7 \times 8 = 7 \times (10 - 2) = 70 - 14 = 56$
+Take 17. 17 is prime, 18 = 2 * 3^2 and 19 is prime.
+1 + 1 = 2 is obvious, but 2 + 2 = 22 is string concatenation
+"2" + "2" = "22"
+print(0.1 + 0.2)  # = 0.30000000000000004
+0.1 + 0.2 = 0.30000000000000004
+5 // 2 = 2
+7 & 3 = 3
+1 << 3 = 8
+3 | 4 = 7
+!true = false
+x -= 1; x = 5 - 1
+The ratio of boys to girls is 3:2, so 3/5 * 30 = 18 boys
+Total time = 45 min + 1 h 15 min = 2 h
+45 minutes + 75 minutes = 120 minutes = 2 hours
+$3.00 + 25¢ = $3.25
+10 dimes = $1 and 4 quarters = $1
+9 am + 5 hours = 2 pm
+11 + 3 = 2 o'clock
+Monday + 3 days = Thursday
+2 x 4s = 8 ft
+A 2 x 4 = a piece of wood
+4 x 100 m relay = 400 m
+Score: 21 - 14 = a win by 7
+He ran 3.5 + 2 = 5 1/2 miles
+6 - 2 1/2 = 3 1/2
+7 8ths - 3/8 = 1/2
+Q: 5 + 3 = A: 8
+5 + 3 = __8__
+Answer: 5 x 3 = 15 R 0
+29 / 4 = 7 r 1
+29 ÷ 4 = 7 remainder 1, because 4 × 7 = 28 and 29 - 28 = 1
+Estimate: 48 + 33 = 50 + 30 = 80
+about 198 + 305 = 500
+198 + 305 is approximately 500
+3,000 + 2.5k = 5.5k
+2k + 3k = 5k
+1M + 500K = 1.5M
+5 + 3 = 8 = 4 * 2 = 2^3
+-40°F = -40°C
+(5, 3) + (2, 1) = (7, 4)
+A = {1, 2}, |A| = 2
+p = 1/2 < 1
+0 < x < 5
+-1 <= cos x <= 1
+3 ≤ n ≤ 7
+Since 2x = 10, x = 10/2 = 5
+3x = 12 => x = 12/3 = 4
+x/4 = 5, so x = 5*4 = 20
+x + 5 = 12 → x = 12 - 5 = 7
+y = 3(4) - 2 = 10
+(4)(5) - 2(3) = 14
+2[3 + 4(5 - 2)] = 30
+{[(2 + 3) * 2] + 1} * 3 = 33
+Cost per item = $24 ÷ 6 = $4/item
+average = (3+5+7)/3 = 5
+average of 3, 5 and 7 = 15/3 = 5
+The 10th term = 3 + 9*4 = 39
+Page 5 = 4 + 1 
+2nd place = 10 points
+Room 12 = 3 * 4 desks
+sum = 0; for 1 to 3: sum = 0+1 = 1, 1+2 = 3, 3+3 = 6
+1+2=3+3=6+4=10
+12 inches = 1 foot, so 36 / 12 = 3 feet
+5 feet * 12 + 6 = 66 inches
+1 mile = 5280 feet; 5280 / 3 = 1760 yards
+$500 * 1.05^2 = $551.25
+$1000(1 + 0.05)^3 = $1157.63
+1000 × 1.05³ ≈ 1157.63
+(1.05)^10 ≈ 1.6289
+C = 2πr = 2 * 3.14 * 5 = 31.4
+A = πr² = 3.14 × 25 = 78.5 cm²
+V = (4/3)π(3)^3 = 36π
+36π = 113.1
+distance = 60 mph × 2.5 h = 150 miles
+time = 150 mi / 60 mph = 2.5 h = 150 min
+60 km/h = 60/3.6 = 16.67 m/s
+68°F = (68 - 32) × 5/9 = 20°C
+BMI = 70 / 1.75^2 = 22.9
+GPA = (4.0*3 + 3.0*4)/7 = 3.43
+tip = 18% of $42.50 = $7.65
+$42.50 + $7.65 = $50.15
+20% discount on $80 = $16, $80 - $16 = $64
+$80 less 20% = $64
+80 - 20% = 64
+80 * (1 - 20%) = 64
+3 for $5, so 12 = 4 × $5 = $20
+12 items = 4 × $5 = $20
+8 = 2^3, 9 = 3^2, so lcm = 8 * 9 = 72
+1 = 1, 1 + 3 = 4, 1 + 3 + 5 = 9
+The store sold 12 + 8 = 20 on Monday, 2 x that = 40 on Tuesday
+8 = 5 apples + 3
+Round 1 = 10 points, round 2 = 10 + 5 = 15
+Let n = 3: 2n = 6, n^2 = 9, 2^n = 8
+So 2^n = 8 = 2^3, n = 3
+Check x = 4: 3(4) + 2 = 14. ✔
+(−2)(−3) = 6, (−2) + (−3) = −5
+−2 − 3 = −5
+2 − −3 = 5
+Take the 5 and the 3: 5 3 = 15
+54 = 5 tens + 4 ones
+54 = 5 × 10 + 4
+0.75 = 75/100 = 3/4
+.75 x 4 = 3.00
+75¢ x 4 = $3
+$0.75 x 4 = $3
+3/4 cup x 4 = 3 cups
+1 1/2 cups x 2 = 3 cups
+1/2 cup + 1/4 cup = 3/4 cup = 12 tablespoons
+4/5 = 80% = B
+18/20 = 90% (A-)
+7 out of 10 = 70%
+P(red) = 3/8, P(blue) = 1 - 3/8 = 5/8
+P(A and B) = 1/2 * 1/3 = 1/6
+C(4,2)*C(3,1) = 6*3 = 18
+nCr = 10!/(3!7!) = 120
+3! = 6 and 4! = 24
+Is 91 prime? 91 = 7 * 13. No.
+17 = 17 * 1
+100 / 8 = 12.5 → 13 boxes
+100 / 8 = 12.5, rounded up = 13
+100/8 = 13 boxes (rounded up)
+2.5 hours = 2 hours 30 minutes = 150 minutes
+150 / 60 = 2.5 = 2 hr 30 min
+60 * 24 = 1440 minutes in a day; 1440 * 7 = 10,080
+365 / 7 = 52 weeks + 1 day
+365 = 52 * 7 + 1
+1 year = 52 weeks = 365 days
+2,5 * 2 = 5
+1.5 x 10^8 km / 3 x 10^5 km/s = 500 s
+3 x 10^8 / 1.5 x 10^8 = 2
+6.022 × 10²³ × 2 = 1.2044 × 10²⁴
+ln(1) = 0, e^0 = 1
+0! = 1
+1/∞ = 0
+∞ + 1 = ∞
+√2 × √2 = 2
+(√3)^2 = 3
+√(9) + √(16) = 7
+∛27 = 3
+27^(1/3) = 3
+8^(2/3) = 4
+4^0.5 = 2
+2x(3) + 1 = 13
+2·3 + 1 = 7
+2 . 3 = 6
+2,3 + 1 = 3,3
+12,5 % de 80 = 10
+Il reste 24 - 5 = 19 pommes
+Das sind 3 * 4 = 12 Äpfel, also 12 - 2 = 10.
+3 + 4 = 7(yes)
+3 + 4 = 7, 4 + 3 = 7 (commutative)
+9 - 3 / 3 + 2 = 10
+(9 - 3) / (3 + 2) = 1.2
+9 - 3 ÷ 1/3 + 1 = 1
+6 ÷ 2(1 + 2) = 9
+6 ÷ 2(1+2) = 1
+0 ÷ 5 = 0 and 5 ÷ 0 = undefined
+T = 2 × 3 + 4 × 5 = 6 + 20 = 26
+So far: 10 + 20 = 30. Adding 5 gives 30 + 5 = 35. Then doubling: 35 * 2 = 70.
+x = (-b ± √(b² - 4ac)) / 2a = (5 ± 1) / 2 = 3 or 2
+x = (5 + 1) / 2 = 3 or x = (5 - 1) / 2 = 2
+width = 4, length = 2 * width = 2 * 4 = 8, area = 4 * 8 = 32
+A: 3 + 2 = 5; B: 5 - 1 = 4; A + B = 9
+#1: 5 + 5 = 10 #2: 6 + 6 = 12
+Row 2: 1 + 2 = 3 | 2 + 3 = 5 | 3 + 4 = 7
+| 3 + 4 | = | 7 |
+| item | 2 x $3 | = $6 |
+3 * 4 = 12 /2 = 6
+10 + 5 = 15 x 2 = 30 - 4 = 26
+10 + 5 = 15, x 2 = 30, - 4 = 26
+start 10, +5 = 15, -3 = 12, *2 = 24
+The score went from 3-2 to 5-2 = a three goal lead
+room 5-3 = 2nd floor
+2020 - 1995 = 25 years old
+born 1990 + 30 = 2020
+$3-$5 = a range
+temp: 5 - 8 = -3 degrees
+5 less 3 = 2
+5 over 3 = 1.67
+1 in 4 = 25%
+9 out of 12 = 3/4
+60 out of 80 = 60/80 = 75%
+Two thirds of 30 = 20
+one-half of 10 = 5, 3 times 4 is 12
+12 is 3 times 4
+12 is 3 more than 9
+10 - 4 is 2 times 3
+5 + 3 is more than 7
+3 + 4 are 7
+3/4 is 0.75, 3/5 is 3 parts out of 5
+4 is 20 / 5
 """
 )
 

@@ -349,9 +349,9 @@ def test_a_bad_file_adds_nothing(store: TraceStore, tmp_path: Path, content: byt
 def test_every_bad_line_is_told_up_to_twenty(tmp_path: Path) -> None:
     file = tmp_path / "f.jsonl"
     file.write_bytes(lines([small(1)]) + b"{}\n" * 33 + b'{"id": 1' + b" " * (9 << 20) + b"}\n")
-    for paths, more in (([file], 14), ([file, tmp_path / "none.jsonl", file], 49)):
+    for several, more in (([file], 14), ([file, tmp_path / "none.jsonl", file], 49)):
         with pytest.raises(InputError) as error:
-            list(read(paths, NOW))
+            list(read(several, NOW))
         told = str(error.value).split("\n")
         expected = [f"{file}:{n}: final_answer: Field required" for n in range(2, 22)]
         assert told == [*expected, f"and {more} more bad lines; nothing was imported"]

@@ -42,7 +42,8 @@ def check_run(
         steps = [step for step in steps if step != "generate"]
     for step in steps:
         _CHECKS[step](parameters[step], here)
-    if {"build", "evaluate"} <= {*steps} and not parameters["evaluate"].get("EVAL_SET"):
+    asked = "evaluate" in steps and not parameters["evaluate"].get("EVAL_SET")
+    if "build" in steps and (asked or "train" in steps):
         _check_held_out(parameters["build"], here)
 
 
@@ -125,13 +126,13 @@ def _check_spec(spec: "dataset.DatasetSpec") -> None:
 
 
 def _check_held_out(given: Parameters, here: bool) -> None:
-    """Check that the dataset can hold items out, because the last step will ask them."""
+    """Check that the dataset holds items out: for the held-out loss, and to be asked."""
     if given.get("DATASET"):
         split = dataset.read_manifest(place.folder(given["DATASET"]))["split"] if here else {}
         if split.get("eval") == 0:
-            raise InputError("DATASET: has no held-out items to evaluate on, give an EVAL_SET")
+            raise InputError("DATASET: has no held-out items, for the held-out loss and to evaluate on")
     elif "SPEC" in given and _spec(given).eval_fraction == 0:
-        raise InputError("EVAL_FRACTION: is 0, so no items are held out, give an EVAL_SET")
+        raise InputError("EVAL_FRACTION: is 0, so no items are held out, use one above 0")
 
 
 def _model(given: Parameters, here: bool) -> None:

@@ -27,6 +27,7 @@ from .scorecard import (
     by_item as by_item,
     grouped as grouped,
     headline as headline,
+    notes as notes,
     scorecards as scorecards,
     sum_up as sum_up,
     warnings as warnings,

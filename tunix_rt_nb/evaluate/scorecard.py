@@ -53,6 +53,9 @@ class Scorecard(TypedDict):
     stopped: float
     mean_tokens: float
     outcomes: dict[str, int]
+    graders: NotRequired[dict[str, int]]
+    disagreements: NotRequired[int]
+    step_counts: NotRequired[dict[str, int]]
     samples: int
     pass_at: NotRequired[dict[str, float]]
     majority_score: NotRequired[float]
@@ -105,6 +108,7 @@ def sum_up(
         "category_scores": _by(each, "task"),
         "difficulty_scores": _by(each, "difficulty"),
         **_details([p for item in items.values() for p in item]),
+        **_own([p for item in items.values() for p in item]),
         "samples": samples,
         **({} if samples == 1 else _several(list(items.values()), samples)),
         **{name: _alike(predictions, name) for name in _ASKED},
@@ -204,6 +208,28 @@ def warnings(card: Scorecard) -> list[str]:
     return told
 
 
+def notes(card: Scorecard) -> list[str]:
+    """Say how questions of no known task were graded, one line each; none if there were none.
+
+    Example:
+      >>> counts = {"right": 9, "wrong": 1, "unchecked": 4}
+      >>> notes({"graders": {"number": 8}, "disagreements": 0, "step_counts": counts})[1]
+      'their steps: 9 right, 1 wrong, 4 not checkable'
+    """
+    if "graders" not in card:
+        return []
+    graders = ", ".join(f"{name} {n:,}" for name, n in card["graders"].items())
+    steps = card["step_counts"]
+    told = [
+        f"own questions, graded by: {graders}",
+        f"their steps: {steps['right']:,} right, {steps['wrong']:,} wrong,"
+        f" {steps['unchecked']:,} not checkable",
+    ]
+    if n := card["disagreements"]:
+        told.append(f"graders disagree on {n:,} of the answers: see `disagree` in the predictions")
+    return told
+
+
 def _alike(predictions: Sequence[Prediction], field: str) -> Any:
     """Return the value that all predictions have in a field, or None if they differ."""
     values = {prediction.get(field) for prediction in predictions}
@@ -255,6 +281,21 @@ def _details(predictions: Sequence[Prediction]) -> dict[str, Any]:
         **{rate: fmean(bool(p.get(rate)) for p in predictions) for rate in _RATES},
         "mean_tokens": fmean(p.get("tokens", 0) for p in predictions),
         "outcomes": {outcome: told[outcome] for outcome in OUTCOMES},
+    }
+
+
+def _own(predictions: Sequence[Prediction]) -> dict[str, Any]:
+    """Count what the ladder of graders and the checker of sums found; empty for known tasks."""
+    own = [p for p in predictions if p.get("grader", "task") != "task"]
+    if not own:
+        return {}
+    steps = Counter[str]()
+    for prediction in own:
+        steps.update(prediction.get("step_counts", {}))
+    return {
+        "graders": dict(sorted(Counter(p.get("grader", "none") for p in own).items())),
+        "disagreements": sum("disagree" in p for p in own),
+        "step_counts": {name: steps[name] for name in ("right", "wrong", "unchecked")},
     }
 
 

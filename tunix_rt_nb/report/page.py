@@ -22,6 +22,7 @@ from tunix_rt_nb.evaluate import (
     first_wrong,
     grouped,
     judge,
+    notes,
     outcome,
     predictions,
     scorecards,
@@ -69,6 +70,8 @@ def _values(run: Path) -> dict[str, Any]:
         "card": card,
         "earlier": earlier,
         "warnings": warnings(card),
+        "notes": notes(card),
+        "disagreements": [p for p in after if "disagree" in p][:_WORST],
         "before_after": before_after(earlier, card),
         "groups": [
             _groups(earlier, card, after, "difficulty"),

@@ -3,7 +3,7 @@
 from textwrap import indent
 from typing import Any
 
-from tunix_rt_nb.evaluate import STRICT, Scorecard, warnings
+from tunix_rt_nb.evaluate import STRICT, Scorecard, notes, warnings
 from tunix_rt_nb.report.columns import text_table
 
 
@@ -82,5 +82,5 @@ def before_after_text(before: Scorecard, after: Scorecard) -> str:
     text = indent(text_table(rows, right=list(rows[0])[1:]), "  ")
     low, high = after["interval"]
     told = [f"answers after, 95 % interval: {_percent(low)} to {_percent(high)}"]
-    below = "".join(f"  {line}\n" for line in [*told, *warnings(after)])
+    below = "".join(f"  {line}\n" for line in [*told, *notes(after), *warnings(after)])
     return f"\n{text}\n{below}"

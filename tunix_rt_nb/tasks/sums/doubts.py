@@ -26,7 +26,8 @@ def doubt(chain: Chain, k: int, context: Context) -> str:
     numbers = sum(not isinstance(item, str) for item in [*a.items, *b.items])
     percents = a.percents + b.percents
     equal = chain.relations[k] in "=≈"
-    if a.doubt or b.doubt or not context.claimed:
+    quoted = set('"“”') & {*a.text, *b.text}
+    if a.doubt or b.doubt or quoted or not context.claimed:
         return "may mean something else"
     if wording.convertible([*a.units, *turned]) or (
         wording.mixed(units) and (sums or not signs) and not (signs and _misses(a, b, units))
@@ -36,8 +37,11 @@ def doubt(chain: Chain, k: int, context: Context) -> str:
         return "adds to a percentage"
     if not signs and equal:
         return "has nothing to reckon"
-    if k == 0 and not a.signs and (not context.opens or chain.dash):
-        return "may begin with a label"
+    if k == 0 and not a.signs:
+        # `12 items = 4 * $5 = $20` goes on from what is counted to what it costs.
+        going_on = equal and (a.units or len(chain.relations) > 1)
+        if going_on or chain.dash or not context.opens:
+            return "may begin with a label"
     if chain.spoken and b.followed not in ("stop", "line", "end"):
         return "may mean something else"
     if any(_range(side) for side in (a, b)):

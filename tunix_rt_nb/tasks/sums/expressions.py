@@ -12,6 +12,8 @@ MAX_DEPTH = 20  # nor one with deeper brackets
 _MAX_BITS = 700  # nor one with larger numbers on the way
 _ROUNDED = (14, 16, 17, 33, 66, 67, 83)  # per cent, which stand for sevenths, sixths and thirds
 
+_TEN = Literal(Fraction(10), Fraction(1), zeros=1)
+
 Item = Literal | str
 """A number, a bracket, or a sign: `+ - * / ÷ ^ % √`; `⁄` is a fraction bar without spaces around
 it, `·` the multiplication that `2(3)` implies, `&` stands between the parts of a mixed number."""
@@ -22,8 +24,8 @@ class Reading(NamedTuple):
 
     Attributes:
       percent: read `20%` as 20 per cent, not as 1/5.
-      tight: let `1/2` and `2(3)` bind before `÷`, `*` and spaced `/`, `-3` before `^`, and
-        `2^3` before the next `^`.
+      tight: let `1/2`, `2(3)` and `3 * 10^8` bind before `÷`, `*` and spaced `/`, `-3` before `^`,
+        and `2^3` before the next `^`.
       other: read commas as decimal points, and points as commas.
     """
 
@@ -127,6 +129,10 @@ class _Reckoner:
             value = item
             if self.reading.other and item.other is not None:
                 value = Literal(item.other)
+            ten = self.items[self.at : self.at + 3]
+            if self.reading.tight and ten[::2] == ["*", "^"] and ten[1] == _TEN:
+                self.at += 3
+                value = _checked(value.scaled(_raise(_TEN, self.signed()).value))
         if self.take("&"):
             value = _add(value, self.number(), "+")
         while self.take("%"):

@@ -51,7 +51,8 @@ TAKERS = _set(
 AFTERS = _set(
     """carry carrying carried borrow borrowing borrowed remainder rem left-over leftover mod modulo
     base binary wrong incorrect false impossible contradiction contradicts not no or wait oops hmm
-    digit column tens ones hundreds percent dozen clock"""
+    digit column tens ones hundreds percent dozen clock o'clock am pm
+    string strings concatenation joke"""
 )
 TAKES_BACK = _set("wait no oops hmm actually wrong incorrect not mistake false")
 # A sum after one of these begins with a number that is no label.
