@@ -608,7 +608,7 @@ Cost per item = $24 ÷ 6 = $4/item
 average = (3+5+7)/3 = 5
 average of 3, 5 and 7 = 15/3 = 5
 The 10th term = 3 + 9*4 = 39
-Page 5 = 4 + 1 
+Page 5 = 4 + 1
 2nd place = 10 points
 Room 12 = 3 * 4 desks
 sum = 0; for 1 to 3: sum = 0+1 = 1, 1+2 = 3, 3+3 = 6

@@ -29,19 +29,19 @@ def amend(
     check: Callable[[Sequence[str], str | None], str | None],
     rng: random.Random,
 ) -> tuple[list[tuple[str, str]], list[int]]:
-    """Insert a wrong step before one of the steps, which then notices and repairs it.
+    """Insert a mistake before one of the steps, and let that step notice and repair it.
 
-    The wrong step is that step with one number, suit or word changed.
+    The mistake is a copy of the step with one number, suit or word changed.
 
     Args:
       steps: the (type, text) pairs of a right solution.
-      check: says what is wrong with a step after the steps before it; if it accepts a changed
-        step, that step is not used as a mistake.
+      check: takes the texts of the steps so far and of a next step, and returns why the next step
+        is wrong, or None. A changed step that it accepts is not used as a mistake.
       rng: decides which step goes wrong, and how.
 
     Returns:
-      The longer list of steps, and the indices of the wrong steps in it. If no step has a word
-      that could be wrong, the list is unchanged and there are no indices.
+      The longer list of steps, and the index of the mistake in it, as a list. If no step can be
+      changed into a mistake, the steps as they were and an empty list.
 
     Example:
       >>> wrong = lambda before, said: None if said == "1+1=2." else "no"
@@ -58,7 +58,7 @@ def amend(
 
 
 def _mistakes(text: str, rng: random.Random) -> Iterator[str]:
-    """Yield the text with one word or number changed, from the end, where the result stands."""
+    """Yield copies with one word or number changed: the last one first, as results come last."""
     for spot in reversed(list(_WORD.finditer(text))):
         yield text[: spot.start()] + _other(spot[0], rng) + text[spot.end() :]
 

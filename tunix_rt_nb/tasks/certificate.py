@@ -1,7 +1,7 @@
-"""The certificate of a task: what every task must keep to, tried on traces that it draws.
+"""The certificate of a task: tests that every task must pass, run on traces that it draws.
 
-A task states, solves, checks and grades its own problems, so a mistake in it shows nowhere else:
-a checker that accepts everything, or an answer that the problem gives away, trains a model on it.
+A task states, solves, checks and grades its own problems, so nothing else reveals a mistake in it,
+such as a checker that accepts everything. A model would be trained on that mistake.
 """
 
 import math
@@ -23,22 +23,28 @@ from tunix_rt_nb.tasks.sums.equations import claims
 from tunix_rt_nb.tasks.task import DIFFICULTIES, GRAINS
 from tunix_rt_nb.trace import Trace
 
-CAUGHT = 0.99  # of altered steps, the share that a checker has to catch
-TWINS = 0.1  # of problems, the share that may have the very solution of another one
-ALIKE = 0.1  # of altered answers, the share that may still be right
-HOSTILE = (  # no answer to anything
+CAUGHT = 0.99  # the least share of altered steps that a checker must find wrong
+TWINS = 0.1  # the largest share of problems that may have the same solution as another
+ALIKE = 0.1  # the largest share of altered answers that may be right all the same
+HOSTILE = (  # wrong as an answer to any problem, and no prompt of any task
     *("", "?", "1" * 5000, "9**9**9", "١٢", "½", "nan", "1e400", "0/0", "yes or no"),
     *("win or lose", "[" * 9999, "a" * 100_000, "__import__('os')", "\x00", "<end_of_turn>"),
     *("-0", "None"),
 )
-EVEN = 0.8  # of the problems that even draws from `space` would find, the share to find
-_PROBLEMS = 120  # drawn of each difficulty, to count and to compare them
-_SECONDS = 5.0  # for hostile answers and prompts, far more than they take
+EVEN = 0.8  # the least share to find of the distinct problems that uniform draws would find
+_PROBLEMS = 120  # drawn at each difficulty, to count and compare them
+_SECONDS = 5.0  # time limit for all hostile answers or prompts, which take far less
 _WORD = re.compile(r"[^\W\d_]+")
 
 
 class Finding(NamedTuple):
-    """A line of the certificate: what was tried, whether it holds, and the figures."""
+    """One line of the certificate.
+
+    Attributes:
+      check: the name of the test.
+      holds: whether the task passed it.
+      told: figures of the test, or what failed.
+    """
 
     check: str
     holds: bool
@@ -46,14 +52,15 @@ class Finding(NamedTuple):
 
 
 def certify(name: str, n: int = 30, seed: int = 0) -> Iterator[Finding]:
-    """Try all that a task must keep to, and yield a finding for each.
+    """Run all tests on a task, and yield a finding for each.
 
-    If the task cannot draw its traces, this is the only finding.
+    If the task cannot draw its traces, that is the only finding.
 
     Args:
       name: the name of the task.
-      n: how many traces to draw of each difficulty and grain, if there are so many problems.
-      seed: decides which.
+      n: the number of traces to draw at each difficulty and grain; fewer if draws find fewer
+        distinct problems.
+      seed: decides which problems are drawn.
 
     Raises:
       InputError: the task is unknown.
@@ -90,7 +97,7 @@ def _sizes(traces: Sequence[Trace]) -> str:
 
 
 def _same_bytes(sample: Sample) -> tuple[bool, str]:
-    """Draw again, and in two more processes with other hashes of text, and compare."""
+    """Draw the same traces twice here and in two processes with other hash seeds; compare them."""
     code = "import sys; from tunix_rt_nb.tasks import sample; "
     code += "print(sample.digest(sys.argv[1]))"
     found = [digest(sample.name), digest(sample.name)]
@@ -183,7 +190,7 @@ def _wrong_answers(sample: Sample) -> tuple[bool, str]:
             tried += 1
             if answer != right and (score := task.grade(answer, trace)) > 0.0:
                 return False, one_line(f"{answer[:80]!r} scores {score}: {trace.prompt!r}", 300)
-        # An altered answer may be right all the same, as 0/53 is where 0/52 is.
+        # An altered answer may be right all the same, such as 0/53 instead of 0/52.
         passed += task.grade(alter(right, words, rng), trace) > 0.0
     took = time.perf_counter() - started
     told = (
@@ -214,7 +221,7 @@ _OTHERS = ("arithmetic", "aiw", "spades_trick")
 def _disguises(sample: Sample) -> tuple[bool, str]:
     """Look for problems that `read` tells apart although their solutions are the same.
 
-    A split goes by problem, so such a pair could stand on both of its sides.
+    Problems are split between train and eval, so one of such a pair could be in each.
     """
     solved: Counter[str] = Counter()
     for level in DIFFICULTIES:
@@ -229,7 +236,11 @@ def _disguises(sample: Sample) -> tuple[bool, str]:
 
 
 def _space(sample: Sample) -> tuple[bool, str]:
-    """Compare `space` with how many problems so many draws would then find, if they were even."""
+    """Compare `space` with the number of distinct problems that `_PROBLEMS` draws find.
+
+    They must find at least the share `EVEN` of what uniform draws from `space` problems would find
+    on average, and no more than `space`.
+    """
     told, plausible = [], []
     for level in DIFFICULTIES:
         task, rng = get(sample.name, level), random.Random(f"space:{sample.name}:{level}")

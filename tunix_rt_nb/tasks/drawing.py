@@ -99,7 +99,12 @@ def mixture(
 
 
 def catalogue(names: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
-    """Describe the named tasks, or all: source, question, numbers of problems, an example.
+    """Describe each of the named tasks, or of all tasks if none is named.
+
+    Yields:
+      A dict for each task: `task` (its name), `source`, `about`, `problems` (for each difficulty
+      the number of distinct problems, or None if too many to count), and the `prompt`, `steps` and
+      `answer` of an example.
 
     Raises:
       InputError: a name is not the name of a task.

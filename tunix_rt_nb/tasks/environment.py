@@ -1,6 +1,6 @@
 """Export of a task as an environment package for `verifiers`, which trains with rewards.
 
-The package draws its problems and scores its answers with this one, so it holds no data.
+The exported package holds no data: it imports `tunix_rt_nb` to draw problems and score answers.
 
 Source: github.com/PrimeIntellect-ai/verifiers. Up to its version 0.3 an environment is a function
 `load_environment`; since 0.4 it is a `Taskset`. The package has both.
@@ -15,14 +15,14 @@ import tunix_rt_nb
 from tunix_rt_nb.common import InputError, files
 from tunix_rt_nb.tasks.registry import get
 
-_OWN = "own_task.py"  # in the package, the file of a task of one's own
+_OWN = "own_task.py"  # the name of a user's task file inside the package
 
 
 def export_environment(name: str, folder: Path) -> list[Path]:
     """Write an environment package for a task into a new folder, and return its files.
 
     Raises:
-      InputError: the task is unknown, or the folder is there and not empty.
+      InputError: the task is unknown, or the path exists and is not an empty folder.
     """
     task = get(name)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):

@@ -1,4 +1,4 @@
-"""Tasks of one's own: the classes that a file defines, or that an installed package names."""
+"""Loading of a user's tasks: classes in a Python file, or in an installed package."""
 
 import contextlib
 import inspect
@@ -20,8 +20,9 @@ _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 def of_file(path: Path) -> list[type[Task]]:
     """Execute a file and return the tasks that it defines.
 
-    The file becomes a module of a private name, so it clashes with none, and it can import none of
-    its neighbours. Abstract classes, and tasks that it imports, are left out.
+    The file runs as a module with a private name, which cannot clash with another module. It cannot
+    import the files next to it. Abstract classes and imported tasks are left out. A task that sets
+    no `source` gets the name of the file.
 
     Raises:
       InputError: the file cannot be read, fails, or defines no task.
@@ -35,10 +36,10 @@ def of_file(path: Path) -> list[type[Task]]:
 
 
 def of_package(point: EntryPoint) -> list[type[Task]]:
-    """Return the task that an entry point names, or the tasks that the module it names defines.
+    """Return the tasks of an entry point: the class that it names, or all tasks of its module.
 
     Raises:
-      InputError: it cannot be imported, or there is no task.
+      InputError: the entry point cannot be imported, or names no task.
     """
     where = told_of(point)
     try:
@@ -54,7 +55,7 @@ def of_package(point: EntryPoint) -> list[type[Task]]:
 
 
 def told_of(point: EntryPoint) -> str:
-    """Return an entry point as a message names it."""
+    """Describe an entry point for a message, as `entry point NAME = VALUE`."""
     return f"entry point {point.name} = {point.value}"
 
 
@@ -84,8 +85,8 @@ def _executed(path: Path) -> ModuleType:
     before = sys.modules.get(module.__name__)
     sys.modules[module.__name__] = module  # where dataclasses look for it
     try:
-        # Compiled here: the import system would leave a __pycache__ beside the file, and might
-        # take an old one for the file.
+        # Compile here, because the import system would leave a __pycache__ beside the file, and
+        # might run outdated bytecode from it.
         exec(compile(source, str(path), "exec"), module.__dict__)
     except (Exception, SystemExit) as error:
         sys.modules.pop(module.__name__)
@@ -95,7 +96,7 @@ def _executed(path: Path) -> ModuleType:
 
 
 def _line(error: BaseException, path: Path) -> str:
-    """Return where in a file an error arose, as `:12`; an empty string if nowhere in it."""
+    """Return the line of a file that raised an error, as `:12`; empty if it arose elsewhere."""
     if isinstance(error, SyntaxError) and error.filename == str(path):
         return f":{error.lineno}"
     frames = traceback.extract_tb(error.__traceback__)
@@ -108,7 +109,7 @@ def _told(error: BaseException) -> str:
 
 
 def _check(task: type[Task], where: str) -> None:
-    with contextlib.suppress(OSError, TypeError):  # a class may stand in no file
+    with contextlib.suppress(OSError, TypeError):  # a class may have no source file
         where = f"{where}:{inspect.getsourcelines(task)[1]}"
     for field in ("name", "about"):
         if not isinstance(getattr(task, field, None), str):

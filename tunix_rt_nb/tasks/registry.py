@@ -1,7 +1,7 @@
 """The list of all tasks. To add one, write its class in a folder of this room and list it here.
 
-A task of one's own need not be listed: it is a class in a file that `load_from`, or the environment
-variable `TUNIX_RT_TASKS`, names; or an entry point of an installed package.
+A user's task need not be listed. It is registered from a file, which is passed to `load_from` or
+named in the environment variable `TUNIX_RT_TASKS`, or from an entry point of an installed package.
 """
 
 from collections.abc import Iterable, Sequence
@@ -82,11 +82,11 @@ def get(name: str, difficulty: str = "easy") -> Task:
 def load_from(paths: Iterable[str | Path]) -> list[str]:
     """Register the tasks that Python files define, and return their names.
 
-    Processes that are started from here know them too. A file that is named again is executed
-    again, and its tasks replace those it had.
+    Child processes started later register them too. A file that is loaded again is executed again,
+    and its tasks replace those of its last run.
 
     Raises:
-      InputError: a file cannot be read, fails, or defines no task; or a name is taken.
+      InputError: a file cannot be read, fails, or defines no task; or another task has the same name.
 
     Example:
       >>> load_from([])
@@ -100,7 +100,16 @@ def load_from(paths: Iterable[str | Path]) -> list[str]:
 
 
 def _register(tasks: Sequence[type[Task]], where: str, home: str) -> list[str]:
-    """Put the tasks of a file or a package into the list, in place of those it had there."""
+    """Register the tasks of a file or a package, in place of those registered from it before.
+
+    Args:
+      tasks: the classes.
+      where: the file or entry point, as messages name it.
+      home: the same as a key; it does not depend on the working directory.
+
+    Returns:
+      The names of the tasks.
+    """
     known = {name: task for name, task in TASKS.items() if _HOMES.get(name) != home}
     for task in tasks:
         if task.name in known:
@@ -117,7 +126,7 @@ def _register(tasks: Sequence[type[Task]], where: str, home: str) -> list[str]:
     return names
 
 
-_HOMES: dict[str, str] = {}  # where each task of one's own is from, by name
+_HOMES: dict[str, str] = {}  # name of a user's task -> the file or entry point it is from
 for _point in named.installed():
     _register(plugins.of_package(_point), *[plugins.told_of(_point)] * 2)
 load_from(named.named())

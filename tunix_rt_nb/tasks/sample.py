@@ -1,4 +1,4 @@
-"""Samples of a task: traces that it draws, and texts that are altered in one place."""
+"""Samples to test a task with: traces that it draws, and texts altered in one place."""
 
 import random
 import re
@@ -14,22 +14,24 @@ _SPOT = re.compile(r"\d+|[♠♥♦♣]|[^\W\d_]+")
 
 
 class Sample(NamedTuple):
-    """A task by name, and traces that it drew of each difficulty and grain."""
+    """The name of a task, and traces that it drew at each difficulty and grain."""
 
     name: str
     traces: Sequence[Trace]
 
     @property
     def plain(self) -> list[Trace]:
-        """The traces without a mistake."""
+        """The traces without a deliberate mistake."""
         return [trace for trace in self.traces if not (trace.meta or {}).get("mistakes")]
 
 
 def drawn(name: str, n: int, seed: int = 0) -> Sample:
-    """Draw `n` traces of distinct problems of each difficulty and grain, every fifth amended.
+    """Draw up to `n` traces of distinct problems at each difficulty and grain.
+
+    Every fifth trace has a deliberate mistake, which its next step repairs.
 
     Raises:
-      ValueError: a prompt is not read, or not alike each time and at each difficulty.
+      ValueError: the task cannot read a prompt that it drew, or reads different problems from it.
       InputError: a trace exceeds the limits of a trace.
     """
     traces = []
@@ -42,7 +44,9 @@ def drawn(name: str, n: int, seed: int = 0) -> Sample:
 
 
 def alter(text: str, words: Sequence[str], rng: random.Random) -> str:
-    """Change one number, card or word of a text; a word becomes one of `words`, or `not`.
+    """Change one number, suit or word of a text; a word becomes one of `words`, or `not`.
+
+    A text without any of these gets a 0 appended.
 
     Example:
       >>> alter("Units: 7+8=15.", ["Tens"], random.Random(0))
@@ -62,7 +66,12 @@ def alter(text: str, words: Sequence[str], rng: random.Random) -> str:
 
 
 def prompts(task: Task, n: int, rng: random.Random) -> Iterator[str]:
-    """Draw prompts of up to `n` distinct problems, and read each back."""
+    """Yield one prompt for each of up to `n` distinct problems, after at most 20 * `n` draws.
+
+    Raises:
+      ValueError: the task cannot read a prompt, or reads different problems from it each time or
+        at each difficulty.
+    """
     seen: set[Hashable] = set()
     for _ in range(20 * n):
         prompt = task.prompt(rng)
@@ -78,6 +87,6 @@ def prompts(task: Task, n: int, rng: random.Random) -> Iterator[str]:
 
 
 def digest(name: str) -> str:
-    """Return the sha256 of some traces of a task, which is the same in every process."""
+    """Return a sha256 in hex of a few traces of a task; it must be the same in every process."""
     traces = [trace.canonical() for trace in drawn(name, 3).traces]
     return sha256("\n".join(traces).encode()).hexdigest()

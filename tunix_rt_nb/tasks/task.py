@@ -29,19 +29,28 @@ class Solution(NamedTuple):
 
 
 class Review(NamedTuple):
-    """The errors of a trace: one per step, None if the step is right, and one for its end."""
+    """The errors of a trace.
+
+    Attributes:
+      steps: for each step why it is wrong, or None if it is right.
+      end: why the solution is not complete after the last step, or None if it is.
+    """
 
     steps: list[str | None]
     end: str | None
 
 
 def worded(kind: str, word: str, text: str) -> Line:
-    """Return a step in two wordings: its text alone, and after a word such as `So`."""
+    """Return a step of type `kind` in two wordings: `text` alone, and `word` (`So`) before it."""
     return kind, text, f"{word} {text}"
 
 
 def matched(prompt: str, otherwise: str, *patterns: re.Pattern[str]) -> re.Match[str]:
-    """Match a whole prompt with a pattern; if none fits, raise `ValueError`, which says why."""
+    """Match a whole prompt against regexes and return the first match.
+
+    Raises:
+      ValueError: no regex matches; the message is `otherwise` and the beginning of the prompt.
+    """
     for pattern in patterns:
         if match := pattern.fullmatch(prompt):
             return match
@@ -53,8 +62,9 @@ class Task(ABC):
 
     A task defines how to draw a prompt, how to read the problem back from it, and how to solve the
     problem in steps. Generating, checking and grading traces build on these three and always start
-    from the prompt. A step is right if it says what a right solution says at that place, in any
-    wording and in one of the grains. A task with many right solutions overrides `checker`.
+    from the prompt. A step is right if it is the step at that place in the worked solution, in any
+    of its wordings. All steps of a trace are compared at one grain, the one that fits best. A task
+    with many right solutions overrides `checker`.
 
     Attributes:
       name: the name of the task in a trace's `meta`.
@@ -78,7 +88,7 @@ class Task(ABC):
 
     @abstractmethod
     def read(self, prompt: str) -> Hashable:
-        """Read the problem from a prompt; every wording of a problem gives the same result.
+        """Read the problem from a prompt; all wordings of one problem give equal results.
 
         Raises:
           ValueError: the prompt states no problem of this task, at any difficulty.
@@ -104,7 +114,7 @@ class Task(ABC):
         return _solve(type(self), problem, grain)
 
     def facts(self, problem: Any) -> dict[str, Any]:
-        """Return the `meta` fields of a problem besides its task and difficulty."""
+        """Return fields about the problem to add to the `meta` of its trace."""
         return {}
 
     def score(self, answer: str, problem: Any) -> float:
@@ -112,7 +122,7 @@ class Task(ABC):
         return float(answer.strip() == self.solution(problem, "fine").answer)
 
     def checker(self, problem: Any, grain: str) -> Checker:
-        """Return a function that checks the steps of a solution one after the other."""
+        """Return a function that checks the next step of a solution, given the steps before it."""
         lines = self.solution(problem, grain).lines
 
         def check(before: Sequence[str], said: str | None) -> str | None:
@@ -164,7 +174,7 @@ class Task(ABC):
         """
         problem = self.problem(prompt)
         lines, answer = self.solution(problem, grain)
-        voice = rng.randrange(6)  # keeps to one wording throughout a trace
+        voice = rng.randrange(6)  # one number for all steps of the trace: one style
         steps = [(line[0], line[1 + voice % (len(line) - 1)]) for line in lines]
         about = {
             "task": self.name,
@@ -179,7 +189,7 @@ class Task(ABC):
         return Trace.of(prompt, steps, answer, about)
 
     def review(self, trace: Trace) -> Review:
-        """Check all steps of a trace, from its prompt alone, in the grain that fits best.
+        """Check all steps of a trace against the problem in its prompt, at the best fitting grain.
 
         A wrong step counts as right if the next step notices and repairs it.
 
@@ -197,7 +207,7 @@ class Task(ABC):
         return min(reviews, key=lambda review: sum(map(bool, [*review.steps, review.end])))
 
     def check_step(self, trace: Trace, i: int) -> str | None:
-        """Return why step `i` of a trace is wrong, None if it is right; raise as `review` does."""
+        """Return why step `i`, from 0, is wrong, or None if it is right; raise as `review` does."""
         return self.review(trace).steps[i]
 
     def grade(self, answer: str, trace: Trace) -> float:
@@ -219,7 +229,7 @@ def _follow(check: Checker, said: Sequence[str]) -> Review:
     found: list[str | None] = []
     before: list[str] = []
     for text in said:
-        # A step that amends a wrong one is checked in its place, and replaces it if right.
+        # A repair is checked in place of the wrong step before it, and replaces that step if right.
         if text.startswith(AMENDS) and found and found[-1]:
             amended = text.removeprefix(next(a for a in AMENDS if text.startswith(a)))
             wrong = check(before[:-1], amended)

@@ -24,14 +24,14 @@ from tunix_rt_nb.tasks.task import Line, worded
 
 
 def count(hand: Hand, grain: str, whose: str = "", table: Way = NONE) -> tuple[Sequence[Line], int]:
-    """Return the lines that find the deadwood of a hand, and that deadwood.
+    """Return the lines that find the deadwood of a hand, and the deadwood in points.
 
     If melds share cards, the lines count each way to arrange them, and the least count is taken.
 
     Args:
       hand: the cards.
       grain: `fine` or `coarse`.
-      whose: the player, if there are two.
+      whose: the player that the lines name; empty if there is only one player.
       table: the melds of the knocker, on which cards may be laid off.
 
     Example:
@@ -92,9 +92,9 @@ def _sort(hand: Hand, whose: str) -> list[Line]:
 
 
 def _meld(hand: Hand, way: Way, grain: str, whose: str, number: int | None) -> list[Line]:
-    """Write the melds and what they leave.
+    """Write the melds of a way to arrange a hand, and the cards that they leave over.
 
-    In `fine` grain, skip the melds if `_sort` listed just these and there is only one way.
+    At grain `fine`, skip the melds if `_sort` has listed exactly these and there is no other way.
     """
     name = f"way {number}" if number else "melds"
     name = f"{whose} {name}" if whose else name.capitalize()
@@ -128,7 +128,7 @@ def _lay_off(hand: Hand, way: Way, grain: str, table: Way) -> list[Line]:
 
 
 def _add(left: Sequence[str], grain: str) -> list[Line]:
-    """Return the lines that add up what the cards count, from the lowest card on."""
+    """Return the lines that add up the points of the cards, in the order given."""
     if not left:
         return [("add", "Deadwood: 0.", "The deadwood is 0.")]
     values = [VALUE[card] for card in left]

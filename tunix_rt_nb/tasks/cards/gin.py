@@ -1,10 +1,11 @@
 """Gin Rummy: the deadwood of a hand, the best discard, the knock and its score.
 
 Source: the rules of the Gin Rummy Association (GRA_Rules.pdf), which OpenSpiel's `gin_rummy`
-follows. A knock needs a deadwood of 10 or less after the discard and scores the difference. Gin, a
-knock without deadwood, scores 25 more. The defender may lay off cards on the knocker's melds, but
-not on gin. A defender with no more deadwood than the knocker undercuts and gets the difference and
-25 more. A tie counts as an undercut too; OpenSpiel gives nothing for it.
+follows. A knock needs a deadwood of 10 or less after the discard. It scores the difference between
+the deadwood of the two players. Gin, a knock without deadwood, scores 25 more. The defender may lay
+off cards on the knocker's melds, but not on gin. A defender with no more deadwood than the knocker
+undercuts and gets the difference and 25 more. A tie counts as an undercut too; OpenSpiel gives
+nothing for it.
 """
 
 import random
@@ -49,7 +50,7 @@ _KNOCKS = (
 )
 _SCORES = ("Who scores, and how much?", "Who gets points, and how many?")
 
-_EASY = comb(52, 5) - 44 * 3 * 3  # no run of three and set of three that share a card
+_EASY = comb(52, 5) - 44 * 3 * 3  # no hand in which a run and a set share a card
 
 
 def _pattern(told: str, asked: Sequence[str]) -> re.Pattern[str]:
@@ -74,7 +75,7 @@ class _Gin(Task):
 
 
 class GinMelds(_Gin):
-    """The question how little deadwood the melds of a hand leave."""
+    """The question of what deadwood a hand has if it is melded best."""
 
     name = "gin_melds"
     about = "the deadwood of a hand of Gin Rummy (easy: 5 cards; hard: melds that share cards)"
@@ -97,15 +98,15 @@ class GinMelds(_Gin):
 
 
 class GinDiscard(_Gin):
-    """The question which card to discard from a hand after drawing one."""
+    """The question of which card to discard from a hand after drawing one."""
 
     name = "gin_discard"
     about = "the discard that leaves the least deadwood (easy: 6 cards; hard: melds share cards)"
 
     def prompt(self, rng: random.Random) -> str:
         size, melds = _HAND[self.difficulty]
-        # Few hands with many unmelded tens have a single best discard, so only three cards worth
-        # ten can fill up the hand.
+        # Few hands with many unmelded cards worth ten have a single best discard, so only three of
+        # these cards can fill up the hand.
         most = (*CARDS[:36], *rng.choices(CARDS[36:], k=3))
         hand = deal(rng, size + 1, self.difficulty == "hard", melds, most, fits=_one_discard)
         return f"{_RULES.format(size)} I hold {' '.join(hand)}. {rng.choice(_DISCARDS)}"
@@ -124,7 +125,7 @@ class GinDiscard(_Gin):
 
 
 class GinKnock(_Gin):
-    """The question whether a hand may knock (easy), or what a knock of two shown hands scores."""
+    """The question of whether a hand may knock (easy), or what a knock scores (both hands shown)."""
 
     name = "gin_knock"
     about = "may a hand of 5 cards knock (medium and hard: the score of a knock, with lay-offs)"
@@ -174,7 +175,7 @@ def _read(pattern: re.Pattern[str], prompt: str, drawn: int = 0) -> tuple[Hand, 
 
 
 def _one_discard(hand: Hand) -> bool:
-    """Tell whether one unmelded card is best to discard; False if all cards can be melded."""
+    """Tell whether a single unmelded card is the best discard; False if all cards are melded."""
     best: dict[int, dict[str, None]] = {}
     for way in ways(mask(hand)):
         left = cards(hand, way.left)
@@ -188,9 +189,9 @@ def _one_discard(hand: Hand) -> bool:
 
 @lru_cache(maxsize=16)  # called to draw, read, solve and grade a trace
 def _melded(knocker: Hand) -> Way | None:
-    """Return how a knocker melds.
+    """Return the only best way for a knocker to meld.
 
-    Return None if the hand may not knock, or has more than one best way to meld.
+    Return None if the deadwood is too high to knock, or if several ways to meld are best.
     """
     found = sorted((points(cards(knocker, way.left)), way) for way in ways(mask(knocker)))
     deadwood, way = found[0]

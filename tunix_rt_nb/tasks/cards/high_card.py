@@ -40,12 +40,12 @@ _ODDS_PROMPT = re.compile(
     rf"(?:{'|'.join(map(re.escape, _ODDS))})".replace(r"\{\}", "(?:win|lose|tie)")
 )
 
-Deals = tuple[tuple[str, str], ...]
-Odds = tuple[str, tuple[str, ...], str]
+Deals = tuple[tuple[str, str], ...]  # my card and the opponent's, for each round
+Odds = tuple[str, tuple[str, ...], str]  # my card, the cards already out, one of RESULTS
 
 
 class HighCardDuel(Task):
-    """The question who wins one round or several, with both cards shown."""
+    """The question of who wins one round or a match of several, with all cards shown."""
 
     name = "high_card_duel"
     source = "ungar"
@@ -107,7 +107,7 @@ class HighCardDuel(Task):
 
 
 class HighCardOdds(Task):
-    """The question how likely a win, loss or tie is, given my card and some that are out."""
+    """The question of how likely a win, loss or tie is, given my card and cards already out."""
 
     name = "high_card_odds"
     source = "ungar"
@@ -172,7 +172,7 @@ def _result(difference: int) -> str:
 
 
 def _rounds(problem: Deals, grain: str) -> Solution:
-    """Solve a match round by round, with the score so far."""
+    """Solve a match of several rounds, with the score after each."""
     lines: list[Line] = []
     mine = theirs = 0
     for k, (a, b) in enumerate(problem, 1):

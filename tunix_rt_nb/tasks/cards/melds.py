@@ -28,7 +28,7 @@ _RUNS = [CARDS[i : i + 4 * n : 4] for n in (3, 4) for i in range(52 - 4 * (n - 1
 
 
 class Way(NamedTuple):
-    """One way to arrange a hand, in bit masks: sets, runs, cards laid off and cards left over."""
+    """A way to arrange a hand, as bit masks: cards in sets, in runs, laid off, and left over."""
 
     sets: int = 0
     runs: int = 0
@@ -60,28 +60,28 @@ def cards(hand: Hand, some: int) -> list[str]:
 
 
 def points(left: Sequence[str]) -> int:
-    """Add up what cards outside of melds count."""
+    """Return the deadwood: the points of the cards outside melds."""
     return sum([VALUE[card] for card in left])
 
 
 def sets(hand: int) -> int:
-    """Find the cards that are three or four of a rank."""
+    """Return the mask of the cards whose rank the hand holds three or four times."""
     s, h, d, c = hand, hand >> 16, hand >> 32, hand >> 48
     return hand & ((s & h & (d | c) | d & c & (s | h)) & _SUIT) * _RANK
 
 
 def runs(hand: int) -> int:
-    """Find the cards in sequences of three or more of a suit."""
+    """Return the mask of the cards in sequences of three or more in one suit."""
     starts = hand & hand >> 1 & hand >> 2
     return starts | starts << 1 | starts << 2
 
 
 @lru_cache(maxsize=64)  # reading, solving and grading arrange the same hand
 def ways(hand: int, table: Way = NONE) -> tuple[Way, ...]:
-    """List the ways to arrange a hand, ways with sets first.
+    """List the ways to arrange a hand, beginning with those that keep most cards in sets.
 
-    A way is left out if another way leaves over only cards that it leaves over too. The least
-    deadwood is still among the ways, whatever the cards are worth.
+    A way is dropped if another way leaves over the same cards or only some of them. The way with
+    the least deadwood is never lost by this, whatever points the cards have.
 
     Args:
       hand: the cards to arrange.
@@ -118,13 +118,13 @@ def each_run(melds: int) -> list[int]:
     """Split a mask of runs into single runs, in order of suit and rank."""
     parts = []
     while melds:
-        parts.append(melds & ~(melds + (melds & -melds)))  # the sum clears the lowest run
+        parts.append(melds & ~(melds + (melds & -melds)))  # the carry clears the lowest run
         melds ^= parts[-1]
     return parts
 
 
 def alike(in_sets: int) -> int:
-    """Return all cards with the ranks of some sets."""
+    """Return the mask of all four cards of each rank in a mask of sets."""
     return sum([_ALIKE[part & -part] for part in each_set(in_sets)])
 
 
@@ -157,9 +157,13 @@ def _in_suit(i: int, ranks: int) -> str:
 
 
 def _choices(in_sets: int, contested: int) -> list[int]:
-    """List the choices of cards to keep in sets, where runs want some of them.
+    """List the masks of cards that may stay in sets, when runs could use some of the cards.
 
-    A set that runs want cards of stays whole, gives up one card if it has four, or is given up.
+    Each set with such cards stays whole, gives up one of them if it has four cards, or is broken.
+
+    Args:
+      in_sets: the mask of all cards in sets.
+      contested: the mask of those that could be in runs instead.
     """
     choices = [in_sets]
     for wanted in each_set(contested):
@@ -188,15 +192,15 @@ def deal(
     out: Sequence[str] = (),
     fits: Callable[[Hand], bool] = bool,
 ) -> list[str]:
-    """Deal a hand with melds, because chance alone would deal few.
+    """Deal a hand in random order with some melds, because chance alone would deal few.
 
     Args:
       rng: decides everything.
       size: the number of cards.
-      shared: whether a card is both in a set and in a run.
-      melds: the numbers of melds to put in, of which one is chosen.
-      most: the cards that fill up the hand.
-      out: the cards that are not in the deck.
+      shared: whether a set and a run of the hand must share a card; if False, none may.
+      melds: the possible numbers of melds to put in; one of them is drawn.
+      most: the cards from which the rest of the hand is drawn.
+      out: the cards that may not be dealt.
       fits: a further test that the sorted hand must pass.
     """
     while True:

@@ -20,7 +20,7 @@ BONUS = 5
 
 _HAND = {"easy": 3, "medium": 4, "hard": 5}
 _TRICKS = {"easy": 1, "medium": 2, "hard": 3}
-_LEADS = 0.1  # share of prompts in which I lead, so that any card is legal
+_LEADS = 0.1  # the share of prompts in which I lead, so that any card is legal
 
 _LEGAL_PROMPT = re.compile(
     rf"{re.escape(LEGAL_RULES)} I hold ({CARD}(?: {CARD}){{0,4}})\."
@@ -57,7 +57,7 @@ class _Spades(Task):
 
 
 class SpadesLegal(_Spades):
-    """The question which cards of a hand may be played on a led card."""
+    """The question of which cards of a hand may be played on a led card, or led."""
 
     name = "spades_legal"
     about = "which cards of a hand of 3, 4 or 5 may be played in Mini Spades"
@@ -104,7 +104,7 @@ class SpadesLegal(_Spades):
 
 
 class SpadesTrick(_Spades):
-    """The question who takes the tricks, with all cards shown as they were played."""
+    """The question of who takes one trick, or how many of several I take, with all cards shown."""
 
     name = "spades_trick"
     about = "who takes a trick of Mini Spades (medium and hard: how many of 2 or 3 tricks)"
@@ -115,7 +115,7 @@ class SpadesTrick(_Spades):
             asked = rng.choice(("How many tricks do I take?", "How many of them do I win?"))
             return f"{RULES} {_told(_play(rng, 5, n))} {asked}"
         led, second = rng.sample(DECK, 2)
-        if rng.random() < 0.3:  # by chance alone few leads would be followed
+        if rng.random() < 0.3:  # by chance alone, few second cards would follow suit
             second = rng.choice([card for card in DECK if card[-1] == led[-1] and card != led])
         if rng.random() < 0.5:
             told = f"I lead {led}, the opponent plays {second}"
@@ -146,7 +146,7 @@ class SpadesTrick(_Spades):
 
 
 class SpadesScore(_Spades):
-    """The question what a hand scores after it was played to the end."""
+    """The question of what I score for a hand that was played to the end."""
 
     name = "spades_score"
     about = "the score of a played hand of 3, 4 or 5 tricks of Mini Spades"
@@ -193,7 +193,7 @@ def _read(pattern: re.Pattern[str], prompt: str) -> Play:
     match = matched(prompt, "shows no tricks of Mini Spades", pattern)
     cards = distinct(find(match[2]))
     i_lead, tricks = play = match[1] == "I lead", tuple(zip(cards[::2], cards[1::2], strict=True))
-    lacks = {True: "", False: ""}  # the suits that a player did not follow, and so may not play
+    lacks = {True: "", False: ""}  # the suits that a player could not follow, and so may not play
     for led, second in tricks:
         if led[-1] in lacks[i_lead] or second[-1] in lacks[not i_lead]:
             raise ValueError(f"has a suit played after it was not followed: {led} {second}")
@@ -210,7 +210,7 @@ def _second_wins(led: str, second: str) -> bool:
 
 
 def _tricks(play: Play, grain: str) -> tuple[list[Line], int]:
-    """Return the lines that follow the tricks, and the number of tricks that I take."""
+    """Return the lines that tell who takes each trick, and the number of tricks that I take."""
     i_lead, tricks = play
     lines: list[Line] = []
     mine = 0

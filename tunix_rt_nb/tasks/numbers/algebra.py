@@ -30,11 +30,12 @@ class Equation(NamedTuple):
 
 
 class SimpleEquations(GymTask):
-    """Linear equations, solved by moving the unknown alone to one side, then dividing."""
+    """Linear equations, solved by leaving the unknown alone on the left, then dividing."""
 
     name = "simple_equations"
     about = "a*x + b = c with numbers up to 9 (medium: 20, hard: 50, and sums of them)"
-    # The third weight, 0, is for the product: no sum uses it, but it gives the unknown its factor.
+    # The weights are those of + - *. No terms are multiplied, hence the 0, but the library gives the
+    # unknown a factor only if * is listed.
     settings: ClassVar = by_level(
         max_terms=(2, 3, 4), max_value=(9, 20, 50), operators_weights=3 * ([0.5, 0.5, 0.0],)
     )
@@ -85,7 +86,7 @@ def _alone(unknown: str, problem: Equation, grain: str) -> list[Line]:
         lines.append(("add", f"A{said}", f"First a{said}"))
     if b == 0:
         return lines
-    # From here on, no number in the lines is below 0.
+    # The lines from here on contain no number below 0.
     if b > 0:
         right, work = f"{c}-{b}", columns.subtract(c, b)
     elif c > 0:

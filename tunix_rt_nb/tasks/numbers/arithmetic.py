@@ -19,9 +19,9 @@ Sum = tuple[int, ...]
 
 
 class Arithmetic(Task):
-    """Terms such as `a + b - c`, from left to right; each sum takes two steps, units and tens.
+    """Problems such as `a + b - c`, worked out from left to right.
 
-    Every total is from 0 to 99.
+    Each addition or subtraction takes two steps: units and tens. Each total is from 0 to 99.
     """
 
     name = "arithmetic"

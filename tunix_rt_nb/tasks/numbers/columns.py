@@ -1,7 +1,7 @@
 """Sums, differences and products, worked out as on paper, column by column.
 
-A whole two-digit sum in one step is too much for a small model. A column is a table of a hundred
-entries, and a small model can learn it.
+A whole two-digit sum in one step is too much for a small model. One column needs only a table of a
+hundred entries, which a small model can learn.
 """
 
 import operator
@@ -97,7 +97,7 @@ def _in_columns(pairs: list[tuple[int, int]], op: str, whole: str) -> list[Line]
         name, said, borrowed = PLACES[place], [], 0
         for sign, term in [(op, digit), ("-" if op == "-" else "+", carry)][: 2 if carry else 1]:
             if sign == "-" and column < term:
-                # To borrow is a decision of its own, so the line states both digits before it.
+                # Show `2-7<0` first, because the model must decide to borrow before it subtracts.
                 said.append(f"{column}-{term}<0")
                 column, borrowed = column + 10, 1
             value = _COMPUTE[sign](column, term)

@@ -60,7 +60,7 @@ class Move(NamedTuple):
 
 
 class Way(NamedTuple):
-    """A way to make a value: it is one of the numbers, or `op` applied to two values."""
+    """A way to make a value: take a given number, or apply `op` to the values of two ways."""
 
     value: int
     op: str = ""
@@ -124,8 +124,8 @@ class Countdown(GymTask):
         return check
 
     def score(self, answer: str, problem: Problem) -> float:
-        # reasoning-gym's verifier tolerates a small difference and would run any code, so this does
-        # without it. An answer that is right here is right there too, and grading needs no search.
+        # reasoning-gym's verifier tolerates a small difference and would run any code, so it is not
+        # used. It accepts all answers that are right here, and grading needs no search.
         plain = answer.strip()
         if not re.fullmatch(r"[\d+*/() -]{1,100}", plain, re.ASCII):
             return 0.0
@@ -134,7 +134,7 @@ class Countdown(GymTask):
 
 
 def _results(a: int, b: int) -> Iterator[tuple[str, int]]:
-    """Yield what `a` and `b`, in this order, can become: an operator and a value each."""
+    """Yield (operator, value) for each operation allowed on `a` and `b`, in this order."""
     if a + b <= _LARGEST:
         yield "+", a + b
     if a >= b:
@@ -149,7 +149,8 @@ def _results(a: int, b: int) -> Iterator[tuple[str, int]]:
 def _search(problem: Problem) -> Way | None:
     """Find a way to the target, or return None.
 
-    A bit mask stands for a part of the numbers. What each part can become is found only once.
+    A bit mask stands for a subset of the numbers. The values that each subset can make are found
+    only once.
     """
     numbers, target = problem
     ways = {1 << i: {n: Way(n)} for i, n in enumerate(numbers)}
@@ -166,8 +167,12 @@ def _search(problem: Problem) -> Way | None:
 
 
 def _pairs(ways: dict[int, dict[int, Way]], mask: int) -> Iterator[tuple[Way, Way]]:
-    """Yield two values, the larger first, from each split of the mask into two parts."""
-    # Parts come in falling order; below half of the mask, every split has been seen.
+    """Yield all pairs of ways whose numbers together are those of the mask.
+
+    The way with the larger value comes first in each pair.
+    """
+    # `part` runs through the subsets of the mask in falling order. Below half of the mask, its
+    # complement has been seen.
     part = mask - 1 & mask
     while 2 * part > mask:
         for u in ways[part].values():
@@ -191,7 +196,7 @@ def _expression(way: Way) -> str:
 
 
 def _lines(move: Move, left: Sequence[int], grain: str) -> list[Line]:
-    """Return the lines of a move; `left` is what the move leaves."""
+    """Return the lines of a move; `left` are the numbers left after it."""
     lines = list(_worked(move, grain))
     if grain == "fine" and len(left) > 1:
         rest = ", ".join(map(str, left))
@@ -229,7 +234,7 @@ def _steps(state: State, grain: str) -> dict[str, State]:
 def _value(expression: str) -> Fraction | None:
     """Evaluate an expression of numbers and + - * / ( ) exactly, without running it as code.
 
-    Return None if it is no such expression, or divides by 0.
+    Return None if the text is no such expression, or divides by 0.
     """
     try:
         return _evaluate(ast.parse(expression, mode="eval").body)

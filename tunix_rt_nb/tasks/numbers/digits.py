@@ -157,7 +157,7 @@ def _horner(digits: str, base: int) -> list[Line]:
 
 
 def _divisions(value: int, base: int) -> list[Line]:
-    """Find the digits of a value: the remainders of its divisions by the base, last one first."""
+    """Find the digits of a value: divide by the base again and again, keeping the remainders."""
     answer = _written(value, base)
     lines: list[Line] = []
     for digit in _digits(value, base):
@@ -169,6 +169,6 @@ def _divisions(value: int, base: int) -> list[Line]:
 
 
 def _places(value: int, base: int) -> str:
-    """Write the digits of a value as a sum, each times what its place is worth."""
+    """Write a value as its digits times their place values: 5 in base 2 is `1*4+0*2+1*1`."""
     digits = enumerate(_digits(value, base))
     return "+".join(f"{digit}*{base**place}" for place, digit in reversed([*digits]))

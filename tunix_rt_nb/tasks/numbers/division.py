@@ -5,10 +5,11 @@ from tunix_rt_nb.tasks.task import Line, worded
 
 
 def divide(a: int, b: int, grain: str = "fine") -> list[Line]:
-    """Return the lines of `a = b*q+r`; `a` is 0 or more and `b` is 1 or more.
+    """Return the lines that divide `a`, 0 or more, by `b`, 1 or more, and end in `a=b*q+r`.
 
-    A number below 100 divided by one digit is looked up in one line, as in a table; so is each
-    digit of a long division by one digit. A larger divisor is multiplied and subtracted.
+    If `a` is below 100 and `b` has one digit, one line states the result, as if from a table. In a
+    long division by one digit, one line does so for each digit. If `b` is larger, the lines also
+    multiply and subtract.
 
     Example:
       >>> [line[1] for line in divide(47, 2)]

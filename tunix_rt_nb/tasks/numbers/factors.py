@@ -57,7 +57,7 @@ class GreatestCommonDivisor(WholeNumber):
 
 
 class PrimeFactorization(GymTask):
-    """Prime factors by trial division, until the square of the next prime is too large."""
+    """Prime factors by trial division, until the next prime squared is more than what is left."""
 
     name = "prime_factorization"
     about = "the prime factors of a number up to 100 (medium: 250, hard: 600)"
@@ -98,7 +98,7 @@ class PrimeFactorization(GymTask):
 
 
 class FractionSimplification(GymTask):
-    """Fractions in lowest terms: both sides are divided by their greatest common divisor."""
+    """Fractions in lowest terms: top and bottom divided by their greatest common divisor."""
 
     name = "fraction_simplification"
     about = "a fraction in lowest terms (sides up to 75, medium: 400, hard: 1500)"
@@ -147,7 +147,7 @@ class FractionSimplification(GymTask):
 
 
 def _euclid(a: int, b: int, grain: str) -> list[Line]:
-    """Find the greatest common divisor of two numbers: divide, then divide by the remainder."""
+    """Find the greatest common divisor of two numbers by Euclid's algorithm."""
     lines: list[Line] = []
     said = ""
     large, small = max(a, b), min(a, b)

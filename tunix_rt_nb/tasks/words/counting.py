@@ -40,11 +40,11 @@ _ITEM = re.compile(rf"(['\"]?)({_NUMBER})\1")
 Letters = tuple[str, tuple[str, ...]]
 Animals = tuple[tuple[str, int], ...]
 Filter = tuple[bool, str, str, tuple[str, ...]]
-"""True to keep or False to remove, numbers `larger` or `smaller`, a limit, and the numbers."""
+"""True to keep or False to remove; `larger` or `smaller`; the limit; the numbers."""
 
 
 class LetterCounting(GymTask):
-    """The number of times a letter appears in a text, in capitals too, counted word by word."""
+    """The number of times a letter, capital or small, appears in a text, counted word by word."""
 
     name = "letter_counting"
     about = "how many times a letter appears in 2 to 3 words (medium 4 to 6, hard 8 to 12)"
@@ -159,7 +159,7 @@ class NumberFiltering(GymTask):
         return Solution(lines, str(left))
 
     def score(self, answer: str, problem: Filter) -> float:
-        """Score a list; quotes, single, double or none, and spaces do not matter."""
+        """Score a list; spaces, and quotes around its numbers or a lack of them, do not matter."""
         text = answer.strip()
         if not (text.startswith("[") and text.endswith("]") and len(text) < 1000):
             return 0.0
@@ -173,9 +173,10 @@ _SAID = {"larger": "larger than", "smaller": "smaller than", "equal": "equal to"
 
 
 def _odd(numbers: list[str]) -> bool:
-    """Tell whether a number is written in two ways, as 2.5 and 2.50 or 0 and -0, or is -0.
+    """Tell whether a list has a number written in two ways, such as 2.5 and 2.50, or a -0.
 
-    The first number is the limit; it may write a number in another way than the list.
+    The first of `numbers` is not in the list: it is the limit. It may be written in another way
+    than in the list, but not as -0.
     """
     values = {Decimal(number) for number in numbers[1:]}
     return len(values) < len(set(numbers[1:])) or any(
@@ -189,9 +190,10 @@ def _relation(number: str, limit: str) -> str:
 
 
 def _reasons(number: str, limit: str) -> list[Line]:
-    """Return the lines that come before a comparison.
+    """Return the lines that explain how a number compares with the limit.
 
-    They compare the signs, or else the numbers without signs, before and after the point.
+    If the signs differ, a line says so. If they do not, the lines compare the digits before the
+    point and, if these are equal, those after it. Positive whole numbers need no lines.
     """
     if number.startswith("-") != limit.startswith("-"):
         sign = "is negative" if number.startswith("-") else "is not negative"

@@ -86,7 +86,7 @@ _BLANKS = {
 
 
 def _compiled(form: str) -> re.Pattern[str]:
-    """Compile a wording into a pattern with a named group for each word in capitals."""
+    """Compile a wording into a regex with a named group for each blank, a word in capitals."""
     names = "|".join(_BLANKS)
     return re.compile(re.sub(names, lambda name: f"(?P<{name[0]}>{_BLANKS[name[0]]})", form))
 
@@ -97,7 +97,7 @@ _PROMPTS = [
 
 
 class CalendarArithmetic(GymTask):
-    """Weekdays some days away, leap years, counts of Mondays, the second Tuesday of a month."""
+    """Questions such as: which weekday is in 10 days, how many Mondays are between two dates."""
 
     name = "calendar_arithmetic"
     about = "weekdays and leap years (medium: count weekdays in a span; hard: the third Friday)"
@@ -179,7 +179,7 @@ def _offset(start: date, days: int, grain: str) -> Solution:
 
 
 def _walk(weekday: str, days: int, grain: str) -> Solution:
-    """Go `days` on from a weekday, or back if negative."""
+    """Find the weekday that is `days` after a weekday, or before it if negative."""
     way = "on" if days > 0 else "back"
     rest = abs(days) % 7
     path = [_after(weekday, k if days > 0 else -k) for k in range(1, rest + 1)] or [weekday]
@@ -195,14 +195,14 @@ def _after(weekday: str, days: int) -> str:
 
 
 def _divided(n: int, by: int) -> str:
-    """Write how often `by` goes into `n`, and the remainder."""
+    """Write the division of `n` by `by`, with the remainder."""
     rest = n % by
     return f"{by}*{n // by}={n - rest}, {n}-{n - rest}={rest}"
 
 
 def _leap(year: int, grain: str) -> Solution:
     century, last = divmod(year, 100)
-    # A year that ends in 00 is a leap year if its century is divisible by four.
+    # A year that ends in 00 is a leap year if the number before the 00 is divisible by four.
     n = last or century
     ends = f"{year} ends in {last:02d}" + ("" if last else f", so take {century}")
     said = f"{_divided(n, 4)}, {'no' if n % 4 else 'a'} leap year."
@@ -228,7 +228,7 @@ def _first(weekday: str, month: str, day: int, grain: str) -> Solution:
 
 
 def _count(weekday: str, start: date, end: date, grain: str) -> Solution:
-    """Find the first such weekday, then go on week by week until the end is past."""
+    """Count a weekday between two dates: find the first, then go on week by week past the end."""
     here = WEEKDAYS[start.weekday()]
     gap = (WEEKDAYS.index(weekday) - start.weekday()) % 7
     lines: list[Line] = [_gap(here, weekday, gap)]
@@ -251,7 +251,7 @@ def _gap(a: str, b: str, days: int) -> Line:
 
 
 def _sum(day: date, days: int) -> str:
-    """Write the date `days` later, worked out from the day of the month."""
+    """Write the sum of the day of the month and `days`, and the date that this gives."""
     length = monthrange(day.year, day.month)[1]
     total = day.day + days
     after = day + timedelta(days)
@@ -264,7 +264,11 @@ def _said(day: date) -> str:
 
 
 def _recurring(year: int, month: int, ordinal: str, weekday: str, grain: str) -> Solution:
-    """Go from the weekday of January 1 to that of the month's first day, then week by week."""
+    """Find the date of, for example, the third Friday of a month.
+
+    The lines go from the weekday of January 1 to that of the month's first day, month by month, and
+    from there to the weekday in question, week by week.
+    """
     here = WEEKDAYS[date(year, 1, 1).weekday()]
     lines = [worded("year", "Note that", f"January 1, {year} is a {here}.")]
     for m in range(1, month):

@@ -55,9 +55,10 @@ _CALLED = {
 }
 
 Circle = tuple[str, str, int, int]
-"""A woman, a male friend, her number of males and her number of females.
+"""A woman, a male friend of hers, and the numbers of her male and of her female friends.
 
-The friend is empty if the question is about her brother.
+If the question is about her brother, the friend is an empty string, and the numbers are those of
+her brothers and sisters.
 """
 
 Couple = tuple[str, str, tuple[str, ...]]
@@ -151,7 +152,7 @@ class FamilyRelationships(GymTask):
 
 
 def _relations(couples: tuple[Couple, ...], a: str, b: str) -> list[tuple[str, list[str]]]:
-    """List what `a` is to `b`, each relation with the facts that show it."""
+    """List all that `a` is to `b`, as (relation, the facts that show it)."""
     parents = {child: couple[:2] for couple in couples for child in couple[2]}
 
     def of(name: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Word problems of grade school, from the templates of GSM-Symbolic.
+"""Grade-school word problems, from the templates of GSM-Symbolic.
 
 Source: Mirzadeh et al. 2024, "GSM-Symbolic: Understanding the Limitations of Mathematical Reasoning
 in Large Language Models"; the templates are reasoning-gym's.
@@ -19,8 +19,9 @@ from tunix_rt_nb.tasks.numbers.digits import whole
 from tunix_rt_nb.tasks.sums.equations import claims
 from tunix_rt_nb.tasks.task import Line, Solution, Task
 
-# The templates whose wording and solution are right, by the number of their steps. In the others of
-# the library fractions are rounded, a sum is wrong or no plain sum, or a question is no English.
+# The templates whose wording and solution are right, grouped by their number of steps. Each of the
+# library's other templates rounds fractions, has a sum that is wrong or not plain arithmetic, or
+# asks in broken English.
 _LEVELS: dict[str, tuple[int, ...]] = {
     "easy": (4, 5, 8, 10, 16, 20, 23, 24, 30, 38, 39, 43, 45, 50, 54, 56, 58, 59, 69, 72),
     "medium": (12, 13, 29, 31, 33, 34, 48, 62, 67, 78, 80, 81, 88),
@@ -28,16 +29,16 @@ _LEVELS: dict[str, tuple[int, ...]] = {
 }
 
 Story = tuple[int, tuple[tuple[str, int | str], ...]]
-"""A template by its number, and what stands in its gaps."""
+"""The number of a template, and its gaps as sorted pairs of a name and a value."""
 
 
 class Template(NamedTuple):
     """A template of the library.
 
     Attributes:
-      pattern: matches its questions; a group for each gap.
-      numbers: the gaps that hold a number.
-      told: writes question and solution for what stands in the gaps.
+      pattern: a regex that matches its questions, with a named group for each gap.
+      numbers: the names of the gaps that hold a number.
+      told: returns the question and the solution in a dict, given the values of the gaps.
     """
 
     pattern: re.Pattern[str]
@@ -59,7 +60,7 @@ class GsmSymbolic(Task):
             prompt = str(item["question"])
             try:
                 answer = self.solution(self.problem(prompt), "fine").answer
-            except ValueError:  # some draws have a sum that does not come out even
+            except ValueError:  # some draws need a fraction or a negative number
                 continue
             if answer != item["answer"]:
                 raise AssertionError(f"{prompt!r} has the answers {answer} and {item['answer']}")
@@ -95,20 +96,20 @@ _NUMBER = "(?:0|[1-9][0-9]{0,6})"
 
 
 def _worded(text: str) -> Line:
-    """Return a sentence as a step, with spaces around its signs and without."""
+    """Return a sentence as a step in two wordings: with spaces around its signs, and without."""
     text = text if text.endswith(".") else f"{text}."
     close = _SIGN.sub(lambda sign: "*" if sign[1] in "x×" else sign[1], text)
     return "compute" if "=" in text else "say", *dict.fromkeys((text, close))
 
 
 def _joined(lines: list[Line]) -> Line:
-    """Join several steps to one, in each of two wordings."""
+    """Join several steps into one, in both of their wordings."""
     texts = (" ".join(line[k] for line in lines) for k in (1, -1))
     return lines[-1][0], *dict.fromkeys(texts)
 
 
 def _fault(story: Story, prompt: str) -> str:
-    """Say why a story is no problem; return an empty string if it is one."""
+    """Return why a story is not a valid problem; an empty string if it is valid."""
     try:
         told = _told(story)
     except (ArithmeticError, LookupError, ValueError) as error:
@@ -137,7 +138,7 @@ def _modules() -> tuple[ModuleType, ...]:
 
 @cache
 def _generators() -> dict[int, Callable[[random.Random, float], dict[str, Any]]]:
-    """Return the library's generators, by number."""
+    """Map the numbers of the library's templates to their generators."""
     return {
         int(name.removeprefix("generate_")): value
         for module in _modules()
@@ -148,7 +149,7 @@ def _generators() -> dict[int, Callable[[random.Random, float], dict[str, Any]]]
 
 @cache
 def _templates() -> dict[int, Template]:
-    """Find the templates in the source of the library: a question there is one f-string."""
+    """Read the chosen templates from the library's source, where a question is one f-string."""
     chosen = {index for level in _LEVELS.values() for index in level}
     return {
         index: _template(function, _generators()[index])
@@ -182,7 +183,7 @@ def _template(function: ast.FunctionDef, generator: Any) -> Template:
             pattern += f"(?P={gap})"
         elif gap in kinds:
             pattern += f"(?P<{gap}>{_NUMBER if gap in numbers else words})"
-        else:  # follows from other gaps; whether it is right shows when the question is told
+        else:  # computed from other gaps; `_fault` compares it with the right value
             pattern += _NUMBER
         seen.add(gap)
     code = next(part for part in generator.__code__.co_consts if _is_code(part, teller.name))

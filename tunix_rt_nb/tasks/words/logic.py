@@ -21,7 +21,7 @@ LIARS = {
 }
 
 Claim = tuple[Any, ...] | bool
-"""True, False, ("is", index of a person, True if truthful), or an operator and its claims."""
+"""True, False, ("is", index of a person, True if called truthful), or (operator, claim, ...)."""
 
 Island = tuple[tuple[str, ...], str, tuple[Claim, ...]]
 """The names, what a truthful person is called, and what each person claims."""
@@ -33,7 +33,7 @@ _FORMS = {
     "iff": "{} if and only if {}",
     "not": "not {}",
 }
-_MOST = 20  # the most brackets in a claim
+_MOST = 20  # the largest number of brackets in a claim
 
 _NAME = "[A-Z][a-z]{1,14}"
 _PROMPT = re.compile(
@@ -133,7 +133,7 @@ def _statements(said: str, names: tuple[str, ...]) -> list[str]:
 
 
 def _claim(text: str, names: tuple[str, ...], truthful: str) -> Claim:
-    """Read a claim from the inside out; `<k>` stands for `parts[k]`, which is read already."""
+    """Parse a claim from its inner brackets outwards; `<k>` in `text` stands for `parts[k]`."""
     parts: list[Claim] = []
 
     def put(part: Claim) -> str:
@@ -159,12 +159,15 @@ def _claim(text: str, names: tuple[str, ...], truthful: str) -> Claim:
 
 
 def _cases(problem: Island) -> list[tuple[bool, ...]]:
-    """List who could be truthful, from all to none."""
+    """List every assignment of truthful (True) or liar, from all truthful to none."""
     return list(product((True, False), repeat=len(problem[0])))
 
 
 def _liar(problem: Island, case: tuple[bool, ...]) -> int | None:
-    """Return the index of the first person whose claim does not fit the case, or None."""
+    """Return the index of the first person whose claim does not fit the case, or None.
+
+    A claim fits if it is true and its speaker is truthful, or false and its speaker a liar.
+    """
     fits = [_value(claim, case) == role for claim, role in zip(problem[2], case, strict=True)]
     return fits.index(False) if False in fits else None
 
@@ -180,7 +183,7 @@ def _value(claim: Claim, case: tuple[bool, ...]) -> bool:
 
 
 def _supposed(problem: Island, case: tuple[bool, ...], full: bool = False) -> str:
-    """Write a case in words: "Ann is a knight, Bob a knave", or in full, as an answer has it."""
+    """Write a case as "Ann is a knight, Bob a knave"; if `full`, in the form of an answer."""
     names, truthful, _ = problem
     roles = [truthful if role else LIARS[truthful] for role in case]
     first, *others = zip(names, roles, strict=True)
@@ -212,7 +215,7 @@ def _check(name: str, claim: Claim, case: tuple[bool, ...], wrong: bool) -> list
 
 
 def _filled(claim: Claim, case: tuple[bool, ...]) -> Claim:
-    """Replace each statement of who is what by True or False."""
+    """Replace each claim that someone is truthful, or a liar, by True or False."""
     assert not isinstance(claim, bool)
     op, *inner = claim
     if op == "is":
@@ -221,7 +224,7 @@ def _filled(claim: Claim, case: tuple[bool, ...]) -> Claim:
 
 
 def _reduced(claim: Claim) -> Claim:
-    """Evaluate one operator: the first whose parts are known."""
+    """Evaluate one operator of a claim: the first whose operands are all True or False."""
     assert not isinstance(claim, bool)
     op, *inner = claim
     for k, part in enumerate(inner):

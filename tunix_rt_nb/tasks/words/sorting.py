@@ -67,7 +67,7 @@ class WordSorting(GymTask):
 
 
 def _compare(a: str, b: str, first: str) -> list[Line]:
-    """Compare two words by the first character in which they differ, or by which ends first."""
+    """Write why `first`, one of two words, goes first: by a character, or because one ends."""
     start = "".join(x for x, _ in takewhile(lambda xy: xy[0] == xy[1], zip(a, b, strict=False)))
     x, y = a[len(start) :][:1], b[len(start) :][:1]
     lines: list[Line] = []
@@ -84,6 +84,6 @@ def _compare(a: str, b: str, first: str) -> list[Line]:
 
 
 def _kind(x: str, y: str) -> str:
-    """Return the kind of character `x` is; an empty string if `y` is of the same kind."""
+    """Return `digit `, `capital ` or `small ` for `x`; an empty string if `y` is alike in this."""
     kinds = ["digit " if c.isdigit() else "capital " if c.isupper() else "small " for c in (x, y)]
     return "" if kinds[0] == kinds[1] else kinds[0]
