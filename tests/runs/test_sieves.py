@@ -23,6 +23,8 @@ def test_a_sieve_is_told_that_takes_more_than_a_tenth(left_out: int, told: bool)
 
 
 def test_what_counts_nothing_tells_nothing() -> None:
+    [told] = notes({"examples": {"train": 9, "eval": 1}, "read_otherwise": 2})
+    assert told == "2 responses read back with other steps: a line in a step begins like a step"
     assert notes({"steps": 3}) == notes({"split": {"train": 1, "eval": 0}, "rejected": {}}) == []
 
 

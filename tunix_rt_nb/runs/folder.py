@@ -101,6 +101,7 @@ class Result(TypedDict, total=False):
       dataset, split: the key of the dataset, and the number of traces on each side, from build.
       examples, rows: the number of examples on each side, and of packed rows, from render.
       rejected: the reason -> the number of traces left out for it, from build and render.
+      read_otherwise: the number of responses that read back with other steps, from render.
       steps, eval_loss: the steps trained and the last held-out loss, from train.
       base, card: the folder of the base model, and the facts of the model card, from train.
       before, after: the scorecards before and after training, from evaluate.
@@ -116,6 +117,7 @@ class Result(TypedDict, total=False):
     examples: dict[str, int]
     rows: int
     rejected: dict[str, int]
+    read_otherwise: int
     steps: int
     eval_loss: float
     base: str

@@ -13,6 +13,8 @@ SIEVES = {  # reason -> its name, and the parameter that governs it
 def notes(result: Result) -> list[str]:
     """Return a line for each sieve of a step that left out more than a tenth of the traces.
 
+    Another line says how many responses read back with other steps than their traces have.
+
     Args:
       result: what `result.json` of the step says. Its `rejected` has the count for each reason, and
         its `split` or `examples` what was kept.
@@ -24,7 +26,9 @@ def notes(result: Result) -> list[str]:
     rejected = result.get("rejected", {})
     kept = result.get("split", result.get("examples", {}))
     whole = sum(kept.values()) + sum(rejected.values())
-    return [
+    otherwise = result.get("read_otherwise", 0)
+    told = f"{otherwise:,} responses read back with other steps: a line in a step begins like a step"
+    return [told] * bool(otherwise) + [
         f"{name}: {rejected[reason]:,} of {whole:,} left out, more than a tenth: {parameter}"
         for reason, (name, parameter) in SIEVES.items()
         if rejected.get(reason, 0) * 10 > whole

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from tunix_rt_nb.common import InputError, one_line, workers
 from tunix_rt_nb.store.shards import Lines, lines_of
-from tunix_rt_nb.trace import Trace, formats, inputs
+from tunix_rt_nb.trace import EARLIER, Trace, formats, inputs
 
 MAX_TOLD = 20  # bad records that are reported one by one
 _BLOCK = 1 << 20  # bytes of records that are parsed at a time
@@ -140,6 +140,8 @@ _DETAILS = ("with a system message", "with earlier turns", "with an answer only"
 
 
 def _details(trace: Trace) -> list[str]:
+    if trace.steps and EARLIER not in (trace.meta or {}):  # true of most traces
+        return []
     earlier = trace.earlier
     holds = (bool(earlier.system), bool(earlier.turns), not trace.steps)
     return [name for name, held in zip(_DETAILS, holds, strict=True) if held]
@@ -163,8 +165,8 @@ def _parsed(names: Mapping[str, str], created_at: str, block: _Block) -> _Read:
             bad.append(f"{block.path}:{number}: {error}")
         else:
             traces.append(trace)
-            counts.update([noun, *_details(trace)])
-    counts["skipped"] = len(bad)
+    counts[noun], counts["skipped"] = len(traces), len(bad)
+    counts.update(name for trace in traces for name in _details(trace))
     return _Read(block.path, lines_of(traces, created_at), bad, counts, block.wrong)
 
 
