@@ -94,7 +94,7 @@ def test_the_profiles_that_ship_pass(name: str) -> None:
         ("evaluate", {"EVAL_SET": "mine.jsonl"}, "EVAL_SET: mine.jsonl:1: "),
         ("evaluate", {"BASELINE": "none"}, "none.json does not exist, take a run's figure"),
         ("evaluate", {"SAMPLES": 3}, "TEMPERATURE: is 0, which gives equal SAMPLES"),
-        ("evaluate", {"JUDGE": "localhost"}, "JUDGE: the address is none, expected one like http"),
+        ("evaluate", {"JUDGE": "localhost"}, "JUDGE: address is invalid, expected one like h"),
     ],
 )  # fmt: skip
 def test_what_a_step_cannot_work_with_is_refused_if_that_step_will_run(

@@ -208,7 +208,7 @@ def test_smoke_ends_with_one_where_a_line_is_bad_and_two_where_there_is_no_file(
     result = invoke("smoke", path)
     assert result.exit_code == 1
     assert result.stdout == (
-        f"{path}:1: metadata: Field required, the nearest form is messages\n"
+        f"{path}:1: metadata: Field required, the nearest format is messages\n"
         "✗ records   1 of 1 lines are bad\n"
     )
     found = json.loads(invoke("smoke", path, "--json").stdout)

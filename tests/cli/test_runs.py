@@ -180,7 +180,7 @@ def test_a_judge_that_is_not_there_is_said_in_a_line(home: Path) -> None:
     evaluated(home)
     told = tool("runs", "judge", "one", "--judge", "localhost", "--model", "gemma")
     assert told.exit_code == 2
-    assert "the address is none" in told.stderr
+    assert "address is invalid" in told.stderr
 
 
 def test_models_are_promoted_listed_shown_and_verified(home: Path) -> None:

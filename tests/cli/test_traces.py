@@ -151,10 +151,10 @@ def test_delete_compact_and_import_again(store: TraceStore, tmp_path: Path) -> N
         (b"\x7fELF\x00\x01\xff\xfe", "1: not a JSON object"),
         (GOOD.encode()[:40], "1: not a JSON object: "),
         (GOOD.encode().replace(b'"p"', b"5"), "1: prompt: expected str, got int"),
-        (GOOD.encode().replace(b'"i": 0', b'"i": 1'), "1: steps: step indices must run 0, 1"),
+        (GOOD.encode().replace(b'"i": 0', b'"i": 1'), "1: steps.0.i: is 1, expected 0"),
         (GOOD.encode().replace(b'"p"', b'"\xff"'), "1: not a JSON object: it is not UTF-8"),
         (GOOD.encode().replace(b"0", b"9" * 3_000_000), "integer value out of"),
-        (gzip.compress(GOOD.encode(), mtime=0)[:-12], "1: is cut off or damaged gzip: "),
+        (gzip.compress(GOOD.encode(), mtime=0)[:-12], "1: gzip data is cut off or damaged: "),
         (
             GOOD.encode().replace(b'"t"', b'"' + b"t" * (20 << 20) + b'"'),
             "1: trace: may take 1 MiB",
@@ -179,7 +179,7 @@ def test_every_bad_line_of_every_file_is_told(tmp_path: Path) -> None:
     assert lines[0].startswith(f"{file}:1: not a JSON object")
     assert lines[1] == f"{file}:3: trace: expected object, got array"
     assert lines[2] == f"{tmp_path / 'none'}: cannot be read: No such file or directory"
-    assert lines[3].startswith("-:1: is cut off or damaged gzip") or "-: cannot be read" in lines[3]
+    assert lines[3].startswith("-:1: gzip data is cut off") or "-: cannot be read" in lines[3]
     assert lines[4:] == ["4 bad lines; nothing was imported"]
 
 

@@ -141,28 +141,28 @@ def drawn(scores: np.ndarray) -> list[Any]:
 @pytest.mark.parametrize(
     ("other", "told"),
     [
-        (MORE[:99], "are of unequal eval sets, 1 items are in one of them only, such as '099'"),
+        (MORE[:99], "different eval sets: 1 items are in only one of them, such as '099'"),
         (
             [{**row, "prompt": "p"} for row in MORE],
-            "have unequal eval sets: prompt of '000' is 'Work out ",
+            "have different eval sets: prompt of '000' is 'Work out ",
         ),
         (
             [{**row, "template": "chatml"} for row in MORE],
-            "unequal templates: template of '000' is",
+            "different templates: template of '000' is",
         ),
         (
             [{**row, "style": "tags"} for row in MORE],
-            "unequal styles: style of '000' is 'numbered'",
+            "different styles: style of '000' is 'numbered'",
         ),
         (
             [{**row, "form_sha256": "g"} for row in MORE],
-            "unequal forms: form_sha256 of '000' is 'f'",
+            "different forms: form_sha256 of '000' is 'f'",
         ),
         (
             [*MORE, {**MORE[3], "sample": 1, "style": "tags"}],
-            "unequal styles: style of '003' is 'numbered' and 'tags'",
+            "different styles: style of '003' is 'numbered' and 'tags'",
         ),
-        ([*MORE, {**MORE[3], "sample": 1}], "'003' has 1 and 2 answers; evaluate both with as man"),
+        ([*MORE, {**MORE[3], "sample": 1}], "'003' has 1 and 2 answers; evaluate both with the s"),
     ],
 )
 def test_what_does_not_compare_is_refused(other: list[Any], told: str) -> None:
@@ -203,7 +203,7 @@ def line(**changed: Any) -> str:
         (line(score=float("nan")), "x.jsonl:1: score: Input should be"),
         (line(steps_right=7), "x.jsonl:1: steps_right: Input should be less than or equal to 1"),
         (line(answer=7), "x.jsonl:1: answer: Input should be a valid string"),
-        (f"{line()}\n{line()}", "x.jsonl:2: id: '001' is that of an earlier line"),
+        (f"{line()}\n{line()}", "x.jsonl:2: id: '001' is the id of an earlier line"),
     ],
 )
 def test_damaged_predictions_are_refused_with_file_and_line(
@@ -250,9 +250,9 @@ def test_predictions_are_read_as_they_were_written(tmp_path: Path) -> None:
 def test_predictions_of_another_set_are_refused() -> None:
     items = [(f"{k:03}", trace) for k, trace in enumerate(TRACES)]
     predictions.check_of(HALF, items)
-    with pytest.raises(InputError, match="are of another eval set: '099' is none of its items"):
+    with pytest.raises(InputError, match="are of another eval set: this one has no item '099'"):
         predictions.check_of(HALF, items[:99])
-    with pytest.raises(InputError, match="another eval set: '000' has another prompt there"):
+    with pytest.raises(InputError, match="another eval set: the prompt of '000' differs"):
         predictions.check_of(HALF, [("000", TRACES[1])])
 
 
@@ -286,7 +286,7 @@ def test_runs_are_compared_from_the_command_line(home: Path) -> None:
     assert (found["verdict"], found["n"]) == ("cannot tell", 100)
     few = written(home / "few.jsonl", MORE[:49])
     assert "49 items are few, 50 and more decide better" in invoke("compare", str(few), str(few))
-    assert "three: no predictions there" in invoke("compare", "one", "three", code=2)
+    assert "three: has no predictions" in invoke("compare", "one", "three", code=2)
 
 
 def test_an_item_is_gained_by_the_mean_of_its_answers(home: Path) -> None:

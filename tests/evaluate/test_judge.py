@@ -501,7 +501,7 @@ def test_no_redirect_takes_the_key_elsewhere(server: Server, tmp_path: Path) -> 
     ],
 )
 def test_what_is_no_address_is_refused(url: str) -> None:
-    with pytest.raises(InputError, match="the address is none, expected one like"):
+    with pytest.raises(InputError, match="address is invalid, expected one like"):
         Endpoint(url, "gemma")
 
 
@@ -552,5 +552,5 @@ def test_a_file_of_something_else_is_not_taken_for_judgements(tmp_path: Path) ->
     path = tmp_path / "j.jsonl"
     for text in ("{}\n", "[1]\n", "x\n"):
         path.write_text(text)
-        with pytest.raises(InputError, match="holds something else than judgements"):
+        with pytest.raises(InputError, match="holds something other than judgements"):
             judge.read(PREDICTIONS, path)

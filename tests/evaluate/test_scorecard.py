@@ -134,7 +134,7 @@ def test_what_should_make_one_doubt_a_card_is_said() -> None:
 def test_a_score_that_is_none_is_refused(value: Any) -> None:
     with pytest.raises(InputError, match="prediction 2: score: .* is not from 0 to 1"):
         sum_up([ROWS[0], {**ROWS[1], "score": value}])
-    with pytest.raises(InputError, match="there are none, expected one an item"):
+    with pytest.raises(InputError, match="there are none, expected one for each item"):
         sum_up([])
 
 

@@ -117,5 +117,5 @@ def test_a_model_whose_stop_token_was_not_trained_is_reported() -> None:
 def test_models_that_were_asked_in_two_templates_are_not_compared() -> None:
     one = [{**p, **manifest()} for p in answered(lambda k: respond(TRACES[k]))]
     two = [{**p, **manifest("chatml")} for p in one]
-    with pytest.raises(InputError, match="compare: the two have unequal templates"):
+    with pytest.raises(InputError, match="compare: A and B have different templates"):
         compare(one, two)

@@ -257,7 +257,7 @@ def test_fields_of_other_names_are_mapped() -> None:
     read = reader("auto", parts_of("prompt=frage,answer=meta.final"))
     trace = read(b'{"frage": "q", "meta": {"final": 4}, "rationale": "a"}')
     assert (trace.prompt, steps(trace), trace.final_answer) == ("q", ["a"], "4")
-    with pytest.raises(InputError, match="frage: Field required, it is mapped"):
+    with pytest.raises(InputError, match="frage: Field required, because the mapping"):
         read(b'{"question": "q"}')
     for bad in ("frage", "frage=", "promt=frage"):
         with pytest.raises(InputError, match="^map: "):
@@ -302,7 +302,7 @@ def test_an_instruction_keeps_what_it_is_about() -> None:
         ("reference", {"steps": [STEP], "final_answer": "f"}, "prompt: Field required"),
         ("reference", {"prompt": "p", "final_answer": "f"}, "steps: Field required"),
         ("reference", {"prompt": "p", "steps": [STEP]}, "final_answer: Field required"),
-        ("reference", {"prompt": "p", "steps": [STEP] * 2}, "steps.1.i: 0 is there twice"),
+        ("reference", {"prompt": "p", "steps": [STEP] * 2}, "steps.1.i: 0 occurs twice"),
         ("reference", {"prompt": "p", "steps": [{"i": "0"}]}, "steps.0.i: expected int, got str"),
         ("reference", {"prompt": "p", "steps": ["a", STEP]}, "steps.0.i: Field required"),
         ("reference", {"prompts": "p", "trace_steps": 5}, "trace_steps: expected list, got int"),
@@ -312,18 +312,18 @@ def test_an_instruction_keeps_what_it_is_about() -> None:
             "meta: expected dict, got int",
         ),
         ("messages", {}, "messages: Field required"),
-        ("messages", {"messages": []}, "messages: expected user and assistant in turn, after a"),
+        ("messages", {"messages": []}, "messages: expected an optional system message, then user"),
         ("messages", {"messages": [1, 2]}, "messages.0: expected dict, got int"),
         (
             "messages",
             {"messages": [{"role": "user", "content": "p"}] * 2},
-            "messages: expected user and assistant in turn, after a system message at most, and the"
+            "messages: expected an optional system message, then user and assistant in turn, the"
             " assistant last; found user, user",
         ),
         (
             "messages",
             {"messages": [{"role": "tool", "content": "p"}]},
-            "messages: expected user and assistant in turn, after a system message at most, and the"
+            "messages: expected an optional system message, then user and assistant in turn, the"
             " assistant last; found tool",
         ),
         (
@@ -338,8 +338,8 @@ def test_an_instruction_keeps_what_it_is_about() -> None:
         ),
         ("gsm8k", {"question": "q", "answer": "no mark"}, "answer: has no final answer, expected"),
         ("gsm8k", {"answer": "a\n#### 4"}, "question: Field required"),
-        ("tagged", {"response": SAID[0]}, "prompt: Field required, as one of: prompt, question"),
-        ("tagged", {"prompt": "p"}, "response: Field required, as one of: response, output"),
+        ("tagged", {"response": SAID[0]}, "prompt: Field required, expected one of: prompt, q"),
+        ("tagged", {"prompt": "p"}, "response: Field required, expected one of: respons"),
         ("tagged", {"prompt": "p", "output": "<think>a</think> "}, "final_answer: expected str of"),
         ("tagged", {"prompt": "p", "output": {}}, "output: expected str, got dict"),
         ("tagged", {"prompt": "p", "output": SAID[0], "x": 1 << 64}, "meta.imported.x: is an int"),

@@ -64,7 +64,7 @@ def test_csv_keeps_text_as_it_stands_and_reads_lists(tmp_path: Path) -> None:
         (
             "x.jsonl.gz",
             gzip.compress(b'{"a": 1}\n' * 99, mtime=0)[:-9],
-            "is cut off or damaged gzip",
+            "gzip data is cut off or damaged",
         ),
         ("x.csv", b"a,b\n1\n", ":2: expected 2 columns"),
         ("x.csv", b"a,b\n1,2,3\n", ":2: expected 2 columns"),

@@ -198,7 +198,7 @@ def test_a_line_without_the_two_keys_has_none_of_them() -> None:
     [
         ({"extra": 1}, "extra: is not a field of a trace"),
         ({"prompt": ""}, "prompt: expected str of length >= 1"),
-        ({"steps": [{**GOOD["steps"][0], "i": 1}]}, "steps: step indices must run 0, 1, 2"),
+        ({"steps": [{**GOOD["steps"][0], "i": 1}]}, "steps.0.i: is 1, expected 0, as indices run"),
         ({"meta": nested(65)}, "meta: has more than 64 levels"),
         ({"meta": {"x": math.nan}}, "not a JSON object: it has NaN"),
         ({"meta": {"x": "y" * (9 << 20)}}, "trace: may take 1 MiB, this line takes over 8 MiB"),

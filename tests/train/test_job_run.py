@@ -136,7 +136,7 @@ def bad(result: Result) -> str:
         ({"dataset__path": "a\0\n"}, "does not exist, expected the folder of a dataset or a"),
         ({"dataset__path": "."}, "has no manifest.json"),
         ({"dataset__path": "job.yaml"}, "job.yaml:1: not a JSON object"),
-        ({"dataset__path": "traces20/shard"}, "metadata: Field required, the nearest form is"),
+        ({"dataset__path": "traces20/shard"}, "metadata: Field required, the nearest format is"),
         ({"dataset__path": "x.jsonl"}, "dataset.format: is tunix_sft, but "),
         ({"output__output_dir": "sums-v1"}, "is in the dataset's folder, which never changes"),
         ({"output__output_dir": "sums-v1/out"}, "is in the dataset's folder, which never changes"),

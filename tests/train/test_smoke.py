@@ -224,7 +224,7 @@ def test_the_form_is_told_by_the_fields() -> None:
     forms = [("training_example", GOOD), ("tunix_sft", SFT), ("messages", CHAT), ("trace", PARTS)]
     assert [export_of(fields) for _, fields in forms] == [form for form, _ in forms]
     assert {form for form, _ in forms} == set(FORMS)
-    with pytest.raises(InputError, match="response: Field required, the nearest form is training"):
+    with pytest.raises(InputError, match="response: Field required, the nearest format is train"):
         export_of({"id": "1", "prompt": "p", "metadata": {}})
 
 

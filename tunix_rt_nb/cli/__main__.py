@@ -1,4 +1,4 @@
-"""The module behind `python -m tunix_rt_nb.cli`, which is the command `tunix-rt-nb`."""
+"""The module behind `python -m tunix_rt_nb.cli`, which does the same as `tunix-rt-nb`."""
 
 from tunix_rt_nb.cli import main
 

@@ -1,7 +1,7 @@
 """Checks of a run's parameters before its first notebook starts.
 
-They are those that need more rooms than `runs` may know: that what a parameter names is there, and
-that something will be trained on and evaluated. JAX is not loaded for them.
+These checks import more of the package than `runs` may. They check that everything that parameters
+name exists, and that there will be something to train on and to evaluate. They do not load JAX.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -30,8 +30,8 @@ def check_run(
     Args:
       parameters: those of every step, as `runs.parameters.resolve` returns them.
       first, last: the first and the last step that will run.
-      here: the run is on this machine. If it is on Kaggle, preparing its kernel checks the model
-        and the dataset, and nobody can look at files that are attached there.
+      here: True if the run is on this machine, False if it is on Kaggle. There, preparing the
+        kernel checks the model and the dataset, and attached files cannot be checked.
 
     Raises:
       InputError: a parameter names something that is missing or damaged; or nothing would be
@@ -94,7 +94,7 @@ def _build(given: Parameters, here: bool) -> None:
 
 
 def _spec(given: Parameters) -> "dataset.DatasetSpec":
-    """Return the specification of the dataset, as 2_build makes it."""
+    """Return the specification of the dataset, as the notebook 2_build makes it."""
     fields = {
         "dataset_name": given["DATASET_NAME"],
         "dataset_version": given["DATASET_VERSION"],
@@ -126,17 +126,19 @@ def _check_spec(spec: "dataset.DatasetSpec") -> None:
 
 
 def _check_held_out(given: Parameters, here: bool) -> None:
-    """Check that the dataset holds items out: for the held-out loss, and to be asked."""
+    """Check that the dataset holds items out, for the held-out loss and for the evaluation."""
     if given.get("DATASET"):
         split = dataset.read_manifest(place.folder(given["DATASET"]))["split"] if here else {}
         if split.get("eval") == 0:
-            raise InputError("DATASET: has no held-out items, for the held-out loss and to evaluate on")
+            raise InputError(
+                "DATASET: has no held-out items, for the held-out loss and to evaluate on"
+            )
     elif "SPEC" in given and _spec(given).eval_fraction == 0:
         raise InputError("EVAL_FRACTION: is 0, so no items are held out, use one above 0")
 
 
 def _model(given: Parameters, here: bool) -> None:
-    """Check that a model is there, without downloading, converting or loading one."""
+    """Check that a model exists, without downloading, converting or loading it."""
     name = given.get("MODEL", "tiny")
     if not here or catalog.named(name) in catalog.MODELS:
         return
@@ -185,13 +187,13 @@ _CHECKS: dict[str, Callable[[Parameters, bool], None]] = {
 
 
 def _is_attached(name: str, here: bool) -> bool:
-    """Tell whether a run that is not on this machine reads this file from its inputs."""
+    """Tell whether a run on Kaggle reads this file from its attached inputs."""
     return not here and name.startswith(_ON_KAGGLE)
 
 
 @contextmanager
 def _named(parameter: str, *instead: str) -> Iterator[None]:
-    """Begin the message of an `InputError` with a parameter's name, instead of other names."""
+    """Put a parameter's name before the message of an `InputError`, in place of these prefixes."""
     try:
         yield
     except InputError as error:

@@ -72,7 +72,7 @@ def list_(tag: str | None, as_json: bool) -> None:
 @click.argument("key")
 @options.json_option
 def show(key: str, as_json: bool) -> None:
-    """Show a dataset: how many traces each stage kept, its tasks, its length, what was refused.
+    """Show a dataset: traces kept by each stage, its tasks, its length in tokens, what was refused.
 
     KEY is a dataset's key or the path of its folder.
 
@@ -87,7 +87,7 @@ def show(key: str, as_json: bool) -> None:
 @click.argument("b")
 @options.json_option
 def diff_command(a: str, b: str, as_json: bool) -> None:
-    """List the traces that only A or only B has, and those that changed between train and eval.
+    """List the traces that only A or only B has, and those that moved between train and eval.
 
     \b
     Example: tunix-rt-nb datasets diff cards-v1 cards-v2
@@ -112,7 +112,7 @@ def diff_command(a: str, b: str, as_json: bool) -> None:
 def merge_command(
     keys: tuple[str, ...], name: str, version: str, out: Path | None, as_json: bool
 ) -> None:
-    """Merge several datasets into one: each trace once, cleaned again.
+    """Merge several datasets into one, with each trace once, and clean it again.
 
     Traces that any of them held out stay held out.
 
@@ -170,7 +170,7 @@ def export(
 
 
 def _store(dataset: Path | None, folder: Path | None) -> "store.TraceStore":
-    """Open the store in `folder`; without one, that of the run in which the dataset was built.
+    """Open the store in `folder`; without it, the store of the run that built the dataset.
 
     If neither is known, open the store that commands read by default.
     """

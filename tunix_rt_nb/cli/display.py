@@ -74,19 +74,19 @@ def added(counts: "store.Added") -> str:
 
 
 def percent(share: float | None) -> str:
-    """Return a share as text, which is empty if there is none."""
+    """Return a share as a percentage; an empty text if it is None."""
     return "" if share is None else f"{share:.1%}"
 
 
 def only(row: Mapping[str, Any], *names: str) -> dict[str, Any]:
-    """Return these fields of a row; None for those that it has not."""
+    """Return these fields of a row; None for a field that the row lacks."""
     return {name: row.get(name) for name in names}
 
 
 def echo_rows(
     rows: Sequence[Mapping[str, Any]], table: list[dict[str, Any]], as_json: bool, told: str
 ) -> None:
-    """Print rows as JSON, or else the table of them, and on stderr how many they are."""
+    """Print `rows` as JSON, or else `table` as text; print `told` on stderr."""
     if as_json:
         click.echo(json.dumps(rows, ensure_ascii=False))
     elif rows:
@@ -121,7 +121,7 @@ def task(entry: dict[str, Any]) -> str:
 
 
 def finding(found: "tasks.Finding") -> str:
-    """Return a line of a task's certificate as text."""
+    """Return one finding of a task's certificate as a line of text."""
     return printable(f"{_tick(found.holds)} {found.check:<20}  {found.told}")
 
 

@@ -12,7 +12,7 @@ from tunix_rt_nb.cli import options
 
 @click.group()
 def evalsets() -> None:
-    """Check eval sets, and make one of what a dataset holds out.
+    """Check eval sets, and make one from the held-out traces of a dataset.
 
     \b
     Example: tunix-rt-nb evalsets check mine.jsonl
@@ -26,7 +26,8 @@ def check(names: tuple[str, ...], as_json: bool) -> None:
     """Check eval sets: files in any format that an import reads, or the names of sets that ship.
 
     An item needs a prompt and an answer; its id, section, category and difficulty are optional.
-    The answers to problems of known tasks are checked; all others are graded by the ladder.
+    The answers to problems of known tasks are checked. An evaluation grades the answers to other
+    items with a ladder of graders, which `tunix-rt-nb grade` shows.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""tunix-rt-nb grade: what each grader makes of an answer, or the marks of a file of answers."""
+"""tunix-rt-nb grade: each grader's verdict on an answer, or the marks of a file of answers."""
 
 import json
 from pathlib import Path
@@ -47,11 +47,11 @@ def grade_command(
     path: Path | None,
     as_json: bool,
 ) -> None:
-    """Mark ANSWER by EXPECTED as answers to items of no known task are, and show why.
+    """Mark ANSWER by EXPECTED, as an evaluation does for items of no known task, and show why.
 
-    A ladder of graders does that: the same characters, the same words, one number, one choice, one
-    formula. The first that can decides. In doubt an answer is wrong. ANSWER may be a whole response
-    of a model.
+    A ladder of graders compares the two: as characters, words, numbers, choices, then formulas. The
+    first grader that can decide does. If none can, the answer is wrong. ANSWER may be a whole
+    response of a model.
 
     \b
     Examples:
@@ -73,7 +73,7 @@ def grade_command(
 def _show(
     answer: str, expected: str, prompt: str, own: "evaluate.Own | None", as_json: bool
 ) -> None:
-    """Print the mark of one answer, and what each rung makes of it without its marks."""
+    """Print the mark of one answer, and each grader's verdict on it."""
     mark = evaluate.mark(answer, expected, prompt, own)
     bare, rungs = evaluate.look(answer, expected, prompt, own)
     if as_json:
@@ -92,7 +92,7 @@ def _show(
 
 
 def _mark_file(path: Path, own: "evaluate.Own | None", as_json: bool) -> None:
-    """Print the mark of each line, after all lines are checked."""
+    """Print the mark of each line of a file, after all lines are checked."""
     for pair in _pairs(path):
         mark = evaluate.mark(pair["answer"], pair["expected"], pair.get("prompt", ""), own)
         if as_json:

@@ -89,8 +89,9 @@ def _prepare(
 def prepare_command(**how: Any) -> None:
     """Write a kernel: a notebook that runs on Kaggle as it is, and its metadata.
 
-    A PROFILE runs the whole chain, a notebook runs alone. The notebook's first cells hold the
-    package as readable source, and its parameters are filled in. It runs on this machine, too.
+    Given a PROFILE, the kernel runs the whole chain; given a notebook, only that one. Its first
+    cells hold the package as readable source, and its parameters are filled in. It runs on this
+    machine, too.
 
     \b
     Examples:
@@ -108,8 +109,8 @@ def prepare_command(**how: Any) -> None:
 def push_command(run_id: str, resume: bool, force: bool) -> None:
     """Push the kernel that was prepared for RUN, so that Kaggle runs it.
 
-    Before that, this compiles the training and the answers for the chips, and looks at this week's
-    quota. It refuses to push if they do not fit or no quota is left.
+    Before that, this compiles training and evaluation for the chips, and looks at this week's
+    quota. It refuses to push if either does not fit or no quota is left.
 
     \b
     Examples:

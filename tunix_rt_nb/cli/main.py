@@ -176,10 +176,10 @@ def run(
 
 
 def _own(data: tuple[str, ...], form: str, names: str, skip_bad: bool) -> dict[str, Any]:
-    """Return the parameters of a run on files of one's own; none without files.
+    """Return the parameters that --data and its options set; empty without --data.
 
     Raises:
-      InputError: one of the options for files is given without any.
+      InputError: an option for files is given without --data.
     """
     how = {"IMPORT_AS": form, "IMPORT_MAP": formats.parts_of(names), "SKIP_BAD": skip_bad}
     if not data:
@@ -191,7 +191,7 @@ def _own(data: tuple[str, ...], form: str, names: str, skip_bad: bool) -> dict[s
 
 
 def _tell_start(step: str) -> None:
-    """Show on a terminal at once which step runs; its line at the end replaces this."""
+    """Show on a terminal which step runs; `_tell_end` overwrites that line."""
     if sys.stderr.isatty():
         click.echo(f"  {runs.stem(step):<12} running ...\r", err=True, nl=False)
 

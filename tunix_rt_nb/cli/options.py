@@ -14,7 +14,7 @@ from tunix_rt_nb.common import InputError
 from tunix_rt_nb.host import paths
 
 FILE = click.Path(path_type=Path)
-default_option = partial(click.option, show_default=True)  # an option whose default is told
+default_option = partial(click.option, show_default=True)  # an option whose default the help shows
 
 
 def folder_option(*names: str, **how: Any) -> Callable[[Any], Any]:
@@ -30,7 +30,7 @@ def output_option(help: str, kind: click.Path = FILE, required: bool = False) ->
 
 
 def form_option(name: str, known: Iterable[str], default: str) -> Callable[[Any], Any]:
-    """Return the option that says what the records of a file are."""
+    """Return the option `name` for the format of the records in a file."""
     kind = click.Choice(list(known))
     return default_option(name, "form", type=kind, default=default, help="Format of the records.")
 
@@ -97,7 +97,7 @@ def settings_of(
 
 
 def _typed(name: str, kind: str | None, text: str) -> Any:
-    """Read the text of a parameter; that of an unknown one stays text, for others to refuse."""
+    """Parse the value of a parameter; that of an unknown one stays text, to be refused later."""
     if kind in (None, "str"):
         return text
     texts = kind in runs.parameters.TEXTS
@@ -135,7 +135,7 @@ def _value(text: str) -> Any:
 def open_store(folder: Path | None, to_read: bool = True) -> "store.TraceStore":
     """Open the store that `--store` names, or else `data/traces`.
 
-    To read, an empty `data/traces` gives way to the traces of the newest run.
+    If `data/traces` is empty and only read, open the traces of the newest run instead.
 
     Raises:
       InputError: the folder to read from does not exist.

@@ -25,11 +25,11 @@ def preflight_command(
     search: bool,
     as_json: bool,
 ) -> None:
-    """Tell whether the training and the answers of PROFILE fit on a TPU, without having one.
+    """Tell whether training and evaluation of PROFILE fit on a TPU, without having one.
 
     This compiles for the chips the same programs that training and evaluation run; it downloads and
-    runs nothing. Exits with 1 if one does not fit. Needs the extras `train` and `tpu`, and some
-    minutes for a large model.
+    runs nothing. Exits with 1 if a program does not fit. Needs the extras `train` and `tpu`, and
+    some minutes for a large model.
 
     \b
     Examples:

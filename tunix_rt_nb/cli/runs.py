@@ -56,9 +56,9 @@ def leaderboard(conditions: tuple[str, ...], as_json: bool) -> None:
     """Rank the runs by right answers, then by right steps.
 
     A board holds only runs that answered the same items, asked in the same template and style;
-    others cannot be compared. If its runs differ in the number of answers per item, their longest
-    length or the temperature, the board shows that. A run is left out, and listed with the reason,
-    if it is not evaluated or one of its steps was run again later.
+    others cannot be compared. If its runs differ in the number of answers per item, the temperature
+    or the longest answer allowed, the board shows that. A run is left out, and listed with the
+    reason, if it is not evaluated or one of its steps was run again later.
 
     \b
     Examples:

@@ -23,7 +23,7 @@ _COMPONENTS = (  # extras, and distributions that they bring
 
 
 def rows() -> list[dict[str, str]]:
-    """Return every row as a dict; a missing or broken component does not raise."""
+    """Return the rows of the table; a missing or broken component is a row, not an error."""
     return [
         _row("tunix_rt_nb", tunix_rt_nb.__version__),
         _row("python", platform.python_version()),

@@ -12,7 +12,7 @@ from tunix_rt_nb.common import unknown
 
 
 class _Listing(click.Group):
-    """A group that lists if no command is named."""
+    """A group that runs its command `list` if no command is named."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if not args or args[0] not in {*self.commands, *ctx.help_option_names}:
@@ -24,7 +24,7 @@ class _Listing(click.Group):
 def tasks_group() -> None:
     """List and check the tasks that traces are drawn from; without a command, list them.
 
-    Your own tasks come from the files in TUNIX_RT_TASKS, which are separated as in PATH.
+    Your own tasks come from the files in TUNIX_RT_TASKS, which are separated like those in PATH.
     """
 
 
@@ -52,7 +52,7 @@ def check_task(what: str, names: tuple[str, ...], as_json: bool) -> None:
     """Print the certificate of the tasks that FILE defines, or of a task by its NAME.
 
     It draws traces and checks the rules of every task: the same seed gives the same bytes,
-    altered steps are caught, wrong answers score nothing. Exits with 1 if a line fails.
+    altered steps are caught, wrong answers score nothing. Exits with 1 if a rule is broken.
 
     \b
     Examples:

@@ -103,8 +103,8 @@ def list_(
 def show(id: str, folder: Path | None, as_json: bool) -> None:
     """Show a trace, its steps ticked if they are right and crossed if not.
 
-    The task that made the trace checks them. If none did, the sums in them are checked, and a step
-    without any has a dot.
+    The task that made the trace checks its steps. If no known task made it, the sums in the steps
+    are checked, and a step without sums has a dot.
 
     ID may be the beginning of an id, if no other id begins with it.
 
@@ -127,8 +127,8 @@ def show(id: str, folder: Path | None, as_json: bool) -> None:
 def compare(a: str, b: str, folder: Path | None, as_json: bool) -> None:
     """Compare two traces, their steps aligned.
 
-    The mark between them is = if both say the same, ~ if they differ, < or > if only one has this
-    step. A and B are ids or their beginnings.
+    The mark between two steps is = if both say the same, ~ if they differ, < or > if only one trace
+    has the step. A and B are ids or their beginnings.
 
     \b
     Example: tunix-rt-nb traces compare 1f3a 77c0
@@ -196,7 +196,7 @@ def delete(ids: tuple[str, ...], folder: Path | None, as_json: bool) -> None:
 def verify_command(folder: Path | None, as_json: bool) -> None:
     """Check every trace again: its line, its id, its steps, its answer, and that it occurs once.
 
-    Of traces that no known task made, the sums in the steps are checked. Prints one line for each
+    In traces that no known task made, the sums in the steps are checked. Prints one line for each
     fault, and exits with 1 if there is any.
 
     \b

@@ -1,4 +1,4 @@
-"""Comparison of two models on the same items: which is better, and can one tell yet."""
+"""Comparison of two models on the same items: which one is better, and whether that is certain."""
 
 from collections.abc import Mapping, Sequence
 from statistics import fmean
@@ -11,11 +11,21 @@ from tunix_rt_nb.evaluate.uncertainty import LEVEL, bootstrap, items_needed, mcn
 
 Items = Mapping[str, Sequence[Prediction]]
 Pair = tuple[dict[str, Any], dict[str, Any]]
-"""The means of A's and of B's answers to an item."""
+"""The mean scores of A's and of B's answers to one item, as `means` returns them."""
 
 
 class Difference(TypedDict):
-    """How the scores of some items differ: B's less A's, shares from 0 to 1."""
+    """The difference between the scores of A and B on some items; scores go from 0 to 1.
+
+    Attributes:
+      n: the number of items.
+      a, b: the mean scores of A and B.
+      difference: `b` minus `a`.
+      interval: the 95 % bootstrap interval of `difference`.
+      gained, lost: the number of items that B answers better than A, and worse.
+      p_value: the p-value of McNemar's exact test. If items were answered several times, so that
+        their scores are means, it is that of a sign-flip test.
+    """
 
     n: int
     a: float
@@ -28,7 +38,18 @@ class Difference(TypedDict):
 
 
 class Comparison(Difference):
-    """Two models on the same items; `compare` says what each figure means."""
+    """The figures of `Difference` over all items, and more.
+
+    Attributes:
+      verdict: B is `better` or `worse`, if `p_value` is below 0.05; else `cannot tell`.
+      more_items: if we cannot tell, an estimate of how many more items would show a difference of
+        this size; else None.
+      steps_difference, steps_interval: as `difference` and `interval`, for the share of steps that
+        are right; None if no step can be checked.
+      sections, tasks, difficulties: the figures of each group of items. Groups have no verdict,
+        because among twenty-five groups one would differ by chance alone.
+      changed: the ids of the items whose scores differ.
+    """
 
     verdict: str
     more_items: int | None
@@ -42,18 +63,6 @@ class Comparison(Difference):
 
 def compare(a: Sequence[Prediction], b: Sequence[Prediction]) -> Comparison:
     """Compare two models by their answers to the same prompts, asked in the same way.
-
-    `difference` is B's score minus A's, averaged over items; `interval` is its bootstrap interval.
-    B answers `gained` items better than A, and `lost` items worse. `p_value` decides the `verdict`:
-    B is `better`, B is `worse`, or we `cannot tell`. The p-value is that of McNemar's exact test.
-    If items were answered several times, so that their scores are means, it is that of a sign-flip
-    test. If we cannot tell, `more_items` estimates how many more items would show a difference of
-    this size.
-
-    Returns:
-      These figures, the same ones by section, task and difficulty, `steps_difference` with
-      `steps_interval` (None if no step can be checked), and the ids of the items that `changed`.
-      Groups have no verdict, because among twenty-five groups one would differ by chance alone.
 
     Raises:
       InputError: A and B differ in items, templates or styles, or in the answers per item.
@@ -106,9 +115,11 @@ def _compared(pairs: Sequence[Pair]) -> Difference:
 def _interval(values: Sequence[float]) -> tuple[float, float]:
     """Return the bootstrap interval of a mean difference.
 
-    Add one item that only B answers right and one that only A answers right. Without them, the
-    interval of few items, or of items with equal scores, would claim too much certainty. After A.
-    Agresti and Y. Min, Statistics in Medicine 24, 2005.
+    Two imagined items are added: one that only B answers right, and one that only A answers right.
+    Without them, the interval of few items, or of items with equal scores, would claim too much
+    certainty.
+
+    Source: A. Agresti and Y. Min, Statistics in Medicine 24, 2005
     """
     return bootstrap([*values, 1.0, -1.0])
 
@@ -122,8 +133,8 @@ def _check_same(one: Items, two: Items) -> None:
     only = sorted(one.keys() ^ two.keys())
     if only:
         raise InputError(
-            f"compare: the two are of unequal eval sets, {len(only)} items are in one of them only,"
-            f" such as {one_line(only[0], 60)!r}"
+            f"compare: A and B answered different eval sets: {len(only)} items are in only one of"
+            f" them, such as {one_line(only[0], 60)!r}"
         )
     for name in one:
         answers = [*one[name], *two[name]]
@@ -132,13 +143,13 @@ def _check_same(one: Items, two: Items) -> None:
             if len(found) > 1:
                 what = "eval sets" if field not in FORM else f"{field}s".replace("_sha256s", "s")
                 raise InputError(
-                    f"compare: the two have unequal {what}: {field} of {one_line(name, 60)!r} is"
+                    f"compare: A and B have different {what}: {field} of {one_line(name, 60)!r} is"
                     f" {_short(found[0])} and {_short(found[1])}; evaluate both in the same way"
                 )
         if len(one[name]) != len(two[name]):
             raise InputError(
                 f"compare: {one_line(name, 60)!r} has {len(one[name])} and {len(two[name])}"
-                " answers; evaluate both with as many SAMPLES"
+                " answers; evaluate both with the same SAMPLES"
             )
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import httpx
 
 KEY = "TUNIX_RT_JUDGE_KEY"  # the environment variable that holds the key
-_LATER = (408, 409, 425, 429, 500, 502, 503, 504, 529)  # worth another try
+_LATER = (408, 409, 425, 429, 500, 502, 503, 504, 529)  # statuses worth another try
 _THIS_ONE = (400, 413, 422)  # the server refuses this request, but may accept another
 _HINTS = {
     401: f": is {KEY} right?",
@@ -32,7 +32,7 @@ _LONGEST_PAUSE = 60.0
 
 
 class Unusable(Exception):
-    """An answer without text: the message says why, `raw` is the answer."""
+    """The server's answer cannot be used: the message says why, `raw` holds the answer."""
 
     def __init__(self, why: str, raw: str) -> None:
         super().__init__(why)
@@ -48,7 +48,7 @@ class _Later(Exception):
 
 
 class Endpoint:
-    """A model on a server.
+    """A chat model behind an HTTP endpoint.
 
     It follows no redirect, because a redirect would take the key to another server. It uses the
     proxies of the environment, except for a loopback address.
@@ -58,7 +58,7 @@ class Endpoint:
       model: the name of the model on that server.
       key: sent as a bearer token, unless it is empty. No message and no error shows it.
       timeout: seconds for a whole request, from the connection to the last byte of the answer.
-      tries: how often to send a request that fails.
+      tries: how many times to send a request that fails, the first time included.
       pause: seconds before the second try; each further pause is twice as long.
 
     Raises:
@@ -89,7 +89,7 @@ class Endpoint:
         self._spellings = re.compile(_spellings(key) if key else "(?!)")
 
     def ask(self, messages: Sequence[Mapping[str, str]]) -> str:
-        """Return the model's answer to some messages, without the key.
+        """Return the model's answer to `messages`, with the key hidden if it occurs there.
 
         Raises:
           InputError: every try fails, or the server refuses access.
@@ -120,7 +120,7 @@ class Endpoint:
             ) from None
 
     def hide(self, text: str) -> str:
-        r"""Replace the key in a text, which servers like to repeat, in any JSON spelling of it.
+        r"""Replace the key by `***` in a text, in any JSON spelling; servers like to repeat a key.
 
         Example:
           >>> Endpoint("http://127.0.0.1/v1", "gemma", "s/k").hide(r"s/k \u0073\/\u006B")
@@ -148,10 +148,11 @@ class Endpoint:
         raise InputError(f"judge: {self.url}: {told}{_HINTS.get(status, '')}")
 
     async def _post(self, body: bytes) -> tuple[int, float, bytes]:
-        """Send a request and return the status, the seconds to wait and the answer's first bytes.
+        """Send a request; return the status, the seconds to wait before another try, and the body.
 
-        One deadline covers everything, because httpx's own timeouts start again with each byte.
-        Only a slow name server can hold it longer, because Python cannot interrupt that wait.
+        A body of more than 4 MiB is cut off. One deadline covers everything, because httpx's own
+        timeouts start again with each byte. Only a slow DNS lookup can exceed the deadline, because
+        Python cannot interrupt it.
         """
         import httpx
 
@@ -168,7 +169,7 @@ class Endpoint:
                     if len(answer) > _MOST_BYTES:
                         break
         except (httpx.HTTPError, OSError, UnicodeError) as error:
-            if 0 <= status < 300:  # a status of refusal says enough without the rest
+            if 0 <= status < 300:  # an error status says enough without its body
                 late = isinstance(error, TimeoutError)
                 told = f"timed out after {self.timeout:g} seconds" if late else str(error)
                 raise _Later(one_line(self.hide(told or type(error).__name__))) from None
@@ -179,7 +180,7 @@ class Endpoint:
 
         try:
             return httpx.AsyncClient(verify=self._tls, trust_env=self._proxied, timeout=None)
-        except (ImportError, ValueError, httpx.InvalidURL):  # the message may hold a password
+        except (ImportError, ValueError, httpx.InvalidURL):  # its message may hold a password
             raise InputError(
                 "judge: HTTP_PROXY, HTTPS_PROXY or ALL_PROXY is no address of an HTTP proxy"
             ) from None
@@ -188,7 +189,7 @@ class Endpoint:
         """Return the text in a chat completion.
 
         Raises:
-          Unusable: there is none.
+          Unusable: the answer is no chat completion, or holds no text.
         """
         if size > _MOST_BYTES:
             raise Unusable(f"has over {_MOST_BYTES >> 20} MiB", "")
@@ -198,12 +199,13 @@ class Endpoint:
             raise Unusable("is no chat completion", raw) from None
         if not isinstance(said, str):
             raise Unusable("holds no text", raw)
-        # Half a surrogate pair is no character. Escapes of the key may have been escaped again.
+        # Replace half surrogate pairs, which UTF-8 cannot hold. Hide the key again, because escapes
+        # of it may have been escaped twice.
         return self.hide(said.encode(errors="replace").decode())
 
 
 def _check(url: str, key: str) -> str:
-    """Return the host of an address.
+    """Check an address and a key, and return the host of the address.
 
     Raises:
       InputError: the address is not valid, or holds a password; or the key has odd characters.
@@ -217,7 +219,7 @@ def _check(url: str, key: str) -> str:
     except (httpx.InvalidURL, ValueError):
         right = False
     if not right or re.search(r"[^\x21-\x7e]", url):
-        raise InputError("judge: the address is none, expected one like http://127.0.0.1:8000/v1")
+        raise InputError("judge: address is invalid, expected one like http://127.0.0.1:8000/v1")
     if parts.userinfo or "?" in url or "#" in url:
         raise InputError(f"judge: no password or query belongs in the address, put a key in {KEY}")
     if re.search(r"""[^\x21-\x7e]|["\\]""", key):
@@ -233,14 +235,14 @@ def _is_loopback(host: str) -> bool:
 
 
 def _spellings(key: str) -> str:
-    r"""Return a pattern of the key as JSON may spell it, such as `\u0073\u006B` for `sk`.
+    r"""Return a regex that matches the key in any JSON spelling, such as `\u0073\u006B` for `sk`.
 
-    Any number of backslashes may stand before a character, because JSON inside JSON doubles them.
-    Each run of backslashes is read once, from its start: the time grows with the text's length.
+    Any number of backslashes may stand before a character, because nested JSON doubles them. The
+    regex reads each run of backslashes once, so a search takes linear time.
     """
     return r"(?<!\\)" + "".join(rf"\\*+(?:{re.escape(c)}|(?i:u{ord(c):04x}))" for c in key)
 
 
 def _seconds(wait: str | None) -> float:
-    """Return the seconds of a Retry-After header, within bounds; ignore dates."""
+    """Return the seconds of a Retry-After header, at most 60; 0 if it is missing or a date."""
     return min(float(wait), _LONGEST_PAUSE) if wait and wait.isdecimal() else 0.0

@@ -1,8 +1,8 @@
 """Grading of one answer, and of every step that leads to it.
 
 The verifier of a known task decides whether an answer is right, because it knows the question: if a
-prompt asks for lowest terms, 2/4 is wrong. Other answers are compared with the expected one, by the
-ladder of graders.
+prompt asks for lowest terms, 2/4 is wrong. If a prompt is of no known task, the ladder of graders
+compares the answer with the expected one.
 """
 
 from collections.abc import Sequence
@@ -21,10 +21,10 @@ class _Reviewed(NamedTuple):
     """What is known about the steps of an answer.
 
     Attributes:
-      wrong: the reason for each wrong step, by its number.
-      share: of the steps that are right; None if none can be checked.
+      wrong: number of a step, counted from 1 -> why it is wrong.
+      share: the share of steps that are right, from 0 to 1; None if no step can be checked.
       first: the number of the first step that is wrong or missing, or None.
-      unchecked: how many steps nobody can check.
+      unchecked: the number of steps that cannot be checked.
     """
 
     wrong: dict[str, str]
@@ -40,20 +40,22 @@ def grade(
     style: str = "numbered",
     own: Own | None = None,
 ) -> Grade:
-    """Grade what a model wrote to a trace's prompt, and return it as a prediction.
+    """Grade what a model wrote in reply to a trace's prompt.
 
-    The task grades the answer that is found in the text. It checks every written step as if it were
-    a step of the trace. `steps_right` is the share of written steps that are right. If the solution
-    stops early, the share is of the trace's steps, if they are more, so that missing steps count as
-    wrong. `first_wrong` is the number of the first step that is wrong or missing, or None.
+    The trace's task grades the answer that is found in the text. It checks every written step as if
+    it were a step of the trace. `steps_right` is the share of written steps that are right. If the
+    solution stops early, it is a share of the trace's steps, if these are more, so that missing
+    steps count as wrong. `first_wrong` is the number of the first step that is wrong or missing, or
+    None.
 
-    For a trace of no known task, the ladder of graders compares the answer with the trace's. Of the
-    steps, only those count that hold something to check.
+    For a trace of no known task, the ladder of graders compares the answer with the trace's, and
+    `steps_right` counts only the steps that hold something to check, such as a sum.
 
     `score` accepts an answer in any style, with marks around it, which `plain` strips.
-    `strict_score` counts an answer only if the response is in the style, and grades it unstripped.
+    `strict_score` grades the answer with its marks; it is 0 if the response is not in the style.
 
     Args:
+      style: the style in which the response should be.
       own: a grader that decides about answers of no known task before the ladder does.
 
     Raises:
@@ -101,7 +103,7 @@ def grade(
 
 
 def _by_task(task: tasks.Task, trace: Trace, parsed: Parsed) -> Marked:
-    """Have the task grade an answer as it stands, and without the marks around it."""
+    """Have the task grade an answer twice: with the marks around it, and without them."""
     if parsed.answer is None:
         return Marked(0.0, 0.0, "task", "there is no answer")
     score = task.grade(parsed.answer, trace)
@@ -120,7 +122,7 @@ def _by_ladder(trace: Trace, parsed: Parsed, own: Own | None) -> Marked:
 
 
 def _review(task: tasks.Task, trace: Trace, steps: Sequence[str]) -> _Reviewed:
-    """Check the steps that a model wrote to a problem of a task."""
+    """Check the steps that a model wrote for a problem of a known task."""
     reasons: list[str | None] = []
     complete = False
     if steps:
@@ -133,7 +135,7 @@ def _review(task: tasks.Task, trace: Trace, steps: Sequence[str]) -> _Reviewed:
 
 
 def _check(trace: Trace, parsed: Parsed) -> _Reviewed:
-    """Check what can be checked in the steps that a model wrote to a prompt of no known task."""
+    """Check the steps that a model wrote for a prompt of no known task, as far as possible."""
     meta = {name: value for name, value in (trace.meta or {}).items() if name != "task"}
     said = Trace.of(trace.prompt, _within(parsed.steps), (parsed.answer or "?")[:20_000], meta)
     found = tasks.check(said)
@@ -145,7 +147,7 @@ def _check(trace: Trace, parsed: Parsed) -> _Reviewed:
 
 
 def _within(steps: Sequence[str]) -> list[tuple[str, str]]:
-    """Return what a trace can hold: 1,000 steps of 20,000 characters, and no empty step."""
+    """Cut steps to what a trace can hold: 1,000 steps of 20,000 characters, none of them empty."""
     return [("model", text[:20_000] or " ") for text in steps[:1000]]
 
 

@@ -1,12 +1,12 @@
-"""Our items as a task of EleutherAI's lm-evaluation-harness, and its answers graded our way.
+"""Items as a task of EleutherAI's lm-evaluation-harness, and the answers that it logs, graded.
 
 harness/
   core-v1.yaml    the task
   core-v1.jsonl   one item per line: id, prompt, target, section, category and difficulty
 
-The harness can ask any model our items, also a saved model, in the chat template of the model's
-folder. It compares answers as texts only. `graded` reads the answers that it logged, and grades
-them with all their steps, like our own.
+The harness can put these items to any model, saved ones included, in the chat template of the
+model's folder. It compares answers only as texts. `graded` reads the answers that the harness
+logged, and grades answers and steps as `grade` does.
 
 Source: https://github.com/EleutherAI/lm-evaluation-harness/blob/main/docs/task_guide.md
 """
@@ -27,7 +27,8 @@ from tunix_rt_nb.render import Rendered
 from tunix_rt_nb.trace import Form, Generation, Trace, form
 
 _NEEDED = ("id", "prompt", "expected_answer")
-# These find an answer in a response. All that follows belongs to it, as in `response`.
+# The middle of a style -> the regex for the answer in a response. The answer extends to the end of
+# the response, as in `trace.response`.
 _ANSWERS = {
     "Answer: ": r"(?s)(?:^|(?<=\n))Answer: .*",
     "</reasoning>\n<answer>": r"(?s)<answer>.*</answer>",
@@ -43,20 +44,21 @@ def write(
 ) -> Path:
     """Write items as a harness task: a YAML file, and a JSON lines file beside it.
 
-    Run the harness in that folder, because the YAML file names the JSON lines by a relative path.
+    Run the harness in `folder`, because the YAML file names the JSON lines by a relative path.
 
     Args:
       name: the name of the task and of both files.
       items: `id`, `prompt`, `expected_answer`, and if known `section`, `category` (or `task`) and
         `difficulty`.
       how: the form that the model was trained in. The task takes its style, stops and system
-        message. The chat template is that of the model's folder.
+        message, but the harness takes the chat template from the model's folder.
+      max_new_tokens: the most tokens of an answer.
 
     Returns:
-      The YAML file.
+      The path of the YAML file.
 
     Raises:
-      InputError: an unsafe name, or no items.
+      InputError: the name is unsafe, or there are no items.
     """
     check_name("name", name)
     lines = [_line(item, how) for item in items]
@@ -113,8 +115,8 @@ def task(name: str, how: Form, max_new_tokens: int = 256) -> dict[str, Any]:
 def _line(item: Mapping[str, Any], how: Form) -> dict[str, Any]:
     """Return an item as the harness reads it.
 
-    The target is the answer as the style writes it, such as `Answer: 7`. If all bare answers of a
-    file were dates, or lists, the harness would turn them into dates or lists.
+    The target is the answer as the style writes it, such as `Answer: 7`. Bare answers would not do:
+    if all of them in a file were dates or lists, the harness would parse them as dates or lists.
     """
     style = how.style
     answer = f"{style.middle}{item['expected_answer']}{style.closing}"
@@ -151,7 +153,7 @@ def _item(line: bytes, where: str) -> dict[str, Any]:
 
 
 def command(model: Path, path: Path) -> str:
-    """Return the shell command that asks a saved model and logs its answers.
+    """Return the shell command with which the harness asks a saved model and logs its answers.
 
     Raises:
       InputError: the model's folder has no chat template; we write one for Gemma models only.
@@ -159,8 +161,8 @@ def command(model: Path, path: Path) -> str:
     settings = model / "tokenizer_config.json"
     if not settings.is_file() or not files.read_json(settings).get("chat_template"):
         raise InputError(
-            f"{settings}: has no chat_template, which the harness asks in: it is written for models"
-            " whose tokenizer has Gemma's turns, save the model again"
+            f"{settings}: has no chat_template, which the harness needs: save the model again, it"
+            " gets one if its tokenizer has Gemma's turns"
         )
     return (
         f"cd {shlex.quote(str(path.parent))} && lm_eval --model hf --model_args"
@@ -174,12 +176,12 @@ def graded(path: Path, items: Sequence[tuple[str, Trace]], rendered: Rendered) -
 
     Args:
       path: a `samples_*.jsonl` file of a task that `write` wrote.
-      items: the items that were asked; items without a sample are left out.
+      items: the items that were asked, as ids and traces; items without a sample are left out.
       rendered: the template, style and system message, as in the manifest of a rendered dataset.
 
     Raises:
-      InputError: a line is no logged sample (`file:line:` comes first), a sample is of another
-        item, or an item has several samples.
+      InputError: a line is no logged sample (`file:line:` comes first), a sample belongs to none of
+        the items, or an item has several samples.
     """
     samples = responses(path)
     check_of(samples, items)
@@ -187,8 +189,8 @@ def graded(path: Path, items: Sequence[tuple[str, Trace]], rendered: Rendered) -
     said = {sample["id"]: how.template.said(sample["response"]) for sample in samples}
     if len(said) < len(samples):
         raise InputError(f"{path}: has several samples of an item, expected those of one model")
-    # The harness cuts a response at its stop token without a record, and counts no tokens. So we
-    # put 0 tokens, and take every response for stopped.
+    # The harness cuts a response at its stop token without recording it, and counts no tokens. So
+    # record 0 tokens, and treat every response as stopped.
     return [
         {
             **grade(name, trace, Generation(said[name], 0, True), rendered["style"]),

@@ -1,4 +1,4 @@
-"""The items that a model is asked: a choice of the held-out ones, and their hash."""
+"""The items that a model is asked: chosen from the held-out ones, grouped and hashed."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -13,11 +13,13 @@ OWN = "own"  # the group of items whose `meta` names none
 def choose(
     items: Iterable[tuple[str, Trace]], per_task: int
 ) -> tuple[list[tuple[str, Trace]], dict[str, int]]:
-    """Choose the first `per_task` items of each group, and count the skipped items by reason.
+    """Choose the first `per_task` items of each group.
 
-    A group is a known task or, for other items, what `group_of` says. The chosen items are sorted
-    by group. A dataset's order does not depend on the content of its traces, so the first items are
-    as good a sample as any.
+    `group_of` names the group of an item; the chosen items are sorted by group. A dataset's order
+    does not depend on the content of its traces, so the first items are as good a sample as any.
+
+    Returns:
+      The chosen items, and the number of skipped items by reason.
     """
     chosen: list[tuple[str, Trace]] = []
     counts, skipped = Counter[str](), Counter[str]()

@@ -1,7 +1,7 @@
 """A second opinion: a language model scores graded answers by a rubric.
 
-Any endpoint with OpenAI's chat completions can judge. It is asked only if somebody names one. Its
-scores stand beside those of the programs that check answers and steps, never in their place.
+Any endpoint with OpenAI's chat completions can judge. It is asked only if you name it. Its scores
+stand beside the scores of the programs that check answers and steps, and never replace them.
 
 If the endpoint wants a key, it is read from TUNIX_RT_JUDGE_KEY and sent to that endpoint alone. No
 file, no message and no error shows it.
@@ -28,7 +28,7 @@ FILE = "judged.jsonl"  # in the folder of a run, beside its steps
 _LOWEST, _HIGHEST = 1, 5
 _MOST = 20_000  # characters of a response shown to a judge, and of an answer that is kept
 _AT_ONCE = 4  # requests at the same time
-_ASKED = 2  # times at most, if an answer holds no scores
+_ASKED = 2  # tries for each prediction, if an answer holds no scores
 _FIELDS = {"id", "judge", "prompt", "raw", "scores", "score", "problem"}
 _OBJECTS = 100  # how many JSON objects of an answer are tried, from the last one
 _FORM = json.dumps({**dict.fromkeys(CRITERIA, _LOWEST), "why": "one sentence"})
@@ -50,16 +50,22 @@ def judge(
 ) -> list[dict[str, Any]]:
     """Have a judge score predictions; do not ask again for those that it has scored before.
 
-    An answer without scores is asked for a second time. If it still has none, it is kept with a
-    `problem` and no score, and does not count towards the means.
+    If the judge's answer holds no scores, the judge is asked once more. If the second answer holds
+    none either, the judgement has a `problem` and no score, and does not count towards the means.
 
     Args:
       path: a JSON lines file. Each judgement is appended at once, so that a stopped run can go on.
 
     Returns:
-      One judgement for each prediction, in their order: `id`, `judge` (the model's name), `prompt`
-      (the messages), `raw` (the answer), `scores` by criterion, `score` (their mean, scaled to 0
-      to 1, or None), `problem`.
+      One judgement for each prediction, in their order, with these keys:
+
+      - `id`: the id of the prediction;
+      - `judge`: the name of the model;
+      - `prompt`: the messages that it was sent;
+      - `raw`: its answer;
+      - `scores`: criterion -> score from 1 to 5, or None;
+      - `score`: the mean of `scores`, scaled to go from 0 to 1, or None;
+      - `problem`: why there are no scores, or None.
 
     Raises:
       InputError: the endpoint does not answer or refuses access; or no answer at all holds scores.
@@ -89,8 +95,11 @@ def second_opinion(
 ) -> dict[str, Any]:
     """Have an endpoint judge predictions, keep the judgements in the run's folder and sum them up.
 
+    Returns:
+      What `summary` returns.
+
     Raises:
-      InputError: as `judge`.
+      InputError: as `judge` raises it.
     """
     return summary(judge(predictions, endpoint(url, model), run / FILE))
 
@@ -147,7 +156,15 @@ def read_scores(raw: str) -> dict[str, float] | None:
 
 
 def summary(judgements: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Sum up judgements: how many hold scores, and the means of these.
+    """Sum up judgements.
+
+    Returns:
+      A dict; its means are None if no judgement has scores:
+
+      - `judge`: the name of the model;
+      - `n`, `scored`: the numbers of all judgements, and of those with scores;
+      - `score`: the mean score, from 0 to 1;
+      - `criteria`: criterion -> mean score, from 1 to 5.
 
     Example:
       >>> one = {"judge": "a", "problem": None, "score": 1.0, "scores": dict.fromkeys(CRITERIA, 5)}
@@ -191,12 +208,12 @@ def _judgement(id: str, prompt: list[dict[str, str]], endpoint: Endpoint) -> dic
 
 
 def _is_score(value: Any) -> bool:
-    """Tell whether a value is a number in the range of scores; a bool is none."""
+    """Tell whether a value is a number in the range of scores; a bool does not count as one."""
     return type(value) in (int, float) and _LOWEST <= value <= _HIGHEST  # NaN fails both
 
 
 def _key(judgement: Mapping[str, Any]) -> str:
-    """Return a digest that two judgements share if the same judge was asked the same."""
+    """Return a digest that is equal for judgements of the same prediction by the same judge."""
     return files.digest([judgement[name] for name in ("id", "judge", "prompt")])
 
 
@@ -210,4 +227,4 @@ def _kept(path: Path) -> list[dict[str, Any]]:
 
 
 def _damaged(path: Path) -> NoReturn:
-    raise InputError(f"{path}: holds something else than judgements, remove it and judge again")
+    raise InputError(f"{path}: holds something other than judgements, remove it and judge again")

@@ -1,20 +1,17 @@
-"""What a prediction is: one answer to one item, graded. Files hold them as JSON lines."""
+"""The fields of a prediction: one answer to one item, graded. Files hold one per line, as JSON."""
 
-from typing import (
-    Annotated,
-    NotRequired,  # Pydantic reads typing's from 3.12 on only
-)
+from typing import Annotated, NotRequired
 
 from pydantic import ConfigDict, Field, with_config
-from typing_extensions import TypedDict
+from typing_extensions import TypedDict  # Pydantic accepts that of `typing` only from 3.12 on
 
 Text = Annotated[str, Field(min_length=1)]
 Share = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
 
-FORM = ("template", "style", "form_sha256")  # of a prediction: how it was asked for
-SECTIONS = ("core", "trace_sensitive", "edge_case")  # of an eval set
+FORM = ("template", "style", "form_sha256")  # the fields that say how a model was asked
+SECTIONS = ("core", "trace_sensitive", "edge_case")  # the sections of an eval set
 HELD_OUT = "held_out"  # the section of an item that is in no eval set
-OUTCOMES = {  # of an answer and its steps -> how people are told
+OUTCOMES = {  # outcome of an answer and its steps -> its name for people
     "right": "right answer, every step right",
     "right_answer_wrong_reasons": "right answer for wrong reasons",
     "right_reasons_wrong_answer": "right steps, wrong answer",
@@ -31,31 +28,32 @@ class Asked(TypedDict):
 
 
 class Answered(Asked):
-    """What it was asked and what it wrote, not graded yet."""
+    """What a model was asked and what it wrote, not graded yet."""
 
     response: str
 
 
 class Grade(Answered):
-    """An answer to an item and what of it is right.
+    """An answer to an item, graded.
 
     Attributes:
       section, task, difficulty: what the item belongs to.
-      response: what was written, up to its stop token; `answer` was found in it.
-      score: how right the answer is, with marks around it or not.
-      strict_score: the same where only an answer in the style counts.
+      response: the text that the model wrote, up to its stop token.
+      answer: the answer in the response; None if none was found.
+      score: how right the answer is, from 0 to 1, without the marks around it.
+      strict_score: how right the answer is with its marks; 0 if the response is not in the style.
       grader: which grader decided the score: `task` if the item is of a known task, or a rung of
         the ladder.
       disagree: the other rungs that decided otherwise, with their scores.
       steps_right: the share of the written steps that are right; a missing step counts as wrong.
         For an item of no known task, the share of the steps that can be checked; None if none can.
-      step_counts: how many written steps are `right`, `wrong` and `unchecked`.
-      wrong_steps: number of a step -> why it is wrong.
-      first_wrong: the number of the first step that is wrong or missing.
+      step_counts: the number of written steps that are `right`, `wrong` and `unchecked`.
+      wrong_steps: number of a step, counted from 1 -> why it is wrong.
+      first_wrong: the number of the first step that is wrong or missing, or None.
       outcome: one of `OUTCOMES`.
       strict_format, ran_on, stopped: whether the response kept to the style, went on after its
         answer, and ended with a stop token.
-      tokens: how many were written.
+      tokens: the number of tokens in the response.
     """
 
     task: str
@@ -80,11 +78,11 @@ class Grade(Answered):
 
 @with_config(ConfigDict(extra="allow", strict=True))
 class Prediction(Grade):
-    """A graded answer and how it was asked for; each line of a file is held to this.
+    """A graded answer and how the model was asked; each line of a file is checked against this.
 
     Attributes:
       form_sha256: the hash of template, style and system message.
-      sample: which of several answers to one item this is.
+      sample: the number of this answer among several to one item, counted from 0.
     """
 
     template: str
@@ -96,10 +94,12 @@ class Prediction(Grade):
 
 
 def outcome_of(answer: str | None, score: float, sound: bool) -> str:
-    """Say what came of an item, one of `OUTCOMES`.
+    """Return the outcome of an answer and its steps, a key of `OUTCOMES`.
 
     Args:
-      sound: whether every step is there and right, as far as steps can be checked.
+      answer: the answer; None if there is none.
+      score: how right the answer is, from 0 to 1.
+      sound: True if no step is wrong or missing, as far as steps can be checked.
 
     Example:
       >>> outcome_of("7", 1.0, sound=False)
@@ -113,13 +113,16 @@ def outcome_of(answer: str | None, score: float, sound: bool) -> str:
 
 
 def outcome(prediction: Grade) -> str:
-    """Return what came of an item; an older prediction does not say it, so it is derived."""
+    """Return the outcome of a prediction; derive it if an older prediction does not have it."""
     sound = prediction["steps_right"] in (1.0, None)
     derived = outcome_of(prediction["answer"], prediction["score"], sound)
     return prediction.get("outcome", derived)
 
 
 def first_wrong(prediction: Grade) -> int | None:
-    """Return the number of the first step that is wrong or missing, or None."""
+    """Return the number of the first step that is wrong or missing, or None.
+
+    An older prediction does not have it; then it is the first of its wrong steps.
+    """
     known = min(map(int, prediction.get("wrong_steps", {})), default=None)
     return prediction.get("first_wrong", known)

@@ -19,7 +19,7 @@ def find(name: str) -> list[Prediction]:
     their file, `.../5_evaluate/predictions-before.jsonl`.
 
     Raises:
-      InputError: there are none, or as `of_run` and `read`.
+      InputError: there are no predictions, or `of_run` or `read` refuses them.
     """
     if Path(name).is_file():
         return read(Path(name))
@@ -27,8 +27,8 @@ def find(name: str) -> list[Prediction]:
     evaluated = folder / runs.stem("evaluate")
     if not (evaluated / "result.json").is_file():
         raise InputError(
-            f"{one_line(name, 120)}: no predictions there ({evaluated} is not complete), expected a"
-            " run that is evaluated or a file of predictions"
+            f"{one_line(name, 120)}: has no predictions ({evaluated} is not complete), expected an"
+            " evaluated run or a file of predictions"
         )
     return of_run(evaluated, "after")
 
@@ -60,7 +60,7 @@ def read(path: Path) -> list[Prediction]:
         checked(Prediction, prediction, where)
         key = prediction["id"], prediction.get("sample")
         if key in seen:
-            raise InputError(f"{where}id: {one_line(key[0], 60)!r} is that of an earlier line")
+            raise InputError(f"{where}id: {one_line(key[0], 60)!r} is the id of an earlier line")
         seen.add(key)
         found.append(prediction)
     if not found:
@@ -74,13 +74,13 @@ def write(evaluated: Path, when: str, predictions: Sequence[Prediction]) -> None
 
 
 def items_of(predictions: Sequence[Prediction]) -> list[tuple[str, Trace]]:
-    """Return the items of predictions: ids, and traces, with worked solutions if of known tasks."""
+    """Return the items of predictions as ids and traces; a known task solves its items in steps."""
     asked = {prediction["id"]: prediction for prediction in predictions}
     return [(name, _solved(prediction)) for name, prediction in asked.items()]
 
 
 def _solved(prediction: Prediction) -> Trace:
-    if prediction.get("grader", "task") != "task":  # of no known task: there is no solution
+    if prediction.get("grader", "task") != "task":  # an item of no known task has no solution
         meta = {"category": prediction["task"], "section": prediction.get("section")}
         return Trace.of(prediction["prompt"], [], prediction["expected_answer"], meta)
     task = tasks.get(prediction["task"], prediction.get("difficulty") or "easy")
@@ -98,5 +98,6 @@ def check_of(predictions: Iterable[Asked], items: Sequence[tuple[str, Trace]]) -
     for prediction in predictions:
         name = prediction["id"]
         if prompts.get(name) != prediction["prompt"]:
-            why = "has another prompt there" if name in prompts else "is none of its items"
-            raise InputError(f"predictions: are of another eval set: {one_line(name, 60)!r} {why}")
+            why = "the prompt of {!r} differs" if name in prompts else "this one has no item {!r}"
+            told = why.format(one_line(name, 60))
+            raise InputError(f"predictions: are of another eval set: {told}")

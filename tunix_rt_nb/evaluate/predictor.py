@@ -36,9 +36,11 @@ def predict(
     """Let a model answer items in the template and style it was trained in, and grade the answers.
 
     Args:
+      items: ids and traces.
       rendered: the manifest of the rendered dataset; it names template, style and system message.
       kept: a file that keeps answers as they come, so that an interrupted call resumes.
-      samples: the number of answers to each item; if several, each prediction has its `sample`.
+      samples: the number of answers to each item. If it is above 1, each prediction has the number
+        of its answer as `sample`.
       temperature, seed: as `sampling.generate` takes them.
       grader: a Python file with `grade(answer, expected, prompt)`, which decides about items of no
         known task before the ladder of graders does; None or empty if there is none.
@@ -48,9 +50,8 @@ def predict(
       The predictions, in the order of the items, each with the form that it was asked in.
 
     Raises:
-      InputError: there are no items, a size is below 1, the temperature is invalid, or the template
-        or style has changed since the dataset was rendered; the grader is wrong, as `load_grader`
-        says.
+      InputError: there are no items, a size is below 1, the temperature is invalid, the template or
+        style has changed since the dataset was rendered, or `load_grader` refuses the grader.
     """
     if not items or min(max_new_tokens, batch_size, samples) < 1:
         raise InputError(
@@ -59,8 +60,8 @@ def predict(
         )
     if not 0 <= temperature < inf or (samples > 1 and temperature == 0):
         raise InputError(
-            f"temperature: {temperature}, expected a number from 0; above it for several samples,"
-            " which would all be the same"
+            f"temperature: {temperature}, expected a number from 0, and above 0 for several"
+            " samples, which would all be equal at 0"
         )
     own = load_grader(grader) if grader else None
     names = rendered["template"], rendered["style"], rendered["system"]
@@ -106,8 +107,8 @@ def _answer(
     """Answer prompts, and append each batch to a file before the next one begins.
 
     If an earlier call with the same model, prompts, form and settings left answers in the file,
-    they are not generated again. Answers of any other call are replaced. So a run that was killed
-    and called again ends with the same answers as one that was not.
+    they are not generated again. Answers of any other call are replaced. So a call that was killed
+    and is repeated returns the same answers as a call that was never killed.
 
     Args:
       asked: each prompt with the form in which it is written.
@@ -141,7 +142,7 @@ def _answer(
 
 
 def _append(path: Path, written: dict[int, Generation]) -> None:
-    """Append a batch as one line; if a kill cuts the line off, the whole batch is made again."""
+    """Append a batch as one line; if a kill cuts it off, the whole batch is generated again."""
     batch = [{"number": n, **one._asdict()} for n, one in sorted(written.items())]
     with path.open("ab") as file:
         file.write(files.json_line({"batch": batch}))
@@ -150,7 +151,7 @@ def _append(path: Path, written: dict[int, Generation]) -> None:
 
 
 class _Kept(msgspec.Struct, forbid_unknown_fields=True):
-    """A kept answer to the prompt of this number."""
+    """A kept answer, and the number of its prompt."""
 
     number: int
     text: str

@@ -1,4 +1,4 @@
-"""Scorecards of predictions: shares, their intervals, and what looks wrong with them."""
+"""Scorecards of predictions: scores with their intervals, and reasons to doubt them."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,7 +17,7 @@ from tunix_rt_nb.trace import plain
 T = TypeVar("T")
 
 FEWEST = 50  # items; with fewer, an interval is too wide to decide much
-STRICT = "all, in the style exactly"  # the table row that counts strict scores only
+STRICT = "all, in the style exactly"  # the name of the table row that counts strict scores only
 _RATES = ("strict_format", "ran_on", "stopped")
 _ASKED = ("template", "style", "form_sha256", "max_new_tokens", "temperature")
 
@@ -32,7 +32,32 @@ class GroupScore(TypedDict):
 
 
 class Scorecard(TypedDict):
-    """What many predictions come to; `scorecard` says what each figure means."""
+    """The figures of many predictions; scores and shares go from 0 to 1.
+
+    Attributes:
+      n_items, n_scored, n_skipped: the number of items, of those answered and of those skipped.
+      skipped: reason -> number of items that were skipped.
+      primary_score: the mean score of the items; any answer that was found counts.
+      interval: Wilson's interval of `primary_score` at 95 %, over items.
+      stddev, min_score, max_score: standard deviation, minimum and maximum of the items' scores.
+      steps_right: the mean share of right steps; None if no step can be checked.
+      section_scores, category_scores, difficulty_scores: name of a group -> its scores; a category
+        is a task.
+      strict_score: the mean `strict_score` of the answers.
+      strict_format, ran_on, stopped: the share of responses that kept to the style, that went on
+        after their answer, and that ended with a stop token.
+      mean_tokens: tokens per answer.
+      outcomes: outcome -> number of answers.
+      graders: grader -> number of answers to items of no known task that it decided.
+      disagreements: the number of these answers that graders disagree on.
+      step_counts: the number of steps of these answers that are right, wrong and unchecked.
+      samples: the number of answers to each item; if it varies, the lowest.
+      pass_at: k -> estimated chance that one of k answers to an item is right.
+      majority_score: the mean score of the answer to each item that was given most often.
+      template, style, form_sha256, max_new_tokens, temperature: how the model was asked; None if
+        the predictions differ.
+      items_sha256: the hash of what was asked.
+    """
 
     n_items: int
     n_scored: int
@@ -72,10 +97,9 @@ def sum_up(
 ) -> Scorecard:
     """Sum up predictions as a scorecard; the same predictions in any order give the same card.
 
-    Scores are shares from 0 to 1. `primary_score` counts every answer that was found,
-    `strict_score` only those in the exact style. An `interval` is Wilson's at 95 %, over items. If
-    an item was answered several times, its score is the mean. If all were, the card also has
-    `pass_at` (one right answer in k) and `majority_score` (the answer given most often).
+    If an item was answered several times, its score is the mean. If all items were, the card also
+    has `pass_at` and `majority_score`. If some items are of no known task, it also has `graders`,
+    `disagreements` and `step_counts`.
 
     Args:
       predictions: as `grade` makes them; an item may occur several times.
@@ -136,7 +160,7 @@ def by_item(predictions: Sequence[Prediction]) -> dict[str, list[Prediction]]:
       InputError: there are no predictions, or a score is not a number from 0 to 1.
     """
     if not predictions:
-        raise InputError("predictions: there are none, expected one an item")
+        raise InputError("predictions: there are none, expected one for each item")
     for prediction in predictions:
         for field in ("score", "steps_right"):
             value: Any = prediction[field]
@@ -150,7 +174,7 @@ def by_item(predictions: Sequence[Prediction]) -> dict[str, list[Prediction]]:
 
 
 def grouped(items: Iterable[T], key: Callable[[T], str]) -> dict[str, list[T]]:
-    """Group items by a key, sorted by it; those of a group keep their order.
+    """Group items by a key; groups are sorted by key, items within a group keep their order.
 
     Example:
       >>> grouped(["bat", "ant", "bee"], lambda word: word[0])
@@ -162,7 +186,7 @@ def grouped(items: Iterable[T], key: Callable[[T], str]) -> dict[str, list[T]]:
 def items_sha256(items: Iterable[tuple[str, str | None, str | None]]) -> str:
     """Return a hash of what was asked: ids, prompts and answers, in any order.
 
-    Figures can be compared only if this hash is the same.
+    Two scorecards can be compared only if their hashes are equal.
     """
     return files.digest(sorted(items))
 
@@ -209,7 +233,7 @@ def warnings(card: Scorecard) -> list[str]:
 
 
 def notes(card: Scorecard) -> list[str]:
-    """Say how questions of no known task were graded, one line each; none if there were none.
+    """Say how questions of no known task were graded, in lines; empty without such questions.
 
     Example:
       >>> counts = {"right": 9, "wrong": 1, "unchecked": 4}
@@ -237,7 +261,7 @@ def _alike(predictions: Sequence[Prediction], field: str) -> Any:
 
 
 def means(answers: Sequence[Prediction]) -> dict[str, Any]:
-    """Return the mean scores of the answers to an item, with what the item belongs to."""
+    """Return the mean scores of the answers to an item, with its section, task and difficulty."""
     first = answers[0]
     return {
         "score": fmean(answer["score"] for answer in answers),
@@ -274,7 +298,7 @@ def _by(each: Sequence[Mapping[str, Any]], field: str) -> dict[str, dict[str, An
 
 
 def _details(predictions: Sequence[Prediction]) -> dict[str, Any]:
-    """Sum up how answers were written, and count the outcomes of answers and steps together."""
+    """Return the figures of how answers were written, and the counts of their outcomes."""
     told = Counter(prediction.get("outcome") for prediction in predictions)
     return {
         "strict_score": fmean(p.get("strict_score", p["score"]) for p in predictions),
@@ -285,7 +309,7 @@ def _details(predictions: Sequence[Prediction]) -> dict[str, Any]:
 
 
 def _own(predictions: Sequence[Prediction]) -> dict[str, Any]:
-    """Count what the ladder of graders and the checker of sums found; empty for known tasks."""
+    """Count graders, disagreements and steps, in items of no known task; empty without any."""
     own = [p for p in predictions if p.get("grader", "task") != "task"]
     if not own:
         return {}
@@ -310,7 +334,7 @@ def _several(items: Sequence[Sequence[Prediction]], samples: int) -> dict[str, A
 
 
 def pass_at(k: int, n: int, right: int) -> float:
-    """Estimate the chance that one of k answers is right, if `right` of n drawn answers are.
+    """Estimate the chance that at least one of k answers is right, if `right` of n answers are.
 
     This is the unbiased estimate of M. Chen et al., Evaluating Large Language Models Trained on
     Code, 2021, section 2.1.
@@ -325,7 +349,7 @@ def pass_at(k: int, n: int, right: int) -> float:
 def majority(answers: Sequence[Prediction]) -> Prediction:
     """Return the prediction whose answer was given most often, ignoring marks around answers.
 
-    On a tie it is the first one. A prediction without an answer counts only if no other has one.
+    On a tie, return the first one. A prediction without an answer counts only if no other has one.
     After X. Wang et al., Self-Consistency Improves Chain of Thought Reasoning in Language Models,
     2023.
 

@@ -1,4 +1,4 @@
-"""Uncertainty of figures: intervals, p-values of differences, and how many items would decide."""
+"""Uncertainty of figures: confidence intervals, p-values of differences, and sample sizes."""
 
 from collections.abc import Sequence
 from math import ceil, sqrt
@@ -7,7 +7,7 @@ from statistics import NormalDist, fmean
 import numpy as np
 
 LEVEL = 0.95  # confidence of every interval; a p-value below 1 - LEVEL is significant
-_POWER = 0.8  # how often `items_needed` items would show the difference
+_POWER = 0.8  # the chance that `items_needed` items show the difference
 _RESAMPLES = 10_000
 _AT_A_TIME = 2_000_000  # numbers drawn at a time, so that memory does not grow with the items
 _NORMAL = NormalDist()
@@ -18,8 +18,10 @@ def wilson(right: float, n: int, z: float = _Z) -> tuple[float, float]:
     """Return Wilson's score interval of a share (E. B. Wilson, JASA 22, 1927), by default at 95 %.
 
     Args:
-      right: how many of n are right, or the sum of n scores from 0 to 1. Such scores spread no
-        wider than right and wrong, so their interval is at worst too wide.
+      right: the number of n items that are right, or the sum of n scores from 0 to 1. The variance
+        of such scores is at most that of right and wrong, so the interval is at worst too wide.
+      n: the number of items.
+      z: the quantile of the normal distribution for the level of confidence.
 
     Example:
       >>> [round(x, 3) for x in wilson(190, 200)]
@@ -66,7 +68,7 @@ def mcnemar(gained: int, lost: int) -> float:
       0.021484375
     """
     n = gained + lost
-    tail = ways = 1  # `ways` is n over k, `tail` its sum for k up to the smaller of the two
+    tail = ways = 1  # `ways` is n choose k, `tail` its sum for k from 0 to min(gained, lost)
     for k in range(min(gained, lost)):
         ways = ways * (n - k) // (k + 1)
         tail += ways
@@ -88,7 +90,8 @@ def sign_flip(differences: Sequence[float], seed: int = 0) -> float:
     values, rng = np.asarray(differences, float), np.random.default_rng(seed)
     values = values[values != 0.0]
     rows = max(1, _AT_A_TIME // max(1, len(values)))
-    # Count the draws whose sum is as far from 0 as the observed one; rounding may not hide a tie.
+    # Count the draws whose sum is at least as far from 0 as the observed one. The 1e-9 is for ties,
+    # which rounding may hide.
     least, extreme = abs(values.sum()) - 1e-9, 0
     for start in range(0, _RESAMPLES, rows):
         signs = rng.integers(0, 2, (min(rows, _RESAMPLES - start), len(values)), np.int8) * 2 - 1
@@ -97,10 +100,10 @@ def sign_flip(differences: Sequence[float], seed: int = 0) -> float:
 
 
 def items_needed(differences: Sequence[float]) -> int:
-    """Return how many items it takes to find such a difference in four of five tries.
+    """Return the number of items needed to find a difference of this size with a power of 80 %.
 
     This is the sample size for a mean of paired differences, n = (z + z')**2 * variance / mean**2.
-    A mean below one point in a hundred is taken as one point.
+    A mean below 0.01 is taken as 0.01.
 
     Args:
       differences: the score of each item by one model, minus its score by the other.

@@ -5,9 +5,10 @@ A row is one of four:
 - a tuple: the allowed values, or for a list the allowed items; "" stands for no choice;
 - a field of pydantic: the range of a number;
 - a validator of pydantic, which may also tidy the value up;
-- None: any value of the parameter's type. What such a value names is looked up before a run.
+- None: any value of the parameter's type. If the value names a file, a model or a dataset, other
+  checks look that up before a run.
 
-Rooms for later steps have limits of their own, which this room may not import. They are repeated
+The code of later steps has limits too, but `runs` may not import it. So these limits are repeated
 here, and a test checks that both agree.
 """
 

@@ -47,7 +47,7 @@ _BOUNDS = {"ge": "from", "gt": "above", "le": "up to", "lt": "below"}
 
 
 def profile_names() -> list[str]:
-    """List the profiles that ship."""
+    """List the names of the profiles that ship with the package."""
     return sorted(path.stem for path in (paths.NOTEBOOKS / "profiles").glob("*.yaml"))
 
 
@@ -70,13 +70,13 @@ def load_profile(name: str) -> dict[str, Any]:
     for (given, value), text in zip(values.items(), texts.values(), strict=True):
         name = given.upper() if given.upper() in types else given
         if name in found:
-            raise InputError(f"{path}: {name}: stands there twice, in capitals and otherwise")
+            raise InputError(f"{path}: {name}: appears twice, in different case")
         found[name] = text if types.get(name) in TEXTS else value
     return found
 
 
 def declared(notebook: Path) -> dict[str, tuple[str, Any]]:
-    """Return the parameters of a notebook from its tagged cell: name -> (type, default).
+    """Read the cell of a notebook that is tagged `parameters`: name -> (type, default).
 
     Raises:
       InputError: a parameter has no type, or a type that a profile cannot give.
@@ -105,9 +105,10 @@ def kinds() -> dict[str, str]:
 
 
 def resolve(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return every parameter of every step, typed and checked. Given values replace the defaults.
+    """Return all parameters of all steps, typed and checked: step -> name -> value.
 
-    Names are matched in any case. A name that several notebooks declare goes to all of them.
+    `values` replace the defaults. Names are matched in any case. A name that several notebooks
+    declare goes to all of them.
 
     Raises:
       InputError: a name is unknown, or a value has another type or is beyond its limits.
@@ -138,7 +139,8 @@ def typed(name: str, kind: str, value: Any, limited: bool = True) -> Any:
     """Convert a value to the type of its parameter.
 
     Args:
-      limited: the parameter is one of our notebooks', so `LIMITS` holds for it.
+      kind: the type, as `declared` returns it, such as `int` or `list[str]`.
+      limited: True if `LIMITS` holds for the parameter, because it is one of the five notebooks'.
 
     Raises:
       InputError: the value has another type, or is beyond its limits.
@@ -176,14 +178,14 @@ def _check_choice(name: str, value: str | list[str], choices: tuple[str, ...]) -
 
 @cache
 def _adapter(kind: str, limited: str) -> TypeAdapter[Any]:
-    """Return what validates a type, within the limits of the parameter that `limited` names."""
+    """Return pydantic's validator of a type, within the limits of parameter `limited` (if any)."""
     limit = LIMITS.get(limited)
     whole: Any = Annotated[_TYPES[kind], limit] if limit else _TYPES[kind]
     return TypeAdapter(whole, config=ConfigDict(strict=True, allow_inf_nan=False))
 
 
 def _bounds(limit: Any) -> str:
-    r"""Say the range of a number.
+    r"""Return the range of a number in words; empty if it has no limits.
 
     Example:
       >>> _bounds(LIMITS["LEARNING_RATE"])
@@ -199,13 +201,13 @@ def _bounds(limit: Any) -> str:
 
 
 def named_files(values: Mapping[str, Any]) -> list[str]:
-    """List the files that parameters name."""
+    """List the values of parameters that are paths of existing files."""
     several = [v if isinstance(v, list) else [v] for v in values.values()]
     return [v for some in several for v in some if isinstance(v, str) and v and is_file(v)]
 
 
 def is_file(name: str) -> bool:
-    """Tell whether a text names a file."""
+    """Tell whether a text is the path of an existing file."""
     try:
         return Path(name).is_file()
     except OSError:  # too long to be a name

@@ -1,8 +1,8 @@
-"""The sieves of the steps: what is left out, and the parameters that govern it."""
+"""Sieves: what the steps leave out, and the parameter that governs each sieve."""
 
 from tunix_rt_nb.runs.folder import Result
 
-SIEVES = {  # reason -> its name, and the parameter that governs it
+SIEVES = {  # reason -> what is left out, and the parameter that governs it
     "duplicate_prompt": ("duplicate prompts", "STRATEGY says which trace of a prompt is kept"),
     "near_duplicate": ("near duplicates", "NEAR_DUPLICATES sets the threshold"),
     "in_eval_set": ("prompts of eval sets", "EVAL_SETS names the sets"),
@@ -11,13 +11,13 @@ SIEVES = {  # reason -> its name, and the parameter that governs it
 
 
 def notes(result: Result) -> list[str]:
-    """Return a line for each sieve of a step that left out more than a tenth of the traces.
+    """Return a line for each reason for which a step left out more than a tenth of the traces.
 
     Another line says how many responses read back with other steps than their traces have.
 
     Args:
-      result: what `result.json` of the step says. Its `rejected` has the count for each reason, and
-        its `split` or `examples` what was kept.
+      result: the content of the step's `result.json`. `rejected` holds the number of traces left
+        out for each reason, and `split` or `examples` the numbers of those that were kept.
 
     Example:
       >>> notes({"examples": {"train": 1, "eval": 0}, "rejected": {"too_long": 199}})
@@ -27,7 +27,9 @@ def notes(result: Result) -> list[str]:
     kept = result.get("split", result.get("examples", {}))
     whole = sum(kept.values()) + sum(rejected.values())
     otherwise = result.get("read_otherwise", 0)
-    told = f"{otherwise:,} responses read back with other steps: a line in a step begins like a step"
+    told = (
+        f"{otherwise:,} responses read back with other steps: a line in a step begins like a step"
+    )
     return [told] * bool(otherwise) + [
         f"{name}: {rejected[reason]:,} of {whole:,} left out, more than a tenth: {parameter}"
         for reason, (name, parameter) in SIEVES.items()

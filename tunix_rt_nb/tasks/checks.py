@@ -1,4 +1,4 @@
-"""The check whether a trace is right: with the checker of its task, or else by its sums."""
+"""Checks of traces: by the checker of their task, or by their sums if the task is unknown."""
 
 from typing import NamedTuple
 
@@ -8,7 +8,7 @@ from tunix_rt_nb.trace import Trace
 
 
 class Counts(NamedTuple):
-    """How many steps are right, wrong, and not checkable."""
+    """The numbers of steps that are right, wrong, and not checkable."""
 
     right: int
     wrong: int
@@ -19,13 +19,13 @@ class Checks(NamedTuple):
     """The findings of a checker about a trace.
 
     Attributes:
-      steps: why each step is wrong; None for a right step, and for one that cannot be checked.
+      steps: for each step why it is wrong; None if it is right or cannot be checked.
       end: what is missing after the last step, or None.
       wrong_answer: why the answer is wrong, or None.
       prompt: why the prompt states no problem of this task, or None; without a problem, no step
         counts as right.
       unchecked: the indices of the steps that cannot be checked; without a known task these are
-        the steps that claim no sum.
+        the steps without a sum that can be checked.
       known: whether a known task made the trace; otherwise its answer is not judged.
     """
 
@@ -48,7 +48,7 @@ class Checks(NamedTuple):
 
     @property
     def counts(self) -> Counts:
-        """The numbers of right and wrong steps, and of those that cannot be checked."""
+        """The numbers of right and wrong steps, and of steps that cannot be checked."""
         right = self.right
         return Counts(right.count(True), right.count(False), right.count(None))
 
@@ -56,7 +56,7 @@ class Checks(NamedTuple):
     def share(self) -> float | None:
         """The share of right steps; a missing step counts as wrong.
 
-        Steps that cannot be checked do not count; None if none can be.
+        Steps that cannot be checked do not count; None if no step counts.
         """
         right, wrong, _ = self.counts
         of = right + wrong + bool(self.end)

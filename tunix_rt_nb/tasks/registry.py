@@ -82,11 +82,12 @@ def get(name: str, difficulty: str = "easy") -> Task:
 def load_from(paths: Iterable[str | Path]) -> list[str]:
     """Register the tasks that Python files define, and return their names.
 
-    Child processes started later register them too. A file that is loaded again is executed again,
-    and its tasks replace those of its last run.
+    Child processes started later register them too. A file that is loaded again is executed
+    again, and its tasks replace those of its last run.
 
     Raises:
-      InputError: a file cannot be read, fails, or defines no task; or another task has the same name.
+      InputError: a file cannot be read, fails, or defines no task; or another task has the same
+        name.
 
     Example:
       >>> load_from([])
@@ -100,7 +101,7 @@ def load_from(paths: Iterable[str | Path]) -> list[str]:
 
 
 def _register(tasks: Sequence[type[Task]], where: str, home: str) -> list[str]:
-    """Register the tasks of a file or a package, in place of those registered from it before.
+    """Register the tasks of a file or a package, in place of those it registered before.
 
     Args:
       tasks: the classes.

@@ -1,4 +1,4 @@
-"""A reasoning trace and its text: how it is written, read back, and read from what others wrote."""
+"""Reasoning traces: written as text, read back from it, and imported from other formats."""
 
 import lazy_loader
 

@@ -25,7 +25,7 @@ class Said(NamedTuple):
 
     @classmethod
     def of(cls, trace: Trace) -> "Said":
-        """Return the content of a trace as a chat."""
+        """Return the prompt, the steps, the answer and the earlier messages of a trace."""
         steps = tuple(step.content for step in trace.steps)
         return cls(trace.prompt, steps, trace.final_answer, trace.earlier)
 
@@ -35,8 +35,8 @@ class Form:
     """The template, style and system message in which the traces of a dataset are written.
 
     Attributes:
-      system: the system message. If empty, the template's own is used if it has one, else none.
-      turns: the earlier turns of a chat; a dataset's form has none.
+      system: the system message; if empty, the template's `default_system` is used.
+      turns: the earlier turns of one chat; the form of a whole dataset has none.
     """
 
     template: Template
@@ -46,7 +46,7 @@ class Form:
 
     @cached_property
     def head(self) -> tuple[Segment, ...]:
-        """The segments before a prompt, from BOS to the last control piece."""
+        """The segments before a prompt, from BOS to the last control token."""
         opening = self.template.opening(self.system, self.turns)
         bos = [Segment(self.template.bos, True)] if self.template.bos else []
         return (*bos, *opening[: -len(_literal_end(opening)) or None])
@@ -58,7 +58,7 @@ class Form:
 
     @cached_property
     def tail(self) -> tuple[Segment, ...]:
-        """The segments after a prompt; the first is a control piece."""
+        """The segments after a prompt; the first is a control token."""
         return segments(self.template.after_prompt, self.template.turns)
 
     @cached_property
@@ -73,11 +73,11 @@ class Form:
 
     @cached_property
     def sha256(self) -> str:
-        """The digest of everything that defines how a trace is written."""
+        """The SHA-256 of the template, the style and the system message; `turns` do not count."""
         return files.digest([asdict(self.template), asdict(self.style), self.system])
 
     def after(self, earlier: Earlier) -> "Form":
-        """Return the form with a trace's own system message, if it has one, and earlier turns."""
+        """Return this form with a trace's earlier turns, and its system message if it has one."""
         if not any(earlier):
             return self
         return replace(self, system=earlier.system or self.system, turns=earlier.turns)
@@ -89,7 +89,7 @@ class Form:
 
 
 def _literal_end(opening: tuple[Segment, ...]) -> tuple[Segment, ...]:
-    """Return the literal segments after the last control piece."""
+    """Return the literal segments after the last control token."""
     return tuple(takewhile(lambda segment: not segment.control, opening[::-1]))[::-1]
 
 
@@ -111,12 +111,12 @@ class Chat(NamedTuple):
 
     @property
     def prompt(self) -> tuple[Segment, ...]:
-        """The segments up to the opening of the model's turn, without BOS."""
+        """The segments before the response, up to the opening of the model's turn; no BOS."""
         return self.form.template.prompt(self.asked, self.form.system, self.form.turns)
 
     @property
     def response(self) -> tuple[Segment, ...]:
-        """The segments of the model's turn, its stop piece included."""
+        """The segments of the response and its stop token."""
         return self.form.template.response(self.said)
 
     @property
@@ -142,7 +142,7 @@ def render(
     """Write a trace as a chat.
 
     Args:
-      system: the system message. If empty, the template's own is used if it has one, else none.
+      system: the system message; if empty, the template's `default_system` is used.
 
     Raises:
       InputError: unknown template or style.

@@ -1,4 +1,4 @@
-"""The reader of free text: finds steps and an answer where a model kept to no style."""
+"""A reader of free text: it finds steps and an answer in a response that follows no style."""
 
 import re
 from collections import deque
@@ -28,8 +28,8 @@ class Found(NamedTuple):
 
     Attributes:
       answer: the final answer; None if there is none.
-      start: where the line or the sentence begins that gives the answer. The text before is the
-        reasoning, with its tags. Without an answer, it is the end of the text.
+      start: the index in the text where the line or sentence with the answer begins. The reasoning
+        is the text before it, with its tags. Without an answer, it is the index of the text's end.
     """
 
     answer: str | None
@@ -42,7 +42,12 @@ class _Line(NamedTuple):
 
 
 class _Told(NamedTuple):
-    """An answer that a line tells, where, and whether it is marked as one."""
+    """An answer that a line gives.
+
+    Attributes:
+      start: the index in the text where the line or sentence with the answer begins.
+      marked: True if it is marked, False if it is only said; `loose` explains both.
+    """
 
     answer: str
     start: int
@@ -50,7 +55,7 @@ class _Told(NamedTuple):
 
 
 _THOUGHT = r"(?:think|thinking|thought|thoughts|reasoning|reason|analysis|reflection|scratchpad)"
-# Each repetition has a limit or takes the rest of a line, so no text can make these patterns slow.
+# Each repetition has a limit or takes the rest of a line, so no text can make these regexes slow.
 _STEP = re.compile(
     r"[ >*#]{0,8}(?:step ?([0-9]{1,4}) ?[.:)]|([0-9]{1,4})[.)](?=[\s*]|$))\*{0,2}\s*(.*)",
     re.IGNORECASE,
@@ -100,15 +105,15 @@ def loose(text: str) -> Parsed:
     - said: `the answer is ...`. This does not count after an `if` or a `suppose`. Among the steps,
       it does not count if a further step follows.
 
-    After a closing tag such as `</think>`, an answer needs no mark: the next line is the answer, if
-    none is given further on. What was given before the tag counts only if nothing follows it. A
-    text that is one formula or one bold line is an answer as well.
+    After a closing tag such as `</think>`, an answer needs no mark: if none is marked or said after
+    the tag, the first line after it is the answer. An answer from before the tag counts only if
+    none is found after it. A text that is just one formula or one bold phrase is an answer as well.
 
     A line such as `That is wrong` withdraws the answer before it. `plain` strips the marks around
     each answer.
 
-    If the model begins a new question or a new first step after its answer, it ran on. The text
-    from there is not read.
+    If the model begins a new question or a new first step after its answer, it ran on. The new
+    question or step, and all text after it, is not read.
 
     Example:
       >>> loose("Sure!\\nStep 1: 2 + 2 = 4.\\n\\n**Answer:** 4.\\nQuestion: 3 + 3?\\nAnswer: 6")
@@ -118,7 +123,7 @@ def loose(text: str) -> Parsed:
 
 
 def answer_in(text: str) -> Found:
-    r"""Find the answer in a text, and where its reasoning ends, by the rules of `loose`.
+    r"""Find the answer in a text, and the end of the reasoning before it, by the rules of `loose`.
 
     Example:
       >>> answer_in(r"2 + 2 = 4. So $\boxed{4}$.")
@@ -131,12 +136,13 @@ def answer_in(text: str) -> Found:
 
 
 def _read(text: str) -> tuple[Parsed, int]:
-    """Read a text as `loose` does; also return where its answer starts, or else its end."""
+    """Read a text as `loose` does; also return where the answer starts, as in `Found.start`."""
     text = without_end(text)
     thought_out = deque(_THOUGHT_OUT.finditer(text), 1)
     closed = thought_out[0].end() if thought_out else len(text) + 1
     steps: list[str] = []
-    # The answer so far, one said among the steps, and one given before the closing tag.
+    # `answer` is the latest answer, `thought` one that was said among the steps, and `before` the
+    # answer given before the closing tag.
     answer = thought = before = None
     bare: _Told | None = None  # the line after the tag, which needs no mark
     ended = ran_on = after = crossed = False
@@ -149,19 +155,19 @@ def _read(text: str) -> tuple[Parsed, int]:
         if crossed and step and not step[3]:
             step = None  # an answer such as `4.`
         first = step and "1" in step.group(1, 2)
-        # A line after a marked answer means that the model ran on. Stop reading only if it asks
-        # again or begins its steps again.
+        # A line after a marked answer means that the model ran on. Stop reading only if the line
+        # begins a new question or a new first step.
         ran_on = ended
         if (thought or answer) and (_AGAIN.match(line) or (first and steps)):
             ran_on = True
             break
-        # A further step shows that what was said among the steps is not the final answer. Steps
-        # that begin anew after the tag are the ones that count.
+        # A further step shows that what was said among the steps is not the final answer. If the
+        # steps begin anew after the tag, only the new ones count.
         if step:
             steps = [] if first and crossed else steps
             steps.append(step[3])
             thought = None
-        # Keep the answer of this line, if it tells one.
+        # Keep the answer of this line, if it gives one.
         told = _told(line, start, lines)
         after = told is None
         ended = ended or bool(told and told.marked and told.answer)
@@ -184,11 +190,12 @@ def _read(text: str) -> tuple[Parsed, int]:
 
 
 def _told(line: str, start: int, lines: Iterator[_Line]) -> _Told | None:
-    """Return the answer that a line tells; it is empty if none follows, and None if it tells none.
+    """Return the answer that a line gives; None if it gives none.
 
-    If the line only announces an answer, take it from the next line.
+    If the line only announces an answer, take it from the next line. If that line has none either,
+    the answer is empty.
     """
-    if not _TELLS.search(line):  # true of most lines, and quick to find out
+    if not _TELLS.search(line):  # most lines end here, after one quick search
         return None
     said = deque(_SAID.finditer(line), 1)  # the last one
     mark = _marked(line)
@@ -207,7 +214,7 @@ def _told(line: str, start: int, lines: Iterator[_Line]) -> _Told | None:
 
 
 def _marked(line: str) -> tuple[int, str] | None:
-    """Return the answer in the last box or after `####`, and its place."""
+    """Return the index and the text of the answer in the last box or after `####`; else None."""
     boxed = deque(boxes(line), 1)
     if boxed:
         return boxed[0]
@@ -216,12 +223,12 @@ def _marked(line: str) -> tuple[int, str] | None:
 
 
 def _sentence(line: str, at: int) -> int:
-    """Return where the sentence begins that a place of a line is in."""
+    """Return the start index of the sentence in a line that contains the index `at`."""
     return max((end.end() for end in _SENTENCE.finditer(line, 0, at)), default=0)
 
 
 def _alone(text: str) -> _Told | None:
-    """Return the answer of a text that is nothing but one, in its marks."""
+    """Return the answer of a text that is one marked answer and nothing else, such as `**4**`."""
     bare = text.strip()
     if _ALONE.fullmatch(bare) and (answer := plain(bare)):
         return _Told(answer, 0, False)
@@ -229,9 +236,10 @@ def _alone(text: str) -> _Told | None:
 
 
 def _lines(text: str) -> Iterator[_Line]:
-    """Yield the lines of a text that are not empty, split at tags too, and where they start.
+    """Yield the non-empty lines of a text, split at tags too, each with its start index.
 
-    `<answer>` becomes a line that begins with `Answer: `; the other tags are removed.
+    `<answer>` becomes a line that begins with `Answer: `. Other tags, and lines that are only a
+    delimiter such as `$$`, are left out.
     """
     at, opened = 0, False
     for cut in _BREAK.finditer(text + "\n"):

@@ -1,7 +1,8 @@
-"""Files of records that others made: JSON lines, a JSON array, Parquet, CSV, a dataset's folder.
+"""Files of records to import: JSON lines, a JSON array, Parquet, CSV, Arrow, a dataset's folder.
 
-Whatever its kind, a file is read as numbered JSON objects, one a record, so that an error names
-`file:number`. In JSON lines and CSV the number is that of the line, elsewhere that of the record.
+Every kind of file is read as numbered JSON objects, one for each record, so that an error can name
+`file:number`. The number is that of the line in JSON lines and CSV, and that of the record in other
+files.
 """
 
 import csv
@@ -26,21 +27,21 @@ LINES = (".jsonl", ".ndjson", ".jsonl.gz", ".json", ".json.gz")
 KINDS = (*LINES, ".parquet", ".csv", ".arrow")
 _EVERY = 5_000  # lines between two progress reports
 _SPLIT = re.compile(r"(?:^|[^a-z])(train|test|validation|valid|dev|eval)(?=[^a-z]|$)")
-_MOST = 1 << 30  # bytes of a JSON array, which is read at once
+_MOST = 1 << 30  # bytes of a JSON array at most, because it is read into memory at once
 
 Progress = Callable[[int, int], None]
 """A callback that gets the number of lines and of file bytes read since its last call."""
 
 
 def unseen(lines: int, size: int) -> None:
-    """Report no progress."""
+    """Ignore progress; this is the callback of callers that show none."""
 
 
 def files_of(path: Path, split: str = "train") -> list[Path]:
-    """Return the files to read for a path: itself, or the data files of a dataset's folder.
+    """Return the files to read for a path: the file itself, or the data files of a folder.
 
-    In a folder as Hugging Face lays it out, the names of files or folders tell the split. If any
-    do, only the files of `split` are read.
+    In a dataset's folder from Hugging Face, the names of files or folders contain the split, such
+    as `train`. If any name contains a split, return only the files of `split`, else all.
 
     Raises:
       InputError: the folder holds no data files, or none of this split.
@@ -64,7 +65,10 @@ _NOTES = {"dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state
 
 
 def _split_of(path: Path) -> str:
-    """Return the split that a path names, such as `data/train-00000-of-00001.parquet`, or empty."""
+    """Return the split in a path such as `data/train-00000-of-00001.parquet`; empty if it has none.
+
+    `valid`, `dev` and `eval` mean `validation`.
+    """
     found = _SPLIT.findall(f"{path.as_posix()}".lower())
     name = found[-1] if found else ""
     return {"valid": "validation", "dev": "validation", "eval": "validation"}.get(name, name)
@@ -82,7 +86,7 @@ def records(path: Path, progress: Progress = unseen) -> Iterator[tuple[int, byte
         for number, record in read(path, progress):
             yield number, record
     except (EOFError, zlib.error) as error:
-        raise InputError(f"{path}:{number + 1}: is cut off or damaged gzip: {error}") from None
+        raise InputError(f"{path}:{number + 1}: gzip data is cut off or damaged: {error}") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
     if not number:
@@ -90,7 +94,7 @@ def records(path: Path, progress: Progress = unseen) -> Iterator[tuple[int, byte
 
 
 def _json(path: Path, progress: Progress) -> Iterator[tuple[int, bytes]]:
-    """Yield the lines that are not empty, or the records of an array that begins the file."""
+    """Yield the non-empty lines of a file or, if it holds a JSON array, the array's records."""
     told = 0
     with path.open("rb") if path != STDIN else _standard_input() as raw:
         lines = files.numbered(raw, strict_json.MAX_LINE)
@@ -108,7 +112,7 @@ def _json(path: Path, progress: Progress) -> Iterator[tuple[int, bytes]]:
 
 
 def _array(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Yield the objects of a JSON array as they stand in the file, which is read at once."""
+    """Yield the raw bytes of each record in a JSON array; read the whole file into memory."""
     with path.open("rb") as raw:
         data = b"".join(line for _, line in files.numbered(raw, _MOST))
     try:
@@ -119,7 +123,7 @@ def _array(path: Path) -> Iterator[tuple[int, bytes]]:
 
 
 def _csv(path: Path, progress: Progress) -> Iterator[tuple[int, bytes]]:
-    """Yield the rows of a CSV file, all values as text; a list or an object stands as JSON."""
+    """Yield the rows of a CSV file; a cell is text, unless it holds a JSON list or object."""
     csv.field_size_limit(strict_json.MAX_LINE)
     with path.open(encoding="utf-8-sig", newline="") as file:
         rows = csv.DictReader(file, strict=True)
@@ -134,7 +138,7 @@ def _csv(path: Path, progress: Progress) -> Iterator[tuple[int, bytes]]:
 
 
 def _cell(text: str) -> Any:
-    """Return a cell as a list or an object if it holds one in JSON, else as it stands."""
+    """Parse a cell that holds a JSON list or object; return any other cell unchanged."""
     if text[:1] not in ("[", "{"):
         return text
     try:
@@ -146,7 +150,7 @@ def _cell(text: str) -> Any:
 def _parquet(path: Path, progress: Progress) -> Iterator[tuple[int, bytes]]:
     import duckdb
 
-    name = re.sub(r"([*?\[])", r"[\1]", str(path))  # these characters would match other files
+    name = re.sub(r"([*?\[])", r"[\1]", str(path))  # else DuckDB would read a glob
     try:
         with duckdb.connect() as connection:
             rows = connection.execute("SELECT to_json(t) FROM read_parquet($1) t", [name])

@@ -35,11 +35,11 @@ DOUBT = re.compile(
 
 
 def plain(answer: str) -> str:
-    r"""Strip what stands around an answer.
+    r"""Strip the marks around an answer.
 
-    These are Markdown and LaTeX, a label such as `Answer:`, the stop tokens of templates, a full
-    stop, a polite sentence, and a clause that only explains the answer. What may withdraw an answer
-    is kept with it, so that a grader does not take half of it for the whole.
+    Marks are Markdown and LaTeX, a label such as `Answer:`, the stop tokens of templates, a full
+    stop, a polite sentence, and a clause that only explains the answer. Words that may withdraw the
+    answer are kept, so that a grader does not take half of the answer for the whole.
 
     Example:
       >>> plain("**8**."), plain(r"$\boxed{\text{1/2}}$"), plain("Final answer: 7, as computed.")
@@ -48,7 +48,7 @@ def plain(answer: str) -> str:
       '4. Wait, it is 5'
     """
     bare = answer
-    for _ in range(9):  # as many marks as anyone puts around an answer
+    for _ in range(9):  # more layers of marks than anyone puts around an answer
         inner = _unmarked(bare)
         if inner == bare:
             break
@@ -62,7 +62,7 @@ def polite(line: str) -> bool:
 
 
 def boxes(line: str) -> Iterator[tuple[int, str]]:
-    r"""Yield the place and the content of each `\boxed{...}`, with the braces in it.
+    r"""Yield the start index and the content of each `\boxed{...}`; the content may have braces.
 
     Example:
       >>> list(boxes(r"So $\boxed{\frac{1}{2}}$"))
@@ -106,11 +106,11 @@ def _unwrapped(text: str) -> str:
 
 
 def _unexplained(text: str) -> str:
-    """Cut off what follows an answer, unless it may take the answer back."""
+    """Cut off thanks, further sentences and explanations, unless they may withdraw the answer."""
     thanks = _POLITELY.search(text)
     if thanks and not re.search("[0-9]|wrong|incorrect|mistake", text[thanks.end() :]):
         return text[: thanks.start()]
-    # Names have full stops inside, so only what has no letters surely ends at one.
+    # Names have full stops inside, so cut at a full stop only if no letter comes before it.
     further = _FURTHER.search(text)
     if (
         further
@@ -127,7 +127,7 @@ def _unexplained(text: str) -> str:
 
 
 def _closing(text: str, at: int) -> int | None:
-    """Return the place after the brace that closes the one before `at`; None if none does."""
+    """Return the index after the brace that closes the one before `at`; None if none does."""
     depth = 1
     for brace in re.finditer(r"\\.|[{}]", text[at : at + 5000]):
         depth += {"{": 1, "}": -1}.get(brace[0], 0)

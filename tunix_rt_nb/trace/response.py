@@ -9,11 +9,11 @@ There are two styles. This is the same response in both:
     Answer: 4                    </reasoning>
                                  <answer>4</answer>
 
-The texts of the steps and the answer stand in the response unchanged, with all their lines and
-spaces. A step ends where a line begins with the next number, the last one where a line begins the
-answer. All that follows is the answer. So a response reads back exactly, unless a line inside a
-step begins like the next step or like the answer. Such a step reads back as two; the text is the
-same.
+The texts of steps and answer are copied into the response unchanged, with all line breaks and
+spaces. A step ends before the line that begins with the next number; the last step ends before the
+line that begins the answer. The rest is the answer. So a response reads back exactly, unless a line
+inside a step begins like the next step or like the answer. Then the step reads back as two steps,
+or the answer begins too early; no text is lost.
 """
 
 from collections.abc import Sequence
@@ -71,7 +71,7 @@ def respond(trace: Trace, style: str = "numbered") -> str:
 def write(steps: Sequence[str], answer: str, how: Style) -> str:
     """Write steps and an answer in a style, as `respond` does for a trace."""
     lines = "".join([f"{n}. {step}\n" for n, step in enumerate(steps, 1)])
-    opening = how.opening if lines or how.closing else ""  # an answer alone needs none
+    opening = how.opening if lines or how.closing else ""  # no `Reasoning:` without steps
     return f"{opening}{lines}{how.middle}{answer}{how.closing}"
 
 
@@ -101,11 +101,11 @@ def reads_back(steps: Sequence[str], answer: str, how: Style) -> bool:
 
 
 def parse_response(response: str, style: str = "numbered", lines: int = 1) -> Parsed:
-    """Read steps and answer back from a response (without its stop piece).
+    """Read steps and answer back from a response, which is given without its stop token.
 
-    A response that `respond` wrote in this style reads back exactly, if its answer has no more than
-    `lines` lines. With more, the model ran on. Such a text, and any other, is read by `loose`,
-    whatever the style. Both take time in proportion to the length of the text.
+    A response that `respond` wrote in this style reads back exactly, if its answer has at most
+    `lines` lines; a longer answer means that the model ran on. All other responses are read by
+    `loose`, whatever their style. Reading takes linear time.
 
     Raises:
       InputError: unknown style.

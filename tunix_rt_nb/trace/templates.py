@@ -1,6 +1,6 @@
 """The templates in which several families of chat models write turns.
 
-A chat is a list of segments. Each segment is either literal text or one control piece, never both.
+A chat is a list of segments. Each segment is either literal text or one control token, never both.
 The text of a trace is always literal, so it cannot become a control token.
 """
 
@@ -13,7 +13,7 @@ from tunix_rt_nb.common import unknown
 
 
 class Segment(NamedTuple):
-    """A run of literal text, or one control piece such as `<end_of_turn>`."""
+    """A run of literal text, or one control token such as `<end_of_turn>`."""
 
     text: str
     control: bool = False
@@ -27,21 +27,21 @@ Turns = tuple[tuple[str, str], ...]
 class Template:
     r"""The way in which a family of chat models writes turns.
 
-    This one keeps the white space around a message, even if the family's own template strips it.
+    White space around a message is kept, even if the family's own template strips it.
 
     Attributes:
-      bos: the piece that comes first, a token that is not part of the text; None if there is none.
-      turns: the control pieces that the strings below contain.
+      bos: the token that begins a sequence, before the text of the chat; None if there is none.
+      turns: the control tokens that mark turns in the strings below.
       before_prompt: what opens the user's turn if there is no system message.
-      before_system: what opens it if there is one.
+      before_system: what comes before a system message.
       after_system: what comes between a system message and the prompt.
       after_prompt: what closes the user's turn and opens the model's; the model goes on from there.
       next_turn: what closes an earlier response and opens the user's next turn.
-      before_response: what a model writes before its response.
-      stops: the pieces that end a response: first the one that a response is trained to end with,
+      before_response: literal text that begins the model's turn, before its response.
+      stops: the tokens that end a response: first the one that a response is trained to end with,
         then others that a model may end with.
       default_system: the system message of a chat if none is given.
-      system_last: the system message opens the last of the user's turns, not the first.
+      system_last: True if the system message opens the last of the user's turns, not the first.
 
     Example:
       >>> TEMPLATES["mistral"].prompt("2 + 2?")[:2]
@@ -62,12 +62,12 @@ class Template:
 
     @property
     def stop(self) -> str:
-        """The piece that a response is trained to end with."""
+        """The control token that a response is trained to end with."""
         return self.stops[0]
 
     @property
     def pieces(self) -> tuple[str, ...]:
-        """The control pieces that a tokenizer must have for this template, without duplicates."""
+        """The control tokens that a tokenizer must have for this template, without duplicates."""
         every = (*([self.bos] if self.bos else []), *self.turns, *self.stops)
         return tuple(dict.fromkeys(every))
 
@@ -83,32 +83,32 @@ class Template:
         return (*found, *late)
 
     def _first(self, system: str) -> tuple[Segment, ...]:
-        """Return the segments that open the user's first turn."""
+        """Return the segments that open the user's first turn, the system message included."""
         if not system:
             return segments(self.before_prompt, self.turns)
         return (*segments(self.before_system, self.turns), *self._message(system))
 
     def _message(self, system: str) -> tuple[Segment, ...]:
-        """Return a system message and what separates it from the prompt."""
+        """Return the segments of a system message and of what separates it from the prompt."""
         return (Segment(system), *segments(self.after_system, self.turns)) if system else ()
 
     def prompt(self, text: str, system: str = "", turns: Turns = ()) -> tuple[Segment, ...]:
-        """Return the segments of all turns up to the opening of the model's turn, without BOS."""
+        """Return the segments before a response, up to the opening of the model's turn; no BOS."""
         closing = segments(self.after_prompt, self.turns)
         return (*self.opening(system, turns), Segment(text), *closing)
 
     def response(self, text: str) -> tuple[Segment, ...]:
-        """Return the segments of the model's turn, its stop piece included."""
+        """Return the segments of a response and its stop token."""
         return Segment(self.before_response + text), Segment(self.stop, True)
 
     def said(self, written: str) -> str:
-        """Return the response that a model wrote, without `before_response`."""
+        """Strip `before_response` from the text that a model wrote."""
         return written.removeprefix(self.before_response)
 
 
 @cache
 def segments(text: str, turns: tuple[str, ...]) -> tuple[Segment, ...]:
-    """Cut a part of a template into segments at its control pieces."""
+    """Split a string of a template into segments at its control tokens, which are in `turns`."""
     parts = re.split(f"({'|'.join(map(re.escape, turns))})", text)
     return tuple(Segment(part, part in turns) for part in parts if part)
 
@@ -172,5 +172,5 @@ def template(name: str) -> Template:
 
 
 def text_of(segments: tuple[Segment, ...]) -> str:
-    """Join segments into one text, in which a control piece stands as its name."""
+    """Join segments into one text; a control token is written as its name, such as `<eos>`."""
     return "".join([segment.text for segment in segments])

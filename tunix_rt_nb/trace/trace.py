@@ -39,7 +39,8 @@ class Earlier(NamedTuple):
         """Read the messages from a trace's `meta`.
 
         Raises:
-          ValueError: they are not at most one system message, then turns of user and assistant.
+          ValueError: `meta` holds anything but an optional system message, then pairs of user and
+            assistant.
 
         Example:
           >>> Earlier.of({"earlier_messages": [{"role": "system", "content": "Be brief."}]})
@@ -55,14 +56,14 @@ class Earlier(NamedTuple):
         roles = [message.role for message in found]
         if roles != ["user", "assistant"] * (len(found) // 2):
             raise ValueError(
-                f"meta.{EARLIER}: expected a system message or none, then user and assistant in"
+                f"meta.{EARLIER}: expected an optional system message, then user and assistant in"
                 " turn"
             )
         texts = [message.content for message in found]
         return cls(system, tuple(zip(texts[::2], texts[1::2], strict=True)))
 
     def messages(self) -> list[dict[str, str]]:
-        """Return the messages as `role` and `content`, the system message first."""
+        """Return the messages as dicts of `role` and `content`, the system message first."""
         told = [("system", self.system)] if self.system else []
         for asked, said in self.turns:
             told += [("user", asked), ("assistant", said)]
@@ -103,7 +104,7 @@ class Trace(_Fields, frozen=True, forbid_unknown_fields=True, kw_only=True, dict
     Raises:
       InputError: `field: reason`: a field is missing, has the wrong type or exceeds its limits;
         step indices are not 0, 1, 2, ...; `meta` is not JSON or has more than 64 levels;
-        `meta.earlier_messages` is no beginning of a chat; the trace takes more than 1 MiB.
+        `meta.earlier_messages` are not turns of a chat; the trace takes more than 1 MiB.
 
     Example:
       >>> trace = Trace.of("What is 2 + 2?", [("compute", "2 + 2 = 4.")], "4")
@@ -115,13 +116,13 @@ class Trace(_Fields, frozen=True, forbid_unknown_fields=True, kw_only=True, dict
         for place, step in enumerate(self.steps):
             if step.i != place:
                 raise ValueError(
-                    f"steps: step indices must run 0, 1, 2, ...: found {step.i} at {place}"
+                    f"steps.{place}.i: is {step.i}, expected {place}, as indices run 0, 1, 2, ..."
                 )
         Earlier.of(self.meta)  # raises if these messages are malformed
         try:
             size = len(self.canonical_bytes())
         except UnicodeEncodeError:
-            raise ValueError("trace: holds half a surrogate pair, which is no character") from None
+            raise ValueError("trace: holds half a surrogate pair, expected text in UTF-8") from None
         if size > strict_json.MAX_BYTES:
             raise ValueError(f"trace: may take 1 MiB, this one takes {size} bytes")
 
@@ -158,7 +159,7 @@ class Trace(_Fields, frozen=True, forbid_unknown_fields=True, kw_only=True, dict
         }
 
     def canonical(self) -> str:
-        """Return the trace as canonical JSON: sorted keys, no spaces, floats as Python has them."""
+        """Return the trace as canonical JSON: sorted keys, no spaces, floats as `repr` has them."""
         return self.canonical_bytes().decode()
 
     def canonical_bytes(self) -> bytes:
@@ -171,7 +172,7 @@ class Trace(_Fields, frozen=True, forbid_unknown_fields=True, kw_only=True, dict
 
     @property
     def key(self) -> bytes:
-        """The UUIDv5 of the canonical content: the same trace has the same key everywhere."""
+        """The UUIDv5 of the canonical content, 16 bytes; equal traces always have equal keys."""
         digest = sha1(_NAMESPACE + self.canonical_bytes()).digest()
         return (int.from_bytes(digest[:16]) & ~_FIXED | _VERSION_5).to_bytes(16)
 
@@ -182,7 +183,7 @@ class Trace(_Fields, frozen=True, forbid_unknown_fields=True, kw_only=True, dict
 
     @property
     def earlier(self) -> Earlier:
-        """The messages before the prompt, from `meta.earlier_messages`; empty as a rule."""
+        """The messages before the prompt, from `meta.earlier_messages`; usually empty."""
         return Earlier.of(self.meta)
 
     @property
@@ -193,7 +194,7 @@ class Trace(_Fields, frozen=True, forbid_unknown_fields=True, kw_only=True, dict
 
 
 class _Exact(_Fields, frozen=True, kw_only=True):
-    """A trace whose floats in `meta` are already written as Python writes them."""
+    """A trace whose floats in `meta` are raw JSON already, written as Python writes floats."""
 
     @classmethod
     def of(cls, trace: Trace) -> "_Exact":

@@ -1,1 +1,1 @@
-"""Graders for answers of no known task: a ladder of rungs, from the strict to the mathematical."""
+"""Graders for answers to items of no known task: the rungs of a ladder, tried in turn."""

@@ -20,7 +20,7 @@ _LISTED = re.compile(r"(?:(?<=[\s,;])|^)[(\[]?([A-J])[).\]:] ", re.MULTILINE)
 
 
 def compare(answer: str, expected: str, prompt: str = "") -> Verdict:
-    """Compare two choices; pass unless both texts are one.
+    """Compare two choices by their letters; pass unless both texts name a choice.
 
     If the prompt lists the choices, the text of a choice counts as its letter.
 
@@ -42,7 +42,7 @@ def compare(answer: str, expected: str, prompt: str = "") -> Verdict:
 
 
 def listed(prompt: str) -> dict[str, str]:
-    """Return the choices that a prompt lists, by letter; none unless they run from A in order.
+    """Return the choices that a prompt lists, by letter; empty unless the letters run A, B, C, ...
 
     Example:
       >>> listed("Which city is it?\\nA) Paris\\nB) Rome")
@@ -61,7 +61,10 @@ def listed(prompt: str) -> dict[str, str]:
 
 
 def _side(text: str, choices: Mapping[str, str]) -> tuple[str, str] | None:
-    """Return the letter of a choice and the text beside it; an empty letter contradicts itself."""
+    """Return the letter of a choice and the text beside it; None if the text names no choice.
+
+    The letter is empty if the text beside it belongs to another choice.
+    """
     label = _LABEL.fullmatch(text)
     alike = [letter for letter, choice in choices.items() if _same(text, choice)]
     if not label:
@@ -69,7 +72,7 @@ def _side(text: str, choices: Mapping[str, str]) -> tuple[str, str] | None:
     letter, beside = (label[1] or label[2]).upper(), (label[3] or "").strip()
     if _ANOTHER.search(beside) or (choices and letter not in choices):
         return None
-    # A choice may be a letter itself, and another one's.
+    # The text of a choice may itself be a letter, that of another choice.
     torn = (alike and alike != [letter]) or (
         beside and choices and not _same(beside, choices[letter])
     )

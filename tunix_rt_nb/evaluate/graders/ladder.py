@@ -1,4 +1,4 @@
-"""The ladder: rungs from the strict to the mathematical, of which the first that can decides."""
+"""The ladder of graders: rungs from strict to mathematical; the first one that can decides."""
 
 from typing import NamedTuple
 
@@ -14,17 +14,18 @@ RUNGS = {
     "choice": choice.compare,
     "maths": maths.compare,
 }
-"""Each rung decides an answer that it recognises and passes on any other, in this order."""
+"""The rungs, in order. Each decides about an answer that it recognises, and passes on any other."""
 
 
 class Marked(NamedTuple):
-    """The mark of an answer.
+    """The result of grading an answer.
 
     Attributes:
-      score: of the answer in it, without the marks around it; from 0.0 to 1.0.
-      strict_score: of the answer as it stands.
-      grader: the rung that decided `score`; `none` if no rung could, which is wrong.
-      why: its reason.
+      score: from 0.0 (wrong) to 1.0 (right), for the answer without the Markdown, LaTeX or label
+        around it.
+      strict_score: the same for the answer exactly as written.
+      grader: the rung that decided `score`; `none` if no rung could decide, and `score` is 0.0.
+      why: the reason of that rung.
       disagree: the other rungs that decided otherwise, with their scores.
     """
 
@@ -36,12 +37,13 @@ class Marked(NamedTuple):
 
 
 def mark(answer: str, expected: str, prompt: str = "", own: Own | None = None) -> Marked:
-    """Mark an answer of no known task by the expected one; in doubt it is wrong.
+    """Grade an answer to an item of no known task by the expected one.
 
-    The first rung that can decides: the own grader if there is one, then those of `RUNGS`.
+    Rungs are tried in order: `own` if it is given, then those of `RUNGS`. The first that can decide
+    does. If none can, the answer is wrong.
 
     Raises:
-      InputError: as `Own.compare`.
+      InputError: `own` fails, as `Own.compare` says.
 
     Example:
       >>> mark("**1,000**", "1000")[:3], mark("29.5", "29")[:3], mark("Rome", "Paris")[:3]
@@ -61,9 +63,9 @@ def mark(answer: str, expected: str, prompt: str = "", own: Own | None = None) -
 def look(
     answer: str, expected: str, prompt: str = "", own: Own | None = None
 ) -> tuple[str, dict[str, Verdict]]:
-    """Return an answer without the marks around it, and what each rung makes of that.
+    """Return an answer without the marks around it, and each rung's verdict on that.
 
-    An answer that equals the expected one as it stands keeps its marks.
+    An answer that equals the expected one exactly as written keeps its marks.
 
     Example:
       >>> look("**4.0**", "4")[0]
@@ -78,7 +80,7 @@ def look(
 def verdicts(
     answer: str, expected: str, prompt: str = "", own: Own | None = None
 ) -> dict[str, Verdict]:
-    """Return what each rung makes of an answer as it stands, in order.
+    """Return each rung's verdict on an answer exactly as written, in order.
 
     Example:
       >>> [name for name, found in verdicts("4.0", "4").items() if found.score is not None]
@@ -99,7 +101,7 @@ def bare(answer: str) -> str:
 
 
 def _decided(found: dict[str, Verdict]) -> tuple[str, float, str]:
-    """Return the first rung that decides, its score and its reason."""
+    """Return the name of the first rung that decides, its score and its reason."""
     for name, (score, why) in found.items():
         if score is not None:
             return name, score, why

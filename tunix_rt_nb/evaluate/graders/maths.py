@@ -12,7 +12,7 @@ from tunix_rt_nb.evaluate.graders.notation import folded
 from tunix_rt_nb.evaluate.graders.process import SHARED, Missing
 from tunix_rt_nb.evaluate.graders.verdict import Verdict, decided, passed
 
-_MOST, _MANY = 400, 50  # characters of a formula, and members of a list
+_MOST, _MANY = 400, 50  # limits: characters of a formula, and members of a list
 _WORDS = (
     r"sin|cos|tan|cot|sec|csc|arcsin|arccos|arctan|sinh|cosh|tanh|log|ln|exp|sqrt|pi|min|max"
     r"|gcd|lcm"
@@ -24,7 +24,7 @@ _DOLLARS = re.compile(r"\${1,2}([^$]{1,400})\${1,2}$")
 _COMMAND = re.compile(r"\\[A-Za-z]{1,20}")
 _ENVIRONMENT = re.compile(r"\\(?:begin|end)\{[a-z]{1,12}\*?\}")
 _ODD = re.compile(r"[0-9][A-Za-z][0-9]|[0-9})\]]\s?_|(?<![\\A-Za-z])[A-Za-z][0-9]")
-# These are 0x1F, 2x3, 101_2 and x2, which have several readings.
+# `_ODD` finds 0x1F, 2x3, 101_2 and x2, which have several readings.
 _OTHER = re.compile(r"\\(?:overline|boxed|fbox|approx|sim|dots|ldots|cdots)(?![a-z])")
 _DATE = re.compile(r"\s*[0-9]{1,9}(?:[-/][0-9]{1,9}){2,}\s*|\s*[0-9]{1,9}-[0-9]{1,9}\s*")
 _UNWORKED = re.compile(r"(?:[-0-9\s.,+*/(){}]|\\(?:cdot|times|frac|div)(?![a-z])){1,400}")
@@ -68,18 +68,19 @@ _RULES = tuple((re.compile(pattern), put) for pattern, put in (*_SIGNS, *_NAMES)
 
 
 class _Group(NamedTuple):
-    """The members of a list, with its brackets; none for one formula or a bare list."""
+    """A list of formulas; its brackets are empty for one formula or a list without brackets."""
 
     brackets: str
     members: tuple[str, ...]
-    loose: bool  # True if their order has no meaning
+    loose: bool  # True if the order of the members has no meaning
 
 
 def compare(answer: str, expected: str, prompt: str = "") -> Verdict:
-    r"""Compare two formulas or lists of formulas; pass unless both texts are such.
+    r"""Compare two formulas or lists of formulas; pass unless both texts are formulas.
 
-    A formula that repeats the prompt, or that is mere arithmetic where a number is expected, is no
-    answer. Members of a bare list count in order, unless they are solutions.
+    A formula that repeats the prompt is wrong, and so is arithmetic such as `2 + 2` where a number
+    is expected. The order of a list without brackets counts, unless its members are solutions such
+    as `x = 1`, or the prompt asks for all solutions.
 
     Example:
       >>> compare("x**2 + 2x + 1", "(x+1)^2").score, compare(r"\sqrt{8}", r"2\sqrt{2}").score
@@ -120,7 +121,7 @@ def _latex(text: str) -> str:
 
 
 def _is_formula(text: str) -> bool:
-    """Tell whether a text holds nothing but mathematics; words, dates and overlines are none."""
+    """Tell whether a text holds nothing but mathematics: no words, dates or overlines."""
     if len(text) > _MOST or any((_DATE.fullmatch(text), _OTHER.search(text), _ODD.search(text))):
         return False
     bare = re.sub(
@@ -206,7 +207,10 @@ def _matched(a: Sequence[str], rest: list[str]) -> bool | None:
 
 
 def _same(one: str, other: str) -> bool | None:
-    """Compare two formulas, numbers by themselves; an unread one is no error, but unknown."""
+    """Tell whether two formulas are equal; None if one cannot be read.
+
+    Numbers are compared by value, without math-verify.
+    """
     names = [_SOLVED.match(text) for text in (one, other)]
     if all(names) and len({_bare(name[1]) for name in names if name}) > 1:
         return False
@@ -216,7 +220,7 @@ def _same(one: str, other: str) -> bool | None:
     ]
     letters = [set(re.findall("[A-Za-z]", _COMMAND.sub("", text))) for text in bare]
     if letters[0] != letters[1] and _lower(letters[0]) == _lower(letters[1]):
-        return False  # x is not X, but SymPy is told that it is
+        return False  # x is not X, but math-verify takes them for equal
     numbers = [number.read(text) for text in bare]
     if all(numbers):
         return number.compare(bare[0], bare[1]).score == 1.0
@@ -234,5 +238,5 @@ def _bare(text: str) -> str:
 
 
 def _single(text: str) -> bool:
-    """Tell whether a formula is one sign or number, which a prompt may well hold."""
+    """Tell whether a formula is just one symbol or number, which a prompt may hold by chance."""
     return bool(re.fullmatch(r"-?\\?[A-Za-z]{1,9}|[-0-9.]{1,99}|-?[A-Za-z]", text.strip()))

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 
-_MEANT = ("<super>", "<sub>", "<fraction>")  # x² is not x2, and 2½ is not 21/2
+_MEANT = ("<super>", "<sub>", "<fraction>")  # not to be folded: x² is not x2, and 2½ is not 21/2
 _SAME = str.maketrans(
     {
         **dict.fromkeys("−‐‑‒–—﹣－", "-"),
@@ -39,7 +39,7 @@ _FRACTIONS = re.compile("[¼-¾⅐-⅞]")
 def folded(text: str) -> str:
     """Return a text in Unicode's compatible form (NFKC), with one kind of dash, quote and space.
 
-    Superscripts, subscripts and fractions keep their characters, because their place has a meaning.
+    Superscripts, subscripts and fractions are kept, because their position has a meaning.
 
     Example:
       >>> folded("“x²” … 2½")

@@ -14,13 +14,13 @@ _MOST = 400  # characters; a longer text is no number
 
 
 class Number(NamedTuple):
-    """A number as it stands in a text.
+    """A number in a text.
 
     Attributes:
       value: the exact value; that of 37 % is 37.
-      text: the bare notation, without grouping, units and all that stands around.
-      unit: in one spelling, or empty.
-      currency: its sign, or empty.
+      text: the digits as written, without grouping, units and other words.
+      unit: the unit, one spelling for each; empty if there is none.
+      currency: the sign of the currency, such as `$`; empty if there is none.
     """
 
     value: Fraction
@@ -29,12 +29,12 @@ class Number(NamedTuple):
     currency: str = ""
 
 
-_GROUPED = (  # 1,234.5 and 12,34,567 and 1 234.5 and 1.234,5; a single dot or comma is no group
+_GROUPED = (  # 1,234.5 and 12,34,567 and 1 234.5
     r"[1-9][0-9]{0,2}(?:,[0-9]{3}){1,40}(?![0-9])(?:\.[0-9]{1,99})?",
     r"[1-9][0-9]?(?:,[0-9]{2}){1,20},[0-9]{3}(?![0-9])(?:\.[0-9]{1,99})?",
     r"[1-9][0-9]{0,2}(?:[ '_][0-9]{3}){1,40}(?![0-9])(?:[.,][0-9]{1,99})?",
 )
-_EUROPEAN = (
+_EUROPEAN = (  # 1.234,5 and 1.234.567 and 0,5; but 1.234 has a decimal point
     r"[1-9][0-9]{0,2}(?:\.[0-9]{3}){1,40},[0-9]{1,99}",
     r"[1-9][0-9]{0,2}(?:\.[0-9]{3}){2,40}(?![0-9.])",
     r"0,[0-9]{1,99}",
@@ -64,12 +64,12 @@ _LEAD = re.compile(
 _NAMED = re.compile(  # left of an equals sign: x, x_1, f(3), |AB|, Total cost
     r"\|?[A-Za-z]{1,20}\|?(?:_\{?\w{1,3}\}?)?(?:\([\w, ]{0,20}\))?(?: [A-Za-z]{1,20}){0,4}"
 )
-_SUM = re.compile(  # or arithmetic, without any other letter than a cross
+_SUM = re.compile(  # or arithmetic, whose only letter is x for times
     r"(?:[-0-9\s.,+*/^(){}!%$€£]|(?<=[0-9) ])x(?= ?[0-9(])|\\sqrt| of (?=[0-9])){0,200}"
 )
 _EITHER = re.compile("[0-9] [0-9]{3} ?/")  # 2 101/102 may be 2,101/102
 _UNKNOWN = re.compile(r"\s{0,9}\$?([A-Za-z](?:_\{?\w\}?)?)\s{0,9}=")
-_ASKED = re.compile(  # the unknown that a prompt asks for, which is no article
+_ASKED = re.compile(  # the unknown that a prompt asks for; not the article `a`
     r"\b(?:value of|solve for|find|determine|compute|what is) \$?"
     r"(?!a (?!in\b|that\b|if\b|when\b)[a-z])([A-Za-z])\b",
     re.IGNORECASE,
@@ -83,8 +83,8 @@ _CHANGES = re.compile(
 def compare(answer: str, expected: str, prompt: str = "") -> Verdict:
     """Compare two numbers by value; pass unless both texts are one number.
 
-    A unit that only one side names is ignored, two different ones are wrong. A percentage equals
-    the bare number, or its hundredth part, whichever the other side can mean.
+    A unit that only one of the texts names is ignored; two different units are wrong. 37 % equals
+    either 37 or 0.37, depending on the prompt.
 
     Example:
       >>> compare("$1,000.00", "1000"), compare("12 or 13", "12").score
@@ -110,7 +110,7 @@ def compare(answer: str, expected: str, prompt: str = "") -> Verdict:
 
 
 def other_unknown(answer: str, prompt: str) -> bool:
-    """Tell whether an answer such as `x = 5` names another unknown than the prompt asks for.
+    """Tell whether an answer such as `x = 5` gives an unknown that the prompt does not ask for.
 
     Example:
       >>> other_unknown("x = 5", "Solve for q: 2q = 10."), other_unknown("q = 5", "Find q.")
@@ -121,7 +121,7 @@ def other_unknown(answer: str, prompt: str) -> bool:
 
 
 def read(text: str) -> Number | None:
-    r"""Read a text that is one number; None if it is none, or may mean something else.
+    r"""Read a text that is one number; None if it is anything else, or ambiguous.
 
     Example:
       >>> read(r"x = 2\frac{1}{2}"), read("154*325 = 50{,}050 apples").text, read("29 of 30")
@@ -140,7 +140,7 @@ def read(text: str) -> Number | None:
 
 
 def _number(text: str) -> Number | None:
-    """Read a number that no equals sign precedes."""
+    """Read a text that is one number, without an equals sign before it."""
     lead = _LEAD.match(text)
     found = _NUMBER.fullmatch(text[lead.end() :] if lead else text)
     if not found or (found["sign"] and found["second"]):
@@ -195,13 +195,13 @@ def _decimal(text: str) -> tuple[Fraction, str]:
 
 
 def _times(tail: str) -> tuple[str, int]:
-    """Split words such as `million` off what follows a number."""
+    """Split a word such as `million` off the text after a number; return rest and factor."""
     word = re.match(rf" ({'|'.join(MULTIPLES)})\b", tail, re.IGNORECASE)
     return (tail[word.end() :], MULTIPLES[word[1].lower()]) if word else (tail, 1)
 
 
 def _equals(side: str, number: Number) -> bool:
-    """Tell whether `side = number` gives the number as the answer: `x = 5` does, `2x = 5` not."""
+    """Tell whether `side = number` gives the number as answer: `x = 5` does, `2x = 5` does not."""
     known = _number(side)
     if known:
         return known.value == number.value
@@ -214,7 +214,7 @@ def _equals(side: str, number: Number) -> bool:
 
 
 def _clash(one: Number, other: Number) -> bool:
-    """Tell whether two numbers have different units."""
+    """Tell whether two numbers have different units or currencies."""
     units, currencies = {one.unit, other.unit} - {""}, {one.currency, other.currency} - {""}
     if units <= {"°", "°C"} or units <= {"°", "°F"}:
         units = set()
@@ -223,10 +223,9 @@ def _clash(one: Number, other: Number) -> bool:
 
 
 def _is_share(percent: Fraction, bare: Fraction, asked: bool) -> bool:
-    """Tell whether a bare number can only mean this percentage.
+    """Tell whether a number without a unit means the same as a percentage.
 
-    Unless the prompt asks for per cent, a number below one is a share, so 0.37 is 37 % and not
-    0.37 %.
+    Unless the prompt asks for per cent, a number below one is a share: 0.37 means 37 %, not 0.37 %.
     """
     if asked or abs(bare) >= 1 or not bare:
         return bare == percent

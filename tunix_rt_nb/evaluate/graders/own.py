@@ -1,4 +1,4 @@
-"""The first rung, if somebody gives one: a Python file with their own `grade`."""
+"""The first rung of the ladder, if the user gives one: a Python file with a function `grade`."""
 
 import traceback
 from collections.abc import Callable
@@ -23,7 +23,7 @@ class Own(NamedTuple):
         """Score an answer with the file's `grade`.
 
         Raises:
-          InputError: it raises an exception, or returns anything but a number from 0 to 1; the
+          InputError: `grade` raises an exception, or returns anything but a number from 0 to 1; the
             message begins with `file:line:`.
         """
         try:
@@ -44,8 +44,8 @@ def load_grader(path: str | Path) -> Own:
     """Load a grader from a Python file, and try it with an answer that equals the expected one.
 
     Raises:
-      InputError: there is no such file, it fails, or it has no function `grade`; the message begins
-        with `file:line:` where a line is to blame.
+      InputError: there is no such file, it cannot be run, its `grade` is missing or fails; the
+        message begins with `file:line:` if a line is to blame.
     """
     file = Path(path)
     spec = spec_from_file_location("own_grader", file) if file.suffix == ".py" else None
@@ -67,7 +67,7 @@ def load_grader(path: str | Path) -> Own:
 
 
 def _where(path: Path, error: BaseException) -> str:
-    """Return the last line of the file that an error came from, as `file:line`."""
+    """Return `file:line` for the last line of a file that an error passed through; else `file`."""
     lines = [
         frame.lineno
         for frame in traceback.extract_tb(error.__traceback__)

@@ -1,4 +1,4 @@
-"""The process of formulas, kept alive: started at the first question, again after a long one."""
+"""A worker process that compares formulas; it starts at the first question and after a timeout."""
 
 import atexit
 import json
@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-LIMIT = 5.0  # seconds for a question
+LIMIT = 5.0  # seconds to answer a question
 _STARTS = 60.0  # seconds to import SymPy, on a busy machine
 _WORKER = Path(__file__).with_name("worker.py")
 
@@ -21,7 +21,7 @@ class Missing(Exception):
 
 
 class Process:
-    """One worker process; it ends with this one, because its input ends then."""
+    """One worker process. It ends when this process ends, because its input closes then."""
 
     def __init__(self) -> None:
         self._started: subprocess.Popen[bytes] | None = None
@@ -30,7 +30,7 @@ class Process:
         self._lock = Lock()
 
     def equal(self, answer: str, expected: str, limit: float = LIMIT) -> bool | None:
-        """Tell whether two formulas are equal; None if one cannot be read in time.
+        """Tell whether two formulas are equal; None if that is not known within `limit` seconds.
 
         Raises:
           Missing: the library is not installed.
@@ -64,8 +64,8 @@ class Process:
             self._started, self._owner = None, os.getpid()
         if self._started and self._started.poll() is None:
             return self._started
-        self.stop()  # closes the pipes of one that somebody killed
-        command = [sys.executable, "-P", str(_WORKER)]  # -P: its folder hides no library
+        self.stop()  # closes the pipes of a worker that was killed
+        command = [sys.executable, "-P", str(_WORKER)]  # -P: files beside it hide no library
         pipe = subprocess.PIPE
         self._started = subprocess.Popen(
             command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL
@@ -78,7 +78,7 @@ class Process:
 
 
 def _answer(worker: "subprocess.Popen[bytes]", limit: float) -> Any:
-    """Read one line of a worker; raise TimeoutError or OSError if none comes."""
+    """Read one line of a worker; raise TimeoutError or OSError if none comes in `limit` seconds."""
     assert worker.stdout
     if not select.select([worker.stdout], [], [], limit)[0]:
         raise TimeoutError

@@ -1,11 +1,11 @@
-"""The rungs of texts: the same characters, or the same words in another dress."""
+"""The rungs of texts: the same characters, or the same apart from case, quotes and articles."""
 
 import re
 
 from tunix_rt_nb.evaluate.graders.notation import folded
 from tunix_rt_nb.evaluate.graders.verdict import Verdict, decided, passed
 
-_FORMULA = re.compile(r"[\\^_=+*<>{}|/]")  # case and articles have a meaning in one
+_FORMULA = re.compile(r"[\\^_=+*<>{}|/]")  # in a formula, case and articles have a meaning
 _QUOTED = re.compile(r"""(["'])(?=.)((?:(?!\1).){1,5000})\1""")
 _ARTICLE = re.compile(r"(?:the|an?) (?=.{3})", re.IGNORECASE)
 _LEAD = re.compile(r"(?:it(?:'s| is| was)|that(?:'s| is)|this is) (?=.)", re.IGNORECASE)
@@ -47,10 +47,10 @@ def text(answer: str, expected: str, prompt: str = "") -> Verdict:
 
 
 def normal(text: str) -> str:
-    """Return a text without what its meaning does not depend on.
+    """Return a text in a normal form, without the details that do not change its meaning.
 
-    That is its case, its kind of quotes, dashes and spaces, quotes around it, an article or `It is`
-    before it, and a full stop after it. A formula keeps its case.
+    These are its case, its kind of quotes, dashes and spaces, quotes around it, an article or
+    `It is` before it, and a full stop after it. A formula keeps its case.
 
     Example:
       >>> normal("It is the  Red Fox."), normal("X"), normal("a^N")
@@ -70,7 +70,7 @@ def normal(text: str) -> str:
 
 
 def _meant(said: str) -> str | None:
-    """Return `yes` or `no` for a sentence that says one of them and nothing against it."""
+    """Return `yes` or `no` for a sentence that says just that, such as `Yes, it is`; else None."""
     clause = re.split(r",? (?:because|since|as) ", said, maxsplit=1)[0]
     found = _SAYS_YES.fullmatch(clause.rstrip(".")) or re.fullmatch("(yes|no)", clause)
     if not found or not found[1]:

@@ -1,14 +1,14 @@
 """The process that compares formulas with math-verify; it answers JSON lines until its input ends.
 
-It runs as a file of its own, because math-verify can hang, fails in threads, and may take any
-amount of memory. Whoever started it kills it when it takes too long.
+It runs as a separate process, because math-verify can hang, fails in threads, and may take any
+amount of memory. `process` kills it when it takes too long.
 """
 
 import json
 import sys
 from typing import Any
 
-_MEMORY = 3 << 30  # bytes of address space; SymPy would take all there is for 9**9**9
+_MEMORY = 3 << 30  # bytes of address space; SymPy would use up all memory for 9**9**9
 
 
 def equal(answer: str, expected: str) -> bool | None:
@@ -27,8 +27,8 @@ def equal(answer: str, expected: str) -> bool | None:
 def _parsed(text: str) -> Any:
     """Read a whole formula; its decimals become fractions, so that nothing is rounded.
 
-    This leaves out the extraction of math-verify, which takes the last formula of a text for all of
-    it, and drops words and letters that it takes for units.
+    The extraction of math-verify is not used, because it takes the last formula of a text for the
+    whole text, and drops words and letters that it takes for units.
     """
     from latex2sympy2_extended import NormalizationConfig, latex2sympy
     from sympy import Basic, Float, Rational
@@ -41,7 +41,10 @@ def _parsed(text: str) -> Any:
 
 
 def main() -> None:
-    """Answer `[answer, expected]` with true, false, or null; first say whether this can work."""
+    """Answer each input line `[answer, expected]` with true, false, or null if it cannot be read.
+
+    Before that, print null if math-verify is installed, or else the error of its import.
+    """
     import logging
 
     logging.disable(logging.CRITICAL)
@@ -60,7 +63,7 @@ def main() -> None:
     for line in sys.stdin:
         try:
             found = equal(*json.loads(line))
-        except Exception:  # of SymPy, which raises anything
+        except Exception:  # SymPy raises exceptions of any type
             found = None
         print(json.dumps(found), flush=True)
 

@@ -125,7 +125,7 @@ class GinDiscard(_Gin):
 
 
 class GinKnock(_Gin):
-    """The question of whether a hand may knock (easy), or what a knock scores (both hands shown)."""
+    """The question of whether a hand may knock, or what a knock scores, with both hands shown."""
 
     name = "gin_knock"
     about = "may a hand of 5 cards knock (medium and hard: the score of a knock, with lay-offs)"
@@ -175,7 +175,7 @@ def _read(pattern: re.Pattern[str], prompt: str, drawn: int = 0) -> tuple[Hand, 
 
 
 def _one_discard(hand: Hand) -> bool:
-    """Tell whether a single unmelded card is the best discard; False if all cards are melded."""
+    """Tell whether a single unmelded card is the best discard; False if all can be melded."""
     best: dict[int, dict[str, None]] = {}
     for way in ways(mask(hand)):
         left = cards(hand, way.left)

@@ -78,7 +78,7 @@ def runs(hand: int) -> int:
 
 @lru_cache(maxsize=64)  # reading, solving and grading arrange the same hand
 def ways(hand: int, table: Way = NONE) -> tuple[Way, ...]:
-    """List the ways to arrange a hand, beginning with those that keep most cards in sets.
+    """List the ways to arrange a hand: sets are first kept whole, then given up for runs.
 
     A way is dropped if another way leaves over the same cards or only some of them. The way with
     the least deadwood is never lost by this, whatever points the cards have.

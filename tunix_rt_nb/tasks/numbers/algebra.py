@@ -34,8 +34,8 @@ class SimpleEquations(GymTask):
 
     name = "simple_equations"
     about = "a*x + b = c with numbers up to 9 (medium: 20, hard: 50, and sums of them)"
-    # The weights are those of + - *. No terms are multiplied, hence the 0, but the library gives the
-    # unknown a factor only if * is listed.
+    # The weights are those of + - *. No terms are multiplied, hence the 0, but the library gives
+    # the unknown a factor only if * is listed.
     settings: ClassVar = by_level(
         max_terms=(2, 3, 4), max_value=(9, 20, 50), operators_weights=3 * ([0.5, 0.5, 0.0],)
     )

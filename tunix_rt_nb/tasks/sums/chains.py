@@ -1,4 +1,4 @@
-"""The chains of sides and relations in a text, such as `3 * 4 = 12 = 24 / 2`."""
+"""Chains of equations or inequalities in a text, such as `3 * 4 = 12 = 24 / 2`."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -12,14 +12,14 @@ _APART = ("end", "line", "stop", "relation", "arrow", "open")
 
 
 class Chain(NamedTuple):
-    """Sides with relations between them.
+    """Two or more sides of equations or inequalities, with relations between them.
 
     Attributes:
-      sides: two or more of them.
-      relations: those between them: `= ≈ ≠ < > ≤ ≥`.
-      start, end: where it stands in the text.
-      spoken: whether a relation is a word, such as `is`.
-      dash: whether it begins with a dash at the beginning of a line.
+      sides: the sides, from left to right.
+      relations: the relation after each side but the last: one of `= ≈ ≠ < > ≤ ≥`.
+      start, end: the part of the text that it takes up, as indices of characters.
+      spoken: whether a relation is written as a word, such as `is`.
+      dash: whether it begins with a dash at the beginning of a line: a minus, or an item of a list.
     """
 
     sides: list[Side]
@@ -31,7 +31,7 @@ class Chain(NamedTuple):
 
 
 def chains(phrases: Phrases) -> Iterator[Chain]:
-    """Find the chains of a text, one after the other."""
+    """Yield the chains of a text, in order."""
     i = 0
     while i < len(phrases.tokens):
         opaque = _begins(phrases, i)
@@ -59,7 +59,12 @@ def chains(phrases: Phrases) -> Iterator[Chain]:
 
 
 def _begins(phrases: Phrases, i: int) -> bool | None:
-    """Tell whether a side begins at a token with something unknown; None if none begins there."""
+    """Tell whether a side begins at token `i`, and how.
+
+    Returns:
+      False if it begins with a number, a bracket or a minus; True if it begins with something of
+      unknown value, such as a variable; None if no side begins there.
+    """
     token, before, after = phrases.token(i), phrases.token(i - 1), phrases.token(i + 1)
     if token.kind in NUMERIC:
         return None if token.kind == "open" and i not in phrases.pairs else False
@@ -84,7 +89,12 @@ def _begins(phrases: Phrases, i: int) -> bool | None:
 
 
 def _relation(phrases: Phrases, left: Side) -> tuple[str, bool, int] | None:
-    """Read the relation after a side: its sign, whether it is a word, and where it ends."""
+    """Read the relation that follows a side.
+
+    Returns:
+      Its sign, whether it is written as a word, and the index of the token after it; None if no
+      relation follows.
+    """
     i = left.after
     if not phrases.relates(i):
         return None

@@ -1,4 +1,4 @@
-"""The comparison of two values, one of which may have been rounded."""
+"""The comparison of two values, each of which may have been rounded."""
 
 from fractions import Fraction
 
@@ -43,12 +43,12 @@ def _equal(a: Literal, b: Literal) -> bool | None:
     slack = a.slack + b.slack
     if gap <= slack:
         return None
-    # Whole numbers may stand for rounded, truncated or rounded up ones: 7 / 2 = 3 or 4.
+    # A whole number may have been rounded to the nearest, down or up: 7 / 2 = 3 or 4.
     return None if gap < max(a.place, b.place) + slack else False
 
 
 def _rounded(exact: Fraction, said: Literal) -> bool:
-    """Tell whether a number with decimals is another one, rounded or cut off."""
+    """Tell whether `said` is `exact`, rounded or cut off; False for whole numbers and fractions."""
     if said.place in (0, 1):
         return False
     cut = abs(exact) - abs(said.value)

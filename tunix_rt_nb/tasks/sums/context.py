@@ -1,12 +1,12 @@
-"""The text around a sum, which tells whether its writer claims it."""
+"""The text around a sum, which shows whether the writer claims that the sum is right."""
 
 import re
 from functools import cached_property
 
 from tunix_rt_nb.tasks.sums import wording
 
-_BEFORE = 160  # characters
-_AFTER = 90
+_BEFORE = 160  # characters of the text before the sum that are looked at
+_AFTER = 90  # and after it
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 _SENTENCE = re.compile(r"[.!?](?=\s)|\n")
 _CLAUSE = re.compile(
@@ -16,13 +16,13 @@ _CLAUSE = re.compile(
 
 
 class Context:
-    """The text before and after a sum, looked at only when something is asked.
+    """The text before and after a sum, analyzed only when a property is used.
 
     Args:
       text: the whole text.
-      start: where the sum begins in it.
-      end: where it ends.
-      earlier: where the sum before it ends; 0 if there is none.
+      start: where the sum begins in the text.
+      end: where the sum ends.
+      earlier: where the previous sum in the text ends; 0 if this is the first.
     """
 
     def __init__(self, text: str, start: int, end: int, earlier: int) -> None:
@@ -30,23 +30,23 @@ class Context:
 
     @cached_property
     def before(self) -> str:
-        """The sentence before the sum."""
+        """The beginning of the sentence, up to the sum, in lower case."""
         return self._sentence(0)
 
     @cached_property
     def clause(self) -> list[str]:
-        """The words of the clause before the sum, as far as that before it does not have them."""
+        """The words of the clause that lead up to the sum, none of them before the previous sum."""
         return _words(_CLAUSE.split(self._sentence(self._earlier))[-1])
 
     def _sentence(self, since: int) -> str:
         before = self._text[max(0, self._start - _BEFORE, since) : self._start]
-        if before.rstrip().endswith(":"):  # the sum stands in a line of its own, after one on it
+        if before.rstrip().endswith(":"):  # the line above introduces the sum
             before = before.rstrip() + " "
         return _SENTENCE.split(before)[-1].lower()
 
     @cached_property
     def after(self) -> list[str]:
-        """The words that follow in the same sentence."""
+        """The words that follow in the same sentence, six at most."""
         return _words(self._sentences[0])[:6]
 
     @cached_property
@@ -55,7 +55,7 @@ class Context:
 
     @property
     def opens(self) -> bool:
-        """Whether the sum begins a clause, so that its first number is no label."""
+        """Whether the sum begins a clause, so that no words before it belong to its first number."""
         before = self._sentence(self._earlier)
         apart = not before.strip() or re.search(r"[.,;:(!?=]\s*$", before)
         return bool(apart) or set(_words(before)[-1:]) <= wording.OPENS
@@ -94,6 +94,6 @@ def _words(text: str) -> list[str]:
 
 
 def _predicate(words: list[str]) -> list[str]:
-    """Return the last words, from the last verb on."""
+    """Return the words from the last verb on, or the last six if these are fewer."""
     verbs = [i for i, word in enumerate(words) if word in wording.VERBS]
     return words[max([*verbs, len(words) - 6, 0]) :]

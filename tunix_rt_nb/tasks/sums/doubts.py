@@ -11,16 +11,19 @@ from tunix_rt_nb.tasks.sums.tokens import Literal
 
 
 def doubt(chain: Chain, k: int, context: Context) -> str:
-    """Return why a link that does not hold is still not called wrong; nothing if it is wrong.
+    """Return why a link that does not hold is still not called wrong; empty if it is wrong.
+
+    A link of a chain is one of its relations, with the sides to the left and right of it.
 
     Args:
       chain: the chain.
-      k: the index of the link in it.
+      k: the index of the link in the chain.
       context: the text around the chain.
     """
     a, b = chain.sides[k : k + 2]
     units = [*a.units, *b.units]
-    # In products, what is above a bar on one side cancels it on the other.
+    # Between products, units cancel as in one fraction: move those of the right side to the left,
+    # where units above the bar go below it.
     turned = b.units if a.sums or b.sums else [wording.Unit(u.per, u.names) for u in b.units]
     sums, signs = a.sums + b.sums, a.signs + b.signs
     numbers = sum(not isinstance(item, str) for item in [*a.items, *b.items])
@@ -53,10 +56,10 @@ def doubt(chain: Chain, k: int, context: Context) -> str:
 
 
 def _misses(a: Side, b: Side, units: list[wording.Unit]) -> bool:
-    """Tell whether a sum of unlike things is a near miss.
+    """Tell whether a sum of unlike things is nearly right, and so a plain mistake.
 
-    `2 hens + 3 cows = 16 legs` and `2 pens + 3 books = $19` are none: there, the numbers count for
-    more than themselves.
+    `2 hens + 3 cows = 16 legs` and `2 pens + 3 books = $19` are not: there, each thing counts for
+    several legs or dollars.
     """
     x, y = (abs(side.values()[0].value) for side in (a, b))
     return y >= 10 and abs(x - y) * 4 <= y and not wording.paid(units)
@@ -74,5 +77,5 @@ def _first(side: Side) -> Literal | None:
 
 
 def _runs(a: Side, first: Literal | None) -> bool:
-    """Tell whether the next side goes on with the result, as in `5 + 3 = 8 - 2 = 6`."""
+    """Tell whether the side after `a` goes on from its result, as in `5 + 3 = 8 - 2 = 6`."""
     return first is not None and any(compare(x, "=", first) is not False for x in a.values())

@@ -50,7 +50,7 @@ def claims(text: str) -> list[Claim]:
     if not _RELATION.search(text):
         return []
     found = list(_claims(text))
-    for note in _NOTE.finditer(text):  # GSM8K's notes for a calculator
+    for note in _NOTE.finditer(text):  # GSM8K's calculator annotations
         found += [claim._replace(start=claim.start + note.start(1)) for claim in _claims(note[1])]
     return sorted(found, key=lambda claim: claim.start)
 
@@ -108,7 +108,10 @@ def _verdict(chain: Chain, context: Context) -> tuple[bool | None, str]:
 
 
 def _holds(a: Side, relation: str, b: Side, dash: bool) -> bool | None:
-    """Compare two sides in all ways to read them; one in which the relation holds is enough."""
+    """Tell whether a relation holds between two sides, in any way to read them.
+
+    Return None if that depends on rounding, or if it holds only in an unlikely way to read them.
+    """
     found = {compare(x, relation, y) for x in a.values() for y in b.values()}
     if True in found:
         return True
@@ -134,7 +137,7 @@ def _why(a: Side, relation: str, b: Side) -> str:
 
 
 def _shown(value: Fraction) -> str:
-    """Write a number exactly, as a whole number, in decimals or as a fraction, if that is short."""
+    """Write a number exactly if that is short (whole, decimal or a fraction), else rounded."""
     if value.denominator == 1 and abs(value) < 10**15:
         return str(value.numerator)
     if abs(value) < 10**9:

@@ -1,4 +1,4 @@
-"""Expressions of arithmetic, reckoned exactly, in each way that people read them."""
+"""Expressions of arithmetic, evaluated exactly, in each of the ways in which people read them."""
 
 from collections.abc import Sequence
 from fractions import Fraction
@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 from tunix_rt_nb.tasks.sums.tokens import Literal
 
-MAX_ITEMS = 200  # an expression with more numbers, signs and brackets is not reckoned
+MAX_ITEMS = 200  # an expression with more numbers, signs and brackets is not evaluated
 MAX_DEPTH = 20  # nor one with deeper brackets
-_MAX_BITS = 700  # nor one with larger numbers on the way
-_ROUNDED = (14, 16, 17, 33, 66, 67, 83)  # per cent, which stand for sevenths, sixths and thirds
+_MAX_BITS = 700  # nor one with a larger numerator or denominator on the way
+_ROUNDED = (14, 16, 17, 33, 66, 67, 83)  # percentages that may be rounded sevenths, sixths or thirds
 
 _TEN = Literal(Fraction(10), Fraction(1), zeros=1)
 
@@ -59,7 +59,7 @@ def evaluate(items: Sequence[Item], reading: Reading = PLAIN) -> Literal | None:
 
 
 class _Reckoner:
-    """A recursive descent through an expression: sum, product, fraction, sign, power, number."""
+    """A recursive descent parser that evaluates: sum, product, fraction, sign, power, number."""
 
     def __init__(self, items: Sequence[Item], reading: Reading) -> None:
         self.items, self.reading, self.at = items, reading, 0
@@ -68,7 +68,7 @@ class _Reckoner:
         return self.items[self.at] if self.at < len(self.items) else ""
 
     def take(self, signs: str) -> str:
-        """Return the next sign if it is one of these, and pass it; else return nothing."""
+        """Consume and return the next item if it is one of `signs`; else return an empty string."""
         item = self.peek()
         if isinstance(item, str) and item and item in signs:
             self.at += 1

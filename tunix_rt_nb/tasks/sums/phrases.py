@@ -7,7 +7,7 @@ from tunix_rt_nb.tasks.sums.expressions import MAX_DEPTH
 from tunix_rt_nb.tasks.sums.tokens import Token, tokens
 
 NUMERIC = ("number", "money", "open", "over", "root")  # kinds of tokens that begin a number
-_MAX_WORDS = 6  # of a unit
+_MAX_WORDS = 6  # the largest number of words in a unit
 _NEVER = Token("end", "", -1, -1)
 
 
@@ -17,7 +17,7 @@ class Phrases:
     Attributes:
       text: the text.
       tokens: its tokens.
-      pairs: the index of each opening bracket -> that of its closing one.
+      pairs: index of each opening bracket -> index of its closing bracket, counted in tokens.
     """
 
     def __init__(self, text: str) -> None:
@@ -40,7 +40,7 @@ class Phrases:
         return ends or after.glued != token.glued
 
     def operates(self, i: int) -> bool:
-        """Tell whether a token joins what is before it to a number after it."""
+        """Tell whether a token is an operation: a sign, an `x`, or a word such as `plus`."""
         token = self.token(i)
         if token.kind == "operator":
             return not self.markup(i)
@@ -51,7 +51,7 @@ class Phrases:
         return self.operates(i) or self.relates(i)
 
     def relates(self, i: int) -> bool:
-        """Tell whether a token says that two sides are equal, or which is larger."""
+        """Tell whether a token is a relation: a sign, a word, or a line break before a `=`."""
         token = self.token(i)
         if token.kind == "word":
             after = self.token(i + 1)
@@ -72,7 +72,7 @@ class Phrases:
         return after.kind in ("number", "money") or (after.kind in NUMERIC and not token.glued)
 
     def sign_word(self, i: int) -> tuple[str, int] | None:
-        """Return the sign that words such as `divided by` stand for, and how many words."""
+        """Return the sign that `divided by` or the like stands for, and its number of words, or None."""
         word, after = self.token(i), self.token(i + 1)
         if word.kind != "word":
             return None
@@ -83,7 +83,7 @@ class Phrases:
         return (wording.BY[text], 2) if text in wording.BY and by else None
 
     def root(self, i: int) -> bool:
-        """Tell whether `sqrt(...)` stands here."""
+        """Tell whether `sqrt(...)` begins at a token."""
         return self.token(i).text.lower() == "sqrt" and i + 1 in self.pairs
 
     def unit(self, i: int) -> tuple[list[str], int]:
@@ -111,7 +111,7 @@ class Phrases:
         return words, i
 
     def note(self, i: int) -> bool:
-        """Tell whether brackets hold a few words and no sum."""
+        """Tell whether a bracket opens at a token that holds a few words and no sum."""
         close = self.pairs.get(i, i)
         within = self.tokens[i + 1 : close] if 0 < close - i < 9 else []
         named = bool(within) and within[0].kind == "word" and len(within[0].text) > 1

@@ -1,4 +1,4 @@
-"""The reading of a side of an equation from tokens, as far as they look like an expression."""
+"""A parser for one side of an equation, which ends where tokens stop to look like arithmetic."""
 
 from fractions import Fraction
 
@@ -8,16 +8,16 @@ from tunix_rt_nb.tasks.sums.phrases import NUMERIC, Phrases
 from tunix_rt_nb.tasks.sums.sides import Side
 from tunix_rt_nb.tasks.sums.tokens import ZEROS, Literal, Token
 
-_MAX_WORDS = 6  # after a variable, that belong to it
+_MAX_WORDS = 6  # the most words and brackets that may belong to a variable before them
 
 
 def read_side(phrases: Phrases, i: int, opaque: bool = False) -> Side:
-    """Read the side that begins at a token, as far as it goes."""
+    """Read the side that begins at token `i`; `opaque` if it begins with something unknown."""
     return _Reading(phrases, i, opaque).read()
 
 
 class _Reading:
-    """A side while it is read: at each token it expects either a number or an operation."""
+    """A parser of one side: at each token it expects either a number or an operation."""
 
     def __init__(self, phrases: Phrases, i: int, opaque: bool) -> None:
         self.phrases, self.i = phrases, i
@@ -25,9 +25,9 @@ class _Reading:
         self.side = Side(opaque=opaque)
         self.wants_number = True
         self.depth = 0
-        self.outer = i  # the outermost bracket that is open
-        self.closers: dict[int, list[Item]] = {}  # what a closing bracket stands for besides
-        self.paid = False  # whether the last number is one of money
+        self.outer = i  # the index of the outermost bracket that is open
+        self.closers: dict[int, list[Item]] = {}  # index of a closing bracket -> items to put after it
+        self.paid = False  # whether the last number is an amount of money
 
     @property
     def token(self) -> Token:
@@ -60,7 +60,7 @@ class _Reading:
         if token.kind == "operator":
             if token.text in ("+", "-"):
                 self.put(token.text)
-            else:  # bold or italics; else a number is missing
+            else:  # the mark of bold or italics if glued to what follows; else a number is missing
                 self.side.opaque |= not phrases.token(self.i + 1).glued
                 self.i += 1
         elif token.kind == "money":
@@ -112,7 +112,7 @@ class _Reading:
             self.i += 1
 
     def mixed_number(self) -> None:
-        """Read `1/2` after a whole number."""
+        """Read the `1/2` of a mixed number such as `3 1/2`."""
         phrases, i = self.phrases, self.i
         top, bar, bottom = self.token, phrases.token(i + 1), phrases.token(i + 2)
         if bar.text != "/" or not bar.glued or not bottom.glued or not bottom.literal:

@@ -13,15 +13,15 @@ class Side:
 
     Attributes:
       text: how it is written.
-      after: the index of the token after it.
-      followed: the kind of that token.
+      after: the index of the token after the side.
+      followed: the kind of the token after the side.
       items: the expression.
-      opaque: it has a variable, a function or something else without a known value.
-      doubt: it may mean something else than what its items say.
-      signs: how many operations it has.
-      sums: how many of them add or subtract.
+      opaque: whether it has a variable, a function or something else without a known value.
+      doubt: whether it may mean something else than what its items say.
+      signs: the number of its operations.
+      sums: the number of operations that add or subtract.
       units: the words of the units of its numbers.
-      percents: how many of its numbers are in per cent.
+      percents: the number of percent signs.
     """
 
     text: str = ""
@@ -36,11 +36,15 @@ class Side:
     percents: int = 0
 
     def values(self, other: bool = False) -> list[Literal]:
-        """Evaluate the side in all ways to read it, or only in those with the `other` numbers."""
+        """Evaluate the side in each way to read it.
+
+        If `other`, read commas as decimal points and points as commas; return an empty list if this
+        makes no difference.
+        """
         numbers = [item for item in self.items if not isinstance(item, str)]
         if other and all(number.other is None for number in numbers):
             return []
-        # 20% of 50 is a fifth of it, but 100% - 20% = 80 reads the sign as a unit.
+        # 20% of 50 is a fifth of it, but 100% - 20% = 80 treats percent as a unit.
         percents = (False, True) if self.percents and self.signs == self.sums else (False,)
         tight = (False, True) if any(sign in self.items for sign in "⁄·^") else (False,)
         found = [

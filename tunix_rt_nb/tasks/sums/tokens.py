@@ -4,7 +4,7 @@ import re
 from fractions import Fraction
 from typing import NamedTuple
 
-_MAX_DIGITS = 40  # a longer number is no number that a person reckons with
+_MAX_DIGITS = 40  # a longer number gets no value, as nobody calculates with it
 
 _FRACTIONS = {
     **dict(zip("½⅓⅔¼¾", ((1, 2), (1, 3), (2, 3), (1, 4), (3, 4)), strict=True)),
@@ -87,9 +87,9 @@ class Literal(NamedTuple):
     Attributes:
       value: its exact value.
       place: the value of its last digit, such as 1/100 for `3.14`; 0 for a fraction.
-      slack: how far the number may lie from the one that it was rounded from.
-      other: its value where a comma marks decimals and a dot thousands; None if it is the same.
-      zeros: how many zeros a whole number ends with.
+      slack: the largest distance to the number that it may have been rounded from.
+      other: its value if a comma marks decimals and a dot thousands; None if it is the same.
+      zeros: the number of zeros at the end of its whole part.
     """
 
     value: Fraction
@@ -111,16 +111,16 @@ class Literal(NamedTuple):
 
 
 class Token(NamedTuple):
-    """A piece of a text; spaces, quotes and LaTeX's commands for looks are left out.
+    """A token of a text; spaces, quotes and LaTeX's formatting commands make none.
 
     Attributes:
-      kind: one of the names of groups in the pattern above.
-      text: what is written, signs in one of their spellings.
+      kind: the name of the group of `_TOKEN` that matched, or the kind of a LaTeX command.
+      text: what is written; signs in one spelling, such as `*` for `×`.
       start: where it begins in the text.
       end: where it ends.
       glued: whether nothing stands between it and the token before it.
-      literal: the value of a number; None if it is written in no way that is known.
-      money: whether a sign of dollars stands before it.
+      literal: the value of a number; None if its notation is unclear, or it is no number.
+      money: whether a dollar sign stands before it.
     """
 
     kind: str
@@ -140,7 +140,7 @@ def tokens(text: str) -> list[Token]:
       ['Half', 'of', '48', 'is', '48', '÷', '2', '.']
     """
     found: list[Token] = []
-    # A dollar sign after a digit or a letter closes LaTeX, and then none of them means money.
+    # A dollar sign after a digit or letter closes LaTeX; then no dollar sign is taken for money.
     latex = re.search(r"[\w)}]\$(?!\d)", text) is not None
     at, end, money = 0, -1, False
     while match := _TOKEN.match(text, at):
@@ -187,14 +187,14 @@ def _literal(match: re.Match[str]) -> Literal | None:
         other = value / 1000  # and 1,200 is 1.2
     value *= place
     slack = _slack(decimals, bool(match["dots"]))
-    if decimals and len(digits + decimals) > 12:  # as a computer writes a number that it rounded
+    if decimals and len(digits + decimals) > 12:  # probably the rounded output of a computer
         slack = max(slack, value / 10**12)
     literal = Literal(value, place, slack, other, zeros)
     return literal.scaled(Fraction(10) ** int(match["power"][1:])) if match["power"] else literal
 
 
 def _slack(decimals: str, dots: bool) -> Fraction:
-    """Return how far a number may lie from what it was rounded from, if it looks rounded."""
+    """Return the largest error of a number if its decimals look rounded, else 0."""
     place = Fraction(1, 10 ** len(decimals))
     if dots:
         return place

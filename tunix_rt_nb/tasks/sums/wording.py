@@ -10,7 +10,7 @@ def _set(words: str) -> frozenset[str]:
 
 
 SIGNS = {"plus": "+", "minus": "-", "times": "*"}
-BY = {"divided": "/", "multiplied": "*"}  # where "by" follows
+BY = {"divided": "/", "multiplied": "*"}  # if "by" follows
 EQUAL = {"equals", "is", "are", "equal"}
 LINKS = {"equal", "to"}
 ABOUT = {"about", "approximately", "approx", "roughly", "around", "nearly", "almost", "circa", "ca"}
@@ -28,26 +28,26 @@ CLAUSE_HEDGES = _set(
     """not isn't aren't doesn't don't can't cannot never no neither nor if suppose supposing assume
     assuming unless whether instead rather imagine versus vs"""
 )
-# A verb begins what is said of the words before it.
+# Verbs: a word of FUNCTIONS before the verb does not apply to the sum after it.
 VERBS = _set(
     """is are was were be been equals has have had do does did will would can could must should may
     cost costs pay pays paid spend spends spent get gets got make makes made earn earns earned need
     needs eat eats ate use uses used sell sells sold buy buys bought give gives gave"""
 )
-# A function, which may take the number after it and not the whole sum.
+# Functions, which may apply to the number after them and not to the whole sum.
 FUNCTIONS = _set(
     """root sqrt log ln lg sin cos tan sine cosine tangent exp half third quarter fifth tenth
     average mean median mode remainder gcd gcf hcf lcm absolute floor ceil ceiling square squared
     squares cube cubed twice double triple thrice quadruple inverse reciprocal opposite negative
     factorial choose ratio max min maximum minimum digit digits derivative integral limit out"""
 )
-# A word that takes the number right after it.
+# Words that take away the number right after them, so that it is not part of the sum.
 TAKERS = _set(
     """by than off between from add adds adding added subtract subtracts subtracting subtracted
     multiply multiplies multiplying divide divides dividing plus minus times percent per each
     every"""
 )
-# What may follow a result that is only part of one, or is no claim.
+# Words after a result which show that it is only part of the result, or no claim.
 AFTERS = _set(
     """carry carrying carried borrow borrowing borrowed remainder rem left-over leftover mod modulo
     base binary wrong incorrect false impossible contradiction contradicts not no or wait oops hmm
@@ -55,7 +55,7 @@ AFTERS = _set(
     string strings concatenation joke"""
 )
 TAKES_BACK = _set("wait no oops hmm actually wrong incorrect not mistake false")
-# A sum after one of these begins with a number that is no label.
+# A sum after one of these begins a clause.
 OPENS = _set("so thus therefore hence and that since because but then as")
 ROUNDS = _set(
     """round rounds rounded rounding nearest estimate estimated approximate approximately approx
@@ -79,7 +79,7 @@ DOUBTFUL = _set("each every both twice half than off less fewer more out matrix 
 THE = {"the", "these", "those", "all", "his", "her", "their", "its", "our"}
 LETTERS = frozenset("mgshlLdktKMBWVANJFC")  # single letters that may be units
 SCALES = _set("dozen pair couple score gross hundred thousand million billion k K M B")
-# Unit -> for each of its dimensions, which unit of it.
+# Name of a unit -> (dimension, all names of that unit), for each dimension that it may be of.
 _UNITS: dict[str, tuple[tuple[str, str], ...]] = {}
 for _dimension, _names in {
     "time": "second sec s|minute min|hour hr h|day d|week wk|fortnight|month|quarter|year yr"
@@ -130,14 +130,19 @@ def known(word: str) -> bool:
 
 
 class Unit(NamedTuple):
-    """The unit of a number: the stems of its words, and what it is per, as in `km/hour`."""
+    """The unit of a number, such as `km/hour`.
+
+    Attributes:
+      names: the stems of the words above the fraction bar: `km`.
+      per: the stems of the words below it: `hour`.
+    """
 
     names: frozenset[str]
     per: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, words: Sequence[str]) -> "Unit":
-        """Read a unit from its words, in which `per` stands for a bar."""
+        """Read a unit from its words, in which `per`, `a` or `each` stands for the fraction bar."""
         named: list[str] = []
         per: list[str] = []
         below = False
@@ -149,7 +154,7 @@ class Unit(NamedTuple):
 
 
 def convertible(units: Sequence[Unit]) -> bool:
-    """Tell whether a change of units may lie between numbers with these units.
+    """Tell whether numbers with these units may need a conversion, as from hours to minutes.
 
     Example:
       >>> convertible([Unit.of(["hours"]), Unit.of(["minutes"])])
@@ -160,7 +165,7 @@ def convertible(units: Sequence[Unit]) -> bool:
     above = {name for unit in units for name in unit.names}
     below = {name for unit in units for name in unit.per}
     seen: dict[str, str] = {}
-    for word in above ^ below:  # what is above and below a bar is cancelled
+    for word in above ^ below:  # units both above and below a bar cancel
         if word in SCALES:
             return True
         for dimension, name in _UNITS.get(word, ()):
@@ -170,7 +175,7 @@ def convertible(units: Sequence[Unit]) -> bool:
 
 
 def mixed(units: Iterable[Unit]) -> bool:
-    """Tell whether two of the units have no word in common; a number without a unit fits all."""
+    """Tell whether two neighbouring units have no word in common; empty units are skipped."""
     named = [unit.names for unit in units if unit.names]
     return any(not a & b for a, b in pairwise(named))
 
@@ -186,7 +191,7 @@ def paid(units: Iterable[Unit]) -> bool:
 
 
 def first_unit(words: list[str]) -> list[str]:
-    """Return the first word of a sentence's rest, and what it is per if that is said at once."""
+    """Return the first of some words, together with a `per` right after it and its next word."""
     if words[:1] == ["per"]:
         return words[:2]
     return words[:3] if words[1:2] == ["per"] else words[:1]

@@ -193,7 +193,7 @@ def _reasons(number: str, limit: str) -> list[Line]:
     """Return the lines that explain how a number compares with the limit.
 
     If the signs differ, a line says so. If they do not, the lines compare the digits before the
-    point and, if these are equal, those after it. Positive whole numbers need no lines.
+    point and, if these are equal, those after it. Whole numbers without a sign need no lines.
     """
     if number.startswith("-") != limit.startswith("-"):
         sign = "is negative" if number.startswith("-") else "is not negative"

@@ -60,7 +60,7 @@ class GsmSymbolic(Task):
             prompt = str(item["question"])
             try:
                 answer = self.solution(self.problem(prompt), "fine").answer
-            except ValueError:  # some draws need a fraction or a negative number
+            except ValueError:  # some draws lead to a fraction or a negative number
                 continue
             if answer != item["answer"]:
                 raise AssertionError(f"{prompt!r} has the answers {answer} and {item['answer']}")

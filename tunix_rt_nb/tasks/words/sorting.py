@@ -67,7 +67,10 @@ class WordSorting(GymTask):
 
 
 def _compare(a: str, b: str, first: str) -> list[Line]:
-    """Write why `first`, one of two words, goes first: by a character, or because one ends."""
+    """Compare two words by the characters where they first differ; `first` is the one to go first.
+
+    If one word is the beginning of the other, it counts as the smaller.
+    """
     start = "".join(x for x, _ in takewhile(lambda xy: xy[0] == xy[1], zip(a, b, strict=False)))
     x, y = a[len(start) :][:1], b[len(start) :][:1]
     lines: list[Line] = []

@@ -1,4 +1,4 @@
-"""The formats of records that others write and of those that we export, one file per format."""
+"""The formats in which records are imported and exported, one file per format."""
 
 from tunix_rt_nb.trace.formats.mapping import check_parts, parts_of
 from tunix_rt_nb.trace.formats.record import Exported

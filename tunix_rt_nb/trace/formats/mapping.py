@@ -1,4 +1,4 @@
-"""Names of one's own for the fields of a record: which field holds which part of a trace."""
+"""A mapping from the parts of a trace to a file's own field names, such as `prompt=question`."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -35,16 +35,17 @@ def parts_of(text: str) -> dict[str, str]:
 
 
 def check_parts(names: Mapping[str, str]) -> None:
-    """Raise `InputError` if a name is no part of a trace."""
+    """Raise `InputError` if a key of a mapping is not in `PARTS`."""
     for part in names:
         if part not in PARTS:
             raise unknown("map", part, PARTS)
 
 
 def renamed(record: Record, names: Mapping[str, str]) -> dict[str, Any]:
-    """Return a record whose mapped fields have the names that `tagged` knows.
+    """Return a copy of a record, its mapped fields renamed to the names that `tagged` knows.
 
-    A field may be a dotted path, such as `meta.final`.
+    Args:
+      names: part of a trace -> the field that holds it, which may be a dotted path (`meta.final`).
 
     Raises:
       InputError: the record lacks a mapped field.
@@ -63,6 +64,6 @@ def _field(record: Record, path: str) -> Any:
     value: Any = record
     for name in path.split("."):
         if not isinstance(value, Mapping) or name not in value:
-            raise InputError(f"{path}: Field required, it is mapped")
+            raise InputError(f"{path}: Field required, because the mapping names it")
         value = value[name]
     return value

@@ -1,4 +1,4 @@
-"""Chats as a list of messages, as most trainers read them: OpenAI's form, ShareGPT's and TRL's."""
+"""Chats as lists of messages, in the variants of OpenAI, ShareGPT and TRL."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -48,8 +48,9 @@ class _Messages(Exported):
 def messages(record: Record) -> Trace:
     """Read a chat; the last user turn is the prompt, the last assistant turn the response.
 
-    A system message and earlier turns go to `meta.earlier_messages`. Reasoning stands in the text
-    of the response, in a field of its own such as `reasoning_content`, or in a part of the content.
+    A system message and earlier turns go to `meta.earlier_messages`. Reasoning is read from the
+    text of the response, from a field such as `reasoning_content`, or from content parts of type
+    `thinking` or `reasoning`.
 
     Example:
       >>> said = "<think>2 + 2 = 4.</think>4"
@@ -68,7 +69,7 @@ def messages(record: Record) -> Trace:
 
 
 def _messages_of(record: Record) -> tuple[tuple[str, ...], list[Any]]:
-    """Return the messages of a record, and the names of the fields that hold them."""
+    """Return the names of the fields that hold a record's messages, and the messages."""
     if all(isinstance(record.get(name), list) for name in ("prompt", "completion")):  # TRL
         return ("prompt", "completion"), [*record["prompt"], *record["completion"]]
     name = next((name for name in LISTS if name in record), LISTS[0])
@@ -76,7 +77,7 @@ def _messages_of(record: Record) -> tuple[tuple[str, ...], list[Any]]:
 
 
 def _with_system(record: Record, raw: list[Any], names: Iterable[str]) -> list[dict[str, Any]]:
-    """Return the messages with the roles and fields of OpenAI's form."""
+    """Convert messages to OpenAI's roles and fields; put the record's `system` field first."""
     *_, name = names
     found = [_message(turn, f"{name}.{i}.") for i, turn in enumerate(raw)]
     system = record.get("system")
@@ -86,7 +87,7 @@ def _with_system(record: Record, raw: list[Any], names: Iterable[str]) -> list[d
 
 
 def _message(turn: Any, where: str) -> dict[str, Any]:
-    """Return a message with `role`, `content` and, if it has any, `reasoning`."""
+    """Convert a message to a dict of `role`, `content` and, if there is any, `reasoning`."""
     if not isinstance(turn, dict):
         raise InputError(f"{where[:-1]}: expected dict, got {type(turn).__name__}")
     role = turn.get("role", turn.get("from"))
@@ -101,7 +102,7 @@ def _message(turn: Any, where: str) -> dict[str, Any]:
 
 
 def _parts(turn: Mapping[str, Any], name: str, where: str) -> tuple[str, list[str]]:
-    """Return the text of a message, and the texts of its parts that are reasoning."""
+    """Return the text of a message, and the texts of its content parts that hold reasoning."""
     if not isinstance(turn.get(name), list):
         return text(turn, name, where), []
     said, thought = [], []
@@ -119,7 +120,11 @@ def _parts(turn: Mapping[str, Any], name: str, where: str) -> tuple[str, list[st
 
 
 def _in_turn(found: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
-    """Return the messages without an empty system message; refuse roles that are not in turn."""
+    """Return the messages without an empty system message.
+
+    Raises:
+      InputError: user and assistant do not take turns, or the assistant is not last.
+    """
     if found and found[0]["role"] == "system" and not found[0]["content"].strip():
         found = found[1:]
     roles = [message["role"] for message in found]
@@ -127,8 +132,8 @@ def _in_turn(found: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
     if not turns or turns != ["user", "assistant"] * (len(turns) // 2):
         told = one_line(", ".join(map(str, roles[:6])), 60) or "none"
         raise InputError(
-            f"{name}: expected user and assistant in turn, after a system message at most,"
-            f" and the assistant last; found {told}"
+            f"{name}: expected an optional system message, then user and assistant in turn,"
+            f" the assistant last; found {told}"
         )
     return found
 

@@ -1,8 +1,8 @@
-"""Responses with reasoning and answer in one text, as most others write them.
+"""Responses that hold reasoning and answer in one text, as in most datasets.
 
-Each line of the reasoning that is not empty becomes a step, with its words and its indentation. A
-block of code is one step. The numbers of a list are left out if they run 1, 2, 3, ... If an export
-of ours wrote the text, the steps are exactly those of the exported trace.
+Each non-empty line of the reasoning becomes a step, its words and its indentation unchanged. A code
+block is one step. The numbers of a list are left out if they run 1, 2, 3, ... If this package
+exported the text, the steps are exactly those of the exported trace.
 """
 
 import re
@@ -29,13 +29,17 @@ _ANSWER = re.compile(
 )
 _NUMBER = re.compile(r"[ \t]{0,8}([0-9]{1,4})[.)][ \t]+(?=\S)")
 _END = re.compile(r"(?:\s{0,9}(?:<\|im_end\|>|<end_of_turn>|</s>|<\|eot_id\|>|<eos>))\s{0,9}\Z")
-_HASHED = re.compile(r"^####[ \t]{1,9}(\S.{0,999}?)\s{0,9}\Z", re.MULTILINE)  # as GSM8K ends
+_HASHED = re.compile(r"^####[ \t]{1,9}(\S.{0,999}?)\s{0,9}\Z", re.MULTILINE)  # as in GSM8K
 _FENCE = "```"
-_AFTER = 4  # lines at most, empty ones too, that follow the first line of an answer
+_AFTER = 4  # lines at most after the first line of an answer, empty ones included
 
 
 class Split(NamedTuple):
-    """A response in parts: its steps, its answer, and whether both hold all its words."""
+    """A response in parts.
+
+    Attributes:
+      whole: True if the steps and the answer together hold all words of the response.
+    """
 
     steps: tuple[str, ...]
     answer: str
@@ -56,14 +60,14 @@ def read_text(
     The whole response goes to `meta.response` if steps and answer leave out some of its words.
 
     Args:
-      used: the fields of the record that the texts come from.
+      used: the names of the record's fields that the texts come from; other fields go to `meta`.
       said: the response; may be empty if there is an `answer`.
-      thought: reasoning that stands beside the response.
-      answer: the answer, if the record has it in a field of its own.
+      thought: the reasoning, if the record has a separate field for it.
+      answer: the answer, if the record has a separate field for it.
       meta: more fields for the trace's `meta`.
     """
     steps, found, whole = split(said, is_ours(record))
-    if answer and not steps:  # a response that marks no answer is reasoning from end to end
+    if answer and not steps:  # all of the response is reasoning, as the answer is elsewhere
         steps, found = steps_of(said), answer
     kept = {} if whole and found == (answer or found) else {"response": said}
     return make_trace(
@@ -79,11 +83,11 @@ def read_text(
 def split(said: str, ours: bool = False) -> Split:
     """Split a response into the steps of its reasoning and its answer.
 
-    Reasoning is what stands in tags such as `<think>`, or before an answer that is marked or said
-    as one. A response with neither is an answer without steps.
+    Reasoning is the text in tags such as `<think>`, or the text before an answer that `answer_in`
+    finds. A response with neither is an answer without steps.
 
     Args:
-      ours: an export of ours wrote the text.
+      ours: True if this package exported the text.
 
     Example:
       >>> split("<think>2 + 2 = 4.</think>So **4**.\\nFinal answer: 4")
@@ -107,16 +111,16 @@ def split(said: str, ours: bool = False) -> Split:
 
 
 def _tagged(before: str, after: str) -> Split:
-    """Split a response whose reasoning ends at a tag; an answer may stand among other words."""
+    """Split a response into steps and answer, given its text before and after the last tag."""
     thought = _CLOSED.sub("\n", _OPENED.sub("\n", before))
     reasoning, answer, whole = _told(_ANSWER.sub("", after))
     return Split(steps_of(thought), answer, whole and not reasoning)
 
 
 def _told(text: str) -> tuple[str, str, bool]:
-    """Return the reasoning before an answer, the answer, and whether these are all the words.
+    """Return the reasoning, the answer, and whether both together hold all words of a text.
 
-    If no answer is marked, or much follows it, all of the text is the answer.
+    If no answer is found, or more than `_AFTER` lines follow it, the whole text is the answer.
     """
     hashed = _HASHED.search(text)
     if hashed:
@@ -133,7 +137,7 @@ def _told(text: str) -> tuple[str, str, bool]:
 
 
 def steps_of(reasoning: str) -> tuple[str, ...]:
-    """Split a reasoning into steps: its lines that are not empty; a block of code is one step.
+    """Split reasoning into steps: one for each non-empty line, one for each code block.
 
     Example:
       >>> steps_of("1. Two and two.\\n2. 2 + 2 = 4.")
@@ -150,7 +154,7 @@ def steps_of(reasoning: str) -> tuple[str, ...]:
 
 
 def _lines(text: str) -> Iterator[str]:
-    """Yield the lines that are not empty, without white space at their ends; code as one."""
+    """Yield each non-empty line, stripped at its end, and each code block as one text."""
     block: list[str] = []
     for line in map(str.rstrip, text.split("\n")):
         fence = line.lstrip().startswith(_FENCE)

@@ -23,7 +23,7 @@ class Exported(msgspec.Struct):
     metadata: dict[str, Any]
 
     def turns(self) -> tuple[Earlier, str, str]:
-        """Return the messages before the prompt, the prompt, and what the model answers.
+        """Return the messages before the prompt, the prompt, and the response.
 
         Raises:
           InputError: `field: reason`.
@@ -50,13 +50,16 @@ class Format(NamedTuple):
 
     @property
     def lists(self) -> list[str]:
-        """The fields of an exported record that are lists; a CSV file holds them as JSON."""
+        """The names of an exported record's fields that are lists; CSV files hold these as JSON."""
         fields = msgspec.structs.fields(self.exported) if self.exported else ()
         return [field.name for field in fields if get_origin(field.type) is list]
 
 
 def make_trace(record: Record, used: Iterable[str], meta: Record, **fields: Any) -> Trace:
-    """Make a trace of `fields`; put the fields of the record that are not `used` in its `meta`."""
+    """Make a trace from `fields`; keep the record's fields that are not `used` in `meta.imported`.
+
+    If this package exported the record, its `metadata` becomes the trace's `meta` again.
+    """
     rest = {name: value for name, value in record.items() if name not in used}
     if is_ours(record):
         told = record["metadata"]
@@ -68,7 +71,7 @@ def make_trace(record: Record, used: Iterable[str], meta: Record, **fields: Any)
 
 
 def is_ours(record: Record) -> bool:
-    """Tell whether an export of ours wrote a record."""
+    """Tell whether this package exported a record."""
     told = record.get("metadata")
     return isinstance(told, dict) and "trace_version" in told
 
@@ -87,7 +90,7 @@ def present(record: Record, names: tuple[str, ...]) -> str:
     for name in names:
         if record.get(name):
             return name
-    raise InputError(f"{names[0]}: Field required, as one of: {', '.join(names)}")
+    raise InputError(f"{names[0]}: Field required, expected one of: {', '.join(names)}")
 
 
 def text(record: Record, name: str, where: str = "") -> str:

@@ -55,7 +55,7 @@ def reference(record: Record) -> Trace:
 
 
 def _in_order(record: Record, name: str) -> list[Any]:
-    """Sort steps by their indices and number them from 0; steps that are texts keep their order."""
+    """Sort steps by their indices and number them from 0; plain texts keep their order."""
     found = of_type(record, name, list)
     if all(isinstance(step, str) for step in found):
         return as_steps(found)
@@ -64,7 +64,7 @@ def _in_order(record: Record, name: str) -> list[Any]:
         where = f"{name}.{k}."
         place = of_type(step if isinstance(step, dict) else {"": step}, "i", int, where)
         if places.setdefault(place, k) != k:
-            raise InputError(f"{where}i: {place} is there twice")
+            raise InputError(f"{where}i: {place} occurs twice")
     ordered = [found[places[place]] for place in sorted(places)]
     return [{**step, "i": i} for i, step in enumerate(ordered)]
 

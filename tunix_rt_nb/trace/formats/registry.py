@@ -1,4 +1,4 @@
-"""The list of all formats; every other list of formats, in the command line too, comes from it."""
+"""All formats by name; commands, parameters and exports take their lists of formats from here."""
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -23,7 +23,7 @@ from tunix_rt_nb.trace.inputs import records
 from tunix_rt_nb.trace.trace import Trace, parse, parse_object
 
 _ALL = (TRACE, TUNIX_SFT, TRAINING_EXAMPLE, MESSAGES, REFERENCE, GSM8K, TAGGED)
-AUTO = "auto"  # takes the format that the fields of the records show
+AUTO = "auto"  # recognises the format of each record by its fields
 _OF_TRACE = {*Trace.__struct_fields__, "id", "created_at"}
 FORMATS = {one.name: one for one in _ALL}
 EXPORTS: dict[str, type[Exported]] = {one.name: one.exported for one in _ALL if one.exported}
@@ -47,8 +47,8 @@ def reader(name: str, names: Mapping[str, str] | None = None) -> Callable[[bytes
 
     Args:
       name: one of `FORMATS`, or `auto` to recognise each line by its fields.
-      names: the field of a record that each part of a trace stands in, if it has another name;
-        see `PARTS`.
+      names: part of a trace (see `PARTS`) -> the field that holds it. If it is given, `name` is
+        ignored.
 
     Raises:
       InputError: there is no such format or no such part.
@@ -69,10 +69,10 @@ def _recognised(record: Record) -> Trace:
 
 
 def recognise(record: Record) -> Format:
-    """Return the format of a record, by the fields that it has.
+    """Return the format that the fields of a record show.
 
     Raises:
-      InputError: the record has the fields of no format.
+      InputError: no format has the fields of the record.
 
     Example:
       >>> recognise({"question": "2 + 2?", "answer": "2 + 2 = 4 #### 4"}).name
@@ -97,12 +97,12 @@ def recognise(record: Record) -> Format:
         return TAGGED
     found = one_line(", ".join(map(str, has)), 80) or "none"
     raise InputError(
-        f"fields: no known format has {found}; name them: --map prompt=FIELD,answer=FIELD"
+        f"fields: no known format has {found}; name the parts: --map prompt=FIELD,answer=FIELD"
     )
 
 
 def prompt_of(record: Record) -> str:
-    """Return the prompt of a record of any format; it need not have an answer.
+    """Return the prompt of a record of any format; the record need not have an answer.
 
     Example:
       >>> prompt_of({"question": "2 + 2?"})
@@ -115,7 +115,7 @@ def prompt_of(record: Record) -> str:
 
 
 def form_of(lines: Iterable[bytes]) -> str:
-    """Return the name of the first line's format that has one; AUTO if no line has."""
+    """Return the format of the first line whose format is recognised; AUTO if there is none."""
     for line in lines:
         with suppress(InputError):
             return recognise(parse_object(line)).name
@@ -123,7 +123,7 @@ def form_of(lines: Iterable[bytes]) -> str:
 
 
 def reads_back(name: str) -> str:
-    """Return the name of the format that imports what this format exports; AUTO is itself.
+    """Return the name of the format that imports what format `name` exports; AUTO for AUTO.
 
     Example:
       >>> reads_back("trace"), reads_back("messages")
@@ -136,7 +136,7 @@ def export_of(record: Record) -> str:
     """Return the name of the export format whose fields a record has.
 
     Raises:
-      InputError: the record lacks a field of every export format.
+      InputError: every export format has a field that the record lacks.
 
     Example:
       >>> export_of({"id": "1", "prompt": "2 + 2?", "response": "Answer: 4", "metadata": {}})
@@ -147,12 +147,12 @@ def export_of(record: Record) -> str:
     # prefer the larger format in a tie: a `trace` record has all fields of `tunix_sft` too
     nearest = min(lacks, key=lambda name: (len(lacks[name]), -len(fields[name])))
     if lacks[nearest]:
-        raise InputError(f"{lacks[nearest][0]}: Field required, the nearest form is {nearest}")
+        raise InputError(f"{lacks[nearest][0]}: Field required, the nearest format is {nearest}")
     return nearest
 
 
 def export_in(path: Path) -> str:
-    """Find the export format of a file of records, from its first one.
+    """Find the export format of a file of records by its first record.
 
     Raises:
       InputError: the file cannot be read, or its first record has no export format.

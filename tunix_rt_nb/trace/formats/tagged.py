@@ -1,6 +1,7 @@
-"""Records whose texts stand in columns under usual names; the export is `training_example`.
+"""Records that hold prompt and response in fields with usual names.
 
-Alpaca, NuminaMath, OpenR1, MetaMath, and most tables of questions and answers are read by this.
+This reads Alpaca, NuminaMath, OpenR1, MetaMath and most tables of questions and answers. The export
+is `training_example`.
 """
 
 from tunix_rt_nb.trace.formats.one_text import read_text
@@ -24,8 +25,8 @@ class _Pair(Exported):
 def tagged(record: Record) -> Trace:
     """Read a prompt and a response under usual field names; other fields go to `meta.imported`.
 
-    A field with the bare answer, such as `answer` beside `solution`, is the answer. If there is no
-    other text, the trace has no steps.
+    If a separate field holds the bare answer, such as `answer` beside `solution`, it is the final
+    answer. If the record has only the bare answer, the trace has no steps.
 
     Example:
       >>> said = "<reasoning>1. 2 + 2 = 4.</reasoning><answer>4</answer>"
@@ -44,7 +45,7 @@ def tagged(record: Record) -> Trace:
     said = _first(record, RESPONSES)
     bare = next((name for name in ANSWERS if name != said and _full(record, name)), "")
     if not said and not bare:
-        present(record, RESPONSES)  # raises an error that names them
+        present(record, RESPONSES)  # raises an error that lists these fields
     used = [*names, *filter(None, (thought, said, bare))]
     response, reasoning, answer = (
         _text(record, name) if name else "" for name in (said, thought, bare)
@@ -68,7 +69,7 @@ def _system(record: Record) -> str:
 
 
 def _first(record: Record, names: tuple[str, ...]) -> str:
-    """Return the first of these names whose field is not empty; empty if there is none."""
+    """Return the first of these names whose field is not empty; an empty text if there is none."""
     return next((name for name in names if _full(record, name)), "")
 
 
@@ -77,7 +78,7 @@ def _full(record: Record, name: str) -> bool:
 
 
 def _text(record: Record, name: str) -> str:
-    """Return a field as text: a number as it is written, the first of several texts."""
+    """Return a field as text; convert a number, and take the first of a list of texts."""
     value = record[name]
     if isinstance(value, list) and value and isinstance(value[0], str):
         return value[0]

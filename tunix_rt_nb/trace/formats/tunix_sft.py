@@ -29,8 +29,8 @@ class _Sft(Exported):
 def tunix_sft(record: Record) -> Trace:
     r"""Read a record whose text is in Gemma's template.
 
-    An export writes a trace into this text without escapes. So a line inside a step that begins
-    like the next step is read as the next step.
+    This format has no escapes. So a line inside a step that begins like the next step is read as
+    the next step.
 
     Example:
       >>> said = "Reasoning:\n1. 2 + 2 = 4.\nAnswer: 4<end_of_turn>"
@@ -49,8 +49,8 @@ def tunix_sft(record: Record) -> Trace:
 def split(text: str, answer: str) -> tuple[str, str]:
     r"""Split a record's text in Gemma's template into the prompt and the response.
 
-    A trace stands in this text without escapes. So the last place that looks like the start of a
-    response counts, and the response may be read as one with other steps.
+    This format has no escapes. If several places look like the start of the response, the last one
+    counts, so the response may have other steps than the exported trace.
 
     Raises:
       InputError: `prompts: reason`, if the text is not in this template.
@@ -67,12 +67,13 @@ def split(text: str, answer: str) -> tuple[str, str]:
     if not text.endswith(ending):
         raise InputError(f"prompts: does not end with {one_line(repr(ending))}")
     said = text[len(opening) : -len(ending)]
-    prompt, found, reasoning = said.rpartition(f"{turn}{_NUMBERED.opening}1. ")
+    begins = f"{turn}{_NUMBERED.opening}1. "
+    prompt, found, reasoning = said.rpartition(begins)
     if found and reasoning.endswith("\n"):
         return prompt, said[len(prompt) + len(turn) :] + _NUMBERED.middle + answer
     if said.endswith(turn):  # a trace without steps
         return said.removesuffix(turn), _NUMBERED.middle + answer
-    raise InputError(f"prompts: has no {turn + _NUMBERED.opening + '1. '!r} with steps")
+    raise InputError(f"prompts: the response has no steps, expected it to begin with {begins!r}")
 
 
 TUNIX_SFT = Format("tunix_sft", tunix_sft, _Sft, noun="chats in Gemma's template")
