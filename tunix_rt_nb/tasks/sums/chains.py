@@ -62,8 +62,8 @@ def _begins(phrases: Phrases, i: int) -> bool | None:
     """Tell whether a side begins at token `i`, and how.
 
     Returns:
-      False if it begins with a number, a bracket or a minus; True if it begins with something of
-      unknown value, such as a variable; None if no side begins there.
+      False if it begins like a number: with digits, a bracket, a root or a sign. True if it begins
+      with something of unknown value, such as a variable. None if no side begins there.
     """
     token, before, after = phrases.token(i), phrases.token(i - 1), phrases.token(i + 1)
     if token.kind in NUMERIC:

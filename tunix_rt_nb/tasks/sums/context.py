@@ -55,7 +55,7 @@ class Context:
 
     @property
     def opens(self) -> bool:
-        """Whether the sum begins a clause, so that no words before it belong to its first number."""
+        """Whether the sum begins a clause, so that its first number is not part of a label."""
         before = self._sentence(self._earlier)
         apart = not before.strip() or re.search(r"[.,;:(!?=]\s*$", before)
         return bool(apart) or set(_words(before)[-1:]) <= wording.OPENS

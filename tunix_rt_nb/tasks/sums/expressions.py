@@ -10,7 +10,7 @@ from tunix_rt_nb.tasks.sums.tokens import Literal
 MAX_ITEMS = 200  # an expression with more numbers, signs and brackets is not evaluated
 MAX_DEPTH = 20  # nor one with deeper brackets
 _MAX_BITS = 700  # nor one with a larger numerator or denominator on the way
-_ROUNDED = (14, 16, 17, 33, 66, 67, 83)  # percentages that may be rounded sevenths, sixths or thirds
+_ROUNDED = (14, 16, 17, 33, 66, 67, 83)  # percent: rounded sevenths, sixths and thirds
 
 _TEN = Literal(Fraction(10), Fraction(1), zeros=1)
 

@@ -72,7 +72,7 @@ class Phrases:
         return after.kind in ("number", "money") or (after.kind in NUMERIC and not token.glued)
 
     def sign_word(self, i: int) -> tuple[str, int] | None:
-        """Return the sign that `divided by` or the like stands for, and its number of words, or None."""
+        """Read a sign in words: `divided by` gives `/` and 2, the number of words; else None."""
         word, after = self.token(i), self.token(i + 1)
         if word.kind != "word":
             return None
@@ -111,7 +111,7 @@ class Phrases:
         return words, i
 
     def note(self, i: int) -> bool:
-        """Tell whether a bracket opens at a token that holds a few words and no sum."""
+        """Tell whether a pair of brackets begins at a token and holds only a few words, no sum."""
         close = self.pairs.get(i, i)
         within = self.tokens[i + 1 : close] if 0 < close - i < 9 else []
         named = bool(within) and within[0].kind == "word" and len(within[0].text) > 1

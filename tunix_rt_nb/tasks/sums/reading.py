@@ -8,7 +8,7 @@ from tunix_rt_nb.tasks.sums.phrases import NUMERIC, Phrases
 from tunix_rt_nb.tasks.sums.sides import Side
 from tunix_rt_nb.tasks.sums.tokens import ZEROS, Literal, Token
 
-_MAX_WORDS = 6  # the most words and brackets that may belong to a variable before them
+_MAX_WORDS = 6  # the most words or brackets after a variable that belong to it
 
 
 def read_side(phrases: Phrases, i: int, opaque: bool = False) -> Side:
@@ -26,7 +26,7 @@ class _Reading:
         self.wants_number = True
         self.depth = 0
         self.outer = i  # the index of the outermost bracket that is open
-        self.closers: dict[int, list[Item]] = {}  # index of a closing bracket -> items to put after it
+        self.closers: dict[int, list[Item]] = {}  # closing bracket -> items to add after it
         self.paid = False  # whether the last number is an amount of money
 
     @property

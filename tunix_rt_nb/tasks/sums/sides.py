@@ -21,7 +21,7 @@ class Side:
       signs: the number of its operations.
       sums: the number of operations that add or subtract.
       units: the words of the units of its numbers.
-      percents: the number of percent signs.
+      percents: the number of times that it has `%` or `percent`.
     """
 
     text: str = ""

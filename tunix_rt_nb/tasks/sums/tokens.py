@@ -115,7 +115,7 @@ class Token(NamedTuple):
 
     Attributes:
       kind: the name of the group of `_TOKEN` that matched, or the kind of a LaTeX command.
-      text: what is written; signs in one spelling, such as `*` for `×`.
+      text: what is written; each sign in one spelling, such as `-` for an en dash.
       start: where it begins in the text.
       end: where it ends.
       glued: whether nothing stands between it and the token before it.

@@ -41,7 +41,7 @@ FUNCTIONS = _set(
     squares cube cubed twice double triple thrice quadruple inverse reciprocal opposite negative
     factorial choose ratio max min maximum minimum digit digits derivative integral limit out"""
 )
-# Words that take away the number right after them, so that it is not part of the sum.
+# Words that apply to the number right after them and not to the whole sum.
 TAKERS = _set(
     """by than off between from add adds adding added subtract subtracts subtracting subtracted
     multiply multiplies multiplying divide divides dividing plus minus times percent per each
