@@ -7,8 +7,8 @@ one of
   and up to 50 for the mean length of a step, which 500 characters reach;
 - `step_count`: the number of steps;
 - `length`: the number of characters in prompt, steps and answer;
-- `steps_wrong`: the number of wrong steps, found by the task that made the trace, or by the sums in
-  the steps if no known task did;
+- `steps_wrong`: the number of wrong steps. The task that made the trace checks them. If no known
+  task made it, only the sums in the steps are checked;
 - `steps_checked`: the number of steps that are right or wrong; the others cannot be checked.
 
 To name a key of `meta` that is called like one of these, write `meta.` before it: `meta.score`.
@@ -109,7 +109,7 @@ def text(path: str, parameters: dict[str, Any]) -> str:
 
 
 def _operand(operator: str, value: Any) -> Any:
-    """Convert an operand for its SQL condition: to JSON text for `=`, `!=` and `in`, else not."""
+    """Convert the operand of `=`, `!=` or `in` to JSON text; return any other unchanged."""
     if operator in ("=", "!="):
         return _json(value)
     return [_json(v) for v in value] if operator == "in" else value

@@ -103,7 +103,11 @@ def grade(
 
 
 def _by_task(task: tasks.Task, trace: Trace, parsed: Parsed) -> Marked:
-    """Have the task grade an answer twice: with the marks around it, and without them."""
+    """Have the task grade an answer as it was written, and also without the markup around it.
+
+    `score` is the better of these; `strict_score` is that of the answer as it was written, or 0 if
+    the response is not in the style.
+    """
     if parsed.answer is None:
         return Marked(0.0, 0.0, "task", "there is no answer")
     score = task.grade(parsed.answer, trace)

@@ -249,7 +249,7 @@ def _download(hub: Any, known: Known, token: str | None, report: Report) -> Path
 
     The client resumes after a broken connection, and keeps a file only if it has its full size. If
     the process is killed, the next one downloads the unfinished file from its beginning. The client
-    does not check the hash of files that it downloads over plain HTTP, so this function does.
+    does not check the hash of files that it downloads without Xet, so this function does.
     `config.json` is downloaded last: if it exists, all files are complete.
     """
     at = {"revision": known.revision, "token": token}

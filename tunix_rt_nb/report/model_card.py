@@ -29,7 +29,8 @@ class Facts(TypedDict):
       base: the model that training began with, by its name on the hub.
       license, tags: as the hub names them.
       data, training: names -> values to list, such as the dataset's key.
-      scores: task, or `STRICT` for answers exactly in the style -> its scores.
+      scores: task -> its scores. The key `STRICT` has the scores over all tasks if only answers
+        exactly in the style count as right.
     """
 
     name: str

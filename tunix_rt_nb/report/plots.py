@@ -133,7 +133,7 @@ def loss_plot(metrics: "Iterable[MetricsLine]") -> "Image":
 
 
 def loss_axes(metrics: Iterable[Mapping[str, Any]]) -> Any:
-    """Return the axes of `loss_plot`, to be saved as any kind of picture."""
+    """Draw what `loss_plot` shows; return the axes, which can be saved in any image format."""
     lines = list(metrics)
     axes = panel()
     for field, label, style in (("loss", "training", "-"), ("eval_loss", "held out", "o-")):

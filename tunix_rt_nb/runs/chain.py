@@ -180,7 +180,7 @@ def _steps(parameters: Mapping[str, Any], from_step: str, to_step: str) -> Seque
         first = max(first, STEPS.index("build"))
     if first > last:
         raise InputError(
-            f"--to {to_step}: comes before build, with which a run with a DATASET begins"
+            f"--to {to_step}: comes before build, the first step of a run that has a DATASET"
         )
     return STEPS[first : last + 1]
 

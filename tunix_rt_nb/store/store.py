@@ -299,7 +299,7 @@ class TraceStore:
         return self.query(sql("overview"))
 
     def distribution(self) -> list[Share]:
-        """Count the traces of each task, difficulty and length."""
+        """Count the traces by task, difficulty, steps and characters: one row per combination."""
         return cast("list[Share]", self.query(sql("distribution")))
 
     def query(self, query: str, parameters: Mapping[str, object] | None = None) -> list[dict]:
