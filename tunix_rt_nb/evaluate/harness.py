@@ -161,8 +161,8 @@ def command(model: Path, path: Path) -> str:
     settings = model / "tokenizer_config.json"
     if not settings.is_file() or not files.read_json(settings).get("chat_template"):
         raise InputError(
-            f"{settings}: has no chat_template, which the harness needs: save the model again, it"
-            " gets one if its tokenizer has Gemma's turns"
+            f"{settings}: has no chat_template, which the harness needs: save the model"
+            " again, which writes one if its tokenizer has Gemma's token <start_of_turn>"
         )
     return (
         f"cd {shlex.quote(str(path.parent))} && lm_eval --model hf --model_args"

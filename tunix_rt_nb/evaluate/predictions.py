@@ -74,7 +74,10 @@ def write(evaluated: Path, when: str, predictions: Sequence[Prediction]) -> None
 
 
 def items_of(predictions: Sequence[Prediction]) -> list[tuple[str, Trace]]:
-    """Return the items of predictions as ids and traces; a known task solves its items in steps."""
+    """Return the items that predictions answer, as pairs of an id and a trace.
+
+    The trace of an item of a known task has that task's solution in steps; others have no steps.
+    """
     asked = {prediction["id"]: prediction for prediction in predictions}
     return [(name, _solved(prediction)) for name, prediction in asked.items()]
 

@@ -14,8 +14,9 @@ PAGE = 100  # files on a page of output
 class Version(NamedTuple):
     """A version of a kernel, by its number.
 
-    Requests name the version by a label, such as `v2`. If Kaggle does not accept the label, a
-    request without it is about the last version; its answer is used only if that is this version.
+    Requests name the version by a label, such as `v2`. If Kaggle does not accept the label, the
+    request is sent again without one, and Kaggle answers for the last version of the kernel. If
+    this version is not the last one, an `InputError` is raised instead; `events` does not check it.
 
     Source: https://github.com/Kaggle/kaggle-cli/issues/1200.
     """

@@ -38,8 +38,8 @@ class Verification:
 
     Args:
       folder: the folder of the store.
-      steps: also check the steps of all traces, and the answers of those that a known task made,
-        except deleted ones. If no known task made a trace, its sums are checked.
+      steps: also check each trace that is not deleted: its steps and answer if a known task made
+        it, else only the sums in its steps.
       processes: how many processes share the work; the result does not depend on it.
 
     Attributes:

@@ -40,9 +40,9 @@ class _Clipped(NamedTuple):
 
 
 def _clipped(most: float) -> optax.GradientTransformation:
-    """Build a transformation that scales a gradient with a norm over `most` down to this norm.
+    """Build a transformation that scales a gradient down to norm `most` if its norm is larger.
 
-    Its state has the norm before scaling.
+    The state of the transformation has the norm before scaling.
 
     Source: Pascanu et al. 2013, "On the difficulty of training recurrent neural networks".
     """

@@ -158,7 +158,7 @@ def _read_offset(said: dict[str, str]) -> tuple[date, int]:
 def _read_first(said: dict[str, str]) -> tuple[str, str, int]:
     month, day = said["MONTH"], int(said["DAY"])
     if (month, day) == ("January", 1) or day > {"January": 31, "February": 28}.get(month, 0):
-        raise ValueError(f"asks for {month} {day}, not for January 2 to February 28")
+        raise ValueError(f"asks for {month} {day}, expected January 2 to February 28")
     return said["WEEKDAY"], month, day
 
 
