@@ -28,10 +28,10 @@ def check_run(
     """Check the parameters of the steps that will run.
 
     Args:
-      parameters: those of every step, as `runs.parameters.resolve` returns them.
+      parameters: step -> name -> value, as `runs.parameters.resolve` returns them.
       first, last: the first and the last step that will run.
-      here: True if the run is on this machine, False if it is on Kaggle. There, preparing the
-        kernel checks the model and the dataset, and attached files cannot be checked.
+      here: True if the run is on this machine, False if it is on Kaggle. For Kaggle, the model and
+        the dataset are checked when the kernel is prepared, and attached files are not checked.
 
     Raises:
       InputError: a parameter names something that is missing or damaged; or nothing would be
@@ -193,7 +193,7 @@ def _is_attached(name: str, here: bool) -> bool:
 
 @contextmanager
 def _named(parameter: str, *instead: str) -> Iterator[None]:
-    """Put a parameter's name before the message of an `InputError`, in place of these prefixes."""
+    """Begin the message of an `InputError` with a parameter's name, in place of these prefixes."""
     try:
         yield
     except InputError as error:

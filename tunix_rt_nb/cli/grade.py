@@ -1,4 +1,4 @@
-"""tunix-rt-nb grade: each grader's verdict on an answer, or the marks of a file of answers."""
+"""tunix-rt-nb grade: each grader's verdict on an answer, or the scores of a file of answers."""
 
 import json
 from pathlib import Path
@@ -73,7 +73,7 @@ def grade_command(
 def _show(
     answer: str, expected: str, prompt: str, own: "evaluate.Own | None", as_json: bool
 ) -> None:
-    """Print the mark of one answer, and each grader's verdict on it."""
+    """Print the score of one answer, and each grader's verdict on the answer."""
     mark = evaluate.mark(answer, expected, prompt, own)
     bare, rungs = evaluate.look(answer, expected, prompt, own)
     if as_json:
@@ -92,7 +92,7 @@ def _show(
 
 
 def _mark_file(path: Path, own: "evaluate.Own | None", as_json: bool) -> None:
-    """Print the mark of each line of a file, after all lines are checked."""
+    """Print the score of each line of a file, after all lines are checked."""
     for pair in _pairs(path):
         mark = evaluate.mark(pair["answer"], pair["expected"], pair.get("prompt", ""), own)
         if as_json:

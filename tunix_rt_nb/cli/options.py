@@ -97,7 +97,7 @@ def settings_of(
 
 
 def _typed(name: str, kind: str | None, text: str) -> Any:
-    """Parse the value of a parameter; that of an unknown one stays text, to be refused later."""
+    """Parse the value of a parameter; keep text if the parameter is unknown and refused later."""
     if kind in (None, "str"):
         return text
     texts = kind in runs.parameters.TEXTS
@@ -105,7 +105,9 @@ def _typed(name: str, kind: str | None, text: str) -> Any:
 
 
 def filters_of(conditions: tuple[str, ...]) -> dict[str, Any]:
-    """Parse conditions such as `PATH=VALUE` into filters; a VALUE that is not JSON is text.
+    """Parse conditions such as `PATH=VALUE` into filters: path -> operator -> value.
+
+    A VALUE that is not JSON is text.
 
     Raises:
       InputError: a condition has no path or no operator.
@@ -135,7 +137,7 @@ def _value(text: str) -> Any:
 def open_store(folder: Path | None, to_read: bool = True) -> "store.TraceStore":
     """Open the store that `--store` names, or else `data/traces`.
 
-    If `data/traces` is empty and only read, open the traces of the newest run instead.
+    If `data/traces` is empty and `to_read` is True, open the traces of the newest run instead.
 
     Raises:
       InputError: the folder to read from does not exist.

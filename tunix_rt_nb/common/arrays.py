@@ -4,7 +4,7 @@ import numpy as np
 
 
 def spans(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """Return the indices covered by several spans, those of one span after those of another.
+    """Return the indices covered by several spans, one span after the other.
 
     Args:
       starts: int [spans], the first index of each span.

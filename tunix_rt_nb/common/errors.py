@@ -26,7 +26,7 @@ class InputError(_Told):
 
 
 class OutOfTime(_Told):
-    """Raised when training stops itself at its deadline; run it again to continue."""
+    """Raised when training stops itself at its deadline; run the training again to continue."""
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> InputError:
@@ -74,7 +74,7 @@ def checked(kind: type[Checked], fields: Mapping[str, Any], where: str = "") -> 
       where: a prefix for the error message, such as `file.json: `.
 
     Raises:
-      InputError: a field is invalid; the message is `{where}field: reason` for the first one.
+      InputError: a field is invalid; the message is `{where}field: reason` for the first bad field.
     """
     from pydantic import ValidationError
 

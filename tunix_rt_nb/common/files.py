@@ -23,7 +23,7 @@ class Draft:
 
     Attributes:
       path: the temporary path.
-      file: open for writing in binary mode.
+      file: the file object, open for writing bytes.
     """
 
     def __init__(self, path: Path, file: IO[bytes]) -> None:
@@ -172,7 +172,7 @@ def content(path: Path) -> bytes:
 
 
 def json_line(record: Mapping[str, Any]) -> bytes:
-    """Encode a record as a line of JSON in UTF-8: keys in their order, no text escaped as ASCII."""
+    """Encode a record as a line of JSON in UTF-8, with the keys in the order of the record."""
     return json.dumps(record, ensure_ascii=False).encode() + b"\n"
 
 
@@ -189,7 +189,7 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def json_object(line: bytes, where: str) -> dict[str, Any]:
-    """Parse a line from outside, which must be a JSON object.
+    """Parse a line of a file that others made; the line must be a JSON object.
 
     Args:
       line: the line, in UTF-8.
@@ -214,8 +214,8 @@ def json_object(line: bytes, where: str) -> dict[str, Any]:
 def whole_lines(path: Path) -> list[bytes]:
     """Return the complete lines of a file that a writer appends to, each with its line break.
 
-    A last line without a line break is left out: its writer was killed or still writes it. A
-    missing file has no lines.
+    A last line without a line break is left out: its writer was killed, or has not finished the
+    line. A missing file has no lines.
 
     Example:
       >>> path = Path(tempfile.mkdtemp()) / "x"

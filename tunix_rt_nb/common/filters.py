@@ -3,8 +3,8 @@
 A filter names a field. This is a dotted path in `meta`, such as `card.rank` or `meta.card.rank`, or
 one of
 
-- `score`: the baseline score, 0 to 100: up to 50 for the number of steps, which ten steps reach,
-  and up to 50 for the mean length of a step, which 500 characters reach;
+- `score`: the baseline score, 0 to 100. The number of steps gives up to 50 points, all of them from
+  10 steps on. The mean length of a step gives up to 50, all of them from 500 characters on;
 - `step_count`: the number of steps;
 - `length`: the number of characters in prompt, steps and answer;
 - `steps_wrong`: the number of wrong steps. The task that made the trace checks them. If no known
@@ -109,7 +109,7 @@ def text(path: str, parameters: dict[str, Any]) -> str:
 
 
 def _operand(operator: str, value: Any) -> Any:
-    """Convert the operand of `=`, `!=` or `in` to JSON text; return any other unchanged."""
+    """Convert the operand of `=`, `!=` or `in` to JSON text; return any other operand unchanged."""
     if operator in ("=", "!="):
         return _json(value)
     return [_json(v) for v in value] if operator == "in" else value

@@ -9,7 +9,8 @@ from typing import Any
 def front_matter(fields: Mapping[str, Any]) -> str:
     """Format fields as the YAML front matter of a model or dataset card; leave out empty values.
 
-    Each value is one line of JSON. This is YAML too, in which no text can be mistaken for syntax.
+    Each value is one line of JSON, which is YAML too. JSON quotes every text, so YAML cannot take a
+    text for syntax.
     Unprintable characters are escaped as `\\U` and eight digits: JSON's surrogate pairs are not
     YAML, and YAML folds unusual line breaks.
 

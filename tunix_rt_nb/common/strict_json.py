@@ -9,8 +9,8 @@ import msgspec
 
 from tunix_rt_nb.common.text import one_line
 
-MAX_BYTES = 1 << 20  # of a whole trace
-MAX_LINE = 8 * MAX_BYTES  # of a line with a trace: JSON's escapes make it longer than the trace
+MAX_BYTES = 1 << 20  # the most that a trace may take
+MAX_LINE = 8 * MAX_BYTES  # the most bytes of a line: JSON's escapes make it longer
 MAX_DEPTH = 64  # levels of nested objects and lists
 
 
@@ -99,7 +99,7 @@ def _check(value: Any, level: int) -> bool:
     if kind is float:
         if not math.isfinite(value):
             raise ValueError(f": is {value}, which is not a JSON number")
-        return value != 0.0 and not 1e-4 <= abs(value) < 1e16  # outside it, it has an exponent
+        return value != 0.0 and not 1e-4 <= abs(value) < 1e16  # else it gets an exponent
     if kind is not dict and kind is not list:
         raise ValueError(f": is of type {kind.__name__}, expected a JSON value")
     if level > MAX_DEPTH:

@@ -15,7 +15,7 @@ from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.common.text import one_line
 
 _DIGITS = "[0-9]+(?:_[0-9]+)*"
-_CORE = {  # type -> the regex of its unquoted scalars, and the characters that they may begin with
+_CORE = {  # type -> the regex of its unquoted scalars, and the first characters they may have
     "null": (r"~|null|Null|NULL|", ["~", "n", "N", ""]),
     "bool": (r"true|True|TRUE|false|False|FALSE", list("tTfF")),
     "int": (rf"[-+]?{_DIGITS}" r"|0o[0-7]{1,16}|0x[0-9a-fA-F]{1,16}", list("-+0123456789")),
@@ -46,7 +46,7 @@ class _Loader(_Texts):
 
     def construct_yaml_float(self, node: yaml.ScalarNode) -> float:
         text = self.construct_scalar(node)
-        special = text.lower().endswith(("inf", "nan"))  # YAML writes a point before them
+        special = text.lower().endswith(("inf", "nan"))  # YAML writes `.inf`, Python `inf`
         return float(text.replace(".", "") if special else text)
 
 
@@ -99,7 +99,7 @@ def read(path: Path, texts: bool = False) -> dict[str, Any]:
 
 
 def dump(value: Any) -> str:
-    """Format a value as YAML from which both YAML 1.1 and YAML 1.2 read the same value back.
+    """Format a value as YAML that parsers of YAML 1.1 and of YAML 1.2 read back as the same value.
 
     Example:
       >>> dump({"name": "1e3", "number": 1000.0})

@@ -18,7 +18,7 @@ def one_line(text: str, width: int = 200) -> str:
       >>> one_line("two\nlines", 7)
       'two li…'
     """
-    most = width + 1  # no more words, and characters of a word, can show: do not process the rest
+    most = width + 1  # at most this many words, or characters of a word, can show
     words = text.split(None, most)[:most]
     line = printable(" ".join(word[:most] for word in words))
     return line if len(line) <= width else line[: width - 1] + "…"

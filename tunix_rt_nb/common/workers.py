@@ -39,7 +39,7 @@ def ordered(
       work: a module-level function, or a `partial` of one. It, the jobs and the results must be
         picklable.
       jobs: read one at a time, in the caller's thread.
-      processes: how many processes to start; with 1, none is, and this process does all work.
+      processes: how many processes to start; with 1, this process does all work itself.
 
     Raises:
       RuntimeError: a process was killed.
@@ -81,7 +81,7 @@ def _start(work: Callable[[Any], Any]) -> "Connection":
     context = multiprocessing.get_context("spawn")  # a forked notebook can hang: it has threads
     ours, its = context.Pipe()
     context.Process(target=_serve, args=(work, its), daemon=True).start()
-    its.close()  # with one end each, either side notices when the other is gone
+    its.close()  # else the caller would not notice that the process is gone
     return ours
 
 

@@ -89,9 +89,9 @@ def build(
 def merge(sources: Sequence[Path], spec: DatasetSpec, parent: Path) -> Path:
     """Build `parent/{key}` from the traces of several datasets: each trace once, cleaned anew.
 
-    A prompt that was held out in any of them stays held out, because the split depends on the hash
-    of the prompt, and the largest of their fractions is used. Newer traces come first, so of two
-    traces with the same prompt the newer one stays.
+    A prompt that was held out in any source stays held out: the split depends on the hash of the
+    prompt, and the largest `eval_fraction` of all sources is used. Newer traces come first, so of
+    two traces with the same prompt the newer one stays.
 
     Raises:
       InputError: as in `build`; or a source was altered.
@@ -124,7 +124,7 @@ def _clean(
 
 
 def _sample(store: TraceStore, rows: np.ndarray, size: int = 1000) -> list[bytes]:
-    """Return the lines with the lowest ids. Because ids are hashes, this is a random sample."""
+    """Return the lines of the `size` traces with the lowest ids: random ones, as ids are hashes."""
     lowest = rows[np.lexsort((rows["lo"], rows["hi"]))[:size]]
     return b"".join(store.lines(lowest)).splitlines()
 
@@ -160,7 +160,7 @@ def _write(
     with ExitStack() as stack:
         drafts = {name: stack.enter_context(files.draft(folder)) for name in contents}
         hashes = {name: _write_lines(drafts[name], lines) for name, lines in contents.items()}
-        # A complete dataset never changes, so it must be the same as this one.
+        # If the folder is complete, this build must give the same: a dataset never changes.
         if (folder / "manifest.json").exists():
             _check_same(folder, spec, hashes)
             return folder

@@ -18,7 +18,7 @@ from tunix_rt_nb.dataset.near import near_duplicates, ngrams, numbers, words
 REASONS = ("duplicate_prompt", "near_duplicate", "in_eval_set")
 
 _NGRAM = 8  # words
-_BOILERPLATE = 10  # prompts of a dataset that may share an n-gram; in more, it says nothing
+_BOILERPLATE = 10  # prompts of a dataset that may share an n-gram; one in more prompts is ignored
 
 Gram = tuple[str, ...]
 """Words in a row, or numbers in a row."""
@@ -41,7 +41,7 @@ def rejects(
       items: the items of the eval sets.
 
     Returns:
-      A `Reject` for each, with the `id` of the row.
+      A `Reject` for each row that stays out, with the `id` of the row.
     """
     # Each sieve gets only the rows that the sieves before it have left.
     same = {row["id"]: row["first_id"] for row in rows if row["first_id"] != row["id"]}
@@ -62,7 +62,7 @@ def _left(
 
 
 def in_eval_sets(rows: Sequence[Mapping[str, Any]], items: Sequence[EvalItem]) -> dict[str, Reject]:
-    """Find the rows that would leak an eval set: its prompts, problems, or eight words in a row.
+    """Find the rows that would leak an eval set: a prompt, a problem, or eight words in a row.
 
     Compare a prompt of a known task by its problem, and any other by its 8-grams of words and by
     its numbers.
@@ -70,6 +70,9 @@ def in_eval_sets(rows: Sequence[Mapping[str, Any]], items: Sequence[EvalItem]) -
     Args:
       rows: as in `rejects`.
       items: the items of the eval sets.
+
+    Returns:
+      A `Reject` by the id of each such row.
     """
     problems = {
         (item.task, problem): item.name
@@ -101,8 +104,8 @@ def _sharing(prompts: Mapping[str, str], items: Sequence[EvalItem]) -> dict[str,
     """Find the prompts that share an 8-gram, not boilerplate, with an item of the same numbers.
 
     An 8-gram in more than 10 prompts is boilerplate (T. Brown et al., Language Models are Few-Shot
-    Learners, 2020, appendix C). Count it only in the prompts that are left, and repeat until no
-    more prompts leave, so that the counts are those of the finished dataset.
+    Learners, 2020, appendix C). Count an 8-gram only in the prompts that are left, and repeat until
+    no more prompts leave, so that the counts are those of the finished dataset.
     """
     shared = _shared(prompts, items)
     # Each round removes the prompts with a telling 8-gram. That lowers the counts, so an 8-gram
@@ -120,7 +123,7 @@ def _sharing(prompts: Mapping[str, str], items: Sequence[EvalItem]) -> dict[str,
 def _shared(
     prompts: Mapping[str, str], items: Sequence[EvalItem]
 ) -> dict[str, dict[Gram, str | None]]:
-    """Find the 8-grams that each prompt shares with any item, and the item that each may leak.
+    """Find the 8-grams that each prompt shares with any item, each with the item that it may leak.
 
     A prompt can leak an item only if the item's numbers stand in a row in the prompt, or if the
     prompt has no numbers. Otherwise it is another problem, made from the same template.
@@ -158,6 +161,9 @@ def _runs(own: Gram, lengths: Set[int]) -> Set[Gram]:
 
 
 def _telling(names: Mapping[Gram, str | None], counts: Mapping[Gram, int]) -> Gram | None:
-    """Return the first n-gram of an item that is not boilerplate; a whole short prompt never is."""
+    """Return the first n-gram that leaks an item and is not boilerplate; None if there is none.
+
+    An n-gram of fewer than 8 words is a whole prompt, and never boilerplate.
+    """
     own = (gram for gram, name in names.items() if name is not None)
     return next((g for g in own if len(g) < _NGRAM or counts[g] <= _BOILERPLATE), None)

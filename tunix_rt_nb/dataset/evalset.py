@@ -188,15 +188,16 @@ def _keys(trace: Trace) -> Iterator[Hashable]:
 def check_unseen(items: Sequence[tuple[str, Trace]], trained: Iterable[Trace]) -> None:
     """Check that no problem of an eval set was trained on, not even in other words.
 
-    Prompts are compared regardless of case and white space. Only for known tasks can it also be
-    told whether two different prompts state the same problem.
+    Prompts are compared regardless of case and white space. For known tasks, two different prompts
+    that state the same problem count as the same, too.
 
     Args:
       items: the (id, trace) pairs of the eval set.
       trained: the traces that were trained on.
 
     Raises:
-      InputError: some were trained on. The message says how many, and how to build without them.
+      InputError: some items were trained on. The message says how many, and how to build without
+        them.
     """
     asked = {key: name for name, trace in items for key in _keys(trace)}
     seen = sorted({asked[key] for trace in trained for key in _keys(trace) if key in asked})

@@ -170,7 +170,7 @@ _OPTIONS = {
 
 
 def _copy(rows: str, form: str, kind: str, path: Path) -> tuple[str, dict[str, str]]:
-    """Build the COPY statement that writes the records of some rows to a file, and its parameters.
+    """Return a COPY statement that writes records of some rows to a file; and the values it needs.
 
     Args:
       rows: a query for the rows.

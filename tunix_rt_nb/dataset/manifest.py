@@ -41,13 +41,14 @@ class Manifest(TypedDict):
       files: name of a file -> its sha256.
       eval_sets: name of each eval set that was kept out -> its sha256.
       considered: the number of traces at each stage of selection.
-      split: side, `train` or `eval` -> its number of traces.
+      split: the number of traces on each side, `train` and `eval`.
       created_at: the time of the newest trace.
       tasks: task -> the number of its traces on each side.
       rejected: reason -> the number of traces that cleaning left out for it.
       trace_ids: the ids of all traces, the train side first.
       merged_from: key -> sha256 of each dataset that the traces come from; None if not merged.
-      changes: the numbers of traces that differ from the parent dataset, as `Diff.counts`.
+      changes: how many traces were added, removed, moved and kept since the parent dataset, as
+        `Diff.counts` returns them.
       manifest_sha256: the hash of everything else in the manifest.
     """
 

@@ -59,7 +59,7 @@ def _plain(number: re.Match[str]) -> str:
 
 
 def ngrams(found: Sequence[str], n: int) -> Iterator[tuple[str, ...]]:
-    """Return the n-grams of a list of words; of fewer than `n` words, all words as a single one.
+    """Return the n-grams of a list of words; fewer than `n` words give a single gram of them all.
 
     Example:
       >>> list(ngrams(["a", "b", "c"], 2)), list(ngrams(["a"], 2))
@@ -154,7 +154,7 @@ def _problem(prompt: str, answer: str) -> int:
 
 
 def _buckets(texts: Sequence[str], problems: np.ndarray, threshold: float) -> np.ndarray:
-    """Return the bucket of each prompt in each band: int64[prompts, bands], -1 if none shares it.
+    """Return the bucket of each prompt in each band: int64[prompts, bands], -1 if it is alone.
 
     Args:
       texts: the prompts.

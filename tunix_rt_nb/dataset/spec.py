@@ -25,21 +25,23 @@ class DatasetSpec(BaseModel):
 
     Attributes:
       dataset_name, dataset_version: together the key; letters, digits, `.`, `_`, `-`.
-      filters: a field -> a value it must equal, or `{operator: value}` with `=`, `!=`, `<`, `<=`,
-        `>`, `>=`, `in`, `exists`; all must hold. A field is a dotted path in `meta`, or one of
-        `score`, `step_count` and `length` (`filters.py` says what they are).
+      filters: conditions by field; all must hold. A condition is a value to equal, or
+        `{operator: value}` with `=`, `!=`, `<`, `<=`, `>`, `>=`, `in`, `exists`. A field is a
+        dotted path in `meta`, or one of `score`, `step_count` and `length` (see `filters.py`).
       limit: how many traces to select at most, before cleaning; None for all.
       selection_strategy: `latest` (newest first); `random` (by a hash of seed and id);
         `stratified` (a number of traces for each value of a field, chosen by the hash); `quality`
         (best first); or `custom` (a condition in SQL, newest first).
       seed: for `random`, which needs one, and `stratified` (0 unless given).
       stratify_by: a field, as in `filters`.
-      quotas: value of that field -> how many traces to take. Values that are not named stay out.
-      proportions: value of that field -> its share; the shares add up to 1. Takes as many traces
-        as these shares allow, at most `limit`. Without quotas and proportions, `limit` traces are
-        spread evenly.
+      quotas: value of the field `stratify_by` -> how many traces to take. Traces with other values
+        stay out.
+      proportions: value of the field `stratify_by` -> its share; the shares add up to 1. The
+        dataset gets as many traces as these shares allow, at most `limit`. Without quotas and
+        proportions, `limit` traces are spread evenly over the values.
       quality_by: a field with numbers, as in `filters`.
-      quality_floor: the least value. Traces without a value stay out in any case.
+      quality_floor: the least number in the field `quality_by`; None for no limit. Traces without a
+        number stay out in any case.
       condition: a condition in DuckDB's SQL on `id`, `created_at`, `trace_version`, `prompt`,
         `steps`, `final_answer`, `meta`, `task`, `step_count`, `length` and `score`.
       eval_fraction: the share of prompts that is held out, by the hash of the prompt.

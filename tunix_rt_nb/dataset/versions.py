@@ -33,10 +33,10 @@ class Diff(NamedTuple):
 
 
 class Row(TypedDict):
-    """A dataset beside the others; the fields are those of its manifest.
+    """A dataset, as `listing` yields it; most fields are from its manifest.
 
-    If its folder has no manifest, its build was interrupted: the `state` is `incomplete`, and only
-    the first three fields are known.
+    If its folder has no manifest, its build was interrupted. Then `state` is `incomplete`, and only
+    the first three fields are set. `tasks` is the number of its tasks.
     """
 
     dataset: str

@@ -23,8 +23,8 @@ class Difference(TypedDict):
       difference: `b` minus `a`.
       interval: the 95 % bootstrap interval of `difference`.
       gained, lost: the number of items that B answers better than A, and worse.
-      p_value: the p-value of McNemar's exact test. If items were answered several times, so that
-        their scores are means, it is that of a sign-flip test.
+      p_value: the p-value of McNemar's exact test if each item's difference is -1, 0 or 1; else
+        the p-value of a sign-flip test.
     """
 
     n: int
@@ -65,7 +65,7 @@ def compare(a: Sequence[Prediction], b: Sequence[Prediction]) -> Comparison:
     """Compare two models by their answers to the same prompts, asked in the same way.
 
     Raises:
-      InputError: A and B differ in items, templates or styles, or in the answers per item.
+      InputError: A and B differ in items, form, or number of answers per item.
     """
     one, two = by_item(a), by_item(b)
     _check_same(one, two)
@@ -90,7 +90,7 @@ def compare(a: Sequence[Prediction], b: Sequence[Prediction]) -> Comparison:
 
 
 def _by(pairs: Sequence[Pair], field: str) -> dict[str, Difference]:
-    """Compare each section, task or difficulty by itself."""
+    """Return group -> its figures; a group is the items with the same value of `field`."""
     groups = grouped(pairs, lambda pair: str(pair[0][field]))
     return {name: _compared(group) for name, group in groups.items()}
 
@@ -174,7 +174,13 @@ def verdict(found: Comparison) -> str:
 
 
 def change(a: Sequence[Prediction], b: Sequence[Prediction]) -> tuple[str, Prediction, Prediction]:
-    """Tell whether B `gained` or `lost` an item against A, and pick an answer of each to show it.
+    """Return whether B `gained` or `lost` one item against A, an answer of A and an answer of B.
+
+    The two answers show the change: the worst of A and the best of B if B gained, else the
+    best of A and the worst of B.
+
+    Args:
+      a, b: all answers of A and of B to the item.
 
     Example:
       >>> wrong, right = {"score": 0.0}, {"score": 1.0}

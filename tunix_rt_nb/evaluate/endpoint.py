@@ -100,7 +100,7 @@ class Endpoint:
         backoff = tenacity.wait_exponential(self.pause, max=_LONGEST_PAUSE)
 
         def pause(state: tenacity.RetryCallState) -> float:
-            """Return the seconds until the next try: those that the server asks for, or more."""
+            """Return the seconds until the next try, at least as many as the server asks for."""
             error = state.outcome and state.outcome.exception()
             return max(backoff(state), error.wait if isinstance(error, _Later) else 0.0)
 
@@ -120,7 +120,7 @@ class Endpoint:
             ) from None
 
     def hide(self, text: str) -> str:
-        r"""Replace the key by `***` in a text, in any JSON spelling; servers like to repeat a key.
+        r"""Replace the key, in any JSON spelling, by `***` in a text that a server sent.
 
         Example:
           >>> Endpoint("http://127.0.0.1/v1", "gemma", "s/k").hide(r"s/k \u0073\/\u006B")

@@ -18,7 +18,7 @@ from tunix_rt_nb.trace import Generation, Parsed, Trace, parse_response, plain
 
 
 class _Reviewed(NamedTuple):
-    """What is known about the steps of an answer.
+    """The result of checking the steps of an answer.
 
     Attributes:
       wrong: number of a step, counted from 1 -> why it is wrong.
@@ -44,17 +44,19 @@ def grade(
 
     The trace's task grades the answer that is found in the text. It checks every written step as if
     it were a step of the trace. `steps_right` is the share of written steps that are right. If the
-    solution stops early, it is a share of the trace's steps, if these are more, so that missing
-    steps count as wrong. `first_wrong` is the number of the first step that is wrong or missing, or
-    None.
+    written solution stops early and has fewer steps than the trace, divide by the number of the
+    trace's steps instead. So missing steps count as wrong. `first_wrong` is the number of the first
+    step that is wrong or missing, or None.
 
     For a trace of no known task, the ladder of graders compares the answer with the trace's, and
     `steps_right` counts only the steps that hold something to check, such as a sum.
 
-    `score` accepts an answer in any style, with marks around it, which `plain` strips.
+    `score` accepts an answer in any style, and `plain` strips the marks around the answer first.
     `strict_score` grades the answer with its marks; it is 0 if the response is not in the style.
 
     Args:
+      trace_id: the id of the item.
+      trace: the item: its prompt, its expected answer and, for a known task, its solution.
       style: the style in which the response should be.
       own: a grader that decides about answers of no known task before the ladder does.
 
@@ -105,8 +107,8 @@ def grade(
 def _by_task(task: tasks.Task, trace: Trace, parsed: Parsed) -> Marked:
     """Have the task grade an answer as it was written, and also without the markup around it.
 
-    `score` is the better of these; `strict_score` is that of the answer as it was written, or 0 if
-    the response is not in the style.
+    `score` is the better of the two grades. `strict_score` is the grade of the answer as it was
+    written, or 0 if the response is not in the style.
     """
     if parsed.answer is None:
         return Marked(0.0, 0.0, "task", "there is no answer")

@@ -72,7 +72,7 @@ def write(
 
 
 def task(name: str, how: Form, max_new_tokens: int = 256) -> dict[str, Any]:
-    """Return the fields of the task's YAML file.
+    """Return the fields of the task's YAML file; the arguments are those of `write`.
 
     Example:
       >>> from tunix_rt_nb.trace.chat import form
@@ -153,7 +153,11 @@ def _item(line: bytes, where: str) -> dict[str, Any]:
 
 
 def command(model: Path, path: Path) -> str:
-    """Return the shell command with which the harness asks a saved model and logs its answers.
+    """Return the shell command that runs the harness on a saved model and logs the answers.
+
+    Args:
+      model: the folder of the model.
+      path: the YAML file of a task that `write` wrote.
 
     Raises:
       InputError: the model's folder has no chat template; we write one for Gemma models only.

@@ -40,13 +40,13 @@ class Grade(Answered):
       section, task, difficulty: what the item belongs to.
       response: the text that the model wrote, up to its stop token.
       answer: the answer in the response; None if none was found.
-      score: how right the answer is, from 0 to 1, without the marks around it.
+      score: how right the answer is without the marks around it, from 0 to 1.
       strict_score: how right the answer is with its marks; 0 if the response is not in the style.
       grader: which grader decided the score: `task` if the item is of a known task, or a rung of
         the ladder.
-      disagree: the other rungs that decided otherwise, with their scores.
+      disagree: rung -> its score, for each other rung that decided otherwise.
       steps_right: the share of the written steps that are right; a missing step counts as wrong.
-        For an item of no known task, the share of the steps that can be checked; None if none can.
+        For an item of no known task, only steps that can be checked count; None if there are none.
       step_counts: the number of written steps that are `right`, `wrong` and `unchecked`.
       wrong_steps: number of a step, counted from 1 -> why it is wrong.
       first_wrong: the number of the first step that is wrong or missing, or None.
@@ -122,7 +122,7 @@ def outcome(prediction: Grade) -> str:
 def first_wrong(prediction: Grade) -> int | None:
     """Return the number of the first step that is wrong or missing, or None.
 
-    An older prediction does not have it; then it is the first of its wrong steps.
+    An older prediction lacks this field; then return the first number in `wrong_steps`.
     """
     known = min(map(int, prediction.get("wrong_steps", {})), default=None)
     return prediction.get("first_wrong", known)

@@ -13,10 +13,10 @@ from tunix_rt_nb.trace import Trace
 
 
 def find(name: str) -> list[Prediction]:
-    """Find the predictions that a name means: a file, a run's folder, or a run in `runs/`.
+    """Read the predictions of a file, of a run's folder, or of a run by its name in `runs/`.
 
-    A run means the predictions of its trained model. For those of the model before training, name
-    their file, `.../5_evaluate/predictions-before.jsonl`.
+    For a run, read the predictions of its trained model. To read the predictions before training,
+    name their file, `.../5_evaluate/predictions-before.jsonl`.
 
     Raises:
       InputError: there are no predictions, or `of_run` or `read` refuses them.
@@ -34,7 +34,11 @@ def find(name: str) -> list[Prediction]:
 
 
 def of_run(evaluated: Path, when: str) -> list[Prediction]:
-    """Read the predictions of a complete evaluation, `before` or `after` training.
+    """Read the predictions of a complete evaluation.
+
+    Args:
+      evaluated: the folder of the evaluation.
+      when: `before` or `after`, for the model before or after training.
 
     Raises:
       InputError: the evaluation is not complete, or its predictions were altered since.
@@ -50,8 +54,8 @@ def read(path: Path) -> list[Prediction]:
     """Read the predictions of a file, in its order.
 
     Raises:
-      InputError: a line is malformed, a score is not from 0 to 1, an answer occurs twice (the
-        message is `file:line: field: reason`), or there are no predictions.
+      InputError: there are no predictions. Or, with `file:line: field: reason` as its message: a
+        line is malformed, a score is not from 0 to 1, or an answer occurs twice.
     """
     found, seen = [], set()
     for number, line in enumerate(files.all_lines(path), 1):
@@ -76,7 +80,8 @@ def write(evaluated: Path, when: str, predictions: Sequence[Prediction]) -> None
 def items_of(predictions: Sequence[Prediction]) -> list[tuple[str, Trace]]:
     """Return the items that predictions answer, as pairs of an id and a trace.
 
-    The trace of an item of a known task has that task's solution in steps; others have no steps.
+    If an item is of a known task, its trace has the task's solution as steps. Otherwise the trace
+    has no steps.
     """
     asked = {prediction["id"]: prediction for prediction in predictions}
     return [(name, _solved(prediction)) for name, prediction in asked.items()]

@@ -36,7 +36,7 @@ def predict(
     """Let a model answer items in the template and style it was trained in, and grade the answers.
 
     Args:
-      items: ids and traces.
+      items: pairs of an id and a trace.
       rendered: the manifest of the rendered dataset; it names template, style and system message.
       kept: a file that keeps answers as they come, so that an interrupted call resumes.
       samples: the number of answers to each item. If it is above 1, each prediction has the number
@@ -166,9 +166,13 @@ class _Line(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def _kept_answers(path: Path, asked: str) -> dict[int, Generation]:
-    """Read the kept answers by prompt number, if the file's header is the hash `asked`.
+    """Return prompt number -> kept answer; empty unless the file's header is `asked`.
 
     Rewrite the file so that it holds the header and these answers only, ready for more batches.
+
+    Args:
+      path: the file; it is made if it is missing.
+      asked: the hash of the model, the prompts and the settings.
     """
     header = files.json_line({"asked": asked})
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -35,7 +35,7 @@ class Scorecard(TypedDict):
     """The figures of many predictions; scores and shares go from 0 to 1.
 
     Attributes:
-      n_items, n_scored, n_skipped: the number of items, of those answered and of those skipped.
+      n_items, n_scored, n_skipped: the numbers of all items, answered items and skipped items.
       skipped: reason -> number of items that were skipped.
       primary_score: the mean score of the items; any answer that was found counts.
       interval: Wilson's interval of `primary_score` at 95 %, over items.
@@ -48,12 +48,14 @@ class Scorecard(TypedDict):
         after their answer, and that ended with a stop token.
       mean_tokens: tokens per answer.
       outcomes: outcome -> number of answers.
-      graders: grader -> number of answers to items of no known task that it decided.
-      disagreements: the number of these answers that graders disagree on.
-      step_counts: the number of steps of these answers that are right, wrong and unchecked.
+      graders: grader -> number of answers that it decided, among answers to items of no known
+        task.
+      disagreements: the number of answers to items of no known task that graders disagree on.
+      step_counts: the numbers of right, wrong and unchecked steps in answers to items of no known
+        task.
       samples: the number of answers to each item; if it varies, the lowest.
       pass_at: k -> estimated chance that one of k answers to an item is right.
-      majority_score: the mean score of the answer to each item that was given most often.
+      majority_score: the mean, over items, of the score of the answer given most often to the item.
       template, style, form_sha256, max_new_tokens, temperature: how the model was asked; None if
         the predictions differ.
       items_sha256: the hash of what was asked.
@@ -97,9 +99,9 @@ def sum_up(
 ) -> Scorecard:
     """Sum up predictions as a scorecard; the same predictions in any order give the same card.
 
-    If an item was answered several times, its score is the mean. If all items were, the card also
-    has `pass_at` and `majority_score`. If some items are of no known task, it also has `graders`,
-    `disagreements` and `step_counts`.
+    If an item was answered several times, its score is the mean. If every item was answered several
+    times, the card also has `pass_at` and `majority_score`. If some items are of no known task, the
+    card also has `graders`, `disagreements` and `step_counts`.
 
     Args:
       predictions: as `grade` makes them; an item may occur several times.
@@ -309,7 +311,7 @@ def _details(predictions: Sequence[Prediction]) -> dict[str, Any]:
 
 
 def _own(predictions: Sequence[Prediction]) -> dict[str, Any]:
-    """Count graders, disagreements and steps, in items of no known task; empty without any."""
+    """Count graders, disagreements and steps in items of no known task; empty if there are none."""
     own = [p for p in predictions if p.get("grader", "task") != "task"]
     if not own:
         return {}

@@ -18,8 +18,9 @@ def wilson(right: float, n: int, z: float = _Z) -> tuple[float, float]:
     """Return Wilson's score interval of a share (E. B. Wilson, JASA 22, 1927), by default at 95 %.
 
     Args:
-      right: the number of n items that are right, or the sum of n scores from 0 to 1. The variance
-        of such scores is at most that of right and wrong, so the interval is at worst too wide.
+      right: the number of n items that are right, or the sum of n scores from 0 to 1. With the
+        same mean, such scores vary at most as much as right and wrong ones, which are 1 and 0. So
+        the interval is at worst too wide.
       n: the number of items.
       z: the quantile of the normal distribution for the level of confidence.
 
@@ -39,7 +40,7 @@ def wilson(right: float, n: int, z: float = _Z) -> tuple[float, float]:
 def bootstrap(values: Sequence[float], seed: int = 0) -> tuple[float, float]:
     """Return the percentile bootstrap interval of a mean (B. Efron, Annals of Statistics 7, 1979).
 
-    The same values and seed give the same interval, which is that of `scipy.stats.bootstrap`.
+    The same values and seed give the same interval. `scipy.stats.bootstrap` computes it, too.
 
     Example:
       >>> [round(x, 2) for x in bootstrap([0.0, 1.0, 1.0, 1.0] * 25)]
@@ -60,8 +61,12 @@ def bootstrap(values: Sequence[float], seed: int = 0) -> tuple[float, float]:
 def mcnemar(gained: int, lost: int) -> float:
     """Return the exact two-sided p-value of McNemar's test (Psychometrika 12, 1947).
 
-    If neither of two models is better, an item that only one of them answers right is as likely to
-    be right for one model as for the other.
+    The null hypothesis is that neither of two models is better: an item that only one model answers
+    right is as likely to be gained as lost.
+
+    Args:
+      gained: the number of items that only the second model answers right.
+      lost: the number of items that only the first model answers right.
 
     Example:
       >>> mcnemar(9, 1)

@@ -12,7 +12,7 @@ def kernel(handle: str) -> str:
     """Return the handle of a kernel, OWNER/SLUG, if it is valid.
 
     Raises:
-      InputError: it is not valid. Kaggle makes slugs from titles: small letters, digits, hyphens.
+      InputError: it is not valid. A slug has only small letters, digits and hyphens.
 
     Example:
       >>> kernel("me/tunix-rt-quickstart")
@@ -35,7 +35,8 @@ def model(handle: str) -> str:
     """Return the handle of a model, OWNER/MODEL/FRAMEWORK/VARIATION/VERSION, if it is valid.
 
     Raises:
-      InputError: it is not valid, or has no version, so that the weights could change unnoticed.
+      InputError: it is not valid, or has no version. Without one, the weights could change
+        unnoticed.
     """
     if re.fullmatch(r"[^/]+(/[^/]+){3}", handle):
         raise InputError(f"model: {handle}: has no version, add one: {handle}/1")

@@ -13,7 +13,7 @@ from tunix_rt_nb.host import paths
 # Keep the image's own JAX and the packages that go with it: in a TPU image they match the driver.
 # A session needs no jupyterlab or ipykernel.
 _LEFT_OUT = {"jax", "flax", "optax", "orbax-checkpoint", "numpy", "jupyterlab", "ipykernel"}
-# The dependencies of these packages, because pip installs each pin without dependencies. pycosat,
+# Package -> its dependencies, listed because pip installs each pin without dependencies. pycosat,
 # which reasoning-gym requires, is left out because it has no wheel.
 _OF_OTHERS = {
     "httpx": "anyio h11 httpcore",

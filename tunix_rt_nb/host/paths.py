@@ -23,5 +23,5 @@ def home() -> Path:
 
 
 def sources(folder: Path = PACKAGE) -> Iterator[Path]:
-    """Yield the files needed to run a folder of the package, sorted: code, queries, templates."""
+    """Yield the code, queries and templates in a folder of the package, sorted by path."""
     yield from (path for path in sorted(folder.rglob("*")) if path.suffix in SOURCES)

@@ -24,13 +24,14 @@ def inputs() -> Path:
 def settle() -> None:
     """Make the session ready on Kaggle and Colab; change nothing elsewhere.
 
-    This is the first call of a notebook. It installs missing packages, makes the working folder the
-    one that contains `runs/`, and copies the notebook's secrets to environment variables. It does
-    not change variables that are set already.
+    This is the first call of a notebook. It installs missing packages. It sets `TUNIX_RT_HOME`
+    to the working folder, so `runs/` is there. It copies the notebook's secrets to environment
+    variables. Variables that are set already stay as they are.
     """
     if not {"KAGGLE_KERNEL_RUN_TYPE", "COLAB_RELEASE_TAG"} & os.environ.keys():
         return
-    if (paths.PROJECT / "pyproject.toml").exists():  # a checkout; a kernel has done this already
+    # In a kernel, the first cell has installed everything already.
+    if (paths.PROJECT / "pyproject.toml").exists():
         bootstrap.install(needs.needed())
         bootstrap.importable(paths.PROJECT)
     os.environ.setdefault("TUNIX_RT_HOME", str(Path.cwd()))

@@ -32,9 +32,10 @@ def installed() -> list[EntryPoint]:
 
 
 def sources() -> list[Path]:
-    """List the files with the code of the user's own tasks; the key of a step hashes them.
+    """List the files with the code of the user's own tasks.
 
-    For an entry point this is the file of its module, without the files that it imports.
+    Their content is part of the key that decides whether a step has to run again. For an entry
+    point, list the file of its module, without the files that it imports.
     """
     specs = [importlib.util.find_spec(point.module) for point in installed()]
     return [*named(), *(Path(spec.origin) for spec in specs if spec and spec.origin)]

@@ -148,8 +148,8 @@ def status(error: Exception) -> int | None:
 def _wait(error: Exception, attempt: int) -> float:
     """Return the seconds to wait before the next try, at most LONGEST.
 
-    They are those in the Retry-After header, if it has a number and not a date. Else they are PAUSE
-    after the first try, and twice as many after each further one.
+    If the Retry-After header is a number, return that. Else return PAUSE after the first try, and
+    twice as long after each further try.
     """
     response = getattr(error, "response", None)
     asked_for = response.headers.get("Retry-After", "") if response is not None else ""
@@ -159,8 +159,8 @@ def _wait(error: Exception, attempt: int) -> float:
 def told(what: str, error: Exception) -> InputError:
     """Convert an error raised by a call to an `InputError` of one line.
 
-    Its text is kept only if the `kaggle` package itself raised it, because other errors may quote
-    credentials.
+    Keep the text of the error only if the `kaggle` package itself raised it, because other errors
+    may quote credentials.
     """
     code = status(error)
     if code == 401:

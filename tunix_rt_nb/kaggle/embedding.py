@@ -19,8 +19,9 @@ _HIDDEN = {"_kg_hide-input": True, "jupyter": {"source_hidden": True}}
 def sources() -> dict[str, str]:
     """Collect the package, its eval sets, and the notebooks without outputs: path -> text.
 
-    Kaggle takes a million bytes of source, so only the rooms of the steps from build to evaluate
-    are readable. Eval sets and the other rooms are compressed; their names end with `.z`.
+    Kaggle takes a million bytes of source, so only the subpackages for the steps from build to
+    evaluate are readable. Eval sets and other subpackages are compressed; their names end with
+    `.z`.
 
     Raises:
       InputError: there are no notebooks, or a file does not end with a line break, so that a cell

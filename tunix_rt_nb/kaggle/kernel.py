@@ -115,7 +115,7 @@ def prepare(
 
 
 def _cells(own: Iterable[NotebookNode], found: str) -> list[NotebookNode]:
-    """Join the cells that every kernel begins with and its own; set their ids by position.
+    """Put the cells that every kernel begins with before its own; number the ids of all cells.
 
     Args:
       own: the kernel's own cells.
@@ -128,7 +128,13 @@ def _cells(own: Iterable[NotebookNode], found: str) -> list[NotebookNode]:
 
 
 def _chain(run_id: str, profile: str, given: Mapping[str, Any]) -> list[NotebookNode]:
-    """Build the cells that run the whole chain."""
+    """Build the cells that run the whole chain of notebooks.
+
+    Args:
+      run_id: the id of the run.
+      profile: the profile that the parameters are from, to be named in the kernel.
+      given: parameters by name.
+    """
     parameters.resolve(given)
     listed = pprint.pformat(given, width=88, sort_dicts=False)
     return [
@@ -156,7 +162,7 @@ def _notebook(notebook: NotebookNode, given: Mapping[str, Any], run_id: str) -> 
     cell that calls `session.settle`, and a last one that calls `session.finish`.
 
     Raises:
-      InputError: the notebook declares no such parameter, or a value has the wrong type.
+      InputError: the notebook does not declare a given parameter, or its value has the wrong type.
     """
     own, declared = notebook.cells, _declared(notebook) if given else {}
     for name in given:

@@ -65,7 +65,7 @@ def check_replaceable(run_dir: Path) -> None:
     """Check that a run folder has only files that were pushed from it, or pulled and not changed.
 
     Raises:
-      InputError: it has others.
+      InputError: it has other files.
     """
     names = {path.name for path in run_dir.glob("*") if path.suffix != ".lock"}
     if names <= {*_OURS}:
@@ -81,7 +81,7 @@ def check_replaceable(run_dir: Path) -> None:
 
 
 def _swap(made: Path, run_dir: Path, old: Path) -> None:
-    """Move `run_dir` to `old` and `made` to `run_dir`; undo the first if this is interrupted."""
+    """Move `run_dir` to `old` and `made` to `run_dir`; undo the first move if the second fails."""
     try:
         if run_dir.exists():
             run_dir.rename(old)
@@ -101,7 +101,7 @@ def _download(known: Version, folder: Path, told: Told) -> str:
             urls = _urls(page)
             for name in urls:
                 path = folder / safe(known.handle, name)
-                if not _fetch(addresses, urls[name], path):  # its URL has expired: get a new one
+                if not _fetch(addresses, urls[name], path):  # the URL has expired: get a new one
                     urls = urls | _urls(known.output(token))
                     if not _fetch(addresses, urls[name], path):
                         raise InputError(f"{known.handle}: {name} cannot be downloaded from Kaggle")
@@ -120,11 +120,13 @@ def _urls(page: Any) -> dict[str, str]:
 
 
 def _take_run(pushed: Submission, output: Path, made: Path, told: Told) -> None:
-    """Check the run in the downloaded output and move it to `made`; make that empty without a run.
+    """Check the run in the downloaded output and move it to `made`.
+
+    If the output has no run, make `made` an empty folder.
 
     Raises:
-      InputError: the output has several runs, another run than expected, altered files, or files
-        with names that this machine uses.
+      InputError: the output has several runs, another run than expected, altered files, or a file
+        named like those in `_OURS`.
     """
     found = sorted(output.glob("runs/*/"))
     if not found:
@@ -143,7 +145,7 @@ def _take_run(pushed: Submission, output: Path, made: Path, told: Told) -> None:
     if taken:
         raise InputError(f"{pushed.handle}: its run has its own {taken[0]}, so nothing was pulled")
     found[0].rename(made)
-    with contextlib.suppress(OSError):  # other files in it are kept
+    with contextlib.suppress(OSError):  # `runs` stays if it has other files
         found[0].parent.rmdir()
     return None
 

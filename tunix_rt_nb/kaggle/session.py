@@ -68,7 +68,7 @@ def _tell_late(late: Exception) -> None:
 def _go_on(run_id: str, run_dir: Path) -> None:
     """Copy this run to `run_dir` if an attached output of an earlier kernel has it.
 
-    Check its hashes first. It has to be copied because attached inputs are read-only.
+    Check the hashes of its files first. The run is copied because attached inputs are read-only.
     """
     source = place.earlier(run_id)
     if source is None:
@@ -198,7 +198,7 @@ def settle(run_id: str, hours: float) -> None:
 
 
 def finish(run_id: str) -> Path | None:
-    """Copy the run of a single notebook to the working folder; return the copy, or None."""
+    """Copy the run of a single notebook to the working folder; return the copy, None if no run."""
     return keep(_own(), Path.cwd() / "runs" / run_id) if _own().is_dir() else None
 
 

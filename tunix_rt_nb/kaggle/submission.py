@@ -42,8 +42,8 @@ class Submission(NamedTuple):
         """Return the events of this version's log that `watch` has reported.
 
         Returns:
-          One dict an event: `version`, `stream_name`, `time` in seconds or None, and `data`, its
-          text.
+          One dict per event: `version`, `stream_name`, `time` (in seconds, or None), and `data`
+          (the text of the event).
         """
         lines = map(json.loads, files.whole_lines(self.run_dir / "kaggle.jsonl"))
         return [event for event in lines if event.get("version") == self.version]
@@ -194,7 +194,7 @@ def _hours(time: timedelta) -> str:
 
 
 def _pushed(api: Any, run_dir: Path, handle: str, before: int) -> Submission:
-    """Push a kernel, and check the answer, because Kaggle's client raises nothing if it is refused.
+    """Push a kernel, and check the answer: Kaggle's client raises no error if Kaggle refuses.
 
     If the connection breaks, do not push again. Compare the current version number with `before`,
     the one before the push: a new number shows that the push succeeded.

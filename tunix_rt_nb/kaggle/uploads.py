@@ -85,8 +85,8 @@ def _state(api: Any, handle: str, fields: str = "status,current_version_number")
     Args:
       api: the API.
       handle: OWNER/SLUG.
-      fields: which of the two to request, separated by a comma. The `kaggle` package sends a
-        request for each, and stops after one that finds nothing.
+      fields: which of the two to request, separated by a comma. The `kaggle` package sends
+        one request per field, and stops after a request that finds nothing.
 
     Returns:
       status: such as `ready`; empty if not requested, or if the dataset is not visible yet.

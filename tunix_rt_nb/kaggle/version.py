@@ -15,8 +15,9 @@ class Version(NamedTuple):
     """A version of a kernel, by its number.
 
     Requests name the version by a label, such as `v2`. If Kaggle does not accept the label, the
-    request is sent again without one, and Kaggle answers for the last version of the kernel. If
-    this version is not the last one, an `InputError` is raised instead; `events` does not check it.
+    request is sent again without a label, and Kaggle answers for the kernel's last version. If
+    this version is not the last, all methods but `events` raise an `InputError` instead; `events`
+    yields the log of the last version.
 
     Source: https://github.com/Kaggle/kaggle-cli/issues/1200.
     """
@@ -48,7 +49,7 @@ class Version(NamedTuple):
         return self._asked("ListKernelSessionOutput", page_size=PAGE, page_token=token)
 
     def pages(self) -> Iterator[tuple[str, Any]]:
-        """Yield (token, page) for all pages of the list of output files."""
+        """Yield all pages of the list of output files: (token that requests the page, page)."""
         token = ""
         while True:
             page = self.output(token)

@@ -74,7 +74,7 @@ def _clock(seconds: float) -> str:
 
 
 def _read(known: version.Version, pushed: Submission, state: str, told: Told) -> None:
-    """Record and report the log until it ends or the connection breaks; skip what is recorded."""
+    """Record and report the log until it ends or the connection breaks; skip recorded events."""
     old, last = pushed.log(), _used(pushed)
     files.write_lines(pushed.run_dir / "kaggle.jsonl", old)
     try:

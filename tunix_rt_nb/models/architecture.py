@@ -19,7 +19,7 @@ _NAMED = {
     "gemma3-4b": gemma3.ModelConfig.gemma3_4b_pt,
     "gemma2-2b": gemma2.ModelConfig.gemma2_2b,
 }
-_ROWS = {"gemma3-4b": 262_208, "gemma2-2b": 256_000}  # embedding rows, where Tunix has another
+_ROWS = {"gemma3-4b": 262_208, "gemma2-2b": 256_000}  # embedding rows, if Tunix's config has others
 _SIZES = {
     "num_layers": "num_hidden_layers",
     "num_embed": "vocab_size",
@@ -119,7 +119,7 @@ def written(config: Config, dtype: str) -> dict[str, Any]:
         "eos_token_id": 1,
         "bos_token_id": 2,
         "torch_dtype": dtype,
-        "transformers_version": "4.57.0",  # these names are from this version; newer ones read them
+        "transformers_version": "4.57.0",  # whose names these are; newer ones read them
     }
 
 

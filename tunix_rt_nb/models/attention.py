@@ -172,7 +172,7 @@ def _within(segments: jax.Array, window: int | None) -> jax.Array:
     """Cut segments into blocks as short as the window, so that each query is scored on fewer keys.
 
     A query is scored on the keys of at most two blocks. Return the segments unchanged if there is
-    no window, or if two windows have no fewer keys than the blocks that there are.
+    no window, or if two blocks of the window's size would have no fewer keys than these blocks.
 
     Returns:
       int [rows, blocks, size].

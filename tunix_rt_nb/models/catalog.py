@@ -94,7 +94,9 @@ MODELS = {
 
 
 def named(model: str) -> str:
-    """Return the name in the catalog of a repository on the Hugging Face hub; else the name itself.
+    """Convert the name of a Hugging Face repository to its name in the catalog, if it has one.
+
+    Return any other name unchanged.
 
     Example:
       >>> named("google/gemma-3-1b-it"), named("my/folder")

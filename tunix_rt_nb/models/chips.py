@@ -36,7 +36,7 @@ CHIPS = {
     "v6e": _chip("TPU v6 lite", 918, 1600, 31.25),
 }
 
-TOPOLOGIES = {  # our name -> the name in Google Cloud
+TOPOLOGIES = {  # topology -> its accelerator type in Google Cloud
     "v5e:1x1": "v5litepod-1",
     "v5e:2x2": "v5litepod-4",
     "v5e:2x4": "v5litepod-8",

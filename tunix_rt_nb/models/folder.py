@@ -114,8 +114,8 @@ def _filled(
 ) -> Model:
     """Build a model from the tensors in its files, one weight at a time, sharded over a mesh.
 
-    Tunix's own loader reads all tensors of a file as the type of the first. Ours reads each as what
-    it is, because in many merged models the norms are in float32 and the matrices in bfloat16.
+    Tunix's own loader reads all tensors of a file as the type of the first. Ours reads each in
+    its own type, because in many merged models the norms are float32 and the matrices bfloat16.
     """
     with jax.set_mesh(devices):
         model = nnx.eval_shape(lambda: hf_names.model_class(config)(config, rngs=nnx.Rngs(0)))
@@ -196,9 +196,9 @@ def _tiny(vocabulary: int) -> gemma3.ModelConfig:
 def _initialise(model: gemma3.Gemma3, seed: int) -> None:
     """Initialise all weights again, in place, from random draws.
 
-    Tunix initialises the feed-forward kernels to zero, where training would leave them. Here
-    matrices get a standard deviation of 1 / sqrt(inputs), so that activations keep their size. Norm
-    scales start at zero, because Gemma multiplies by 1 + scale.
+    Tunix initialises the feed-forward kernels to zero. They would stay zero, because their
+    gradients are zero. Here matrices get a standard deviation of 1 / sqrt(inputs), so that
+    activations keep their size. Norm scales start at zero, because Gemma multiplies by 1 + scale.
     """
 
     def draw(path: tuple[Any, ...], value: jax.Array) -> jax.Array:

@@ -2,10 +2,10 @@
 
 GGUF is the format of llama.cpp: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 
-The protocol buffer of the tokenizer is encoded by hand. The module `pieces` says why the classes of
-SentencePiece are not used. They would also write the trainer's settings in another order. The bytes
-would then differ from those of the tokenizer in rendered datasets, and training would refuse these
-as rendered with another tokenizer.
+The protocol buffer of the tokenizer is encoded by hand. The module `pieces` says why the protocol
+buffer classes of SentencePiece are not used. These classes would also write the trainer's settings
+in another order. The tokenizer's bytes would then differ from those in rendered datasets, and
+training would refuse such a dataset as rendered with another tokenizer.
 """
 
 import json
@@ -44,7 +44,7 @@ _UNKNOWN, _CONTROL, _USER_DEFINED = 2, 3, 4  # kinds of pieces, the same in GGUF
 
 
 def convert(path: Path, cache: Path) -> Path:
-    """Convert a GGUF file to a model folder in `cache`, if that was not done before; return it.
+    """Convert a GGUF file to a model folder in `cache`, unless it exists; return the folder.
 
     The weights are written in float32, which holds the values of every quantisation.
 
@@ -257,7 +257,7 @@ def _piece(token: str, score: float, kind: int) -> bytes:
 
     GGUF differs: it marks every control token as CONTROL. In Google's file only `<pad>`, `<eos>`
     and `<bos>` are. All others, such as `<start_of_turn>`, are USER_DEFINED, so that SentencePiece
-    finds them in a text. Spaces in them are written as `▁`.
+    finds them in a text. It writes a space in such a piece as `▁`.
     """
     if token == "<unk>":
         kind = _UNKNOWN

@@ -12,7 +12,7 @@ from tunix.models.gemma3 import model as gemma3
 
 from tunix_rt_nb.models.architecture import Config
 
-_NAMES = {  # Tunix -> Transformers; several names if Tunix joins their matrices into one
+_NAMES = {  # Tunix's name -> Transformers' names; several if Tunix joins their matrices into one
     "embedder.input_embedding": "embed_tokens",
     "final_norm.scale": "norm",
     "attn.q_einsum.w": "self_attn.q_proj",
@@ -81,7 +81,7 @@ def joined(path: str, parts: Sequence[np.ndarray], shape: tuple[int, ...]) -> np
 
     Args:
       path: the weight's path in Tunix's model.
-      parts: the matrices of its `modules`, each [outputs, inputs], or a vector.
+      parts: the matrices of its `modules`, each [outputs, inputs]; for a norm, its vector.
       shape: the shape of the weight.
     """
     if path.endswith("attn_vec_einsum.w"):  # [heads, head_dim, features]

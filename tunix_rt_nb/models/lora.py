@@ -66,7 +66,8 @@ def merged(model: nnx.Module) -> dict[str, jax.Array]:
     for path, (a, b) in _adapters(found).items():
         del found[f"{path}_lora_a"], found[f"{path}_lora_b"]
         change = jnp.tensordot(a, b, 1)
-        if path.endswith("_einsum.w") and "attn_vec" not in path:  # inputs are the last but one
+        # In these weights the axis of inputs is the last but one.
+        if path.endswith("_einsum.w") and "attn_vec" not in path:
             change = jnp.moveaxis(change, 0, -2)
         found[path] += (change * model.lora_scale).astype(found[path].dtype)
     return found

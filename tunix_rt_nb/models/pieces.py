@@ -1,8 +1,8 @@
 """A reader for the pieces of a SentencePiece model: the entries of its vocabulary.
 
-Its library tells the scores and kinds of pieces only in part, so this module reads the file itself.
-The file is a protocol buffer, sentencepiece_model.proto. Its field 1, repeated, is a piece (1: its
-text, 2: its score, 3: its kind). All other fields are messages too.
+The SentencePiece library does not give all scores and kinds of pieces. So this module reads the
+file. The file is a protocol buffer, sentencepiece_model.proto. Its field 1, repeated, is a piece
+(1: its text, 2: its score, 3: its kind). All other fields are messages too.
 https://protobuf.dev/programming-guides/encoding
 
 SentencePiece ships a reader, `sentencepiece_model_pb2`. It is faster: it finds the control tokens
@@ -22,7 +22,13 @@ _PIECE, _SCORE, _KIND = b"\x0a", b"\x15", b"\x18"  # the tag before each field: 
 
 
 class Piece(NamedTuple):
-    """An entry of the vocabulary. Its text has `▁` for a space, its kind is one of those above."""
+    """An entry of the vocabulary.
+
+    Attributes:
+      text: the text of the piece, with `▁` for a space.
+      score: its score; SentencePiece first makes the merge that gives the highest score.
+      kind: NORMAL, CONTROL, USER_DEFINED, or another kind of SentencePiece.
+    """
 
     text: str
     score: float
@@ -55,8 +61,9 @@ def as_it_is(model: bytes) -> bytes:
     """Return the same model, changed so that it adds no space before a text and drops none in it.
 
     Then a text can be encoded in parts, and its ids decode to the same text. This function appends
-    a protocol buffer message, because a reader merges it into the one before. It has only field 3,
-    the normalizer, with its fields 3 (`add_dummy_prefix`) and 4 (`remove_extra_whitespaces`) false.
+    a second message, because a protocol buffer reader merges it into the model. The second message
+    has only the normalizer, field 3. In it, the fields 3 (`add_dummy_prefix`) and 4
+    (`remove_extra_whitespaces`) are false.
     """
     return model + b"\x1a\x04\x18\x00\x20\x00"
 

@@ -120,7 +120,7 @@ def _bucket(length: int) -> int:
 
 
 def _shape(n: int, most: int) -> int:
-    """Return the rows of a batch for n answers: `most`, halved while max(n, FEWEST) rows remain."""
+    """Return the rows of a batch for n answers: `most`, halved, but never below n or FEWEST."""
     while most % 2 == 0 and most // 2 >= max(n, FEWEST):
         most //= 2
     return most
@@ -253,7 +253,7 @@ def _cache(model: Any, rows: int, room: int) -> dict[str, dict[str, jax.Array]]:
 def write(model: Any, state: Answers, ends: jax.Array, fewest: int, temperature: float) -> Answers:
     """Decode: generate tokens until at most `fewest` answers are unfinished.
 
-    Stop earlier if the cache is full, or if the answers have the most tokens. `state` is donated.
+    Stop earlier if the cache or `state.tokens` has no free column. `state` is donated.
 
     Args:
       model: the model to sample from.

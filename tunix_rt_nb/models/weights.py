@@ -28,7 +28,7 @@ _VISION = (
 )
 _UNUSED = (  # parts of a checkpoint that a text model does not need
     *_VISION,
-    "lm_head.",  # the embedding once more
+    "lm_head.",  # a copy of the embedding
     "model.rotary_emb.",
 )
 
@@ -43,7 +43,7 @@ class Tensor(NamedTuple):
 
 
 def find(folder: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
-    """Find the tensors of a model in its folder, by name. It must have them in the right shapes.
+    """Find the tensors of a model in its folder, by name, and check their shapes.
 
     Vision weights and adapters beside the model are passed over.
 
@@ -85,7 +85,7 @@ def read(tensor: Tensor) -> np.ndarray:
 def passed_over(folder: Path) -> list[str]:
     """List what loading a model folder leaves out: vision weights, and files of adapters.
 
-    Return an empty list if a file is damaged; `find` says which.
+    If a file is damaged, leave out the vision weights; `find` then raises an error that names it.
     """
     loaded = weight_files(folder)
     left = [path.name for path in sorted(folder.glob("*.safetensors")) if path not in loaded]

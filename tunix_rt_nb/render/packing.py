@@ -48,7 +48,10 @@ class Rows:
 
     @cached_property
     def most_trained(self) -> int:
-        """The most trained tokens in any row, as a multiple of 16, so that few shapes compile."""
+        """The most trained tokens in any row, rounded up to a multiple of 16.
+
+        JAX compiles the train step for each shape, and rounding gives fewer shapes.
+        """
         return -(-int(self.trained_tokens.max()) // 16) * 16
 
     @cached_property
@@ -98,12 +101,12 @@ class Rows:
           positions: as in `arrays`.
           segments: int32 [rows, blocks, size], as in `arrays`, but cut into blocks at least as long
             as the longest example and padded with 0, for `attention.attend`.
-          places: int32 [rows, most_trained], the columns that predict a trained token (each is one
-            before it), padded with length - 1.
+          places: int32 [rows, most_trained], the columns that predict a trained token: each is the
+            column just before such a token. Padded with length - 1.
         """
         arrays = self.arrays(rows)
         blocks, size = self._blocks
-        # Cut the segments into blocks: no example then reaches beyond its block and the one before.
+        # Cut the segments into blocks: each example then lies in at most two neighbouring blocks.
         segments = np.pad(arrays["segments"], ((0, 0), (0, blocks * size - self.length)))
         arrays["segments"] = segments.reshape(len(rows), blocks, size)
         # List the places whose next token is trained, in order; the stable sort puts them first.
@@ -117,7 +120,7 @@ class Rows:
 def blocks(length: int, longest: int) -> tuple[int, int]:
     """Return into how many blocks a row is cut, and the tokens per block.
 
-    No block is shorter than the longest example. If two blocks would hold the row, it stays whole.
+    No block is shorter than the longest example. If two blocks would hold the row, use one block.
 
     Example:
       >>> blocks(256, longest=60)
@@ -191,7 +194,7 @@ def _best_fit(lengths: np.ndarray, length: int) -> np.ndarray:
     """Return the row of each example, for lengths in decreasing order.
 
     Place all examples of equal length together: the fullest row that has space for one takes as
-    many as fit, because with each one it only gets fuller.
+    many as fit, because each example makes this row fuller still.
     """
     row_of = np.empty(len(lengths), np.int64)
     with_room: dict[int, list[np.ndarray]] = {}  # space left -> arrays of rows

@@ -171,7 +171,10 @@ def _said(source: Path, side: str) -> Iterator[tuple[str, Said]]:
 def _watched(
     traces: Iterable[tuple[str, Said]], how: Form, counts: Counter[str]
 ) -> Iterator[tuple[str, Said]]:
-    """Yield the traces unchanged; count in `read_otherwise` those whose response parses wrongly."""
+    """Yield the traces unchanged, and count those whose response parses into other steps.
+
+    The count is `counts["read_otherwise"]`.
+    """
     for trace_id, said in traces:
         counts["read_otherwise"] += not reads_back(said.steps, said.answer, how.style)
         yield trace_id, said
@@ -303,9 +306,9 @@ def tokenizer_for(
 ) -> Tokenizer:
     """Return the tokenizer of a model that `sources.find` finds; for `tiny`, train one.
 
-    Train it on the `train` side. Of a large dataset, use only the traces with the lowest ids, about
-    10,000. Ids are hashes, so they are a random sample, and the same dataset always gives the same
-    tokenizer.
+    Train it on the `train` side. In a large dataset, use only about 10,000 traces, those with the
+    lowest ids. Ids are hashes, so these traces are a random sample. The same dataset always gives
+    the same tokenizer.
 
     Args:
       source: the folder of the dataset.

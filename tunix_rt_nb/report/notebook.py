@@ -1,7 +1,7 @@
 """HTML and tables for notebooks: traces, masks, graded answers, records and files.
 
-Text from a trace or a model is escaped, so it shows as text and never acts as markup. Marked tokens
-are bold as well as coloured, because some web viewers strip colours.
+Text from a trace or a model is escaped, so it shows as text and never acts as markup. Trained
+tokens are bold as well as coloured, because some web viewers strip colours.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -30,12 +30,12 @@ def _html(text: str) -> "HTML":
 def trace_html(trace: "Trace", problems: Sequence[str] | None = None) -> "HTML":
     """Show a trace under its task's name, each step ticked or crossed, with its problems below.
 
-    The first wrong step is bold. A dot marks what cannot be checked: if no known task made the
-    trace, these are its answer and the steps without sums.
+    The first wrong step is bold. A dot marks a part that cannot be checked. If no known task made
+    the trace, such parts are its answer and the steps without sums.
 
     Args:
-      problems: what is wrong; each text begins with `step N:` or `answer:` to mark that place, and
-        all other places are ticked. If None, the trace is checked.
+      problems: what is wrong; each text begins with `step N:` or `answer:`. This step or the answer
+        is crossed, all others are ticked. If None, this function checks the trace itself.
     """
     from tunix_rt_nb import tasks  # slow to load
 

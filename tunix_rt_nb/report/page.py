@@ -97,8 +97,8 @@ def _groups(
 ) -> list[dict[str, Any]]:
     """Return a row of scores for each difficulty or section.
 
-    A row has the group's scores after training, its score `before`, and as `sound` the share of all
-    its answers that are right and have every step right.
+    A row has the group's scores after training and its score `before` training. `sound` is the
+    share of the group's answers that are right and have every step right.
     """
     scores: Any = f"{field}_scores"
     cards: Any = earlier.get(scores, {}), card.get(scores, {})  # older ones have no sections
@@ -153,7 +153,7 @@ def _places(after: Sequence[Prediction]) -> list[dict[str, Any]]:
 
 
 def _worst(after: Sequence[Prediction]) -> list[Prediction]:
-    """List the worst answer to each item that was answered wrongly, the worst of all first."""
+    """List the worst answer to each item, the worst first; leave out items without a bad answer."""
     worst = [min(answers, key=_badness) for answers in by_item(after).values()]
     return sorted((p for p in worst if outcome(p) != "right"), key=_badness)[:_WORST]
 

@@ -56,7 +56,7 @@ def svg(axes: Any) -> bytes:
 
 
 def store_plot(rows: "Iterable[Share]") -> "Image":
-    """Plot the number of traces by task and difficulty, and their lengths."""
+    """Plot the number of traces by task and difficulty, and by their steps and characters."""
     shares: dict[str, Counter[str]] = {}
     lengths: dict[Literal["steps", "characters"], Counter[int]]
     lengths = {"steps": Counter(), "characters": Counter()}
@@ -87,7 +87,7 @@ def level(difficulty: str) -> int:
 
 
 def funnel_plot(funnel: "Sequence[Sieve]", tokens: "Tokens") -> "Image":
-    """Plot how many traces are left after each sieve, and the lengths of those in the dataset.
+    """Plot how many traces are left after each sieve, and the lengths of the dataset's traces.
 
     Args:
       funnel: the sieves in their order.

@@ -8,9 +8,10 @@ if TYPE_CHECKING:
 
 
 def training_lines(steps: int, lines: int = 10) -> "Callable[[MetricsLine], None]":
-    """Return a function that prints progress of training: about `lines` lines and held-out losses.
+    """Return a function that prints the progress of training.
 
-    Call it with each line of `metrics.jsonl`.
+    Call it with each line of `metrics.jsonl`. It prints about `lines` train steps, and every
+    held-out loss.
 
     Args:
       steps: the number of steps of the whole training.

@@ -41,7 +41,7 @@ def _percent(share: float | None) -> str:
 
 
 def before_after(before: Scorecard, after: Scorecard) -> list[dict[str, str]]:
-    """Build the before-and-after table: shares of right answers and steps, by task and for all.
+    """Build the before-and-after table: shares of right answers and steps, by task and overall.
 
     The last row counts an answer as right only if it is exactly in the style.
     """

@@ -16,7 +16,7 @@ _ASKED = ("items_sha256", "form_sha256")  # two cards can be compared if these a
 
 
 class Baseline(BaseModel):
-    """A figure of a scorecard, which later scorecards are compared with.
+    """A figure of a scorecard. Later scorecards are compared with it.
 
     Attributes:
       metric: the dotted path of the figure in a scorecard: `primary_score`, `steps_right`,
@@ -82,7 +82,7 @@ def take(
 
     Args:
       metric: the dotted path of the figure in the scorecard.
-      direction: `higher` or `lower`, the better values.
+      direction: which values are better, `higher` or `lower`.
       tolerance: how much worse a later value may be, as a share of the figure.
       run: the run that the scorecard is from.
 
@@ -110,7 +110,9 @@ def check(baseline: Baseline, card: Card) -> Verdict:
 
 
 def check_asked(baseline: Baseline, items_sha256: str, form_sha256: str) -> None:
-    """Check that an evaluation has the items and form of a baseline, even before it is run.
+    """Check that an evaluation has the items and form of a baseline.
+
+    Only the hashes of both are needed, so call this before the evaluation is run.
 
     Raises:
       InputError: the items, the template or the style differ from the baseline's.
@@ -148,9 +150,10 @@ def value(card: Card, metric: str) -> float:
 
 
 def find(name: str) -> Path:
-    """Return the path of a baseline's file, given its name, or the path itself if it ends in .json.
+    """Return the path of a baseline's file, given its name or the path itself.
 
-    A name stands for a file in the folder `baselines/`, beside `runs/`.
+    A text that ends in .json is a path. A name stands for a file in the folder `baselines/`, beside
+    `runs/`.
     """
     if name.endswith(".json"):
         return Path(name)
@@ -158,7 +161,7 @@ def find(name: str) -> Path:
 
 
 def write(baseline: Baseline) -> Path:
-    """Write a baseline to the file where `find` looks for its name. Return that file."""
+    """Write a baseline to the file where `find` looks for its name. Return the path."""
     path = find(baseline.name)
     files.write_json(path, baseline.model_dump())
     return path

@@ -61,7 +61,7 @@ class StepUnfinished(StepFailed):
 
 
 class StepReport(NamedTuple):
-    """The outcome of one step. The notes say what it left out, if that is much."""
+    """The outcome of one step; `notes` has a line for each reason that left out many traces."""
 
     name: str
     seconds: float
@@ -97,7 +97,10 @@ def begin(step: str, run_dir: str = "", dataset: str = "") -> Step:
 
 
 def _next(run_dir: Path, step: str) -> str:
-    """Return the last step, `step` at most, whose earlier steps need not be run again."""
+    """Return the step to run first so that `step` can be reached.
+
+    All steps before the returned one are complete and up to date.
+    """
     place = STEPS.index(step)
     for k in reversed(range(place)):
         with contextlib.suppress(InputError):
@@ -222,7 +225,7 @@ def _run_step(run_dir: Path, step: str, parameters: Mapping[str, Any], echo: boo
         {**parameters, "RUN_DIR": str(run_dir)},
         echo,
     )
-    told = result(folder)  # raises if the notebook ended without its result, and so its step
+    told = result(folder)  # raises if the notebook ended before it wrote its result
     return StepReport(step, time.perf_counter() - started, False, notes(told))
 
 
@@ -266,11 +269,11 @@ def _code_hash(step: str) -> str:
 def _keep_freed() -> None:
     """Set environment variables that make new child processes keep the memory that they free.
 
-    A training step on a CPU allocates and frees hundreds of megabytes. By default the C library
-    returns them to the system each time, and gets them back page by page, filled with zeros. That
-    takes a sixth of the time of a step of Gemma 3 270M. The C library reads the variables when a
-    process starts, so a notebook that already runs does not profit. A variable that is already set
-    keeps its value.
+    A train step on a CPU allocates and frees hundreds of megabytes. By default the C library
+    returns this memory to the system each time, and gets it back page by page, filled with zeros.
+    For Gemma 3 270M, this takes a sixth of the time of a train step. The C library reads the
+    variables when a process starts, so a notebook that already runs does not profit. A variable
+    that is already set keeps its value.
 
     Source: mallopt(3).
     """

@@ -101,7 +101,8 @@ class Result(TypedDict, total=False):
       dataset, split: the key of the dataset, and the number of traces on each side, from build.
       examples, rows: the number of examples on each side, and of packed rows, from render.
       rejected: the reason -> the number of traces left out for it, from build and render.
-      read_otherwise: the number of responses that read back with other steps, from render.
+      read_otherwise: the number of responses that parse into other steps than their traces have,
+        from render.
       steps, eval_loss: the steps trained and the last held-out loss, from train.
       base, card: the folder of the base model, and the facts of the model card, from train.
       before, after: the scorecards before and after training, from evaluate.
@@ -175,6 +176,8 @@ _held: dict[Path, FileLock] = {}
 def take(step: str, run_dir: Path, inputs: dict[str, Path], alone: bool = False) -> Step:
     """Take a step's folder in `run_dir` for this process, and remove what an earlier try left.
 
+    Files that are needed to resume stay.
+
     Args:
       step: the name of the step.
       run_dir: the run folder.
@@ -228,7 +231,10 @@ def is_interrupted(folder: Path) -> bool:
 
 
 def is_taken(folder: Path) -> bool:
-    """Tell whether a folder holds a run that no job made, or a step's folder or notebook alone."""
+    """Tell whether a folder holds a run that no job made.
+
+    Without a `run.json`, the folder or notebook of any step counts as such a run.
+    """
     if (folder / "run.json").exists():
         told = files.read_json(folder / "run.json")
         return not (isinstance(told, dict) and told.get("job"))

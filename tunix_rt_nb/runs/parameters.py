@@ -15,7 +15,7 @@ from tunix_rt_nb.runs.folder import STEPS, notebook_of
 from tunix_rt_nb.runs.limits import LIMITS
 
 OURS = {"RUN_DIR", "JOB"}  # say where a notebook works; set by the chain, not by a profile
-TEXTS = ("str", "list[str]")  # types whose values are text, whatever YAML would read in it
+TEXTS = ("str", "list[str]")  # types whose values stay text, whatever YAML would make of them
 
 
 def _utf8(text: str) -> str:
@@ -54,7 +54,7 @@ def profile_names() -> list[str]:
 def load_profile(name: str) -> dict[str, Any]:
     """Read the values of a profile, given the name of one that ships or the path of a YAML file.
 
-    A parameter that takes text gets it as it stands in the file: `No`, `2` and `1.0` stay text.
+    A parameter that takes text gets the text of the file: `No`, `2` and `1.0` stay text.
     Names of parameters are returned in capitals.
 
     Raises:
@@ -76,7 +76,7 @@ def load_profile(name: str) -> dict[str, Any]:
 
 
 def declared(notebook: Path) -> dict[str, tuple[str, Any]]:
-    """Read the cell of a notebook that is tagged `parameters`: name -> (type, default).
+    """Read a notebook's parameters from its cell tagged `parameters`: name -> (type, default).
 
     Raises:
       InputError: a parameter has no type, or a type that a profile cannot give.

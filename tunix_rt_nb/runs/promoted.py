@@ -60,7 +60,7 @@ class Manifest(TypedDict):
 
 
 class Row(TypedDict):
-    """A promoted model beside the others; None for what a damaged `version.json` does not say."""
+    """A promoted model, as `listing` returns it; fields that `version.json` lacks are None."""
 
     model: str
     version: str
@@ -206,7 +206,7 @@ def _is_safe(name: str, sha256: str) -> bool:
 
 
 def _provenance(run: Path) -> dict[str, Any]:
-    """Return where a model comes from and what it scored, as far as the run knows.
+    """Return the fields of `version.json` on a model's origin and scores; None for unknown ones.
 
     Raises:
       InputError: training is not complete, or a step before it was run again since.

@@ -44,7 +44,7 @@ class Row(TypedDict):
     """A run beside the others; None for what its files do not say.
 
     `before` and `score` are the shares of right answers before and after training, `low` and `high`
-    the 95 % interval of `score`; `parameters` has those of each step.
+    the 95 % interval of `score`; `parameters` has the parameters of each step, by name.
     """
 
     run: str
@@ -76,7 +76,7 @@ class Row(TypedDict):
 
 
 class Ranked(Row):
-    """A run with its `rank` on a `board`, which has this number of `runs`."""
+    """A run with its `rank` on a `board`; `runs` is the number of runs on this board."""
 
     board: str
     runs: int
@@ -124,8 +124,8 @@ def listing(filters: Mapping[str, Any] | None = None) -> list[Row]:
     """List all runs, one row each. The run that finished last comes first.
 
     Args:
-      filters: field of a row -> value, or `{operator: value}`, as `filter_condition` takes them;
-        `parameters.train.STEPS` is a field too.
+      filters: conditions by the field of a row, as `filter_condition` takes them. A condition is a
+        value to equal, or `{operator: value}`. `parameters.train.STEPS` is a field too.
 
     Raises:
       InputError: a field or an operator is unknown.
@@ -239,7 +239,7 @@ def _runs(found: Iterable[Path]) -> "Iterator[DuckDBPyConnection]":
 
 
 def _place(folder: Path) -> dict[str, Any]:
-    """Return the facts of a run that are in no file, and the paths of the files with the others."""
+    """Return the facts of a run that no file holds, and the paths of files with the other facts."""
     name, step, problem = state(folder)
     results = [folder / stem(step) / "result.json" for step in STEPS]
     complete = [path.stat().st_mtime for path in results if path.exists()]

@@ -13,11 +13,11 @@ SIEVES = {  # reason -> what is left out, and the parameter that governs it
 def notes(result: Result) -> list[str]:
     """Return a line for each reason for which a step left out more than a tenth of the traces.
 
-    Another line says how many responses read back with other steps than their traces have.
+    Another line says how many responses parse into other steps than their traces have.
 
     Args:
-      result: the content of the step's `result.json`. `rejected` holds the number of traces left
-        out for each reason, and `split` or `examples` the numbers of those that were kept.
+      result: the content of the step's `result.json`. `rejected` has the number of traces left out
+        for each reason; `split` or `examples` has the number left on each side, train and eval.
 
     Example:
       >>> notes({"examples": {"train": 1, "eval": 0}, "rejected": {"too_long": 199}})

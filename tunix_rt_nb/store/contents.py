@@ -41,7 +41,7 @@ class Contents:
         self._end = np.concatenate([np.empty(0, np.int64), *ends])[kept]
 
     def rows(self, ids: Iterable[str]) -> np.ndarray:
-        """Return the row numbers of these ids, in their order: int [n]. Skip unknown ids."""
+        """Return the row numbers of ids, in the order of `ids`: int [n]. Skip unknown ids."""
         return index.places(self.table, index.rows(b"".join(map(index.key_of, ids))))
 
     def find(self, id: str) -> int:

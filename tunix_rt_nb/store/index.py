@@ -217,8 +217,8 @@ def starting_with(table: np.ndarray, prefix: str) -> np.ndarray:
     if not digits or len(digits) > 32 or set(digits) - set("0123456789abcdef"):
         raise InputError(f"id: {prefix!r} is neither an id nor the beginning of one")
     # Compare with the lowest and the highest id that begin like this. It is enough to compare each
-    # half by itself: if the prefix has 16 digits or fewer, every second half is allowed; if it has
-    # more, only one first half is.
+    # half by itself. A prefix of up to 16 digits leaves the low half free. A longer one fixes all
+    # of the high half.
     first, last = (rows(bytes.fromhex(digits.ljust(32, end)))[0] for end in "0f")
     hi, lo = ((first[h] <= table[h]) & (table[h] <= last[h]) for h in ("hi", "lo"))
     return np.flatnonzero(hi & lo)

@@ -24,8 +24,8 @@ class How:
     Attributes:
       form: the format of the records, one of `formats.FORMATS`; `auto` takes for each file the
         format of its first record.
-      names: part of a trace, one of `formats.PARTS` -> the field of a record that holds it.
-      skip_bad: leave out bad records and report them, instead of refusing all.
+      names: part of a trace, one of `formats.PARTS` -> the field of a record that holds this part.
+      skip_bad: leave out bad records and report them, instead of refusing the whole import.
       report: called with lines about each file: what it holds, and which records were left out.
     """
 
@@ -58,7 +58,8 @@ class _Read(NamedTuple):
       path: the file.
       lines: the traces, as lines for a shard.
       bad: a message for each bad record.
-      counts: noun or detail, as `_summary` lists them -> how many traces; `skipped` -> bad records.
+      counts: kind of trace, such as `chats` -> how many; detail, such as `with a system message`
+        -> how many traces have it; `skipped` -> how many records are bad.
       wrong: the error that ended the reading of the file; empty if there was none.
     """
 
@@ -88,9 +89,10 @@ def read(
       processes: how many processes share the work.
 
     Raises:
-      InputError: `how` names no format. Or, raised only after all records are read: a file cannot
-        be read, or records are bad and are not to be skipped. The message has `file:line: field:
-        reason` for each of the first 20, and counts the others.
+      InputError: `how` names an unknown format or part; raised before any file is read. Or a file
+        cannot be read, or records are bad and `how.skip_bad` is False; raised after all are read.
+        The message has `file:line: field: reason` for each of the first 20 errors, and counts the
+        others.
     """
     formats.reader(how.form, how.names)  # raises if there is no such format
     every = [file for path in paths for file in inputs.files_of(path)]
@@ -127,7 +129,11 @@ def _more(bad: int) -> list[str]:
 
 
 def _summary(counts: Counter[str]) -> str:
-    """Say what a file holds, such as `312 chats (9 with a system message), 4 lines skipped`."""
+    """Describe a file, as in `312 chats (9 with a system message), 4 lines skipped`.
+
+    Args:
+      counts: as in `_Read`, for the whole file.
+    """
     nouns = [one.noun for one in formats.FORMATS.values()]
     kinds = [f"{counts[noun]:,} {noun}" for noun in dict.fromkeys(nouns) if counts[noun]]
     details = [f"{counts[name]:,} {name}" for name in _DETAILS if counts[name]]
@@ -188,5 +194,10 @@ def _blocks(paths: Iterable[Path], form: str, progress: inputs.Progress) -> Iter
 
 
 def _own(form: str, found: list[tuple[int, bytes]]) -> str:
-    """Return the format of a file: `form`, or for `auto` the format of its first records."""
+    """Return the format of a file: `form`, or for `auto` the format of its first records.
+
+    Args:
+      form: a format, or `auto`.
+      found: pairs of record number and record, from the beginning of the file.
+    """
     return formats.form_of(record for _, record in found) if form == formats.AUTO else form

@@ -15,11 +15,13 @@ class Score(TypedDict):
     """The scores of a trace.
 
     Attributes:
-      score: the baseline score, 0 to 100: up to 50 for the number of steps, which ten steps reach,
-        and up to 50 for the mean length of a step, which 500 characters reach.
+      score: the baseline score, 0 to 100. The number of steps gives up to 50 points, all of them
+        from 10 steps on. The mean length of a step gives up to 50, all of them from 500 characters
+        on.
       details: the numbers that the score is computed from.
-      steps_verified: the share of steps that are correct, 0 to 1. If no known task made the trace,
-        only the steps with sums count; None if there are none.
+      steps_verified: the share of correct steps among those that can be checked, 0 to 1; a
+        missing step counts as wrong. None if no step can be checked. If no known task made the
+        trace, only steps with sums can be checked.
       answer_verified: whether the answer is correct; None if no known task made the trace.
     """
 
@@ -35,7 +37,9 @@ class TaskScore(TypedDict):
     Attributes:
       task: the name of the task; `unknown` for traces that name none.
       traces: the number of traces.
-      steps_verified, answers_verified: None if no step or no answer could be checked.
+      score: the mean baseline score.
+      steps_verified: the mean share of correct steps; None if no step could be checked.
+      answers_verified: the share of correct answers; None if no answer could be checked.
     """
 
     task: str

@@ -3,7 +3,7 @@
 traces-HASH.jsonl      a shard, written once: each line has `id`, `created_at` and the trace
 deleted-HASH.jsonl     ids of deleted traces, written once
 .traces-HASH.index     which traces are in a shard and where (index.py)
-.merge.json            the shards that a new shard replaces; removed after they are
+.merge.json            the shards that a new shard replaces; exists until they are removed
 .lock                  locked by the one process that may add shards or deletions
 
 Readers hold a shared lock on the folder. Only a merge of shards takes the exclusive lock. The
@@ -61,7 +61,7 @@ class Stored(NamedTuple):
 
         Args:
           line: the line.
-          where: its place, such as `file:line`, with which the error message begins.
+          where: a prefix for the error message, such as `file:line`.
 
         Raises:
           InputError: the line is not a trace, its id is not that of its content, or its time is not
@@ -299,15 +299,15 @@ def compact(folder: Path) -> int:
 
 
 def _replace(folder: Path, old: list[Path], new: ShardDraft) -> None:
-    """Replace the old shards by a new one. A kill at any moment leaves all the old or the new."""
+    """Replace the old shards by a new one. A kill leaves either all the old or the new one."""
     # Flush first, because readers cannot come in while the folder is locked below.
     new.settle()
-    # A shard with the same content has the name of the new one, and stays.
+    # An old shard with the same content has the same name as the new one, so it stays.
     gone = [path.name for path in old if path.name != new.name()]
     with _folder_lock(folder, fcntl.LOCK_EX):
         # Note which shards will be replaced. The note has no effect until the new shard is there.
         files.write_json(folder / ".merge.json", {"into": new.name(), "replaced": gone})
-        # This rename is the turning point: from here on the new shard counts, the old ones do not.
+        # This rename is the turning point: from here on only the new shard counts.
         new.publish(folder)
         # Remove the old shards and the note. After a kill, the next writer does this.
         _clear(folder)

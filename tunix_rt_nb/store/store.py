@@ -67,7 +67,12 @@ class Added(NamedTuple):
 
 
 class Share(TypedDict):
-    """The number of `traces` of a task and difficulty that have so many steps and characters."""
+    """A row of the distribution of traces.
+
+    Attributes:
+      task, difficulty, steps, characters: the combination that this row counts.
+      traces: the number of traces with this combination.
+    """
 
     task: str
     difficulty: str
@@ -193,8 +198,8 @@ class TraceStore:
     def compact(self) -> int:
         """Merge all shards into one; drop the lines of deleted and repeated traces.
 
-        A kill at any moment leaves every other trace in the store exactly once. The merge waits
-        until nobody reads the shards.
+        A kill at any moment loses no trace, and duplicates none. The merge waits until nobody reads
+        the shards.
 
         Returns:
           The number of dropped lines.
@@ -316,8 +321,8 @@ class TraceStore:
         """Yield the lines of some traces, in the format of a shard, 1000 lines at a time.
 
         Args:
-          wanted: rows whose `hi` and `lo` are the two halves of each id: ROW[n]. The lines are in
-            their order.
+          wanted: rows whose `hi` and `lo` are the two halves of each id: ROW[n]. The lines come in
+            the order of these rows.
 
         Raises:
           InputError: a trace was deleted meanwhile, or a line is damaged.

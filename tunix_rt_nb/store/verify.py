@@ -18,7 +18,7 @@ _CHUNK = 1 << 20  # bytes of a shard that a process checks at a time
 
 class _Job(NamedTuple):
     shard: Path
-    first: int  # number of its first line
+    first: int  # line number of the first line in this part
     start: int
     end: int
     steps: bool
@@ -29,7 +29,7 @@ class _Part(NamedTuple):
     keys: bytes
     numbers: array  # the line numbers of these keys
     checked: int
-    sums: tuple[int, int, int]  # right, wrong and not checkable steps of no known task
+    sums: tuple[int, int, int]  # right, wrong, not checkable steps of traces of no known task
     wrong: list[str]
 
 
@@ -74,7 +74,7 @@ class Verification:
                     self.sums = _added(self.sums, part.sums)
                     wrong += len(part.wrong)
                     yield from part.wrong
-                # Compare a shard with its name and its index only if all its lines are sound.
+                # Compare a shard with its name and its index only if all its lines are valid.
                 lengths.append(len(numbers) - before)
                 if not wrong:
                     yield from _altered(shard, index.rows(bytes(keys[16 * before :])))
@@ -87,7 +87,7 @@ def _jobs(shard: Path, steps: bool, gone: frozenset[bytes]) -> Iterator[_Job]:
     with shard.open("rb") as file:
         while block := file.read(_CHUNK):
             start, count = file.tell() - len(block), block.count(b"\n")
-            while block and not block.endswith(b"\n"):  # read its last line to the end
+            while block and not block.endswith(b"\n"):  # read the last line of the block to its end
                 block = file.readline(strict_json.MAX_LINE)
                 count += block.endswith(b"\n")
             yield _Job(shard, number, start, file.tell(), steps, gone)
@@ -127,7 +127,7 @@ def _added(a: tuple[int, int, int], b: tuple[int, int, int]) -> tuple[int, int, 
 
 
 def _altered(shard: Path, table: np.ndarray) -> Iterator[str]:
-    """Yield a message if a shard, whose lines are sound, was altered or does not fit its index.
+    """Yield a message if a shard of valid lines was altered or does not fit its index.
 
     Args:
       shard: the shard.
@@ -150,9 +150,9 @@ def _twice(found: list[Path], lengths: list[int], keys: bytes, numbers: array) -
 
     Args:
       found: the shards.
-      lengths: the number of sound lines in each shard.
-      keys: the keys of all sound lines, 16 bytes each, concatenated.
-      numbers: the line number of each of them in its shard.
+      lengths: the number of valid lines in each shard.
+      keys: the keys of all valid lines, 16 bytes each, concatenated.
+      numbers: for each key the number of its line in its shard.
     """
     ends = np.cumsum(lengths)
     table = index.rows(keys, [0], numbers)

@@ -77,7 +77,10 @@ class Form:
         return files.digest([asdict(self.template), asdict(self.style), self.system])
 
     def after(self, earlier: Earlier) -> "Form":
-        """Return this form with a trace's earlier turns, and its system message if it has one."""
+        """Return this form with the earlier turns of a trace.
+
+        The system message in `earlier`, if there is one, replaces the system message of the form.
+        """
         if not any(earlier):
             return self
         return replace(self, system=earlier.system or self.system, turns=earlier.turns)

@@ -28,8 +28,9 @@ class Found(NamedTuple):
 
     Attributes:
       answer: the final answer; None if there is none.
-      start: the index in the text where the line or sentence with the answer begins. The reasoning
-        is the text before it, with its tags. Without an answer, it is the index of the text's end.
+      start: the index in the text where the line or sentence with the answer begins. The text
+        before that index is the reasoning, tags included. Without an answer, `start` is the length
+        of the text.
     """
 
     answer: str | None
@@ -46,7 +47,7 @@ class _Told(NamedTuple):
 
     Attributes:
       start: the index in the text where the line or sentence with the answer begins.
-      marked: True if it is marked, False if it is only said; `loose` explains both.
+      marked: True if the answer is marked, False if it is only said, as `loose` explains.
     """
 
     answer: str
@@ -113,7 +114,7 @@ def loose(text: str) -> Parsed:
     each answer.
 
     If the model begins a new question or a new first step after its answer, it ran on. The new
-    question or step, and all text after it, is not read.
+    question or step, and all text after it, is ignored.
 
     Example:
       >>> loose("Sure!\\nStep 1: 2 + 2 = 4.\\n\\n**Answer:** 4.\\nQuestion: 3 + 3?\\nAnswer: 6")
@@ -192,8 +193,8 @@ def _read(text: str) -> tuple[Parsed, int]:
 def _told(line: str, start: int, lines: Iterator[_Line]) -> _Told | None:
     """Return the answer that a line gives; None if it gives none.
 
-    If the line only announces an answer, take it from the next line. If that line has none either,
-    the answer is empty.
+    If the line only announces an answer, as `Answer:` does, take the answer from the next line.
+    The answer is empty if the next line has none either.
     """
     if not _TELLS.search(line):  # most lines end here, after one quick search
         return None

@@ -1,8 +1,7 @@
 """Files of records to import: JSON lines, a JSON array, Parquet, CSV, Arrow, a dataset's folder.
 
 Every kind of file is read as numbered JSON objects, one for each record, so that an error can name
-`file:number`. The number is that of the line in JSON lines and CSV, and that of the record in other
-files.
+`file:number`. In JSON lines and CSV, the number counts lines; in other files, it counts records.
 """
 
 import csv
@@ -75,7 +74,7 @@ def _split_of(path: Path) -> str:
 
 
 def records(path: Path, progress: Progress = unseen) -> Iterator[tuple[int, bytes]]:
-    """Yield each record of a file as a JSON object in bytes, with its number.
+    """Yield the number of each record of a file, and the record as a JSON object in bytes.
 
     Raises:
       InputError: the file cannot be read, is damaged, or holds no records.

@@ -1,4 +1,4 @@
-"""The marks around an answer: Markdown, LaTeX, labels, and what a model says after it."""
+"""Removal of the marks around an answer: Markdown, LaTeX, labels, and remarks after the answer."""
 
 import re
 from collections.abc import Iterator

@@ -27,7 +27,10 @@ from tunix_rt_nb.trace.trace import Trace
 
 @dataclass(frozen=True)
 class Style:
-    """The parts of a response in order: opening, numbered steps, middle, answer, closing."""
+    """The fixed texts of a response.
+
+    A response is the opening, the numbered steps, the middle, the answer and the closing.
+    """
 
     opening: str
     middle: str
@@ -91,7 +94,7 @@ def unwrite(text: str, how: Style) -> tuple[tuple[str, ...], str]:
 
 
 def reads_back(steps: Sequence[str], answer: str, how: Style) -> bool:
-    """Tell whether `unwrite` reads the same steps and answer from what `write` makes of them.
+    """Tell whether `unwrite` gets these steps and this answer back from the text of `write`.
 
     Example:
       >>> reads_back(["2 is prime\\n2. so is 3"], "2", STYLES["numbered"])

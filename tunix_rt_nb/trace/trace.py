@@ -28,7 +28,7 @@ class Earlier(NamedTuple):
 
     Attributes:
       system: the system message; empty if there is none.
-      turns: pairs of what the user asked and what the model said.
+      turns: pairs of a user's message and the model's reply, oldest first.
     """
 
     system: str = ""
@@ -36,11 +36,11 @@ class Earlier(NamedTuple):
 
     @classmethod
     def of(cls, meta: Mapping[str, Any] | None) -> "Earlier":
-        """Read the messages from a trace's `meta`.
+        """Read the messages from a trace's `meta`; return none if `meta` has none.
 
         Raises:
-          ValueError: `meta` holds anything but an optional system message, then pairs of user and
-            assistant.
+          ValueError: `meta.earlier_messages` is not an optional system message, followed by pairs
+            of a user's and an assistant's message.
 
         Example:
           >>> Earlier.of({"earlier_messages": [{"role": "system", "content": "Be brief."}]})
@@ -104,7 +104,7 @@ class Trace(_Fields, frozen=True, forbid_unknown_fields=True, kw_only=True, dict
     Raises:
       InputError: `field: reason`: a field is missing, has the wrong type or exceeds its limits;
         step indices are not 0, 1, 2, ...; `meta` is not JSON or has more than 64 levels;
-        `meta.earlier_messages` are not turns of a chat; the trace takes more than 1 MiB.
+        `Earlier.of` refuses `meta.earlier_messages`; the trace takes more than 1 MiB.
 
     Example:
       >>> trace = Trace.of("What is 2 + 2?", [("compute", "2 + 2 = 4.")], "4")
@@ -163,7 +163,7 @@ class Trace(_Fields, frozen=True, forbid_unknown_fields=True, kw_only=True, dict
         return self.canonical_bytes().decode()
 
     def canonical_bytes(self) -> bytes:
-        """Return `canonical` in UTF-8."""
+        """Return the canonical JSON as bytes in UTF-8."""
         kept = self.__dict__.get("_canonical")  # cached_property is slow: Python 3.11 locks it
         if kept is None:
             odd = self.meta is not None and strict_json.check_json(self.meta)
@@ -188,13 +188,13 @@ class Trace(_Fields, frozen=True, forbid_unknown_fields=True, kw_only=True, dict
 
     @property
     def task(self) -> str | None:
-        """The task that made this trace; None if `meta` names none."""
+        """The name of the task that made this trace, from `meta.task`; None if it is missing."""
         name = (self.meta or {}).get("task")
         return name if isinstance(name, str) else None
 
 
 class _Exact(_Fields, frozen=True, kw_only=True):
-    """A trace whose floats in `meta` are raw JSON already, written as Python writes floats."""
+    """A trace to encode, with each float in `meta` already written as JSON by Python's `repr`."""
 
     @classmethod
     def of(cls, trace: Trace) -> "_Exact":
@@ -203,7 +203,7 @@ class _Exact(_Fields, frozen=True, kw_only=True):
 
 
 class _Line(_Fields, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A trace as a line of a file, which may hold the two keys that a store adds."""
+    """A line of a file: a trace and, in a store's file, the two keys that the store adds."""
 
     id: Any = None
     created_at: Any = None
@@ -243,7 +243,7 @@ def parse_line(line: str | bytes, where: str) -> Trace:
 
 
 def parse(line: str | bytes) -> Trace:
-    """Read a trace as `parse_line` does, but raise `field: reason` without `where`."""
+    """Read a trace as `parse_line` does; an `InputError` is `field: reason`, without `where`."""
     return _decoded(_read, line)
 
 

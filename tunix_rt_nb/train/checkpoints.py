@@ -54,8 +54,8 @@ def _hash_of_rows(rows: Rows) -> str:
 
 
 def _hash_of_model(model: nnx.Module) -> str:
-    """Hash the names, shapes and types of a model's trained weights, and its frozen weights."""
-    # The values of trained weights come from the checkpoint, so only these have to agree.
+    """Hash the names, shapes and types of a model's trained weights; of frozen ones, the values."""
+    # The values of trained weights come from the checkpoint, so only the rest has to agree.
     named = {name: [list(value.shape), str(value.dtype)] for name, value in trained(model).items()}
     content = hashlib.sha256(files.digest(named).encode())
     # No checkpoint holds the frozen weights, so their values have to agree.
@@ -87,7 +87,7 @@ def claim(folder: Path, run: dict[str, Any]) -> Path:
 
 
 def complete(folder: Path, run: dict[str, Any]) -> None:
-    """Record that a run is complete, so that another may replace its checkpoints."""
+    """Record that a run is complete, so that another run may replace its checkpoints."""
     files.write_json(folder / "run.json", {"complete": True, "run": run})
 
 
@@ -109,7 +109,7 @@ def _told(found: dict[str, Any], run: dict[str, Any], name: str) -> str:
 
 @contextmanager
 def readable(folder: Path) -> Iterator[None]:
-    """Turn an error of reading the latest checkpoint into an `InputError` that names it damaged."""
+    """Turn an error from reading a damaged latest checkpoint into an `InputError` about it."""
     try:
         yield
     except InputError:
@@ -157,7 +157,11 @@ def save_best(folder: Path, model: nnx.Module, step: int, loss: float) -> None:
 
 
 def listing(folder: Path) -> list[dict[str, str | int]]:
-    """List the step of each checkpoint in `last/`, then the step and loss of the best weights."""
+    """List the checkpoints in `last/`, then the best weights, as records for a table.
+
+    Each record has `step` and `checkpoint`: either `last`, or a text with the held-out loss of the
+    best weights.
+    """
     steps = [int(path.name) for path in runs.checkpoints(folder / "last")]
     found: list[dict[str, str | int]] = [{"checkpoint": "last", "step": step} for step in steps]
     if (path := folder / "best.safetensors").exists():

@@ -47,8 +47,8 @@ class Estimate(NamedTuple):
 def estimate_step(model: nnx.Module, feed: Batches, config: SftConfig) -> Estimate:
     """Estimate memory and time from the compiled train step, without running it.
 
-    The time is that of the arithmetic of all steps at the devices' peak speed. No training reaches
-    that speed.
+    The time counts only the arithmetic of all steps, at the devices' peak speed. So real training
+    takes longer.
 
     Raises:
       InputError: a device has too little memory.
@@ -69,7 +69,10 @@ def estimate_step(model: nnx.Module, feed: Batches, config: SftConfig) -> Estima
 
 
 def memory(compiled: jax.stages.Compiled) -> tuple[int, int]:
-    """Return a program's bytes per device: of its arguments, and of temporaries and new outputs."""
+    """Return two sizes in bytes per device: a program's arguments, and what it allocates besides.
+
+    The second size has temporaries and the outputs that reuse no argument's memory.
+    """
     sizes = compiled.memory_analysis()
     # Outputs that reuse no donated argument need memory while the arguments still hold theirs.
     fresh = sizes.output_size_in_bytes - sizes.alias_size_in_bytes
@@ -81,7 +84,7 @@ def _told(size: int) -> str:
 
 
 def available_memory() -> int:
-    """Return the bytes of memory of a device; of a CPU device, all that this process may use.
+    """Return the bytes of memory of a device; for a CPU, all memory that this process may use.
 
     If one CPU is divided into several devices, they share that memory.
     """

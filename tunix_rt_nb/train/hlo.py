@@ -20,7 +20,7 @@ class Instruction(NamedTuple):
     """One instruction, a line of HLO text such as `%c = f32[2]{0} add(%a, %b), metadata={...}`.
 
     Attributes:
-      root: True if its result is that of its computation.
+      root: True if its result is the result of the computation that it belongs to.
       type: the type of its result, `f32[2]{0}`.
       operation: `add`.
       operands: the names of its operands, `a` and `b`.
@@ -75,7 +75,8 @@ def _closing(text: str, start: int) -> int:
 def operations(compiled: Any) -> float:
     """Count a program's floating-point operations on one device.
 
-    This is the compiler's count plus the repetitions of matrix products in loops, which it lacks.
+    Take the compiler's count, and add the repetitions of matrix products in loops, because the
+    compiler counts the body of a loop only once.
     """
     text = compiled.as_text()
     return compiled.cost_analysis()["flops"] + flops(text) - flops(text, loops=False)
@@ -133,9 +134,9 @@ def _root(computation: Computation) -> Instruction:
 def _constants(
     computations: dict[str, Computation], found: Computation, one: Instruction
 ) -> list[int]:
-    """Return the integer constants in an addition or comparison, also one inside a fusion.
+    """Return the integer constants of an addition or comparison; look inside a fusion, too.
 
-    Return none for any other instruction.
+    Return an empty list for any other instruction.
     """
     inner = [each for name in _called(one) for each in computations[name].values()]
     if not {"add", "compare"} & {each.operation for each in (one, *inner)}:
@@ -161,8 +162,9 @@ def _dot(found: Computation, one: Instruction) -> float:
 def _convolution(found: Computation, one: Instruction) -> float:
     """Count the floating-point operations of a convolution.
 
-    On a TPU, every matrix product is a convolution, whose window runs over the further axes. Count
-    only those positions of the window that lie inside the left operand, not on its padding.
+    On a TPU, every matrix product is compiled to a convolution. Its window runs over all axes
+    except batch and features. Count only the window positions inside the left operand, not those on
+    its padding.
     """
     [labels] = re.findall(r"dim_labels=(\w+)_(\w+)->(\w+)", one.more)
     shapes = *(_shape(found[name].type) for name in one.operands), _shape(one.type)

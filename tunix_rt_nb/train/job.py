@@ -160,7 +160,8 @@ class Job(_Part):
           settings: notebook parameters by name, in capitals or not.
 
         Raises:
-          InputError: the job itself sets one of these, or no notebook that the job runs reads it.
+          InputError: the job itself sets one of the parameters; or one has no effect, because the
+            job gives a finished dataset and skips the notebooks that would use the parameter.
         """
         from tunix_rt_nb.runs import parameters
 
@@ -285,6 +286,11 @@ def _check_output(folder: Path, data: Path) -> None:
 
 def begin_job(step: str, path: Path | str, run_dir: str = "") -> Step:
     """Begin a step of a job's run; the steps before it run first, unless they are done.
+
+    Args:
+      step: the step of the notebook that calls this.
+      path: the job's file.
+      run_dir: must be empty, because the job names its folder.
 
     Raises:
       InputError: as in `load_job`; `run_dir` is given too; or another process is at work in the

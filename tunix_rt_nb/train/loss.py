@@ -30,7 +30,7 @@ def sums(
       batch: from `packing.Rows.take`: `tokens` and `positions`, int32 [rows, length]; `segments`,
         int32 [rows, blocks, size]; `places`, int32 [rows, places], the columns that predict a
         trained token.
-      dtype: the type of matrix products; the weights keep theirs.
+      dtype: the type of matrix products; the weights keep their own type.
 
     Returns:
       The sum in nats.
@@ -62,9 +62,10 @@ def sums(
 
 
 def share(model: Any, batch: dict[str, Any], dtype: str = "float32") -> tuple[jax.Array, jax.Array]:
-    """Return a batch's loss, its summed cross-entropy in nats over its `weight`, and sound rows.
+    """Return a batch's loss and its sound rows.
 
-    `Batches` explains the weight. If a step has a single batch, the loss is the mean over its
+    The loss is the summed cross-entropy in nats, divided by the `weight` of the batch; `Batches`
+    explains the weight. If a step has a single batch, the loss is the mean over its
     trained tokens. The sound rows are those of `sums`.
     """
     total, _, sound = sums(model, batch, dtype)
@@ -229,7 +230,7 @@ def _added(
     embedding: jax.Array,
     cap: float | None,
 ) -> tuple[jax.Array | None, jax.Array | None]:
-    """Add what one chunk contributes to the gradients by its hidden states and by the embedding.
+    """Add one chunk's part of the gradients with respect to its hidden states and the embedding.
 
     Take one part of the vocabulary after the other. All parts at once would need as much memory as
     the gradient itself, and the processor keeps the factors of one part in its cache.
@@ -252,7 +253,7 @@ def _added(
 
     def error(k: Any) -> jax.Array:
         some = of(logits, k, axis=2)
-        # The gradient by a logit is its probability, less 1 if it is the target's.
+        # The gradient by a logit is the logit's probability, less 1 for the target's logit.
         hits = aim[:, :, None] == of(numbers, k)[None, None]
         found = jnp.exp(some - shares) - hits.astype(jnp.float32)
         found = jnp.where((aim >= 0)[:, :, None], found, 0.0)
@@ -282,7 +283,9 @@ def _forward(
     of_hidden: bool,
     of_embedding: bool,
 ) -> tuple[jax.Array, tuple[jax.Array | None, jax.Array | None]]:
-    """Return the loss, and its gradients by hidden states and embedding, None if not wanted.
+    """Return the loss, and its gradients by the hidden states and by the embedding.
+
+    A gradient that is not wanted is None.
 
     Args:
       of_hidden: whether the gradient by the hidden states is wanted.
@@ -335,7 +338,7 @@ def _forward(
         start = start[0], jnp.zeros(embedding.shape, jnp.float32)
     (total, by_embedding), by_hidden = jax.lax.scan(step, start, (by_chunk, aims))
 
-    # Put the gradients back into the shape and sharding of what they belong to.
+    # Give each gradient the shape and sharding of the hidden states or of the embedding.
     if of_hidden:
         by_hidden = by_hidden.swapaxes(0, 1).reshape(rows, chunks * size, width)[:, :places]
     if of_embedding:

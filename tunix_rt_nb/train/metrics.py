@@ -24,7 +24,14 @@ from tunix_rt_nb.train.optimizer import schedule
 
 
 class MetricsLine(TypedDict):
-    """A line of `metrics.jsonl`, of a train step or of a held-out loss, which has `eval_loss`."""
+    """A line of `metrics.jsonl`.
+
+    The line of a train step has all fields except `eval_loss`. The line of a held-out loss has only
+    `step` and `eval_loss`.
+
+    Attributes:
+      utilisation: the useful floating-point operations per second, as a share of the devices' peak.
+    """
 
     step: int
     loss: NotRequired[float]
@@ -41,7 +48,14 @@ Report = Callable[[MetricsLine], None]
 class Metrics(hooks.TrainingHooks):
     """Training hooks that write a line per step and per held-out loss, to a file and TensorBoard.
 
-    A resumed run continues its file.
+    A resumed run continues its `metrics.jsonl`.
+
+    Args:
+      folder: the folder for `metrics.jsonl` and `tensorboard/`; it also has `checkpoints/`.
+      feed: the batches of the run.
+      eval_rows: the packed rows to compute the held-out loss on.
+      config: the training configuration.
+      report: called with each line as it is written.
 
     Attributes:
       stop: True once the held-out loss has not improved `patience` times in a row; training then
@@ -73,7 +87,7 @@ class Metrics(hooks.TrainingHooks):
         done = train_ctx.train_steps
         kept = self._kept(done)
         files.write_lines(self._path, kept)
-        # TensorBoard hides what an earlier try wrote of those later steps.
+        # Make TensorBoard hide what an earlier try wrote about later steps.
         self._board = SummaryWriter(str(self._logs), purge_step=done + 1 if done else None)
         # Early stopping and the best weights continue from the held-out losses so far.
         self._losses = [r["eval_loss"] for r in kept if "eval_loss" in r and r["step"]]
@@ -97,7 +111,7 @@ class Metrics(hooks.TrainingHooks):
         """Write the line of a step.
 
         Tunix calls this once the next step is under way, and for the last step at the end of
-        training. `Trainer` makes it call this earlier if the step's checkpoint is saved next.
+        training. `Trainer` makes Tunix call it earlier if the step's checkpoint is saved next.
         """
         # Stop at a loss or gradient that is not a number, before it is written.
         norm = float(train_ctx.metrics_logger.get_metric_history("", "grad_norm", "train")[-1])

@@ -89,9 +89,9 @@ def _adafactor(rate: optax.Schedule, decay: float) -> optax.GradientTransformati
 def _whole(transformation: optax.GradientTransformation) -> optax.GradientTransformation:
     """Replicate a transformation's statistics by row and by column on every device.
 
-    They are small. Flax would shard a statistic like its weights, but the statistic has fewer axes.
-    Optax stores a single number in place of each statistic that it does not need; Flax would shard
-    that number like its weights, too.
+    These statistics are small. Flax would shard a statistic like the weights that it belongs to,
+    but a statistic has fewer axes. Optax stores a single number in place of each unused statistic,
+    and Flax would shard this number, too.
     """
 
     def fitting(x: Any) -> Any:

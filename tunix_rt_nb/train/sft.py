@@ -56,7 +56,10 @@ def _told(folder: Path) -> Iterator[None]:
 
 
 def _deadline() -> float:
-    """Return `TUNIX_RT_DEADLINE`, when training has to end, in seconds since 1970, or infinity."""
+    """Return the time when training has to end, in seconds since 1970; infinity if it need not.
+
+    The environment variable `TUNIX_RT_DEADLINE` sets it.
+    """
     given = os.environ.get("TUNIX_RT_DEADLINE") or "inf"
     try:
         return float(given)
@@ -69,7 +72,7 @@ def _deadline() -> float:
 class _Source(hooks.DataHooks):
     """Data hooks that give Tunix the next batch by Tunix's own count, also after a resume.
 
-    Tunix asks between batches, so this also computes the held-out loss when it is due.
+    Tunix asks between two batches. So the hooks also compute the held-out loss then, if it is due.
 
     Attributes:
       late: True if training ended before its last step because its time was over.
@@ -90,9 +93,9 @@ class _Source(hooks.DataHooks):
         return None if self.late else self._batches[done]
 
     def _is_over(self, done: int) -> bool:
-        """Tell whether the deadline has passed and this session has trained a whole step or more.
+        """Tell whether to end training now, between two steps, because the deadline has passed.
 
-        So each try makes progress.
+        Return False until this try has trained a whole step, so that each try makes progress.
         """
         if self._began_with is None:
             self._began_with = done

@@ -16,12 +16,12 @@ from tunix_rt_nb.render import Examples, Rows, checks, encode, pack
 from tunix_rt_nb.trace import Chat, Said, formats, inputs, parse_object
 
 MAX_TOLD = 20  # bad lines listed one by one; the others are only counted
-LONGEST = 2_048  # a longer sample, in tokens, takes no part in the training steps
+LONGEST = 2_048  # tokens; a longer sample takes no part in the training steps
 STEPS = 2
 
 
 class Check(NamedTuple):
-    """One check, its verdict `right` (None if nothing was decided) and a line about it, `told`."""
+    """A check by name: `right` is its verdict, None if undecided; `told` explains it in a line."""
 
     name: str
     right: bool | None
@@ -34,7 +34,9 @@ class Smoked(NamedTuple):
     Attributes:
       form: the format of its records; None if no line shows it.
       records: the number of its lines.
-      wrong: its bad lines as `file:line: field: reason`; after the first 20, how many more.
+      wrong: the first 20 bad lines, each as `file:line: field: reason`. If there are more, the last
+        item says how many.
+      checks: the checks, in order: of all records, then of the samples' masks, arrays and training.
     """
 
     form: str | None
@@ -116,7 +118,10 @@ class _Reader:
             yield sample
 
     def _parse(self, line: bytes) -> _Sample:
-        """Read a record: one of ours as it stands, any other as an import reads it."""
+        """Return a line's record as a sample.
+
+        Take a record in an export format as it stands; read any other as an import would.
+        """
         if self.form is None:
             self.form = _form_of(line)
         strict_json.check_length(line)

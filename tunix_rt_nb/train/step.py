@@ -23,8 +23,8 @@ class Trainer(peft_trainer.PeftTrainer):
     """Tunix's trainer, except that it reports a step before it saves the step's checkpoint.
 
     Attributes:
-      sound: step -> a mask for each of its batches, bool [rows]: the sound rows, as `loss.sums`
-        returns them. Steps already reported are removed.
+      sound: for each step, by number, one mask per batch: bool [rows], True for a sound row, as
+        `loss.sums` returns it. Steps already reported are removed.
     """
 
     _jitted_train_step_fn: Any

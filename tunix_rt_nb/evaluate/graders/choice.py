@@ -20,7 +20,9 @@ _LISTED = re.compile(r"(?:(?<=[\s,;])|^)[(\[]?([A-J])[).\]:] ", re.MULTILINE)
 
 
 def compare(answer: str, expected: str, prompt: str = "") -> Verdict:
-    """Compare two choices by their letters; pass unless both texts name a choice.
+    """Compare two choices by their letters.
+
+    Leave the answer to the next rung unless both texts name a choice.
 
     If the prompt lists the choices, the text of a choice counts as its letter.
 
@@ -72,7 +74,7 @@ def _side(text: str, choices: Mapping[str, str]) -> tuple[str, str] | None:
     letter, beside = (label[1] or label[2]).upper(), (label[3] or "").strip()
     if _ANOTHER.search(beside) or (choices and letter not in choices):
         return None
-    # The text of a choice may itself be a letter, that of another choice.
+    # The text of a choice may be the letter of another choice.
     torn = (alike and alike != [letter]) or (
         beside and choices and not _same(beside, choices[letter])
     )

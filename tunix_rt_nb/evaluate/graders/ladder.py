@@ -1,4 +1,4 @@
-"""The ladder of graders: rungs from strict to mathematical; the first one that can decides."""
+"""The ladder of graders, from strict to mathematical: the first rung that can decide is used."""
 
 from typing import NamedTuple
 
@@ -26,7 +26,7 @@ class Marked(NamedTuple):
       strict_score: the same for the answer exactly as written.
       grader: the rung that decided `score`; `none` if no rung could decide, and `score` is 0.0.
       why: the reason of that rung.
-      disagree: the other rungs that decided otherwise, with their scores.
+      disagree: pairs of rung and score, for each other rung that decided otherwise.
     """
 
     score: float
@@ -37,10 +37,10 @@ class Marked(NamedTuple):
 
 
 def mark(answer: str, expected: str, prompt: str = "", own: Own | None = None) -> Marked:
-    """Grade an answer to an item of no known task by the expected one.
+    """Grade an answer to an item of no known task by comparing it with the expected answer.
 
-    Rungs are tried in order: `own` if it is given, then those of `RUNGS`. The first that can decide
-    does. If none can, the answer is wrong.
+    Rungs are tried in order: `own` if it is given, then those of `RUNGS`. The first rung that can
+    decide sets the score. If no rung can decide, the answer is wrong.
 
     Raises:
       InputError: `own` fails, as `Own.compare` says.
@@ -63,7 +63,7 @@ def mark(answer: str, expected: str, prompt: str = "", own: Own | None = None) -
 def look(
     answer: str, expected: str, prompt: str = "", own: Own | None = None
 ) -> tuple[str, dict[str, Verdict]]:
-    """Return an answer without the marks around it, and each rung's verdict on that.
+    """Return the bare answer, without the marks around it, and rung -> its verdict on that text.
 
     An answer that equals the expected one exactly as written keeps its marks.
 
@@ -80,7 +80,7 @@ def look(
 def verdicts(
     answer: str, expected: str, prompt: str = "", own: Own | None = None
 ) -> dict[str, Verdict]:
-    """Return each rung's verdict on an answer exactly as written, in order.
+    """Return rung -> its verdict on an answer exactly as written, in the order of the ladder.
 
     Example:
       >>> [name for name, found in verdicts("4.0", "4").items() if found.score is not None]

@@ -76,7 +76,9 @@ class _Group(NamedTuple):
 
 
 def compare(answer: str, expected: str, prompt: str = "") -> Verdict:
-    r"""Compare two formulas or lists of formulas; pass unless both texts are formulas.
+    r"""Compare two formulas or lists of formulas.
+
+    Leave the answer to the next rung unless both texts are formulas.
 
     A formula that repeats the prompt is wrong, and so is arithmetic such as `2 + 2` where a number
     is expected. The order of a list without brackets counts, unless its members are solutions such
@@ -197,7 +199,7 @@ def _alike(one: _Group, other: _Group, free: bool) -> bool | None:
 
 
 def _matched(a: Sequence[str], rest: list[str]) -> bool | None:
-    """Compare two lists in any order."""
+    """Tell whether two lists of formulas are equal in any order."""
     for x in a:
         found = next((y for y in rest if _same(x, y)), None)
         if found is None:

@@ -17,7 +17,7 @@ class Number(NamedTuple):
     """A number in a text.
 
     Attributes:
-      value: the exact value; that of 37 % is 37.
+      value: the exact value; 37 for `37 %`.
       text: the digits as written, without grouping, units and other words.
       unit: the unit, one spelling for each; empty if there is none.
       currency: the sign of the currency, such as `$`; empty if there is none.
@@ -81,10 +81,13 @@ _CHANGES = re.compile(
 
 
 def compare(answer: str, expected: str, prompt: str = "") -> Verdict:
-    """Compare two numbers by value; pass unless both texts are one number.
+    """Compare two numbers by value.
 
-    A unit that only one of the texts names is ignored; two different units are wrong. 37 % equals
-    either 37 or 0.37, depending on the prompt.
+    Leave the answer to the next rung unless both texts are one number.
+
+    Two different units are wrong. If only one of the texts names a unit, the unit is ignored; but
+    the answer's unit is wrong if the prompt asks for another. 37 % equals either 37 or 0.37,
+    depending on the prompt.
 
     Example:
       >>> compare("$1,000.00", "1000"), compare("12 or 13", "12").score
@@ -121,7 +124,7 @@ def other_unknown(answer: str, prompt: str) -> bool:
 
 
 def read(text: str) -> Number | None:
-    r"""Read a text that is one number; None if it is anything else, or ambiguous.
+    r"""Read a text that is one number; return None if the text is anything else, or ambiguous.
 
     Example:
       >>> read(r"x = 2\frac{1}{2}"), read("154*325 = 50{,}050 apples").text, read("29 of 30")

@@ -21,7 +21,7 @@ class Missing(Exception):
 
 
 class Process:
-    """One worker process. It ends when this process ends, because its input closes then."""
+    """One worker process. It also ends when this Python process ends and closes the pipe to it."""
 
     def __init__(self) -> None:
         self._started: subprocess.Popen[bytes] | None = None

@@ -18,7 +18,7 @@ _SAYS_YES = re.compile(
 
 
 def exact(answer: str, expected: str, prompt: str = "") -> Verdict:
-    """Compare two texts character by character; pass if they differ.
+    """Compare two texts character by character; if they differ, the next rung decides.
 
     Example:
       >>> exact(" Paris", "Paris").score, exact("paris", "Paris").score
@@ -30,7 +30,9 @@ def exact(answer: str, expected: str, prompt: str = "") -> Verdict:
 
 
 def text(answer: str, expected: str, prompt: str = "") -> Verdict:
-    """Compare two texts in `normal` form; pass if they differ.
+    """Compare two texts in `normal` form; if they differ, the next rung decides.
+
+    If `yes` or `no` is expected, a sentence that says just that word is right, too.
 
     Example:
       >>> text("“The Eiffel  Tower”.", "eiffel tower").score, text("Yes, it is.", "yes").score
@@ -49,8 +51,9 @@ def text(answer: str, expected: str, prompt: str = "") -> Verdict:
 def normal(text: str) -> str:
     """Return a text in a normal form, without the details that do not change its meaning.
 
-    These are its case, its kind of quotes, dashes and spaces, quotes around it, an article or
-    `It is` before it, and a full stop after it. A formula keeps its case.
+    These details are case, the kind of quotes, dashes and spaces, quotes around the text, an
+    article or `It is` before it, and a full stop after it. A formula keeps its case. So does a text
+    of one or two characters, except `no` and `ok`.
 
     Example:
       >>> normal("It is the  Red Fox."), normal("X"), normal("a^N")

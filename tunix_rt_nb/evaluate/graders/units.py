@@ -77,7 +77,7 @@ _MANY = re.compile(r"how (?:many|much)(?: \w{1,20}){0,2}", re.IGNORECASE)
 
 
 def unit_of(tail: str) -> str | None:
-    """Return the unit after a number, one spelling for each; None if it may not be a unit.
+    """Return the unit after a number, in one spelling; None if the text may not be a unit.
 
     Args:
       tail: all that follows the number, with the space before it.
@@ -103,7 +103,7 @@ def unit_of(tail: str) -> str | None:
 
 
 def asked_otherwise(unit: str, prompt: str) -> bool:
-    """Tell whether a prompt asks for another unit of the same kind, such as metres, not kilometres.
+    """Tell whether a prompt asks for a unit of the same kind as `unit`, but not for `unit` itself.
 
     Example:
       >>> asked_otherwise("km", "How many meters does she run?")

@@ -1,4 +1,4 @@
-"""What a rung of the ladder says about an answer."""
+"""The verdict of one rung of the ladder about an answer."""
 
 from typing import NamedTuple
 
@@ -21,5 +21,5 @@ def passed(why: str) -> Verdict:
 
 
 def decided(right: bool, why: str) -> Verdict:
-    """Return a verdict that is right or wrong."""
+    """Return the verdict of a rung that decides: the score is 1.0 if right, else 0.0."""
     return Verdict(float(right), why)

@@ -60,7 +60,8 @@ def read_text(
     The whole response goes to `meta.response` if steps and answer leave out some of its words.
 
     Args:
-      used: the names of the record's fields that the texts come from; other fields go to `meta`.
+      used: the names of the record's fields that the texts come from; other fields go to
+        `meta.imported`.
       said: the response; may be empty if there is an `answer`.
       thought: the reasoning, if the record has a separate field for it.
       answer: the answer, if the record has a separate field for it.
@@ -120,7 +121,8 @@ def _tagged(before: str, after: str) -> Split:
 def _told(text: str) -> tuple[str, str, bool]:
     """Return the reasoning, the answer, and whether both together hold all words of a text.
 
-    If no answer is found, or more than `_AFTER` lines follow it, the whole text is the answer.
+    The whole text is the answer if none is found, or if more than `_AFTER` lines follow the first
+    line of the answer.
     """
     hashed = _HASHED.search(text)
     if hashed:

@@ -38,7 +38,7 @@ class Format(NamedTuple):
       name: the name for `--as` and `--format`.
       read: a function that makes a trace of a record, or raises `InputError` with `field: reason`.
       exported: the fields of an exported record; None if the format can only be imported.
-      reads_back: the name of the format that reads what the export writes; empty if it is this one.
+      reads_back: the name of the format that reads the exported records; empty for this format.
       noun: what people call its records, in the plural.
     """
 
@@ -56,7 +56,9 @@ class Format(NamedTuple):
 
 
 def make_trace(record: Record, used: Iterable[str], meta: Record, **fields: Any) -> Trace:
-    """Make a trace from `fields`; keep the record's fields that are not `used` in `meta.imported`.
+    """Make a trace from `fields` and `meta`.
+
+    The fields of the record that are not listed in `used` go to `meta.imported`.
 
     If this package exported the record, its `metadata` becomes the trace's `meta` again.
     """

@@ -28,7 +28,9 @@ class _Trace(Exported):
 
 
 def reference(record: Record) -> Trace:
-    """Read a record of the tracing service, bare or under `payload`, or of a `trace` export.
+    """Read a record of the tracing service, or a record of a `trace` export.
+
+    The service may put the fields of a record under `payload`.
 
     Sort the steps by their indices, which may have gaps, and number them again from 0.
 
@@ -55,7 +57,10 @@ def reference(record: Record) -> Trace:
 
 
 def _in_order(record: Record, name: str) -> list[Any]:
-    """Sort steps by their indices and number them from 0; plain texts keep their order."""
+    """Return the steps in the field `name`, sorted by index and numbered again from 0.
+
+    If all steps are plain texts, they keep their order.
+    """
     found = of_type(record, name, list)
     if all(isinstance(step, str) for step in found):
         return as_steps(found)

@@ -69,10 +69,10 @@ def _recognised(record: Record) -> Trace:
 
 
 def recognise(record: Record) -> Format:
-    """Return the format that the fields of a record show.
+    """Recognise the format of a record by its fields.
 
     Raises:
-      InputError: no format has the fields of the record.
+      InputError: the fields fit no format.
 
     Example:
       >>> recognise({"question": "2 + 2?", "answer": "2 + 2 = 4 #### 4"}).name

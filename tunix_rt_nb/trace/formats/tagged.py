@@ -25,8 +25,8 @@ class _Pair(Exported):
 def tagged(record: Record) -> Trace:
     """Read a prompt and a response under usual field names; other fields go to `meta.imported`.
 
-    If a separate field holds the bare answer, such as `answer` beside `solution`, it is the final
-    answer. If the record has only the bare answer, the trace has no steps.
+    If a separate field holds the bare answer, such as `answer` beside `solution`, its text is the
+    final answer. If the record has only the bare answer, the trace has no steps.
 
     Example:
       >>> said = "<reasoning>1. 2 + 2 = 4.</reasoning><answer>4</answer>"

@@ -96,7 +96,7 @@ def batch(plan: Training, rows: int) -> dict[str, jax.ShapeDtypeStruct]:
 
 
 def fit(lowered: Any, parts: dict[str, int], rest: str, available: int) -> tuple[Fit, Any]:
-    """Compile a program and read the memory and work that it takes on one chip.
+    """Compile a program and find the memory and work that it takes on one chip.
 
     Args:
       parts: bytes per chip of some of the program's arguments, by name.
@@ -104,7 +104,7 @@ def fit(lowered: Any, parts: dict[str, int], rest: str, available: int) -> tuple
       available: bytes that the chip has.
 
     Returns:
-      The fit, and the compiled program, or None if it does not fit.
+      The `Fit`; and the compiled program, or None in its place if the program does not fit.
     """
     try:
         compiled = lowered.compile()
@@ -125,7 +125,7 @@ _UNITS = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 
 def refused(message: str) -> tuple[int, int]:
-    """Return the bytes that a program needs and that a chip has, from the compiler's refusal.
+    """Return two sizes in bytes from the compiler's refusal: the program's need, the chip's memory.
 
     Raises:
       RuntimeError: the message is about something else.
@@ -183,7 +183,7 @@ def train(plan: Training, told: Callable[[str], None]) -> dict[str, Any]:
         needs(units)
     found = tried[units]
     if found.fits:
-        # The chunks of the loss are a loop, whose body the compiler counts once: add the others.
+        # The loss loops over chunks, and the compiler counts one of them only: add the others.
         alone, chunks = loss_alone(plan)
         answer["loss"] = alone.parts["temporaries"]
         found = found._replace(bytes=found.bytes + (chunks - 1) * alone.bytes)
@@ -196,7 +196,7 @@ def _verdict(found: Fit) -> str:
 
 
 def loss_alone(plan: Training) -> tuple[Fit, int]:
-    """Compile the loss by itself with its gradients, and read what it takes.
+    """Compile the loss by itself with its gradients, and find the memory and work that it takes.
 
     Returns:
       Its `Fit`, whose `bytes` count one chunk only; and the number of chunks.
@@ -271,8 +271,8 @@ def _constrained(x: jax.Array, axes: tuple[str | None, ...], eager: bool = False
 def constrain() -> None:
     """Make Tunix shard activations over the chips as it does on a TPU.
 
-    If the first device of the process is a CPU, as here, Tunix leaves their sharding to the
-    compiler.
+    If the first device of the process is a CPU, as here, Tunix leaves the sharding of activations
+    to the compiler.
     """
     sharding_utils.shard = _constrained
 

@@ -1,4 +1,4 @@
-"""Preflight without a TPU: whether a train step or generation fits on one, and what it takes.
+"""Preflight without a TPU: find out if a train step or generation fits on one, and how fast it is.
 
 The compiler for TPUs (libtpu) runs on any Linux machine. It gets a separate process, because the
 environment variables that configure it must be set before JAX is imported, and because it writes to
@@ -47,7 +47,7 @@ class Fit(NamedTuple):
 
 
 def train(plan: Training, told: Told = lambda line: None) -> findings.Training:
-    """Compile the step that training runs, for the chips of a plan.
+    """Compile the train step of a plan for its chips, and return the findings.
 
     Args:
       told: called with a line after each trial.
@@ -83,7 +83,7 @@ def _speed(fit: Fit, plan: Training) -> dict[str, float]:
 
 
 def generate(plan: Generation, told: Told = lambda line: None) -> findings.Generation:
-    """Compile prefill and decode for a batch of prompts.
+    """Compile prefill and decode for a batch of prompts, and return the findings.
 
     Args:
       told: called with a line after each program.
@@ -122,8 +122,8 @@ def largest(
 ) -> tuple[int, bool]:
     """Find the largest count whose need is at most `available`, with few calls of `needs`.
 
-    The need has to increase with the count. The next count to try is where a line through the two
-    nearest known needs reaches `available`.
+    The need has to increase with the count. Each next count to try is where a straight line through
+    two computed needs reaches `available`.
 
     Args:
       needs: returns the need of a count.

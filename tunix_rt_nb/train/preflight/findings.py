@@ -1,4 +1,4 @@
-"""What preflight finds out about a program, as it is printed and as JSON."""
+"""The findings of preflight about a program, to be printed as text or as JSON."""
 
 from typing import NotRequired, TypedDict, final
 
@@ -6,8 +6,8 @@ from typing import NotRequired, TypedDict, final
 class Memory(TypedDict):
     """The bytes that a program needs on one chip, as in `Fit`, and whether they fit.
 
-    If they do, `seconds` is a lower bound on the time, by the roofline: of a train step, of the
-    whole prefill, or of one decoded token of all prompts.
+    If they fit, `seconds` is a lower bound on a time, by the roofline. It is the time of a train
+    step, of the whole prefill, or of decoding one token for every prompt.
     """
 
     fits: bool
@@ -42,7 +42,10 @@ class Training(Memory):
 
 @final
 class Generation(TypedDict):
-    """The findings about generation: whether all of it `fits`; `decode` only if prefill fits."""
+    """The findings about generation.
+
+    `fits` is True if both prefill and decode fit. `decode` is missing if prefill does not fit.
+    """
 
     fits: bool
     prefill: Memory

@@ -19,8 +19,8 @@ class Plan(BaseModel):
     Attributes:
       model: a name in the catalog, or a model's folder.
       topology: the chips and their arrangement, such as `v5e:2x4`, a Kaggle v5e-8.
-      tp: chips per tensor-parallel group: these share the width of each layer. Rows of a batch and
-        weights are split over the groups, as FSDP does.
+      tp: chips per tensor-parallel group. The chips of a group share the width of each layer. The
+        rows of a batch and the weights are split over the groups, as in FSDP.
       weights: the type that weights are stored in.
     """
 
@@ -129,6 +129,7 @@ def of_run(
 
     Args:
       parameters: the parameters of each notebook, as `parameters.resolve` returns them.
+      topology: the chips and their arrangement, as in `Plan`.
       more: fields of the training plan that depend on the data.
 
     Example:
