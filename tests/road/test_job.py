@@ -47,7 +47,7 @@ def test_the_job_of_a_dataset_is_run(home: Path) -> None:
     path = home / "job.yaml"
     assert tool(home, "datasets", "tunix-yaml", "sums-v1", "-o", str(path)).returncode == 0
     written = path.read_text()  # could be run as it is, but rows of 2,048 tokens take longer
-    path.write_text(written.replace("max_seq_length: 2048", "max_seq_length: 192"))
+    path.write_text(written.replace("max_seq_length: 256", "max_seq_length: 192"))
     settings = [f"--set={name}={value}" for name, value in SMALL.items()]
     told = tool(home, "run", str(path), "--json", *settings)
     assert told.returncode == 0, told.stderr

@@ -242,7 +242,7 @@ def test_what_has_the_size_of_what_was_written_is_still_checked(
         index.path_of(shard).unlink()
     whole = shard.read_bytes()
     for old, new, says in (
-        (b'"i":0,', b'"i":5,', r":1: steps: step indices"),
+        (b'"i":0,', b'"i":5,', r":1: steps.0.i: is 5, expected 0"),
         (b'"prompt":"0', b'"prompt":"7', r":1: id: does not match the content"),
         (b'"created_at":"2026', b'"created_at":"202x', r":1: created_at: .* is not an ISO 8601"),
         (b'"created_at":"2026', b'"created_at":"2025', ": was altered after it was written"),
@@ -368,7 +368,7 @@ def test_gzip_is_read_and_named_where_it_is_cut_off(tmp_path: Path) -> None:
     for damage in (whole[: len(whole) // 2], whole[:-9], whole[:500] + b"x" + whole[501:]):
         file.write_bytes(damage)
         with pytest.raises(
-            InputError, match=r"t\.jsonl\.gz:?\d*: (is cut off|cannot be read|not a)"
+            InputError, match=r"t\.jsonl\.gz:?\d*: (gzip data is cut off|cannot be read|not a)"
         ):
             TraceStore(tmp_path / "b").import_files([file], NOW)
     assert TraceStore(tmp_path / "b").count() == 0

@@ -174,7 +174,7 @@ def test_training_and_answers_are_the_same_on_every_mesh(tmp_path: Path) -> None
 
 
 def test_devices_that_cannot_be_arranged_are_an_error() -> None:
-    with pytest.raises(InputError, match="tp: 3 does not divide the 1 devices"):
+    with pytest.raises(InputError, match="tp: 3 does not divide the number of devices, 1"):
         models.mesh(3)
 
 

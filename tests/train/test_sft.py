@@ -336,7 +336,7 @@ def test_a_step_that_cannot_fit_is_refused_before_it_is_taken(folder: Path) -> N
     model, _ = models.load(folder)
     long = pack(Examples.of(EXAMPLES[:1]), 2**22)
     config = CONFIG.model_copy(update={"batch_size": 1})
-    with pytest.raises(InputError, match=r"^batch_size: a step needs [\d,.]+ GiB a device, there"):
+    with pytest.raises(InputError, match=r"^batch_size: a step needs [\d,.]+ GiB per device, but"):
         estimate_step(model, train.batches_of(long, config), config)
 
 

@@ -36,12 +36,12 @@ def amend(
     Args:
       steps: the (type, text) pairs of a right solution.
       check: takes the texts of the steps so far and of a next step, and returns why the next step
-        is wrong, or None. A changed step that it accepts is not used as a mistake.
+        is wrong, or None. A changed step that `check` accepts is not used as a mistake.
       rng: decides which step goes wrong, and how.
 
     Returns:
-      The longer list of steps, and the index of the mistake in it, as a list. If no step can be
-      changed into a mistake, the steps as they were and an empty list.
+      The steps with the mistake inserted, and a list with the index of the mistake. If no step can
+      be changed into a mistake, the unchanged steps and an empty list.
 
     Example:
       >>> wrong = lambda before, said: None if said == "1+1=2." else "no"
@@ -58,7 +58,10 @@ def amend(
 
 
 def _mistakes(text: str, rng: random.Random) -> Iterator[str]:
-    """Yield copies with one word or number changed: the last one first, as results come last."""
+    """Yield copies of a text with one number, suit or word changed, from its end to its start.
+
+    A step usually ends with its result, so a wrong result is tried first.
+    """
     for spot in reversed(list(_WORD.finditer(text))):
         yield text[: spot.start()] + _other(spot[0], rng) + text[spot.end() :]
 

@@ -31,7 +31,7 @@ HOSTILE = (  # wrong as an answer to any problem, and no prompt of any task
     *("win or lose", "[" * 9999, "a" * 100_000, "__import__('os')", "\x00", "<end_of_turn>"),
     *("-0", "None"),
 )
-EVEN = 0.8  # the least share to find of the distinct problems that uniform draws would find
+EVEN = 0.8  # the least ratio of distinct problems found to those that uniform draws find
 _PROBLEMS = 120  # drawn at each difficulty, to count and compare them
 _SECONDS = 5.0  # time limit for all hostile answers or prompts, which take far less
 _WORD = re.compile(r"[^\W\d_]+")
@@ -97,7 +97,10 @@ def _sizes(traces: Sequence[Trace]) -> str:
 
 
 def _same_bytes(sample: Sample) -> tuple[bool, str]:
-    """Draw the same traces twice here and in two processes with other hash seeds; compare them."""
+    """Draw the same traces twice here and once in each of two processes; compare them.
+
+    The two processes have other hash seeds.
+    """
     code = "import sys; from tunix_rt_nb.tasks import sample; "
     code += "print(sample.digest(sys.argv[1]))"
     found = [digest(sample.name), digest(sample.name)]
@@ -221,7 +224,7 @@ _OTHERS = ("arithmetic", "aiw", "spades_trick")
 def _disguises(sample: Sample) -> tuple[bool, str]:
     """Look for problems that `read` tells apart although their solutions are the same.
 
-    Problems are split between train and eval, so one of such a pair could be in each.
+    The split is by problem, so one of two such problems could be in train, the other in eval.
     """
     solved: Counter[str] = Counter()
     for level in DIFFICULTIES:
@@ -238,8 +241,8 @@ def _disguises(sample: Sample) -> tuple[bool, str]:
 def _space(sample: Sample) -> tuple[bool, str]:
     """Compare `space` with the number of distinct problems that `_PROBLEMS` draws find.
 
-    They must find at least the share `EVEN` of what uniform draws from `space` problems would find
-    on average, and no more than `space`.
+    The draws must find no more than `space` problems. They must also find more than `EVEN` times
+    the number that uniform draws would find on average.
     """
     told, plausible = [], []
     for level in DIFFICULTIES:
@@ -263,6 +266,7 @@ def _why(error: Exception) -> str:
     return one_line(f"{type(error).__name__}: {error}", 300)
 
 
+# Each function returns whether the task passes, and figures of the test or what failed.
 CHECKS: dict[str, Callable[[Sample], tuple[bool, str]]] = {
     "same bytes": _same_bytes,
     "steps accepted": _accepted,

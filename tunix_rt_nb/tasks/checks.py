@@ -24,9 +24,9 @@ class Checks(NamedTuple):
       wrong_answer: why the answer is wrong, or None.
       prompt: why the prompt states no problem of this task, or None; without a problem, no step
         counts as right.
-      unchecked: the indices of the steps that cannot be checked; without a known task these are
-        the steps without a sum that can be checked.
-      known: whether a known task made the trace; otherwise its answer is not judged.
+      unchecked: the indices of the steps that cannot be checked. If the task is unknown, a step
+        cannot be checked unless it has a sum that can.
+      known: whether a known task made the trace; if not, the answer is not judged.
     """
 
     steps: list[str | None]
@@ -38,12 +38,12 @@ class Checks(NamedTuple):
 
     @property
     def answer(self) -> bool | None:
-        """The verdict on the answer: True if it is right, None if it is not judged."""
+        """The verdict on the answer: True if right, False if wrong, None if not judged."""
         return self.wrong_answer is None if self.known else None
 
     @property
     def right(self) -> list[bool | None]:
-        """The verdict on each step: True if it is right, None if it cannot be checked."""
+        """The verdict on each step: True if right, False if wrong, None if not checkable."""
         return [None if i in self.unchecked else not why for i, why in enumerate(self.steps)]
 
     @property

@@ -33,7 +33,7 @@ def draw(
       seed: decides which problems are drawn, and their wording.
       difficulty: `easy`, `medium` or `hard`.
       grain: `fine` or `coarse`.
-      mistakes: the share of traces in which a step goes wrong, is noticed and repaired.
+      mistakes: the expected share of traces with a wrong step, which the next step repairs.
 
     Raises:
       InputError: `n` is below 1 or more than the task has problems, or another argument is bad.
@@ -79,7 +79,10 @@ def mixture(
     grain: str = "fine",
     mistakes: float = 0.0,
 ) -> Iterator[Trace]:
-    """Draw `n` traces of a task, in equal shares for each difficulty.
+    """Draw `n` traces of a task, equally many at each difficulty.
+
+    If this does not come out even, the first difficulties get one trace more. The other arguments
+    are those of `draw`.
 
     Raises:
       InputError: as in `draw`; or `difficulties` is empty, or names one twice.

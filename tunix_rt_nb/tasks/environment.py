@@ -3,7 +3,7 @@
 The exported package holds no data: it imports `tunix_rt_nb` to draw problems and score answers.
 
 Source: github.com/PrimeIntellect-ai/verifiers. Up to its version 0.3 an environment is a function
-`load_environment`; since 0.4 it is a `Taskset`. The package has both.
+`load_environment`; since 0.4 it is a `Taskset`. The exported package has both.
 """
 
 import sys

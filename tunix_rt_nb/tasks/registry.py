@@ -101,12 +101,12 @@ def load_from(paths: Iterable[str | Path]) -> list[str]:
 
 
 def _register(tasks: Sequence[type[Task]], where: str, home: str) -> list[str]:
-    """Register the tasks of a file or a package, in place of those it registered before.
+    """Register the tasks of a file or a package, and drop its tasks of an earlier call.
 
     Args:
       tasks: the classes.
       where: the file or entry point, as messages name it.
-      home: the same as a key; it does not depend on the working directory.
+      home: for a file, its absolute path; for an entry point, the same as `where`.
 
     Returns:
       The names of the tasks.

@@ -31,7 +31,8 @@ def drawn(name: str, n: int, seed: int = 0) -> Sample:
     Every fifth trace has a deliberate mistake, which its next step repairs.
 
     Raises:
-      ValueError: the task cannot read a prompt that it drew, or reads different problems from it.
+      ValueError: the task cannot read a prompt that it drew, or does not always read the same
+        problem from it.
       InputError: a trace exceeds the limits of a trace.
     """
     traces = []
@@ -46,7 +47,7 @@ def drawn(name: str, n: int, seed: int = 0) -> Sample:
 def alter(text: str, words: Sequence[str], rng: random.Random) -> str:
     """Change one number, suit or word of a text; a word becomes one of `words`, or `not`.
 
-    A text without any of these gets a 0 appended.
+    If the text has no number, suit or word, append a 0.
 
     Example:
       >>> alter("Units: 7+8=15.", ["Tens"], random.Random(0))
@@ -69,8 +70,8 @@ def prompts(task: Task, n: int, rng: random.Random) -> Iterator[str]:
     """Yield one prompt for each of up to `n` distinct problems, after at most 20 * `n` draws.
 
     Raises:
-      ValueError: the task cannot read a prompt, or reads different problems from it each time or
-        at each difficulty.
+      ValueError: the task cannot read a prompt, or does not read the same problem from it each
+        time and at each difficulty.
     """
     seen: set[Hashable] = set()
     for _ in range(20 * n):

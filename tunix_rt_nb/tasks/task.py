@@ -41,7 +41,7 @@ class Review(NamedTuple):
 
 
 def worded(kind: str, word: str, text: str) -> Line:
-    """Return a step of type `kind` in two wordings: `text` alone, and `word` (`So`) before it."""
+    """Return a step of type `kind` in two wordings: `text` alone, and after `word` (as `So`)."""
     return kind, text, f"{word} {text}"
 
 
@@ -62,9 +62,9 @@ class Task(ABC):
 
     A task defines how to draw a prompt, how to read the problem back from it, and how to solve the
     problem in steps. Generating, checking and grading traces build on these three and always start
-    from the prompt. A step is right if it is the step at that place in the worked solution, in any
-    of its wordings. All steps of a trace are compared at one grain, the one that fits best. A task
-    with many right solutions overrides `checker`.
+    from the prompt. A step is right if the worked solution has it at the same index, in any of its
+    wordings. All steps of a trace are compared at the same grain: the one with the fewest errors. A
+    task with many right solutions overrides `checker`.
 
     Attributes:
       name: the name of the task in a trace's `meta`.
@@ -122,7 +122,10 @@ class Task(ABC):
         return float(answer.strip() == self.solution(problem, "fine").answer)
 
     def checker(self, problem: Any, grain: str) -> Checker:
-        """Return a function that checks the next step of a solution, given the steps before it."""
+        """Return a function that checks the next step of a solution, given the steps before it.
+
+        `Checker` describes its arguments and result.
+        """
         lines = self.solution(problem, grain).lines
 
         def check(before: Sequence[str], said: str | None) -> str | None:
@@ -160,7 +163,7 @@ class Task(ABC):
           rng: decides the wording of the steps, and which step goes wrong.
           grain: `fine` or `coarse`.
           mistake: insert a wrong step that the next step notices and repairs; `meta.mistakes`
-            lists its index.
+            lists the index of the wrong step.
           meta: more fields for the trace's `meta`.
 
         Raises:
@@ -199,7 +202,7 @@ class Task(ABC):
         problem = self.problem(trace.prompt)
         said = [step.content for step in trace.steps]
         reviews = []
-        # Try the grain that `meta` names first, and stop at a grain in which all is right.
+        # Begin with the grain that `meta` names. Stop at a grain at which all steps are right.
         for grain in sorted(GRAINS, key=lambda grain: grain != (trace.meta or {}).get("grain")):
             reviews.append(_follow(self.checker(problem, grain), said))
             if not any([*reviews[-1].steps, reviews[-1].end]):
@@ -229,7 +232,7 @@ def _follow(check: Checker, said: Sequence[str]) -> Review:
     found: list[str | None] = []
     before: list[str] = []
     for text in said:
-        # A repair is checked in place of the wrong step before it, and replaces that step if right.
+        # Check a repair in place of the wrong step before it; a right repair replaces the step.
         if text.startswith(AMENDS) and found and found[-1]:
             amended = text.removeprefix(next(a for a in AMENDS if text.startswith(a)))
             wrong = check(before[:-1], amended)

@@ -40,7 +40,7 @@ def find(text: str) -> list[str]:
 
 
 def only(answer: str) -> list[str]:
-    """List the cards of an answer that names only cards; return none if it says more.
+    """List the cards of an answer that names only cards; if it says more, list none.
 
     Example:
       >>> only("k♠, 10♥ and 4♦.")

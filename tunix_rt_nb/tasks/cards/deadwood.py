@@ -53,7 +53,7 @@ def count(hand: Hand, grain: str, whose: str = "", table: Way = NONE) -> tuple[S
 
 
 def discard(hand: Hand, grain: str) -> tuple[Sequence[Line], str]:
-    """Return the lines that find the best discard from a hand with an extra card, and that card.
+    """Return the lines that find the best discard from a hand with an extra card, and the discard.
 
     Example:
       >>> lines, _ = discard(("2♥", "4♠", "5♠", "6♠", "9♦", "K♥"), "coarse")
@@ -92,9 +92,10 @@ def _sort(hand: Hand, whose: str) -> list[Line]:
 
 
 def _meld(hand: Hand, way: Way, grain: str, whose: str, number: int | None) -> list[Line]:
-    """Write the melds of a way to arrange a hand, and the cards that they leave over.
+    """Return the lines that list the melds of one way to arrange a hand, and the cards left over.
 
-    At grain `fine`, skip the melds if `_sort` has listed exactly these and there is no other way.
+    `number` counts the ways from 1; it is None if there is only one. In this case, grain `fine`
+    omits the melds if `_sort` has listed exactly the same.
     """
     name = f"way {number}" if number else "melds"
     name = f"{whose} {name}" if whose else name.capitalize()
@@ -145,7 +146,10 @@ def _add(left: Sequence[str], grain: str) -> list[Line]:
 
 
 def _compare(tried: Sequence[int]) -> list[Line]:
-    """Compare the latest way with the best one before it; write nothing for the first way."""
+    """Return the line that compares the latest way with the best one before it, in a list.
+
+    `tried` holds the deadwood of each way so far. For the first way, return an empty list.
+    """
     *before, last = tried
     if not before:
         return []

@@ -50,7 +50,7 @@ _KNOCKS = (
 )
 _SCORES = ("Who scores, and how much?", "Who gets points, and how many?")
 
-_EASY = comb(52, 5) - 44 * 3 * 3  # no hand in which a run and a set share a card
+_EASY = comb(52, 5) - 44 * 3 * 3  # hands of 5 in which no run and set share a card
 
 
 def _pattern(told: str, asked: Sequence[str]) -> re.Pattern[str]:
@@ -175,7 +175,7 @@ def _read(pattern: re.Pattern[str], prompt: str, drawn: int = 0) -> tuple[Hand, 
 
 
 def _one_discard(hand: Hand) -> bool:
-    """Tell whether a single unmelded card is the best discard; False if all can be melded."""
+    """Tell whether only one unmelded card is best to discard; False if all cards can be melded."""
     best: dict[int, dict[str, None]] = {}
     for way in ways(mask(hand)):
         left = cards(hand, way.left)
@@ -209,7 +209,7 @@ def _scored(knocker: Hand, defender: Hand, grain: str) -> Solution:
     """
     ours, k = count(knocker, grain, "Knocker")
     table = _melded(knocker) if k else NONE
-    assert table is not None  # `read` accepts no other knocker
+    assert table is not None  # `read` refuses a knocker for whom it is None
     theirs, d = count(defender, grain, "Defender", table)
     if k == 0:
         gin = ("gin", "0 is gin: nothing is laid off.", "As 0 is gin, nothing is laid off.")
@@ -224,7 +224,7 @@ def _scored(knocker: Hand, defender: Hand, grain: str) -> Solution:
 
 
 def _showdown(rng: random.Random, hard: bool) -> tuple[list[str], list[str]]:
-    """Deal the hands of a knocker and a defender; if `hard`, melds of one hand share cards."""
+    """Deal a knocker's and a defender's hand; if `hard`, a run and a set in one share a card."""
     mine = hard and rng.random() < 0.5
     knocker = deal(rng, 10, mine, (2, 2, 2, 3), CARDS[:16], fits=lambda h: _melded(h) is not None)
     # By chance alone, undercuts would be rare: half of the defenders get more melds and low cards.

@@ -78,10 +78,10 @@ def runs(hand: int) -> int:
 
 @lru_cache(maxsize=64)  # reading, solving and grading arrange the same hand
 def ways(hand: int, table: Way = NONE) -> tuple[Way, ...]:
-    """List the ways to arrange a hand: sets are first kept whole, then given up for runs.
+    """List the ways to arrange a hand: first with all sets whole, then with cards moved to runs.
 
-    A way is dropped if another way leaves over the same cards or only some of them. The way with
-    the least deadwood is never lost by this, whatever points the cards have.
+    A way is dropped if another way leaves over the same cards or only some of them. The least
+    deadwood is never lost by this, whatever points the cards have.
 
     Args:
       hand: the cards to arrange.
@@ -157,13 +157,14 @@ def _in_suit(i: int, ranks: int) -> str:
 
 
 def _choices(in_sets: int, contested: int) -> list[int]:
-    """List the masks of cards that may stay in sets, when runs could use some of the cards.
+    """List the ways to give up cards of sets for runs, as masks of the cards that stay in sets.
 
-    Each set with such cards stays whole, gives up one of them if it has four cards, or is broken.
+    A set with contested cards stays whole or is broken up. A set of four cards may also give up
+    one contested card and stay a set.
 
     Args:
       in_sets: the mask of all cards in sets.
-      contested: the mask of those that could be in runs instead.
+      contested: the mask of the cards in sets that could be in runs instead.
     """
     choices = [in_sets]
     for wanted in each_set(contested):
@@ -197,8 +198,8 @@ def deal(
     Args:
       rng: decides everything.
       size: the number of cards.
-      shared: whether a set and a run of the hand must share a card; if False, none may.
-      melds: the possible numbers of melds to put in; one of them is drawn.
+      shared: whether a set and a run of the hand must share a card; if False, they must not.
+      melds: the possible numbers of melds to put in; one number is drawn.
       most: the cards from which the rest of the hand is drawn.
       out: the cards that may not be dealt.
       fits: a further test that the sorted hand must pass.

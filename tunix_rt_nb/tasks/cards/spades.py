@@ -193,7 +193,7 @@ def _read(pattern: re.Pattern[str], prompt: str) -> Play:
     match = matched(prompt, "shows no tricks of Mini Spades", pattern)
     cards = distinct(find(match[2]))
     i_lead, tricks = play = match[1] == "I lead", tuple(zip(cards[::2], cards[1::2], strict=True))
-    lacks = {True: "", False: ""}  # the suits that a player could not follow, and so may not play
+    lacks = {True: "", False: ""}  # True: me, False: the opponent -> suits that this player lacks
     for led, second in tricks:
         if led[-1] in lacks[i_lead] or second[-1] in lacks[not i_lead]:
             raise ValueError(f"has a suit played after it was not followed: {led} {second}")

@@ -40,7 +40,7 @@ def subtract(a: int, b: int, grain: str = "fine") -> list[Line]:
 
 
 def multiply(a: int, b: int, grain: str = "fine") -> list[Line]:
-    """Return the lines of `a * b`: the product by each digit of `b`, then the sum of these.
+    """Return the lines of `a * b`: the products of `a` and each digit of `b`, added up.
 
     Both numbers are 0 or more.
 
@@ -90,7 +90,10 @@ def _at_once(whole: str) -> list[Line]:
 
 
 def _in_columns(pairs: list[tuple[int, int]], op: str, whole: str) -> list[Line]:
-    """Write a line for each pair of digits, units first; a carry or borrow goes into the next."""
+    """Return a line for each pair of digits, units first, with the carry or borrow between them.
+
+    `whole`, such as `47+38=85`, ends the last line.
+    """
     lines: list[Line] = []
     carry = 0
     for place, (column, digit) in enumerate(pairs):

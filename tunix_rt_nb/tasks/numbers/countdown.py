@@ -124,8 +124,8 @@ class Countdown(GymTask):
         return check
 
     def score(self, answer: str, problem: Problem) -> float:
-        # reasoning-gym's verifier tolerates a small difference and would run any code, so it is not
-        # used. It accepts all answers that are right here, and grading needs no search.
+        # Do not use reasoning-gym's verifier: it tolerates a small difference and would run any
+        # code. It would accept all answers that score 1.0 here. Grading needs no search.
         plain = answer.strip()
         if not re.fullmatch(r"[\d+*/() -]{1,100}", plain, re.ASCII):
             return 0.0
@@ -169,10 +169,11 @@ def _search(problem: Problem) -> Way | None:
 def _pairs(ways: dict[int, dict[int, Way]], mask: int) -> Iterator[tuple[Way, Way]]:
     """Yield all pairs of ways whose numbers together are those of the mask.
 
-    The way with the larger value comes first in each pair.
+    The way with the larger value comes first in each pair. `ways` holds, for each mask, the values
+    that its numbers can make, each with a way to make it.
     """
-    # `part` runs through the subsets of the mask in falling order. Below half of the mask, its
-    # complement has been seen.
+    # `part` runs through the subsets of the mask in falling order. Stop at half of the mask: the
+    # subsets below are the complements of those above.
     part = mask - 1 & mask
     while 2 * part > mask:
         for u in ways[part].values():

@@ -9,7 +9,7 @@ from tunix_rt_nb.tasks.numbers import columns
 from tunix_rt_nb.tasks.numbers.division import divide
 from tunix_rt_nb.tasks.task import Line, Solution, matched, worded
 
-LARGEST = 999_999  # `columns` has names for all its places
+LARGEST = 999_999  # `columns` has names for each of its six places
 
 _PRODUCT = re.compile(
     r"Solve the following multiplication: (\d{1,6}(?: \* \d{1,6}){1,5})\."

@@ -7,9 +7,9 @@ from tunix_rt_nb.tasks.task import Line, worded
 def divide(a: int, b: int, grain: str = "fine") -> list[Line]:
     """Return the lines that divide `a`, 0 or more, by `b`, 1 or more, and end in `a=b*q+r`.
 
-    If `a` is below 100 and `b` has one digit, one line states the result, as if from a table. In a
-    long division by one digit, one line does so for each digit. If `b` is larger, the lines also
-    multiply and subtract.
+    If `a` is below 100 and `b` has one digit, one line states the result, as if from a table. For a
+    larger `a`, there is one such line for each digit of the quotient. If `b` has several digits,
+    the lines also multiply and subtract.
 
     Example:
       >>> [line[1] for line in divide(47, 2)]

@@ -57,7 +57,7 @@ class SimpleGeometry(WholeNumber):
     def space(self) -> int | None:
         settings = self.settings[self.difficulty]
         angles = settings["max_angle"] - settings["min_angle"] + 1
-        # With 5 sides, known angles can sum to more than all angles: too tangled to count.
+        # With 5 sides, some draws of known angles leave nothing for the last: not counted.
         return None if self.difficulty == "hard" else int(angles ** (settings["max_sides"] - 1))
 
 

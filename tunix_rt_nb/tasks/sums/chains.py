@@ -17,9 +17,9 @@ class Chain(NamedTuple):
     Attributes:
       sides: the sides, from left to right.
       relations: the relation after each side but the last: one of `= ≈ ≠ < > ≤ ≥`.
-      start, end: the part of the text that it takes up, as indices of characters.
+      start, end: where the chain begins and ends in the text, as indices of characters.
       spoken: whether a relation is written as a word, such as `is`.
-      dash: whether it begins with a dash at the beginning of a line: a minus, or an item of a list.
+      dash: whether it begins a line with a dash, which may be a minus or a bullet.
     """
 
     sides: list[Side]
@@ -92,8 +92,8 @@ def _relation(phrases: Phrases, left: Side) -> tuple[str, bool, int] | None:
     """Read the relation that follows a side.
 
     Returns:
-      Its sign, whether it is written as a word, and the index of the token after it; None if no
-      relation follows.
+      The sign of the relation, whether it is written as a word, and the index of the token after
+      it; None if no relation follows.
     """
     i = left.after
     if not phrases.relates(i):

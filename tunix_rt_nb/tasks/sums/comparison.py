@@ -48,7 +48,10 @@ def _equal(a: Literal, b: Literal) -> bool | None:
 
 
 def _rounded(exact: Fraction, said: Literal) -> bool:
-    """Tell whether `said` is `exact`, rounded or cut off; False for whole numbers and fractions."""
+    """Tell whether `said` is `exact`, rounded or cut off after some decimals.
+
+    Return False if `said` is a whole number or a fraction.
+    """
     if said.place in (0, 1):
         return False
     cut = abs(exact) - abs(said.value)

@@ -94,6 +94,6 @@ def _words(text: str) -> list[str]:
 
 
 def _predicate(words: list[str]) -> list[str]:
-    """Return the words from the last verb on, or the last six if these are fewer."""
+    """Return the words from the last verb on, but no more than the last six words."""
     verbs = [i for i, word in enumerate(words) if word in wording.VERBS]
     return words[max([*verbs, len(words) - 6, 0]) :]

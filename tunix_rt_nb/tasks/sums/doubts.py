@@ -22,8 +22,8 @@ def doubt(chain: Chain, k: int, context: Context) -> str:
     """
     a, b = chain.sides[k : k + 2]
     units = [*a.units, *b.units]
-    # Between products, units cancel as in one fraction: move those of the right side to the left,
-    # where units above the bar go below it.
+    # If neither side adds or subtracts, units cancel as in one fraction: left side over right side.
+    # So swap what is above and below the bar in the units of the right side.
     turned = b.units if a.sums or b.sums else [wording.Unit(u.per, u.names) for u in b.units]
     sums, signs = a.sums + b.sums, a.signs + b.signs
     numbers = sum(not isinstance(item, str) for item in [*a.items, *b.items])
@@ -58,8 +58,8 @@ def doubt(chain: Chain, k: int, context: Context) -> str:
 def _misses(a: Side, b: Side, units: list[wording.Unit]) -> bool:
     """Tell whether a sum of unlike things is nearly right, and so a plain mistake.
 
-    `2 hens + 3 cows = 16 legs` and `2 pens + 3 books = $19` are not: there, each thing counts for
-    several legs or dollars.
+    Return False for `2 hens + 3 cows = 16 legs` and `2 pens + 3 books = $19`: each hen counts for
+    several legs, each pen for several dollars.
     """
     x, y = (abs(side.values()[0].value) for side in (a, b))
     return y >= 10 and abs(x - y) * 4 <= y and not wording.paid(units)
@@ -77,5 +77,8 @@ def _first(side: Side) -> Literal | None:
 
 
 def _runs(a: Side, first: Literal | None) -> bool:
-    """Tell whether the side after `a` goes on from its result, as in `5 + 3 = 8 - 2 = 6`."""
+    """Tell whether `first` is the value of `a`, as the 8 is in `5 + 3 = 8 - 2 = 6`.
+
+    `first` is the number that the next side begins with, if any.
+    """
     return first is not None and any(compare(x, "=", first) is not False for x in a.values())

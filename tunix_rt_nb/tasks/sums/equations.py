@@ -84,7 +84,10 @@ def _claims(text: str) -> Iterator[Claim]:
 
 
 def _verdict(chain: Chain, context: Context) -> tuple[bool | None, str]:
-    """Judge a chain: wrong if a link is wrong, right if one is right and none in doubt."""
+    """Judge a chain: wrong if a link is wrong, right if one is right and none in doubt.
+
+    Return `right` and `why` of its `Claim`.
+    """
     found, doubted = False, ""
     reason = "is no plain arithmetic"
     for k, relation in enumerate(chain.relations):
@@ -110,7 +113,8 @@ def _verdict(chain: Chain, context: Context) -> tuple[bool | None, str]:
 def _holds(a: Side, relation: str, b: Side, dash: bool) -> bool | None:
     """Tell whether a relation holds between two sides, in any way to read them.
 
-    Return None if that depends on rounding, or if it holds only in an unlikely way to read them.
+    Return None if the answer depends on rounding, if a side has no value, or if the relation holds
+    only in an unlikely way to read the sides.
     """
     found = {compare(x, relation, y) for x in a.values() for y in b.values()}
     if True in found:

@@ -10,7 +10,7 @@ from tunix_rt_nb.tasks.sums.tokens import Literal
 MAX_ITEMS = 200  # an expression with more numbers, signs and brackets is not evaluated
 MAX_DEPTH = 20  # nor one with deeper brackets
 _MAX_BITS = 700  # nor one with a larger numerator or denominator on the way
-_ROUNDED = (14, 16, 17, 33, 66, 67, 83)  # percent: rounded sevenths, sixths and thirds
+_ROUNDED = (14, 16, 17, 33, 66, 67, 83)  # per cent: sevenths, sixths and thirds, rounded
 
 _TEN = Literal(Fraction(10), Fraction(1), zeros=1)
 
@@ -20,12 +20,12 @@ it, `·` the multiplication that `2(3)` implies, `&` stands between the parts of
 
 
 class Reading(NamedTuple):
-    """A way to read an expression that can be read in several.
+    """One of several ways to read an ambiguous expression.
 
     Attributes:
       percent: read `20%` as 20 per cent, not as 1/5.
-      tight: let `1/2`, `2(3)` and `3 * 10^8` bind before `÷`, `*` and spaced `/`, `-3` before `^`,
-        and `2^3` before the next `^`.
+      tight: compute `1/2`, `2(3)` and `3 * 10^8` before any `÷`, `*` or `/` with spaces; the minus
+        of `-3` before `^`; and of several `^`, the leftmost first.
       other: read commas as decimal points, and points as commas.
     """
 
@@ -41,8 +41,8 @@ def evaluate(items: Sequence[Item], reading: Reading = PLAIN) -> Literal | None:
     """Evaluate an expression in exact arithmetic.
 
     Returns:
-      The value, with `place` if the expression is one number; None if it has no value, is no
-      expression, or is too large.
+      The value; its `place` is 0 unless the expression is a single number. None if the expression
+      has no value, is malformed, or is too large.
 
     Example:
       >>> evaluate([Literal(Fraction(1)), "/", Literal(Fraction(4))]).value

@@ -47,7 +47,7 @@ class Phrases:
         return self.times(i) or self.sign_word(i) is not None
 
     def joins(self, i: int) -> bool:
-        """Tell whether an expression goes on at a token, or a relation follows."""
+        """Tell whether a token is an operation or a relation, so that the equation goes on."""
         return self.operates(i) or self.relates(i)
 
     def relates(self, i: int) -> bool:
@@ -72,7 +72,7 @@ class Phrases:
         return after.kind in ("number", "money") or (after.kind in NUMERIC and not token.glued)
 
     def sign_word(self, i: int) -> tuple[str, int] | None:
-        """Read a sign in words: `divided by` gives `/` and 2, the number of words; else None."""
+        """Return a sign in words and their number: `divided by` gives (`/`, 2); else None."""
         word, after = self.token(i), self.token(i + 1)
         if word.kind != "word":
             return None
@@ -87,7 +87,7 @@ class Phrases:
         return self.token(i).text.lower() == "sqrt" and i + 1 in self.pairs
 
     def unit(self, i: int) -> tuple[list[str], int]:
-        """Read the words of a unit, such as `meters per plant`; return the index after them."""
+        """Return the words of a unit, such as `meters per plant`, and the index after them."""
         words: list[str] = []
         while len(words) < _MAX_WORDS:
             token = self.token(i)
@@ -119,9 +119,10 @@ class Phrases:
 
 
 def _pairs(tokens: Sequence[Token]) -> dict[int, int]:
-    """Pair each opening bracket with its closing one, if no relation or line break is between.
+    """Map the index of each opening bracket to that of its closing bracket.
 
-    Brackets that are not in pairs, or are nested too deeply, are left out.
+    Leave out brackets that have no partner, are nested too deeply, or have a relation or a line
+    break between them.
     """
     pairs: dict[int, int] = {}
     opened: list[int] = []

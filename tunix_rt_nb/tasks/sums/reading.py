@@ -12,12 +12,15 @@ _MAX_WORDS = 6  # the most words or brackets after a variable that belong to it
 
 
 def read_side(phrases: Phrases, i: int, opaque: bool = False) -> Side:
-    """Read the side that begins at token `i`; `opaque` if it begins with something unknown."""
+    """Read the side that begins at token `i`; `opaque` if token `i` has no known value."""
     return _Reading(phrases, i, opaque).read()
 
 
 class _Reading:
-    """A parser of one side: at each token it expects either a number or an operation."""
+    """A parser of one side: at each token it expects either a number or an operation.
+
+    `number`, `operation` and the methods whose result they return give False if the side ends.
+    """
 
     def __init__(self, phrases: Phrases, i: int, opaque: bool) -> None:
         self.phrases, self.i = phrases, i
@@ -39,7 +42,7 @@ class _Reading:
             at = self.i
             going = self.number() if self.wants_number else self.operation()
             if not going and self.depth:
-                # Something without a value stands in brackets: pass over all of them.
+                # Brackets hold something without a value: pass over the outermost brackets.
                 self.side.opaque, self.depth, self.wants_number = True, 0, False
                 self.i, going = self.phrases.pairs[self.outer] + 1, True
             going = going and self.i > at
@@ -60,7 +63,7 @@ class _Reading:
         if token.kind == "operator":
             if token.text in ("+", "-"):
                 self.put(token.text)
-            else:  # the mark of bold or italics if glued to what follows; else a number is missing
+            else:  # bold or italics if glued to what follows; else a number is missing
                 self.side.opaque |= not phrases.token(self.i + 1).glued
                 self.i += 1
         elif token.kind == "money":
@@ -280,7 +283,7 @@ class _Reading:
         glued = token.glued and token.text != "/"
         if token.kind == "cross" or (words and self.variable(words[0], glued, joins)):
             side.opaque = True
-        if not joins:  # the words of a sentence follow, of which the first may be a unit
+        if not joins:  # a sentence follows; only its first word may be a unit
             words = wording.first_unit(words)
         unit = wording.Unit.of(words)
         if self.paid:  # such as `$5 a piece`
@@ -296,7 +299,10 @@ class _Reading:
         return True
 
     def variable(self, word: str, glued: bool, joins: bool) -> bool:
-        """Tell whether a word after a number names a variable, as in `2y`."""
+        """Tell whether a word after a number names a variable, as in `2y`; if unclear, set `doubt`.
+
+        `glued` tells whether no space precedes the word, `joins` whether the expression goes on.
+        """
         if len(word) == 1 and (glued or joins):
             self.side.doubt |= word in wording.LETTERS
             return word.isalpha() and word not in wording.LETTERS

@@ -1,4 +1,4 @@
-"""A side of an equation: an expression, with what is known of its units."""
+"""A side of an equation: an expression, and the units of its numbers."""
 
 from dataclasses import dataclass, field
 

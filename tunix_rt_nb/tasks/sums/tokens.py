@@ -86,9 +86,10 @@ class Literal(NamedTuple):
 
     Attributes:
       value: its exact value.
-      place: the value of its last digit, such as 1/100 for `3.14`; 0 for a fraction.
-      slack: the largest distance to the number that it may have been rounded from.
-      other: its value if a comma marks decimals and a dot thousands; None if it is the same.
+      place: the place value of its last digit, such as 1/100 for `3.14`; 0 for a fraction.
+      slack: its largest possible rounding error; 0 if it does not look rounded.
+      other: its value if its comma is a decimal point, or its point separates thousands; None if
+        it can be read in only one way.
       zeros: the number of zeros at the end of its whole part.
     """
 
@@ -194,7 +195,10 @@ def _literal(match: re.Match[str]) -> Literal | None:
 
 
 def _slack(decimals: str, dots: bool) -> Fraction:
-    """Return the largest error of a number if its decimals look rounded, else 0."""
+    """Return the largest error of a number if its decimals look rounded, else 0.
+
+    `dots` tells whether an ellipsis follows the decimals.
+    """
     place = Fraction(1, 10 ** len(decimals))
     if dots:
         return place

@@ -79,7 +79,7 @@ DOUBTFUL = _set("each every both twice half than off less fewer more out matrix 
 THE = {"the", "these", "those", "all", "his", "her", "their", "its", "our"}
 LETTERS = frozenset("mgshlLdktKMBWVANJFC")  # single letters that may be units
 SCALES = _set("dozen pair couple score gross hundred thousand million billion k K M B")
-# Name of a unit -> (dimension, all names of that unit), for each dimension that it may be of.
+# Name of a unit -> for each dimension it may belong to, (dimension, all names of the unit).
 _UNITS: dict[str, tuple[tuple[str, str], ...]] = {}
 for _dimension, _names in {
     "time": "second sec s|minute min|hour hr h|day d|week wk|fortnight|month|quarter|year yr"
@@ -181,7 +181,7 @@ def mixed(units: Iterable[Unit]) -> bool:
 
 
 def paid(units: Iterable[Unit]) -> bool:
-    """Tell whether some of the numbers are money, and others something else."""
+    """Tell whether some units are money and others are not; empty units are skipped."""
     money = [
         any(dimension == "money" for name in unit.names for dimension, _ in _UNITS.get(name, ()))
         for unit in units
@@ -191,7 +191,7 @@ def paid(units: Iterable[Unit]) -> bool:
 
 
 def first_unit(words: list[str]) -> list[str]:
-    """Return the first of some words, together with a `per` right after it and its next word."""
+    """Return the first word; with a `per`, the first unit: `per hour` or `km per hour`."""
     if words[:1] == ["per"]:
         return words[:2]
     return words[:3] if words[1:2] == ["per"] else words[:1]

@@ -159,7 +159,7 @@ class NumberFiltering(GymTask):
         return Solution(lines, str(left))
 
     def score(self, answer: str, problem: Filter) -> float:
-        """Score a list; spaces, and quotes around its numbers or a lack of them, do not matter."""
+        """Score a list; spaces, and whether its numbers are in quotes, do not matter."""
         text = answer.strip()
         if not (text.startswith("[") and text.endswith("]") and len(text) < 1000):
             return 0.0
@@ -175,8 +175,8 @@ _SAID = {"larger": "larger than", "smaller": "smaller than", "equal": "equal to"
 def _odd(numbers: list[str]) -> bool:
     """Tell whether a list has a number written in two ways, such as 2.5 and 2.50, or a -0.
 
-    The first of `numbers` is not in the list: it is the limit. It may be written in another way
-    than in the list, but not as -0.
+    The first of `numbers` is the limit, the rest is the list. The limit may be written in another
+    way than an equal number of the list, but not as -0.
     """
     values = {Decimal(number) for number in numbers[1:]}
     return len(values) < len(set(numbers[1:])) or any(

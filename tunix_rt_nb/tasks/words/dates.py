@@ -86,7 +86,7 @@ _BLANKS = {
 
 
 def _compiled(form: str) -> re.Pattern[str]:
-    """Compile a wording into a regex with a named group for each blank, a word in capitals."""
+    """Compile a wording into a regex: each blank, a word in capitals, becomes a named group."""
     names = "|".join(_BLANKS)
     return re.compile(re.sub(names, lambda name: f"(?P<{name[0]}>{_BLANKS[name[0]]})", form))
 
@@ -179,7 +179,7 @@ def _offset(start: date, days: int, grain: str) -> Solution:
 
 
 def _walk(weekday: str, days: int, grain: str) -> Solution:
-    """Find the weekday that is `days` after a weekday, or before it if negative."""
+    """Find the weekday `days` after a given one, or before it if `days` is negative."""
     way = "on" if days > 0 else "back"
     rest = abs(days) % 7
     path = [_after(weekday, k if days > 0 else -k) for k in range(1, rest + 1)] or [weekday]

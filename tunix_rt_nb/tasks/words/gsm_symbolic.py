@@ -38,7 +38,8 @@ class Template(NamedTuple):
     Attributes:
       pattern: a regex that matches its questions, with a named group for each gap.
       numbers: the names of the gaps that hold a number.
-      told: returns the question and the solution in a dict, given the values of the gaps.
+      told: takes the values of the gaps; returns a dict with the `question`, and the solution as
+        `answer_cot`.
     """
 
     pattern: re.Pattern[str]
@@ -149,7 +150,10 @@ def _generators() -> dict[int, Callable[[random.Random, float], dict[str, Any]]]
 
 @cache
 def _templates() -> dict[int, Template]:
-    """Read the chosen templates from the library's source, where a question is one f-string."""
+    """Read the chosen templates from the library's source, and return them by their numbers.
+
+    In the source, a question is one f-string.
+    """
     chosen = {index for level in _LEVELS.values() for index in level}
     return {
         index: _template(function, _generators()[index])

@@ -79,7 +79,7 @@ class KnightsKnaves(GymTask):
         return problem
 
     def solve(self, problem: Island, grain: str) -> Solution:
-        """Suppose one case after the other, up to the first that nobody contradicts."""
+        """Try the cases in order, up to the first that fits everybody's claim."""
         names, _, claims = problem
         lines: list[Line] = []
         for case in _cases(problem):
@@ -118,7 +118,7 @@ def _frame(names: tuple[str, ...], truthful: str, said: str) -> str:
 
 
 def _statements(said: str, names: tuple[str, ...]) -> list[str]:
-    """List what each person says, in turn."""
+    """List what each person claims, in the order of `names`."""
     found = []
     rest = f" {said}"
     for name in names:
@@ -133,7 +133,10 @@ def _statements(said: str, names: tuple[str, ...]) -> list[str]:
 
 
 def _claim(text: str, names: tuple[str, ...], truthful: str) -> Claim:
-    """Parse a claim from its inner brackets outwards; `<k>` in `text` stands for `parts[k]`."""
+    """Parse a claim from its inner brackets outwards.
+
+    Each part already parsed is appended to `parts` and replaced in `text` by `<k>`, its index.
+    """
     parts: list[Claim] = []
 
     def put(part: Claim) -> str:

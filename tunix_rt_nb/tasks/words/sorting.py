@@ -67,7 +67,7 @@ class WordSorting(GymTask):
 
 
 def _compare(a: str, b: str, first: str) -> list[Line]:
-    """Compare two words by the characters where they first differ; `first` is the one to go first.
+    """Compare two words by the characters where they first differ; `first` goes first in the list.
 
     If one word is the beginning of the other, it counts as the smaller.
     """
@@ -87,6 +87,6 @@ def _compare(a: str, b: str, first: str) -> list[Line]:
 
 
 def _kind(x: str, y: str) -> str:
-    """Return `digit `, `capital ` or `small ` for `x`; an empty string if `y` is alike in this."""
+    """Return `digit `, `capital ` or `small ` for `x`; empty if `y` is of the same kind."""
     kinds = ["digit " if c.isdigit() else "capital " if c.isupper() else "small " for c in (x, y)]
     return "" if kinds[0] == kinds[1] else kinds[0]
