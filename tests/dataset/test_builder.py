@@ -241,3 +241,16 @@ def test_the_manifest_says_what_is_in_the_dataset(store: TraceStore, tmp_path: P
     assert manifest["stats"]["min_step_count"] == manifest["stats"]["max_step_count"] == 4
     assert manifest["session_id"] == "s1"
     assert manifest["files"]["train.jsonl"] == files.sha256(folder / "train.jsonl")
+
+
+def test_the_same_prompt_after_other_messages_is_another_problem(tmp_path: Path) -> None:
+    def chat(age: int) -> Trace:
+        told = {"role": "user", "content": f"Emil is {age}."}, {"role": "assistant", "content": "Ok."}
+        return Trace.of("And in 4 years?", [], f"{age + 4}", {"earlier_messages": list(told)})
+
+    store = TraceStore(tmp_path / "traces")
+    alone = [Trace.of(prompt, [], "x") for prompt in ("And in 4 years?", "and in  4 years?")]
+    store.add([chat(28), chat(36), *alone], NOW)
+    spec = DatasetSpec.of(dataset_name="chats", near_duplicates=None, eval_fraction=0)
+    manifest = dataset.read_manifest(dataset.build(store, spec, tmp_path))
+    assert (manifest["trace_count"], manifest["rejected"]) == (3, {"duplicate_prompt": 1})

@@ -9,6 +9,7 @@ SELECT
     step_count,
     length,
     sha256({prompt_key}) AS prompt_key,
+    coalesce(meta ->> '$.earlier_messages', '') AS earlier,
     $by_words AND NOT coalesce(list_contains($not_by_words, task), false) AS by_words,
     CASE WHEN by_words THEN prompt END AS prompt,
     CASE WHEN by_words THEN final_answer END AS answer,

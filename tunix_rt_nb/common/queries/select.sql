@@ -1,5 +1,6 @@
 -- The chosen traces in the order of the strategy, each with the side of the split it falls on, the
--- first trace with its prompt, and the first eval item with its prompt, if there is one.
+-- first trace with its prompt and the same messages before it, and the first eval item with its
+-- prompt, if there is one.
 --
 -- Prompts are compared by `prompt_key.sql`: in Unicode NFC, lower case, white space collapsed. The
 -- side depends on that key alone: a prompt never changes sides when the data grows, and no prompt
@@ -23,10 +24,10 @@ held_out AS (
 )
 
 SELECT
-    ordered.* EXCLUDE (prompt_key, by_words, value),
+    ordered.* EXCLUDE (prompt_key, earlier, by_words, value),
     ('0x' || left(sha256('split:' || prompt_key), 8))::UBIGINT
         < $eval_fraction * 4294967296.0 AS is_eval,
-    first_value(id) OVER (PARTITION BY prompt_key ORDER BY place) AS first_id,
+    first_value(id) OVER (PARTITION BY prompt_key, earlier ORDER BY place) AS first_id,
     eval_item
 FROM ordered
 LEFT JOIN held_out USING (prompt_key)
