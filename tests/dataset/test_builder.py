@@ -245,7 +245,10 @@ def test_the_manifest_says_what_is_in_the_dataset(store: TraceStore, tmp_path: P
 
 def test_the_same_prompt_after_other_messages_is_another_problem(tmp_path: Path) -> None:
     def chat(age: int) -> Trace:
-        told = {"role": "user", "content": f"Emil is {age}."}, {"role": "assistant", "content": "Ok."}
+        told = (
+            {"role": "user", "content": f"Emil is {age}."},
+            {"role": "assistant", "content": "Ok."},
+        )
         return Trace.of("And in 4 years?", [], f"{age + 4}", {"earlier_messages": list(told)})
 
     store = TraceStore(tmp_path / "traces")

@@ -189,7 +189,7 @@ def test_an_answer_of_no_known_task_is_graded_by_the_ladder() -> None:
     assert graded(CITY, "Answer: Rome")["strict_score"] == 1.0
     assert graded(CITY, "Rome")["outcome"] == "no_answer"
     wrong = graded(CITY, "Answer: Paris")
-    assert (wrong["score"], wrong["outcome"]) == (0.0, "right_reasons_wrong_answer")
+    assert (wrong["score"], wrong["outcome"]) == (0.0, "wrong")
     assert "disagree" not in found
 
 

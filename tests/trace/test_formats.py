@@ -343,6 +343,7 @@ def test_an_instruction_keeps_what_it_is_about() -> None:
         ("tagged", {"prompt": "p", "output": "<think>a</think> "}, "final_answer: expected str of"),
         ("tagged", {"prompt": "p", "output": {}}, "output: expected str, got dict"),
         ("tagged", {"prompt": "p", "output": SAID[0], "x": 1 << 64}, "meta.imported.x: is an int"),
+        ("tagged", {"prompt": " \n", "output": "4"}, "prompt: is blank"),
         ("tagged", [], "trace: expected object, got array"),
         ("tunix_sft", {"prompts": "p"}, "final_answer: Field required"),
         ("tunix_sft", {"final_answer": "p"}, "prompts: Field required"),

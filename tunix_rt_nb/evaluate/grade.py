@@ -76,6 +76,8 @@ def grade(
     marked = _by_task(task, trace, parsed) if task else _by_ladder(trace, parsed, own)
     steps = _review(task, trace, parsed.steps) if task else _check(trace, parsed)
     right = len(parsed.steps) - len(steps.wrong) - steps.unchecked
+    # Steps that nobody can check are no right reasons for a wrong answer.
+    sound = steps.first is None and (marked.score == 1.0 or right > 0)
     meta = trace.meta or {}
     found: Grade = {
         "id": trace_id,
@@ -93,7 +95,7 @@ def grade(
         "step_counts": {"right": right, "wrong": len(steps.wrong), "unchecked": steps.unchecked},
         "wrong_steps": steps.wrong,
         "first_wrong": steps.first,
-        "outcome": outcome_of(parsed.answer, marked.score, sound=steps.first is None),
+        "outcome": outcome_of(parsed.answer, marked.score, sound),
         "strict_format": parsed.strict,
         "ran_on": parsed.ran_on,
         "stopped": written.stopped,

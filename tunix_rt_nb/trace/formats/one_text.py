@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from tunix_rt_nb.common import InputError
 from tunix_rt_nb.trace.formats.record import Record, as_steps, is_ours, make_trace
 from tunix_rt_nb.trace.free_text import answer_in
 from tunix_rt_nb.trace.marks import plain
@@ -67,6 +68,8 @@ def read_text(
       answer: the answer, if the record has a separate field for it.
       meta: more fields for the trace's `meta`.
     """
+    if not (prompt.strip() or is_ours(record)):
+        raise InputError("prompt: is blank")
     steps, found, whole = split(said, is_ours(record))
     if answer and not steps:  # all of the response is reasoning, as the answer is elsewhere
         steps, found = steps_of(said), answer
