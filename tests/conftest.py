@@ -31,10 +31,11 @@ settings.load_profile("default")
 NOW = "2026-01-01T00:00:00Z"
 
 
-SLOW = (  # train, compile, start kernels or servers: `make quick` leaves them out
+SLOW = (  # train, compile, start servers, try thousands: `make quick` leaves them out
     *("road", "models/test_attention.py", "models/test_hf_names.py", "models/test_lora.py"),
     *("kaggle/test_kaggle.py", "kaggle/test_kernel.py", "kaggle/test_session.py"),
     *("models/test_sampling.py", "train/test_loss.py"),
+    *("tasks/test_certificate.py", "tasks/test_equations.py", "tasks/test_gsm_symbolic.py"),
     *("render/test_packing.py", "runs/test_chain.py", "runs/test_chain_memory.py"),
     *("train/test_deadline.py", "train/test_job_run.py", "train/test_mesh.py"),
     *("train/test_preflight.py", "train/test_sft.py", "train/test_smoke.py"),
