@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from operator import itemgetter
 
 from tunix_rt_nb import tasks
 from tunix_rt_nb.evaluate.scorecard import items_sha256
@@ -21,7 +22,7 @@ def choose(
     Returns:
       The chosen items, and the number of skipped items by reason.
     """
-    chosen: list[tuple[str, Trace]] = []
+    chosen: list[tuple[str, tuple[str, Trace]]] = []
     counts, skipped = Counter[str](), Counter[str]()
     for trace_id, trace in items:
         group = group_of(trace)
@@ -29,8 +30,9 @@ def choose(
         if counts[group] > per_task:
             skipped[f"beyond {per_task} of a task"] += 1
         else:
-            chosen.append((trace_id, trace))
-    return sorted(chosen, key=lambda item: group_of(item[1])), dict(skipped)
+            chosen.append((group, (trace_id, trace)))
+    chosen.sort(key=itemgetter(0))
+    return [item for _, item in chosen], dict(skipped)
 
 
 def task_of(trace: Trace) -> tasks.Task | None:

@@ -105,10 +105,9 @@ def read(
         for part in parts:
             bad += [*part.bad, *([part.wrong] if part.wrong else [])]
             counts += part.counts
-            fatal = part.wrong or (part.bad and not how.skip_bad)
             # After a bad record nothing will be imported. Read on only to report the others.
             count += len(part.bad) * (not how.skip_bad) + bool(part.wrong)
-            if not count and not fatal:
+            if not count:
                 yield part.lines
         if not count:
             how.report(f"{path}: {_summary(counts)}")

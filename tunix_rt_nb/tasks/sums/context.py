@@ -55,14 +55,14 @@ class Context:
 
     @property
     def opens(self) -> bool:
-        """Whether the sum begins a clause, so that its first number is not part of a label."""
+        """True if the sum begins a clause, so that its first number is not part of a label."""
         before = self._sentence(self._earlier)
         apart = not before.strip() or re.search(r"[.,;:(!?=]\s*$", before)
         return bool(apart) or set(_words(before)[-1:]) <= wording.OPENS
 
     @property
     def asked(self) -> bool:
-        """Whether the sentence is a question."""
+        """True if the sentence is a question."""
         end = _SENTENCE.search(self._text, self._end, self._end + _AFTER)
         return self._text[self._end : self._end + 2].lstrip()[:1] == "?" or (
             end is not None and end[0] == "?"
@@ -70,7 +70,7 @@ class Context:
 
     @property
     def claimed(self) -> bool:
-        """Whether nothing around the sum casts doubt on it."""
+        """True if nothing around the sum casts doubt on it."""
         follows = self._earlier > 0 and self._start - self._earlier <= 40
         return not (
             self.asked
@@ -85,7 +85,7 @@ class Context:
 
     @property
     def rounds(self) -> bool:
-        """Whether the text speaks of rounding."""
+        """True if the text speaks of rounding."""
         return not wording.ROUNDS.isdisjoint([*_words(self.before), *self.after])
 
 

@@ -13,6 +13,7 @@ from tunix_rt_nb.trace.formats.record import (
     Full,
     Record,
     of_type,
+    system_of,
     text,
 )
 from tunix_rt_nb.trace.trace import EARLIER, Earlier, Trace
@@ -80,8 +81,7 @@ def _with_system(record: Record, raw: list[Any], names: Iterable[str]) -> list[d
     """Convert messages to OpenAI's roles and fields; put the record's `system` field first."""
     *_, name = names
     found = [_message(turn, f"{name}.{i}.") for i, turn in enumerate(raw)]
-    system = record.get("system")
-    if isinstance(system, str) and system.strip():
+    if system := system_of(record):
         found.insert(0, {"role": "system", "content": system})
     return found
 

@@ -95,6 +95,12 @@ def present(record: Record, names: tuple[str, ...]) -> str:
     raise InputError(f"{names[0]}: Field required, expected one of: {', '.join(names)}")
 
 
+def system_of(record: Record) -> str:
+    """Return the field `system` of a record; empty if it is blank, missing or no text."""
+    system = record.get("system")
+    return system if isinstance(system, str) and system.strip() else ""
+
+
 def text(record: Record, name: str, where: str = "") -> str:
     """Return a field that must be text; error messages begin with `where`."""
     return of_type(record, name, str, where)

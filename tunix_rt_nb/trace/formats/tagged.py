@@ -5,7 +5,15 @@ is `training_example`.
 """
 
 from tunix_rt_nb.trace.formats.one_text import read_text
-from tunix_rt_nb.trace.formats.record import Exported, Format, Full, Record, present, text
+from tunix_rt_nb.trace.formats.record import (
+    Exported,
+    Format,
+    Full,
+    Record,
+    present,
+    system_of,
+    text,
+)
 from tunix_rt_nb.trace.trace import EARLIER, Earlier, Trace
 
 PROMPTS = ("prompt", "question", "problem", "instruction", "query", "input")
@@ -36,7 +44,7 @@ def tagged(record: Record) -> Trace:
       '4'
     """
     prompt, names = _prompt(record)
-    system = _system(record)
+    system = system_of(record)
     meta = {EARLIER: [{"role": "system", "content": system}]} if system else {}
     if EARLIER in record:
         meta = {EARLIER: record[EARLIER]}
@@ -61,11 +69,6 @@ def _prompt(record: Record) -> tuple[str, list[str]]:
         return prompt, [asked]
     about = text(record, "input") if record.get("input") else ""  # what the instruction is about
     return f"{prompt}\n\n{about}" if about else prompt, [asked, "input"]
-
-
-def _system(record: Record) -> str:
-    system = record.get("system")
-    return system if isinstance(system, str) and system.strip() else ""
 
 
 def _first(record: Record, names: tuple[str, ...]) -> str:
