@@ -31,7 +31,7 @@ settings.load_profile("default")
 NOW = "2026-01-01T00:00:00Z"
 
 
-SLOW = (  # train, compile, start servers, try thousands: `make quick` leaves them out
+SLOW = (  # files full of what trains, compiles or starts servers; single tests have the mark itself
     *("road", "models/test_attention.py", "models/test_hf_names.py", "models/test_lora.py"),
     *("kaggle/test_kaggle.py", "kaggle/test_kernel.py", "kaggle/test_session.py"),
     *("models/test_sampling.py", "train/test_loss.py"),

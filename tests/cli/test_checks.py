@@ -176,6 +176,7 @@ def test_nothing_is_begun_with_a_wrong_value(
     assert not (home / "runs").exists()
 
 
+@pytest.mark.slow
 def test_the_checks_load_no_jax() -> None:
     code = (
         "import sys\nfrom tunix_rt_nb.cli.checks import check_run\n"

@@ -29,6 +29,7 @@ def test_tasks_are_listed_with_their_size_and_a_solved_example() -> None:
     assert "task: unknown 'arithmetics', did you mean arithmetic?" in unknown.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("registry")
 def test_a_file_is_checked_line_by_line(tmp_path: Path) -> None:
     path = tmp_path / "mine.py"

@@ -174,6 +174,7 @@ def mixtures(draw: st.DrawFn) -> tuple[list[Trace], list[dict[str, str]]]:
     return traces, items
 
 
+@pytest.mark.slow
 @settings(max_examples=12)
 @given(mixtures())
 def test_what_is_kept_is_clean_and_what_is_not_is_listed(

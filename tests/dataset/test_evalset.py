@@ -52,6 +52,7 @@ def test_its_worked_solutions_are_right_and_know_their_section() -> None:
         assert found["expected_answer"] == line["expected_answer"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", evalsets.TAKES_STEPS)
 def test_answers_of_trace_sensitive_items_cannot_be_guessed(name: str) -> None:
     n = 60 if name == "countdown" else 250  # whose prompts take long to draw

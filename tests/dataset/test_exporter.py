@@ -181,6 +181,7 @@ ODD = st.builds(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=12, deadline=None)
 @given(st.lists(ODD, min_size=1, max_size=20, unique_by=lambda trace: trace.id))
 def test_no_text_and_no_meta_comes_out_otherwise(traces: list[Trace]) -> None:
@@ -214,6 +215,7 @@ def big(folder: Path, n: int) -> list[str]:
     return ids
 
 
+@pytest.mark.slow
 def test_order_and_bytes_do_not_depend_on_the_threads(tmp_path: Path) -> None:
     ids = big(tmp_path / "d", 45_000)
     store = keep(tmp_path, [])

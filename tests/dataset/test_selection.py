@@ -95,6 +95,7 @@ def test_a_number_of_steps_can_be_a_stratum(marble_store: TraceStore) -> None:
     assert [len(trace.steps) for trace in found] == [3, 3]
 
 
+@pytest.mark.slow
 @given(
     st.dictionaries(st.sampled_from("abcdefg"), st.integers(1, 60), min_size=1),
     st.integers(1, 300),
@@ -411,6 +412,7 @@ def test_a_selection_is_the_same_on_any_thread_count_and_order_of_rows(
 PROMPTS = st.lists(st.text(min_size=1, max_size=20), min_size=2, max_size=40, unique=True)
 
 
+@pytest.mark.slow
 @given(PROMPTS)
 @settings(max_examples=200)
 def test_the_side_of_a_prompt_depends_on_nothing_else(

@@ -117,6 +117,7 @@ def test_datasets_are_listed_also_those_that_were_cut_off(home: Path, tmp_path: 
         dataset.find("d-v9")
 
 
+@pytest.mark.slow
 def test_merging_keeps_each_trace_once_and_what_was_held_out_held_out(
     home: Path, tmp_path: Path
 ) -> None:

@@ -74,6 +74,7 @@ def test_another_integer_is_wrong_in_every_notation(
     assert mark(one(n), other(m)).score == 0.0
 
 
+@pytest.mark.slow
 @given(fractions, st.sampled_from(OF_FRACTIONS), st.sampled_from(OF_FRACTIONS))
 def test_a_fraction_is_the_same_in_every_notation(
     q: Fraction, one: Callable[[Fraction], str], other: Callable[[Fraction], str]
@@ -107,6 +108,7 @@ pieces = st.lists(
 ).map("".join)
 
 
+@pytest.mark.slow
 @settings(max_examples=2000)
 @given(pieces)
 def test_what_is_read_as_a_number_holds_no_other_number(text: str) -> None:
@@ -117,6 +119,7 @@ def test_what_is_read_as_a_number_holds_no_other_number(text: str) -> None:
         assert again and again.value == found.value
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(st.lists(st.integers(-9, 9), min_size=2, max_size=4), st.integers(-9, 9))
 def test_a_polynomial_equals_its_expansion_and_no_other(roots: list[int], shift: int) -> None:
@@ -130,6 +133,7 @@ def test_a_polynomial_equals_its_expansion_and_no_other(roots: list[int], shift:
     assert mark(sympy.latex(expanded + shift), sympy.latex(factored)).score == float(shift == 0)
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(st.integers(2, 99), st.integers(1, 9), st.integers(1, 9))
 def test_a_root_equals_its_simplest_form_and_no_other(n: int, k: int, d: int) -> None:

@@ -28,6 +28,7 @@ def test_formulas_are_compared_in_one_process_after_another(process: Process) ->
     assert process._started is first
 
 
+@pytest.mark.slow
 def test_what_takes_too_long_is_killed_and_the_next_question_answered(process: Process) -> None:
     assert process.equal("x", "x") is True
     first, started = process._started, time.monotonic()

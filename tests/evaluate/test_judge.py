@@ -140,6 +140,7 @@ def test_a_server_that_hangs_up_now_and_then_is_asked_again(server: Server, tmp_
     assert len(server.asked) == 2
 
 
+@pytest.mark.slow
 def test_a_judge_that_never_answers_ends_it_and_keeps_what_there_is(
     server: Server, tmp_path: Path
 ) -> None:
@@ -280,6 +281,7 @@ def test_a_packed_answer_is_not_unpacked(server: Server) -> None:
     assert server.asked[0][1]["Accept-Encoding"] == "identity"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "told, least, most",
     [

@@ -31,6 +31,7 @@ def test_twenty_thousand_traces_are_graded() -> None:
     assert sum(sizes) >= 20_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", tasks.TASKS)
 def test_a_traces_own_rendering_is_all_right(name: str) -> None:
     for level in tasks.DIFFICULTIES:

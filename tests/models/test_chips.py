@@ -19,6 +19,7 @@ def test_a_topology_has_as_many_chips_as_its_name_says(topology: str) -> None:
     assert chips.count(topology) * cores == int(told)
 
 
+@pytest.mark.slow
 def test_libtpu_says_nothing_where_there_is_no_tpu() -> None:
     pytest.importorskip("libtpu")
     code = "from tunix_rt_nb import models; import jax; print(jax.default_backend())"

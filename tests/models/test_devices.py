@@ -15,6 +15,7 @@ def test_devices_are_told_by_number_and_kind() -> None:
     assert models.describe_devices() == f"{jax.device_count()} x {kind}"
 
 
+@pytest.mark.slow
 def test_every_device_is_counted() -> None:
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", TOLD],

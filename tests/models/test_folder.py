@@ -65,6 +65,7 @@ def older(tensors: Tensors) -> Tensors:
     return {**{f"language_model.{k}": v for k, v in tensors.items()}, **VISION}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("named", [newer, older])
 def test_the_text_part_of_a_multimodal_model_is_loaded(
     plain: Path, folder: Path, named: Callable[[Tensors], Tensors], capsys: pytest.CaptureFixture
@@ -101,6 +102,7 @@ def in_bfloat16(tensors: Tensors, but: str) -> Tensors:
     return {k: v if but in k else v.astype(ml_dtypes.bfloat16) for k, v in tensors.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_weights_of_several_types_are_each_read_as_what_they_are(
     plain: Path, folder: Path, tmp_path: Path, dtype: str
@@ -115,6 +117,7 @@ def test_weights_of_several_types_are_each_read_as_what_they_are(
     assert np.array_equal(loaded.final_norm.scale.get_value(), norm)
 
 
+@pytest.mark.slow
 def test_an_adapter_beside_the_model_is_passed_over_and_said(
     plain: Path, folder: Path, capsys: pytest.CaptureFixture
 ) -> None:

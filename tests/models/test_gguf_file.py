@@ -146,6 +146,7 @@ def test_every_weight_comes_back_under_hugging_faces_name(folder: Path) -> None:
             assert np.array_equal(weight, mine[f"blk.{n}.{theirs}.weight"])
 
 
+@pytest.mark.slow
 def test_the_weights_are_those_that_the_loader_takes(folder: Path, tmp_path: Path) -> None:
     model, tokenizer = models.load(folder)
     again = models.save(model, tokenizer, tmp_path / "again")

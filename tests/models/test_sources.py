@@ -150,6 +150,7 @@ def test_the_hub_gives_what_is_needed_and_it_stays(server: hub.Hub) -> None:
     assert not server.asked
 
 
+@pytest.mark.slow
 def test_a_download_that_was_cut_goes_on_where_it_was(
     server: hub.Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:

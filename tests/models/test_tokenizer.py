@@ -109,6 +109,7 @@ def test_every_piece_that_steers_is_known() -> None:
             assert each.decode([number, number]) == piece * 2
 
 
+@pytest.mark.slow
 @settings(max_examples=1000)
 @given(controlled)
 def test_literal_text_holds_no_control_token_and_reads_back(text: str) -> None:
@@ -139,6 +140,7 @@ def test_every_control_piece_is_literal_in_a_text() -> None:
                 assert each.decode(each.literal(text)) == text
 
 
+@pytest.mark.slow
 @settings(max_examples=1000)
 @given(
     odd.traces(controlled),
@@ -195,6 +197,7 @@ def ids_of(name: str, text: str) -> list[int]:
     return sentencepiece_of(name).Encode(text.removeprefix("<bos>"), add_bos=name == "gemma")
 
 
+@pytest.mark.slow
 @settings(max_examples=1000)
 @given(
     name=st.sampled_from(sorted(TEMPLATES)),

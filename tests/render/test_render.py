@@ -80,6 +80,7 @@ def test_a_dataset_renders_in_every_form(
     assert not traces
 
 
+@pytest.mark.slow
 def test_loaded_examples_are_those_of_the_traces(source: Path, tmp_path: Path) -> None:
     rendered(source, tmp_path / "out", max_length=100_000)
     tokenizer = render.load_tokenizer(tmp_path / "out")
@@ -93,6 +94,7 @@ def test_loaded_examples_are_those_of_the_traces(source: Path, tmp_path: Path) -
     assert sorted(chain(*lengths.values())) == sorted(map(len, examples))
 
 
+@pytest.mark.slow
 def test_batches_of_any_size_render_to_the_same_bytes(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from hypothesis import given
 
@@ -74,6 +75,7 @@ def test_emoji_stand_in_the_front_matter_as_they_are() -> None:
     assert '\ntags: ["reasoning", "tunix", "🂡", "é"]\n' in card
 
 
+@pytest.mark.slow
 @given(texts(["---", "\n---\n", "# x", "|", ": ", "- a", "<b>", "null", "!!python/object:x", "]("]))
 def test_every_text_stays_what_it_is(text: str) -> None:
     facts = {

@@ -109,6 +109,7 @@ def test_a_setting_of_another_type_is_refused(setting: str, says: str) -> None:
     assert str(error.value) == says
 
 
+@pytest.mark.slow
 @given(odd.texts() | st.text())
 def test_any_text_arrives_unchanged(text: str) -> None:
     assert given_by(f"SYSTEM={text}") == text

@@ -168,6 +168,7 @@ def test_two_at_once_make_one_version(home: Path) -> None:
     assert {version.version for version in made} == {"v1"}
 
 
+@pytest.mark.slow
 def test_a_kill_leaves_a_whole_version_or_none(home: Path) -> None:
     run = trained(home)
     big = {"model/config.json": {}, "model/model.safetensors": bytes(200_000_000)}

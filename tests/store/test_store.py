@@ -107,6 +107,7 @@ def _add(folder: Path, first: int) -> None:
         TraceStore(folder).add([small(10 * n + k) for k in range(15)], NOW)
 
 
+@pytest.mark.slow
 def test_writers_at_once_lose_and_repeat_nothing(tmp_path: Path) -> None:
     context = multiprocessing.get_context("spawn")
     workers = [context.Process(target=_add, args=(tmp_path, first)) for first in (0, 1, 2)]

@@ -197,6 +197,7 @@ def check_dates(trace: Trace) -> list[str]:
 ORACLES: dict[str, Callable[[Trace], list[str]]] = {"calendar_arithmetic": check_dates}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("level", tasks.DIFFICULTIES)
 def test_the_other_implementation_notices_a_wrong_step(level: str) -> None:
     noticed, missed = 0, []

@@ -39,6 +39,7 @@ def traces_of(name: str) -> sample.Sample:
     return sample.drawn(name, 12, seed=2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "check", [c for c in certificate.CHECKS if c != "same bytes"]
 )  # that is below
@@ -101,6 +102,7 @@ def test_the_answer_is_not_told_before_the_steps_reach_it(name: str) -> None:
             assert trace.final_answer not in trace.steps[0].content
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_neighbouring_seeds_and_difficulties_draw_other_traces(name: str) -> None:
     first = [t.prompt for t in some(name, 100, 5, "hard")]
@@ -109,6 +111,7 @@ def test_neighbouring_seeds_and_difficulties_draw_other_traces(name: str) -> Non
     assert sum(a == b for a, b in zip(first[1:], second, strict=False)) < 5
 
 
+@pytest.mark.slow
 def test_the_same_seed_draws_the_same_traces_in_every_process() -> None:
     code = (
         "from tunix_rt_nb import tasks\n"

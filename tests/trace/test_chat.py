@@ -30,6 +30,7 @@ def test_a_system_message_of_gemma_opens_the_users_turn() -> None:
 trimmed = odd.texts().map(str.strip).filter(bool)  # published templates strip what we keep
 
 
+@pytest.mark.slow
 @settings(max_examples=1000)
 @given(
     name=st.sampled_from(sorted(TEMPLATES)),
@@ -54,6 +55,7 @@ def test_chats_are_those_of_the_published_templates(
 turns = st.lists(st.tuples(trimmed, trimmed), min_size=1, max_size=3).map(tuple)
 
 
+@pytest.mark.slow
 @settings(max_examples=500)
 @given(
     name=st.sampled_from(sorted(TEMPLATES)),
@@ -92,6 +94,7 @@ def test_malformed_messages_before_a_prompt_are_refused(messages: object) -> Non
         Trace.of("r", [], "b", {"earlier_messages": messages})
 
 
+@pytest.mark.slow
 @settings(max_examples=1000)
 @given(odd.traces(odd.texts()), odd.texts())
 def test_text_of_a_trace_is_literal_in_every_template(trace: Trace, system: str) -> None:

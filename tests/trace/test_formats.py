@@ -398,6 +398,7 @@ def reads_as_it_is(trace: Trace) -> bool:
 odd_traces = odd.traces(odd.texts()).filter(reads_as_it_is)
 
 
+@pytest.mark.slow
 @settings(max_examples=15)
 @given(st.lists(odd_traces, min_size=1, max_size=9, unique_by=lambda t: t.id))
 def test_whatever_a_trace_says_its_export_says_it(
@@ -442,6 +443,7 @@ names = st.sampled_from([*STEP_NAMES, *PAYLOAD_NAMES, *OTHER_NAMES])
 parts = json_values | st.lists(st.dictionaries(names, json_values | st.sampled_from(SAID)))
 
 
+@pytest.mark.slow
 @settings(max_examples=100)
 @given(record=st.dictionaries(names, parts, max_size=5), form=st.sampled_from(list(FORMATS)))
 def test_any_record_is_a_trace_or_a_bad_line(record: dict, form: str) -> None:
@@ -453,6 +455,7 @@ def test_any_record_is_a_trace_or_a_bad_line(record: dict, form: str) -> None:
         assert reader("trace")(json.dumps(trace.model_dump()).encode()) == trace
 
 
+@pytest.mark.slow
 def test_hostile_text_takes_no_long_time() -> None:
     for said in ("\n" * 900_000, "<think>" * 100_000, "</think>" * 100_000, "<<" * 400_000):
         for form in ("tagged", "gsm8k"):

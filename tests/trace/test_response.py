@@ -39,6 +39,7 @@ def test_the_reasoning_is_left_out_where_there_are_no_steps() -> None:
 MANY = 50_000  # lines
 
 
+@pytest.mark.slow
 @settings(max_examples=1000)
 @given(odd.traces(odd.texts()))
 def test_a_trace_is_read_back_unless_a_line_in_a_step_looks_like_the_next(trace: Trace) -> None:
