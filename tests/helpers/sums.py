@@ -152,7 +152,7 @@ $1.5 million + $0.5 million = $2 million
 100 - (20 + 30) = 50
 12 = 2^2 * 3
 60 = 2 × 2 × 3 × 5
-24=24
+5*5=25=25
 1.50 * 4 = 6
 1.50 * 4 = 6.00
 0.5 * 0.5 = .25
@@ -257,6 +257,16 @@ Profit: $45 - $30 = $15; margin: $15 / $45 = 33.3%
 # Each has nothing that is wrong beyond doubt: variables, functions, units, other rules.
 OPEN = _steps(
     r"""
+24=24
+12 = 12 = 12
+10 = 10.0
+1/4 = 0.25 = 25
+4 * 25 = 100 = 1 dollar
+5 * 60 = 300 = 5 minutes
+17 * 3 = 51 = 1 mod 5
+7 / 2 = 3.5 = 4
+2 + 3 = 5 = 101 in binary
+0.75 * 100 = 75 = 0.75
 x = 5
 2x + 3 = 13
 2x = 10
@@ -748,6 +758,9 @@ one-half of 10 = 5, 3 times 4 is 12
 # Each has a planted error.
 WRONG = _steps(
     r"""
+5*5=25=26
+So 3 + 4 = 7 = 8.
+12 - 4 = 8 = 9
 48/2 = 25 clips
 Natalia sold 48/2 = 25 clips in May.
 She has 5 + 3 = 9 apples.

@@ -75,6 +75,12 @@ def test_a_text_without_sums_claims_nothing() -> None:
         assert tasks.judge_step(text) is None
 
 
+@pytest.mark.parametrize("text", ["10 = 10", "24=24", "12 = 12 = 12", "10 = 10.0", "Total: 4 = 4"])
+def test_a_number_that_equals_itself_is_no_sum(text: str) -> None:
+    [claim] = tasks.claims(text)
+    assert (claim.right, claim.why) == (None, "has nothing to calculate")
+
+
 def test_one_wrong_sum_makes_a_step_wrong() -> None:
     assert right("5 + 3 = 8. 8 * 2 = 17. 17 - 1 = 16.") is False
     assert right("x + 3 = 8, so 8 - 3 = 5") is True

@@ -38,8 +38,8 @@ def doubt(chain: Chain, k: int, context: Context) -> str:
         return "has several units"
     if sums and 0 < percents < numbers:
         return "adds to a percentage"
-    if not signs and equal:
-        return "has nothing to reckon"
+    if not signs and equal and (k == 0 or not _restated(a, b)):
+        return "has nothing to calculate"
     if k == 0 and not a.signs:
         # `12 items = 4 * $5 = $20` goes on from what is counted to what it costs.
         going_on = equal and (a.units or len(chain.relations) > 1)
@@ -63,6 +63,17 @@ def _misses(a: Side, b: Side, units: list[wording.Unit]) -> bool:
     """
     x, y = (abs(side.values()[0].value) for side in (a, b))
     return y >= 10 and abs(x - y) * 4 <= y and not wording.paid(units)
+
+
+def _restated(a: Side, b: Side) -> bool:
+    """Tell whether two plain numbers, as the last two of `5 * 5 = 25 = 26`, must be the same.
+
+    Return False if `b` may be the same amount in another unit, as in `1/4 = 0.25 = 25`.
+    """
+    if a.units or b.units or a.percents or b.percents or b.followed not in ("stop", "line", "end"):
+        return False
+    less, more = sorted(abs(side.values()[0].value) for side in (a, b))
+    return not less or more / less not in (10, 100, 1000)
 
 
 def _range(side: Side) -> bool:

@@ -89,7 +89,8 @@ def _verdict(chain: Chain, context: Context) -> tuple[bool | None, str]:
     Return `right` and `why` of its `Claim`.
     """
     found, doubted = False, ""
-    reason = "is no plain arithmetic"
+    opaque = any(side.opaque for side in chain.sides)
+    reason = "is no plain arithmetic" if opaque else "has nothing to calculate"
     for k, relation in enumerate(chain.relations):
         a, b = chain.sides[k : k + 2]
         if a.opaque or b.opaque:
@@ -100,7 +101,7 @@ def _verdict(chain: Chain, context: Context) -> tuple[bool | None, str]:
             relation = "≈"
             right = _holds(a, relation, b, dash)
         if right:
-            found = True
+            found |= relation not in "=≈" or a.calculates or b.calculates
         elif right is None:
             reason = "depends on rounding"
         elif doubted := doubt(chain, k, context):

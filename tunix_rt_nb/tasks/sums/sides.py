@@ -35,6 +35,11 @@ class Side:
     units: list[wording.Unit] = field(default_factory=list)
     percents: int = 0
 
+    @property
+    def calculates(self) -> bool:
+        """True if the side is more than a plain number."""
+        return self.signs > 0 or self.percents > 0
+
     def values(self, other: bool = False) -> list[Literal]:
         """Evaluate the side in each way to read it.
 
