@@ -1,4 +1,4 @@
-"""What is refused before the first notebook of a run starts."""
+"""Parameters that are refused before the first notebook of a run starts."""
 
 import subprocess
 import sys
@@ -131,7 +131,7 @@ def test_something_has_to_be_held_out_if_it_will_be_asked() -> None:
 def test_a_dataset_that_is_taken_as_it_is_needs_no_traces_but_held_out_ones(home: Path) -> None:
     check(DATASET=built(home), TRACES={}, SPEC={"parent_dataset_id": "x"}, EVAL_SETS=["x"])
     whole = built(home / "other", eval_fraction=0)
-    says = "DATASET: has no held-out items, for the held-out loss and to evaluate on"
+    says = "DATASET: has no held-out items, the held-out loss and the evaluation need some"
     assert refused(DATASET=whole) == refused(DATASET=whole, EVAL_SET="core-v1") == says
     check(DATASET=whole, last="render")
     manifest = Path(whole) / "manifest.json"

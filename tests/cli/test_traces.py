@@ -294,3 +294,12 @@ def test_a_reader_that_stops_early_is_no_error(store: TraceStore) -> None:
     assert len(result.stdout.splitlines()) == 1
     assert "Broken pipe" not in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_a_trace_without_steps_scores_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "mine.jsonl"
+    path.write_text(json.dumps({"question": "Who?", "answer": "Ann"}) + "\n")
+    told("import", path, "--store", tmp_path / "s")
+    result = invoke("score", "--store", tmp_path / "s")
+    assert (result.exit_code, result.exception) == (0, None), result.output
+    assert "0.0" in result.output.splitlines()[-1]

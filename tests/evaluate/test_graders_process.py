@@ -69,3 +69,11 @@ def test_without_its_library_the_process_says_so(
     for _ in range(2):
         with pytest.raises(Missing, match="no such library"):
             process.equal("x", "x")
+
+
+def test_a_worker_that_ends_at_once_decides_nothing(
+    process: Process, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "ends.py").write_text("")
+    monkeypatch.setattr("tunix_rt_nb.evaluate.graders.process._WORKER", tmp_path / "ends.py")
+    assert process.equal("x", "x") is None

@@ -719,11 +719,11 @@ def test_a_run_of_this_machine_is_never_replaced(server: Kaggle, folder: Path) -
     (folder / "run.json").write_text('{"mine": 1}')
     server.put(HANDLE, files=left(folder))
     for name in ("mine", HANDLE):
-        refused(kaggle("pull", name), "holds a run of this machine, rename that folder first")
+        refused(kaggle("pull", name), "holds a run made on this machine, rename that folder first")
     assert (folder / "run.json").read_text() == '{"mine": 1}'
     (folder / "run.json").unlink()
     (folder / "notes.txt").write_text("mine")
-    refused(kaggle("pull", "mine"), "holds a run of this machine, rename that folder first")
+    refused(kaggle("pull", "mine"), "holds a run made on this machine, rename that folder first")
 
 
 def test_what_was_made_of_a_run_since_it_was_pulled_is_never_replaced(
@@ -754,7 +754,7 @@ def test_another_kernel_gets_no_folder_that_is_taken(
     (folder.parent / "local").mkdir()
     (folder.parent / "local/run.json").write_text("{}")
     server.put("eve/tunix-rt-local", log=LOG)
-    refused(kaggle(command, "eve/tunix-rt-local"), "local: holds a run of this machine")
+    refused(kaggle(command, "eve/tunix-rt-local"), "local: holds a run made on this machine")
     assert contents(folder) == before
     assert contents(folder.parent / "local") == {"run.json"}
 
@@ -836,7 +836,7 @@ def test_a_run_that_has_what_is_ours_is_not_taken(server: Kaggle, folder: Path, 
     kaggle("push", "mine")
     before = contents(folder)
     server.put(HANDLE, files=left(folder, {name: b"theirs"}))
-    refused(kaggle("pull", "mine"), f"{HANDLE}: its run has its own {name}, so")
+    refused(kaggle("pull", "mine"), f"{HANDLE}: its run contains {name}, which only push")
     assert contents(folder) == before
 
 

@@ -393,7 +393,7 @@ def test_a_run_of_this_machine_is_left_alone(tmp_path: Path, monkeypatch: Any) -
     monkeypatch.setenv("TUNIX_RT_HOME", str(tmp_path))
     (tmp_path / "runs/quickstart").mkdir(parents=True)
     (tmp_path / "runs/quickstart/run.json").write_text("{}")
-    says = "runs/quickstart: holds a run of this machine, give another --run-id"
+    says = "runs/quickstart: holds a run made on this machine, give another --run-id"
     assert says in prepare("quickstart", "--kernel", HANDLE)
 
 

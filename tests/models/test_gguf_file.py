@@ -274,14 +274,16 @@ def test_tensors_that_lack_or_are_too_many_are_named(tmp_path: Path) -> None:
 def test_more_pieces_than_embeddings_are_refused(tmp_path: Path) -> None:
     weights = tensors() | {"token_embd.weight": np.zeros([9, WIDTH], "f4")}
     said = refused(write(tmp_path / "few.gguf", weights=weights), tmp_path / "cache")
-    assert said == f"has more pieces, {len(pieces())}, than embeddings"
+    expected = f"its tokenizer has more pieces, {len(pieces())}, than the model has embeddings"
+    assert said == expected
 
 
 @pytest.mark.parametrize("kind", [-1, 6, "normal"])
 def test_pieces_that_make_no_tokenizer_are_refused(file: Path, kind: int | str) -> None:
     contents = gguf_file._Contents(file)
     contents._said["tokenizer.ggml.token_type"] = [kind] * len(pieces())
-    with pytest.raises(InputError, match="small.gguf: no tokenizer can be built from its pieces$"):
+    says = "small.gguf: no tokenizer can be built from its vocabulary$"
+    with pytest.raises(InputError, match=says):
         gguf_file._tokenizer(contents)
 
 

@@ -236,10 +236,10 @@ def test_a_tokenizer_that_puts_spaces_before_a_text_puts_none() -> None:
     [("chatml", "<|im_start|>"), ("llama3", "<|begin_of_text|>"), ("mistral", "<s>")],
 )
 def test_a_piece_the_tokenizer_lacks_is_named_with_its_template(name: str, piece: str) -> None:
-    lacks = re.escape(f"tokenizer: has no control piece {piece!r}, which template {name} needs")
+    lacks = re.escape(f"tokenizer: has no control token {piece!r}, which template {name} needs")
     with pytest.raises(InputError, match=lacks):
         encode([render(DRAWN[0], name)], TOKENIZER, [DRAWN[0].id])
-    with pytest.raises(InputError, match="has no control piece '2 \\+', which the template needs"):
+    with pytest.raises(InputError, match="has no control token '2 \\+', which the template needs"):
         TOKENIZER.control("2 +")
 
 

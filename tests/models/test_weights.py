@@ -33,7 +33,7 @@ def folder(sound: Path, tmp_path: Path) -> Path:
     ("change", "says"),
     [
         (lambda w: w.pop(UP), f"has no {UP}, which config.json asks for"),
-        (lambda w: [w.pop(NORM), w.pop(UP)], f"has no {UP} and 1 more, which config.json"),
+        (lambda w: [w.pop(NORM), w.pop(UP)], f"has no {UP} and 1 more of the model"),
         (lambda w: w.update({UP: w[UP].T.copy()}), f"{UP} has the shape 48 x 80, expected 80"),
         (lambda w: w.update({UP[:-6]: w[UP]}), f"holds {UP[:-6]}, which the model in config"),
         (lambda w: w.update({"model.layers.6.x": w[NORM]}), "holds model.layers.6.x, which the"),

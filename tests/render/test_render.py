@@ -144,7 +144,7 @@ def test_text_that_became_a_control_token_is_noticed(source: Path, tmp_path: Pat
         encoded = encode(chats, tokenizer, ["trace-7"])
         with pytest.raises(InputError, match="trace trace-7: .*: no text is a control token"):
             checks.check(encoded, chats, tokenizer)
-    with pytest.raises(InputError, match="trace [0-9a-f-]{36}: cannot be rendered, as this"):
+    with pytest.raises(InputError, match="trace [0-9a-f-]{36}: cannot be rendered, it breaks"):
         render.render_dataset(source, tmp_path / "out", tokenizer)
     assert not list((tmp_path / "out").iterdir())
 
@@ -161,7 +161,7 @@ def test_a_text_that_the_tokenizer_does_not_know_is_noticed(source: Path, tmp_pa
         user_defined_symbols=["\n", *pieces],
         minloglevel=2,
     )
-    with pytest.raises(InputError, match="does not hold: the trained text is the response"):
+    with pytest.raises(InputError, match="breaks this law: the trained text is the response"):
         render.render_dataset(source, tmp_path, Tokenizer(model.getvalue()))
 
 
@@ -202,7 +202,7 @@ def test_earlier_messages_come_before_the_prompt_and_are_not_trained(
 
 def test_a_tokenizer_that_lacks_a_piece_renders_nothing(source: Path, tmp_path: Path) -> None:
     tokenizer = render.tokenizer_for("tiny", source, 640, "gemma", "numbered")
-    with pytest.raises(InputError, match=r"no control piece '<s>', which template mistral needs"):
+    with pytest.raises(InputError, match=r"no control token '<s>', which template mistral needs"):
         render.render_dataset(source, tmp_path / "out", tokenizer, "mistral")
     assert not (tmp_path / "out").exists()
 

@@ -65,7 +65,7 @@ def shown(html: Any) -> list[tuple[str, str]]:
 
 
 def ticked(steps: str, answer: str = "✓", task: str = "arithmetic") -> list[tuple[str, str]]:
-    """What is shown of the trace, with these ticks and crosses; the first wrong step is bold."""
+    """Return the (element, text) pairs shown of TRACE; `steps` has a tick or cross for each step."""
     first = steps.find("✗")
     items = [
         ("b" if k == first else "li", f"{text} {mark}")

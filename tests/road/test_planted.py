@@ -56,7 +56,7 @@ def test_a_wrong_loss_mask_is_refused_before_anything_is_trained(
         return Examples.of([MASKS[planted](example) for example in encode(*arguments)])
 
     monkeypatch.setattr("tunix_rt_nb.render.render.encode", wrong)
-    with pytest.raises(InputError, match="cannot be rendered, as this does not hold: "):
+    with pytest.raises(InputError, match="cannot be rendered, it breaks this law: "):
         render.render_dataset(source, tmp_path / "out", tokenizer)
     assert not (tmp_path / "out/manifest.json").exists()  # without which nothing trains
 

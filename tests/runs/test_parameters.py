@@ -35,14 +35,14 @@ EVERY = {
 
 
 def resolved(name: str, value: Any) -> Any:
-    """What a given value becomes, in every notebook that has the parameter."""
+    """Resolve a parameter's value; check that every notebook that has the parameter gets the same."""
     [*found] = (step[name] for step in resolve({name: value}).values() if name in step)
     assert all(each == found[0] for each in found)
     return found[0]
 
 
 def given_by(setting: str) -> Any:
-    """What `--set` gives to a notebook."""
+    """Return the value that a notebook gets from a setting `NAME=VALUE` of `--set`."""
     return resolved(setting.partition("=")[0], settings_of((setting,)).popitem()[1])
 
 
@@ -183,8 +183,8 @@ def test_a_name_has_the_same_type_in_every_notebook() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "says"),
     [
-        ("TRACES", {"arithmetic": -1}, "expected whole numbers from 0, by task"),
-        ("TRACES", {"arithmetic": 1.5}, "expected whole numbers from 0, by task"),
+        ("TRACES", {"arithmetic": -1}, "expected a whole number from 0 for each task"),
+        ("TRACES", {"arithmetic": 1.5}, "expected a whole number from 0 for each task"),
         ("DIFFICULTIES", ["esay"], "unknown 'esay', did you mean easy? expected one of: easy, m"),
         ("DIFFICULTIES", [], "expected some of easy, medium, hard, each once, found []"),
         ("DIFFICULTIES", ["easy", "easy"], "expected some of easy, medium, hard, each once"),

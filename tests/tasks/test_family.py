@@ -177,7 +177,7 @@ def test_relatives_worked_out_by_hand(story: str, a: str, b: str, called: str) -
 )
 def test_relations_without_a_word_for_them_are_refused(a: str, b: str) -> None:
     prompt = f"{MORE}\n\nWhat relation is {a} to {b}? Answer with a single word."
-    with pytest.raises(ValueError, match="no one answer"):
+    with pytest.raises(ValueError, match="no answer, or several"):
         tasks.get("family_relationships").read(prompt)
 
 
@@ -186,7 +186,7 @@ def test_relations_without_a_word_for_them_are_refused(a: str, b: str) -> None:
 )
 def test_families_that_cannot_be_are_refused(story: str) -> None:
     prompt = f"{story}\n\nWhat relation is Emma to Jack? Answer with a single word."
-    with pytest.raises(ValueError, match="no one answer|no relation|twice"):
+    with pytest.raises(ValueError, match="no answer, or several|no relation|twice"):
         tasks.get("family_relationships").read(prompt)
 
 

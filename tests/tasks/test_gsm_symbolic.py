@@ -25,7 +25,7 @@ KNOWN = {
 
 
 def value(side: str) -> Fraction:
-    """What a side of an equation is, products first; a percent is a hundredth."""
+    """Compute one side of an equation, products first; a percent is a hundredth."""
     total = Fraction(0)
     for term in re.findall(r"[-+]?[^-+]+", side):
         first, *rest = re.split(r"([*/])", term.lstrip("+-"))
@@ -132,13 +132,13 @@ def test_a_story_of_other_numbers_is_solved_too(prompt: str, answer: str) -> Non
     [
         (TOYS.format("student", 9, 17), "does not come out even, or comes out below 0"),
         (EGGS.format("James", 3, 30, 31, "James", 61), "does not come out even"),
-        (EGGS.format("James", 3, 30, 30, "James", 61), "is worded in another way"),
-        (EGGS.format("James", 3, 30, 30, "Peter", 60), "is no story that is known"),
-        (EGGS.format("Hodor", 3, 30, 30, "Hodor", 60), "is no story that is known"),
-        (TOYS.format("student", "09", 3), "is no story that is known"),
-        (TOYS.format("student", "9" * 8, 3), "is no story that is known"),
-        (TOYS.format("student", "٩", 3), "is no story that is known"),
-        (TOYS.format("student", 9, 3) + "\n", "is no story that is known"),
+        (EGGS.format("James", 3, 30, 30, "James", 61), "differs from the wording of its template"),
+        (EGGS.format("James", 3, 30, 30, "Peter", 60), "fits no known story"),
+        (EGGS.format("Hodor", 3, 30, 30, "Hodor", 60), "fits no known story"),
+        (TOYS.format("student", "09", 3), "fits no known story"),
+        (TOYS.format("student", "9" * 8, 3), "fits no known story"),
+        (TOYS.format("student", "٩", 3), "fits no known story"),
+        (TOYS.format("student", 9, 3) + "\n", "fits no known story"),
         (PLATES.format(36, 70), "comes out below 0"),
     ],
 )

@@ -1,7 +1,8 @@
 """Checks of a run's parameters before its first notebook starts.
 
-These checks import more of the package than `runs` may. They check that everything that parameters
-name exists, and that there will be something to train on and to evaluate. They do not load JAX.
+They check that everything that the parameters name exists, and that there will be something to
+train on and to evaluate. They are not in `runs`, because they import packages that it must not
+import. They do not load JAX.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -94,7 +95,7 @@ def _build(given: Parameters, here: bool) -> None:
 
 
 def _spec(given: Parameters) -> "dataset.DatasetSpec":
-    """Return the specification of the dataset, as the notebook 2_build makes it."""
+    """Return the specification of the dataset, as the notebook 2_build makes it from `given`."""
     fields = {
         "dataset_name": given["DATASET_NAME"],
         "dataset_version": given["DATASET_VERSION"],
@@ -131,7 +132,7 @@ def _check_held_out(given: Parameters, here: bool) -> None:
         split = dataset.read_manifest(place.folder(given["DATASET"]))["split"] if here else {}
         if split.get("eval") == 0:
             raise InputError(
-                "DATASET: has no held-out items, for the held-out loss and to evaluate on"
+                "DATASET: has no held-out items, the held-out loss and the evaluation need some"
             )
     elif "SPEC" in given and _spec(given).eval_fraction == 0:
         raise InputError("EVAL_FRACTION: is 0, so no items are held out, use one above 0")
@@ -193,7 +194,7 @@ def _is_attached(name: str, here: bool) -> bool:
 
 @contextmanager
 def _named(parameter: str, *instead: str) -> Iterator[None]:
-    """Begin the message of an `InputError` with a parameter's name, in place of these prefixes."""
+    """Put a parameter's name before the message of an `InputError`; drop the prefixes `instead`."""
     try:
         yield
     except InputError as error:

@@ -104,7 +104,7 @@ def baseline_command(
     """Check RUN against a baseline, a figure of an earlier run.
 
     With --take, store the figure of RUN as the baseline NAME. Without RUN, show the baseline. Exits
-    with status 1 if RUN is worse than the baseline allows.
+    with 1 if RUN is worse than the baseline allows.
 
     \b
     Examples:
@@ -129,7 +129,7 @@ def baseline_command(
 
 
 def _card(run: str) -> "evaluate.Scorecard":
-    """Return the scorecard of a run's trained model."""
+    """Return the scorecard of a run's trained model, given the run's name or folder."""
     folder = Path(run) if Path(run).is_dir() else paths.home() / "runs" / run
     found = runs.result(folder / runs.stem("evaluate"))
     if not isinstance(found.get("after"), dict):

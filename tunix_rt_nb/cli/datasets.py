@@ -18,6 +18,8 @@ from tunix_rt_nb.trace import formats
 def datasets() -> None:
     """Build, list, show, compare, merge and export datasets.
 
+    A dataset holds traces: some to train on, the others held out.
+
     \b
     Example: tunix-rt-nb datasets build cards.yaml
     """
@@ -72,7 +74,7 @@ def list_(tag: str | None, as_json: bool) -> None:
 @click.argument("key")
 @options.json_option
 def show(key: str, as_json: bool) -> None:
-    """Show a dataset: traces kept by each stage, its tasks, its length in tokens, what was refused.
+    """Show a dataset: traces that each stage kept, tasks, lengths in tokens, refused traces.
 
     KEY is a dataset's key or the path of its folder.
 
@@ -89,6 +91,8 @@ def show(key: str, as_json: bool) -> None:
 def diff_command(a: str, b: str, as_json: bool) -> None:
     """List the traces that only A or only B has, and those that moved between train and eval.
 
+    A and B are keys of datasets or the paths of their folders.
+
     \b
     Example: tunix-rt-nb datasets diff cards-v1 cards-v2
     """
@@ -100,7 +104,7 @@ def diff_command(a: str, b: str, as_json: bool) -> None:
         for id in ids:
             click.echo(f"{sign} {id}")
     told = ", ".join(f"{n:,} {name}" for name, n in found.counts().items())
-    click.echo(f"{told}; + only in {b}, - only in {a}, ~ on another side", err=True)
+    click.echo(f"{told}; + only in {b}, - only in {a}, ~ moved", err=True)
 
 
 @datasets.command("merge")
@@ -114,7 +118,7 @@ def merge_command(
 ) -> None:
     """Merge several datasets into one, with each trace once, and clean it again.
 
-    Traces that any of them held out stay held out.
+    A trace that any of the datasets held out stays held out.
 
     \b
     Example: tunix-rt-nb datasets merge cards-v1 sums-v1 --name mixed
@@ -133,9 +137,9 @@ def merge_command(
 @options.output_option(
     "File to write: .jsonl, .jsonl.gz, .parquet, .csv, .array_record or .tfrecord.", required=True
 )
-@click.option("--split", type=click.Choice(["train", "eval"]), help="Export only this side.")
+@click.option("--split", type=click.Choice(["train", "eval"]), help="Export only this part.")
 @options.store_option(
-    "Folder of traces, whose deleted ones are left out; by default the run's, or data/traces."
+    "Folder of the traces: those deleted in it are left out; by default the run's, or data/traces."
 )
 @options.json_option
 def export(
@@ -185,7 +189,9 @@ def _store(dataset: Path | None, folder: Path | None) -> "store.TraceStore":
 @click.argument("key")
 @options.output_option("Write the job to this file instead of printing it.")
 @options.default_option("--model-id", default="tiny", help="The model to start from.")
-@click.option("--learning-rate", type=float, help="The peak; by default what fits the model.")
+@click.option(
+    "--learning-rate", type=float, help="Peak learning rate; by default what fits the model."
+)
 @click.option("--epochs", "num_epochs", type=int, help="How often each trace is seen.")
 @click.option("--batch-size", type=int, help="Sequences per optimiser step.")
 @click.option("--max-length", "max_seq_length", type=int, help="Tokens per sequence.")

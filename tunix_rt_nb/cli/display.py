@@ -13,6 +13,7 @@ import click
 from tunix_rt_nb import store, tasks
 from tunix_rt_nb.common import one_line, printable
 from tunix_rt_nb.report import text_table
+from tunix_rt_nb.trace import EARLIER
 
 
 def width() -> int:
@@ -21,7 +22,7 @@ def width() -> int:
 
 
 def line(stored: "store.Stored") -> str:
-    """Return a trace as one line."""
+    """Return the id, time, task, number of steps and prompt of a trace as one line of text."""
     trace = stored.trace
     task = one_line(trace.task or "-", 16)
     prompt = one_line(trace.prompt, max(width() - 56, 20))
@@ -34,8 +35,11 @@ def page(stored: "store.Stored", checked: "tasks.Checks") -> str:
     Each step is ticked, or crossed with the reason, or has a dot if it cannot be checked.
     """
     trace = stored.trace
-    meta = [] if trace.meta is None else [json.dumps(trace.meta, ensure_ascii=False)]
-    lines = [f"{trace.id}  {stored.created_at}", *meta, "", trace.prompt, ""]
+    told = {name: value for name, value in (trace.meta or {}).items() if name != EARLIER}
+    meta = [json.dumps(told, ensure_ascii=False)] if told else []
+    earlier = [text.replace("\n", "\n  ") for text in trace.earlier.labelled()]
+    before = ["", *earlier] if earlier else []
+    lines = [f"{trace.id}  {stored.created_at}", *meta, *before, "", trace.prompt, ""]
     for step, reason, right in zip(trace.steps, checked.steps, checked.right, strict=True):
         text = step.content.replace("\n", "\n       ")
         lines.append(f"{_tick(right)} {step.i + 1:>3}. {text}")
@@ -143,7 +147,7 @@ class Progress:
         self._told = time.monotonic()
 
     def __call__(self, lines: int, size: int) -> None:
-        """Add lines and bytes that were read, and show the progress."""
+        """Add `lines` lines and `size` bytes that were read, and show the progress."""
         self._lines += lines
         self._bytes += size
         if self._terminal:

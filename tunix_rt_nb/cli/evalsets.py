@@ -14,6 +14,8 @@ from tunix_rt_nb.cli import options
 def evalsets() -> None:
     """Check eval sets, and make one from the held-out traces of a dataset.
 
+    An eval set is a file of questions with their right answers, to evaluate models on.
+
     \b
     Example: tunix-rt-nb evalsets check mine.jsonl
     """
@@ -23,7 +25,7 @@ def evalsets() -> None:
 @click.argument("names", metavar="FILE...", nargs=-1, required=True)
 @options.json_option
 def check(names: tuple[str, ...], as_json: bool) -> None:
-    """Check eval sets: files in any format that an import reads, or the names of sets that ship.
+    """Check eval sets: files in any format that `traces import` reads, or names of built-in sets.
 
     An item needs a prompt and an answer; its id, section, category and difficulty are optional.
     The answers to problems of known tasks are checked. An evaluation grades the answers to other

@@ -24,7 +24,7 @@ class _Pair(TypedDict):
 @click.command("grade", context_settings={"ignore_unknown_options": True})  # such as -5
 @click.argument("answer", required=False)
 @click.argument("expected", required=False)
-@click.option("--prompt", default="", help="What was asked; it may list choices.")
+@click.option("--prompt", default="", help="The question; it may list choices.")
 @click.option(
     "--grader",
     metavar="MINE.py",
@@ -36,7 +36,7 @@ class _Pair(TypedDict):
     "path",
     metavar="FILE.jsonl",
     type=FILE,
-    help="Mark each line of a file with `answer`, `expected` and maybe `prompt`, instead.",
+    help="Instead, grade each line of a file: JSON with `answer`, `expected`, maybe `prompt`.",
 )
 @json_option
 def grade_command(
@@ -47,11 +47,11 @@ def grade_command(
     path: Path | None,
     as_json: bool,
 ) -> None:
-    """Mark ANSWER by EXPECTED, as an evaluation does for items of no known task, and show why.
+    """Grade ANSWER against EXPECTED, as evaluations do for items of no known task, and show why.
 
     A ladder of graders compares the two: as characters, words, numbers, choices, then formulas. The
-    first grader that can decide does. If none can, the answer is wrong. ANSWER may be a whole
-    response of a model.
+    first grader that can decide sets the score. If none can, the answer is wrong. ANSWER may be a
+    whole response of a model.
 
     \b
     Examples:
@@ -73,7 +73,11 @@ def grade_command(
 def _show(
     answer: str, expected: str, prompt: str, own: "evaluate.Own | None", as_json: bool
 ) -> None:
-    """Print the score of one answer, and each grader's verdict on the answer."""
+    """Print the score of one answer, and each grader's verdict on the answer.
+
+    Args:
+      own: the user's grader, which decides first.
+    """
     mark = evaluate.mark(answer, expected, prompt, own)
     bare, rungs = evaluate.look(answer, expected, prompt, own)
     if as_json:
@@ -92,7 +96,11 @@ def _show(
 
 
 def _mark_file(path: Path, own: "evaluate.Own | None", as_json: bool) -> None:
-    """Print the score of each line of a file, after all lines are checked."""
+    """Print the score of each line of a file, after all lines are checked.
+
+    Args:
+      own: the user's grader, which decides first.
+    """
     for pair in _pairs(path):
         mark = evaluate.mark(pair["answer"], pair["expected"], pair.get("prompt", ""), own)
         if as_json:

@@ -41,7 +41,7 @@ _force = click.option(
 
 
 def _kernels(name: str) -> ModuleType:
-    """Import a module of our Kaggle room; raise InputError if the `kaggle` package is missing."""
+    """Import a module of `tunix_rt_nb.kaggle`; raise InputError if package `kaggle` is missing."""
     import importlib
 
     try:
@@ -61,7 +61,7 @@ def _told(line: str) -> None:
 
 
 def _preparing(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the argument and the options that say which kernel is meant."""
+    """Add the argument and the options of the commands that prepare a kernel."""
     for option in (_accelerator, _kernel, _run_id, set_option):
         command = option(command)
     return click.argument("source", metavar="PROFILE|NOTEBOOK.ipynb", default="kaggle-tpu")(command)
@@ -89,9 +89,9 @@ def _prepare(
 def prepare_command(**how: Any) -> None:
     """Write a kernel: a notebook that runs on Kaggle as it is, and its metadata.
 
-    Given a PROFILE, the kernel runs the whole chain; given a notebook, only that one. Its first
-    cells hold the package as readable source, and its parameters are filled in. It runs on this
-    machine, too.
+    Given a PROFILE, the kernel runs all five notebooks; given a notebook, only that one. The first
+    cells hold the package as readable source, and the parameters are filled in. The notebook also
+    runs on this machine.
 
     \b
     Examples:
@@ -110,7 +110,7 @@ def push_command(run_id: str, resume: bool, force: bool) -> None:
     """Push the kernel that was prepared for RUN, so that Kaggle runs it.
 
     Before that, this compiles training and evaluation for the chips, and looks at this week's
-    quota. It refuses to push if either does not fit or no quota is left.
+    quota. It does not push if one of them does not fit, or if no quota is left.
 
     \b
     Examples:
@@ -131,8 +131,8 @@ def _say(pushed: "kaggle.Submission") -> None:
 def watch_command(run_id: str) -> None:
     """Show the state and the log of a kernel as they come, until it ends.
 
-    Exits with 1 if it did not complete. If you stop it and call it again, it goes on with
-    the next line.
+    Exits with 1 if the kernel did not complete. If you stop this command and call it again, it goes
+    on with the next line.
 
     \b
     Example: tunix-rt-nb kaggle watch kaggle-tpu
@@ -144,7 +144,7 @@ def watch_command(run_id: str) -> None:
 @kaggle_group.command("pull")
 @click.argument("run_id", metavar="RUN|OWNER/SLUG")
 def pull_command(run_id: str) -> None:
-    """Bring the output of a kernel into its run folder, as if it had run here.
+    """Bring the output of a kernel into its run folder, as if the kernel had run here.
 
     The hash of each file is checked; if one is wrong, nothing is pulled.
 
@@ -158,7 +158,7 @@ def pull_command(run_id: str) -> None:
 @_preparing
 @_force
 def run_command(force: bool, **how: Any) -> None:
-    """Prepare, push, watch and pull in one go.
+    """Prepare, push, watch and pull a kernel in one go.
 
     \b
     Example: tunix-rt-nb kaggle run kaggle-tpu --set EPOCHS=3

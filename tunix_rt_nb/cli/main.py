@@ -83,7 +83,7 @@ _step = click.Choice(runs.STEPS)
     "--data",
     multiple=True,
     metavar="FILE",
-    help="Train and evaluate on questions of your own; several times for several files.",
+    help="Train and evaluate on your own traces; give it several times for several files.",
 )
 @form_option("--as", [formats.AUTO, *formats.FORMATS], formats.AUTO)
 @map_option
@@ -91,7 +91,9 @@ _step = click.Choice(runs.STEPS)
 @set_option
 @click.option("--from", "from_step", type=_step, default=runs.STEPS[0], help="First step to run.")
 @click.option("--to", "to_step", type=_step, default=runs.STEPS[-1], help="Last step to run.")
-@click.option("--run-id", help="Name of the run folder; by default the profile's. Not for jobs.")
+@click.option(
+    "--run-id", help="Name of the run folder; by default that of the profile or data. Not for jobs."
+)
 @click.option("--fresh", is_flag=True, help="Run every step, even if nothing changed.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON line at the end.")
 def run(
@@ -109,6 +111,8 @@ def run(
 ) -> None:
     """Run the five notebooks with the parameters of PROFILE, a profile or a Tunix job.
 
+    A profile is a YAML file of parameters. PROFILE is its path, or the name of a built-in one.
+
     Steps whose code, parameters and inputs have not changed are skipped; an interrupted run goes
     on where it stopped.
 
@@ -116,8 +120,8 @@ def run(
     holds JSON lines, a JSON array, Parquet or CSV; a folder is a dataset as Hugging Face lays it
     out. The format of the records is recognised by their fields.
 
-    A job is a YAML file with a `runner`, as `datasets tunix-yaml` writes it. It says where its run
-    goes. --set may only set parameters that the job does not.
+    A job is a YAML file with a `runner`, as `datasets tunix-yaml` writes it. The job names the
+    folder of its run. --set may only set parameters that the job does not set.
 
     \b
     Examples:

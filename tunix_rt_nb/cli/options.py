@@ -24,13 +24,13 @@ def folder_option(*names: str, **how: Any) -> Callable[[Any], Any]:
 
 
 def output_option(help: str, kind: click.Path = FILE, required: bool = False) -> Any:
-    """Return the option `--output` for a file, with the help text of a command."""
+    """Return the option `--output`, which takes a file; `kind` is its type in click."""
     names = "-o", "--output", "path"
     return click.option(*names, metavar="FILE", type=kind, required=required, help=help)
 
 
 def form_option(name: str, known: Iterable[str], default: str) -> Callable[[Any], Any]:
-    """Return the option `name` for the format of the records in a file."""
+    """Return the option `name` for the format of the records in a file, one of those `known`."""
     kind = click.Choice(list(known))
     return default_option(name, "form", type=kind, default=default, help="Format of the records.")
 
@@ -46,13 +46,13 @@ skip_option = click.option("--skip-bad", is_flag=True, help="Leave out bad recor
 
 
 def where_option(metavar: str, help: str) -> Callable[[Any], Any]:
-    """Return the option `--where`, whose conditions `filters_of` parses."""
+    """Return the option `--where`; `filters_of` parses the conditions that it takes."""
     told = f"{help}; != < <= > >= work too."
     return click.option("--where", "conditions", metavar=metavar, multiple=True, help=told)
 
 
 def store_option(help: str) -> Callable[[Any], Any]:
-    """Return the option `--store`, with the help text of a command."""
+    """Return the option `--store`, which takes the folder of a trace store."""
     return folder_option("--store", "folder", help=help)
 
 
@@ -75,11 +75,12 @@ set_option = click.option(
 def settings_of(
     settings: tuple[str, ...], kinds: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
-    """Parse the parameters that `--set` gives, by name in capitals.
+    """Parse what `--set` takes; return the values of parameters by name, in capitals.
 
     A parameter of type `str` gets its text as it stands; the value of any other is YAML.
 
     Args:
+      settings: texts such as `KEY=VALUE`.
       kinds: the types of the parameters by name; those of the five notebooks if None.
 
     Raises:
@@ -97,7 +98,7 @@ def settings_of(
 
 
 def _typed(name: str, kind: str | None, text: str) -> Any:
-    """Parse the value of a parameter; keep text if the parameter is unknown and refused later."""
+    """Parse a value by its parameter's type; an unknown one keeps its text and fails later."""
     if kind in (None, "str"):
         return text
     texts = kind in runs.parameters.TEXTS

@@ -27,6 +27,8 @@ def preflight_command(
 ) -> None:
     """Tell whether training and evaluation of PROFILE fit on a TPU, without having one.
 
+    PROFILE is the name of a built-in profile, or the path of a YAML file of parameters.
+
     This compiles for the chips the same programs that training and evaluation run; it downloads and
     runs nothing. Exits with 1 if a program does not fit. Needs the extras `train` and `tpu`, and
     some minutes for a large model.

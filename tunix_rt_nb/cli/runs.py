@@ -18,6 +18,8 @@ from tunix_rt_nb.report import text_table
 def runs_commands() -> None:
     """List, rank, show and judge runs, and write their pages.
 
+    A run is a folder with the results of the five notebooks. RUN is its name or its path.
+
     \b
     Example: tunix-rt-nb runs leaderboard
     """
@@ -58,7 +60,7 @@ def leaderboard(conditions: tuple[str, ...], as_json: bool) -> None:
     A board holds only runs that answered the same items, asked in the same template and style;
     others cannot be compared. If its runs differ in the number of answers per item, the temperature
     or the longest answer allowed, the board shows that. A run is left out, and listed with the
-    reason, if it is not evaluated or one of its steps was run again later.
+    reason, if it is not evaluated, or if a step was run again after its evaluation.
 
     \b
     Examples:
@@ -127,7 +129,9 @@ def report_command(run: str) -> None:
 )
 @click.option("--model", required=True, help="Name of a model at the endpoint.")
 @click.option(
-    "--items", type=click.IntRange(min=1), help="Score only this many, the first; by default all."
+    "--items",
+    type=click.IntRange(min=1),
+    help="How many answers to score, from the first on; by default all.",
 )
 @options.default_option(
     "--timeout",
@@ -142,8 +146,8 @@ def judge_command(
     """Have a language model score a run's answers by a rubric, in addition to the programs' checks.
 
     Any endpoint with OpenAI's chat completions will do. Its key, if it needs one, is read from
-    TUNIX_RT_JUDGE_KEY. Prompts, raw answers and scores are kept in the run's judged.jsonl; answers
-    that are scored there already are not scored again.
+    TUNIX_RT_JUDGE_KEY. Prompts, raw answers and scores are kept in the run's judged.jsonl. Answers
+    that this file already has scores for are not scored again.
 
     \b
     Example: tunix-rt-nb runs judge quickstart --judge http://127.0.0.1:8000/v1 --model gemma
@@ -173,7 +177,7 @@ eval_set_option = click.option(
 @options.folder_option("-o", "--output", "folder", required=True, help="Folder to write to.")
 @eval_set_option
 def harness_command(run: str, folder: Path, eval_set: str | None) -> None:
-    """Write items as a task of EleutherAI's lm-evaluation-harness, and print how to run it.
+    """Write RUN's eval items as a task for EleutherAI's lm-evaluation-harness; print how to run it.
 
     The printed command asks RUN's model. Install the harness first: pip install "lm_eval[hf]".
 
@@ -188,10 +192,11 @@ def harness_command(run: str, folder: Path, eval_set: str | None) -> None:
     how = trace.chat.form(rendered["template"], rendered["style"], rendered["system"])
     items: Iterable[Mapping[str, Any]]
     if eval_set:
-        path = dataset.evalset.find(eval_set)
-        name, items = path.stem, evaluate.harness.read(path)
+        name = dataset.evalset.find(eval_set).stem
+        items = [dataset.evalset.record(*item) for item in dataset.evalset.read(eval_set)]
     else:
-        name, items = found.name, evaluate.predictions.of_run(lineage["evaluate"], "after")
+        answers = evaluate.predictions.of_run(lineage["evaluate"], "after")
+        name, items = found.name, {answer["id"]: answer for answer in answers}.values()
     command = evaluate.harness.command(lineage["train"] / "model", folder / f"{name}.yaml")
     asked = runs.registry.row(found)["parameters"].get("evaluate", {})
     evaluate.harness.write(folder, name, items, how, asked.get("MAX_NEW_TOKENS", 256))

@@ -21,7 +21,7 @@ from tunix_rt_nb.cli.options import default_option, end, json_option
 def smoke_command(path: Path, samples: int, as_json: bool) -> None:
     """Check a file of exported records: each line, then masks, arrays and two steps of training.
 
-    Exits with 1 if anything is wrong. Training needs the extra `train`, and is left out without it.
+    Exits with 1 if anything is wrong. Without the extra `train`, the training is left out.
 
     \b
     Example: tunix-rt-nb smoke quickstart.jsonl --samples 16

@@ -23,7 +23,10 @@ _COMPONENTS = (  # extras, and distributions that they bring
 
 
 def rows() -> list[dict[str, str]]:
-    """Return the rows of the table; a missing or broken component is a row, not an error."""
+    """Return a row for each component: its name, its state and how to install it.
+
+    A missing or broken component is a row, not an error.
+    """
     return [
         _row("tunix_rt_nb", tunix_rt_nb.__version__),
         _row("python", platform.python_version()),

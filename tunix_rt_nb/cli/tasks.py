@@ -24,6 +24,7 @@ class _Listing(click.Group):
 def tasks_group() -> None:
     """List and check the tasks that traces are drawn from; without a command, list them.
 
+    A task is a kind of problem. It draws problems, solves them step by step, and checks each step.
     Your own tasks come from the files in TUNIX_RT_TASKS, which are separated like those in PATH.
     """
 
@@ -51,8 +52,9 @@ def list_tasks(names: tuple[str, ...], as_json: bool) -> None:
 def check_task(what: str, names: tuple[str, ...], as_json: bool) -> None:
     """Print the certificate of the tasks that FILE defines, or of a task by its NAME.
 
-    It draws traces and checks the rules of every task: the same seed gives the same bytes,
-    altered steps are caught, wrong answers score nothing. Exits with 1 if a rule is broken.
+    For the certificate, this draws traces and tests rules that every task must keep: the same seed
+    gives the same bytes, altered steps are caught, wrong answers score 0. Exits with 1 if a rule is
+    broken. NAMEs after FILE choose some of its tasks.
 
     \b
     Examples:
@@ -79,12 +81,17 @@ def check_task(what: str, names: tuple[str, ...], as_json: bool) -> None:
 
 @tasks_group.command("export")
 @click.argument("name")
-@click.option("--as", "form", type=click.Choice(["verifiers"]), required=True, help="For what.")
-@folder_option("-o", "--output", "folder", required=True, help="A new folder.")
+@click.option(
+    "--as", "form", type=click.Choice(["verifiers"]), required=True, help="Library to write it for."
+)
+@folder_option(
+    "-o", "--output", "folder", required=True, help="Folder to write to; it must be new or empty."
+)
 def export_task(name: str, form: str, folder: Path) -> None:
-    """Write an environment package of a task for `verifiers`, which trains with rewards.
+    """Write a task as an environment for the library `verifiers`, which trains with rewards.
 
-    Its rewards are the grade of the answer and the share of right steps.
+    The environment is a Python package. Its rewards are the grade of the answer and the share of
+    right steps.
 
     \b
     Example: tunix-rt-nb tasks export arithmetic --as verifiers -o arithmetic_env

@@ -17,6 +17,8 @@ from tunix_rt_nb.trace import formats
 def traces() -> None:
     """Import, list, show, compare, score, delete, verify and compact traces.
 
+    A trace is a prompt, the reasoning steps that solve it, and the answer.
+
     \b
     Example: tunix-rt-nb traces import mine.jsonl
     """
@@ -78,7 +80,7 @@ def list_(
     folder: Path | None,
     as_json: bool,
 ) -> None:
-    """List traces, the newest first; those of the same time are sorted by id.
+    """List traces, the newest first; traces of the same time are sorted by id.
 
     \b
     Examples:
@@ -151,8 +153,9 @@ def compare(a: str, b: str, folder: Path | None, as_json: bool) -> None:
 def score_command(ids: tuple[str, ...], folder: Path | None, as_json: bool) -> None:
     """Score traces: those with these ids, or all.
 
-    The baseline score goes from 0 to 100: half for ten steps, half for 500 characters per step. For
-    known tasks, rely on the share of right steps and on whether the answer is right.
+    The baseline score goes from 0 to 100: up to 50 for the number of steps (ten reach it), up to 50
+    for their mean length (500 characters reach it). For known tasks, rely on the share of right
+    steps and on whether the answer is right.
 
     \b
     Examples:
@@ -227,7 +230,7 @@ def verify_command(folder: Path | None, as_json: bool) -> None:
 @options.store_to_change
 @options.json_option
 def compact(folder: Path | None, as_json: bool) -> None:
-    """Merge the shards into one, without the deleted traces.
+    """Merge the shards of the store into one, without the deleted traces.
 
     \b
     Example: tunix-rt-nb traces compact

@@ -33,7 +33,7 @@ def unknown(what: str, name: str, known: Iterable[str]) -> InputError:
     """Return the error for an unknown name; it suggests the nearest known name.
 
     Args:
-      what: the kind of thing that the name should name, such as `task`; the message begins with it.
+      what: what is being named, such as `task`; the message begins with this word.
       name: the unknown name.
       known: all names that are allowed.
 
@@ -51,14 +51,20 @@ def unknown(what: str, name: str, known: Iterable[str]) -> InputError:
 
 
 def check_name(what: str, name: str) -> str:
-    """Return a name if it is safe as a file name and in a shell; else raise `InputError`.
+    """Return a name unchanged if it is safe as a file name and in a shell.
 
     Args:
       what: the parameter that holds the name; the error message begins with it.
       name: 1 to 64 letters, digits, `.`, `_` and `-`, beginning with a letter or digit.
+
+    Raises:
+      InputError: the name breaks these rules.
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
-        raise InputError(f"{what}: {name!r} is unsafe, use letters, digits, '.', '_', '-'")
+        raise InputError(
+            f"{what}: {name!r} is unsafe, use letters, digits, '.', '_', '-', at most 64 in all,"
+            " a letter or digit first"
+        )
     return name
 
 

@@ -19,7 +19,7 @@ from tunix_rt_nb.common.text import one_line
 
 
 class Draft:
-    """A file that is written under a temporary name and gets its final name by `publish`.
+    """A file that has a temporary name until `publish` gives it its final name.
 
     Attributes:
       path: the temporary path.
@@ -45,7 +45,7 @@ class Draft:
 
 @contextmanager
 def draft(folder: Path) -> Iterator[Draft]:
-    """Open a temporary file in a folder; delete it when the context ends unless it was published.
+    """Open a temporary file in a folder; delete it on exit unless its `publish` was called.
 
     Raises:
       InputError: the folder cannot be written to, or its disk is full.
@@ -85,7 +85,7 @@ def atomic(path: Path) -> Iterator[IO[bytes]]:
 
 
 def sweep(folder: Path) -> None:
-    """Remove the temporary files that killed processes left in a folder."""
+    """Remove the temporary files of `draft` that killed processes left in a folder."""
     for path in folder.glob(".draft-*.tmp"):
         with suppress(OSError), path.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # fails while the writer lives
@@ -125,7 +125,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def unwritable(folder: Path, error: OSError) -> InputError:
-    """Return the error for a folder that cannot be written to, with the system's reason."""
+    """Return the error to raise for a folder that cannot be written to; `error` is the cause."""
     return InputError(f"{folder}: cannot be written: {error.strerror or error}")
 
 
@@ -148,9 +148,14 @@ def lines(file: IO[bytes], most: int) -> Iterator[bytes]:
 
 
 def numbered(raw: io.BufferedReader, most: int) -> Iterator[tuple[int, bytes]]:
-    """Yield (line number, line) for a file, plain or gzip; truncate long lines as `lines` does.
+    """Yield (line number, line) for a file, plain or gzip.
 
     Numbers begin at 1. A byte order mark at the start of the file is dropped.
+
+    Args:
+      raw: the file, open for reading bytes.
+      most: the most bytes of a line, line break included. A longer line is truncated to `most + 1`
+        bytes, so its length shows that it was too long.
     """
     is_gzip = raw.peek(2).startswith(b"\x1f\x8b")
     file = cast("IO[bytes]", gzip.GzipFile(fileobj=raw)) if is_gzip else raw
@@ -172,12 +177,12 @@ def content(path: Path) -> bytes:
 
 
 def json_line(record: Mapping[str, Any]) -> bytes:
-    """Encode a record as a line of JSON in UTF-8, with the keys in the order of the record."""
+    """Encode a record as a line of JSON in UTF-8, line break included; keep the order of keys."""
     return json.dumps(record, ensure_ascii=False).encode() + b"\n"
 
 
 def write_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
-    """Write records as JSON lines, atomically."""
+    """Write records as JSON lines; the file appears at `path` complete, or not at all."""
     with atomic(path) as file:
         file.writelines(json_line(record) for record in records)
 
@@ -228,7 +233,7 @@ def whole_lines(path: Path) -> list[bytes]:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write one JSON value, indented, atomically."""
+    """Write a value as indented JSON; the file appears at `path` complete, or not at all."""
     with atomic(path) as file:
         text = json.dumps(value, ensure_ascii=False).encode()
         # The json module indents much slower than msgspec.
@@ -244,10 +249,10 @@ def read_json(path: Path) -> Any:
 
 
 def read_manifest(folder: Path, made_by: str) -> dict[str, Any]:
-    """Read the manifest of a folder.
+    """Read the manifest of a folder: its `manifest.json`, which is written after all other files.
 
     Args:
-      folder: a folder that gets its `manifest.json` last.
+      folder: the folder.
       made_by: the command that makes the folder, to be named in the error.
 
     Raises:
@@ -265,7 +270,7 @@ def check_unaltered(path: Path, manifest: Mapping[str, Any], altered: str) -> No
     Args:
       path: the file.
       manifest: the manifest; its `files` maps file names to sha256.
-      altered: the reason to give in the error.
+      altered: the reason to give in the error, such as `was altered after the build`.
 
     Raises:
       InputError: the sha256 differs; the message is `{path}: {altered}`.

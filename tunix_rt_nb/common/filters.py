@@ -7,8 +7,8 @@ one of
   10 steps on. The mean length of a step gives up to 50, all of them from 500 characters on;
 - `step_count`: the number of steps;
 - `length`: the number of characters in prompt, steps and answer;
-- `steps_wrong`: the number of wrong steps. The task that made the trace checks them. If no known
-  task made it, only the sums in the steps are checked;
+- `steps_wrong`: the number of wrong steps. If `meta.task` names one of `tasks.TASKS`, that task
+  checks the steps; if not, only sums in them, such as `2 + 2 = 4`, are checked;
 - `steps_checked`: the number of steps that are right or wrong; the others cannot be checked.
 
 To name a key of `meta` that is called like one of these, write `meta.` before it: `meta.score`.
@@ -54,7 +54,8 @@ def filter_condition(filters: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
 
     Args:
       filters: field -> the value that it must equal, or `{operator: operand}` with the operators
-        `=`, `!=`, `<`, `<=`, `>`, `>=`, `in` and `exists`. A trace must pass all filters.
+        `=`, `!=`, `<`, `<=`, `>`, `>=`, `in` (a list) and `exists` (True or False). A field is a
+        path in `meta`, such as `card.rank`, or one of `NUMBERS`. A trace must pass all filters.
 
     Returns:
       condition: the SQL condition, with parameters written as `$name`.
@@ -86,9 +87,13 @@ def filter_condition(filters: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
 
 
 def field(path: str, parameters: dict[str, Any]) -> str:
-    """Return the SQL expression of a field; add the JSON pointer that it binds to `parameters`.
+    """Return the SQL expression that reads a field of a trace.
 
-    A field in `NUMBERS` is an SQL column and binds nothing.
+    A field in `NUMBERS` is an SQL column. Any other is read from `meta` by a JSON pointer.
+
+    Args:
+      path: the name of the field, or its path in `meta`, such as `card.rank`.
+      parameters: parameter name -> the value to bind; the JSON pointer is added to it.
 
     Example:
       >>> bound = {}
@@ -103,13 +108,21 @@ def field(path: str, parameters: dict[str, Any]) -> str:
 
 
 def text(path: str, parameters: dict[str, Any]) -> str:
-    """Return the SQL expression of a field's text, without JSON's quotes; bind as `field` does."""
+    """Return the SQL expression that reads a field as text, without JSON's quotes.
+
+    Args:
+      path: the name of the field, or its path in `meta`, such as `card.rank`.
+      parameters: parameter name -> the value to bind; a JSON pointer to the field is added to it.
+    """
     found = field(path, parameters)
     return f"{found}::VARCHAR" if path in NUMBERS else f"({found} ->> '$')"
 
 
 def _operand(operator: str, value: Any) -> Any:
-    """Convert the operand of `=`, `!=` or `in` to JSON text; return any other operand unchanged."""
+    """Convert the operand of `=` or `!=`, and each item of the list for `in`, to JSON text.
+
+    Return the operand of any other operator unchanged.
+    """
     if operator in ("=", "!="):
         return _json(value)
     return [_json(v) for v in value] if operator == "in" else value

@@ -11,8 +11,9 @@ def front_matter(fields: Mapping[str, Any]) -> str:
 
     Each value is one line of JSON, which is YAML too. JSON quotes every text, so YAML cannot take a
     text for syntax.
-    Unprintable characters are escaped as `\\U` and eight digits: JSON's surrogate pairs are not
-    YAML, and YAML folds unusual line breaks.
+
+    Unprintable characters are escaped as `\\U` and eight digits. Left as they are, some would be
+    line breaks to YAML. JSON's own escapes may be surrogate pairs, which YAML does not allow.
 
     Example:
       >>> print(front_matter({"license": None, "tags": ["🂡", "a: b", "c\\x85d"]}))
@@ -27,7 +28,10 @@ def front_matter(fields: Mapping[str, Any]) -> str:
 
 
 def table(rows: Iterable[Iterable[object]]) -> str:
-    """Join cells, already escaped by `cell`, into the rows of a table."""
+    """Format rows of cells as the lines of a Markdown table, without a header.
+
+    The caller escapes each text by `cell` first.
+    """
     return "\n".join(f"| {' | '.join(map(str, row))} |" for row in rows)
 
 
@@ -37,7 +41,10 @@ def cell(text: str) -> str:
 
 
 def code(value: Any) -> str:
-    """Convert a value to JSON for a code span between backticks; replace its backticks by `'`."""
+    """Return a value as JSON for a code span, each backtick in it replaced by `'`.
+
+    The caller puts the result between backticks.
+    """
     return json.dumps(value, ensure_ascii=False).replace("`", "'")
 
 

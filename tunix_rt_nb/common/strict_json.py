@@ -72,7 +72,10 @@ def _why_no_json(line: str | bytes) -> str:
 
 
 def check_json(meta: dict[str, Any]) -> bool:
-    """Check that `meta` is valid JSON, and tell whether libraries format its floats differently.
+    """Check that `meta` is valid JSON; tell if msgspec and Python format its floats differently.
+
+    Args:
+      meta: the `meta` of a trace.
 
     Returns:
       True if some float has an exponent, such as 1e-07. Then `exact` is needed to write it as
@@ -80,7 +83,7 @@ def check_json(meta: dict[str, Any]) -> bool:
 
     Raises:
       ValueError: `meta.path: reason`, if something cannot be written as JSON.
-      RecursionError: `meta` is nested too deep.
+      RecursionError: `meta` has more than 64 levels.
     """
     try:
         return _check(meta, 1)
@@ -89,6 +92,14 @@ def check_json(meta: dict[str, Any]) -> bool:
 
 
 def _check(value: Any, level: int) -> bool:
+    """Check a value inside `meta`; tell if it has a float with an exponent.
+
+    Errors begin with `: `, because each caller puts the key of the value in front.
+
+    Args:
+      value: the value.
+      level: how deep it is nested; `meta` itself is on level 1.
+    """
     kind = type(value)
     if kind is str or kind is bool or value is None:
         return False
@@ -116,7 +127,10 @@ def _check(value: Any, level: int) -> bool:
 
 
 def exact(value: Any) -> Any:
-    """Copy a JSON value in a form whose floats msgspec writes as Python's `json` does."""
+    """Copy a JSON value; replace each float by raw JSON text, formatted as Python's `json` does.
+
+    Then msgspec writes these floats as Python would.
+    """
     if type(value) is float:
         return msgspec.Raw(repr(value).encode())
     if type(value) is dict:

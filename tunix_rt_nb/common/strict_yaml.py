@@ -87,7 +87,11 @@ def parse(where: str, text: str | bytes, texts: bool = False) -> Any:
 
 
 def read(path: Path, texts: bool = False) -> dict[str, Any]:
-    """Read a YAML file of `NAME: value` lines; `texts` has the same meaning as in `parse`.
+    """Read a YAML file of `NAME: value` lines.
+
+    Args:
+      path: the file.
+      texts: keep unquoted scalars as text, instead of converting numbers, booleans and nulls.
 
     Raises:
       InputError: the file cannot be read, is not YAML, or holds something other than a mapping.

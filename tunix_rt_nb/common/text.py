@@ -12,7 +12,7 @@ def printable(text: str) -> str:
 
 
 def one_line(text: str, width: int = 200) -> str:
-    r"""Shorten a text to one line of at most `width` characters.
+    r"""Shorten a text to one line of at most `width` characters; make it printable.
 
     Example:
       >>> one_line("two\nlines", 7)

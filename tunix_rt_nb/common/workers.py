@@ -23,7 +23,7 @@ _MOST = 8  # processes; the caller cannot hand out work fast enough for more
 
 
 def processes() -> int:
-    """Return how many processes to start: one for each core that we may use, at most 8."""
+    """Return how many processes to start: one for each core this process may use, at most 8."""
     return min(_MOST, len(os.sched_getaffinity(0)))
 
 
@@ -75,7 +75,7 @@ def ordered(
 
 
 def _start(work: Callable[[Any], Any]) -> "Connection":
-    """Start a process that runs `_serve`; return the caller's end of the pipe to it."""
+    """Start a process that runs `work` on the jobs sent to it; return our end of the pipe."""
     import multiprocessing
 
     context = multiprocessing.get_context("spawn")  # a forked notebook can hang: it has threads
@@ -86,7 +86,12 @@ def _start(work: Callable[[Any], Any]) -> "Connection":
 
 
 def _serve(work: Callable[[Any], Any], caller: "Connection") -> None:
-    """Receive jobs and send back results, in a new process, until the caller closes the pipe."""
+    """Receive jobs and send back results, in a new process, until the caller closes the pipe.
+
+    Args:
+      work: the function to call with each job.
+      caller: this process's end of the pipe.
+    """
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the caller, and so the pipe
@@ -106,7 +111,7 @@ def _tried(work: Callable[[Any], Any], job: Any) -> Any:
 
 
 def _send(worker: "Connection", job: Any) -> None:
-    """Send a job to a process.
+    """Send a job to a process; `worker` is our end of the pipe to it.
 
     Raises:
       RuntimeError: the process was killed.
@@ -119,6 +124,9 @@ def _send(worker: "Connection", job: Any) -> None:
 
 def _receive(worker: "Connection") -> Any:
     """Wait until a process has finished its job, and return the result.
+
+    Args:
+      worker: our end of the pipe to the process.
 
     Raises:
       RuntimeError: the process was killed.

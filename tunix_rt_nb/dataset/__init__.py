@@ -1,4 +1,4 @@
-"""Step 2, build: datasets, folders of selected, cleaned and split traces that can be cited."""
+"""Step 2, build: datasets. Each is a folder of selected, cleaned and split traces."""
 
 import lazy_loader
 

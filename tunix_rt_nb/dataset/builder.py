@@ -1,4 +1,4 @@
-"""The build of a dataset: select, clean and split traces into a folder that can be cited."""
+"""The build of a dataset: select, clean and split traces into a folder that never changes."""
 
 import hashlib
 import uuid
@@ -35,21 +35,23 @@ def build(
     parent: Path,
     merged_from: Mapping[str, str] | None = None,
 ) -> Path:
-    """Build the dataset folder `parent/{key}`. Write the manifest last.
+    """Build the dataset folder `parent/{spec.key}`, and return it. Write its manifest last.
 
-    The same store content and spec give the same bytes on any day and with any thread count:
-    `created_at` is that of the newest trace, and `build_id` is a hash of the content. A folder
-    without a manifest is an interrupted build, and is made anew.
+    The same traces and spec give the same bytes on any day and with any number of threads. For
+    this, `created_at` is the time of the newest trace, and `build_id` is a hash of the content. If
+    the folder has no manifest, its build was interrupted: build it anew. If it is complete, only
+    check that this build gives the same content.
 
     Args:
       store: the store to select traces from.
       spec: what the dataset is to contain.
       parent: the folder to put the dataset's folder in.
-      merged_from: the datasets that the traces come from, if any: key -> sha256.
+      merged_from: key -> sha256 of each dataset that the traces come from; None if not merged.
 
     Raises:
-      InputError: no trace is selected or left to train on, a shard is damaged, a filter or eval
-        set is bad, the parent dataset is unknown, or the key exists with other content.
+      InputError: no trace is selected or left to train on, a file of the store is damaged, a filter
+        or eval set is bad, `spec.parent_dataset_id` names no dataset, or the folder is a complete
+        dataset with other content.
     """
     earlier = versions.parent(spec, parent)
     items = evalset.eval_items(spec.eval_sets)
@@ -87,14 +89,21 @@ def build(
 
 
 def merge(sources: Sequence[Path], spec: DatasetSpec, parent: Path) -> Path:
-    """Build `parent/{key}` from the traces of several datasets: each trace once, cleaned anew.
+    """Build `parent/{spec.key}` from several datasets, and return it. Clean all traces again.
 
-    A prompt that was held out in any source stays held out: the split depends on the hash of the
-    prompt, and the largest `eval_fraction` of all sources is used. Newer traces come first, so of
-    two traces with the same prompt the newer one stays.
+    A prompt is held out if its hash is below `eval_fraction`. The largest `eval_fraction` of the
+    sources is used, so a prompt that was held out in any source stays held out. With the strategy
+    `latest`, the newer of two traces with the same prompt stays.
+
+    Args:
+      sources: the folders of the datasets to merge.
+      spec: the spec of the new dataset; its `eval_fraction` does not count.
+      parent: the folder to put the new dataset's folder in.
 
     Raises:
-      InputError: as in `build`; or a source was altered.
+      InputError: a source is incomplete or was altered, no trace is selected or left to train on, a
+        filter or eval set is bad, `spec.parent_dataset_id` names no dataset, or the new folder is a
+        complete dataset with other content.
     """
     manifests = {source: read_manifest(source) for source in sources}
     fraction = max(manifest["eval_fraction"] for manifest in manifests.values())
@@ -113,7 +122,16 @@ def merge(sources: Sequence[Path], spec: DatasetSpec, parent: Path) -> Path:
 def _clean(
     connection: "DuckDBPyConnection", spec: DatasetSpec, items: Sequence[evalset.EvalItem]
 ) -> list[clean.Reject]:
-    """Fill the table `kept` with the traces that stay after cleaning. Return the rejected ones."""
+    """Fill the table `kept` with the rows of the table `selected` that stay after cleaning.
+
+    Args:
+      connection: the connection that has `selected`.
+      spec: the spec of the dataset.
+      items: the items of the eval sets.
+
+    Returns:
+      For each other row why it is left out, as `clean.rejects` returns it.
+    """
     suspects = connection.execute(
         "SELECT id, task, prompt, answer, first_id, eval_item FROM selected"
         " WHERE first_id <> id OR eval_item IS NOT NULL OR prompt IS NOT NULL ORDER BY place"
@@ -124,7 +142,15 @@ def _clean(
 
 
 def _sample(store: TraceStore, rows: np.ndarray, size: int = 1000) -> list[bytes]:
-    """Return the lines of the `size` traces with the lowest ids: random ones, as ids are hashes."""
+    """Return a random sample of traces as JSON lines: those with the lowest ids.
+
+    These are random because ids are hashes.
+
+    Args:
+      store: the store that has the traces.
+      rows: the ids of the traces, as an array of type `store.ROW`.
+      size: the most lines to return.
+    """
     lowest = rows[np.lexsort((rows["lo"], rows["hi"]))[:size]]
     return b"".join(store.lines(lowest)).splitlines()
 

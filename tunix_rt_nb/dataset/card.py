@@ -21,7 +21,7 @@ _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (10**6
 
 
 def token_statistics(lines: Iterable[bytes]) -> dict[str, Any]:
-    """Measure the lengths of traces in words, digits and signs, because no model is chosen yet.
+    """Measure the lengths of traces in words, digits and signs, as there is no tokenizer yet.
 
     Args:
       lines: a sample of traces as JSON lines; one at least.
@@ -29,8 +29,8 @@ def token_statistics(lines: Iterable[bytes]) -> dict[str, Any]:
     Returns:
       unit: what is counted as a token.
       sample: the number of traces.
-      min, mean, median, p95, max: of the tokens per trace.
-      histogram: for each bin, the most tokens of a trace in it and its number of traces.
+      min, mean, median, p95, max: statistics of the number of tokens per trace.
+      histogram: one pair per bin: its upper bound in tokens (included), its number of traces.
     """
     traces = [parse_line(line, "sample") for line in lines]
     counts = sorted(len(_TOKEN.findall(f"{t.prompt} {respond(t)}")) for t in traces)
@@ -49,15 +49,16 @@ def token_statistics(lines: Iterable[bytes]) -> dict[str, Any]:
 
 
 def card(manifest: Mapping[str, Any], example: Trace) -> str:
-    """Return the card as Markdown: tasks, lengths, the number of traces refused, and an example.
+    """Return a dataset's card as Markdown: tasks, lengths, numbers of rejects, and an example.
 
     Args:
       manifest: the manifest of the dataset.
-      example: a trace of its training side.
+      example: a trace from its `train.jsonl`.
     """
     split, tokens = manifest["split"], manifest["tokens"]
     sides = ((markdown.cell(task), n["train"], n["eval"]) for task, n in manifest["tasks"].items())
     by_task, filters = markdown.table(sides), markdown.code(manifest["filters"])
+    asked = "\n\n".join([*example.earlier.labelled(), example.prompt])
     return f"""{markdown.front_matter(_metadata(manifest))}
 # {manifest["dataset_key"]}
 
@@ -85,7 +86,7 @@ Steps a trace: {manifest["stats"]["min_step_count"]} to {manifest["stats"]["max_
 
 ## An example
 
-{markdown.fenced(example.prompt)}
+{markdown.fenced(asked)}
 
 {markdown.fenced(respond(example))}
 
@@ -98,7 +99,7 @@ the sha256 `{manifest["sha256"]}`; `manifest.json` has every parameter and the i
 
 
 def _metadata(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the metadata that the hub reads from a dataset's card.
+    """Return the metadata that the Hugging Face hub reads from a dataset's card.
 
     Source: https://huggingface.co/docs/hub/datasets-cards
     """

@@ -3,8 +3,9 @@
 There are three sieves, in this order: the same prompt, nearly the same prompt, a prompt of an eval
 set. Each trace that is left out is listed with the reason and with what it collided with.
 
-Prompts of a known task are alike on purpose, and differ only in a number or a card: `tasks` tells
-which of them state the same problem. All other prompts are compared by their words and numbers.
+A known task is one in `tasks.TASKS`. Its prompts are alike on purpose, and differ only in a number
+or a playing card; the task's own code tells which of them state the same problem. All other prompts
+are compared by their words and numbers.
 """
 
 from collections import Counter
@@ -34,14 +35,16 @@ def rejects(
 
     Args:
       rows: as `selection.select` selects them, with `id`, `prompt`, `answer`, `task`, `first_id`
-        (the first trace with this prompt, whatever its answer) and `eval_item` (the item with this
-        prompt, or None).
+        (the id of the first trace with this prompt, whatever its answer) and `eval_item` (the name
+        of the eval item with this prompt, or None).
       near: prompts of this similarity or more, with the same numbers and the same answer, are
         near-duplicates; None keeps all of them.
       items: the items of the eval sets.
 
     Returns:
-      A `Reject` for each row that stays out, with the `id` of the row.
+      A dict for each row that stays out: `id` of the row, `reason` (one of `REASONS`), and `of`
+      (the trace or item that it collided with). A near-duplicate also has its `similarity`; a row
+      that shares words with an eval item has these as `ngram`.
     """
     # Each sieve gets only the rows that the sieves before it have left.
     same = {row["id"]: row["first_id"] for row in rows if row["first_id"] != row["id"]}
@@ -62,17 +65,18 @@ def _left(
 
 
 def in_eval_sets(rows: Sequence[Mapping[str, Any]], items: Sequence[EvalItem]) -> dict[str, Reject]:
-    """Find the rows that would leak an eval set: a prompt, a problem, or eight words in a row.
+    """Find the rows that share a prompt, a problem or eight words in a row with an eval item.
 
-    Compare a prompt of a known task by its problem, and any other by its 8-grams of words and by
-    its numbers.
+    Compare a prompt of a known task by its problem. Compare any other prompt by its 8-grams of
+    words and by its numbers.
 
     Args:
-      rows: as in `rejects`.
+      rows: rows as `rejects` takes them.
       items: the items of the eval sets.
 
     Returns:
-      A `Reject` by the id of each such row.
+      The id of each such row -> its `reason` and `of` (the item's name); also `ngram` if the row
+      only shares words.
     """
     problems = {
         (item.task, problem): item.name
@@ -101,11 +105,18 @@ def _problem(task: str, prompt: str) -> Hashable | None:
 
 
 def _sharing(prompts: Mapping[str, str], items: Sequence[EvalItem]) -> dict[str, Reject]:
-    """Find the prompts that share an 8-gram, not boilerplate, with an item of the same numbers.
+    """Find the prompts that share an 8-gram of words, and the numbers, with an eval item.
 
-    An 8-gram in more than 10 prompts is boilerplate (T. Brown et al., Language Models are Few-Shot
-    Learners, 2020, appendix C). Count an 8-gram only in the prompts that are left, and repeat until
-    no more prompts leave, so that the counts are those of the finished dataset.
+    `_shared` says when numbers are shared. An 8-gram in more than 10 prompts is boilerplate and
+    does not count (T. Brown et al., Language Models are Few-Shot Learners, 2020, appendix C). Each
+    prompt found leaves the dataset, so count again in the others. Repeat until no prompt leaves.
+
+    Args:
+      prompts: id -> prompt.
+      items: the items of the eval sets.
+
+    Returns:
+      The id of each prompt found -> its `reason`, `of` (the item's name) and `ngram`.
     """
     shared = _shared(prompts, items)
     # Each round removes the prompts with a telling 8-gram. That lowers the counts, so an 8-gram
@@ -123,14 +134,18 @@ def _sharing(prompts: Mapping[str, str], items: Sequence[EvalItem]) -> dict[str,
 def _shared(
     prompts: Mapping[str, str], items: Sequence[EvalItem]
 ) -> dict[str, dict[Gram, str | None]]:
-    """Find the 8-grams that each prompt shares with any item, each with the item that it may leak.
+    """Find the 8-grams of words that each prompt shares with eval items.
 
-    A prompt can leak an item only if the item's numbers stand in a row in the prompt, or if the
-    prompt has no numbers. Otherwise it is another problem, made from the same template.
+    A shared 8-gram leaks an item if the item's numbers stand in a row in the prompt, or if the
+    prompt has no numbers. Otherwise the prompt is another problem from the same template.
+
+    Args:
+      prompts: id -> prompt.
+      items: the items of the eval sets.
 
     Returns:
-      id -> 8-gram -> the name of the first item that may be leaked, or None. Prompts that share no
-      8-gram are left out.
+      id -> 8-gram -> the name of the first item that it leaks, or None if it leaks none. Prompts
+      that share no 8-gram are left out.
     """
     # Numbers -> 8-gram -> the first item that has both. The key None stands for any numbers.
     names: dict[Gram | None, dict[Gram, str]] = {}
@@ -151,7 +166,11 @@ def _shared(
 
 
 def _runs(own: Gram, lengths: Set[int]) -> Set[Gram]:
-    """Return all runs of these lengths in a prompt's numbers: tuples of consecutive numbers.
+    """Return all tuples of consecutive numbers of a prompt that have one of these lengths.
+
+    Args:
+      own: the numbers of the prompt, in order.
+      lengths: the lengths of the tuples.
 
     Example:
       >>> sorted(_runs(("3", "4", "5"), {0, 2}))
@@ -164,6 +183,10 @@ def _telling(names: Mapping[Gram, str | None], counts: Mapping[Gram, int]) -> Gr
     """Return the first n-gram that leaks an item and is not boilerplate; None if there is none.
 
     An n-gram of fewer than 8 words is a whole prompt, and never boilerplate.
+
+    Args:
+      names: n-gram -> the name of the item that it leaks, or None.
+      counts: n-gram -> the number of prompts that contain it.
     """
     own = (gram for gram, name in names.items() if name is not None)
     return next((g for g in own if len(g) < _NGRAM or counts[g] <= _BOILERPLATE), None)

@@ -38,6 +38,10 @@ def check_condition(condition: str, connection: "DuckDBPyConnection") -> str:
     the same dataset. The connection that runs the condition is locked anyway, and can read only the
     store's files.
 
+    Args:
+      condition: the condition, as a user wrote it.
+      connection: any DuckDB connection; it parses the condition and does not run it.
+
     Raises:
       InputError: the condition is not allowed: `condition: reason`.
 

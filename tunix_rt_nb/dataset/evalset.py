@@ -6,7 +6,7 @@ a problem of a known task, named by the category. Its three sections measure dif
 - core: ordinary problems of every task and difficulty;
 - trace_sensitive: problems that take steps and cannot be guessed: the most frequent answer is right
   for at most one problem in twenty;
-- edge_case: ties, zeros, empty lists, primes, and whatever else is first to go wrong in a task.
+- edge_case: ties, zeros, empty lists, primes, and other inputs that are easy to get wrong.
 """
 
 import random
@@ -21,17 +21,17 @@ from pydantic import BaseModel, ConfigDict, Field
 from tunix_rt_nb import tasks
 from tunix_rt_nb.common import InputError, checked, one_line, unknown
 from tunix_rt_nb.host import paths
-from tunix_rt_nb.trace import Trace, formats, inputs, parse_object
+from tunix_rt_nb.trace import EARLIER, Trace, formats, inputs, parse_object
 
 
 class Item(BaseModel):
     """A problem of an eval set with its answer; all else is optional.
 
     Attributes:
-      id: the number of its record in the file if it has none of its own.
-      section: one of three; an item without one counts as held out.
-      category: a known task, or any other name.
-      difficulty: any word or number.
+      id: its id in the file; if it has none, the number of its record there.
+      section: what it measures; None for an item of a dataset's held-out side.
+      category: the name of a known task, or any other name; empty if the file names none.
+      difficulty: any word or number, as text.
       trace: the problem and its answer; the steps too, if the set has them.
     """
 
@@ -44,19 +44,22 @@ class Item(BaseModel):
     trace: Trace
 
     def known(self) -> Trace | None:
-        """Return the item's trace with a worked solution; None if no known task has the problem.
+        """Return the item's problem as a trace, with the solution that its known task works out.
+
+        Return None if the category is no known task, or if the task cannot read the problem.
 
         Raises:
-          InputError: the answer is wrong.
+          InputError: the item's answer is wrong.
         """
         name = self.category or self.trace.task
         if name not in tasks.TASKS:
             return None
         level = self.difficulty if self.difficulty in tasks.DIFFICULTIES else "easy"
         task = tasks.get(name, level)
-        section: dict[str, Any] = {"section": self.section} if self.section else {}
+        told = {"section": self.section, EARLIER: self.trace.earlier.messages()}
+        meta: dict[str, Any] = {name: value for name, value in told.items() if value}
         try:
-            trace = task.write(self.trace.prompt, random.Random(0), **section)
+            trace = task.write(self.trace.prompt, random.Random(0), **meta)
         except ValueError:
             return None
         if task.grade(self.trace.final_answer, trace) != 1.0:
@@ -65,7 +68,7 @@ class Item(BaseModel):
         return trace
 
     def own(self) -> Trace:
-        """Return the item's own trace; add its section, category and difficulty to `meta`."""
+        """Return the trace as the file has it; put section, category and difficulty into `meta`."""
         told = {"section": self.section, "category": self.category, "difficulty": self.difficulty}
         rest = {name: value for name, value in (self.trace.meta or {}).items() if name != "task"}
         fields = {
@@ -76,7 +79,13 @@ class Item(BaseModel):
 
 
 class EvalItem(NamedTuple):
-    """A prompt that must not be trained on, its name `FILE#id`, and its known task, or None."""
+    """A prompt that must not be trained on.
+
+    Attributes:
+      name: `FILE#id`: the eval set's file or name, and the item's id.
+      prompt: the prompt.
+      task: the known task that the item names, or None.
+    """
 
     name: str
     prompt: str
@@ -109,11 +118,12 @@ def find(name: str) -> Path:
 def read(name: str) -> list[tuple[str, Trace]]:
     """Read the items of an eval set as (id, trace) pairs, in file order.
 
-    The trace has a worked solution if a known task has the problem, else what the file says.
+    If a known task has the problem, the trace has the solution that the task works out. Otherwise
+    it has the steps and answer of the file.
 
     Args:
-      name: the name of a set that ships, or the path of a file of any kind and format that an
-        import reads.
+      name: the name of a set that ships, or the path of a file or folder of records, in any format
+        that `1_generate` imports.
 
     Raises:
       InputError: the file is missing or empty; or `file:line: field: reason`: a record is
@@ -139,8 +149,21 @@ def read(name: str) -> list[tuple[str, Trace]]:
     return list(found.items())
 
 
+def record(id: str, trace: Trace) -> dict[str, Any]:
+    """Return an item as a record of an eval set; fields that the trace lacks are left out."""
+    meta = trace.meta or {}
+    told = {
+        "section": meta.get("section"),
+        "category": meta.get("category") or trace.task,
+        "difficulty": meta.get("difficulty"),
+        EARLIER: meta.get(EARLIER),
+    }
+    asked = {"id": id, "prompt": trace.prompt, "expected_answer": trace.final_answer}
+    return {**asked, **{name: value for name, value in told.items() if value}}
+
+
 def _items(path: Path) -> Iterator[tuple[str, Item]]:
-    """Yield each item of an eval set with the `file:line: ` that an error about it begins with."""
+    """Yield the items of an eval set, each as (`file:line: `, item), for use in error messages."""
     for file in inputs.files_of(path, "test"):
         for number, line in inputs.records(file):
             where = f"{file}:{number}: "
@@ -153,9 +176,13 @@ def _items(path: Path) -> Iterator[tuple[str, Item]]:
 
 
 def _told(record: Mapping[str, Any], number: int) -> dict[str, Any]:
-    """Return a record's id, section, category and difficulty, as far as given; numbers as text.
+    """Return a record's `id`, `section`, `category` and `difficulty`; leave out missing ones.
 
-    The id is `number` if the record has none.
+    Numbers become text. The id is `number` if the record has none.
+
+    Args:
+      record: a record of an eval set.
+      number: the number of the record in its file.
     """
     several = (record.get(name) for name in ("meta", "metadata"))
     meta: dict[str, Any] = next((one for one in several if isinstance(one, dict)), {})
@@ -165,20 +192,26 @@ def _told(record: Mapping[str, Any], number: int) -> dict[str, Any]:
 
 
 def problem(trace: Trace) -> Hashable:
-    """Return a key of what a trace asks; prompts that word a known problem differently share it."""
+    """Return a key of the problem that a trace asks.
+
+    Two prompts that state the same problem of a known task in other words have the same key.
+    """
     if trace.task in tasks.TASKS:
         return trace.task, tasks.get(trace.task or "").problem(trace.prompt)
     return _asked(trace)
 
 
 def _asked(trace: Trace) -> Hashable:
-    """Return a key of a prompt: its words in lower case, and the messages before it, if any."""
+    """Return a key of a prompt: its words in lower case, with the messages before it, if any."""
     words = " ".join(unicodedata.normalize("NFC", trace.prompt).lower().split())
     return (words, trace.earlier) if any(trace.earlier) else words
 
 
 def _keys(trace: Trace) -> Iterator[Hashable]:
-    """Yield the keys of a trace's prompt; two traces that share a key ask the same."""
+    """Yield the keys of a trace's prompt: of its words, and of its problem if a task knows it.
+
+    Two traces that share any key ask the same problem.
+    """
     yield _asked(trace)
     if trace.task in tasks.TASKS:
         with suppress(ValueError):  # a trace of another problem may name a known task
@@ -230,7 +263,7 @@ def eval_items(eval_sets: Iterable[str]) -> list[EvalItem]:
 
 
 def _prompts(path: Path) -> Iterator[tuple[str, str, str, str | None]]:
-    """Yield for each record its place (`file:line: `), its id, its prompt and its known task."""
+    """Yield a tuple for each record: `file:line: `, id, prompt, and its known task or None."""
     try:
         sources = [(f, *each) for f in inputs.files_of(path, "test") for each in inputs.records(f)]
     except InputError as error:

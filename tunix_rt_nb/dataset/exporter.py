@@ -41,9 +41,10 @@ def export(
     """Write the traces of a dataset, or those with the given ids, as one record each.
 
     Args:
-      path: the file to write; the end of its name says which kind of file, one of `KINDS`. It
-        appears complete and flushed to the disk, or not at all. It replaces a file of that name.
-      form: the format of the records, one of `FORMS`.
+      path: the file to write; its name ends with `.jsonl`, `.jsonl.gz`, `.parquet`, `.csv`,
+        `.array_record` or `.tfrecord`. It appears complete and flushed to the disk, or not at all.
+        It replaces a file of that name.
+      form: the format of the records: `tunix_sft`, `training_example`, `messages` or `trace`.
       dataset: the folder of a dataset.
       split: `train` or `eval`, one side of the dataset; None for both.
       ids: used instead of a dataset: ids, or unique beginnings of ids, of traces in the store.
@@ -170,10 +171,17 @@ _OPTIONS = {
 
 
 def _copy(rows: str, form: str, kind: str, path: Path) -> tuple[str, dict[str, str]]:
-    """Return a COPY statement that writes records of some rows to a file; and the values it needs.
+    """Build the COPY statement of DuckDB that writes traces to a file as records.
 
     Args:
-      rows: a query for the rows.
+      rows: a query for the traces.
+      form: the format of the records, one of `FORMS`.
+      kind: the kind of file, one of `KINDS`.
+      path: the file to write.
+
+    Returns:
+      statement: the COPY statement, with parameters written as `$name`.
+      parameters: parameter name -> the value to bind.
     """
     parts = {part: sql(f"export_{part}") for part in ("earlier", "metadata", "response")}
     records = sql(f"export_{form}").format(**parts)
@@ -193,7 +201,14 @@ class _Writer(Protocol):
 
 
 def _write_records(source: _Dataset | _Picked, form: str, writer: _Writer, folder: Path) -> int:
-    """Write each record as the text of its JSON line, and return the number of records."""
+    """Write each record as the text of its JSON line, and return the number of records.
+
+    Args:
+      source: the traces to write.
+      form: the format of the records, one of `FORMS`.
+      writer: the writer of an ArrayRecord or TFRecord file; it is closed at the end.
+      folder: the folder for a temporary file of JSON lines.
+    """
     with files.draft(folder) as lines:
         try:
             with closing(writer):

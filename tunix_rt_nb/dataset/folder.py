@@ -24,7 +24,7 @@ ALTERED = "was altered after the build, build the dataset again"
 
 
 class Sieve(TypedDict):
-    """A sieve of the build, by name, and the number of traces left after it."""
+    """A stage of the build that leaves traces out: its name, and the number of traces left."""
 
     sieve: str
     traces: int
@@ -49,7 +49,7 @@ def read_manifest(folder: Path) -> Manifest:
     """Read the manifest of a complete dataset folder.
 
     Raises:
-      InputError: the folder has no manifest, or it was altered after the build.
+      InputError: the folder has no manifest, or the manifest was altered after the build.
     """
     manifest: Any = files.read_manifest(folder, "2_build")
     path = folder / "manifest.json"
@@ -64,10 +64,12 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def copy(source: Path | str, parent: Path) -> Path:
-    """Copy a dataset unchanged into the folder `parent/{key}`. Write the manifest last.
+    """Copy a dataset unchanged to the folder `parent/{key}`, and return this folder.
+
+    Write the manifest last, because it marks the copy as complete.
 
     Args:
-      source: the folder of the dataset, or the Kaggle handle of an attached one.
+      source: the folder of the dataset, or the handle of a dataset attached to a Kaggle session.
       parent: the folder to put the copy in.
 
     Raises:
@@ -90,12 +92,18 @@ def copy(source: Path | str, parent: Path) -> Path:
 
 
 def built_in(folder: Path) -> Path:
-    """Find the dataset that the build step wrote into its folder."""
+    """Return the folder of the dataset that the build step wrote into `folder`."""
     return next(folder.glob("*/manifest.json")).parent
 
 
 def rejects(folder: Path) -> list[dict[str, Any]]:
-    """List what was left out of a dataset, why, and what it collided with."""
+    """List the traces that cleaning left out of a dataset.
+
+    Returns:
+      A dict for each: `id`, `reason`, and `of` (the trace or eval item that it collided with). A
+      near-duplicate also has its `similarity`; a trace that shares words with an eval item has
+      these as `ngram`.
+    """
     return list(files.read_lines(folder / "rejects.jsonl"))
 
 
@@ -106,7 +114,7 @@ def sealed(manifest: Mapping[str, Any]) -> Manifest:
 
 
 def funnel(manifest: Manifest) -> list[Sieve]:
-    """Count the traces left after each sieve, from all in the store to the train and eval sides."""
+    """Count the traces left after each stage of the build, from the store to the two sides."""
     rejected = [manifest["rejected"].get(reason, 0) for reason in clean.REASONS]
     kept = manifest["trace_count"]
     sieves = {
@@ -123,7 +131,11 @@ def funnel(manifest: Manifest) -> list[Sieve]:
 
 
 def by_task(manifest: Manifest) -> list[dict[str, str | int]]:
-    """Count the traces of each task on each side of a dataset."""
+    """Count the traces of each task on each side of a dataset.
+
+    Returns:
+      A dict for each task: `task`, its name; `to train on` and `held out`, its numbers of traces.
+    """
     return [
         {"task": task, "to train on": sides["train"], "held out": sides["eval"]}
         for task, sides in manifest["tasks"].items()

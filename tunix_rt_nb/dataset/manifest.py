@@ -4,7 +4,7 @@ from typing import Any, NotRequired, TypedDict
 
 
 class Considered(TypedDict):
-    """The numbers of traces in the store, matching the filters, and selected."""
+    """The number of traces at each stage: in the store, matching the filters, selected."""
 
     in_store: int
     matching: int
@@ -37,7 +37,9 @@ class Manifest(TypedDict):
     """The fields of `manifest.json`. The fields of `DatasetSpec` have the values of the spec.
 
     Attributes:
-      sha256: the hash of the content: of the key and the hashes of the files.
+      dataset_key: the name of the dataset's folder, made of name and version.
+      build_id: a UUID made from `sha256`.
+      sha256: one hash over the key and the hashes of the files.
       files: name of a file -> its sha256.
       eval_sets: name of each eval set that was kept out -> its sha256.
       considered: the number of traces at each stage of selection.

@@ -97,8 +97,9 @@ def near_duplicates(
     MinHash (A. Broder, On the resemblance and containment of documents, 1997) with banded
     locality-sensitive hashing (J. Leskovec, A. Rajaraman and J. Ullman, Mining of Massive Datasets,
     chapter 3) finds the candidates. The exact Jaccard similarity of their shingles decides. So
-    every prompt found is a near-duplicate. Of all near-duplicates, at least 99 % are found: with a
-    threshold of 0.8, 99.8 % of the pairs at this similarity (see `band_width`), and more above it.
+    every prompt found is a near-duplicate. At least 99 % of all near-duplicates are found. With a
+    threshold of 0.8, 99.8 % of the pairs with similarity 0.8 are found (see `band_width`), and more
+    of those with a higher one.
     A prompt is compared with at most 16 others. If thousands share a long template, the numbers and
     the answer, and stay just below the threshold, more can be missed.
 
@@ -148,19 +149,25 @@ def near_duplicates(
 
 
 def _problem(prompt: str, answer: str) -> int:
-    """Hash what tells two problems in the same words apart: the numbers and the answer."""
+    """Hash the numbers and the answer, which tell apart two problems in the same words."""
     told = numbers(prompt), words(_NUMBER.sub(_plain, answer))
     return int.from_bytes(blake2b(repr(told).encode(), digest_size=8).digest())
 
 
 def _buckets(texts: Sequence[str], problems: np.ndarray, threshold: float) -> np.ndarray:
-    """Return the bucket of each prompt in each band: int64[prompts, bands], -1 if it is alone.
+    """Sort prompts into buckets by MinHash, so that only prompts in one bucket are compared.
+
+    The hashes of a prompt are divided into bands. In each band, prompts share a bucket if all their
+    hashes in this band, and their `problems`, are equal.
 
     Args:
       texts: the prompts.
       problems: uint64[prompts], the hash of each prompt's numbers and answer. Two prompts with
         different hashes share no bucket.
       threshold: the least similarity of near-duplicates.
+
+    Returns:
+      int64[prompts, bands]: the number of the bucket; -1 if no other prompt is in it.
     """
     width = band_width(threshold)
     bands = _HASHES // width
@@ -180,10 +187,10 @@ def _buckets(texts: Sequence[str], problems: np.ndarray, threshold: float) -> np
 
 
 def band_width(threshold: float) -> int:
-    """Return the number of hashes in a band: the most that still find 99 % of near-duplicates.
+    """Return the most hashes per band with which 99 % of near-duplicates are still found.
 
-    Two prompts are found if all hashes of some band are equal. Wider bands give fewer false
-    candidates, but at least 99 % of the pairs at the threshold must be found.
+    Two prompts become candidates if all hashes of some band are equal. Wider bands give fewer false
+    candidates, but at least 99 % of the pairs at the threshold must become candidates.
 
     Example:
       >>> band_width(0.8), round(1 - (1 - 0.8**6) ** (120 // 6), 4)

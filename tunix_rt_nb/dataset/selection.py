@@ -27,12 +27,12 @@ _ORDER = {
 def select(
     connection: "DuckDBPyConnection", spec: DatasetSpec, items: Sequence[EvalItem] = ()
 ) -> tuple[int, int]:
-    """Select traces, in order, into a temporary table `selected`; `select.sql` says its columns.
+    """Select traces, in order, into a temporary table `selected`; see `select.sql` for its columns.
 
     Args:
       connection: a connection from `TraceStore.connect`.
       spec: says which traces to select, and in what order.
-      items: the items of the eval sets.
+      items: the items of the eval sets; the column `eval_item` names the item with a row's prompt.
 
     Returns:
       The number of traces that match the filters, and the number that are selected.
@@ -96,6 +96,9 @@ def quotas(spec: DatasetSpec, found: Mapping[str, int]) -> dict[str, int]:
       spec: has the quotas, the proportions or the limit.
       found: value -> how many traces have it.
 
+    Returns:
+      value -> how many traces to take.
+
     Raises:
       InputError: a quota asks for more traces than there are, or no trace has a named value.
 
@@ -122,7 +125,13 @@ def quotas(spec: DatasetSpec, found: Mapping[str, int]) -> dict[str, int]:
 def _in_proportion(
     shares: Mapping[str, float], found: Mapping[str, int], limit: int | None
 ) -> dict[str, int]:
-    """Compute the largest counts in proportion to these shares, `limit` in all at most."""
+    """Compute the largest counts in proportion to some shares: value -> count.
+
+    Args:
+      shares: value -> its share; the shares add up to 1.
+      found: value -> how many traces have it.
+      limit: the most traces in all; None for no limit.
+    """
     # Find the largest total and round each count down. Then give the rest of the total to the
     # values that lost the most by rounding.
     total = min(int(found[value] / share + 1e-9) for value, share in shares.items())
@@ -135,7 +144,14 @@ def _in_proportion(
 
 
 def _evenly(found: Mapping[str, int], limit: int) -> dict[str, int]:
-    """Share the limit evenly. Values with too few traces give all; the others share the rest."""
+    """Spread `limit` traces evenly over the values: value -> count.
+
+    A value with too few traces gives all of them; the other values share the rest.
+
+    Args:
+      found: value -> how many traces have it.
+      limit: the most traces in all.
+    """
     taken: dict[str, int] = {}
     for k, value in enumerate(sorted(found, key=lambda value: (found[value], value))):
         left = limit - sum(taken.values())

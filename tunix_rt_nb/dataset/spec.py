@@ -48,7 +48,8 @@ class DatasetSpec(BaseModel):
       near_duplicates: if two prompts have this Jaccard similarity or more (by their word 3-grams),
         the same numbers and the same answer, one stays out; None keeps both. Prompts of known tasks
         are not compared this way.
-      eval_sets: JSON lines files whose prompts must not be in the dataset; `core-v1` ships.
+      eval_sets: eval sets whose prompts must not be in the dataset: the name of one that ships,
+        such as `core-v1`, or the path of a file.
       parent_dataset_id: the key or build id of the version before; the manifest then has the
         differences from it.
       tags: words to find the dataset by.
@@ -86,6 +87,10 @@ class DatasetSpec(BaseModel):
     def of(cls, where: str = "", /, **fields: Any) -> "DatasetSpec":
         """Check the fields of a spec, and return the spec.
 
+        Args:
+          where: the text that error messages begin with, such as `cards.yaml: `.
+          fields: the fields of the spec, by name.
+
         Raises:
           InputError: a field is wrong. The message is one line: `where`, then the field.
 
@@ -104,7 +109,12 @@ class DatasetSpec(BaseModel):
 
     @classmethod
     def read(cls, path: Path) -> "DatasetSpec":
-        """Read a YAML spec; raise as `of` does, with the file's name."""
+        """Read a spec from a YAML file.
+
+        Raises:
+          InputError: the file is not a YAML mapping, or a field is wrong. The message begins with
+            the path of the file.
+        """
         return cls.of(f"{path}: ", **strict_yaml.read(path))
 
     def _check_strategy(self, given: dict[str, Any]) -> None:

@@ -16,8 +16,8 @@ class Diff(NamedTuple):
     """The difference between two datasets.
 
     Attributes:
-      added: ids of the traces that only the later dataset has, in its order.
-      removed: ids of the traces that only the earlier dataset has, in its order.
+      added: ids of the traces that only the later dataset has, in the order of that dataset.
+      removed: ids of the traces that only the earlier dataset has, in the order of that one.
       moved: ids of the traces that went from one side, `train` or `eval`, to the other.
       kept: the number of traces in both datasets, moved ones included.
     """
@@ -28,15 +28,23 @@ class Diff(NamedTuple):
     kept: int
 
     def counts(self) -> dict[str, int]:
-        """Count the traces in each field."""
+        """Return the number of traces in each field: field name -> number."""
         return {name: n if isinstance(n, int) else len(n) for name, n in self._asdict().items()}
 
 
 class Row(TypedDict):
     """A dataset, as `listing` yields it; most fields are from its manifest.
 
-    If its folder has no manifest, its build was interrupted. Then `state` is `incomplete`, and only
-    the first three fields are set. `tasks` is the number of its tasks.
+    If its folder has no manifest, its build was interrupted. Then only `dataset`, `state` and
+    `folder` are set.
+
+    Attributes:
+      dataset: its key.
+      state: `complete` or `incomplete`.
+      train, eval: the number of traces on each side.
+      tasks: the number of different tasks.
+      strategy: its `selection_strategy`.
+      parent: its `parent_dataset_id`.
     """
 
     dataset: str
@@ -123,18 +131,22 @@ def diff(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> Diff:
 
 
 def _sides(manifest: Mapping[str, Any]) -> dict[str, str]:
-    """Map each trace id to the side it is on; the manifest lists the training side first."""
+    """Map each trace id to its side, `train` or `eval`; a manifest lists the train side first."""
     train = manifest["split"]["train"]
     return {id: SIDES[k >= train] for k, id in enumerate(manifest["trace_ids"])}
 
 
 def parent(spec: DatasetSpec, beside: Path) -> Manifest | None:
-    """Return the manifest of the dataset that a spec names as its parent, by key or build id.
+    """Return the manifest of the dataset that a spec names in its `parent_dataset_id`.
 
-    Return None if the spec names no parent.
+    Return None if the spec names none.
+
+    Args:
+      spec: the spec.
+      beside: a folder of datasets that is searched before all others.
 
     Raises:
-      InputError: there is no such dataset in the folder `beside` or among all datasets.
+      InputError: there is no dataset with this key or build id.
     """
     if spec.parent_dataset_id is None:
         return None

@@ -8,6 +8,7 @@ from tunix_rt_nb.common import InputError, one_line
 from tunix_rt_nb.evaluate.prediction import FORM, Prediction
 from tunix_rt_nb.evaluate.scorecard import by_item, grouped, means
 from tunix_rt_nb.evaluate.uncertainty import LEVEL, bootstrap, items_needed, mcnemar, sign_flip
+from tunix_rt_nb.trace import EARLIER
 
 Items = Mapping[str, Sequence[Prediction]]
 Pair = tuple[dict[str, Any], dict[str, Any]]
@@ -46,8 +47,8 @@ class Comparison(Difference):
         this size; else None.
       steps_difference, steps_interval: as `difference` and `interval`, for the share of steps that
         are right; None if no step can be checked.
-      sections, tasks, difficulties: the figures of each group of items. Groups have no verdict,
-        because among twenty-five groups one would differ by chance alone.
+      sections, tasks, difficulties: name of a group of items -> its figures. Groups have no
+        verdict: at this level, one in twenty would differ by chance alone.
       changed: the ids of the items whose scores differ.
     """
 
@@ -64,8 +65,12 @@ class Comparison(Difference):
 def compare(a: Sequence[Prediction], b: Sequence[Prediction]) -> Comparison:
     """Compare two models by their answers to the same prompts, asked in the same way.
 
+    Args:
+      a, b: the predictions of model A and of model B, graded.
+
     Raises:
-      InputError: A and B differ in items, form, or number of answers per item.
+      InputError: A and B differ in items, in how they were asked (template, style or system
+        message), or in the number of answers per item.
     """
     one, two = by_item(a), by_item(b)
     _check_same(one, two)
@@ -90,13 +95,22 @@ def compare(a: Sequence[Prediction], b: Sequence[Prediction]) -> Comparison:
 
 
 def _by(pairs: Sequence[Pair], field: str) -> dict[str, Difference]:
-    """Return group -> its figures; a group is the items with the same value of `field`."""
+    """Return group -> its figures; a group is the items with the same value of `field`.
+
+    Args:
+      pairs: for each item, the mean scores of A's answers and of B's, from `means`.
+      field: `section`, `task` or `difficulty`.
+    """
     groups = grouped(pairs, lambda pair: str(pair[0][field]))
     return {name: _compared(group) for name, group in groups.items()}
 
 
 def _compared(pairs: Sequence[Pair]) -> Difference:
-    """Compare the scores of some items."""
+    """Compare A and B on some items.
+
+    Args:
+      pairs: for each item, the mean scores of A's answers and of B's, from `means`.
+    """
     values = _differences(pairs, "score")
     gained, lost = sum(value > 0 for value in values), sum(value < 0 for value in values)
     binary = set(values) <= {-1.0, 0.0, 1.0}
@@ -113,11 +127,14 @@ def _compared(pairs: Sequence[Pair]) -> Difference:
 
 
 def _interval(values: Sequence[float]) -> tuple[float, float]:
-    """Return the bootstrap interval of a mean difference.
+    """Return the bootstrap interval of the mean of some differences.
 
     Two imagined items are added: one that only B answers right, and one that only A answers right.
     Without them, the interval of few items, or of items with equal scores, would claim too much
     certainty.
+
+    Args:
+      values: the score of each item by B, minus its score by A.
 
     Source: A. Agresti and Y. Min, Statistics in Medicine 24, 2005
     """
@@ -138,8 +155,8 @@ def _check_same(one: Items, two: Items) -> None:
         )
     for name in one:
         answers = [*one[name], *two[name]]
-        for field in ("prompt", "expected_answer", *FORM):
-            found = list(dict.fromkeys(answer.get(field) for answer in answers))
+        for field in (EARLIER, "prompt", "expected_answer", *FORM):
+            found = list(dict.fromkeys(str(answer.get(field)) for answer in answers))
             if len(found) > 1:
                 what = "eval sets" if field not in FORM else f"{field}s".replace("_sha256s", "s")
                 raise InputError(

@@ -62,7 +62,7 @@ class Endpoint:
       pause: seconds before the second try; each further pause is twice as long.
 
     Raises:
-      InputError: the address is not valid, or holds a password; or the key has odd characters.
+      InputError: the address is not valid, or holds a password; or the key is malformed.
     """
 
     def __init__(
@@ -116,7 +116,7 @@ class Endpoint:
         except _Later as error:
             raise InputError(
                 f"judge: {self.url}: no answer in {self.tries} tries, the last time: {error};"
-                " what was judged is kept, `runs judge` goes on from there"
+                " the answers judged so far are kept, `runs judge` judges the others"
             ) from None
 
     def hide(self, text: str) -> str:
@@ -129,10 +129,15 @@ class Endpoint:
         return self._spellings.sub("***", text)
 
     def _try(self, body: bytes) -> str:
-        """Send a request once.
+        """Send a request once, and return the text of the model's answer.
+
+        Args:
+          body: the request as JSON.
 
         Raises:
           _Later: another try may succeed.
+          Unusable: the server answers, but without text, or refuses this one request.
+          InputError: the server refuses any request, such as one with a wrong key.
         """
         # A thread of its own, because a notebook's thread already runs an event loop.
         with ThreadPoolExecutor(1) as thread:
@@ -188,8 +193,12 @@ class Endpoint:
     def _text(self, raw: str, size: int) -> str:
         """Return the text in a chat completion.
 
+        Args:
+          raw: the body of the server's answer, with the key hidden.
+          size: the size of the body in bytes.
+
         Raises:
-          Unusable: the answer is no chat completion, or holds no text.
+          Unusable: the body is too large, is no chat completion, or holds no text.
         """
         if size > _MOST_BYTES:
             raise Unusable(f"has over {_MOST_BYTES >> 20} MiB", "")
@@ -208,7 +217,7 @@ def _check(url: str, key: str) -> str:
     """Check an address and a key, and return the host of the address.
 
     Raises:
-      InputError: the address is not valid, or holds a password; or the key has odd characters.
+      InputError: the address is not valid, or holds a password; or the key is malformed.
     """
     import httpx
 

@@ -1,8 +1,9 @@
 """Grading of one answer, and of every step that leads to it.
 
-The verifier of a known task decides whether an answer is right, because it knows the question: if a
-prompt asks for lowest terms, 2/4 is wrong. If a prompt is of no known task, the ladder of graders
-compares the answer with the expected one.
+A known task is one of `tasks`: a program that draws prompts and verifies answers and steps. Its
+verifier decides whether an answer is right, because it knows the question: if a prompt asks for
+lowest terms, 2/4 is wrong. For any other prompt, graders compare the answer with the expected one.
+They form a ladder: they are tried in order, and the first that can decide sets the score.
 """
 
 from collections.abc import Sequence
@@ -42,14 +43,15 @@ def grade(
 ) -> Grade:
     """Grade what a model wrote in reply to a trace's prompt.
 
-    The trace's task grades the answer that is found in the text. It checks every written step as if
-    it were a step of the trace. `steps_right` is the share of written steps that are right. If the
-    written solution stops early and has fewer steps than the trace, divide by the number of the
-    trace's steps instead. So missing steps count as wrong. `first_wrong` is the number of the first
-    step that is wrong or missing, or None.
+    If a task of this package drew the prompt (a known task), the task grades the answer that is
+    found in the text. It checks every written step as if it were a step of the trace. `steps_right`
+    is the share of written steps that are right. If the written solution stops early and has fewer
+    steps than the trace, divide by the number of the trace's steps instead. So missing steps count
+    as wrong. `first_wrong` is the number of the first step that is wrong or missing, or None.
 
-    For a trace of no known task, the ladder of graders compares the answer with the trace's, and
-    `steps_right` counts only the steps that hold something to check, such as a sum.
+    For a trace of no known task, a ladder of graders compares the answer with the trace's: they are
+    tried in order, and the first that can decide sets the score. Then `steps_right` counts only the
+    steps that hold something to check, such as a sum.
 
     `score` accepts an answer in any style, and `plain` strips the marks around the answer first.
     `strict_score` grades the answer with its marks; it is 0 if the response is not in the style.
@@ -57,8 +59,9 @@ def grade(
     Args:
       trace_id: the id of the item.
       trace: the item: its prompt, its expected answer and, for a known task, its solution.
-      style: the style in which the response should be.
-      own: a grader that decides about answers of no known task before the ladder does.
+      written: the response of the model.
+      style: how the response should lay out steps and answer: `numbered` or `tags`.
+      own: the user's grader, tried before the ladder; it is asked only if there is no known task.
 
     Raises:
       InputError: `own` fails.
@@ -101,13 +104,15 @@ def grade(
         "stopped": written.stopped,
         "tokens": written.tokens,
     }
+    if any(trace.earlier):
+        found["earlier_messages"] = trace.earlier.messages()
     if marked.disagree:
         found["disagree"] = dict(marked.disagree)
     return found
 
 
 def _by_task(task: tasks.Task, trace: Trace, parsed: Parsed) -> Marked:
-    """Have the task grade an answer as it was written, and also without the markup around it.
+    """Have a task grade the answer to its prompt as it was written, and also without its markup.
 
     `score` is the better of the two grades. `strict_score` is the grade of the answer as it was
     written, or 0 if the response is not in the style.
@@ -130,7 +135,13 @@ def _by_ladder(trace: Trace, parsed: Parsed, own: Own | None) -> Marked:
 
 
 def _review(task: tasks.Task, trace: Trace, steps: Sequence[str]) -> _Reviewed:
-    """Check the steps that a model wrote for a problem of a known task."""
+    """Have a task check the steps that a model wrote for one of its problems.
+
+    Args:
+      task: the task that drew the problem.
+      trace: the item.
+      steps: the texts of the written steps.
+    """
     reasons: list[str | None] = []
     complete = False
     if steps:
@@ -143,7 +154,7 @@ def _review(task: tasks.Task, trace: Trace, steps: Sequence[str]) -> _Reviewed:
 
 
 def _check(trace: Trace, parsed: Parsed) -> _Reviewed:
-    """Check the steps that a model wrote for a prompt of no known task, as far as possible."""
+    """Check the steps that a model wrote for a prompt that no task drew, as far as possible."""
     meta = {name: value for name, value in (trace.meta or {}).items() if name != "task"}
     said = Trace.of(trace.prompt, _within(parsed.steps), (parsed.answer or "?")[:20_000], meta)
     found = tasks.check(said)

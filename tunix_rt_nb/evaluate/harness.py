@@ -4,6 +4,9 @@ harness/
   core-v1.yaml    the task
   core-v1.jsonl   one item per line: id, prompt, target, section, category and difficulty
 
+The harness puts one system message and one user message into a chat. So the earlier turns of an
+item stand in its user message, `asked`, in the words of our template.
+
 The harness can put these items to any model, saved ones included, in the chat template of the
 model's folder. It compares answers only as texts. `graded` reads the answers that the harness
 logged, and grades answers and steps as `grade` does.
@@ -14,6 +17,7 @@ Source: https://github.com/EleutherAI/lm-evaluation-harness/blob/main/docs/task_
 import json
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +28,8 @@ from tunix_rt_nb.evaluate.grade import grade
 from tunix_rt_nb.evaluate.prediction import Answered, Prediction
 from tunix_rt_nb.evaluate.predictions import check_of
 from tunix_rt_nb.render import Rendered
-from tunix_rt_nb.trace import Form, Generation, Trace, form
+from tunix_rt_nb.trace import EARLIER, Earlier, Form, Generation, Trace, form
 
-_NEEDED = ("id", "prompt", "expected_answer")
 # The middle of a style -> the regex for the answer in a response. The answer extends to the end of
 # the response, as in `trace.response`.
 _ANSWERS = {
@@ -48,8 +51,8 @@ def write(
 
     Args:
       name: the name of the task and of both files.
-      items: `id`, `prompt`, `expected_answer`, and if known `section`, `category` (or `task`) and
-        `difficulty`.
+      items: `id`, `prompt`, `expected_answer`, and if known `section`, `category` (or `task`),
+        `difficulty` and `earlier_messages`.
       how: the form that the model was trained in. The task takes its style, stops and system
         message, but the harness takes the chat template from the model's folder.
       max_new_tokens: the most tokens of an answer.
@@ -61,18 +64,25 @@ def write(
       InputError: the name is unsafe, or there are no items.
     """
     check_name("name", name)
-    lines = [_line(item, how) for item in items]
+    items = list(items)
+    chats = any(EARLIER in item for item in items)
+    lines = [_line(item, how, chats) for item in items]
     if not lines:
         raise InputError(f"harness: {name} has no items, there is nothing to write")
     files.write_lines(folder / f"{name}.jsonl", lines)
     path = folder / f"{name}.yaml"
+    fields = task(name, how, max_new_tokens, chats)
     with files.atomic(path) as file:
-        file.write(yaml.safe_dump(task(name, how, max_new_tokens), sort_keys=False).encode())
+        file.write(yaml.safe_dump(fields, sort_keys=False).encode())
     return path
 
 
-def task(name: str, how: Form, max_new_tokens: int = 256) -> dict[str, Any]:
-    """Return the fields of the task's YAML file; the arguments are those of `write`.
+def task(name: str, how: Form, max_new_tokens: int = 256, chats: bool = False) -> dict[str, Any]:
+    """Return the fields of the task's YAML file.
+
+    Args:
+      name, how, max_new_tokens: as `write` takes them.
+      chats: whether any item has earlier messages.
 
     Example:
       >>> from tunix_rt_nb.trace.chat import form
@@ -86,8 +96,8 @@ def task(name: str, how: Form, max_new_tokens: int = 256) -> dict[str, Any]:
         "test_split": "test",
         "output_type": "generate_until",
         # These name fields of an item. The harness takes their text as it is, not as a template.
-        **({"description": "system"} if how.system else {}),
-        "doc_to_text": "prompt",
+        **({"description": "system"} if how.system or chats else {}),
+        "doc_to_text": "asked" if chats else "prompt",
         "doc_to_target": "target",
         "generation_kwargs": {
             "until": list(how.template.stops),
@@ -112,7 +122,7 @@ def task(name: str, how: Form, max_new_tokens: int = 256) -> dict[str, Any]:
     }
 
 
-def _line(item: Mapping[str, Any], how: Form) -> dict[str, Any]:
+def _line(item: Mapping[str, Any], how: Form, chats: bool = False) -> dict[str, Any]:
     """Return an item as the harness reads it.
 
     The target is the answer as the style writes it, such as `Answer: 7`. Bare answers would not do:
@@ -127,29 +137,25 @@ def _line(item: Mapping[str, Any], how: Form) -> dict[str, Any]:
         "section": item.get("section") or "",
         "category": item.get("category") or item.get("task") or "",
         "difficulty": item.get("difficulty") or "",
-        **({"system": how.system} if how.system else {}),
+        **(_chat(item, how) if chats else {"system": how.system} if how.system else {}),
     }
 
 
-def read(path: Path) -> list[dict[str, Any]]:
-    """Read the items of a JSON lines file.
+def _chat(item: Mapping[str, Any], how: Form) -> dict[str, str]:
+    """Return the system message and the user message that make the harness ask an item's chat.
 
-    Raises:
-      InputError: the file cannot be read, or an item lacks a field (`file:line:` comes first).
+    The user message is the text of the chat without what the model's chat template puts around it.
+    `earlier_messages` is JSON, because the harness wants a field to be of one type in all lines.
     """
-    lines = enumerate(files.all_lines(path), 1)
-    return [_item(line, f"{path}:{number}") for number, line in lines]
-
-
-def _item(line: bytes, where: str) -> dict[str, Any]:
-    try:
-        item = json.loads(line)
-        lacks = [name for name in _NEEDED if not isinstance(item[name], str)]
-    except (ValueError, KeyError, TypeError):
-        lacks = [*_NEEDED]
-    if lacks:
-        raise InputError(f"{where}: expected a JSON object with {', '.join(lacks)} as text")
-    return dict(item)
+    earlier = Earlier.of(item)
+    chat = how.after(earlier)
+    system = "" if chat.turns and chat.template.system_last else chat.system
+    opening = replace(chat, system=system, turns=()).before
+    return {
+        "system": system,
+        "asked": chat.before.removeprefix(opening) + item["prompt"],
+        EARLIER: json.dumps(earlier.messages(), ensure_ascii=False),
+    }
 
 
 def command(model: Path, path: Path) -> str:
@@ -208,7 +214,7 @@ def graded(path: Path, items: Sequence[tuple[str, Trace]], rendered: Rendered) -
 
 
 def responses(path: Path) -> list[Answered]:
-    """Read a model's answers from the samples that the harness logged: id, prompt and response.
+    """Read a model's answers, each with what was asked, from the samples that the harness logged.
 
     Args:
       path: a `samples_*.jsonl` file of a task that `write` wrote.
@@ -223,6 +229,8 @@ def responses(path: Path) -> list[Answered]:
             sample = json.loads(line)
             doc, response = sample["doc"], sample["resps"][0][0]
             found.append({"id": f"{doc['id']}", "prompt": doc["prompt"], "response": f"{response}"})
+            if earlier := json.loads(doc.get(EARLIER) or "[]"):
+                found[-1]["earlier_messages"] = earlier
         except (ValueError, KeyError, IndexError, TypeError):
             raise InputError(
                 f"{path}:{number}: is no logged sample, expected `doc` with an `id` and a `prompt`,"

@@ -19,6 +19,10 @@ def choose(
     `group_of` names the group of an item; the chosen items are sorted by group. A dataset's order
     does not depend on the content of its traces, so the first items are as good a sample as any.
 
+    Args:
+      items: pairs of an id and a trace.
+      per_task: the most items of each group.
+
     Returns:
       The chosen items, and the number of skipped items by reason.
     """
@@ -36,7 +40,10 @@ def choose(
 
 
 def task_of(trace: Trace) -> tasks.Task | None:
-    """Return the known task whose problem a trace's prompt states; None if there is none."""
+    """Return the task that can verify answers to a trace's prompt; None if there is none.
+
+    It is the task that the trace names, if that task can read the prompt.
+    """
     if trace.task not in tasks.TASKS:
         return None
     task = tasks.get(trace.task)
@@ -50,7 +57,8 @@ def task_of(trace: Trace) -> tasks.Task | None:
 def group_of(trace: Trace) -> str:
     """Return the name that a trace's scores are grouped under.
 
-    It is the known task, or else `meta.category`, `meta.task` or `own`.
+    It is the name of the task that can verify answers to the prompt, if there is one. Else it is
+    `meta.category`, `meta.task` or `own`.
 
     Example:
       >>> group_of(Trace.of("Why?", [], "So.", {"category": "riddles"}))
@@ -67,4 +75,6 @@ def group_of(trace: Trace) -> str:
 
 def digest(items: Iterable[tuple[str, Trace]]) -> str:
     """Return the hash of items; a scorecard of their answers has it as `items_sha256`."""
-    return items_sha256((name, t.prompt, t.final_answer) for name, t in items)
+    return items_sha256(
+        (name, t.prompt, t.final_answer, *t.earlier.messages()) for name, t in items
+    )

@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 
 from tunix_rt_nb.common import InputError, files, one_line
 from tunix_rt_nb.evaluate.endpoint import KEY, Endpoint, Unusable
+from tunix_rt_nb.trace import EARLIER
 
 CRITERIA = {
     "correctness": "the steps are true and the answer follows from them",
@@ -41,7 +42,11 @@ Reply with a JSON object of this form and nothing else: {_FORM}"""
 
 
 def endpoint(url: str, model: str, **how: Any) -> Endpoint:
-    """Return the endpoint of a judge, with the key from the environment if one is set."""
+    """Return the endpoint of a judge, with the key from the environment if one is set.
+
+    Args:
+      how: other arguments of `Endpoint`, such as `timeout`.
+    """
     return Endpoint(url, model, os.environ.get(KEY, "").strip(), **how)
 
 
@@ -99,13 +104,13 @@ def second_opinion(
       What `summary` returns.
 
     Raises:
-      InputError: as `judge` raises it.
+      InputError: the endpoint does not answer or refuses access; or no answer at all holds scores.
     """
     return summary(judge(predictions, endpoint(url, model), run / FILE))
 
 
 def read(predictions: Sequence[Mapping[str, Any]], path: Path) -> list[dict[str, Any]]:
-    """Read the judgements of these predictions from a file.
+    """Read the judgements of these predictions from a file, each with the keys that `judge` lists.
 
     A judgement of an earlier response to the same item is left out. If a judge scored a prediction
     twice, the later judgement counts.
@@ -117,14 +122,16 @@ def read(predictions: Sequence[Mapping[str, Any]], path: Path) -> list[dict[str,
 
 
 def messages(prediction: Mapping[str, Any]) -> list[dict[str, str]]:
-    """Return the messages for a judge: the rubric, then the prediction.
+    """Return the chat messages for a judge, `role` and `content`: the rubric, then the prediction.
 
     The prediction is a JSON object, so that nothing in a response can pass for its end.
     """
     response = prediction["response"]
     if len(response) > _MOST:
         response = f"{response[:_MOST]} ... ({len(response) - _MOST:,} characters more)"
+    before = {EARLIER: prediction[EARLIER]} if EARLIER in prediction else {}
     graded = {
+        **before,
         "problem": prediction["prompt"],
         "right_answer": prediction["expected_answer"],
         "response": response,
@@ -185,7 +192,12 @@ def summary(judgements: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _judgement(id: str, prompt: list[dict[str, str]], endpoint: Endpoint) -> dict[str, Any]:
-    """Ask for one prediction's scores and return the judgement, as in `judge`."""
+    """Ask for one prediction's scores, and return a judgement with the keys that `judge` lists.
+
+    Args:
+      id: the id of the prediction.
+      prompt: the messages to send.
+    """
     raw, scores, problem = "", None, ""
     for _ in range(_ASKED):
         try:
@@ -208,7 +220,7 @@ def _judgement(id: str, prompt: list[dict[str, str]], endpoint: Endpoint) -> dic
 
 
 def _is_score(value: Any) -> bool:
-    """Tell whether a value is a number in the range of scores; a bool does not count as one."""
+    """Tell whether a value is a number from 1 to 5; a bool does not count as a number."""
     return type(value) in (int, float) and _LOWEST <= value <= _HIGHEST  # NaN fails both
 
 

@@ -2,8 +2,20 @@
 
 from typing import Annotated, NotRequired
 
-from pydantic import ConfigDict, Field, with_config
+from pydantic import AfterValidator, ConfigDict, Field, with_config
 from typing_extensions import TypedDict  # Pydantic accepts that of `typing` only from 3.12 on
+
+from tunix_rt_nb.trace import EARLIER, Earlier
+
+
+def _in_turn(messages: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Return messages unchanged if they can come before a prompt; raise ValueError if not."""
+    try:
+        Earlier.of({EARLIER: messages})
+    except ValueError as error:
+        raise ValueError(f"{error}".removeprefix(f"meta.{EARLIER}: ")) from None
+    return messages
+
 
 Text = Annotated[str, Field(min_length=1)]
 Share = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
@@ -21,14 +33,15 @@ OUTCOMES = {  # outcome of an answer and its steps -> its name for people
 
 
 class Asked(TypedDict):
-    """What a model was asked: the id of an item and its prompt."""
+    """An item that a model was asked: its id and its prompt."""
 
     id: Text
     prompt: str
+    earlier_messages: NotRequired[Annotated[list[dict[str, str]], AfterValidator(_in_turn)]]
 
 
 class Answered(Asked):
-    """What a model was asked and what it wrote, not graded yet."""
+    """A model's response to an item, not graded yet."""
 
     response: str
 
@@ -37,16 +50,16 @@ class Grade(Answered):
     """An answer to an item, graded.
 
     Attributes:
-      section, task, difficulty: what the item belongs to.
+      section, task, difficulty: the groups that the item belongs to.
       response: the text that the model wrote, up to its stop token.
       answer: the answer in the response; None if none was found.
       score: how right the answer is without the marks around it, from 0 to 1.
       strict_score: how right the answer is with its marks; 0 if the response is not in the style.
-      grader: which grader decided the score: `task` if the item is of a known task, or a rung of
-        the ladder.
-      disagree: rung -> its score, for each other rung that decided otherwise.
+      grader: the name of the grader that decided the score: `task` if the item's task verified the
+        answer; else the first of a fixed order of graders that could decide; `none` if none could.
+      disagree: name of a grader -> its score, for each other grader that decided otherwise.
       steps_right: the share of the written steps that are right; a missing step counts as wrong.
-        For an item of no known task, only steps that can be checked count; None if there are none.
+        If no task can verify the item, only steps that can be checked count; None without any.
       step_counts: the number of written steps that are `right`, `wrong` and `unchecked`.
       wrong_steps: number of a step, counted from 1 -> why it is wrong.
       first_wrong: the number of the first step that is wrong or missing, or None.

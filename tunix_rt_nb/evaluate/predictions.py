@@ -9,7 +9,7 @@ from tunix_rt_nb import runs, tasks
 from tunix_rt_nb.common import InputError, checked, files, one_line
 from tunix_rt_nb.evaluate.prediction import Asked, Prediction
 from tunix_rt_nb.host import paths
-from tunix_rt_nb.trace import Trace
+from tunix_rt_nb.trace import EARLIER, Trace
 
 
 def find(name: str) -> list[Prediction]:
@@ -19,7 +19,8 @@ def find(name: str) -> list[Prediction]:
     name their file, `.../5_evaluate/predictions-before.jsonl`.
 
     Raises:
-      InputError: there are no predictions, or `of_run` or `read` refuses them.
+      InputError: there are no predictions, the evaluation of the run is not complete, its
+        predictions were altered since, or a line of the file is malformed.
     """
     if Path(name).is_file():
         return read(Path(name))
@@ -80,20 +81,21 @@ def write(evaluated: Path, when: str, predictions: Sequence[Prediction]) -> None
 def items_of(predictions: Sequence[Prediction]) -> list[tuple[str, Trace]]:
     """Return the items that predictions answer, as pairs of an id and a trace.
 
-    If an item is of a known task, its trace has the task's solution as steps. Otherwise the trace
-    has no steps.
+    If one of `tasks` can solve an item's prompt, the trace has the task's solution as steps.
+    Otherwise the trace has no steps.
     """
     asked = {prediction["id"]: prediction for prediction in predictions}
     return [(name, _solved(prediction)) for name, prediction in asked.items()]
 
 
 def _solved(prediction: Prediction) -> Trace:
+    before: dict[str, Any] = {EARLIER: prediction[EARLIER]} if EARLIER in prediction else {}
     if prediction.get("grader", "task") != "task":  # an item of no known task has no solution
-        meta = {"category": prediction["task"], "section": prediction.get("section")}
+        meta = {"category": prediction["task"], "section": prediction.get("section"), **before}
         return Trace.of(prediction["prompt"], [], prediction["expected_answer"], meta)
     task = tasks.get(prediction["task"], prediction.get("difficulty") or "easy")
     section = prediction.get("section")
-    return task.write(prediction["prompt"], random.Random(0), section=section)
+    return task.write(prediction["prompt"], random.Random(0), section=section, **before)
 
 
 def check_of(predictions: Iterable[Asked], items: Sequence[tuple[str, Trace]]) -> None:
@@ -102,10 +104,11 @@ def check_of(predictions: Iterable[Asked], items: Sequence[tuple[str, Trace]]) -
     Raises:
       InputError: a prediction answers another item, or its item has another prompt.
     """
-    prompts = {name: trace.prompt for name, trace in items}
+    asked = {name: (trace.prompt, trace.earlier.messages()) for name, trace in items}
     for prediction in predictions:
         name = prediction["id"]
-        if prompts.get(name) != prediction["prompt"]:
-            why = "the prompt of {!r} differs" if name in prompts else "this one has no item {!r}"
+        if asked.get(name) != (prediction["prompt"], prediction.get(EARLIER, [])):
+            differ = "the prompt or the earlier messages of {!r} differ"
+            why = differ if name in asked else "this one has no item {!r}"
             told = why.format(one_line(name, 60))
             raise InputError(f"predictions: are of another eval set: {told}")

@@ -41,9 +41,10 @@ def predict(
       kept: a file that keeps answers as they come, so that an interrupted call resumes.
       samples: the number of answers to each item. If it is above 1, each prediction has the number
         of its answer as `sample`.
-      temperature, seed: as `sampling.generate` takes them.
-      grader: a Python file with `grade(answer, expected, prompt)`, which decides about items of no
-        known task before the ladder of graders does; None or empty if there is none.
+      temperature: 0 takes the likeliest token each time, 1 samples from the model's distribution.
+      seed: determines the tokens that are sampled.
+      grader: a Python file with `grade(answer, expected, prompt)`. It is asked before all other
+        graders about items that no task can verify. None or empty if there is none.
       report: called with the number of answers so far.
 
     Returns:
@@ -51,7 +52,7 @@ def predict(
 
     Raises:
       InputError: there are no items, a size is below 1, the temperature is invalid, the template or
-        style has changed since the dataset was rendered, or `load_grader` refuses the grader.
+        style has changed since the dataset was rendered, or the grader cannot be loaded or fails.
     """
     if not items or min(max_new_tokens, batch_size, samples) < 1:
         raise InputError(
@@ -116,6 +117,9 @@ def _answer(
         None keeps nothing.
       report: called with the number of prompts answered so far.
       how: `max_new_tokens`, `batch_size`, `temperature` and `seed` of `sampling.generate`.
+
+    Returns:
+      The answers, in the order of the prompts.
 
     Raises:
       InputError: the file of an earlier call is damaged.

@@ -23,7 +23,14 @@ _ASKED = ("template", "style", "form_sha256", "max_new_tokens", "temperature")
 
 
 class GroupScore(TypedDict):
-    """The scores of the items of one section, task or difficulty: shares from 0 to 1."""
+    """The scores of the items of one section, task or difficulty; all go from 0 to 1.
+
+    Attributes:
+      score: the mean score of the items.
+      interval: Wilson's interval of `score` at 95 %.
+      steps_right: the mean share of right steps; None if no step can be checked.
+      n: the number of items.
+    """
 
     score: float
     interval: tuple[float, float]
@@ -48,13 +55,12 @@ class Scorecard(TypedDict):
         after their answer, and that ended with a stop token.
       mean_tokens: tokens per answer.
       outcomes: outcome -> number of answers.
-      graders: grader -> number of answers that it decided, among answers to items of no known
-        task.
-      disagreements: the number of answers to items of no known task that graders disagree on.
-      step_counts: the numbers of right, wrong and unchecked steps in answers to items of no known
-        task.
+      graders: name of a grader -> number of answers that it decided. This and the next two count
+        only answers to items that no task can verify.
+      disagreements: the number of answers that graders disagree on.
+      step_counts: the numbers of steps that are `right`, `wrong` and `unchecked`.
       samples: the number of answers to each item; if it varies, the lowest.
-      pass_at: k -> estimated chance that one of k answers to an item is right.
+      pass_at: number k -> estimated chance that one of k answers to an item is right.
       majority_score: the mean, over items, of the score of the answer given most often to the item.
       template, style, form_sha256, max_new_tokens, temperature: how the model was asked; None if
         the predictions differ.
@@ -100,7 +106,7 @@ def sum_up(
     """Sum up predictions as a scorecard; the same predictions in any order give the same card.
 
     If an item was answered several times, its score is the mean. If every item was answered several
-    times, the card also has `pass_at` and `majority_score`. If some items are of no known task, the
+    times, the card also has `pass_at` and `majority_score`. If no task can verify some items, the
     card also has `graders`, `disagreements` and `step_counts`.
 
     Args:
@@ -139,7 +145,8 @@ def sum_up(
         **({} if samples == 1 else _several(list(items.values()), samples)),
         **{name: _alike(predictions, name) for name in _ASKED},
         "items_sha256": items_sha256(
-            (name, p.get("prompt"), p.get("expected_answer")) for name, (p, *_) in items.items()
+            (name, p.get("prompt"), p.get("expected_answer"), *p.get("earlier_messages", ()))
+            for name, (p, *_) in items.items()
         ),
     }
     return cast("Scorecard", card)
@@ -185,10 +192,13 @@ def grouped(items: Iterable[T], key: Callable[[T], str]) -> dict[str, list[T]]:
     return {name: list(group) for name, group in groupby(sorted(items, key=key), key)}
 
 
-def items_sha256(items: Iterable[tuple[str, str | None, str | None]]) -> str:
-    """Return a hash of what was asked: ids, prompts and answers, in any order.
+def items_sha256(items: Iterable[tuple[Any, ...]]) -> str:
+    """Return a hash of what was asked; the order of the items does not matter.
 
     Two scorecards can be compared only if their hashes are equal.
+
+    Args:
+      items: for each item its id, prompt and expected answer.
     """
     return files.digest(sorted(items))
 
@@ -235,7 +245,7 @@ def warnings(card: Scorecard) -> list[str]:
 
 
 def notes(card: Scorecard) -> list[str]:
-    """Say how questions of no known task were graded, in lines; empty without such questions.
+    """Say in lines how questions that no task can verify were graded; empty without such questions.
 
     Example:
       >>> counts = {"right": 9, "wrong": 1, "unchecked": 4}
@@ -300,7 +310,7 @@ def _by(each: Sequence[Mapping[str, Any]], field: str) -> dict[str, dict[str, An
 
 
 def _details(predictions: Sequence[Prediction]) -> dict[str, Any]:
-    """Return the figures of how answers were written, and the counts of their outcomes."""
+    """Return the fields of a scorecard on how answers were written, and on their outcomes."""
     told = Counter(prediction.get("outcome") for prediction in predictions)
     return {
         "strict_score": fmean(p.get("strict_score", p["score"]) for p in predictions),
@@ -311,7 +321,10 @@ def _details(predictions: Sequence[Prediction]) -> dict[str, Any]:
 
 
 def _own(predictions: Sequence[Prediction]) -> dict[str, Any]:
-    """Count graders, disagreements and steps in items of no known task; empty if there are none."""
+    """Return `graders`, `disagreements` and `step_counts` of a scorecard.
+
+    They count answers to items that no task can verify. Empty if there are none.
+    """
     own = [p for p in predictions if p.get("grader", "task") != "task"]
     if not own:
         return {}
@@ -326,7 +339,12 @@ def _own(predictions: Sequence[Prediction]) -> dict[str, Any]:
 
 
 def _several(items: Sequence[Sequence[Prediction]], samples: int) -> dict[str, Any]:
-    """Compute `pass_at` and `majority_score`; each item has at least `samples` answers."""
+    """Compute `pass_at` and `majority_score` of a scorecard.
+
+    Args:
+      items: the answers to each item.
+      samples: the lowest number of answers to an item.
+    """
     right = [(len(item), sum(p["score"] == 1.0 for p in item)) for item in items]
     powers = [2**k for k in range(samples.bit_length()) if 2**k < samples]
     return {

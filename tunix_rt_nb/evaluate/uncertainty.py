@@ -108,7 +108,8 @@ def items_needed(differences: Sequence[float]) -> int:
     """Return the number of items needed to find a difference of this size with a power of 80 %.
 
     This is the sample size for a mean of paired differences, n = (z + z')**2 * variance / mean**2.
-    A mean below 0.01 is taken as 0.01.
+    z and z' are the normal quantiles for a two-sided test at 5 %, and for the power. A mean below
+    0.01 is taken as 0.01.
 
     Args:
       differences: the score of each item by one model, minus its score by the other.

@@ -1,4 +1,4 @@
-"""The first cell of every kernel: it checks the accelerator and installs what is missing.
+"""The first cell of every Kaggle kernel: it checks the accelerator and installs what is missing.
 
 The cell begins with a copy of this file, so the file imports only what every Jupyter has.
 """
@@ -67,7 +67,7 @@ def install(needs: dict[str, list[str]]) -> None:
     """Install the pinned packages for each requirement that is not met, and nothing else.
 
     Args:
-      needs: as for `unmet`.
+      needs: requirement -> the pinned packages that meet it, as lines for pip.
 
     Raises:
       RuntimeError: pip failed.
@@ -89,7 +89,7 @@ def importable(folder: Path) -> None:
 
 
 def package(line: str, cell: str) -> None:
-    """Handle the cell magic `%%package`: add the files in the cell to `FILES`.
+    """Handle the cell magic `%%package`: add the files in the cell to `FILES`, path -> content.
 
     Args:
       line: the rest of the line with the magic; ignored.
@@ -104,12 +104,14 @@ def unpack(digest: str) -> Path:
 
     Files whose names end with `.z` are decompressed.
 
+    Args:
+      digest: the sha256 of the names and contents of all files, from when the kernel was prepared.
+
     Returns:
       The folder.
 
     Raises:
-      RuntimeError: the sha256 of all files is not `digest`, so a cell was altered after the kernel
-        was prepared.
+      RuntimeError: the files have another sha256, so a cell was altered since then.
     """
     content = "".join(f"{name}\0{FILES[name]}\0" for name in sorted(FILES))
     if hashlib.sha256(content.encode()).hexdigest() != digest:

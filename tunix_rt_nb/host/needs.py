@@ -25,7 +25,7 @@ _OF_OTHERS = {
 
 
 def needed() -> dict[str, list[str]]:
-    """Return the packages that a session needs: requirement -> its lines in requirements.lock."""
+    """Return what a session on Kaggle or Colab needs: requirement -> lines in requirements.lock."""
     text = (paths.PROJECT / "pyproject.toml").read_text(encoding="utf-8")
     project = tomllib.loads(text)["project"]
     extras = project["optional-dependencies"]

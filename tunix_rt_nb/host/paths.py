@@ -12,9 +12,10 @@ EVAL_SETS = PROJECT / "data" / "evalsets"
 
 
 def home() -> Path:
-    """Find the folder that contains `runs/`.
+    """Find the folder that contains `runs/`, in which each run has a folder.
 
-    This is `TUNIX_RT_HOME` if it is set, else the checkout, else the working folder.
+    This is the environment variable `TUNIX_RT_HOME` if it is set, else the checkout of the
+    repository if there is one, else the working folder.
     """
     chosen = os.environ.get("TUNIX_RT_HOME")
     if chosen:
@@ -23,5 +24,5 @@ def home() -> Path:
 
 
 def sources(folder: Path = PACKAGE) -> Iterator[Path]:
-    """Yield the code, queries and templates in a folder of the package, sorted by path."""
+    """Yield the paths of the code, SQL queries and templates in a folder of the package, sorted."""
     yield from (path for path in sorted(folder.rglob("*")) if path.suffix in SOURCES)

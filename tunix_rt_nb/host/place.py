@@ -17,7 +17,7 @@ SECRETS = ("HF_TOKEN", "KAGGLE_USERNAME", "KAGGLE_KEY")
 
 
 def inputs() -> Path:
-    """Return the folder of attached inputs on Kaggle: `input`, beside the working folder."""
+    """Return the folder where Kaggle attaches inputs: `input`, beside the working folder."""
     return Path.cwd().parent / "input"
 
 
@@ -25,8 +25,8 @@ def settle() -> None:
     """Make the session ready on Kaggle and Colab; change nothing elsewhere.
 
     This is the first call of a notebook. It installs missing packages. It sets `TUNIX_RT_HOME`
-    to the working folder, so `runs/` is there. It copies the notebook's secrets to environment
-    variables. Variables that are set already stay as they are.
+    to the working folder, so that the folder `runs/` is made there. It copies the notebook's
+    secrets to environment variables. Variables that are set already stay as they are.
     """
     if not {"KAGGLE_KERNEL_RUN_TYPE", "COLAB_RELEASE_TAG"} & os.environ.keys():
         return
@@ -54,17 +54,21 @@ def secret(name: str) -> str | None:
 
 
 def folder(name: str) -> Path:
-    """Find the folder that a parameter names: a path, or the handle of an attached input."""
+    """Find the folder that a notebook's parameter names.
+
+    Args:
+      name: a path, or the handle of an attached input with its version.
+    """
     given = Path(name)
     return mounted(name) if handles.is_versioned(name) and not given.exists() else given
 
 
 def mounted(handle: str, root: Path | None = None) -> Path:
-    """Find the folder of an attached dataset or model, in any of Kaggle's layouts.
+    """Find the folder of an attached dataset or model, in any of the layouts that Kaggle uses.
 
     Args:
       handle: OWNER/SLUG/VERSION or OWNER/MODEL/FRAMEWORK/VARIATION/VERSION.
-      root: the folder of attached inputs; None for that of `inputs`.
+      root: the folder of attached inputs; None for the one that `inputs` returns.
 
     Raises:
       InputError: the input is not attached, or only another version of it.
@@ -80,9 +84,10 @@ def mounted(handle: str, root: Path | None = None) -> Path:
 
 
 def _marked(folder: Path, handle: str) -> Path:
-    """Return the folder of an input, after checking its version against its `handle.json`, if any.
+    """Check that the folder of an input holds the version in `handle`, and return the folder.
 
-    In some layouts the path does not show the version.
+    In some layouts the path does not show the version, but a `handle.json` in the folder does. A
+    folder without this file passes.
 
     Raises:
       InputError: `handle.json` names another handle or version.
@@ -95,7 +100,10 @@ def _marked(folder: Path, handle: str) -> Path:
 
 
 def _starts(handle: str) -> Iterator[str]:
-    """Yield a glob pattern for the folder of an input in each of Kaggle's layouts, newest first."""
+    """Yield a glob pattern for the folder of an input in each layout that Kaggle has used.
+
+    The newest layout comes first. The patterns are relative to the folder of attached inputs.
+    """
     owner, name, *rest = handle.split("/")
     if len(rest) == 1:
         yield from (f"datasets/{owner}/{name}/versions/{rest[0]}", f"datasets/{owner}/{name}", name)
@@ -112,10 +120,11 @@ def earlier(run_id: str, root: Path | None = None) -> Path | None:
 
     Args:
       run_id: the name of the run's folder in `runs/`.
-      root: the folder of attached inputs; None for that of `inputs`.
+      root: the folder of attached inputs; None for the one that `inputs` returns.
 
     Returns:
-      The folder; None if no attached output has this run with an `output.json`.
+      The folder; None if no attached output has this run. A run counts only if it has an
+      `output.json`, the list of its files that a kernel writes.
     """
     root = root or inputs()
     for depth in ("*", "*/*", "*/*/*", "*/*/*/*"):

@@ -1,4 +1,7 @@
-"""A user's own tasks: in files named by an environment variable, and in installed packages."""
+"""A user's own tasks: in files named by an environment variable, and in installed packages.
+
+A task is code that makes problems, solves them in steps and checks solutions.
+"""
 
 import importlib.util
 import os
@@ -10,7 +13,7 @@ GROUP = "tunix_rt_nb.tasks"  # the entry point group in which a package register
 
 
 def named() -> list[Path]:
-    """List the files in the environment variable `TUNIX_RT_TASKS`.
+    """List the paths in the environment variable `TUNIX_RT_TASKS`.
 
     Example:
       >>> named()
@@ -21,7 +24,7 @@ def named() -> list[Path]:
 
 
 def name(path: Path) -> None:
-    """Append a file to `TUNIX_RT_TASKS`, for this process and those that it starts."""
+    """Append a path to the variable `TUNIX_RT_TASKS`, for this process and those that it starts."""
     paths = dict.fromkeys([*named(), path.resolve()])
     os.environ[VARIABLE] = os.pathsep.join(map(str, paths))
 
@@ -34,8 +37,8 @@ def installed() -> list[EntryPoint]:
 def sources() -> list[Path]:
     """List the files with the code of the user's own tasks.
 
-    Their content is part of the key that decides whether a step has to run again. For an entry
-    point, list the file of its module, without the files that it imports.
+    If the content of these files changes, a step of a run that uses tasks has to run again. For an
+    installed package, list the file of the module that its entry point names, not its imports.
     """
     specs = [importlib.util.find_spec(point.module) for point in installed()]
     return [*named(), *(Path(spec.origin) for spec in specs if spec and spec.origin)]

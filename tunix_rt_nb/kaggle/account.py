@@ -68,8 +68,8 @@ def quiet() -> Iterator[None]:
 def bounded() -> Iterator[None]:
     """Give each HTTP request of this process a timeout, unless it has one, within a `with` block.
 
-    Also prevent that `requests` silently repeats a request whose connection broke, because the
-    `kaggle` package itself resumes an upload where it broke.
+    Also keep `requests` from silently repeating a request whose connection broke, because the
+    `kaggle` package itself resumes an upload where it stopped.
     """
     send = HTTPAdapter.send
 
@@ -120,7 +120,18 @@ def asked(what: str, call: Callable[[], _T], again: bool = True, tries: int = 0)
 
 
 def found(what: str, call: Callable[[], _T], tries: int = 0) -> _T | None:
-    """Call the API like `asked`, but return None if the thing is missing or private."""
+    """Call the API as `asked` does, but return None if Kaggle answers 403 or 404.
+
+    Kaggle answers so if the thing that was asked for is missing or private.
+
+    Args:
+      what: the handle or the action, to be named in errors.
+      call: the call; it takes no arguments.
+      tries: the most calls; 0 means `TRIES`.
+
+    Raises:
+      InputError: Kaggle does not answer, or refuses for another reason.
+    """
 
     def ask() -> _T | None:
         try:
@@ -146,10 +157,14 @@ def status(error: Exception) -> int | None:
 
 
 def _wait(error: Exception, attempt: int) -> float:
-    """Return the seconds to wait before the next try, at most LONGEST.
+    """Return the seconds to wait before the next try, at most `LONGEST`.
 
-    If the Retry-After header is a number, return that. Else return PAUSE after the first try, and
+    If the Retry-After header is a number, return that. Else return `PAUSE` after the first try, and
     twice as long after each further try.
+
+    Args:
+      error: the error of the last try.
+      attempt: the number of that try, from 1.
     """
     response = getattr(error, "response", None)
     asked_for = response.headers.get("Retry-After", "") if response is not None else ""
@@ -157,10 +172,14 @@ def _wait(error: Exception, attempt: int) -> float:
 
 
 def told(what: str, error: Exception) -> InputError:
-    """Convert an error raised by a call to an `InputError` of one line.
+    """Convert an error raised by a call of the API to an `InputError` of one line.
 
     Keep the text of the error only if the `kaggle` package itself raised it, because other errors
     may quote credentials.
+
+    Args:
+      what: the handle or the action; the message begins with it.
+      error: the error.
     """
     code = status(error)
     if code == 401:
@@ -200,7 +219,11 @@ def _is_of_input(error: Exception) -> bool:
 
 
 def unknown(what: str) -> InputError:
-    """Return the error for something missing or private; Kaggle does not say which."""
+    """Return the error for something missing or private; Kaggle does not tell these two apart.
+
+    Args:
+      what: the handle of the thing; the message begins with it.
+    """
     return InputError(
         f"{what}: does not exist on Kaggle, or you may not see it: compare owner and slug with the"
         " address of its page"

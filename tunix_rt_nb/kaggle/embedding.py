@@ -19,9 +19,9 @@ _HIDDEN = {"_kg_hide-input": True, "jupyter": {"source_hidden": True}}
 def sources() -> dict[str, str]:
     """Collect the package, its eval sets, and the notebooks without outputs: path -> text.
 
-    Kaggle takes a million bytes of source, so only the subpackages for the steps from build to
-    evaluate are readable. Eval sets and other subpackages are compressed; their names end with
-    `.z`.
+    Kaggle takes at most a million bytes of source. So only the subpackages for the steps from build
+    to evaluate stay plain text. Eval sets and other subpackages are compressed (zlib, as base64);
+    their paths end with `.z`.
 
     Raises:
       InputError: there are no notebooks, or a file does not end with a line break, so that a cell
@@ -49,7 +49,7 @@ def sources() -> dict[str, str]:
 
 
 def read(path: Path) -> NotebookNode:
-    """Read a notebook; raise `InputError` if it is missing, is no notebook, or has no code."""
+    """Read a notebook; raise `InputError` if it is missing, is not a notebook, or has no code."""
     if not path.is_file():
         raise InputError(f"{path}: does not exist, save the notebook first")
     try:
@@ -64,7 +64,7 @@ def read(path: Path) -> NotebookNode:
 def stripped(notebook: NotebookNode) -> NotebookNode:
     """Remove outputs and metadata, except tags, from a notebook in place, and return it.
 
-    `metadata.kaggle` must go because it would choose another machine than the kernel's metadata.
+    `metadata.kaggle` must go because it would override the machine in `kernel-metadata.json`.
     """
     for cell in notebook.cells:
         if cell.cell_type == "code":
@@ -81,7 +81,11 @@ def stripped(notebook: NotebookNode) -> NotebookNode:
 
 
 def digest(files: Mapping[str, str]) -> str:
-    """Return one sha256 of all files, names and texts, which `bootstrap.unpack` checks."""
+    """Return one sha256 over the paths and texts of all files; `bootstrap.unpack` checks it.
+
+    Args:
+      files: path -> text.
+    """
     content = "".join(f"{name}\0{files[name]}\0" for name in sorted(files))
     return hashlib.sha256(content.encode()).hexdigest()
 
@@ -102,10 +106,11 @@ def cells(files: Mapping[str, str]) -> Iterator[NotebookNode]:
 
 
 def first_cell(accelerator: str) -> NotebookNode:
-    """Build the cell that checks the accelerator and installs what is missing.
+    """Build the cell that checks the accelerator and installs missing packages.
 
     Args:
-      accelerator: what JAX has to find, such as `tpu 8`; empty for no check.
+      accelerator: the backend and number of chips that JAX has to find, such as `tpu 8`; empty for
+        no check.
     """
     lines = [Path(bootstrap.__file__).read_text(encoding="utf-8")]
     if accelerator:

@@ -32,8 +32,9 @@ class Accelerator(NamedTuple):
     """A kind of machine on Kaggle.
 
     Attributes:
-      found: what JAX has to find on it, such as `tpu 8`; empty for no check.
-      topology: the topology of its TPU, for preflight; empty without a TPU.
+      found: the backend and number of chips that JAX has to find, such as `tpu 8`; empty for no
+        check.
+      topology: its TPU, such as `v5e:2x4`, for the memory check before a push; empty without one.
       quota: the weekly quota that its hours count against, tpu or gpu; empty for none.
       hours: the length of a session in hours.
 
@@ -56,7 +57,7 @@ ACCELERATORS = {
 
 
 def accelerator(name: str) -> Accelerator:
-    """Return the machine with this name.
+    """Return the machine with this name on Kaggle, such as `TpuV5E8`.
 
     Raises:
       InputError: there is no such machine, or it was retired.
@@ -74,7 +75,8 @@ def prepare(
     """Write the folder of a kernel into a run folder; the same input makes the same bytes.
 
     Args:
-      source: a profile, to run the whole chain; or the path of a notebook, ending with `.ipynb`.
+      source: the name or YAML file of a profile, to run all five notebooks with it; or the path
+        of a notebook, ending with `.ipynb`.
       values: parameters by name; they override those of the profile or notebook.
       run_dir: the run folder.
       handle: the handle of the kernel, OWNER/SLUG.
@@ -84,14 +86,14 @@ def prepare(
       The folder of the kernel.
 
     Raises:
-      InputError: a parameter, the machine or the handle is bad; a parameter names a file of this
+      InputError: a parameter, the machine or the handle is bad; a parameter names a file on this
         machine; the notebook was never saved; the source is larger than Kaggle accepts; the run
-        folder has a run of this machine.
+        folder has a run that was made on this machine.
     """
     handles.kernel(handle)
     asked_for = accelerator(machine)
     if (run_dir / "run.json").exists() and not (run_dir / "kernel").is_dir():
-        raise InputError(f"{run_dir}: holds a run of this machine, give another --run-id")
+        raise InputError(f"{run_dir}: holds a run made on this machine, give another --run-id")
     alone = source.endswith(".ipynb")
     given = values if alone else parameters.load_profile(source) | dict(values)
     given = {name.upper(): value for name, value in given.items()}
@@ -115,11 +117,12 @@ def prepare(
 
 
 def _cells(own: Iterable[NotebookNode], found: str) -> list[NotebookNode]:
-    """Put the cells that every kernel begins with before its own; number the ids of all cells.
+    """Put the first cell and the package's cells before a kernel's own; number the cells' ids.
 
     Args:
       own: the kernel's own cells.
-      found: what JAX has to find on the machine, such as `tpu 8`.
+      found: the backend and number of chips that JAX has to find, such as `tpu 8`; empty for no
+        check.
     """
     made = [embedding.first_cell(found), *embedding.cells(embedding.sources()), *own]
     for k, cell in enumerate(made):
@@ -128,12 +131,12 @@ def _cells(own: Iterable[NotebookNode], found: str) -> list[NotebookNode]:
 
 
 def _chain(run_id: str, profile: str, given: Mapping[str, Any]) -> list[NotebookNode]:
-    """Build the cells that run the whole chain of notebooks.
+    """Build the cells that run all five notebooks, one after the other.
 
     Args:
       run_id: the id of the run.
-      profile: the profile that the parameters are from, to be named in the kernel.
-      given: parameters by name.
+      profile: the name of the profile that the parameters are from, to be shown in the kernel.
+      given: parameters by name, those of the profile included.
     """
     parameters.resolve(given)
     listed = pprint.pformat(given, width=88, sort_dicts=False)
@@ -161,6 +164,11 @@ def _notebook(notebook: NotebookNode, given: Mapping[str, Any], run_id: str) -> 
     Insert a cell with the given values after the cell that declares the parameters. Add a first
     cell that calls `session.settle`, and a last one that calls `session.finish`.
 
+    Args:
+      notebook: the notebook.
+      given: parameters by name; they override those of the notebook.
+      run_id: the id of the run.
+
     Raises:
       InputError: the notebook does not declare a given parameter, or its value has the wrong type.
     """
@@ -183,7 +191,11 @@ def _notebook(notebook: NotebookNode, given: Mapping[str, Any], run_id: str) -> 
 def _training(notebook: NotebookNode, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the parameters that a notebook trains with: name -> value.
 
-    Return an empty dict unless it declares all parameters of our notebook `4_train`.
+    Return an empty dict unless it declares all parameters of the package's notebook `4_train`.
+
+    Args:
+      notebook: the notebook.
+      given: parameters by name; they override those of the notebook.
     """
     names = parameters.declared(runs.notebook_of("train")).keys() - parameters.OURS
     try:
@@ -213,17 +225,17 @@ def _declared(notebook: NotebookNode) -> dict[str, tuple[str, Any]]:
 
 
 def sources(given: Mapping[str, Any]) -> dict[str, list[str]]:
-    """List the models and datasets to attach.
+    """List the models and datasets to attach to a kernel.
 
     Args:
-      given: parameters by name.
+      given: the kernel's parameters by name.
 
     Returns:
       dataset_sources: handles of datasets, OWNER/SLUG/VERSION.
       model_sources: handles of models, OWNER/MODEL/FRAMEWORK/VARIATION/VERSION.
 
     Raises:
-      InputError: a handle has no version, or a parameter names a file or folder of this machine.
+      InputError: a handle has no version, or a parameter names a file or folder on this machine.
 
     Example:
       >>> sources({"MODEL": "gemma3-1b"})["model_sources"]

@@ -32,6 +32,10 @@ def pull(pushed: Submission, told: Told = print) -> Path:
     Pull the kernel's log and executed notebook too. Replace the files of an earlier pull, but only
     if none was changed since.
 
+    Args:
+      pushed: the kernel and its run folder.
+      told: called with each line about the progress.
+
     Returns:
       The run folder.
 
@@ -62,16 +66,18 @@ def pull(pushed: Submission, told: Told = print) -> Path:
 
 
 def check_replaceable(run_dir: Path) -> None:
-    """Check that a run folder has only files that were pushed from it, or pulled and not changed.
+    """Check that a pull may replace a run folder.
+
+    It may if each file was written by a push or an earlier pull, and nobody changed it since.
 
     Raises:
-      InputError: it has other files.
+      InputError: the folder has other files.
     """
     names = {path.name for path in run_dir.glob("*") if path.suffix != ".lock"}
     if names <= {*_OURS}:
         return
     if not (run_dir / session.OUTPUT).exists():
-        raise InputError(f"{run_dir}: holds a run of this machine, rename that folder first")
+        raise InputError(f"{run_dir}: holds a run made on this machine, rename that folder first")
     try:
         session.check(run_dir, but=_OURS)
     except InputError as error:
@@ -92,7 +98,17 @@ def _swap(made: Path, run_dir: Path, old: Path) -> None:
 
 
 def _download(known: Version, folder: Path, told: Told) -> str:
-    """Download all output of a version into a new folder; return the text of its log."""
+    """Download all output of a kernel's version into a new folder; return the text of its log.
+
+    Args:
+      known: the version.
+      folder: the folder to create.
+      told: called with each line about the progress.
+
+    Raises:
+      InputError: the version has no output, a file cannot be downloaded or written, or its name is
+        unsafe.
+    """
     log, count = "", 0
     folder.mkdir()
     with requests.Session() as addresses:
@@ -122,11 +138,17 @@ def _urls(page: Any) -> dict[str, str]:
 def _take_run(pushed: Submission, output: Path, made: Path, told: Told) -> None:
     """Check the run in the downloaded output and move it to `made`.
 
-    If the output has no run, make `made` an empty folder.
+    If the output has no run, create `made` as an empty folder.
+
+    Args:
+      pushed: the kernel and its run folder.
+      output: the folder of the downloaded output.
+      made: the folder to create.
+      told: called with a line if there is no run.
 
     Raises:
-      InputError: the output has several runs, another run than expected, altered files, or a file
-        named like those in `_OURS`.
+      InputError: the output has several runs, another run than expected, or altered files; or the
+        run has a file or folder that only push and pull may write (`_OURS`).
     """
     found = sorted(output.glob("runs/*/"))
     if not found:
@@ -143,7 +165,10 @@ def _take_run(pushed: Submission, output: Path, made: Path, told: Told) -> None:
     session.check(found[0])
     taken = [name for name in _OURS if (found[0] / name).exists()]
     if taken:
-        raise InputError(f"{pushed.handle}: its run has its own {taken[0]}, so nothing was pulled")
+        raise InputError(
+            f"{pushed.handle}: its run contains {taken[0]}, which only push and pull may write:"
+            " nothing was pulled"
+        )
     found[0].rename(made)
     with contextlib.suppress(OSError):  # `runs` stays if it has other files
         found[0].parent.rmdir()
@@ -151,7 +176,7 @@ def _take_run(pushed: Submission, output: Path, made: Path, told: Told) -> None:
 
 
 def safe(what: str, name: str) -> PurePosixPath:
-    """Convert a file name from outside to a relative path that stays inside its folder.
+    """Convert a file name in a kernel's output to a relative path that stays inside its folder.
 
     Args:
       what: the handle of the kernel, to be named in the error.
@@ -178,6 +203,11 @@ def safe(what: str, name: str) -> PurePosixPath:
 def _fetch(addresses: requests.Session, url: str, path: Path) -> bool:
     """Download a file to `path`; send no credentials, because the URL itself grants access.
 
+    Args:
+      addresses: an HTTP session without credentials.
+      url: the URL of the file.
+      path: where to write it.
+
     Returns:
       True; False if the URL has expired or names no file.
     """
@@ -200,7 +230,14 @@ def _fetch(addresses: requests.Session, url: str, path: Path) -> bool:
 
 
 def _add_ours(pushed: Submission, made: Path) -> None:
-    """Copy the prepared kernel and the recorded log into `made`, and write its `kaggle.json`."""
+    """Copy the prepared kernel and the recorded log from the old run folder into the new one.
+
+    Also write `kaggle.json` there.
+
+    Args:
+      pushed: the kernel and its old run folder.
+      made: the new run folder.
+    """
     if (pushed.run_dir / "kernel").is_dir():
         ignored = shutil.ignore_patterns("executed.ipynb", "kaggle.log", "output")  # pulled earlier
         shutil.copytree(pushed.run_dir / "kernel", made / "kernel", ignore=ignored)
@@ -214,6 +251,12 @@ def _add_rest(known: Version, output: Path, kernel: Path, told: Told) -> None:
     """Move the executed notebook and the rest of the output into the folder `kernel`.
 
     If the executed notebook is missing, write the notebook that was pushed instead.
+
+    Args:
+      known: the kernel's version.
+      output: the folder of the downloaded output.
+      kernel: the folder `kernel` of the new run folder.
+      told: called with a line if the executed notebook is missing.
     """
     executed = kernel / "executed.ipynb"
     if (output / _EXECUTED).is_file():

@@ -19,10 +19,10 @@ ROOM = 19e9  # most bytes kept of a session: Kaggle's 20 GB, less some for the n
 
 
 def run(run_id: str, values: Mapping[str, Any], hours: float, profile: str = "") -> Path:
-    """Run the chain of notebooks, and copy its run folder to `runs/` in the working folder.
+    """Run the five notebooks, and copy their run folder to `runs/` in the working folder.
 
-    The chain runs on a scratch disk, which has space for more than one checkpoint. The output of
-    training is copied before evaluation begins, because the session may end before all answers are
+    They run on a scratch disk, which has space for more than one checkpoint. The output of training
+    is copied before evaluation begins, because the session may end before all answers are
     generated. If an earlier output of this run is attached, the run resumes from it.
 
     Args:
@@ -36,7 +36,7 @@ def run(run_id: str, values: Mapping[str, Any], hours: float, profile: str = "")
       The copied run folder.
 
     Raises:
-      StepFailed: a cell raised; everything made until then has been copied.
+      StepFailed: a cell of a notebook raised an error. All files written before were copied.
     """
     _begin(hours)
     kept = Path.cwd() / "runs" / run_id
@@ -66,7 +66,7 @@ def _tell_late(late: Exception) -> None:
 
 
 def _go_on(run_id: str, run_dir: Path) -> None:
-    """Copy this run to `run_dir` if an attached output of an earlier kernel has it.
+    """Copy this run to `run_dir` if it is in the attached output of an earlier kernel.
 
     Check the hashes of its files first. The run is copied because attached inputs are read-only.
     """
@@ -86,11 +86,15 @@ def _tell(step: chain.StepReport) -> None:
 
 
 def keep(run_dir: Path, target: Path) -> Path:
-    """Copy a run folder to `target`, which outlives the session, with the hashes of its files.
+    """Copy a run folder to `target`, and write the hashes of its files to `output.json` there.
 
     Copy only new and changed files; remove from `target` those that are gone from the run. Copy
     checkpoints only if training is not complete and there is enough space, and then only the last
     and the best.
+
+    Args:
+      run_dir: the run folder on the scratch disk.
+      target: a folder that Kaggle keeps after the session.
 
     Returns:
       `target`.
@@ -150,7 +154,7 @@ def check(folder: Path, but: Collection[str] = ()) -> None:
       but: names of files and folders directly in `folder` that are not checked.
 
     Raises:
-      InputError: a file is missing, altered or new; or there is no valid `output.json`.
+      InputError: a file is missing, altered or not listed; or there is no valid `output.json`.
     """
     path = folder / OUTPUT
     if not path.exists():
@@ -159,7 +163,7 @@ def check(folder: Path, but: Collection[str] = ()) -> None:
         )
     expected, found = files.read_json(path), hashes(folder)
     if not isinstance(expected, dict):
-        raise InputError(f"{path}: is damaged")
+        raise InputError(f"{path}: is damaged, expected a JSON object")
     for name in sorted(expected.keys() | found.keys()):
         if name.partition("/")[0] in but:
             continue
@@ -172,12 +176,12 @@ def check(folder: Path, but: Collection[str] = ()) -> None:
 def settle(run_id: str, hours: float) -> None:
     """Prepare the session for a single notebook, which then works on a scratch disk.
 
-    Resume its run from an earlier output, as `run` does. If a cell fails, everything made until
-    then is copied to the working folder. If training stops itself at the deadline, the notebook
-    ends there without an error.
+    If the output of an earlier kernel with this run is attached, resume from it. If a cell fails,
+    all files written until then are copied to the working folder. If training stops itself at the
+    deadline, the notebook ends there without an error.
 
     Args:
-      run_id: the name of the copied run folder.
+      run_id: the name of the run's folder in `runs/` of the working folder.
       hours: training stops itself with a checkpoint this many hours from now.
     """
     from IPython import get_ipython
@@ -198,7 +202,14 @@ def settle(run_id: str, hours: float) -> None:
 
 
 def finish(run_id: str) -> Path | None:
-    """Copy the run of a single notebook to the working folder; return the copy, None if no run."""
+    """Copy the run of a single notebook to the working folder.
+
+    Args:
+      run_id: the name of the copied folder, in `runs/`.
+
+    Returns:
+      The copied folder; None if the notebook made no run.
+    """
     return keep(_own(), Path.cwd() / "runs" / run_id) if _own().is_dir() else None
 
 

@@ -25,7 +25,14 @@ DATA = {"trained": 0.6, "fill": 0.95}  # assumed of the dataset, as `tunix-rt-nb
 
 
 class Submission(NamedTuple):
-    """A kernel on Kaggle and the run folder it belongs to; version 0 means the last version."""
+    """A kernel on Kaggle and the run folder it belongs to.
+
+    Attributes:
+      run_dir: the run folder on this machine.
+      handle: OWNER/SLUG.
+      version: the number of its version; 0 means the last one.
+      url: the address of its page.
+    """
 
     run_dir: Path
     handle: str
@@ -53,8 +60,8 @@ def find(name: str) -> Submission:
     """Find the kernel of a run by the run's id, or by the kernel's handle, OWNER/SLUG.
 
     Raises:
-      InputError: no kernel was pushed for this run; the handle is not valid; or the run folder for
-        this handle has another run in it.
+      InputError: no kernel was pushed for this run; the handle is not valid; or the folder in
+        `runs/` that belongs to this handle has another run in it.
     """
     if "/" in name:
         slug = handles.kernel(name).partition("/")[2].removeprefix("tunix-rt-")
@@ -63,7 +70,9 @@ def find(name: str) -> Submission:
         if known and known["kernel"] != name:
             raise InputError(f"{run_dir}: holds a run of {known['kernel']}, rename that folder")
         if not known and (run_dir / "run.json").exists():
-            raise InputError(f"{run_dir}: holds a run of this machine, rename that folder first")
+            raise InputError(
+                f"{run_dir}: holds a run made on this machine, rename that folder first"
+            )
         return Submission(run_dir, name, 0, _url(name))
     run_dir = paths.home() / "runs" / check_name("run-id", name)
     found = _recorded(run_dir)
@@ -95,9 +104,12 @@ def push(
       resume: continue from the output of the kernel's last version.
       told: called with each line about the checks.
 
+    Returns:
+      The kernel with the number of its new version.
+
     Raises:
-      InputError: nothing was prepared; the run will not fit; no quota is left; there are no
-        credentials; Kaggle refuses the kernel, or an input to attach.
+      InputError: nothing was prepared; the run needs more memory than the chips have; no quota is
+        left; there are no credentials; Kaggle refuses the kernel, or an input to attach.
     """
     folder = run_dir / "kernel"
     plan, metadata = _prepared(folder, "plan.json"), _prepared(folder, "kernel-metadata.json")
@@ -115,7 +127,14 @@ def push(
 
 
 def _check_resumable(api: Any, handle: str, last: int, run_id: str) -> None:
-    """Raise `InputError` unless the last version left output that a session can resume."""
+    """Raise `InputError` unless the last version left output that a session can resume.
+
+    Args:
+      api: the API of the `kaggle` package.
+      handle: the handle of the kernel, OWNER/SLUG.
+      last: the number of its last version; 0 if it has none.
+      run_id: the id of the run to resume.
+    """
     if not last:
         raise InputError(f"{handle}: has no version to resume, push it without --resume")
     known = version.Version(api, handle, last)
@@ -140,7 +159,7 @@ def _prepared(folder: Path, name: str) -> dict[str, Any]:
 def fits(plan: Mapping[str, Any], machine: Accelerator, told: Told) -> None:
     """Check that training and generation fit the memory of the machine's chips.
 
-    Tell why if there is nothing to check.
+    If there is nothing to check, tell why.
 
     Args:
       plan: the content of `plan.json`.
@@ -194,10 +213,20 @@ def _hours(time: timedelta) -> str:
 
 
 def _pushed(api: Any, run_dir: Path, handle: str, before: int) -> Submission:
-    """Push a kernel, and check the answer: Kaggle's client raises no error if Kaggle refuses.
+    """Push a kernel, record the push in the run folder, and return it.
 
-    If the connection breaks, do not push again. Compare the current version number with `before`,
-    the one before the push: a new number shows that the push succeeded.
+    Check Kaggle's answer, because its client raises no error if Kaggle refuses. If the connection
+    breaks, do not push again, but compare version numbers: a new number shows that the push
+    succeeded.
+
+    Args:
+      api: the API of the `kaggle` package.
+      run_dir: the run folder, with the prepared kernel.
+      handle: the handle of the kernel, OWNER/SLUG.
+      before: the number of its last version before the push; 0 if it has none.
+
+    Raises:
+      InputError: Kaggle refuses the kernel or an input to attach, or does not answer.
     """
     try:
         answer = account.asked(

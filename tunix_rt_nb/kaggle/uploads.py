@@ -83,10 +83,10 @@ def _state(api: Any, handle: str, fields: str = "status,current_version_number")
     """Request the state and the current version number of a dataset.
 
     Args:
-      api: the API.
+      api: the API of the `kaggle` package.
       handle: OWNER/SLUG.
-      fields: which of the two to request, separated by a comma. The `kaggle` package sends
-        one request per field, and stops after a request that finds nothing.
+      fields: what to request: `status`, `current_version_number` or both, separated by a comma. The
+        `kaggle` package sends one request per field, and stops after one that finds nothing.
 
     Returns:
       status: such as `ready`; empty if not requested, or if the dataset is not visible yet.

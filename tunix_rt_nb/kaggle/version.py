@@ -19,6 +19,11 @@ class Version(NamedTuple):
     this version is not the last, all methods but `events` raise an `InputError` instead; `events`
     yields the log of the last version.
 
+    Attributes:
+      api: the API of the `kaggle` package.
+      handle: the handle of the kernel, OWNER/SLUG.
+      number: the number of the version.
+
     Source: https://github.com/Kaggle/kaggle-cli/issues/1200.
     """
 
@@ -29,6 +34,9 @@ class Version(NamedTuple):
     def state(self, tries: int = 0) -> tuple[str, str]:
         """Request the state of the version.
 
+        Args:
+          tries: the most requests if Kaggle does not answer; 0 means `account.TRIES`.
+
         Returns:
           state: QUEUED, RUNNING, COMPLETE, ERROR, or one that begins with CANCEL.
           reason: why the version failed; empty if it has not, or if Kaggle does not say.
@@ -37,7 +45,7 @@ class Version(NamedTuple):
         return answer.status.name, one_line(answer.failure_message or "")
 
     def source(self) -> str:
-        """Return the notebook as it was pushed."""
+        """Return the notebook as it was pushed, as JSON text."""
         return str(self._asked("GetKernel").blob.source or "")
 
     def output(self, token: str = "") -> Any:
@@ -45,11 +53,17 @@ class Version(NamedTuple):
 
         Args:
           token: `next_page_token` of the page before; empty for the first page.
+
+        Returns:
+          Kaggle's answer, with `files`, `log` and `next_page_token`.
         """
         return self._asked("ListKernelSessionOutput", page_size=PAGE, page_token=token)
 
     def pages(self) -> Iterator[tuple[str, Any]]:
-        """Yield all pages of the list of output files: (token that requests the page, page)."""
+        """Yield all pages of the list of output files, as (token, page) pairs.
+
+        `output(token)` requests the same page again.
+        """
         token = ""
         while True:
             page = self.output(token)
@@ -59,7 +73,10 @@ class Version(NamedTuple):
             token = page.next_page_token
 
     def events(self) -> Iterator[Any]:
-        """Yield the log from its first line; while the kernel runs, each line as it comes."""
+        """Yield the log from its first line; while the kernel runs, each line as it comes.
+
+        Kaggle sends each line as a dict with `stream_name`, `time` (seconds) and `data` (the text).
+        """
         try:
             yield from self._events({"versionLabel": f"v{self.number}"})
         except requests.HTTPError as error:

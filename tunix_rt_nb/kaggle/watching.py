@@ -21,6 +21,10 @@ def watch(pushed: Submission, told: Told = print) -> bool:
 
     A later call continues after the last line that an earlier one reported.
 
+    Args:
+      pushed: the kernel and its run folder, where the reported lines are recorded.
+      told: called with each line of the report.
+
     Returns:
       True if the kernel has completed, False if it failed or was cancelled.
 
@@ -61,7 +65,7 @@ def _used(pushed: Submission) -> float:
 def _session(pushed: Submission) -> float:
     """Return the length in seconds of a session on the kernel's machine.
 
-    If the machine is not known here, TpuV5E8 is assumed.
+    If the run folder has no `plan.json`, which names the machine, assume TpuV5E8.
     """
     path = pushed.run_dir / "kernel" / "plan.json"
     name = files.read_json(path)["accelerator"] if path.exists() else "TpuV5E8"
@@ -74,7 +78,14 @@ def _clock(seconds: float) -> str:
 
 
 def _read(known: version.Version, pushed: Submission, state: str, told: Told) -> None:
-    """Record and report the log until it ends or the connection breaks; skip recorded events."""
+    """Record and report the log until it ends or the connection breaks; skip recorded lines.
+
+    Args:
+      known: the kernel's version.
+      pushed: the kernel and its run folder.
+      state: the state of the version; if it is RUNNING, report the time left now and then, too.
+      told: called with each line of the report.
+    """
     old, last = pushed.log(), _used(pushed)
     files.write_lines(pushed.run_dir / "kaggle.jsonl", old)
     try:
@@ -95,11 +106,11 @@ def _read(known: version.Version, pushed: Submission, state: str, told: Told) ->
 
 
 def _event(found: Any) -> dict[str, Any]:
-    """Convert an event of Kaggle's log, whatever it holds, to a record.
+    """Convert a line of Kaggle's log to a record; it may be any JSON value.
 
     Returns:
-      stream_name: such as `stdout`; empty if the event has none.
-      time: seconds; None if the event has no finite number.
+      stream_name: such as `stdout`; empty if the line has none.
+      time: seconds since the start; None if the line has no finite number.
       data: the text.
     """
     given = found if isinstance(found, dict) else {"data": found}

@@ -65,7 +65,7 @@ def named(name: str) -> Config:
     """Return the architecture of a model by its name, such as `gemma3-1b` or `gemma3-1b-it`.
 
     Raises:
-      InputError: unknown model, or `tiny`, whose architecture depends on the dataset.
+      InputError: the model is unknown; or it is `tiny`, whose vocabulary depends on the dataset.
 
     Example:
       >>> named("gemma3-270m-it").num_layers
@@ -86,7 +86,7 @@ def named(name: str) -> Config:
 
 
 def read(path: Path) -> Config:
-    """Read the architecture of a Gemma 3 text model or a Gemma 2 from its config.json.
+    """Read the architecture of a Gemma 2 or Gemma 3 from its config.json, the file at `path`.
 
     For a multimodal Gemma 3, return the architecture of its text part.
 
@@ -104,7 +104,7 @@ def read(path: Path) -> Config:
 
 
 def written(config: Config, dtype: str) -> dict[str, Any]:
-    """Build the content of a config.json from which `read` returns this architecture.
+    """Build the content of a config.json for an architecture; `read` does the reverse.
 
     Args:
       config: the architecture.
@@ -124,7 +124,7 @@ def written(config: Config, dtype: str) -> dict[str, Any]:
 
 
 class _Settings:
-    """The settings of a config.json, with Transformers' defaults for missing ones."""
+    """The settings in a config.json; Transformers' defaults stand in for missing ones."""
 
     def __init__(self, path: Path) -> None:
         told = files.read_json(path)
@@ -145,12 +145,12 @@ class _Settings:
         return InputError(f"{self.path}: {name}: {found}, expected {expected}")
 
     def require(self, name: str, *values: Any) -> None:
-        """Raise InputError unless the setting has one of these values."""
+        """Raise InputError unless the setting called `name` has one of these values."""
         if self.get(name) not in values:
             raise self.refused(name, f"{values[0]}, as Tunix supports no other value")
 
     def count(self, name: str) -> int:
-        """Return a setting that must be a whole number of at least 1."""
+        """Return a setting by its name; raise InputError unless it is an integer above 0."""
         value = self.get(name)
         if type(value) is not int or value < 1:
             raise self.refused(name, "a whole number from 1")
@@ -165,7 +165,11 @@ class _Settings:
         return found
 
     def cap(self, name: str) -> float | None:
-        """Return the soft cap in this setting; None if there is no cap."""
+        """Return a soft cap of logits by the name of its setting; None if there is no cap.
+
+        Raises:
+          InputError: the setting is neither null nor a number above 0.
+        """
         value = self.get(name)
         if value is not None and not (_is_number(value) and value > 0):
             raise self.refused(name, "a number above 0 or null")
@@ -179,21 +183,26 @@ class _Settings:
             return [near if n % period else far for n in range(1, layers + 1)]
         kinds = self.told["layer_types"]
         if not isinstance(kinds, list) or len(kinds) != layers or {*kinds} - {*_KINDS.values()}:
-            raise self.refused("layer_types", f"{layers} times {' or '.join(_KINDS.values())}")
+            expected = f"a list of {layers}, each {' or '.join(_KINDS.values())}"
+            raise self.refused("layer_types", expected)
         return kinds
 
     def rope(self, kind: str, theta: Any) -> tuple[float, float]:
-        """Return the settings of rotary positions (RoPE) in layers of one kind.
+        """Return how layers of one kind rotate queries and keys by position (RoPE).
 
-        Newer files put them into `rope_parameters`, under each kind if the kinds differ.
+        Newer files have these settings in `rope_parameters`. If the two kinds of layers differ, it
+        has one entry per kind. Older files have `rope_scaling`, for full attention only.
 
         Args:
-          kind: `sliding_attention` or `full_attention`.
-          theta: the base frequency, unless `rope_parameters` has one.
+          kind: the kind of layers, `sliding_attention` or `full_attention`.
+          theta: the base frequency to return if `rope_parameters` has none.
 
         Returns:
           rope_theta: the base frequency.
-          factor: the linear scale by which positions are divided; 1.0 for none.
+          factor: the number that positions are divided by; 1.0 if they are not scaled.
+
+        Raises:
+          InputError: the scaling is neither `default` nor `linear`, or a number is invalid.
         """
         given = self._mapping("rope_parameters")
         scaling = self._mapping("rope_scaling") if kind == "full_attention" else {}
@@ -219,7 +228,14 @@ def _is_number(value: Any) -> bool:
 
 
 def _in_turn(layers: int) -> list[str]:
-    """Return the attention kind of each layer of a Gemma 3, in the order built into Tunix."""
+    """Return the attention kind of each layer of a Gemma 3, in the order built into Tunix.
+
+    Args:
+      layers: the number of layers.
+
+    Returns:
+      `sliding_attention` or `full_attention` for each layer.
+    """
     kinds = islice(cycle(gemma3.GEMMA3_ATTENTION_PATTERN), layers)
     return [_KINDS[kind.name] for kind in kinds]
 

@@ -1,7 +1,8 @@
 """Blockwise attention over packed rows.
 
-A packed row holds several examples, its segments, one after the other. A token attends only to its
-own segment, so it is enough to compare it with its own block of tokens and the block before.
+A packed row holds several examples, one after the other. Each example is a segment of the row. A
+token attends only to itself and earlier tokens of its own segment. Rows are cut into blocks, and no
+segment is longer than a block. So all these tokens are in the token's block or the block before.
 """
 
 from typing import Any
@@ -15,21 +16,25 @@ from tunix.utils import sharding_utils
 
 
 class _Packed(nnx.Module):
-    """A mixin for Tunix's attention: it accepts the segments of packed rows in place of a mask."""
+    """A mixin for Tunix's attention, which can then take segment numbers in place of a mask.
+
+    The segment numbers say to which example of a packed row each token belongs.
+    """
 
     def block(self, x: Any, segment_pos: Any, cache: Any, attn_mask: Any) -> tuple[Any, Any]:
-        """Compute attention as Tunix does, but take `attn_mask` for segments and return no cache.
+        """Compute the attention of a layer over packed rows, or as Tunix does.
 
-        If `attn_mask` is a boolean mask, as in generation, call Tunix's own attention.
+        The type of `attn_mask` decides. A boolean mask, as in generation, goes to Tunix's own
+        attention. Integers are segment numbers; attention then stays within each segment.
 
         Args:
-          x: [rows, length, embed_dim].
+          x: the layer's input, [rows, length, embed_dim].
           segment_pos: int [rows, length], the position of each token in its segment.
-          cache: used only with a boolean mask.
-          attn_mask: the segments, as `attend` takes them.
+          cache: the keys and values of earlier tokens; used only with a boolean mask.
+          attn_mask: a boolean mask, or `segments` as in `attend`.
 
         Returns:
-          None in place of a cache, and the result: [rows, length, embed_dim].
+          The new cache (None for packed rows) and the output, [rows, length, embed_dim].
         """
         if attn_mask.dtype == bool:
             return super().block(x, segment_pos, cache, attn_mask)
@@ -51,10 +56,14 @@ class _Packed(nnx.Module):
         return sharding_utils.shard(x, self.shd_config.act_btnh)
 
     def _placed(self, x: jax.Array, positions: jax.Array) -> jax.Array:
-        """Apply rotary positions (RoPE) in float32, then cast back to the type of `x`.
+        """Rotate queries or keys by position (RoPE) in float32, then cast back to their type.
 
         Tunix relies on implicit promotion to float32. The explicit casts do the same and also work
         under JAX's strict type promotion.
+
+        Args:
+          x: the queries or keys, [rows, length, heads, head_dim].
+          positions: int [rows, length], the position of each token in its segment.
         """
         return gemma3.apply_rope(
             x.astype(jnp.float32),
@@ -95,14 +104,18 @@ class PackedGemma2Attention(_Packed, gemma2.Attention):
 
 
 def takes_segments(model: nnx.Module) -> None:
-    """Change a model in place so that it takes the segments of packed rows instead of a mask."""
+    """Change a model in place so that it also takes packed rows.
+
+    Its argument for the attention mask may then hold `segments`, as in `attend`. Boolean masks work
+    as before.
+    """
     for layer in model.layers:
         of_gemma3 = isinstance(layer.attn, gemma3.Attention)
         layer.attn.__class__ = PackedAttention if of_gemma3 else PackedGemma2Attention
 
 
 def soft_cap(x: jax.Array, cap: float | None) -> jax.Array:
-    """Squash values smoothly into (-cap, cap); small ones hardly change. None means no cap.
+    """Squash values smoothly into (-cap, cap); small ones hardly change. If cap is None, return x.
 
     Source: Gemma Team 2024, "Gemma 2: Improving Open Language Models at a Practical Size".
     """
@@ -119,17 +132,18 @@ def attend(
 ) -> jax.Array:
     """Compute softmax attention of each token to itself and earlier tokens of its own segment.
 
-    Rows are cut into blocks that are at least as long as the longest segment, or as the window. So
-    a token attends only to its own block and the one before. This takes time and memory linear in
-    the length of a row, not quadratic.
+    Rows are cut into blocks. A block is at least as long as the longest segment, or as the window
+    if that is shorter. So all tokens that a token attends to are in its own block and the one
+    before. This takes time and memory linear in the length of a row, not quadratic.
 
     Args:
       query: [rows, length, heads, width], scaled already.
       key: [rows, length, groups, width]. Groups are the KV heads; each serves heads / groups of the
         query heads.
       value: [rows, length, groups, width].
-      segments: int [rows, blocks, size], the number of each token's segment, as
-        `packing.Rows.take` cuts them into blocks; blocks * size >= length.
+      segments: int [rows, blocks, size], the segment number of each token, cut into blocks of
+        `size` tokens by `packing.Rows.take`; blocks * size >= length. No segment is longer than
+        `size`.
       window: the most tokens that a token attends to, itself included; None for no such limit.
       cap: soft cap on the scores; None for no cap.
 
@@ -174,8 +188,12 @@ def _within(segments: jax.Array, window: int | None) -> jax.Array:
     A query is scored on the keys of at most two blocks. Return the segments unchanged if there is
     no window, or if two blocks of the window's size would have no fewer keys than these blocks.
 
+    Args:
+      segments: int [rows, blocks, size], as in `attend`.
+      window: the most tokens that a token attends to, itself included; None for no such limit.
+
     Returns:
-      int [rows, blocks, size].
+      The same segment numbers, int [rows, blocks, window], or `segments` itself.
     """
     rows, blocks, size = segments.shape
     if window is None or 2 * window >= min(blocks, 2) * size:
@@ -185,9 +203,15 @@ def _within(segments: jax.Array, window: int | None) -> jax.Array:
 
 
 def _with_before(x: jax.Array) -> jax.Array:
-    """Prepend to each block the previous one: [rows, blocks, 2 * size, ...].
+    """Prepend to each block of a row the block before it.
 
-    The first block gets zeros. If there is only one block, return it unchanged.
+    Zeros are prepended to the first block. If a row has only one block, return `x` unchanged.
+
+    Args:
+      x: [rows, blocks, size, ...].
+
+    Returns:
+      [rows, blocks, 2 * size, ...].
     """
     if x.shape[1] == 1:
         return x
@@ -195,10 +219,16 @@ def _with_before(x: jax.Array) -> jax.Array:
 
 
 def _allowed(segments: jax.Array, window: int | None) -> jax.Array:
-    """Build the mask of each block, True where a query may attend to a key.
+    """Build the attention mask of each block, True where a query may attend to a key.
+
+    Args:
+      segments: int [rows, blocks, size], as in `attend`.
+      window: the most tokens that a token attends to, itself included; None for no such limit.
 
     Returns:
-      bool [rows, blocks, queries, keys]: `size` queries, and `size` or 2 * `size` keys.
+      bool [rows, blocks, queries, keys]. The queries are the `size` tokens of the block. The keys
+      are those of the block before, then those of the block itself; if a row has only one block,
+      those of the block itself.
     """
     reached = _with_before(segments)
     size = segments.shape[2]

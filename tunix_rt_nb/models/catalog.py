@@ -13,12 +13,13 @@ class Known(NamedTuple):
     """A model known by name.
 
     Attributes:
-      name: its name in profiles and on the command line.
+      name: its name in this package, such as `gemma3-1b`.
       family: its architecture, gemma3 or gemma2.
       hugging_face: its repository on the Hugging Face hub; empty if it is made from scratch.
       revision: the commit of that repository, so that a name always means the same bytes.
       kaggle: its handle on Kaggle, owner/model/framework/variation/version.
-      gguf: whether a Python package contains its weights, so that no account is needed.
+      gguf: True if a Python package contains its weights. It can then be had without an account at
+        Kaggle or Hugging Face.
     """
 
     name: str
@@ -94,9 +95,9 @@ MODELS = {
 
 
 def named(model: str) -> str:
-    """Convert the name of a Hugging Face repository to its name in the catalog, if it has one.
+    """Return the name in `MODELS` of a model that is given by its Hugging Face repository.
 
-    Return any other name unchanged.
+    Return any other name unchanged, and also the path of an existing folder or file.
 
     Example:
       >>> named("google/gemma-3-1b-it"), named("my/folder")
@@ -109,7 +110,10 @@ def named(model: str) -> str:
 
 
 def is_known(model: str) -> bool:
-    """Tell whether this is a name of the catalog or the hub, or an existing folder or file."""
+    """Tell whether this names a model in `MODELS`, or an existing folder or file.
+
+    A model in `MODELS` may also be named by its Hugging Face repository.
+    """
     try:
         return named(model) in MODELS or (model != "" and Path(model).exists())
     except OSError:  # too long for a path
@@ -117,7 +121,7 @@ def is_known(model: str) -> bool:
 
 
 def get(name: str) -> Known:
-    """Return the model with this name.
+    """Return the entry of a model in `MODELS`, by its name or its Hugging Face repository.
 
     Raises:
       InputError: unknown name; the message suggests the nearest one.

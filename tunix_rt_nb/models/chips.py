@@ -1,4 +1,7 @@
-"""TPU chips: their speed and memory by datasheet, and the topologies they come in."""
+"""TPU chips: their speed and memory by datasheet, and the topologies they come in.
+
+A topology is written as in `v5e:2x4`: the version of the chips, then their arrangement.
+"""
 
 import os
 from pathlib import Path
@@ -54,7 +57,16 @@ _GOOGLE = "0x1ae0"  # PCI vendor id of TPUs
 
 
 def described(topology: str) -> dict[str, str]:
-    """Return the environment variables that describe a topology to libtpu, so it need not probe."""
+    """Return environment variables that tell libtpu, Google's TPU driver, which TPU to assume.
+
+    With them libtpu does not ask Google Cloud's metadata server.
+
+    Args:
+      topology: a key of `TOPOLOGIES`, such as `v5e:2x4`.
+
+    Returns:
+      name of the variable -> value.
+    """
     return {
         "TPU_SKIP_MDS_QUERY": "1",
         "TPU_ACCELERATOR_TYPE": TOPOLOGIES[topology],
@@ -63,9 +75,10 @@ def described(topology: str) -> dict[str, str]:
 
 
 def spare_libtpu() -> None:
-    """Keep libtpu from complaining on a machine without a TPU.
+    """Set environment variables that keep libtpu quiet on a machine without a TPU.
 
-    Call this before JAX looks for devices. On a machine with a TPU it changes nothing.
+    libtpu is Google's TPU driver. Call this before JAX looks for devices. On a machine with a TPU
+    it changes nothing.
     """
     vendors = Path("/sys/bus/pci/devices").glob("*/vendor")
     if not any(path.read_text().strip() == _GOOGLE for path in vendors):
@@ -74,7 +87,7 @@ def spare_libtpu() -> None:
 
 
 def of(topology: str) -> Chip:
-    """Return the chip of a topology.
+    """Return the kind of chip that a topology, such as `v5e:2x4`, consists of.
 
     Raises:
       InputError: unknown topology.
@@ -89,7 +102,7 @@ def of(topology: str) -> Chip:
 
 
 def count(topology: str) -> int:
-    """Return the number of chips in a topology.
+    """Return the number of chips in a topology, such as `v5e:2x4`.
 
     Example:
       >>> count("v5e:2x4")

@@ -1,4 +1,4 @@
-"""The devices a model is sharded over, and the cache of what JAX compiles."""
+"""The devices that a model is sharded over, and the cache of programs that JAX compiled."""
 
 import os
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from tunix_rt_nb.common import InputError
 
 
 def describe_devices() -> str:
-    """Name the devices that JAX finds, as in `8 x tpu:TPU v5 lite`."""
+    """Return the number and kind of the devices that JAX finds, as in `8 x tpu:TPU v5 lite`."""
     kinds = [f"{device.platform}:{device.device_kind}" for device in jax.devices()]
     return f"{len(kinds)} x {kinds[0]}"
 
@@ -20,7 +20,7 @@ def describe_devices() -> str:
 def mesh(tp: int = 1) -> jax.sharding.Mesh:
     """Build a mesh of all devices with the axes `fsdp` and `tp`.
 
-    Rows and weights are sharded over `fsdp`, the width of a layer over `tp`.
+    The rows of a batch and the weights are sharded over `fsdp`, the width of a layer over `tp`.
 
     Args:
       tp: the number of devices on the `tp` axis.
@@ -42,16 +42,17 @@ def mesh_of(model: nnx.Module) -> jax.sharding.Mesh:
 
 @contextmanager
 def devices_of(model: nnx.Module) -> Iterator[jax.sharding.Mesh]:
-    """Make a model's mesh the current one, for JAX and for Tunix, within a `with` block."""
+    """Make a model's mesh the current one in a `with` block, for JAX and for Tunix; yield it."""
     mesh = mesh_of(model)
     with jax.set_mesh(mesh), mesh:
         yield mesh
 
 
 def keep_compilations() -> None:
-    """Cache compiled programs on disk, so that the same shapes need no compilation next time.
+    """Let JAX cache compiled programs on disk, so that later runs need not compile them again.
 
-    Do nothing if JAX has a cache folder already.
+    The folder is `tunix_rt_nb/jax` in the user's cache folder, `~/.cache` by default. Do nothing if
+    JAX has a cache folder already.
     """
     if jax.config.jax_compilation_cache_dir is None:
         cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
@@ -60,5 +61,5 @@ def keep_compilations() -> None:
 
 
 def parameter_count(model: nnx.Module) -> int:
-    """Count the parameters of a model."""
+    """Count the parameters of a model, its adapters included."""
     return sum(leaf.size for leaf in jax.tree.leaves(nnx.state(model, nnx.Param)))

@@ -36,12 +36,15 @@ _ROWS_FOR_IMAGES = 64  # extra embedding rows of Gemma 3 4B, for which its token
 
 
 def base(name: str, tokenizer: Tokenizer, seed: int, folder: Path) -> Path:
-    """Return the folder of a base model: create `tiny` in `folder`, find any other model.
+    """Return the folder of the base model, the model that training starts from.
+
+    The model `tiny` is created in `folder`, with random weights. Any other model is found by
+    `sources.find`, which downloads it if necessary.
 
     Args:
-      name: a name of the catalog, a folder or a GGUF file.
-      tokenizer: the tokenizer of the rendered dataset.
-      seed: seeds the weights of `tiny`.
+      name: a name in `catalog.MODELS`, a folder or a GGUF file.
+      tokenizer: the tokenizer that the training data was tokenised with.
+      seed: seeds the random weights of `tiny`.
       folder: where to create `tiny`.
 
     Raises:
@@ -61,9 +64,15 @@ def base(name: str, tokenizer: Tokenizer, seed: int, folder: Path) -> Path:
 
 
 def create(name: str, tokenizer: Tokenizer, seed: int, folder: Path) -> Path:
-    """Create the folder of a `tiny` model, a small Gemma 3 with random weights.
+    """Create a model folder for `tiny`, a small Gemma 3 with random weights; return the folder.
 
     The weights depend only on the seed and each parameter's name and shape.
+
+    Args:
+      name: must be `tiny`, the only model that is made from scratch.
+      tokenizer: the tokenizer to save with the model; it sets the size of the vocabulary.
+      seed: seeds the random weights.
+      folder: where to write the model.
 
     Raises:
       InputError: the name is not `tiny`.
@@ -78,12 +87,13 @@ def create(name: str, tokenizer: Tokenizer, seed: int, folder: Path) -> Path:
 def load(
     folder: Path, tp: int = 1, dtype: str = "float32", remat: str = "none"
 ) -> tuple[Model, Tokenizer]:
-    """Load a Gemma 3 or Gemma 2 folder onto all devices, with its tokenizer.
+    """Load a Gemma 3 or Gemma 2 onto all devices; return the model and its tokenizer.
 
     Args:
       folder: the model folder.
       tp: the number of devices over which the width of a layer is sharded (tensor parallelism). The
-        devices form groups of this size, and rows and weights are sharded over the groups.
+        devices form groups of this size. The rows of a batch and the weights are sharded over the
+        groups.
       dtype: the type of the weights, float32 or bfloat16.
       remat: what to recompute in the backward pass to save memory: none, block (attention and
         feed-forward) or decoder (whole layers).
@@ -116,6 +126,12 @@ def _filled(
 
     Tunix's own loader reads all tensors of a file as the type of the first. Ours reads each in
     its own type, because in many merged models the norms are float32 and the matrices bfloat16.
+
+    Args:
+      config: the architecture.
+      found: Transformers' name of each tensor -> where it is, as `weights.find` returns them.
+      devices: the mesh.
+      dtype: the type that all weights are cast to, float32 or bfloat16.
     """
     with jax.set_mesh(devices):
         model = nnx.eval_shape(lambda: hf_names.model_class(config)(config, rngs=nnx.Rngs(0)))
@@ -132,7 +148,11 @@ def _filled(
 
 
 def _described(folder: Path) -> tuple[architecture.Config, Tokenizer]:
-    """Read the architecture and the tokenizer of a model folder, and check that they match."""
+    """Read the architecture and the tokenizer of a model folder.
+
+    Raises:
+      InputError: a file is missing or invalid, or the two have different vocabularies.
+    """
     for name in ("config.json", "tokenizer.model"):
         if not (folder / name).exists():
             raise InputError(f"{folder}: holds no model (no {name}){sources.remedy(folder, name)}")
@@ -147,15 +167,16 @@ def _described(folder: Path) -> tuple[architecture.Config, Tokenizer]:
 
 
 def content_hash(folder: Path) -> str:
-    """Return one sha256 of a model folder's weights, config.json and tokenizer."""
+    """Return one sha256 for a model folder's weights, config.json and tokenizer.model together."""
     named = ("config.json", "tokenizer.model", *(p.name for p in sources.weight_files(folder)))
     return files.digest({name: files.sha256(folder / name) for name in named})
 
 
 def save(model: Model, tokenizer: Tokenizer, folder: Path) -> Path:
-    """Write a model folder, which Transformers can load too; merge adapters into the weights.
+    """Write a model folder and return it; adapters are merged into the weights that it holds.
 
-    `config.json` is written last, so it marks a complete folder.
+    Transformers can load the folder too. `config.json` is written last, so it marks a complete
+    folder.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in tokenizer_files.contents(tokenizer).items():
@@ -169,14 +190,21 @@ def save(model: Model, tokenizer: Tokenizer, folder: Path) -> Path:
 
 
 def to_hugging_face(model: Model) -> dict[str, np.ndarray]:
-    """Return the weights with adapters merged in: Transformers' name -> array in its shape."""
+    """Return a model's weights for Transformers, with adapters merged in.
+
+    Returns:
+      Transformers' name of each weight -> array, in the shape that Transformers expects.
+    """
     return hf_names.tensors({path: np.asarray(x) for path, x in lora.merged(model).items()})
 
 
 def _tiny(vocabulary: int) -> gemma3.ModelConfig:
-    """Return the architecture of `tiny`, for a vocabulary of this many tokens.
+    """Return the architecture of `tiny`, a small Gemma 3.
 
-    It is small enough to learn two tasks from scratch on two cores in minutes.
+    It is small enough to learn two kinds of problems from scratch in minutes, on two CPU cores.
+
+    Args:
+      vocabulary: the number of tokens in the vocabulary.
     """
     return gemma3.ModelConfig(
         num_layers=3,
@@ -194,7 +222,7 @@ def _tiny(vocabulary: int) -> gemma3.ModelConfig:
 
 
 def _initialise(model: gemma3.Gemma3, seed: int) -> None:
-    """Initialise all weights again, in place, from random draws.
+    """Replace all weights of a new model, in place: matrices by random draws, norms by zeros.
 
     Tunix initialises the feed-forward kernels to zero. They would stay zero, because their
     gradients are zero. Here matrices get a standard deviation of 1 / sqrt(inputs), so that
@@ -212,7 +240,12 @@ def _initialise(model: gemma3.Gemma3, seed: int) -> None:
 
 
 def _fan_in(name: str, shape: tuple[int, ...]) -> int:
-    """Return the fan-in of a matrix: the number of inputs of each of its outputs."""
+    """Return the fan-in of a matrix: from how many inputs it computes each output.
+
+    Args:
+      name: the path of the parameter, as `_name` returns it.
+      shape: its shape.
+    """
     if "attn_vec_einsum" in name:  # [heads, head_dim, features]
         return shape[0] * shape[1]
     if "einsum" in name:  # [..., heads, features, head_dim]
@@ -221,6 +254,6 @@ def _fan_in(name: str, shape: tuple[int, ...]) -> int:
 
 
 def _name(path: tuple[Any, ...]) -> str:
-    """Return a parameter's path as text, such as `layers.0.attn.q_einsum.w`."""
+    """Convert a path of `jax.tree.map_with_path` to text, such as `layers.0.attn.q_einsum.w`."""
     parts = [str(getattr(part, "key", getattr(part, "idx", ""))) for part in path]
     return ".".join(part for part in parts if part not in ("", "value"))

@@ -2,10 +2,11 @@
 
 GGUF is the format of llama.cpp: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 
-The protocol buffer of the tokenizer is encoded by hand. The module `pieces` says why the protocol
-buffer classes of SentencePiece are not used. These classes would also write the trainer's settings
-in another order. The tokenizer's bytes would then differ from those in rendered datasets, and
-training would refuse such a dataset as rendered with another tokenizer.
+This module also writes `tokenizer.model`, a protocol buffer, which it encodes by hand. It does not
+use SentencePiece's protocol buffer classes, for two reasons. The module `pieces` gives the first:
+they work with few versions of protobuf. The second: they would write the trainer's settings in
+another order. The file would then differ from the tokenizer kept with a tokenised dataset, and
+training refuses a dataset whose tokenizer is not the model's, byte for byte.
 """
 
 import json
@@ -44,12 +45,13 @@ _UNKNOWN, _CONTROL, _USER_DEFINED = 2, 3, 4  # kinds of pieces, the same in GGUF
 
 
 def convert(path: Path, cache: Path) -> Path:
-    """Convert a GGUF file to a model folder in `cache`, unless it exists; return the folder.
+    """Convert a GGUF file to a model folder inside the folder `cache`; return the new folder.
 
-    The weights are written in float32, which holds the values of every quantisation.
+    If an earlier call converted the same file, return that folder. The weights are written in
+    float32, which can hold the values of every quantisation.
 
     Raises:
-      InputError: the file is not GGUF, is cut off, or holds no Gemma 2 or 3; the cache is full.
+      InputError: the file is not GGUF, is cut off, or holds no Gemma 2 or 3; or the disk is full.
     """
     folder = cache / f"{path.stem}-{files.sha256(path)[:16]}"
     if (folder / "config.json").exists():
@@ -59,7 +61,11 @@ def convert(path: Path, cache: Path) -> Path:
 
 
 class _Contents:
-    """The metadata and tensors of a GGUF file; tensors stay on the disk until they are read."""
+    """The metadata and tensors of a GGUF file; tensors stay on the disk until they are read.
+
+    Raises:
+      InputError: the file is not GGUF, is cut off, or holds another model than Gemma 2 or 3.
+    """
 
     def __init__(self, path: Path) -> None:
         with path.open("rb") as file:
@@ -80,11 +86,17 @@ class _Contents:
         self.tensors = {tensor.name: tensor for tensor in reader.tensors}
 
     def get(self, key: str, default: Any = None) -> Any:
-        """Return a metadata value by its key, without a prefix such as `gemma3.` in the key."""
+        """Return a metadata value by its key, or `default` if the file does not have it.
+
+        Leave out the model family in the key: write `block_count` for `gemma3.block_count`.
+        """
         return self._said.get(key, default)
 
     def need(self, key: str) -> Any:
-        """Return a metadata value that the file must have, by its key as in `get`.
+        """Return a metadata value that the file must have.
+
+        Args:
+          key: the key without the model family: `block_count` for `gemma3.block_count`.
 
         Raises:
           InputError: the file does not have it.
@@ -99,8 +111,11 @@ class _Contents:
 
         For the scale of a norm, llama.cpp stores 1 + w and Hugging Face stores w.
 
+        Args:
+          name: the tensor's name in the GGUF file, such as `output_norm.weight`.
+
         Raises:
-          InputError: gguf cannot read this quantisation.
+          InputError: the library `gguf` cannot read the tensor's quantisation.
         """
         tensor = self.tensors[name]
         try:
@@ -108,14 +123,14 @@ class _Contents:
         except NotImplementedError:
             kind = tensor.tensor_type.name
             raise InputError(
-                f"{self.path}: {name} has type {kind}, which gguf cannot read"
+                f"{self.path}: {name} has type {kind}, which the library gguf cannot read"
             ) from None
         numbers = np.ascontiguousarray(numbers, np.float32)
         return numbers - 1 if name.endswith("norm.weight") else numbers
 
 
 def _write(contents: _Contents, folder: Path) -> None:
-    """Write the folder; `config.json` comes last, so that it marks completion."""
+    """Write a model folder from a GGUF file; `config.json` comes last and marks completion."""
     names = _names(contents)  # first, because this checks the tensors that the next lines need
     config, tokenizer = _config(contents), _tokenizer(contents)
     files.sweep(folder)
@@ -129,12 +144,12 @@ def _write(contents: _Contents, folder: Path) -> None:
 def _write_weights(contents: _Contents, names: Mapping[str, str], file: IO[bytes]) -> None:
     """Write a safetensors file one tensor at a time.
 
-    The library `safetensors` would need all tensors in memory, twice.
+    The library `safetensors` would hold all tensors in memory, twice.
 
     Args:
       contents: the GGUF file.
       names: Hugging Face's name of each tensor -> its name in the GGUF file.
-      file: open for writing.
+      file: the safetensors file, open for writing.
 
     Source: https://huggingface.co/docs/safetensors, "Format".
     """
@@ -152,10 +167,10 @@ def _write_weights(contents: _Contents, names: Mapping[str, str], file: IO[bytes
 
 
 def _names(contents: _Contents) -> dict[str, str]:
-    """Map Hugging Face's name of each tensor to its name in the GGUF file.
+    """Return how each tensor is called: Hugging Face's name -> name in the GGUF file.
 
     Raises:
-      InputError: the file lacks a tensor, or has one that its Gemma family does not.
+      InputError: the file lacks a tensor, or has one that a model of its family does not have.
     """
     layers = contents.need("block_count")
     inner = [name for name in _NAMES if name not in _OUTER]
@@ -176,9 +191,12 @@ def _names(contents: _Contents) -> dict[str, str]:
 
 
 def _config(contents: _Contents) -> dict[str, Any]:
-    """Build the content of Hugging Face's config.json.
+    """Build the content of Hugging Face's config.json for a GGUF file.
 
-    The settings that a GGUF file leaves out are the same in every Gemma of the family.
+    A GGUF file leaves out some settings. They are the same in all models of a family, Gemma 2 or 3.
+
+    Raises:
+      InputError: a setting that varies is missing.
     """
     heads, hidden = contents.need("attention.head_count"), contents.need("embedding_length")
     layers, head_dim = contents.need("block_count"), contents.need("attention.key_length")
@@ -230,34 +248,52 @@ def _of_gemma_2(contents: _Contents) -> dict[str, Any]:
 
 
 def _tokenizer(contents: _Contents) -> bytes:
-    """Rebuild the SentencePiece model from the pieces, scores and kinds in the GGUF file.
+    """Rebuild the content of `tokenizer.model` from the vocabulary in a GGUF file.
+
+    The file has the text, score and kind of each piece (entry of the vocabulary).
 
     Raises:
       InputError: the file has no tokenizer of a Gemma, or a damaged one.
     """
     tokens = contents.need("tokenizer.ggml.tokens")
     if tokens[: len(_SPECIAL)] != _SPECIAL:
-        raise InputError(f"{contents.path}: has no Gemma tokenizer, whose first piece is <pad>")
+        first = ", ".join(_SPECIAL)
+        raise InputError(
+            f"{contents.path}: has no Gemma tokenizer, expected one that begins with {first}"
+        )
     if len(tokens) > contents.tensors["token_embd.weight"].shape[1]:
-        raise InputError(f"{contents.path}: has more pieces, {len(tokens)}, than embeddings")
+        raise InputError(
+            f"{contents.path}: its tokenizer has more pieces, {len(tokens)}, than the model has"
+            " embeddings"
+        )
     scores, kinds = (contents.need(f"tokenizer.ggml.{key}") for key in ("scores", "token_type"))
     if not len(tokens) == len(scores) == len(kinds):
-        raise InputError(f"{contents.path}: has different numbers of pieces, scores and kinds")
+        raise InputError(
+            f"{contents.path}: its tokenizer has different numbers of pieces, scores and kinds"
+        )
     pieces = map(_piece, tokens, scores, kinds)
     try:
         model = b"".join(_message(1, piece) for piece in pieces) + _HOW
         Tokenizer(model)
     except (InputError, TypeError, ValueError):
-        raise InputError(f"{contents.path}: no tokenizer can be built from its pieces") from None
+        raise InputError(
+            f"{contents.path}: no tokenizer can be built from its vocabulary"
+        ) from None
     return model
 
 
 def _piece(token: str, score: float, kind: int) -> bytes:
-    """Encode a piece of the vocabulary as Google's own tokenizer.model has it.
+    """Encode a piece (entry of the vocabulary) as in Google's own tokenizer.model.
 
-    GGUF differs: it marks every control token as CONTROL. In Google's file only `<pad>`, `<eos>`
-    and `<bos>` are. All others, such as `<start_of_turn>`, are USER_DEFINED, so that SentencePiece
-    finds them in a text. It writes a space in such a piece as `▁`.
+    GGUF files mark every control token as CONTROL. In Google's file only `<pad>`, `<eos>` and
+    `<bos>` are of that kind. All others, such as `<start_of_turn>`, are USER_DEFINED, so that
+    SentencePiece finds them in a text. Google's file also has `▁` for each space in these.
+
+    Args:
+      token: the text of the piece.
+      score: its score. Of all possible merges, SentencePiece makes the one first whose result has
+        the highest score.
+      kind: its kind in the GGUF file, by SentencePiece's numbers, such as 3 for CONTROL.
     """
     if token == "<unk>":
         kind = _UNKNOWN
@@ -270,12 +306,12 @@ def _piece(token: str, score: float, kind: int) -> bytes:
 
 
 def _message(field: int, data: bytes) -> bytes:
-    """Encode a protocol buffer field whose value is text or another message."""
+    """Encode field number `field` of a protocol buffer; its value is text or another message."""
     return _varint(field << 3 | 2) + _varint(len(data)) + data
 
 
 def _number(field: int, number: int) -> bytes:
-    """Encode a protocol buffer field whose value is a whole number."""
+    """Encode field number `field` of a protocol buffer; its value is a whole number."""
     return _varint(field << 3) + _varint(number)
 
 
@@ -289,7 +325,7 @@ def _varint(number: int) -> bytes:
 
 
 def _trainer() -> Iterator[bytes]:
-    """Yield the encoded fields of the message TrainerSpec, with Gemma's settings."""
+    """Yield the encoded fields of SentencePiece's message TrainerSpec, with Gemma's settings."""
     yield _number(3, 2)  # model_type: BPE
     yield _number(35, 1)  # byte_fallback
     for field, token in ((40, 3), (41, 2), (42, 1), (43, 0)):  # the ids of unk, bos, eos, pad

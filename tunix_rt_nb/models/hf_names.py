@@ -1,4 +1,4 @@
-"""Hugging Face's names and shapes for the weights that Tunix holds."""
+"""The names and shapes that Hugging Face's Transformers gives to the weights of Tunix's models."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -33,12 +33,17 @@ _NAMES = {  # Tunix's name -> Transformers' names; several if Tunix joins their 
 
 
 def model_class(config: Config) -> type[nnx.Module]:
-    """Return Tunix's model class for an architecture."""
+    """Return Tunix's model class for an architecture: Gemma 3's or Gemma 2's."""
     return gemma3.Gemma3 if isinstance(config, gemma3.ModelConfig) else gemma2.Gemma
 
 
 def modules(path: str) -> list[str]:
-    """Return the names of Transformers' modules whose weights Tunix joins into one at this path.
+    """Return the names of the Transformers modules that correspond to one weight of Tunix's model.
+
+    There are several if Tunix joins their matrices into one weight.
+
+    Args:
+      path: the weight's path in Tunix's model.
 
     Example:
       >>> modules("layers.7.attn.kv_einsum.w")
@@ -52,10 +57,10 @@ def tensors(weights: Mapping[str, Any]) -> dict[str, Any]:
     """Convert Tunix's weights to those of Transformers.
 
     Args:
-      weights: path -> array, as `by_path` returns them.
+      weights: path in Tunix's model -> array, as `by_path` returns them, without adapters.
 
     Returns:
-      Transformers' name -> array in its shape.
+      Transformers' name of each weight -> array, in the shape that Transformers expects.
     """
     return {
         f"{module}.weight": part
@@ -65,7 +70,16 @@ def tensors(weights: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _parts(path: str, weight: Any) -> list[Any]:
-    """Split a weight into one [outputs, inputs] matrix per module, with heads side by side."""
+    """Split a weight of Tunix's model into those of its Transformers modules.
+
+    Args:
+      path: the weight's path in Tunix's model.
+      weight: its array.
+
+    Returns:
+      One array per name in `modules(path)`. A matrix is [outputs, inputs], with the heads of
+      attention side by side. The vector of a norm and the embedding stay as they are.
+    """
     if path.endswith(".kernel"):
         return [weight.T]
     if path.endswith("attn_vec_einsum.w"):  # [heads, head_dim, features]
@@ -77,12 +91,15 @@ def _parts(path: str, weight: Any) -> list[Any]:
 
 
 def joined(path: str, parts: Sequence[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
-    """Join the matrices of Transformers' modules into one weight. This is the inverse of `tensors`.
+    """Join the weights of Transformers modules into one weight of Tunix's model.
+
+    This undoes for one weight what `tensors` does for all.
 
     Args:
       path: the weight's path in Tunix's model.
-      parts: the matrices of its `modules`, each [outputs, inputs]; for a norm, its vector.
-      shape: the shape of the weight.
+      parts: the matrix of each module in `modules(path)`, [outputs, inputs]; for a norm, its
+        vector.
+      shape: the shape of the weight in Tunix's model.
     """
     if path.endswith("attn_vec_einsum.w"):  # [heads, head_dim, features]
         return parts[0].T.reshape(shape)
@@ -93,12 +110,15 @@ def joined(path: str, parts: Sequence[np.ndarray], shape: tuple[int, ...]) -> np
 
 
 def shapes(config: Config) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of the weights of an architecture: Transformers' name -> shape."""
+    """Return the shapes of an architecture's weights: Transformers' name -> shape there."""
     model = nnx.eval_shape(lambda: model_class(config)(config, rngs=nnx.Rngs(0)))
     return {name: x.shape for name, x in jax.eval_shape(tensors, by_path(model)).items()}
 
 
 def by_path(model: nnx.Module) -> dict[str, jax.Array]:
-    """Return the weights of a model: path, such as `layers.0.attn.q_einsum.w` -> array."""
+    """Return the weights of a model, its adapters included: path -> array.
+
+    A path is written as in `layers.0.attn.q_einsum.w`.
+    """
     state = nnx.to_flat_state(nnx.state(model, nnx.Param))
     return {".".join(map(str, path)): value.get_value() for path, value in state}

@@ -29,7 +29,8 @@ def apply(
     Args:
       rank: the rank of A B, at least 1.
       alpha: the scale of the adapters, more than 0.
-      modules: a regular expression for the paths of the matrices that get adapters.
+      modules: a regular expression for the matrices that get adapters. It must match the whole path
+        of a matrix, such as `layers/0/attn/q_einsum`.
       seed: seeds the random A.
 
     Raises:
@@ -54,14 +55,18 @@ def apply(
     adapted.lora_scale = alpha / rank
     if not is_applied(adapted):
         raise InputError(
-            f"lora_modules: {modules!r} matches no matrix of the model, whose matrices are: "
-            "q_einsum, kv_einsum, qkv_einsum, attn_vec_einsum, gate_proj, up_proj, down_proj"
+            f"lora_modules: {modules!r} matches no matrix of the model, expected a regular"
+            " expression for whole paths, such as .*q_einsum; the last part of a path is one of:"
+            " q_einsum, kv_einsum, qkv_einsum, attn_vec_einsum, gate_proj, up_proj, down_proj"
         )
     return adapted
 
 
 def merged(model: nnx.Module) -> dict[str, jax.Array]:
-    """Return the weights of a model, with its adapters, if any, merged in: path -> array."""
+    """Return the weights of a model with its adapters merged in, if it has any: path -> array.
+
+    Paths are those of `hf_names.by_path`, such as `layers.0.attn.q_einsum.w`.
+    """
     found = hf_names.by_path(model)
     for path, (a, b) in _adapters(found).items():
         del found[f"{path}_lora_a"], found[f"{path}_lora_b"]
@@ -74,7 +79,11 @@ def merged(model: nnx.Module) -> dict[str, jax.Array]:
 
 
 def _adapters(named: Mapping[str, jax.Array]) -> dict[str, tuple[jax.Array, jax.Array]]:
-    """Return the adapters among the weights of a model: path of the matrix -> (A, B)."""
+    """Return the adapters among the weights of a model: path of the matrix -> (A, B).
+
+    Args:
+      named: all weights, path -> array, as `hf_names.by_path` returns them.
+    """
     paths = [name.removesuffix("_lora_a") for name in named if name.endswith("_lora_a")]
     return {path: (named[f"{path}_lora_a"], named[f"{path}_lora_b"]) for path in paths}
 
@@ -87,7 +96,7 @@ def save_adapter(model: nnx.Module, folder: Path, base: str | None = None) -> Pa
     Args:
       model: the model with adapters.
       folder: where to write them.
-      base: the Hugging Face name of the model that they were trained on; None if it has none.
+      base: the Hugging Face repository of the model that they were trained on; None if it has none.
 
     Raises:
       InputError: the model has no adapters.
@@ -117,10 +126,10 @@ def save_adapter(model: nnx.Module, folder: Path, base: str | None = None) -> Pa
 
 
 def _peft_tensors(model: nnx.Module) -> dict[str, np.ndarray]:
-    """Return the adapters as PEFT names them: name -> array.
+    """Return a model's adapters under the names of the PEFT library: name -> array.
 
-    For each module, A is [rank, inputs] and B is [outputs, rank]. Modules that Tunix joins into one
-    matrix, such as those of keys and values, share one A.
+    Each module has two arrays: A is [rank, inputs] and B is [outputs, rank]. Modules that Tunix
+    joins into one matrix, such as those of keys and values, have the same A.
     """
     found = {}
     for path, (a, b) in _adapters(hf_names.by_path(model)).items():

@@ -1,9 +1,9 @@
 """A reader for the pieces of a SentencePiece model: the entries of its vocabulary.
 
-The SentencePiece library does not give all scores and kinds of pieces. So this module reads the
-file. The file is a protocol buffer, sentencepiece_model.proto. Its field 1, repeated, is a piece
-(1: its text, 2: its score, 3: its kind). All other fields are messages too.
-https://protobuf.dev/programming-guides/encoding
+The SentencePiece library does not give the scores and kinds of all pieces. So this module reads
+them from the model file. The file is a protocol buffer, described in sentencepiece_model.proto.
+Its field 1 occurs once per piece and holds the piece's text (field 1), score (2) and kind (3). All
+other fields of the file are messages too. https://protobuf.dev/programming-guides/encoding
 
 SentencePiece ships a reader, `sentencepiece_model_pb2`. It is faster: it finds the control tokens
 among the 262,144 pieces of Gemma in 0.05 s, this module in 0.42 s. But it runs with few versions of
@@ -26,8 +26,9 @@ class Piece(NamedTuple):
 
     Attributes:
       text: the text of the piece, with `▁` for a space.
-      score: its score; SentencePiece first makes the merge that gives the highest score.
-      kind: NORMAL, CONTROL, USER_DEFINED, or another kind of SentencePiece.
+      score: its score. Of all possible merges, SentencePiece makes the one first whose result has
+        the highest score.
+      kind: SentencePiece's number for its kind, such as NORMAL, CONTROL or USER_DEFINED.
     """
 
     text: str
@@ -36,14 +37,14 @@ class Piece(NamedTuple):
 
 
 def controls(model: bytes) -> dict[str, int]:
-    """Return the control tokens of a model: text -> id.
+    """Return the control tokens of a SentencePiece model: text -> id.
 
     These are the pieces of kind CONTROL, which SentencePiece never finds in a text, and those of
     kind USER_DEFINED, which it finds wherever they occur. User-defined white space and single
-    characters are left out, because they only stand for themselves.
+    characters are left out, because they are ordinary text and do not steer a model.
 
     Args:
-      model: a SentencePiece model, as its file holds it.
+      model: the content of a `tokenizer.model` file.
 
     Raises:
       ValueError: the model is cut off or damaged.
@@ -58,18 +59,28 @@ def controls(model: bytes) -> dict[str, int]:
 
 
 def as_it_is(model: bytes) -> bytes:
-    """Return the same model, changed so that it adds no space before a text and drops none in it.
+    """Change a SentencePiece model so that it adds no space to a text and removes none.
 
-    Then a text can be encoded in parts, and its ids decode to the same text. This function appends
-    a second message, because a protocol buffer reader merges it into the model. The second message
-    has only the normalizer, field 3. In it, the fields 3 (`add_dummy_prefix`) and 4
-    (`remove_extra_whitespaces`) are false.
+    A text can then be encoded in parts, and its ids decode to exactly the same text.
+
+    The function appends a few bytes to the model: a second copy of its field 3, the normalizer's
+    settings. There `add_dummy_prefix` and `remove_extra_whitespaces` are false. A protocol buffer
+    reader merges both copies, and the second one wins.
+
+    Args:
+      model: the content of a `tokenizer.model` file.
+
+    Returns:
+      The changed content.
     """
     return model + b"\x1a\x04\x18\x00\x20\x00"
 
 
 def read(model: bytes) -> Iterator[Piece]:
-    """Yield the pieces of a model in the order of their ids.
+    """Yield the pieces of a SentencePiece model in the order of their ids, from id 0 on.
+
+    Args:
+      model: the content of a `tokenizer.model` file.
 
     Raises:
       ValueError: the model is cut off or damaged.
@@ -87,13 +98,13 @@ def read(model: bytes) -> Iterator[Piece]:
                     (score,), rest = struct.unpack_from("<f", rest, 1), rest[5:]
                 yield Piece(piece, score, rest[1] if rest.startswith(_KIND) else NORMAL)
     except (IndexError, struct.error):
-        raise ValueError("a piece ends before its end") from None
+        raise ValueError("the SentencePiece model is cut off or damaged in a piece") from None
     if at > len(model):
-        raise ValueError("the last field ends before its end")
+        raise ValueError("the SentencePiece model is cut off in its last field")
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
-    """Decode the varint that begins at byte `at`; return the number, and the byte after it."""
+    """Decode the varint that begins at `data[at]`; return its value and the index after it."""
     number = shift = 0
     while data[at] & 0x80:
         number |= (data[at] & 0x7F) << shift

@@ -1,4 +1,4 @@
-"""Batched generation: many prompts in, many responses out, few compilations."""
+"""Generation in batches: answers to many prompts, with few array shapes for JAX to compile."""
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -30,10 +30,11 @@ class Answers(NamedTuple):
 
     Attributes:
       tokens: int32 [rows, most]: the tokens generated so far, stop tokens included, then PAD.
-      last: int32 [rows]: the next input token of the model.
+      last: int32 [rows]: the token that each row gives to the model next.
       done: bool [rows]: True if the answer has stopped, or the row is unused.
       seen: bool [rows, room]: True for the cache slots that hold a token of the row, not padding.
-      cache: Tunix's cache: keys and values by layer, each [rows, room, KV heads, head_dim].
+      cache: Tunix's cache, by layer: keys `k` and values `v`, [rows, room, KV heads, head_dim], and
+        `end_index`, int32 [rows].
       at: int32, the cache slot for `last`, the same in every row.
       first: int32, the value of `at` before the first token was generated.
       keys: [rows]: the random key of each row.
@@ -61,7 +62,7 @@ def generate(
     known: Mapping[int, Generation] = MappingProxyType({}),
     on_batch: Callable[[dict[int, Generation]], None] = lambda written: None,
 ) -> list[Generation]:
-    """Generate an answer to each prompt, `batch_size` at a time, up to a stop token or the limit.
+    """Generate an answer to each prompt, up to a stop token or `max_new_tokens`.
 
     Prompts of similar length share a batch. When half of a batch has stopped, the other half goes
     on in a smaller batch. The cache doubles whenever it is full, so a decode step attends to few
@@ -70,7 +71,7 @@ def generate(
     Args:
       model: the model.
       tokenizer: its tokenizer.
-      prompts: the ids of each prompt, from BOS to the opening of the model's turn.
+      prompts: the token ids of each prompt, from BOS to the tokens that open the model's turn.
       stops: the control tokens that end an answer, such as `<end_of_turn>`.
       max_new_tokens: the most tokens of an answer, its stop token included.
       batch_size: the most prompts in a batch.
@@ -81,7 +82,8 @@ def generate(
       on_batch: called after each new batch with its answers: index in `prompts` -> answer.
 
     Returns:
-      One generation per prompt, in the order of the prompts.
+      One generation per prompt, in the order of the prompts: the text, its number of tokens, and
+      whether a stop token ended it.
     """
     ends = jnp.array([tokenizer.control(piece) for piece in stops])
     # Sort by length, so that the prompts of a batch need little padding.
@@ -110,7 +112,13 @@ def _generation(ids: np.ndarray, ends: jax.Array, tokenizer: Tokenizer) -> Gener
 
 
 def _keys(seed: int, numbers: Sequence[int], rows: int) -> jax.Array:
-    """Derive each row's random key from the index of its prompt; unused rows repeat the last."""
+    """Derive the random key of each row in a batch from the seed and the index of its prompt.
+
+    Args:
+      seed: as for `generate`.
+      numbers: the index of each prompt of the batch in all prompts.
+      rows: the rows of the batch, unused ones included; those repeat the last key.
+    """
     all_numbers = np.pad(np.array(numbers, np.uint32), (0, rows - len(numbers)), "edge")
     return jax.vmap(partial(jax.random.fold_in, jax.random.key(seed)))(all_numbers)
 
@@ -120,16 +128,20 @@ def _bucket(length: int) -> int:
 
 
 def _shape(n: int, most: int) -> int:
-    """Return the rows of a batch for n answers: `most`, halved, but never below n or FEWEST."""
+    """Return how many rows a batch for `n` answers has.
+
+    Halve `most` as long as the half is a whole number, and at least `n` and FEWEST.
+    """
     while most % 2 == 0 and most // 2 >= max(n, FEWEST):
         most //= 2
     return most
 
 
 def _room(length: int, limit: int) -> int:
-    """Return a cache length in tokens, for `length` tokens and BUCKET more, but at most `limit`.
+    """Return the length of a cache, in tokens, that holds `length` tokens and at least BUCKET more.
 
-    Lengths double from ROOM on, so that few shapes are compiled.
+    Lengths are ROOM times a power of 2, so that JAX compiles few shapes. If that is more than
+    `limit`, return `limit`.
     """
     room = ROOM
     while room < length + BUCKET:
@@ -138,9 +150,14 @@ def _room(length: int, limit: int) -> int:
 
 
 def _padded(prompts: Sequence[Sequence[int]], rows: int) -> np.ndarray:
-    """Pad prompts on the left to int32 [rows, length]; spare rows repeat the last prompt.
+    """Put prompts into an array, int32 [rows, length], padded on the left.
 
     All prompts then end in the same column, so every row writes its next token at the same slot.
+    The length is a multiple of BUCKET.
+
+    Args:
+      prompts: the token ids of each prompt.
+      rows: the number of rows; those left over repeat the last prompt.
     """
     ids = np.full((rows, _bucket(max(map(len, prompts)))), PAD, np.int32)
     for row in range(rows):
@@ -161,11 +178,12 @@ def _answers(
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Generate a batch of answers; yield each as soon as it is finished.
 
-    Yield its row in `ids`, and its tokens: int32 [n], the stop token included if it has one.
+    Each is yielded as a pair: its row in `ids`, and its tokens, int32 [n]. The tokens include the
+    stop token, if the answer has one.
 
     Args:
       model: the model to sample from.
-      ids: int32 [rows, length], prompts at the right end of each row.
+      ids: int32 [rows, length], the prompts, each at the right end of its row.
       keys: [rows], the random key of each row.
       temperature: as for `generate`.
       used: the number of rows with a prompt of their own; the rows after them are fillers.
@@ -208,17 +226,20 @@ def _answers(
 def read(
     model: Any, ids: jax.Array, done: jax.Array, keys: jax.Array, room: int, most: int
 ) -> Answers:
-    """Prefill: fill a new cache with all tokens of the prompts but the last one of each.
+    """Prefill: fill a new cache with every prompt's tokens except its last.
 
-    `write` begins with these last tokens. No logits are computed here.
+    `write` begins with these last tokens and chooses the first new ones. Here none are chosen.
 
     Args:
       model: the model to sample from.
-      ids: int32 [rows, length], prompts at the right end of each row.
+      ids: int32 [rows, length], the prompts, each at the right end of its row.
       done: bool [rows]: True for rows that need no answer.
       keys: [rows], the random key of each row.
       room: the length of the cache, in tokens per row.
       most: the most tokens of an answer.
+
+    Returns:
+      The state from which `write` generates.
     """
     rows, length = ids.shape
     there = ids != PAD
@@ -253,7 +274,8 @@ def _cache(model: Any, rows: int, room: int) -> dict[str, dict[str, jax.Array]]:
 def write(model: Any, state: Answers, ends: jax.Array, fewest: int, temperature: float) -> Answers:
     """Decode: generate tokens until at most `fewest` answers are unfinished.
 
-    Stop earlier if the cache or `state.tokens` has no free column. `state` is donated.
+    Stop earlier if the cache is full, or if the answers have as many tokens as `state.tokens` can
+    hold. `state` is donated.
 
     Args:
       model: the model to sample from.
@@ -261,6 +283,9 @@ def write(model: Any, state: Answers, ends: jax.Array, fewest: int, temperature:
       ends: ids of the stop tokens.
       fewest: the number of unfinished answers at which to stop.
       temperature: as for `generate`.
+
+    Returns:
+      The state with the new tokens.
     """
     graph, weights = nnx.split(model)
 
@@ -293,6 +318,14 @@ def _chosen_tokens(logits: jax.Array, state: Answers, temperature: float) -> jax
 
     The argmax of logits plus Gumbel noise is a random draw from their softmax.
 
+    Args:
+      logits: [rows, vocabulary], the logits of the next token.
+      state: the batch, for the random key of each row.
+      temperature: as for `generate`.
+
+    Returns:
+      The token ids, int32 [rows].
+
     Source: Gumbel 1954, "Statistical Theory of Extreme Values and Some Practical Applications".
     """
 
@@ -310,7 +343,13 @@ def _chosen_tokens(logits: jax.Array, state: Answers, temperature: float) -> jax
 
 @partial(jax.jit, static_argnames="room")
 def _chosen(state: Answers, rows: jax.Array, room: int) -> Answers:
-    """Select rows of the state, and lengthen the cache to `room` slots, if it has fewer."""
+    """Return the state with only some rows, and with a cache of `room` slots per row.
+
+    Args:
+      state: the batch; its cache has at most `room` slots per row.
+      rows: int [n], the indices of the rows to keep.
+      room: the length of the new cache, in tokens per row; new slots are empty.
+    """
 
     def longer(x: jax.Array) -> jax.Array:
         if x.ndim == 1:  # `end_index`, one number per row

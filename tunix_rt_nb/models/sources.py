@@ -1,7 +1,8 @@
-"""The sources of a model's weights, tried in order until one has them.
+"""The sources of a model's weights: a folder, a GGUF file, or one of several for a known name.
 
-First a folder, then a GGUF file. Then, for a name of the catalog: a model attached to the Kaggle
-notebook, Kaggle's download, the Hugging Face hub, and a Python package that contains the weights.
+A name in `catalog.MODELS` is looked up in this order, until a source has the weights: models
+attached to the Kaggle notebook, downloads from Kaggle, the Hugging Face hub, and a Python package
+that contains the weights.
 """
 
 import hashlib
@@ -27,16 +28,16 @@ Report = Callable[[str], object]
 
 
 class _Absent(Exception):
-    """Raised by a source that does not have the model; the message says what to do."""
+    """The error of a source that cannot give the model; the message says what to do about it."""
 
 
 def find(name: str, report: Report = print, kaggle_input: Path = KAGGLE_INPUT) -> Path:
     """Return a folder in Hugging Face format that holds the model; download it if necessary.
 
     Args:
-      name: tried in this order: a folder; the handle of an input attached on Kaggle; a GGUF file;
-        a name in the catalog; a repository on the Hugging Face hub that the catalog lists.
-      report: called with one line that says where the model comes from.
+      name: any of these, tried in this order: a folder; the handle of an input attached on Kaggle;
+        a GGUF file; a name in `catalog.MODELS`; the Hugging Face repository of such a model.
+      report: called with lines that say where the model comes from.
       kaggle_input: where Kaggle mounts the inputs of a notebook.
 
     Raises:
@@ -57,7 +58,7 @@ def find(name: str, report: Report = print, kaggle_input: Path = KAGGLE_INPUT) -
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """List the safetensors files with a model's weights; leave out adapters beside them."""
+    """List the safetensors files of a model's weights; leave out adapters in the same folder."""
     found = sorted(folder.glob("*.safetensors"))
     return [path for path in found if not path.name.startswith("adapter_")]
 
@@ -66,7 +67,7 @@ def missing(folder: Path) -> str | None:
     """Return the name of the first file that a model folder lacks; None if it is complete.
 
     Raises:
-      InputError: its index of shards is damaged.
+      InputError: the folder's model.safetensors.index.json is damaged.
     """
     weights = [next((path.name for path in weight_files(folder)), "model.safetensors")]
     if (folder / _INDEX).exists():
@@ -80,11 +81,15 @@ def missing(folder: Path) -> str | None:
 
 
 def remedy(folder: Path, lacks: str) -> str:
-    """Say what to do about a folder that lacks a file.
+    """Return the end of an error message: what to do about a model folder that lacks a file.
+
+    Args:
+      folder: the folder.
+      lacks: the name of the missing file.
 
     Returns:
-      The end of an error message, after the name of the missing file; empty if the folder holds
-      nothing for which we know a remedy.
+      Text to append to the name of the missing file. It is empty unless another file in the folder
+      shows why the first is missing, as `adapter_config.json` does.
     """
     if lacks == "tokenizer.model" and (folder / "tokenizer.json").exists():
         return ", which tokenizer.json does not replace: copy it from the model's base model"
@@ -101,7 +106,7 @@ def remedy(folder: Path, lacks: str) -> str:
 
 
 def cache() -> Path:
-    """Return the user's cache folder for converted models."""
+    """Return the folder that caches converted models, in the user's cache folder."""
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return home / "tunix_rt_nb" / "models"
 
@@ -148,9 +153,13 @@ def _first(known: Known, report: Report, kaggle_input: Path) -> Path:
 
 
 def _mounted(known: Known, root: Path) -> Path:
-    """Return the folder of a model attached to a Kaggle notebook, in any of Kaggle's layouts.
+    """Return the folder of a model that is attached to a Kaggle notebook.
 
     If several versions are attached, prefer the one that the catalog names.
+
+    Args:
+      known: the model.
+      root: where Kaggle mounts the inputs of a notebook.
 
     Raises:
       _Absent: the model is not attached, or every attached version is incomplete.
@@ -171,10 +180,15 @@ def _mounted(known: Known, root: Path) -> Path:
 
 
 def _versions(known: Known, root: Path) -> Iterator[Path]:
-    """Yield the folders of all attached versions of a model; in each layout, the last name first.
+    """Yield the folders of all versions of a model that are attached to a Kaggle notebook.
 
-    Search both layouts in which Kaggle has mounted models. Ignore the case of the framework's name,
+    Kaggle has mounted models at two kinds of paths, with and without the owner. Search both. For
+    each, yield the folder whose name sorts last first. Ignore the case of the framework's name,
     because Kaggle has also written `Transformers`.
+
+    Args:
+      known: the model.
+      root: where Kaggle mounts the inputs of a notebook.
     """
     owner, model, framework, variation, _ = known.kaggle.split("/")
     for start in (f"models/{owner}/{model}", model):
@@ -188,12 +202,18 @@ def _pinned(known: Known, folder: Path) -> Path:
 
 
 def _kagglehub(known: Known, report: Report) -> Path:
-    """Return the model's folder from Kaggle's own client, which resumes downloads and checks MD5.
+    """Return a model's folder; download it with Kaggle's own client unless it is there already.
 
-    Outside Kaggle, call the client only if it has credentials, else it would prompt for them.
+    The client, kagglehub, resumes broken downloads and checks MD5 sums. Outside Kaggle, call it
+    only if it has credentials, because it would prompt for them otherwise.
+
+    Args:
+      known: the model.
+      report: called with one line before the download.
 
     Raises:
-      _Absent: the client is not installed, has no credentials, or fails.
+      _Absent: the client is not installed, has no credentials, or fails; or the downloaded folder
+        is incomplete.
     """
     home = Path(os.environ.get("KAGGLEHUB_CACHE") or Path.home() / ".cache" / "kagglehub")
     folder = home / "models" / known.kaggle
@@ -248,10 +268,24 @@ def _hugging_face(known: Known, report: Report) -> Path:
 def _download(hub: Any, known: Known, token: str | None, report: Report) -> Path:
     """Download a model's files into the cache shared by all Hugging Face libraries.
 
-    The client resumes after a broken connection, and keeps a file only if it has its full size. If
-    the process is killed, the next one downloads the unfinished file from its beginning. The client
-    does not check the hash of files that it downloads without Xet, so this function does.
-    `config.json` is downloaded last: if it exists, all files are complete.
+    The client, huggingface_hub, resumes after a broken connection, and keeps a file only if it has
+    its full size. If the process is killed, the next call downloads the unfinished file from its
+    beginning. The client checks hashes only of files that it downloads by Xet, the hub's newer
+    protocol. So this function checks them all. `config.json` is downloaded last: if it exists, all
+    files are complete.
+
+    Args:
+      hub: the module `huggingface_hub`.
+      known: the model.
+      token: the token for the hub; None for none.
+      report: called with one line before the download.
+
+    Returns:
+      The folder in the cache.
+
+    Raises:
+      _Absent: a file's hash is wrong, or the repository lacks a file. The errors of the client are
+        not caught here.
     """
     at = {"revision": known.revision, "token": token}
     endpoint = os.environ.get("HF_ENDPOINT")  # the client reads it only when imported
@@ -274,11 +308,11 @@ def _download(hub: Any, known: Known, token: str | None, report: Report) -> Path
 def _check(path: Path, file: Any) -> None:
     """Check the hash of a downloaded file; delete the file if its hash is wrong.
 
-    For large files the hub gives a sha256, for small ones the hash of a git blob.
+    For large files the hub gives a sha256, for small ones the hash that git computes (SHA-1).
 
     Args:
       path: the downloaded file.
-      file: what the hub says about it, a `RepoSibling`.
+      file: the hub's description of it, a `huggingface_hub` object of class `RepoSibling`.
 
     Raises:
       _Absent: the hashes differ.
@@ -294,15 +328,17 @@ def _check(path: Path, file: Any) -> None:
         path.unlink()
         target.unlink(missing_ok=True)
         raise _Absent(
-            f"{file.rfilename} differed from what was published and was removed: try again"
+            f"{file.rfilename} has not the published hash and was removed: try again"
         )
 
 
 def _advice(error: Exception, page: str, credentials: str = "") -> str:
-    """Return what to do about an error of a client. Leave out its text, which may hold a secret.
+    """Return what a user can do about a failed download, as the text of a message.
+
+    Leave out the text of the error itself, because it may hold a secret.
 
     Args:
-      error: the error.
+      error: the error of the client that downloads.
       page: the URL at which one can accept the model's terms.
       credentials: the environment variable to set, if no credentials were found; else empty.
     """
@@ -320,12 +356,16 @@ def _advice(error: Exception, page: str, credentials: str = "") -> str:
 def _packaged(known: Known, report: Report) -> Path:
     """Convert the 4-bit weights in a Python package to a model folder in the cache; return it.
 
+    Args:
+      known: the model.
+      report: called with one line about the terms of use.
+
     Raises:
       _Absent: no package has this model, or the package is not installed or is damaged.
     """
     if not known.gguf:
         names = [other.name for other in catalog.MODELS.values() if other.gguf]
-        raise _Absent(f"they exist only for {', '.join(names)}")
+        raise _Absent(f"no Python package contains {known.name}, only {', '.join(names)}")
     try:
         package = importlib.import_module(_PACKAGE)
         from tunix_rt_nb.models import gguf_file

@@ -1,4 +1,4 @@
-"""A SentencePiece tokenizer that never turns the text of a user into control tokens."""
+"""A SentencePiece tokenizer that never turns text written by a user into control tokens."""
 
 import io
 import re
@@ -20,10 +20,10 @@ _SPACE = "▁"  # how SentencePiece writes a space
 
 
 class Tokenizer:
-    """A SentencePiece tokenizer that never turns literal text into control tokens.
+    """A SentencePiece tokenizer that never turns the text of a message into control tokens.
 
     A control token, such as `<end_of_turn>`, steers a chat model. SentencePiece alone would also
-    find it in a text that only quotes it.
+    find it in a message that only quotes it.
 
     Args:
       model: the content of a `tokenizer.model` file.
@@ -72,12 +72,13 @@ class Tokenizer:
         """Return the id of a control token, given its text, such as `<end_of_turn>`.
 
         Raises:
-          InputError: the tokenizer has no such token; the message names the templates that need it.
+          InputError: the tokenizer has no such token; the message names the chat templates that
+            need it.
         """
         if piece not in self.controls:
             needed = [name for name, template in TEMPLATES.items() if piece in template.pieces]
             by = f"template {', '.join(needed)}" if needed else "the template"
-            raise InputError(f"tokenizer: has no control piece {piece!r}, which {by} needs")
+            raise InputError(f"tokenizer: has no control token {piece!r}, which {by} needs")
         return self.controls[piece]
 
     def literal(self, text: str) -> list[int]:
@@ -98,7 +99,11 @@ class Tokenizer:
         return ids
 
     def segments(self, segments: Iterable[Segment]) -> list[int]:
-        """Tokenise segments to one list of ids; tokenise adjacent literal segments as one text."""
+        """Tokenise the segments of a chat to one list of ids.
+
+        A segment is either one control token or literal text, as its field `control` says. Literal
+        segments that follow each other are tokenised as one text.
+        """
         ids: list[int] = []
         for control, run in groupby(segments, attrgetter("control")):
             if control:
@@ -128,16 +133,16 @@ class Tokenizer:
         )
 
     def spell(self, tokens: np.ndarray) -> tuple[bytes, np.ndarray]:
-        """Spell tokens in UTF-8, control tokens as `<end_of_turn>` and the like.
+        """Return the text of each token as UTF-8 bytes, control tokens as `<end_of_turn>` etc.
 
-        The unknown token is spelled as 0xff, a byte that no UTF-8 text contains.
+        For the unknown token, return 0xff, a byte that no UTF-8 text contains.
 
         Args:
           tokens: int [n], the ids.
 
         Returns:
-          letters: the spellings of all tokens, concatenated.
-          sizes: int [n], the number of bytes of each spelling.
+          letters: the bytes of all tokens, concatenated.
+          sizes: int [n], the number of bytes of each token.
         """
         letters, starts, sizes = self._spelling
         return letters[arrays.spans(starts[tokens], sizes[tokens])].tobytes(), sizes[tokens]
@@ -160,9 +165,13 @@ class Tokenizer:
 
 
 def _overlapping(controls: Iterable[str]) -> Iterator[str]:
-    """Yield regexes that match the first character of each control token in a text.
+    """Yield regexes that together find every control token in a text.
 
-    They match the rest of the token by lookahead only, so they find overlapping tokens too.
+    There is one for each character that a control token begins with. It matches only that
+    character. It checks the rest of the token by lookahead, so overlapping tokens are found too.
+
+    Args:
+      controls: the texts of the control tokens.
     """
     for first, group in groupby(sorted(controls), lambda piece: piece[0]):
         rests = "|".join(re.escape(piece[1:]) for piece in group)
@@ -174,20 +183,20 @@ def train_tokenizer(
     vocab_size: int = 640,
     controls: Iterable[str] = TEMPLATES["gemma"].pieces,
 ) -> bytes:
-    """Train a small SentencePiece model with Gemma's settings and return its bytes.
+    """Train a small SentencePiece model with settings like Gemma's; return its file's content.
 
-    The settings are BPE with byte fallback, a token for each digit, no dummy prefix and no
-    normalisation. Unlike in Gemma's tokenizer, a token may span several words, and spaces are at
-    the end of a word. Fixed phrases then become one token, which helps a model trained on little
-    data.
+    As in Gemma's tokenizer, the settings are BPE with byte fallback, a token for each digit, no
+    dummy prefix (space added to a text) and no normalisation. Unlike there, a token may span
+    several words, and spaces are at the end of a word. Fixed phrases then become one token, which
+    helps a model trained on little data.
 
     The same texts in the same order give the same bytes, because training uses one thread and does
     not sample the texts.
 
     Args:
-      texts: the texts to train on; each line is a sentence to SentencePiece.
+      texts: the texts to train on; SentencePiece gets each line as a sentence.
       vocab_size: the largest number of tokens, 320 to 65536.
-      controls: the control tokens of the template.
+      controls: the texts of the control tokens, such as those of a chat template.
 
     Raises:
       InputError: `vocab_size` is out of range.

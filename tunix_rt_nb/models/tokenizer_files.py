@@ -1,4 +1,4 @@
-"""The files that Transformers needs for a tokenizer, beside the SentencePiece model itself."""
+"""The files from which Transformers loads a tokenizer."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -38,7 +38,10 @@ def _json(value: Any, indent: int | None = 2) -> bytes:
 
 
 def _generation(tokenizer: Tokenizer) -> dict[str, Any]:
-    """Build generation_config.json: the ids of BOS, PAD, and the tokens that end an answer."""
+    """Build the content of generation_config.json.
+
+    It holds the ids of BOS, of PAD and of the tokens that end an answer.
+    """
     controls = tokenizer.controls
     stops = [stop for stop in ("<eos>", *_chat_pieces(tokenizer, "stops")) if stop in controls]
     return {
@@ -49,10 +52,10 @@ def _generation(tokenizer: Tokenizer) -> dict[str, Any]:
 
 
 def _chat_pieces(tokenizer: Tokenizer, which: str) -> list[str]:
-    """List control tokens of the templates that the tokenizer supports.
+    """List the control tokens of all chat templates that a tokenizer supports.
 
-    A tokenizer supports a template if it has all the template's control tokens. One of them alone
-    may mean something else: in Gemma, `</s>` is the HTML tag that ends struck-through text.
+    It supports a template if it has all the template's control tokens. One of them alone may mean
+    something else: in Gemma, `</s>` is the HTML tag that ends struck-through text.
 
     Args:
       tokenizer: the tokenizer.
@@ -76,7 +79,7 @@ def _settings(tokenizer: Tokenizer) -> dict[str, Any]:
 
 
 def _tokenizer(tokenizer: Tokenizer) -> dict[str, Any]:
-    """Convert the SentencePiece model to the format of the library `tokenizers`."""
+    """Build the content of tokenizer.json: the SentencePiece model as `tokenizers` reads it."""
     every = list(pieces.read(tokenizer.model))
     special = {*_NAMED.values(), *_chat_pieces(tokenizer, "pieces")}
     return {
@@ -111,7 +114,9 @@ def _tokenizer(tokenizer: Tokenizer) -> dict[str, Any]:
 
 
 def _added(every: list[pieces.Piece], special: set[str]) -> Iterator[dict[str, Any]]:
-    """Build the entries of `added_tokens`: the tokens that are found in a text before any merge.
+    """Yield the entries of `added_tokens` in tokenizer.json.
+
+    These tokens are found in a text before any pieces are merged.
 
     Args:
       every: all pieces of the vocabulary, in the order of their ids.
@@ -131,7 +136,13 @@ def _added(every: list[pieces.Piece], special: set[str]) -> Iterator[dict[str, A
 
 
 def _opening(controls: Mapping[str, int]) -> dict[str, Any] | None:
-    """Build the `post_processor` that puts BOS before a text; None if the tokenizer has no BOS."""
+    """Build the `post_processor` of tokenizer.json, which puts BOS before a text.
+
+    Return None if the tokenizer has no BOS.
+
+    Args:
+      controls: the tokenizer's control tokens: text -> id.
+    """
     if "<bos>" not in controls:
         return None
     bos, text = {"SpecialToken": {"id": "<bos>", "type_id": 0}}, {"id": "A", "type_id": 0}
@@ -147,10 +158,10 @@ def _opening(controls: Mapping[str, int]) -> dict[str, Any] | None:
 
 
 def _merges(scores: Mapping[str, float]) -> list[list[str]]:
-    """List the pairs of pieces to merge, those that make the piece with the highest score first.
+    """List the BPE merges for tokenizer.json: all pairs of pieces that make a third piece.
 
-    SentencePiece merges any two pieces whose texts together are a third piece. The format of
-    `tokenizers` has to list all these pairs.
+    SentencePiece derives the pairs from the scores, but tokenizer.json has to list them. The pair
+    whose result has the highest score comes first.
 
     Args:
       scores: text of each piece -> its score.

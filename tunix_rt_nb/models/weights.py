@@ -34,7 +34,14 @@ _UNUSED = (  # parts of a checkpoint that a text model does not need
 
 
 class Tensor(NamedTuple):
-    """A tensor: its file, and its name, shape and safetensors type from the header of that file."""
+    """A tensor in a safetensors file, without its values.
+
+    Attributes:
+      path: the file.
+      name: its name in the file.
+      shape: its shape.
+      dtype: its type as safetensors writes it: F32, BF16 or F16.
+    """
 
     path: Path
     name: str
@@ -45,11 +52,14 @@ class Tensor(NamedTuple):
 def find(folder: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
     """Find the tensors of a model in its folder, by name, and check their shapes.
 
-    Vision weights and adapters beside the model are passed over.
+    Ignore the vision weights of a multimodal model, and adapters in the same folder.
 
     Args:
       folder: the model folder.
-      shapes: the name of every tensor of the model -> its shape.
+      shapes: the name of every tensor of the model, as in Transformers' text model -> its shape.
+
+    Returns:
+      The tensors, by the same names.
 
     Raises:
       InputError: a file is missing or truncated; or a tensor is missing, duplicated, of another
@@ -59,7 +69,7 @@ def find(folder: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Tenso
     for name, shape in shapes.items():
         if name not in found:
             more = sum(each not in found for each in shapes) - 1
-            others = f" and {more} more" if more else ""
+            others = f" and {more} more of the model's tensors" if more else ""
             raise InputError(
                 f"{_home(folder, name)}: has no {name}{others}, which config.json asks for"
             )
@@ -83,9 +93,13 @@ def read(tensor: Tensor) -> np.ndarray:
 
 
 def passed_over(folder: Path) -> list[str]:
-    """List what loading a model folder leaves out: vision weights, and files of adapters.
+    """List, for a message, what loading a model folder ignores: adapter files, vision weights.
 
-    If a file is damaged, leave out the vision weights; `find` then raises an error that names it.
+    If a weights file is damaged, list no vision weights; `find` then raises an error that names the
+    file.
+
+    Returns:
+      The name of each adapter file, then an entry such as `3 vision weights` if there are any.
     """
     loaded = weight_files(folder)
     left = [path.name for path in sorted(folder.glob("*.safetensors")) if path not in loaded]
@@ -96,7 +110,12 @@ def passed_over(folder: Path) -> list[str]:
 
 
 def write(path: Path, tensors: Mapping[str, np.ndarray]) -> None:
-    """Write tensors to one file, which appears under its name only when it is complete."""
+    """Write tensors to one safetensors file; the file appears at `path` only when complete.
+
+    Args:
+      path: the file.
+      tensors: name -> array.
+    """
     partial = path.with_suffix(".tmp")
     whole = {name: np.ascontiguousarray(x) for name, x in tensors.items()}
     save_file(whole, partial, metadata={"format": "pt"})
@@ -108,7 +127,9 @@ def _told(shape: tuple[int, ...]) -> str:
 
 
 def _plain(name: str) -> str:
-    """Return the name that a tensor has in a model of text only.
+    """Convert the name of a tensor in a multimodal model to its name in a text-only model.
+
+    Return any other name unchanged.
 
     Example:
       >>> _plain("model.language_model.norm.weight"), _plain("language_model.model.norm.weight")
@@ -121,7 +142,9 @@ def _plain(name: str) -> str:
 
 
 def _tensors(folder: Path) -> dict[str, Tensor]:
-    """Read the headers of all files in a folder: name -> tensor.
+    """Read the headers of all weights files in a model folder: name -> tensor.
+
+    The names are those of a text-only model, as `_plain` returns them.
 
     Raises:
       InputError: there is no file, a file of the index is missing, a file is damaged, or a tensor
@@ -147,7 +170,13 @@ def _tensors(folder: Path) -> dict[str, Tensor]:
 
 
 def _shards(folder: Path) -> dict[str, str]:
-    """Read the index of a model in several files: name of tensor -> file; {} without an index."""
+    """Read model.safetensors.index.json: name of each tensor -> name of its file.
+
+    Return {} if the model folder has no index, because all its tensors are in one file.
+
+    Raises:
+      InputError: the index is damaged.
+    """
     path = folder / _INDEX
     if not path.exists():
         return {}
@@ -159,7 +188,7 @@ def _shards(folder: Path) -> dict[str, str]:
 
 
 def _home(folder: Path, name: str) -> Path:
-    """Return the file that should hold a tensor; the folder if this is unknown."""
+    """Return the file in which a missing tensor should be; the model folder if this is unknown."""
     paths = weight_files(folder)
     return paths[0] if len(paths) == 1 else folder / _shards(folder).get(name, "")
 

@@ -1,4 +1,4 @@
-"""Step 3, render: turn traces into token ids with a loss mask, check them, pack them into rows."""
+"""Step 3, render: turn reasoning traces into token ids with a loss mask; pack them into rows."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""The laws that every rendered example must obey, whatever its trace says."""
+"""The laws that every tokenised example must obey, whatever the text of its trace is."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,15 +12,15 @@ from tunix_rt_nb.trace import Chat, Form
 
 
 def check(encoded: Examples, chats: Sequence[Chat], tokenizer: Tokenizer) -> None:
-    """Check that the examples encoded from some chats obey the laws of the loss mask.
+    """Check that tokenised chats obey the laws of the loss mask.
 
-    The laws: one BOS, at the start (none if the template has none); no control tokens but those of
-    the template; at least one trained token; the trained tokens spell exactly the response and its
-    stop token; the tokens before them spell the prompt.
+    The laws: one BOS, at the start (none if the chat template has none); no control tokens but
+    those of the template; at least one trained token; the trained tokens spell exactly the response
+    and its stop token; the tokens before them spell the prompt.
 
     Args:
-      encoded: the examples.
-      chats: the chat of each example, all of one template.
+      encoded: the tokenised chats.
+      chats: the chat of each example in `encoded`, all with the same chat template.
       tokenizer: the tokenizer that encoded them.
 
     Raises:
@@ -51,12 +51,17 @@ def check(encoded: Examples, chats: Sequence[Chat], tokenizer: Tokenizer) -> Non
         for law, holds in laws.items():
             if not holds:
                 raise InputError(
-                    f"trace {encoded[n].id}: cannot be rendered, as this does not hold: {law}"
+                    f"trace {encoded[n].id}: cannot be rendered, it breaks this law: {law}"
                 )
 
 
 def _controls(form: Form, tokenizer: Tokenizer) -> list[int]:
-    """Return the ids of the control tokens in a chat of this form, in order."""
+    """Return the ids of the control tokens that a chat must have, in order.
+
+    Args:
+      form: the chat's template, style, system message and earlier turns.
+      tokenizer: the tokenizer.
+    """
     every = (*form.head, *form.tail, *form.template.response(""))
     return [tokenizer.controls[segment.text] for segment in every if segment.control]
 
@@ -66,5 +71,9 @@ def _slices(whole: Any, starts: np.ndarray, ends: np.ndarray) -> list[Any]:
 
 
 def _before(sizes: np.ndarray) -> np.ndarray:
-    """Return the sum of the sizes before each index, then the total: int [len(sizes) + 1]."""
+    """Return the sum of the sizes before each index, and the total at the end.
+
+    Returns:
+      int [len(sizes) + 1].
+    """
     return np.concatenate([[0], np.cumsum(sizes)])

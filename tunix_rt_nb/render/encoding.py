@@ -1,7 +1,7 @@
-"""Encoding of chats as token ids with a loss mask, in one pass.
+"""Encoding of chats as token ids with a loss mask.
 
-Prompt and response are tokenised separately and joined. So the prompt's ids are a prefix by
-construction, and no code has to search the ids for a marker to find the mask.
+Prompt and response are tokenised separately and joined. The loss mask begins where they meet, so
+no code has to search the ids for a marker.
 """
 
 from collections.abc import Sequence
@@ -17,8 +17,9 @@ def encode(chats: Sequence[Chat], tokenizer: Tokenizer, ids: Sequence[str]) -> E
     """Tokenise chats: BOS and prompt (not trained), then response and stop token (trained).
 
     Args:
-      chats: one or more chats, all of one template.
-      ids: the id of each example.
+      chats: one or more chats, all with the same chat template.
+      tokenizer: the tokenizer.
+      ids: the id to give to the example of each chat.
 
     Raises:
       InputError: the tokenizer lacks a control token of the template.
@@ -42,10 +43,18 @@ def encode(chats: Sequence[Chat], tokenizer: Tokenizer, ids: Sequence[str]) -> E
 
 
 def encode_prompts(asked: Sequence[tuple[Form, str]], tokenizer: Tokenizer) -> list[list[int]]:
-    """Tokenise prompts for generation: exactly the ids that precede a trained response.
+    """Tokenise prompts for generation, exactly as `encode` does before a response.
 
     Args:
-      asked: (form, prompt) pairs. The form holds the system message and the earlier turns.
+      asked: (form, prompt) pairs. The form holds the chat template, the system message and the
+        earlier turns.
+      tokenizer: the tokenizer.
+
+    Returns:
+      The token ids of each prompt.
+
+    Raises:
+      InputError: the tokenizer lacks a control token of the template.
     """
     # The head ends and the tail begins with a control token, so no token can span their borders
     # with the prompt. The lead is literal text, so it is tokenised with the prompt. Most prompts

@@ -1,7 +1,8 @@
-"""Tokenised examples as arrays, in memory or in two files, for datasets of any size.
+"""Tokenised examples as two arrays, in memory or in two files, for datasets of any size.
 
-One array holds the tokens of all examples, one after the other. The other has a record per example.
-The loss mask needs no array: prompt tokens are not trained on, response tokens are.
+One array holds the tokens of all examples, one after the other. The other has a record per example,
+with its id, its place and its lengths. The loss mask needs no array: the model is trained on the
+response tokens and not on the prompt tokens.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -18,13 +19,23 @@ _TOKEN = np.dtype("<i4")
 
 
 def _record(width: int = 36) -> np.dtype:
-    """Return the dtype of an example's record; an id takes `width` bytes, a UUID needs 36."""
+    """Return the dtype of the record that `Examples.index` has for each example.
+
+    Args:
+      width: the most bytes of an id; a UUID has 36.
+    """
     return np.dtype([("id", f"S{width}"), ("start", "<i8"), ("prompt", "<i4"), ("length", "<i4")])
 
 
 @dataclass(frozen=True)
 class Example:
-    """The token ids of one chat; the first `prompt` ids are not trained on, the others are."""
+    """One tokenised chat.
+
+    Attributes:
+      id: the id of its trace.
+      ids: its token ids, first those of the prompt, then those of the response.
+      prompt: the number of prompt tokens. They are not trained on; all others are.
+    """
 
     id: str
     ids: tuple[int, ...]
@@ -41,12 +52,12 @@ class Example:
 
 @dataclass(frozen=True)
 class Examples:
-    """A sequence of examples.
+    """A sequence of tokenised examples, as arrays.
 
     Attributes:
       index: one record per example: its `id`, the place in `tokens` where it begins (`start`), its
         number of prompt tokens (`prompt`) and its number of tokens in all (`length`).
-      tokens: int32, the tokens of all examples, one example after the other.
+      tokens: int32, the token ids of all examples, one example after the other.
 
     Example:
       >>> examples = Examples.of([Example("a", (2, 7, 8), 1), Example("b", (2, 9), 1)])
@@ -72,7 +83,14 @@ class Examples:
     def joined(
         cls, ids: list[str], prompts: Iterable[int], lengths: Iterable[int], tokens: np.ndarray
     ) -> "Examples":
-        """Build examples from their ids, prompt lengths, lengths and concatenated tokens."""
+        """Build examples from the arrays that describe them.
+
+        Args:
+          ids: the id of each example.
+          prompts: the number of prompt tokens of each.
+          lengths: the number of tokens of each, prompt and response together.
+          tokens: the token ids of all examples, concatenated.
+        """
         names = [name.encode() for name in ids]
         index = np.empty(len(ids), _record(max([36, *map(len, names)])))
         index["id"], index["prompt"], index["length"] = names, prompts, lengths
@@ -96,12 +114,17 @@ class Examples:
 
 
 def names(side: str) -> tuple[str, str]:
-    """Return the file names of one side, `train` or `eval`: its index and its tokens."""
+    """Return the names of the two files of one side, `train` or `eval`: of its index and tokens."""
     return f"{side}.npy", f"{side}_tokens.npy"
 
 
 def load(folder: Path, side: str) -> Examples:
-    """Load the examples that `writer` wrote, memory-mapped: only what is accessed takes memory."""
+    """Load the examples that `writer` wrote, memory-mapped: only what is accessed takes memory.
+
+    Args:
+      folder: the folder that holds the files.
+      side: `train` or `eval`.
+    """
     index, tokens = (
         np.asarray(np.load(folder / name, mmap_mode="r", allow_pickle=False))
         for name in names(side)
@@ -137,8 +160,12 @@ def writer(folder: Path, side: str) -> Iterator[Callable[[Examples], None]]:
 def _growing(path: Path, kind: np.dtype) -> Iterator[Callable[[np.ndarray], None]]:
     """Yield a function that appends items to the one-dimensional array in a new .npy file.
 
-    NumPy pads the header so that a larger length still fits. So write the header with length 0
-    first, and write it again when the length is known.
+    The header of such a file holds the length of the array. NumPy leaves space in it for any
+    length. So write it with length 0 first, and write it again when the length is known.
+
+    Args:
+      path: the file; it appears under its name only when it is complete.
+      kind: the dtype of the items.
 
     Source: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
     """

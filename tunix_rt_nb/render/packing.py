@@ -48,7 +48,7 @@ class Rows:
 
     @cached_property
     def most_trained(self) -> int:
-        """The most trained tokens in any row, rounded up to a multiple of 16.
+        """The largest number of trained tokens in any row, rounded up to a multiple of 16.
 
         JAX compiles the train step for each shape, and rounding gives fewer shapes.
         """
@@ -59,18 +59,21 @@ class Rows:
         return blocks(self.length, int(self.examples.index["length"].max()))
 
     def ids(self, row: int) -> list[bytes]:
-        """Return the ids of the examples that share a row."""
+        """Return the ids, as bytes, of the examples in the row with index `row`."""
         return self.examples.index["id"][self.order[self._starts[row] : self.ends[row]]].tolist()
 
     def arrays(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         """Build the arrays of the chosen rows, each [rows, length].
 
+        Args:
+          rows: int [rows], the indices of the chosen rows.
+
         Returns:
-          tokens: int32 ids, 0 for padding.
-          segments: int32, 1, 2, ... for the examples of a row, 0 for padding. A token may attend
-            only to itself and earlier tokens of its own segment.
-          positions: int32, counted from 0 in each segment.
-          trained: bool, whether the loss counts the prediction of this token.
+          tokens: int32, the token ids; 0 for padding.
+          segments: int32, the number of each token's example in its row, from 1; 0 for padding. A
+            token may attend only to itself and earlier tokens of its own segment.
+          positions: int32, the position of each token in its segment, from 0.
+          trained: bool, True if the loss counts the prediction of this token.
         """
         shape = (len(rows), self.length)
         tokens, segments, positions = (np.zeros(shape, np.int32) for _ in range(3))
@@ -96,11 +99,15 @@ class Rows:
     def take(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         """Build a training batch of the chosen rows.
 
+        Args:
+          rows: int [rows], the indices of the chosen rows.
+
         Returns:
-          tokens: as in `arrays`.
-          positions: as in `arrays`.
-          segments: int32 [rows, blocks, size], as in `arrays`, but cut into blocks at least as long
-            as the longest example and padded with 0, for `attention.attend`.
+          tokens: int32 [rows, length], the token ids; 0 for padding.
+          positions: int32 [rows, length], the position of each token in its example, from 0.
+          segments: int32 [rows, blocks, size], the number of each token's example in its row, from
+            1; 0 for padding. It is cut into blocks, each at least as long as the longest example,
+            as `attention.attend` needs them.
           places: int32 [rows, most_trained], the columns that predict a trained token: each is the
             column just before such a token. Padded with length - 1.
         """
@@ -118,9 +125,13 @@ class Rows:
 
 
 def blocks(length: int, longest: int) -> tuple[int, int]:
-    """Return into how many blocks a row is cut, and the tokens per block.
+    """Return into how many blocks attention cuts a row, and the tokens per block.
 
     No block is shorter than the longest example. If two blocks would hold the row, use one block.
+
+    Args:
+      length: the length of a row, in tokens.
+      longest: the length of the longest example, in tokens.
 
     Example:
       >>> blocks(256, longest=60)
@@ -156,8 +167,8 @@ def pack(examples: Examples, length: int) -> Rows:
     longest = examples[int(order[0])]
     if len(longest) > length:
         raise InputError(
-            f"{longest.id}: {len(longest)} tokens do not fit into a row of {length},"
-            f" render with max_length: {length}"
+            f"example {longest.id}: {len(longest)} tokens do not fit into a row of {length},"
+            f" render again with max_length: {length}"
         )
     # Find a row for each example, then list the examples row after row.
     rows = _best_fit(lengths[order], length)
@@ -174,7 +185,7 @@ def pack_full(examples: Examples, longest: int, fill: float = 0.95) -> Rows:
     share `fill` of all positions. If no length reaches `fill`, return the fullest rows.
 
     Raises:
-      InputError: as for `pack`.
+      InputError: an example is longer than `longest`, or there are no examples.
 
     Example:
       >>> from tunix_rt_nb.render.examples import Example
@@ -191,10 +202,14 @@ def pack_full(examples: Examples, longest: int, fill: float = 0.95) -> Rows:
 
 
 def _best_fit(lengths: np.ndarray, length: int) -> np.ndarray:
-    """Return the row of each example, for lengths in decreasing order.
+    """Return the index of the row that each example is put into.
 
     Place all examples of equal length together: the fullest row that has space for one takes as
     many as fit, because each example makes this row fuller still.
+
+    Args:
+      lengths: the length of each example in tokens, in decreasing order.
+      length: the length of a row.
     """
     row_of = np.empty(len(lengths), np.int64)
     with_room: dict[int, list[np.ndarray]] = {}  # space left -> arrays of rows

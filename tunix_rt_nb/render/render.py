@@ -1,4 +1,4 @@
-"""Rendered datasets: every trace as token ids with its loss mask, checked and ready to train on."""
+"""Rendered datasets: the traces as token ids with a loss mask, checked and ready to train on."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -30,6 +30,11 @@ class Rendered(TypedDict):
     """The fields of a rendered dataset's `manifest.json`.
 
     Attributes:
+      dataset_key: the name and version of the dataset, such as `quickstart-v1`.
+      dataset_sha256: the hash of the dataset's content.
+      template: the chat template, such as `gemma`.
+      style: how a response writes its steps and its answer, such as `numbered`.
+      system: the system message; if empty, the template's own is used if it has one.
       form_sha256: the hash of everything that defines the template, style and system message.
       max_length: the most tokens that an example may have; longer ones were left out.
       examples: how many examples each side, `train` and `eval`, has.
@@ -53,7 +58,10 @@ class Rendered(TypedDict):
 
 
 class Reject(TypedDict):
-    """An example that was left out: its `id`, the `reason` and its number of `tokens`."""
+    """An example that was left out: its `id`, the `reason` and its number of `tokens`.
+
+    The reason is `too_long`: the example has more tokens than `max_length`.
+    """
 
     id: str
     reason: str
@@ -69,24 +77,29 @@ def render_dataset(
     max_length: int = 192,
     system: str = "",
 ) -> Rendered:
-    """Render both sides of a dataset, `train` and `eval`, into a folder; write the manifest last.
+    """Render a dataset: tokenise both sides, `train` and `eval`, with a loss mask.
 
     Examples longer than `max_length` are not cut. They are left out, counted, and listed in
-    `rejects.jsonl`. However large the dataset, only a few batches are in memory at a time.
+    `rejects.jsonl`. However large the dataset, only a few batches are in memory at a time. The
+    manifest is written last, so it marks a complete folder.
 
     Args:
       source: the folder of the dataset.
+      folder: where to write the rendered dataset.
+      tokenizer: the tokenizer of the model to train.
+      template_name: the chat template, a key of `TEMPLATES`.
+      style: how a response writes its steps and its answer, a key of `STYLES`.
       max_length: the most tokens that an example may have.
       system: the system message of chats without one of their own. If empty, the template's own is
         used if it has one, else none.
 
     Returns:
-      The manifest: the dataset, the form, the counts, the sha256 of every file, and `form_sha256`,
-      a hash of everything that defines the template, the style and the system message.
+      The manifest, with the fields that `Rendered` explains.
 
     Raises:
-      InputError: no training example fits; the tokenizer lacks a control token of the template; or
-        an example breaks a law of `checks.check` (the message names the trace).
+      InputError: the template or style is unknown; the dataset was altered after its build; no
+        training example fits; the tokenizer lacks a control token of the template; or a trace's
+        token ids break a law of `checks.check` (the message names the trace).
     """
     how = form(template_name, style, system)
     for piece in how.template.pieces:
@@ -139,7 +152,7 @@ class _Meta(msgspec.Struct, gc=False):
 
 
 class _Line(msgspec.Struct, gc=False):
-    """The fields that rendering needs from a line of a dataset; the build checked them already."""
+    """The fields of a dataset's line that rendering needs; they were checked at the build."""
 
     id: str
     prompt: str
@@ -152,7 +165,11 @@ _READ = msgspec.json.Decoder(_Line).decode
 
 
 def _said(source: Path, side: str) -> Iterator[tuple[str, Said]]:
-    """Yield the id and content of each trace on one side, `train` or `eval`, of a dataset.
+    """Yield the id and content of each trace on one side of a dataset.
+
+    Args:
+      source: the folder of the dataset.
+      side: `train` or `eval`.
 
     Raises:
       InputError: the file was altered after the build.
@@ -171,9 +188,14 @@ def _said(source: Path, side: str) -> Iterator[tuple[str, Said]]:
 def _watched(
     traces: Iterable[tuple[str, Said]], how: Form, counts: Counter[str]
 ) -> Iterator[tuple[str, Said]]:
-    """Yield the traces unchanged, and count those whose response parses into other steps.
+    """Yield the traces unchanged; count those whose written response parses into other steps.
 
-    The count is `counts["read_otherwise"]`.
+    That happens if a line inside a step begins like the next step.
+
+    Args:
+      traces: (id, content) pairs.
+      how: the form, which defines how a response writes its steps.
+      counts: where to count, under the key `read_otherwise`.
     """
     for trace_id, said in traces:
         counts["read_otherwise"] += not reads_back(said.steps, said.answer, how.style)
@@ -183,7 +205,13 @@ def _watched(
 def _encoded(
     traces: Iterable[tuple[str, Said]], tokenizer: Tokenizer, how: Form
 ) -> Iterator[Examples]:
-    """Yield the examples of all traces in batches, checked."""
+    """Tokenise all traces; yield their examples in batches, after `checks.check` has passed them.
+
+    Args:
+      traces: (id, content) pairs.
+      tokenizer: the tokenizer.
+      how: the template, style and system message to write the traces in.
+    """
 
     def encoded(some: list[tuple[str, Chat]]) -> tuple[list[Chat], Examples]:
         ids, chats = [trace_id for trace_id, _ in some], [chat for _, chat in some]
@@ -211,7 +239,14 @@ def _one_ahead(work: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:
 
 
 def _batches(traces: Iterable[tuple[str, Said]], how: Form) -> Iterator[list[tuple[str, Chat]]]:
-    """Yield all traces as (id, chat) pairs, in batches of about `_AT_A_TIME` characters."""
+    """Write all traces as chats; yield (id, chat) pairs in batches.
+
+    A batch has about `_AT_A_TIME` characters.
+
+    Args:
+      traces: (id, content) pairs.
+      how: the template, style and system message to write them in.
+    """
     chats: list[tuple[str, Chat]] = []
     size = 0
     for trace_id, said in traces:
@@ -226,7 +261,12 @@ def _batches(traces: Iterable[tuple[str, Said]], how: Form) -> Iterator[list[tup
 
 
 def load(folder: Path, side: str, limit: int | None = None) -> Examples:
-    """Load the examples of one side, `train` or `eval`, of a rendered dataset, at most `limit`.
+    """Load the examples of one side of a rendered dataset.
+
+    Args:
+      folder: the folder of the rendered dataset.
+      side: `train` or `eval`.
+      limit: load only the first `limit` examples; None for all.
 
     Raises:
       InputError: the folder is incomplete, a file was altered after rendering, or there is no
@@ -286,11 +326,14 @@ def rejects(folder: Path) -> list[Reject]:
 
 
 def lengths_by_task(rendered: Examples, source: Path) -> dict[str, list[int]]:
-    """Return the lengths in tokens of a dataset's training examples, by task (`unknown` if none).
+    """Return the lengths of a dataset's training examples, by task.
 
     Args:
       rendered: the training examples.
-      source: the folder of the dataset.
+      source: the folder of the dataset that they were rendered from.
+
+    Returns:
+      task -> number of tokens of each of its examples; the task is `unknown` if a trace has none.
     """
     ids, lengths = rendered.index["id"].tolist(), rendered.index["length"].tolist()
     length_of = dict(zip(ids, lengths, strict=True))
@@ -304,17 +347,23 @@ def lengths_by_task(rendered: Examples, source: Path) -> dict[str, list[int]]:
 def tokenizer_for(
     model: str, source: Path, vocab_size: int, template_name: str, style: str, system: str = ""
 ) -> Tokenizer:
-    """Return the tokenizer of a model that `sources.find` finds; for `tiny`, train one.
+    """Return the tokenizer of a model; for the model `tiny`, train one on the dataset.
 
-    Train it on the `train` side. In a large dataset, use only about 10,000 traces, those with the
-    lowest ids. Ids are hashes, so these traces are a random sample. The same dataset always gives
-    the same tokenizer.
+    The tokenizer of `tiny` is trained on the dataset's `train` side. In a large dataset, use only
+    about 10,000 traces, those with the lowest ids. Ids are hashes, so these traces are a random
+    sample. The same dataset always gives the same tokenizer.
 
     Args:
+      model: `tiny`, or a model that `sources.find` finds. All other arguments are for `tiny` only.
       source: the folder of the dataset.
+      vocab_size: the largest number of tokens.
+      template_name: the chat template, a key of `TEMPLATES`.
+      style: how a response writes its steps and its answer, a key of `STYLES`.
+      system: the system message of chats without one of their own.
 
     Raises:
-      InputError: no source has the model.
+      InputError: no source has the model; or, for `tiny`, an argument is invalid or the dataset was
+        altered after its build.
     """
     if model != "tiny":
         return Tokenizer((sources.find(model) / "tokenizer.model").read_bytes())

@@ -18,6 +18,9 @@ def text_table(
       right: names of further columns to align right.
       head: whether to begin with the column names.
 
+    Returns:
+      The table; each cell is one line of at most 60 characters.
+
     Example:
       >>> print(text_table([{"task": "sums", "traces": 1200}, {"task": "cards", "traces": 7}]))
       task   traces

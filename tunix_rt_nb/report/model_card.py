@@ -1,6 +1,6 @@
 """The card of a trained model, the README of its folder, by the Hugging Face hub's conventions.
 
-`markdown.front_matter` writes its YAML; `dataset.card` says why `huggingface_hub` does not.
+`markdown.front_matter` writes its YAML; `dataset.card` says why `huggingface_hub` is not used.
 """
 
 import json
@@ -23,14 +23,15 @@ class Score(TypedDict):
 
 
 class Facts(TypedDict):
-    """What a model's card says, as far as it is known.
+    """The content of a model's card; what is not known is left out or None.
 
     Attributes:
+      name: the name of the model.
       base: the model that training began with, by its name on the hub.
       license, tags: as the hub names them.
-      data, training: names -> values to list, such as the dataset's key.
+      data, training: name -> value, the rows of the tables in the sections Data and Training.
       scores: task -> its scores. The key `STRICT` has the scores over all tasks if only answers
-        exactly in the style count as right.
+        written exactly in the style that was trained count as right.
     """
 
     name: str
@@ -69,6 +70,10 @@ def facts(name: str, model: str, rendered: Rendered, training: Mapping[str, obje
 
 def scores(before: Scorecard, after: Scorecard) -> dict[str, Score]:
     """Return the scores of a model's card, from the scorecards before and after training.
+
+    Returns:
+      Task -> its scores. The key `STRICT` has the scores over all tasks if only answers written
+      exactly in the style that was trained count as right.
 
     Example:
       >>> card = {"category_scores": {"sums": {"score": 0.5, "n": 2}}, "strict_score": 0.0}
@@ -117,7 +122,7 @@ its steps, then the answer. `transformers.AutoModelForCausalLM.from_pretrained` 
 
 
 def _scores(scores: Mapping[str, Score]) -> str:
-    """Return a table of the share of right answers to held-out prompts; empty without scores."""
+    """Return a Markdown table of the scores, with a sentence above; "" if there are none."""
     rows = [
         (markdown.cell(task), _percent(score.get("before")), _percent(score["after"]), score["n"])
         for task, score in scores.items()
@@ -157,7 +162,7 @@ def _metadata(facts: Facts) -> dict[str, Any]:
 
 
 def _results(scores: Mapping[str, Score]) -> list[dict[str, Any]]:
-    """Return the scores as the evaluation results that the hub reads, without the strict ones.
+    """Return the scores after training as evaluation results that the hub reads; omit `STRICT`.
 
     Source: https://huggingface.co/docs/hub/model-cards#evaluation-results
     """

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunix_rt_nb.report.tables import _percent
+from tunix_rt_nb.trace import Earlier
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,12 +31,13 @@ def _html(text: str) -> "HTML":
 def trace_html(trace: "Trace", problems: Sequence[str] | None = None) -> "HTML":
     """Show a trace under its task's name, each step ticked or crossed, with its problems below.
 
-    The first wrong step is bold. A dot marks a part that cannot be checked. If no known task made
-    the trace, such parts are its answer and the steps without sums.
+    The first wrong step is bold. A dot marks what cannot be checked: if no known task made the
+    trace, these are its answer and the steps without sums.
 
     Args:
-      problems: what is wrong; each text begins with `step N:` or `answer:`. This step or the answer
-        is crossed, all others are ticked. If None, this function checks the trace itself.
+      problems: what is wrong; each text begins with `step N:` or `answer:`. The steps and the
+        answer that they name are crossed, all others are ticked. If None, this function checks the
+        trace itself.
     """
     from tunix_rt_nb import tasks  # slow to load
 
@@ -54,9 +56,14 @@ def trace_html(trace: "Trace", problems: Sequence[str] | None = None) -> "HTML":
     task = f"<h4>{escape(trace.task)}</h4>" if trace.task else ""
     prompt = escape(trace.prompt).replace("\n", "<br>")
     return _html(
-        f"{task}<p><b>{prompt}</b></p><ol>{steps}</ol>"
+        f"{task}{_before(trace.earlier)}<p><b>{prompt}</b></p><ol>{steps}</ol>"
         f"<p>Answer: <b>{escape(trace.final_answer)}</b> {_tick(answer)}</p>{said}"
     )
+
+
+def _before(earlier: Earlier) -> str:
+    """Return a paragraph for each message before a prompt."""
+    return "".join(f"<p>{escape(told)}</p>" for told in earlier.labelled()).replace("\n", "<br>")
 
 
 def _item(html: str, bold: bool) -> str:
@@ -79,7 +86,11 @@ def mask_html(example: "Example", tokenizer: "Tokenizer") -> "HTML":
 
 
 def table(rows: Iterable[Mapping[str, Any]], index: str | None = None) -> "pd.DataFrame":
-    """Return records as a DataFrame, with the column `index` as its index if one is named."""
+    """Return records as a DataFrame, and make pandas show long texts whole.
+
+    Args:
+      index: the column that becomes the index; None to number the rows.
+    """
     import pandas as pd
 
     pd.set_option("display.max_colwidth", None, "display.width", 100)
@@ -103,13 +114,13 @@ def _prediction(prediction: "Prediction") -> str:
     lines = escape(prediction["response"]).replace("\n", "<br>")
     wrong = "".join(
         f"<br>✗ step {escape(number)}: {escape(reason)}"
-        for number, reason in prediction["wrong_steps"].items()
+        for number, reason in prediction.get("wrong_steps", {}).items()
     )
     expected = "" if right else f", expected {escape(prediction['expected_answer'])}"
     verdict = f"{_tick(right)} answer {'right' if right else 'wrong'}{expected}"
     share = _percent(prediction["steps_right"])
     steps = f"{share} of the steps right" if share else "no step can be checked"
     return (
-        f"<p><b>{escape(prediction['prompt'])}</b></p>"
+        f"{_before(Earlier.of(prediction))}<p><b>{escape(prediction['prompt'])}</b></p>"
         f'<div class="model"><p>{lines}</p><p><i>{verdict}; {steps}{wrong}</i></p></div><hr>'
     )

@@ -30,7 +30,7 @@ from tunix_rt_nb.evaluate import (
 )
 from tunix_rt_nb.report.plots import level, loss_axes, svg
 from tunix_rt_nb.report.tables import before_after
-from tunix_rt_nb.trace import parse_response
+from tunix_rt_nb.trace import Earlier, parse_response
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -55,7 +55,11 @@ def write_page(run: Path) -> Path:
 
 
 def page(run: Path) -> str:
-    """Return the page of an evaluated run as HTML; raise as `write_page` does."""
+    """Return the page of an evaluated run as HTML.
+
+    Raises:
+      InputError: the run is not evaluated, or an earlier step was run again after the evaluation.
+    """
     return _template().render(_values(run))
 
 
@@ -71,7 +75,7 @@ def _values(run: Path) -> dict[str, Any]:
         "earlier": earlier,
         "warnings": warnings(card),
         "notes": notes(card),
-        "disagreements": [p for p in after if "disagree" in p][:_WORST],
+        "disagreements": [{**p, "earlier": _earlier(p)} for p in after if "disagree" in p][:_WORST],
         "before_after": before_after(earlier, card),
         "groups": [
             _groups(earlier, card, after, "difficulty"),
@@ -97,8 +101,14 @@ def _groups(
 ) -> list[dict[str, Any]]:
     """Return a row of scores for each difficulty or section.
 
-    A row has the group's scores after training and its score `before` training. `sound` is the
-    share of the group's answers that are right and have every step right.
+    Args:
+      earlier, card: the scorecards before and after training.
+      after: the answers after training.
+      field: the field of an answer that names its group.
+
+    Returns:
+      Rows with the `name` of the group, its score `before` training, and its scores in `card`.
+      `sound` is the share of the group's answers that are right and have every step right.
     """
     scores: Any = f"{field}_scores"
     cards: Any = earlier.get(scores, {}), card.get(scores, {})  # older ones have no sections
@@ -126,7 +136,11 @@ def _outcomes(before: Sequence[Prediction], after: Sequence[Prediction]) -> list
 
 
 def _manners(before: Sequence[Prediction], after: Sequence[Prediction]) -> list[dict[str, Any]]:
-    """Count the faults in how answers were written, before and after training."""
+    """Count the faults in how answers were written, before and after training.
+
+    Returns:
+      A row for each fault: its `name`, and how many answers have it `before` and `after`.
+    """
     wrong = {
         "not in the style that was trained": lambda p: not p["strict_format"],
         "went on after the answer": lambda p: p.get("ran_on", False),
@@ -139,11 +153,16 @@ def _manners(before: Sequence[Prediction], after: Sequence[Prediction]) -> list[
 
 
 def _places(after: Sequence[Prediction]) -> list[dict[str, Any]]:
-    """List the steps of tasks where most answers first go wrong, each with one of the reasons."""
+    """List the steps at which most answers first go wrong, at most `_PLACES` of them.
+
+    Returns:
+      Rows with `task`, the number of the `step`, the number `n` of items, and one `reason` why
+      such a step is wrong.
+    """
     found: dict[tuple[str, int], dict[str, str]] = {}
     for p in after:
         if (step := first_wrong(p)) is not None:
-            reason = p["wrong_steps"].get(str(step), "is missing")
+            reason = p.get("wrong_steps", {}).get(str(step), "is missing")
             found.setdefault((str(p["task"]), step), {})[p["id"]] = reason
     ordered = sorted(found.items(), key=lambda place: (-len(place[1]), place[0]))
     return [
@@ -153,7 +172,10 @@ def _places(after: Sequence[Prediction]) -> list[dict[str, Any]]:
 
 
 def _worst(after: Sequence[Prediction]) -> list[Prediction]:
-    """List the worst answer to each item, the worst first; leave out items without a bad answer."""
+    """List the worst answer to each item, the worst first, at most `_WORST` of them.
+
+    Items are left out if all answers to them are right, with every step right.
+    """
     worst = [min(answers, key=_badness) for answers in by_item(after).values()]
     return sorted((p for p in worst if outcome(p) != "right"), key=_badness)[:_WORST]
 
@@ -163,7 +185,7 @@ def _badness(prediction: Prediction) -> tuple[float, float, str]:
 
 
 def _shown(prediction: Prediction, style: str) -> dict[str, Any]:
-    """Return a graded answer as the page shows it, with long texts and long solutions cut."""
+    """Return what the template shows of a graded answer; long texts and long solutions are cut."""
     written = parse_response(prediction["response"], style).steps
     first = first_wrong(prediction)
     known = prediction.get("grader", "task") == "task"  # else a step may be unchecked
@@ -171,7 +193,7 @@ def _shown(prediction: Prediction, style: str) -> dict[str, Any]:
         {
             "text": _short(text),
             "mark": _mark(n, first) if known or n == first else "unchecked",
-            "reason": _short(prediction["wrong_steps"].get(str(n), "")),
+            "reason": _short(prediction.get("wrong_steps", {}).get(str(n), "")),
         }
         for n, text in enumerate(written[:_STEPS], 1)
     ]
@@ -179,6 +201,7 @@ def _shown(prediction: Prediction, style: str) -> dict[str, Any]:
         "id": prediction["id"],
         "task": prediction["task"],
         "difficulty": prediction.get("difficulty"),
+        "earlier": _earlier(prediction),
         "prompt": _short(prediction["prompt"]),
         "steps": steps,
         "more": max(0, len(written) - _STEPS),
@@ -191,6 +214,11 @@ def _shown(prediction: Prediction, style: str) -> dict[str, Any]:
     }
 
 
+def _earlier(prediction: Prediction) -> str:
+    """Return the messages before a prompt, cut if they are long; empty if there are none."""
+    return _short("\n".join(Earlier.of(prediction).labelled()))
+
+
 def _mark(n: int, first: int | None) -> str:
     return "first" if n == first else "later" if first and n > first else "right"
 
@@ -201,7 +229,7 @@ def _short(text: str) -> str:
 
 
 def _curves(trained: Path) -> str:
-    """Draw the losses by step as SVG in a data URL; return "" if there is no `metrics.jsonl`."""
+    """Draw the losses in a folder's `metrics.jsonl` as SVG in a data URL; "" without that file."""
     path = trained / "metrics.jsonl"
     if not path.is_file():
         return ""
@@ -215,7 +243,12 @@ def _judges(run: Path, after: Sequence[Prediction]) -> list[dict[str, Any]]:
 
 
 def _made(run: Path, step: str, folder: Path) -> dict[str, Any]:
-    """Return a step's folder, its facts, its content hash and the package version that ran it."""
+    """Return what the page shows of a step that led to the run's scores.
+
+    Returns:
+      `step` and its `folder`; `facts`, texts such as `traces: 1,200` from its `result.json`; the
+      hash of the folder's content, `sha256`; and the `version` of the package that ran it.
+    """
     result = runs.result(folder)
     facts = [f"{k}: {_fact(v)}" for k, v in result.items() if k not in _NO_FACTS]
     return {
@@ -236,7 +269,7 @@ def _fact(value: Any) -> str:
 
 
 def _parameters(run: Path) -> list[tuple[str, str, Any]]:
-    """List (step, name, value) of all parameters; a notebook that is run alone records none."""
+    """List all parameters as (step, name, value); empty if the notebooks were run one by one."""
     path = run / "run.json"
     told = files.read_json(path).get("parameters", {}) if path.is_file() else {}
     return [(step, name, value) for step, of in told.items() for name, value in of.items()]

@@ -46,7 +46,7 @@ def image(axes: Any) -> "Image":
 
 
 def svg(axes: Any) -> bytes:
-    """Return the figure of some axes as SVG, with no date or random ids: the bytes never change."""
+    """Return the figure of some axes as SVG; the same figure always gives the same bytes."""
     from matplotlib import rc_context
 
     drawn = BytesIO()
@@ -56,7 +56,11 @@ def svg(axes: Any) -> bytes:
 
 
 def store_plot(rows: "Iterable[Share]") -> "Image":
-    """Plot the number of traces by task and difficulty, and by their steps and characters."""
+    """Plot the number of traces by task and difficulty, by steps, and by characters.
+
+    Args:
+      rows: the counts, as `TraceStore.distribution` returns them.
+    """
     shares: dict[str, Counter[str]] = {}
     lengths: dict[Literal["steps", "characters"], Counter[int]]
     lengths = {"steps": Counter(), "characters": Counter()}
@@ -87,11 +91,11 @@ def level(difficulty: str) -> int:
 
 
 def funnel_plot(funnel: "Sequence[Sieve]", tokens: "Tokens") -> "Image":
-    """Plot how many traces are left after each sieve, and the lengths of the dataset's traces.
+    """Plot how many traces each stage of a build left, and how long the dataset's traces are.
 
     Args:
-      funnel: the sieves in their order.
-      tokens: the `tokens` of a dataset's manifest.
+      funnel: each stage (a sieve) in order, with the number of traces left after it.
+      tokens: the lengths of a sample of traces, `tokens` in the dataset's manifest.
     """
     sieves, lengths = panels(2, 10.5, 3)
     left = {row["sieve"]: row["traces"] for row in reversed(funnel)}
@@ -107,7 +111,12 @@ def funnel_plot(funnel: "Sequence[Sieve]", tokens: "Tokens") -> "Image":
 
 
 def length_plot(lengths: Mapping[str, Sequence[int]], limit: int) -> "Image":
-    """Plot a histogram of tokens per example, by task, with the maximum length marked."""
+    """Plot a histogram of tokens per example, by task, with the maximum length marked.
+
+    Args:
+      lengths: task -> the number of tokens of each of its examples.
+      limit: the maximum length in tokens.
+    """
     axes = panel()
     axes.hist(list(lengths.values()), bins=40, label=list(lengths), stacked=True)
     axes.axvline(limit, color="black", linestyle=":", label=f"maximum length {limit}")
@@ -117,7 +126,7 @@ def length_plot(lengths: Mapping[str, Sequence[int]], limit: int) -> "Image":
 
 
 def rows_plot(rows: "Rows", most: int = 24) -> "Image":
-    """Plot about `most` packed rows as a sample, each example in one colour, padding in white."""
+    """Plot a sample of about `most` packed rows, each example in one colour, padding in white."""
     import numpy as np
 
     shown = rows.arrays(np.arange(0, len(rows), max(1, len(rows) // most)))["segments"]
@@ -128,7 +137,7 @@ def rows_plot(rows: "Rows", most: int = 24) -> "Image":
 
 
 def loss_plot(metrics: "Iterable[MetricsLine]") -> "Image":
-    """Plot training and held-out loss by step, on a logarithmic scale."""
+    """Plot the losses in lines of `metrics.jsonl`, training and held out, on a log scale."""
     return image(loss_axes(metrics))
 
 

@@ -1,13 +1,14 @@
 """Two traces, or two answers to one prompt, side by side with their steps aligned."""
 
 import textwrap
+from collections.abc import Iterator
 from difflib import SequenceMatcher
 from itertools import zip_longest
 from typing import NamedTuple
 
 from tunix_rt_nb.common import printable
 from tunix_rt_nb.evaluate import Prediction
-from tunix_rt_nb.trace import Step, Trace, parse_response
+from tunix_rt_nb.trace import EARLIER, Step, Trace, parse_response
 
 
 class Row(NamedTuple):
@@ -34,18 +35,19 @@ def align(a: Trace, b: Trace) -> list[Row]:
       >>> [row.mark for row in align(one, two)]
       ['=', '<', '=', '~']
     """
-    left = [step.content for step in a.steps]
-    right = [step.content for step in b.steps]
-    blocks = SequenceMatcher(None, left, right, autojunk=False).get_opcodes()
     return [
+        *_rows("before", a.earlier.labelled(), b.earlier.labelled()),
         _row("prompt", a.prompt, b.prompt),
-        *(
-            _row("step", one, two)
-            for _, i, j, k, m in blocks
-            for one, two in zip_longest(left[i:j], right[k:m])
-        ),
+        *_rows("step", *([step.content for step in trace.steps] for trace in (a, b))),
         _row("answer", a.final_answer, b.final_answer),
     ]
+
+
+def _rows(part: str, left: list[str], right: list[str]) -> Iterator[Row]:
+    """Yield a row for each pair of aligned texts."""
+    for _, i, j, k, m in SequenceMatcher(None, left, right, autojunk=False).get_opcodes():
+        for one, two in zip_longest(left[i:j], right[k:m]):
+            yield _row(part, one, two)
 
 
 def two_columns(rows: list[Row], width: int) -> str:
@@ -73,7 +75,12 @@ def answers_side_by_side(a: Prediction, b: Prediction, width: int = 100) -> str:
 def _said(prediction: Prediction) -> Trace:
     read = parse_response(prediction["response"], prediction.get("style") or "numbered")
     steps = tuple(Step(i=i, type="model", content=text) for i, text in enumerate(read.steps))
-    return Trace(prompt=prediction["prompt"], steps=steps, final_answer=prediction["answer"] or "")
+    return Trace(
+        prompt=prediction["prompt"],
+        steps=steps,
+        final_answer=prediction["answer"] or "",
+        meta={EARLIER: prediction[EARLIER]} if EARLIER in prediction else None,
+    )
 
 
 def _row(part: str, a: str | None, b: str | None) -> Row:

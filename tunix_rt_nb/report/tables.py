@@ -8,7 +8,13 @@ from tunix_rt_nb.report.columns import text_table
 
 
 def summary(before: Scorecard, after: Scorecard) -> dict[str, Any]:
-    """Return the figures of two scorecards as `run --json` prints them."""
+    """Return the figures of two scorecards as `run --json` prints them.
+
+    Returns:
+      `before` and `after`: the figures over all tasks; `warnings`: what to know about the scores
+      after training; `by_task`: task -> its scores before and after, its share of right steps after
+      training, and its number of items.
+    """
     return {
         "before": _figures(before),
         "after": _figures(after),
@@ -43,7 +49,8 @@ def _percent(share: float | None) -> str:
 def before_after(before: Scorecard, after: Scorecard) -> list[dict[str, str]]:
     """Build the before-and-after table: shares of right answers and steps, by task and overall.
 
-    The last row counts an answer as right only if it is exactly in the style.
+    All values are texts, such as `50.0 %`. The last row counts an answer as right only if it is
+    written exactly in the style that was trained.
     """
     tasks = [*after["category_scores"], "all"]
     cards = [{**card["category_scores"], "all": _whole(card)} for card in (before, after)]
@@ -77,7 +84,7 @@ def _whole(card: Scorecard) -> dict[str, Any]:
 
 
 def before_after_text(before: Scorecard, after: Scorecard) -> str:
-    """Return the before-and-after table as aligned text, with the interval and warnings below."""
+    """Return the before-and-after table as text; below, the 95 % interval, notes and warnings."""
     rows = before_after(before, after)
     text = indent(text_table(rows, right=list(rows[0])[1:]), "  ")
     low, high = after["interval"]

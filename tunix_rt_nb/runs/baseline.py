@@ -1,4 +1,4 @@
-"""Baselines: figures that later runs must not fall behind, so that a batch run can be gated."""
+"""Baselines: figures of a run that later runs must reach, for scripts that stop if they do not."""
 
 import operator
 from collections.abc import Mapping
@@ -16,15 +16,17 @@ _ASKED = ("items_sha256", "form_sha256")  # two cards can be compared if these a
 
 
 class Baseline(BaseModel):
-    """A figure of a scorecard. Later scorecards are compared with it.
+    """A figure of a scorecard (the summary of an evaluation) that later ones are compared with.
 
     Attributes:
+      name: the name of the baseline.
       metric: the dotted path of the figure in a scorecard: `primary_score`, `steps_right`,
         `category_scores.arithmetic.score`, ...
       direction: whether higher or lower values are better.
       tolerance: how much worse a later value may be, as a share of `value`.
+      value: the figure.
       items_sha256: the hash of the items that were asked.
-      form_sha256: the hash of the template and style that they were asked in.
+      form_sha256: the hash of template, style and system message, in which they were asked.
       run: the run that the scorecard is from.
     """
 
@@ -81,13 +83,15 @@ def take(
     """Make a baseline of this name from a figure of a scorecard.
 
     Args:
+      name: the name of the baseline.
+      card: the scorecard, as an evaluation writes it.
       metric: the dotted path of the figure in the scorecard.
       direction: which values are better, `higher` or `lower`.
       tolerance: how much worse a later value may be, as a share of the figure.
       run: the run that the scorecard is from.
 
     Raises:
-      InputError: the card has no such metric, or a value is out of its range.
+      InputError: the card has no such metric, or `direction` or `tolerance` is not allowed.
 
     Example:
       >>> card = {"primary_score": 0.9, "items_sha256": "x", "form_sha256": "y"}
@@ -103,19 +107,26 @@ def check(baseline: Baseline, card: Card) -> Verdict:
     """Compare a scorecard with a baseline.
 
     Raises:
-      InputError: the card lacks the metric, or is from another evaluation (see `check_asked`).
+      InputError: the card lacks the metric, or is from an evaluation that asked other items or
+        asked in another form (template, style and system message).
     """
     check_asked(baseline, card["items_sha256"], card["form_sha256"])
     return Verdict(baseline, value(card, baseline.metric))
 
 
 def check_asked(baseline: Baseline, items_sha256: str, form_sha256: str) -> None:
-    """Check that an evaluation has the items and form of a baseline.
+    """Check that an evaluation asks the same items, in the same form, as a baseline.
 
-    Only the hashes of both are needed, so call this before the evaluation is run.
+    The form is the template, style and system message. Only hashes are compared, so this can be
+    called before the evaluation is run.
+
+    Args:
+      baseline: the baseline.
+      items_sha256: the hash of the items that the evaluation asks.
+      form_sha256: the hash of the form in which it asks them.
 
     Raises:
-      InputError: the items, the template or the style differ from the baseline's.
+      InputError: one of the hashes differs from the baseline's.
     """
     for mine, asked, what in (
         (baseline.items_sha256, items_sha256, "on other items"),
@@ -129,7 +140,7 @@ def check_asked(baseline: Baseline, items_sha256: str, form_sha256: str) -> None
 
 
 def value(card: Card, metric: str) -> float:
-    """Return the figure at a dotted path of a scorecard.
+    """Return the figure at a dotted path of a scorecard, such as `category_scores.cards.score`.
 
     Raises:
       InputError: there is no finite number at this path.

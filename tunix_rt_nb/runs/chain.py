@@ -1,9 +1,9 @@
 """The five notebooks as one chain, driven by papermill.
 
-A step is skipped if nothing that it depends on has changed since it last completed (its notebook,
-the code of its rooms, its parameters, its inputs), and its outputs are still as it wrote them. An
-interrupted step starts again. Training then resumes from its latest checkpoint, or refuses if the
-result would not be the same.
+A step is skipped if nothing that it depends on has changed since it last completed, and its outputs
+are still as it wrote them. It depends on its notebook, its parameters, its inputs and the code of
+the subpackages that it uses. An interrupted step starts again. Training then resumes from its
+latest checkpoint, or refuses if the result would not be the same.
 """
 
 import contextlib
@@ -53,15 +53,25 @@ _MALLOC = {  # for glibc; other C libraries ignore it
 
 
 class StepFailed(Exception):
-    """A failure in a notebook's cell. The message has the cell's error and the notebook's path."""
+    """The error for a notebook with a cell that raised, or whose kernel died.
+
+    The message says what failed, and where the executed notebook or its log is.
+    """
 
 
 class StepUnfinished(StepFailed):
-    """A notebook that ended itself because its deadline had passed. Run it again to continue."""
+    """The error for a notebook that stopped itself at its deadline. Run it again to continue."""
 
 
 class StepReport(NamedTuple):
-    """The outcome of one step; `notes` has a line for each reason that left out many traces."""
+    """The outcome of one step.
+
+    Attributes:
+      name: the name of the step.
+      seconds: how long it took.
+      skipped: True if it was not run, because nothing that it depends on has changed.
+      notes: warnings, such as a line for each reason for which it left out many traces.
+    """
 
     name: str
     seconds: float
@@ -70,19 +80,20 @@ class StepReport(NamedTuple):
 
 
 def begin(step: str, run_dir: str = "", dataset: str = "") -> Step:
-    """Take the folder where a notebook works, and find the outputs of the steps before it.
+    """Lock the folder where a notebook works, and find the outputs of the steps before it.
 
     This is the first call of a notebook. A notebook that is run alone works in the folder
     `runs/notebook` and reads the newest output of the step before it, from any run. If no run has
     such an output, the notebooks before it are run first.
 
     Args:
-      step: the step of the notebook.
+      step: the step of the notebook, such as `train`.
       run_dir: the run's folder, as the chain sets it; empty if the notebook is run alone.
       dataset: the folder of a dataset, used instead of the outputs of the steps before.
 
     Raises:
-      InputError: another process is at work in the step's folder.
+      InputError: another process is at work in the step's folder; or a step before was rerun after
+        a later one read its output, and its output changed.
     """
     chosen = Path(run_dir) if run_dir else paths.home() / "runs" / "notebook"
     earlier = None if dataset else before(step)
@@ -97,7 +108,7 @@ def begin(step: str, run_dir: str = "", dataset: str = "") -> Step:
 
 
 def _next(run_dir: Path, step: str) -> str:
-    """Return the step to run first so that `step` can be reached.
+    """Return the first step that must be run so that `step` has its inputs.
 
     All steps before the returned one are complete and up to date.
     """
@@ -125,19 +136,23 @@ def run(
 
     Args:
       run_dir: the run folder; created if it does not exist.
-      values: parameters, by name. With a `DATASET` nothing is generated.
+      values: parameters, by name. With a `DATASET`, the step generate is left out.
       from_step: the first step to run.
       to_step: the last step to run.
       fresh: first remove the outputs of the first step and of all steps after it.
       profile: the name of the profile that the values are from, to be recorded in `run.json`.
-      job: the fields of the job that the values are from, to be recorded in `run.json`.
+      job: the fields of the Tunix job (a YAML file, instead of a profile) that the values are from,
+        to be recorded in `run.json`; None if they are from no job.
       on_start: called before each step.
       on_step: called after each step.
       echo: also print here what the notebooks print.
 
+    Returns:
+      A report for each step, in order.
+
     Raises:
-      InputError: a parameter is wrong, the run folder is in use or has another format, or a step
-        before `from_step` is not complete.
+      InputError: a parameter is wrong, the run folder is in use or was written in another format,
+        a step before `from_step` is not complete, or a notebook raised an `InputError`.
       StepFailed: a cell raised an error, or the deadline passed (`StepUnfinished`).
     """
     # Check everything that can be checked before the folder is touched.
@@ -189,7 +204,7 @@ def _steps(parameters: Mapping[str, Any], from_step: str, to_step: str) -> Seque
 
 
 def _reads(step: str, parameters: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the steps whose outputs a step reads. A given dataset replaces all of them."""
+    """Return the steps whose outputs a step reads; none if its `DATASET` replaces them."""
     return () if parameters.get("DATASET") else READS[step]
 
 
@@ -238,7 +253,10 @@ def _is_whole(folder: Path) -> bool:
 
 
 def _key(run_dir: Path, step: str, parameters: Mapping[str, Any]) -> str:
-    """Hash everything that a step's outputs depend on: code, parameters, inputs, named files."""
+    """Hash everything that a step's outputs depend on.
+
+    This is its code, its parameters, the outputs that it reads, and files that parameters name.
+    """
     earlier = _reads(step, parameters)
     inputs = [content_hash(run_dir / stem(name)) for name in earlier]
     named = [Path(name) for name in named_files(parameters)]
@@ -255,7 +273,10 @@ def _key(run_dir: Path, step: str, parameters: Mapping[str, Any]) -> str:
 
 
 def _code_hash(step: str) -> str:
-    """Hash the code of a step's notebook and rooms; a change in other rooms re-runs nothing."""
+    """Hash the code of a step's notebook and of the subpackages that it uses, but of no others.
+
+    So the step is not run again if other code changes.
+    """
     notebook = json.loads(notebook_of(step).read_text(encoding="utf-8"))
     cells = ["".join(c["source"]) for c in notebook["cells"] if c["cell_type"] == "code"]
     found = hashlib.sha256(json.dumps(cells).encode())
@@ -302,10 +323,16 @@ def execute(
 
     What papermill and the kernel write to stderr goes into a log next to the copy.
 
+    Args:
+      notebook: the notebook to execute.
+      output: the path of the executed copy.
+      parameters: parameters by name; they override those of the notebook.
+      echo: also print here what the notebook prints.
+
     Raises:
-      StepFailed: a cell raised another error, or the kernel died.
-      StepUnfinished: the notebook's deadline passed.
       InputError: a cell raised an `InputError`; it stays one, so bad input is reported as such.
+      StepUnfinished: the notebook's deadline passed.
+      StepFailed: a cell raised any other error, or the kernel died.
     """
     import papermill
     from nbclient.exceptions import DeadKernelError

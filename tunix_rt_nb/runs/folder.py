@@ -94,14 +94,15 @@ class Result(TypedDict, total=False):
     """The content of a step's `result.json`: fields of every step, then fields of a single step.
 
     Attributes:
+      step: the name of the step.
       version: the version of this package.
       inputs: the earlier steps whose outputs the step read, by step name.
       outputs: relative path -> sha256 of each file.
       traces: the number of traces in the store, from generate.
       dataset, split: the key of the dataset, and the number of traces on each side, from build.
       examples, rows: the number of examples on each side, and of packed rows, from render.
-      rejected: the reason -> the number of traces left out for it, from build and render.
-      read_otherwise: the number of responses that parse into other steps than their traces have,
+      rejected: reason -> the number of traces left out for it, from build and render.
+      read_otherwise: the number of responses whose text parses into other steps than the trace has,
         from render.
       steps, eval_loss: the steps trained and the last held-out loss, from train.
       base, card: the folder of the base model, and the facts of the model card, from train.
@@ -129,12 +130,12 @@ class Result(TypedDict, total=False):
 
 @dataclass
 class Step:
-    """A step that is at work; it holds a lock on its folder.
+    """A step that this process is running; it holds a lock on its folder.
 
     Attributes:
       step: its name.
       folder: where its outputs go.
-      inputs: the folders of the steps before, by step name.
+      inputs: step name -> folder of each step before it.
     """
 
     step: str
@@ -143,14 +144,22 @@ class Step:
     _lock: FileLock
 
     def place(self, path: Path) -> str:
-        """Return a path to write into a result, relative if it is inside the step's folder.
+        """Return a path as `result.json` should contain it.
 
-        So the result stays right if the folder is moved.
+        If it is inside the step's folder, it becomes relative to it, and stays right if the folder
+        is moved.
         """
         return str(path.relative_to(self.folder) if path.is_relative_to(self.folder) else path)
 
     def finish(self, result: Mapping[str, Any]) -> Result:
-        """Write `result.json`, which marks the step as complete, and release the folder."""
+        """Write `result.json`, which marks the step as complete, and unlock the folder.
+
+        Args:
+          result: the fields that only this step has; those of every step are added.
+
+        Returns:
+          The content of `result.json`.
+        """
         whole: Any = {
             "step": self.step,
             "version": tunix_rt_nb.__version__,
@@ -174,16 +183,16 @@ _held: dict[Path, FileLock] = {}
 
 
 def take(step: str, run_dir: Path, inputs: dict[str, Path], alone: bool = False) -> Step:
-    """Take a step's folder in `run_dir` for this process, and remove what an earlier try left.
+    """Lock a step's folder in `run_dir` for this process, and remove what an earlier try left.
 
     Files that are needed to resume stay.
 
     Args:
       step: the name of the step.
       run_dir: the run folder.
-      inputs: the folders of the steps before, by step name.
-      alone: True if no chain runs this step. Then the `key` file of an earlier chain is removed,
-        because it does not describe what this step will write.
+      inputs: step name -> folder of each step before it.
+      alone: True if the notebook is run by itself, and not by `chain.run`. Then the file `key` of
+        an earlier chain is removed, because it does not describe what this step will write.
 
     Raises:
       InputError: another process is at work in the step's folder.
@@ -209,7 +218,9 @@ def take(step: str, run_dir: Path, inputs: dict[str, Path], alone: bool = False)
 
 
 def checkpoints(folder: Path) -> list[Path]:
-    """List the complete checkpoints in a folder, oldest first. Incomplete ones have other names.
+    """List the complete checkpoints in a folder, oldest first.
+
+    The name of a complete one is its training step; Orbax gives an incomplete one a longer name.
 
     Example:
       >>> import tempfile
@@ -231,9 +242,9 @@ def is_interrupted(folder: Path) -> bool:
 
 
 def is_taken(folder: Path) -> bool:
-    """Tell whether a folder holds a run that no job made.
+    """Tell whether a folder holds a run that was not made from a Tunix job.
 
-    Without a `run.json`, the folder or notebook of any step counts as such a run.
+    If it has no `run.json`, the folder or notebook of any step counts as such a run.
     """
     if (folder / "run.json").exists():
         told = files.read_json(folder / "run.json")
@@ -250,11 +261,15 @@ def newest(step: str) -> Path | None:
 
 
 def lineage(step: str, folder: Path) -> dict[str, Path]:
-    """Return the folders of a complete step and of all earlier steps behind it, by step name.
+    """Return the folders of a complete step and of every step it depends on: step name -> folder.
+
+    Args:
+      step: the name of the step.
+      folder: the folder of the step.
 
     Raises:
-      InputError: one of these steps is not complete, or was run again since and wrote something
-        else.
+      InputError: one of these steps is not complete, or was rerun after a later step read it, and
+        its output changed.
     """
     found = {step: folder}
     for name, made in result(folder)["inputs"].items():
@@ -280,5 +295,5 @@ def result(folder: Path) -> Result:
 
 
 def content_hash(folder: Path) -> str:
-    """Return the hash of all outputs of a complete step."""
+    """Return one hash over all outputs of a complete step."""
     return files.digest(result(folder)["outputs"])

@@ -2,7 +2,7 @@
 
 A row is one of four:
 
-- a tuple: the allowed values, or for a list the allowed items; "" stands for no choice;
+- a tuple: the allowed values, or for a list the allowed items; "" means that none is chosen;
 - a field of pydantic: the range of a number;
 - a validator of pydantic, which may also tidy the value up;
 - None: any value of the parameter's type. If the value names a file, a model or a dataset, other
@@ -28,9 +28,9 @@ _SHARE = Field(ge=0, le=1)
 
 
 def _counts(counts: Mapping[str, Any]) -> dict[str, int]:
-    """Check that counts by task are whole numbers from 0; return those that are not 0."""
+    """Check that the count of each task is a whole number from 0; return those that are not 0."""
     if any(type(n) is not int or n < 0 for n in counts.values()):
-        raise ValueError("expected whole numbers from 0, by task")
+        raise ValueError("expected a whole number from 0 for each task")
     return {name: n for name, n in counts.items() if n}
 
 

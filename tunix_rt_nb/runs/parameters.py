@@ -131,7 +131,13 @@ def resolve(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def is_ours(names: Mapping[str, Any]) -> bool:
-    """Tell whether a notebook with these parameters is one of the five, or made from one."""
+    """Tell whether a notebook has all parameters of one of the five notebooks of this package.
+
+    If so, it is that notebook, or was made from it.
+
+    Args:
+      names: the parameters of the notebook, by name.
+    """
     return any(declared(notebook_of(step)).keys() <= names.keys() for step in STEPS)
 
 
@@ -139,8 +145,11 @@ def typed(name: str, kind: str, value: Any, limited: bool = True) -> Any:
     """Convert a value to the type of its parameter.
 
     Args:
+      name: the name of the parameter; error messages begin with it.
       kind: the type, as `declared` returns it, such as `int` or `list[str]`.
-      limited: True if `LIMITS` holds for the parameter, because it is one of the five notebooks'.
+      value: the value to convert.
+      limited: True to apply `LIMITS`; False for the parameter of a notebook that is not one of the
+        five of this package.
 
     Raises:
       InputError: the value has another type, or is beyond its limits.
@@ -178,7 +187,12 @@ def _check_choice(name: str, value: str | list[str], choices: tuple[str, ...]) -
 
 @cache
 def _adapter(kind: str, limited: str) -> TypeAdapter[Any]:
-    """Return pydantic's validator of a type, within the limits of parameter `limited` (if any)."""
+    """Return pydantic's validator of a type.
+
+    Args:
+      kind: the type, such as `int`.
+      limited: the name of the parameter whose `LIMITS` apply; empty for no limits.
+    """
     limit = LIMITS.get(limited)
     whole: Any = Annotated[_TYPES[kind], limit] if limit else _TYPES[kind]
     return TypeAdapter(whole, config=ConfigDict(strict=True, allow_inf_nan=False))
@@ -186,6 +200,9 @@ def _adapter(kind: str, limited: str) -> TypeAdapter[Any]:
 
 def _bounds(limit: Any) -> str:
     r"""Return the range of a number in words; empty if it has no limits.
+
+    Args:
+      limit: the row of the parameter in `LIMITS`.
 
     Example:
       >>> _bounds(LIMITS["LEARNING_RATE"])
@@ -201,7 +218,11 @@ def _bounds(limit: Any) -> str:
 
 
 def named_files(values: Mapping[str, Any]) -> list[str]:
-    """List the values of parameters that are paths of existing files."""
+    """List the values that are paths of existing files, those in lists too.
+
+    Args:
+      values: parameter name -> value.
+    """
     several = [v if isinstance(v, list) else [v] for v in values.values()]
     return [v for some in several for v in some if isinstance(v, str) and v and is_file(v)]
 

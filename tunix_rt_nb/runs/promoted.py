@@ -29,7 +29,15 @@ _CHUNK = 1 << 20
 
 
 class Version(NamedTuple):
-    """A promoted model. `new` is False if this version was there before."""
+    """A promoted model.
+
+    Attributes:
+      model: the name that it was promoted under.
+      version: its version, such as `v1`.
+      sha256: one hash over its files, the card excepted.
+      folder: its folder.
+      new: False if the same model was promoted under this name before, so nothing was written.
+    """
 
     model: str
     version: str
@@ -39,7 +47,22 @@ class Version(NamedTuple):
 
 
 class Manifest(TypedDict):
-    """The content of `version.json`; `lineage` and `files` map steps and files to their hashes."""
+    """The content of `version.json`. A field is None if the run does not tell it.
+
+    Attributes:
+      sha256: one hash over its files, the card excepted.
+      run: the name of the run.
+      code_version: the version of this package that trained the model.
+      dataset, dataset_sha256: the key and the hash of the dataset.
+      template, style: how the examples were written.
+      base: the model that was fine-tuned.
+      training: the facts about training in the model card.
+      metrics: `steps` trained, and the last held-out loss, `eval_loss`.
+      scorecard: the scorecard after training; None if the run has no valid one.
+      lineage: step name -> one hash over its outputs.
+      bytes: the size of these files.
+      files: path in the folder -> sha256, the card excepted.
+    """
 
     model: str
     version: str
@@ -60,7 +83,17 @@ class Manifest(TypedDict):
 
 
 class Row(TypedDict):
-    """A promoted model, as `listing` returns it; fields that `version.json` lacks are None."""
+    """A promoted model, as `listing` returns it; fields that `version.json` lacks are None.
+
+    Attributes:
+      run: the run that trained it.
+      base: the model that was fine-tuned.
+      items: the number of items that it was graded on.
+      score: the mean score of these items.
+      steps_right: the mean share of right steps.
+      bytes: the size of its files.
+      sha256: one hash over its files, the card excepted.
+    """
 
     model: str
     version: str
@@ -92,7 +125,8 @@ def promote(run: Path, name: str = "") -> Version:
 
     Raises:
       InputError: the run was not trained to the end, its model was altered after training, a step
-        before was run again, the name is unsafe, or the folder cannot be written to.
+        before training was rerun and its output changed, the name is not safe as a file name, or
+        the folder cannot be written to.
     """
     name = check_name("name", name or run.name)
     content, told = _content(run / _STEP), _provenance(run)
@@ -157,7 +191,7 @@ def altered(folder: Path) -> list[str]:
 
 
 def listing(name: str = "") -> list[Row]:
-    """List all versions as records, the newest of each name first; DuckDB reads their files.
+    """List all promoted models, the newest version of each name first; DuckDB reads their files.
 
     Args:
       name: list only the versions of this name.
@@ -181,6 +215,9 @@ def _content(trained: Path) -> dict[str, str]:
     """Return the files of a trained model: path in the folder of a version -> sha256.
 
     Leave out the card, because evaluation adds the scores to it later.
+
+    Args:
+      trained: the folder of the step train.
 
     Raises:
       InputError: the step has no complete model.
@@ -209,7 +246,7 @@ def _provenance(run: Path) -> dict[str, Any]:
     """Return the fields of `version.json` on a model's origin and scores; None for unknown ones.
 
     Raises:
-      InputError: training is not complete, or a step before it was run again since.
+      InputError: training is not complete, or a step before it was rerun and its output changed.
     """
     made_from = lineage("train", run / _STEP)
     trained, row = result(made_from["train"]), registry.row(run)
@@ -227,7 +264,14 @@ def _provenance(run: Path) -> dict[str, Any]:
 
 
 def _make(target: Path, trained: Path, content: Mapping[str, str], told: dict[str, Any]) -> None:
-    """Make a version under a temporary name, and rename it when it is whole."""
+    """Make the folder of a version under a temporary name, and rename it when it is complete.
+
+    Args:
+      target: the folder to make.
+      trained: the folder of the step train.
+      content: path in the folder of the version -> sha256, as `_content` returns it.
+      told: the fields of `version.json`, but `bytes` and `files`.
+    """
     aside = target.with_name(f".{target.name}.tmp")
     shutil.rmtree(aside, ignore_errors=True)  # left by a killed call
     for name, sha256 in content.items():

@@ -29,8 +29,8 @@ class State(NamedTuple):
     """The state of a run: how far it came, and what is wrong with it, if anything.
 
     Attributes:
-      name: `completed`; `running`, `failed` or `stopped` in its step; `outdated`, if a step was run
-        again but not those after it; or `damaged`.
+      name: `completed`; `running`, `failed` or `stopped`, all in its `step`; `outdated`, if a step
+        was rerun but not those after it; or `damaged`.
       step: the step that the run is in, or the last step that it completed.
       problem: why its score does not count; None if the score counts.
     """
@@ -41,10 +41,24 @@ class State(NamedTuple):
 
 
 class Row(TypedDict):
-    """A run beside the others; None for what its files do not say.
+    """A run, as `listing` returns it. A field is None if the run's files do not tell it.
 
-    `before` and `score` are the shares of right answers before and after training, `low` and `high`
-    the 95 % interval of `score`; `parameters` has the parameters of each step, by name.
+    Attributes:
+      state, step, problem: as in `State`.
+      finished: the time when its last step completed, in UTC.
+      model, dataset: the model that is fine-tuned, and the key of the dataset.
+      steps, eval_loss: the steps trained, and the last held-out loss.
+      items: the number of items that were graded after training.
+      before, score: the mean score of the items before and after training.
+      strict_score: like `score`, but for answers exactly as written, in the asked style.
+      low, high: the 95 % interval of `score`.
+      steps_right: the mean share of right steps after training.
+      samples, temperature, max_new_tokens: how the answers were sampled.
+      template, style: how the items were asked.
+      dataset_sha256: the hash of the dataset.
+      form_sha256: the hash of template, style and system message.
+      items_sha256: the hash of the items.
+      parameters: step -> name -> value.
     """
 
     run: str
@@ -76,7 +90,13 @@ class Row(TypedDict):
 
 
 class Ranked(Row):
-    """A run with its `rank` on a `board`; `runs` is the number of runs on this board."""
+    """A run with its place on a board, a group of runs that were asked the same items.
+
+    Attributes:
+      board: the name of the board.
+      runs: the number of runs on it.
+      rank: the rank of this run on it, from 1.
+    """
 
     board: str
     runs: int
@@ -86,7 +106,8 @@ class Ranked(Row):
 class Leaderboard(NamedTuple):
     """The ranked runs, board by board, and the runs that cannot be ranked, each with a `problem`.
 
-    A board is a group of runs that were asked the same items in the same form.
+    A board is a group of runs that were asked the same items in the same form, which is template,
+    style and system message.
     """
 
     ranked: list[Ranked]
@@ -137,10 +158,10 @@ def listing(filters: Mapping[str, Any] | None = None) -> list[Row]:
 
 
 def leaderboard(filters: Mapping[str, Any] | None = None) -> Leaderboard:
-    """Rank the runs. Only runs that were asked the same items in the same form share a board.
+    """Rank the runs, board by board; see `Leaderboard`.
 
     Args:
-      filters: as for `listing`.
+      filters: conditions that the runs must meet, by field, in the form that `listing` takes.
 
     Raises:
       InputError: a field or an operator is unknown.
@@ -161,8 +182,8 @@ def row(folder: Path) -> Row:
 def state(folder: Path) -> State:
     """Find out how far a run came.
 
-    A step that has begun but has no result yet is running if a process holds the run's lock. Else
-    it failed, if its executed notebook says so, or was stopped.
+    A step that has begun but has no result yet is running if a process holds the run's lock.
+    Otherwise it failed if its executed notebook has an error, and was stopped if not.
     """
     begun = _begun(folder)
     for step in begun:
@@ -189,7 +210,11 @@ def _begun(folder: Path) -> list[str]:
 
 
 def _unusable(folder: Path) -> str | None:
-    """Return why the predictions of a complete evaluation cannot be ranked; None if they can."""
+    """Return why the score of a complete evaluation does not count; None if it counts.
+
+    Args:
+      folder: the folder of the step evaluate.
+    """
     told, path = result(folder), folder / PREDICTIONS
     score = told["after"]["primary_score"]
     if not isinstance(score, int | float) or not math.isfinite(score):
@@ -200,7 +225,12 @@ def _unusable(folder: Path) -> str | None:
 
 
 def _ended(folder: Path, step: str) -> str:
-    """Return `failed` or `stopped` for a step that is not running, from its executed notebook."""
+    """Return `failed` if the executed notebook of a step has an error, else `stopped`.
+
+    Args:
+      folder: the run folder.
+      step: the step, which is neither complete nor running.
+    """
     try:
         notebook = files.read_json(folder / f"{stem(step)}.ipynb")
         return "failed" if notebook["metadata"]["papermill"]["exception"] else "stopped"
@@ -209,7 +239,10 @@ def _ended(folder: Path, step: str) -> str:
 
 
 def _is_held(folder: Path, step: str) -> bool:
-    """Tell whether a process is at work in a run; hold each of its locks only for a moment."""
+    """Tell whether a process holds a lock of a run: that of the whole run, or that of a step.
+
+    To find out, take each lock for a moment.
+    """
     for name in (".chain.lock", f".{stem(step)}.lock"):
         try:
             with (folder / name).open("rb") as lock:
@@ -223,9 +256,9 @@ def _is_held(folder: Path, step: str) -> bool:
 
 @contextmanager
 def _runs(found: Iterable[Path]) -> "Iterator[DuckDBPyConnection]":
-    """Open DuckDB with a view `runs` of these runs.
+    """Open DuckDB with a view `runs`: a row for each of these run folders.
 
-    Its column `meta` is the row as JSON, for filters.
+    Its columns are the fields of `Row`, and `meta`: the row as JSON, for filters.
     """
     import duckdb  # slow to load
 
@@ -239,7 +272,14 @@ def _runs(found: Iterable[Path]) -> "Iterator[DuckDBPyConnection]":
 
 
 def _place(folder: Path) -> dict[str, Any]:
-    """Return the facts of a run that no file holds, and the paths of files with the other facts."""
+    """Return what `runs.sql` needs to make the row of a run.
+
+    Returns:
+      run, state, step, finished, problem, folder: the fields of `Row` that are in no file.
+      told: the path of `run.json`. This and the next three are None if there is no such file.
+      trained, evaluated: the path of the `result.json` of train and of evaluate.
+      rendered: the path of the manifest that render wrote.
+    """
     name, step, problem = state(folder)
     results = [folder / stem(step) / "result.json" for step in STEPS]
     complete = [path.stat().st_mtime for path in results if path.exists()]
@@ -269,7 +309,7 @@ def _existing(path: Path) -> str | None:
 
 
 def literal(paths: Iterable[str]) -> list[str]:
-    """Escape paths for DuckDB, because it reads some characters as wildcards for many files."""
+    """Escape `*`, `?`, `[` and `]` in paths, because DuckDB would read them as wildcards."""
     return [re.sub(r"([*?\[\]])", r"[\1]", path) for path in paths]
 
 

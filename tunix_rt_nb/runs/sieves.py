@@ -1,4 +1,4 @@
-"""Sieves: what the steps leave out, and the parameter that governs each sieve."""
+"""Sieves: the reasons for which steps leave out traces, and the parameter behind each reason."""
 
 from tunix_rt_nb.runs.folder import Result
 

@@ -18,10 +18,11 @@ _BLOCK = 1000  # lines that are read and yielded at a time
 class Contents:
     """The location of every trace in a folder of shards: its shard, and the byte where it begins.
 
-    Deleted traces are left out.
+    A shard is a file with a trace in each line. Deleted traces are left out.
 
     Attributes:
-      table: the index row of each trace: ROW[traces]. Methods count these rows from 0.
+      table: the index row of each trace: its id, time and place, in an array of the dtype
+        `store.ROW`. A row number in the methods is an index into this array.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -41,7 +42,7 @@ class Contents:
         self._end = np.concatenate([np.empty(0, np.int64), *ends])[kept]
 
     def rows(self, ids: Iterable[str]) -> np.ndarray:
-        """Return the row numbers of ids, in the order of `ids`: int [n]. Skip unknown ids."""
+        """Return an array of the row numbers of ids, in the order of `ids`; skip unknown ids."""
         return index.places(self.table, index.rows(b"".join(map(index.key_of, ids))))
 
     def find(self, id: str) -> int:
@@ -61,21 +62,22 @@ class Contents:
         raise InputError(f"id: {id!r} {was} in {self._folder}")
 
     def ids(self, rows: Sequence[int] | np.ndarray) -> list[str]:
-        """Return the ids of these rows."""
+        """Return the ids of the traces with these row numbers."""
         return [id_of(key) for key in index.keys(self.table[rows])]
 
     def take(self, rows: Iterable[int]) -> list[Stored]:
-        """Read the traces of these rows."""
+        """Read the traces with these row numbers, in this order."""
         return [self._read(int(k)) for k in rows]
 
     def lines(self, wanted: np.ndarray) -> Iterator[bytes]:
-        """Yield the lines of the traces with these ids, in this order, 1000 lines at a time.
+        """Yield the lines of some traces, joined into blocks of up to 1000 lines.
 
         A shard without an index was put there by hand. Its lines are parsed and formatted again, so
         that a trace has the same line, byte by byte, whichever shard it is in.
 
         Args:
-          wanted: rows whose `hi` and `lo` are the two halves of each id: ROW[n].
+          wanted: the ids of the traces in the wanted order, as an array of the dtype `store.ROW`.
+            Only its fields `hi` and `lo` are used, the two halves of each id.
 
         Raises:
           InputError: a trace is missing, because it was deleted meanwhile, or a line is damaged.
@@ -126,7 +128,7 @@ class Contents:
 
 
 def _line_number(shard: Path, place: int) -> int:
-    """Return the number of the line that begins at this byte; the first line is 1."""
+    """Return the number of the line that begins at the byte `place`; the first line is 1."""
     with shard.open("rb") as file:
         return 1 + sum(
             file.read(min(1 << 20, place - k)).count(b"\n") for k in range(0, place, 1 << 20)

@@ -1,8 +1,9 @@
 """The index of a shard: which traces it holds and where, so that nobody has to read the shard.
 
-Each trace has one row: the 128 bits of its id, its time in microseconds since 1970, and the byte
-where its line begins. A table is a NumPy array of such rows. An index is written before its shard.
-If it is missing, because the shard was put there by hand, the shard itself is read instead.
+Each trace has one row of the dtype `ROW`: the two halves of its 128-bit id (`hi` and `lo`), its
+time in microseconds since 1970 (`at`), and the byte where its line begins (`place`). A table is a
+NumPy array of such rows. A key is an id as 16 bytes. An index is written before its shard. If it is
+missing, because the shard was put there by hand, the shard itself is read instead.
 """
 
 from array import array
@@ -31,10 +32,10 @@ _READ = msgspec.json.Decoder(_Head).decode
 
 
 def rows(keys: bytes, at: Iterable[int] = (0,), places: Iterable[int] = (0,)) -> np.ndarray:
-    """Build index rows from concatenated keys, 16 bytes each.
+    """Build index rows `(hi, lo, at, place)`, one for each trace: an array of the dtype `ROW`.
 
     Args:
-      keys: the ids of the traces, as `key_of` converts them.
+      keys: the ids of the traces, 16 bytes each, concatenated.
       at: the time of each trace, in microseconds since 1970.
       places: the byte at which each trace's line begins.
 
@@ -55,18 +56,25 @@ def path_of(shard: Path) -> Path:
 
 
 def write(shard: Path, size: int, table: np.ndarray) -> None:
-    """Write the index of a shard. `size` is the size of the shard in bytes."""
+    """Write the index of a shard.
+
+    Args:
+      shard: the path of the shard.
+      size: its size in bytes.
+      table: the index rows of its traces, an array of the dtype `ROW`.
+    """
     with files.atomic(path_of(shard)) as file:
         file.write(np.array([(size, len(table))], _FIT).tobytes() + table.tobytes())
 
 
 def read(shard: Path) -> np.ndarray:
-    """Return the index rows of a shard, in the order of its lines: ROW[n].
+    """Return the index rows of a shard, in the order of its lines: an array of the dtype `ROW`.
 
     Read them from the index, or from the shard itself if it has no index.
 
     Raises:
-      InputError: the shard or its index is damaged, as `check` and `scan` find out.
+      InputError: the index is damaged, or the size of the shard is not the one that the index
+        records. If there is no index: a line of the shard is damaged.
     """
     check(shard)
     try:
@@ -120,7 +128,7 @@ def scan(shard: Path) -> np.ndarray:
 
 
 def key_of(text: str) -> bytes:
-    """Convert an id to its key of 16 bytes; raise `ValueError` if it is not a UUID.
+    """Convert an id from text to 16 bytes; raise `ValueError` if it is not a UUID.
 
     Example:
       >>> key_of("00010203-0405-0607-0809-0a0b0c0d0e0f") == bytes(range(16))
@@ -148,7 +156,7 @@ def micros(created_at: str) -> int:
 
 
 def among(table: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Tell for each row of a table whether its key is also in another table: bool[rows].
+    """Tell for each row of a table whether the table `others` has its id too: bool[rows].
 
     Example:
       >>> table, other = rows(bytes(16) + bytes([1] * 16)), rows(bytes([1] * 16))
@@ -164,7 +172,7 @@ def among(table: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def repeated(table: np.ndarray) -> np.ndarray:
-    """Tell for each row whether an earlier row has the same key: bool[rows].
+    """Tell for each row of a table whether an earlier row has the same id: bool[rows].
 
     Example:
       >>> repeated(rows(bytes(32) + bytes([1] * 16))).tolist()
@@ -182,7 +190,7 @@ def newest(table: np.ndarray, limit: int | None = None) -> np.ndarray:
     """Return the row numbers of the newest traces, newest first; order equal times by id.
 
     Args:
-      table: the rows: ROW[n].
+      table: index rows, an array of the dtype `ROW`.
       limit: the most row numbers to return; None for all.
 
     Example:
@@ -202,7 +210,7 @@ def newest(table: np.ndarray, limit: int | None = None) -> np.ndarray:
 
 
 def starting_with(table: np.ndarray, prefix: str) -> np.ndarray:
-    """Return the numbers of the rows whose id begins with these characters.
+    """Return the numbers of the rows of a table whose id begins with the characters in `prefix`.
 
     Dashes and case do not matter.
 
@@ -216,9 +224,9 @@ def starting_with(table: np.ndarray, prefix: str) -> np.ndarray:
     digits = prefix.replace("-", "").lower()
     if not digits or len(digits) > 32 or set(digits) - set("0123456789abcdef"):
         raise InputError(f"id: {prefix!r} is neither an id nor the beginning of one")
-    # Compare with the lowest and the highest id that begin like this. It is enough to compare each
-    # half by itself. A prefix of up to 16 digits leaves the low half free. A longer one fixes all
-    # of the high half.
+    # Compare with the lowest and the highest id that begin like this. Each half can be compared by
+    # itself: a prefix of up to 16 digits leaves the low half free, and a longer one leaves only one
+    # possible high half.
     first, last = (rows(bytes.fromhex(digits.ljust(32, end)))[0] for end in "0f")
     hi, lo = ((first[h] <= table[h]) & (table[h] <= last[h]) for h in ("hi", "lo"))
     return np.flatnonzero(hi & lo)
@@ -227,7 +235,11 @@ def starting_with(table: np.ndarray, prefix: str) -> np.ndarray:
 def places(table: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     """Return the numbers of the table's rows with the ids in `wanted`, in the order of `wanted`.
 
-    Only `hi` and `lo` of `wanted` are used. Ids that the table does not have are skipped.
+    Ids that the table does not have are skipped.
+
+    Args:
+      table: index rows, an array of the dtype `ROW`.
+      wanted: an array of the same dtype; only the halves of its ids, `hi` and `lo`, are used.
 
     Example:
       >>> table = rows(bytes(16) + bytes([1] * 16))
@@ -252,7 +264,7 @@ def places(table: np.ndarray, wanted: np.ndarray) -> np.ndarray:
 
 
 def keys(table: np.ndarray) -> list[bytes]:
-    """Return the keys of the rows, 16 bytes each.
+    """Return the ids in the rows of a table, each as 16 bytes.
 
     Example:
       >>> keys(rows(bytes(range(16)))) == [bytes(range(16))]
@@ -263,5 +275,5 @@ def keys(table: np.ndarray) -> list[bytes]:
 
 
 def concatenate(tables: Iterable[np.ndarray]) -> np.ndarray:
-    """Join the rows of all tables into one table."""
+    """Join the rows of all tables into one table; without tables, return an empty one."""
     return np.concatenate([np.empty(0, ROW), *tables])

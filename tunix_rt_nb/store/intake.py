@@ -23,10 +23,11 @@ class How:
 
     Attributes:
       form: the format of the records, one of `formats.FORMATS`; `auto` takes for each file the
-        format of its first record.
-      names: part of a trace, one of `formats.PARTS` -> the field of a record that holds this part.
+        format of its first record that is recognised.
+      names: part of a trace -> the field of a record that holds it. The parts are `prompt`,
+        `system`, `reasoning`, `response` and `answer`. If `names` is given, `form` is ignored.
       skip_bad: leave out bad records and report them, instead of refusing the whole import.
-      report: called with lines about each file: what it holds, and which records were left out.
+      report: called with one line of text at a time: what a file holds, which records are left out.
     """
 
     form: str = "trace"
@@ -52,14 +53,14 @@ class _Block(NamedTuple):
 
 
 class _Read(NamedTuple):
-    """A block after parsing.
+    """The traces and the errors in some consecutive records of a file.
 
     Attributes:
       path: the file.
       lines: the traces, as lines for a shard.
       bad: a message for each bad record.
-      counts: kind of trace, such as `chats` -> how many; detail, such as `with a system message`
-        -> how many traces have it; `skipped` -> how many records are bad.
+      counts: how many traces of a kind there are, such as `chats`; how many have a detail, such as
+        `with a system message`; how many records are bad, under `skipped`.
       wrong: the error that ended the reading of the file; empty if there was none.
     """
 
@@ -79,20 +80,20 @@ def read(
 ) -> Iterator[Lines]:
     """Yield the traces of some files as lines for a shard, about 1 MiB at a time.
 
-    If a known task made a trace, its steps and answer are checked too.
+    If `meta.task` of a trace is one of `tasks.TASKS`, that task checks its steps and answer.
 
     Args:
-      paths: files of any kind that `inputs` reads, or folders; `-` is standard input.
+      paths: JSON lines, a JSON array, Parquet, CSV or Arrow, or folders; `-` is standard input.
       created_at: the time to store with every trace, ISO 8601 in UTC.
       how: the settings of the import.
-      progress: called while the files are read.
+      progress: called with the numbers of lines and of bytes read since its last call.
       processes: how many processes share the work.
 
     Raises:
       InputError: `how` names an unknown format or part; raised before any file is read. Or a file
-        cannot be read, or records are bad and `how.skip_bad` is False; raised after all are read.
-        The message has `file:line: field: reason` for each of the first 20 errors, and counts the
-        others.
+        cannot be read, or holds only bad records, or records are bad and `how.skip_bad` is False;
+        raised after all files are read. The message has `file:line: field: reason` for each of the
+        first 20 errors, and counts the others.
     """
     formats.reader(how.form, how.names)  # raises if there is no such format
     every = [file for path in paths for file in inputs.files_of(path)]
@@ -131,7 +132,8 @@ def _summary(counts: Counter[str]) -> str:
     """Describe a file, as in `312 chats (9 with a system message), 4 lines skipped`.
 
     Args:
-      counts: as in `_Read`, for the whole file.
+      counts: how many traces of each kind and with each detail, and how many bad records, under
+        `skipped`; as in `_Read`, but for the whole file.
     """
     nouns = [one.noun for one in formats.FORMATS.values()]
     kinds = [f"{counts[noun]:,} {noun}" for noun in dict.fromkeys(nouns) if counts[noun]]
@@ -153,7 +155,13 @@ def _details(trace: Trace) -> list[str]:
 
 
 def _parsed(names: Mapping[str, str], created_at: str, block: _Block) -> _Read:
-    """Parse the records of a block; `names` are those of `How`."""
+    """Parse the records of a block.
+
+    Args:
+      names: part of a trace -> the field of a record that holds it, as in `How`.
+      created_at: the time to store with every trace, ISO 8601 in UTC.
+      block: the records.
+    """
     parse = formats.reader(block.form, names)
     noun = formats.FORMATS["tagged" if names or block.form == formats.AUTO else block.form].noun
     traces, bad = [], []
@@ -193,7 +201,9 @@ def _blocks(paths: Iterable[Path], form: str, progress: inputs.Progress) -> Iter
 
 
 def _own(form: str, found: list[tuple[int, bytes]]) -> str:
-    """Return the format of a file: `form`, or for `auto` the format of its first records.
+    """Return the format of a file: `form`, or for `auto` that of the first recognised record.
+
+    It stays `auto` if none of these records is recognised.
 
     Args:
       form: a format, or `auto`.

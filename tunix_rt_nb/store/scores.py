@@ -18,11 +18,14 @@ class Score(TypedDict):
       score: the baseline score, 0 to 100. The number of steps gives up to 50 points, all of them
         from 10 steps on. The mean length of a step gives up to 50, all of them from 500 characters
         on.
-      details: the numbers that the score is computed from.
+      details: what the score is computed from: `step_count`; `avg_step_length` and `total_chars`
+        in characters; `step_score` and `length_score`, 0 to 50 points each; `criteria`, which is
+        `baseline`; `scored_at`, the time, ISO 8601.
       steps_verified: the share of correct steps among those that can be checked, 0 to 1; a
-        missing step counts as wrong. None if no step can be checked. If no known task made the
-        trace, only steps with sums can be checked.
-      answer_verified: whether the answer is correct; None if no known task made the trace.
+        missing step counts as wrong. None if no step can be checked. If `meta.task` is none of
+        `tasks.TASKS`, only steps with sums such as `2 + 2 = 4` can be checked.
+      answer_verified: True if the answer is correct, False if it is wrong; None if `meta.task` is
+        none of `tasks.TASKS`.
     """
 
     score: float
@@ -64,7 +67,8 @@ def score(trace: Trace, scored_at: str) -> Score:
     count = len(trace.steps)
     chars = sum(len(step.content) for step in trace.steps)
     step_score = min(count / 10, 1.0) * 50
-    length_score = min(chars / count / 500, 1.0) * 50
+    length = chars / count if count else 0.0
+    length_score = min(length / 500, 1.0) * 50
     from tunix_rt_nb import tasks  # slow to load, and often not needed
 
     checked = tasks.check(trace)
@@ -73,7 +77,7 @@ def score(trace: Trace, scored_at: str) -> Score:
         "score": round(step_score + length_score, 2),
         "details": {
             "step_count": count,
-            "avg_step_length": round(chars / count, 2),
+            "avg_step_length": round(length, 2),
             "total_chars": chars,
             "step_score": round(step_score, 2),
             "length_score": round(length_score, 2),
@@ -89,7 +93,7 @@ def define_counts(connection: "DuckDBPyConnection") -> None:
     """Define the SQL function `step_counts`, which checks the steps of a trace.
 
     Its arguments are the trace's prompt, steps as JSON, answer, and `meta` as JSON. It returns a
-    list: how many steps are right, wrong, and not checkable.
+    list of three numbers: how many steps are right, how many wrong, how many cannot be checked.
     """
     connection.create_function("step_counts", _step_counts, ["VARCHAR"] * 4, "INTEGER[]")
 

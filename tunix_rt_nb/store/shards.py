@@ -38,7 +38,7 @@ def line_of(trace: Trace, key: bytes, created_at: str) -> bytes:
 
     Args:
       trace: the trace.
-      key: `trace.key`, which callers pass because it is slow to compute.
+      key: `trace.key`, its id as 16 bytes, which callers pass because it is slow to compute.
       created_at: the time to store with the trace, ISO 8601 in UTC.
     """
     content = trace.canonical_bytes()[1:]
@@ -50,7 +50,7 @@ def line_of(trace: Trace, key: bytes, created_at: str) -> bytes:
 
 
 class Stored(NamedTuple):
-    """A trace of the store, and the time when it was added, ISO 8601 in UTC."""
+    """A trace of the store, and the time that was stored with it, ISO 8601 in UTC."""
 
     trace: Trace
     created_at: str
@@ -61,7 +61,7 @@ class Stored(NamedTuple):
 
         Args:
           line: the line.
-          where: a prefix for the error message, such as `file:line`.
+          where: the name of this line in an error message, usually `file:line`.
 
         Raises:
           InputError: the line is not a trace, its id is not that of its content, or its time is not
@@ -77,7 +77,7 @@ class Stored(NamedTuple):
         return cls(trace, created_at)
 
     def record(self) -> dict[str, Any]:
-        """Return the trace as a shard keeps it: `id`, `created_at` and the content."""
+        """Return a dict as a shard keeps it: `id`, `created_at` and the fields of the trace."""
         return {"id": self.trace.id, "created_at": self.created_at, **self.trace.model_dump()}
 
 
@@ -86,7 +86,7 @@ class Lines(NamedTuple):
 
     Attributes:
       text: all lines, concatenated.
-      keys: the keys of their traces, 16 bytes each, concatenated.
+      keys: the ids of their traces, 16 bytes each, concatenated.
       lengths: the size of each line in bytes: int64.
     """
 
@@ -96,7 +96,7 @@ class Lines(NamedTuple):
 
 
 def lines_of(traces: Iterable[Trace], created_at: str) -> Lines:
-    """Convert traces that all have the time `created_at` to lines for a shard."""
+    """Convert traces to lines for a shard, all with the time `created_at`, ISO 8601 in UTC."""
     lines, keys = [], bytearray()
     for trace in traces:
         key = trace.key
@@ -115,7 +115,13 @@ class ShardDraft:
         self._hash = hashlib.sha256()
 
     def append(self, line: bytes, key: bytes, at: int) -> None:
-        """Add the line of a trace. `at` is its time in microseconds since 1970."""
+        """Add the line of a trace.
+
+        Args:
+          line: the line, with its line break.
+          key: the id of the trace as 16 bytes.
+          at: its time in microseconds since 1970.
+        """
         self._draft.file.write(line)
         self._hash.update(line)
         self._keys += key
@@ -139,8 +145,8 @@ class ShardDraft:
 
         Args:
           source: the file, in the format of a shard.
-          table: the index row of each of its lines: ROW[lines].
-          keep: which lines to copy: bool[lines].
+          table: the index row of each of its lines, an array of the dtype `store.ROW`.
+          keep: True for each line to copy: bool[lines].
           rewrite: parse each line and format it again, for a file that another program may have
             written.
         """
@@ -156,7 +162,7 @@ class ShardDraft:
                     self.append(line, key, at)
 
     def table(self) -> np.ndarray:
-        """Return the index rows of the traces added so far: ROW[n]."""
+        """Return the index rows of the traces added so far, an array of the dtype `store.ROW`."""
         return index.rows(bytes(self._keys), self._times, self._places)
 
     def settle(self) -> Path:
@@ -165,11 +171,15 @@ class ShardDraft:
         return self._draft.path
 
     def name(self) -> str:
-        """Return the name that the shard will have: the hash of its content."""
+        """Return the shard's final file name, `traces-HASH.jsonl`, with a hash of its content."""
         return f"traces-{self._hash.hexdigest()[:16]}.jsonl"
 
     def publish(self, folder: Path) -> Path:
-        """Write the index, and rename the file, which makes it a shard. Return its path."""
+        """Write the index, then rename the file, which makes it a shard of `folder`.
+
+        Returns:
+          The path of the shard.
+        """
         path = folder / self.name()
         # Write the index first, so that our shards always have one. If a kill comes in between,
         # the index has no shard, and the next writer removes it.
@@ -215,7 +225,11 @@ _READ_DELETION = msgspec.json.Decoder(_Deletion).decode
 
 
 def deleted(folder: Path) -> np.ndarray:
-    """Read the ids of all deleted traces: ROW[n], in which only `hi` and `lo` are set.
+    """Read the ids of all deleted traces.
+
+    Returns:
+      An array of the dtype `store.ROW`. Only its fields `hi` and `lo` have a meaning, the two
+      halves of each id.
 
     Raises:
       InputError: a file is damaged; the message names the line.
@@ -232,7 +246,7 @@ def deleted(folder: Path) -> np.ndarray:
 
 
 def write_deletion(folder: Path, ids: Iterable[str], deleted_at: str) -> None:
-    """Write a file that marks these traces as deleted."""
+    """Write a file that marks traces as deleted; `deleted_at` is the time, ISO 8601 in UTC."""
     content = b"".join(files.json_line({"id": id, "deleted_at": deleted_at}) for id in ids)
     name = f"deleted-{hashlib.sha256(content).hexdigest()[:16]}.jsonl"
     with files.atomic(folder / name) as file:
@@ -246,7 +260,7 @@ def reading(folder: Path) -> AbstractContextManager[None]:
 
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """Hold the lock that only one writer can hold, within a `with` block.
+    """Hold the folder's lock for writers within a `with` block; only one process can hold it.
 
     Wait up to 60 seconds for it. Once it is held, remove the files that killed writers left behind.
 
@@ -273,7 +287,7 @@ def writing(folder: Path) -> Iterator[None]:
 def compact(folder: Path) -> int:
     """Merge all shards into one; drop the lines of deleted and repeated traces.
 
-    Call this only within `writing`.
+    Call this only inside a `with writing(folder)` block.
 
     Returns:
       The number of dropped lines.
@@ -299,7 +313,7 @@ def compact(folder: Path) -> int:
 
 
 def _replace(folder: Path, old: list[Path], new: ShardDraft) -> None:
-    """Replace the old shards by a new one. A kill leaves either all the old or the new one."""
+    """Replace the old shards by a new one: all of them or none, even if this process is killed."""
     # Flush first, because readers cannot come in while the folder is locked below.
     new.settle()
     # An old shard with the same content has the same name as the new one, so it stays.

@@ -3,9 +3,11 @@
 A shard is written under a temporary name, flushed, renamed, and never changed again. Its name is
 the hash of its content. No trace is in two shards, because a writer first flushes its traces to the
 disk, then takes the lock, leaves out the traces that are already in the store, and renames its
-file. So a kill at any moment leaves the store valid, two concurrent writers neither lose nor
-duplicate a trace, and adding the same traces twice adds nothing. A deletion is a file too. A
-deleted trace cannot be added again.
+file. The rename adds all its traces at once.
+
+So a kill at any moment leaves the store valid, two concurrent writers neither lose nor duplicate a
+trace, and adding the same traces twice adds nothing. A deletion is a file too. A deleted trace
+cannot be added again.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -70,8 +72,10 @@ class Share(TypedDict):
     """A row of the distribution of traces.
 
     Attributes:
-      task, difficulty, steps, characters: the combination that this row counts.
-      traces: the number of traces with this combination.
+      task, difficulty: the task that made the traces, and its difficulty.
+      steps: the number of steps in each of these traces.
+      characters: the number of characters in the prompt, steps and answer of each.
+      traces: the number of traces with this combination of the four values.
     """
 
     task: str
@@ -85,7 +89,8 @@ class TraceStore:
     """The traces in one folder of shards.
 
     Args:
-      folder: the folder of the shards; created when the first trace is added.
+      folder: the folder of the shards, files with a trace in each line; created when the first
+        trace is added.
       threads: how many threads DuckDB may use, None for its default; results never depend on it.
 
     Example:
@@ -125,7 +130,9 @@ class TraceStore:
             return self._commit(new)
 
     def add_lines(self, path: Path) -> Added:
-        """Add the traces of a file in the format of a shard. Keep the time of each trace.
+        """Add the traces of a file in the format of a shard, all of them or none.
+
+        Each line is a trace as JSON with its `id` and `created_at`. The times are kept.
 
         Raises:
           InputError: a line is bad: `file:line: field: reason`.
@@ -146,16 +153,19 @@ class TraceStore:
         processes: int = 1,
         **how: Any,
     ) -> Added:
-        """Add the traces of files, all or none. If a known task made a trace, check it too.
+        """Add the traces of files, all of them or none.
+
+        If `meta.task` of a trace is one of `tasks.TASKS`, that task checks its steps and answer.
 
         Args:
-          paths: JSON lines, a JSON array, Parquet or CSV, or the folder of a dataset; JSON may be
-            gzip; `-` is standard input. Blank lines are skipped.
+          paths: JSON lines, a JSON array, Parquet, CSV or Arrow, or the folder of a dataset; JSON
+            may be gzip; `-` is standard input. Blank lines are skipped.
           created_at: the time to store with every trace, ISO 8601.
-          form: the format of the records, one of `formats.FORMATS`, or `auto`.
-          progress: called while the files are read.
+          form: the format of the records, one of `formats.FORMATS`, or `auto` to recognise it.
+          progress: called with the numbers of lines and of bytes read since its last call.
           processes: how many processes share the work; the result does not depend on it.
-          how: the other settings of the import: `names`, `skip_bad` and `report` of `intake.How`.
+          how: the other settings. `names`: part of a trace -> the field that holds it. `skip_bad`:
+            True to leave out bad records. `report`: called with lines about each file.
 
         Raises:
           InputError: a file is missing, or records are bad. The message has `file:line: field:
@@ -198,8 +208,8 @@ class TraceStore:
     def compact(self) -> int:
         """Merge all shards into one; drop the lines of deleted and repeated traces.
 
-        A kill at any moment loses no trace, and duplicates none. The merge waits until nobody reads
-        the shards.
+        If the process is killed at any moment, no trace is lost or duplicated. The merge waits
+        until nobody reads the shards.
 
         Returns:
           The number of dropped lines.
@@ -215,7 +225,8 @@ class TraceStore:
         Args:
           limit: the most traces to return; None for all.
           offset: how many of the newest to skip.
-          filters: field -> value or `{operator: operand}`, as `filter_condition` takes them.
+          filters: field of a trace -> the value that it must equal, or `{operator: operand}`, as
+            in `{"step_count": {">=": 3}}`; see `common.filter_condition`.
         """
         # Without filters the index is enough. With filters DuckDB finds the ids.
         if filters:
@@ -260,9 +271,10 @@ class TraceStore:
     def connect(self, also: Iterable[Path] = ()) -> Iterator["DuckDBPyConnection"]:
         """Open DuckDB with two views: `traces`, one row per trace, and `fields`, with more columns.
 
-        `fields` adds `task`, `score`, `length`, `step_count`, `step_characters`, `steps_wrong` and
-        `steps_checked`. DuckDB can access only the files of the store, and no query can lift this
-        restriction.
+        `fields` adds `task`, `score` (the baseline score, 0 to 100), `step_count`, `steps_wrong`,
+        `steps_checked` (steps that are right or wrong), `step_characters` (characters in steps),
+        and `length` (characters in prompt, steps and answer). DuckDB can access only the files of
+        the store, and no query can lift this restriction.
 
         Args:
           also: other files that queries may read.
@@ -296,10 +308,11 @@ class TraceStore:
                 raise InputError(f"{self.folder}: {one_line(str(error))}") from error
 
     def overview(self) -> list[dict[str, str | float]]:
-        """Count the traces of each task and difficulty: one dict each, by column name.
+        """Count the traces of each task and difficulty.
 
-        The columns are `task`, `difficulty`, `traces`, and the means `steps a trace` and
-        `characters a prompt`.
+        Returns:
+          A dict for each combination: `task`, `difficulty`, `traces` (their number), and the means
+          `steps a trace` and `characters a prompt`.
         """
         return self.query(sql("overview"))
 
@@ -308,7 +321,7 @@ class TraceStore:
         return cast("list[Share]", self.query(sql("distribution")))
 
     def query(self, query: str, parameters: Mapping[str, object] | None = None) -> list[dict]:
-        """Run an SQL query in a connection from `connect`; return its rows as dicts.
+        """Run an SQL query on the views that `connect` explains; return its rows as dicts.
 
         Args:
           query: the SQL.
@@ -318,11 +331,11 @@ class TraceStore:
             return records(connection.execute(query, dict(parameters or {})))
 
     def lines(self, wanted: np.ndarray) -> Iterator[bytes]:
-        """Yield the lines of some traces, in the format of a shard, 1000 lines at a time.
+        """Yield the lines of some traces as a shard has them, joined into blocks of up to 1000.
 
         Args:
-          wanted: rows whose `hi` and `lo` are the two halves of each id: ROW[n]. The lines come in
-            the order of these rows.
+          wanted: the ids of the traces in the wanted order, as an array of the dtype `store.ROW`.
+            Only its fields `hi` and `lo` are used, the two halves of each id.
 
         Raises:
           InputError: a trace was deleted meanwhile, or a line is damaged.

@@ -38,14 +38,15 @@ class Verification:
 
     Args:
       folder: the folder of the store.
-      steps: also check each trace that is not deleted: its steps and answer if a known task made
-        it, else only the sums in its steps.
+      steps: also check each trace that is not deleted: its steps and answer if its `meta.task` is
+        one of `tasks.TASKS`, else only the sums in its steps, such as `2 + 2 = 4`.
       processes: how many processes share the work; the result does not depend on it.
 
     Attributes:
       traces: the number of traces, deleted ones included; set after everything is read.
-      checked: the number of traces that a known task made and checked so far.
-      sums: the numbers of right, wrong and not checkable steps of the other traces so far.
+      checked: the number of traces that one of `tasks.TASKS` has checked so far.
+      sums: for the other traces so far, the numbers of steps that are right, that are wrong, and
+        that cannot be checked.
 
     Example:
       >>> list(Verification(Path("nothing")))
@@ -131,7 +132,7 @@ def _altered(shard: Path, table: np.ndarray) -> Iterator[str]:
 
     Args:
       shard: the shard.
-      table: the index rows built from its lines.
+      table: the index rows built from its lines, an array of the dtype `store.ROW`.
     """
     try:
         indexed = index.read(shard)
@@ -151,8 +152,8 @@ def _twice(found: list[Path], lengths: list[int], keys: bytes, numbers: array) -
     Args:
       found: the shards.
       lengths: the number of valid lines in each shard.
-      keys: the keys of all valid lines, 16 bytes each, concatenated.
-      numbers: for each key the number of its line in its shard.
+      keys: the ids in all valid lines, 16 bytes each, concatenated.
+      numbers: for each of these ids the number of its line in its shard.
     """
     ends = np.cumsum(lengths)
     table = index.rows(keys, [0], numbers)

@@ -1,7 +1,7 @@
 """1 generate: tasks that draw a prompt, solve it in steps, and check every step.
 
 `task` has their base class and `registry` lists them; `cards`, `numbers` and `words` define them,
-and `plugins` loads those of a user. `certificate` tries everything that a task must keep to.
+and `plugins` loads those of a user. `certificate` runs the tests that every task must pass.
 """
 
 import lazy_loader

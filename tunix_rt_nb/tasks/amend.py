@@ -36,7 +36,8 @@ def amend(
     Args:
       steps: the (type, text) pairs of a right solution.
       check: takes the texts of the steps so far and of a next step, and returns why the next step
-        is wrong, or None. A changed step that `check` accepts is not used as a mistake.
+        is wrong, or None if it is right. A changed step that `check` accepts is not used as a
+        mistake.
       rng: decides which step goes wrong, and how.
 
     Returns:
@@ -58,9 +59,9 @@ def amend(
 
 
 def _mistakes(text: str, rng: random.Random) -> Iterator[str]:
-    """Yield copies of a text with one number, suit or word changed, from its end to its start.
+    """Yield copies of a text, each with one number, one suit or one word of `_SWAPS` changed.
 
-    A step usually ends with its result, so a wrong result is tried first.
+    The first copy changes the last of these, because a step usually ends with its result.
     """
     for spot in reversed(list(_WORD.finditer(text))):
         yield text[: spot.start()] + _other(spot[0], rng) + text[spot.end() :]

@@ -1,7 +1,7 @@
 """The certificate of a task: tests that every task must pass, run on traces that it draws.
 
-A task states, solves, checks and grades its own problems, so nothing else reveals a mistake in it,
-such as a checker that accepts everything. A model would be trained on that mistake.
+A task states, solves, checks and grades its own problems. So only these tests reveal a mistake in
+it, such as a checker that accepts everything, before a model is trained on its traces.
 """
 
 import math
@@ -58,8 +58,8 @@ def certify(name: str, n: int = 30, seed: int = 0) -> Iterator[Finding]:
 
     Args:
       name: the name of the task.
-      n: the number of traces to draw at each difficulty and grain; fewer if draws find fewer
-        distinct problems.
+      n: the number of traces to draw at each difficulty and grain, each of another problem. If the
+        draws find fewer problems, there are fewer traces.
       seed: decides which problems are drawn.
 
     Raises:
@@ -97,9 +97,12 @@ def _sizes(traces: Sequence[Trace]) -> str:
 
 
 def _same_bytes(sample: Sample) -> tuple[bool, str]:
-    """Draw the same traces twice here and once in each of two processes; compare them.
+    """Test that one seed always draws the same traces: twice here, once in each of two processes.
 
-    The two processes have other hash seeds.
+    Python's hashes have another seed in each of the two processes.
+
+    Returns:
+      Whether the task passes, and a text: figures of the test, or what failed.
     """
     code = "import sys; from tunix_rt_nb.tasks import sample; "
     code += "print(sample.digest(sys.argv[1]))"
@@ -224,7 +227,11 @@ _OTHERS = ("arithmetic", "aiw", "spades_trick")
 def _disguises(sample: Sample) -> tuple[bool, str]:
     """Look for problems that `read` tells apart although their solutions are the same.
 
-    The split is by problem, so one of two such problems could be in train, the other in eval.
+    Train and eval are split by problem. So one of two such problems could be in train, the other
+    in eval. At most the share `TWINS` of the problems may have the solution of another one.
+
+    Returns:
+      Whether the task passes, and a text: figures of the test, or what failed.
     """
     solved: Counter[str] = Counter()
     for level in DIFFICULTIES:
@@ -239,10 +246,13 @@ def _disguises(sample: Sample) -> tuple[bool, str]:
 
 
 def _space(sample: Sample) -> tuple[bool, str]:
-    """Compare `space` with the number of distinct problems that `_PROBLEMS` draws find.
+    """Compare the task's `space` with the number of distinct problems in `_PROBLEMS` draws.
 
-    The draws must find no more than `space` problems. They must also find more than `EVEN` times
-    the number that uniform draws would find on average.
+    The draws must find no more than `space` problems. If all problems were equally likely, the
+    draws would find a certain number on average; they must find more than `EVEN` times as many.
+
+    Returns:
+      Whether the task passes, and a text: figures of the test, or what failed.
     """
     told, plausible = [], []
     for level in DIFFICULTIES:

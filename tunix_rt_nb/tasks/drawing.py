@@ -32,7 +32,7 @@ def draw(
       n: the number of traces.
       seed: decides which problems are drawn, and their wording.
       difficulty: `easy`, `medium` or `hard`.
-      grain: `fine` or `coarse`.
+      grain: `fine` (small steps) or `coarse` (larger ones).
       mistakes: the expected share of traces with a wrong step, which the next step repairs.
 
     Raises:

@@ -16,7 +16,7 @@ from tunix_rt_nb.tasks.task import DIFFICULTIES, Task
 
 
 def by_level(**values: Sequence[Any]) -> dict[str, dict[str, Any]]:
-    """Return the settings for each difficulty, given the three values of each setting.
+    """Return the settings by difficulty, given the values of each for easy, medium and hard.
 
     Example:
       >>> by_level(max_value=(9, 20, 50))["medium"]
@@ -63,14 +63,15 @@ class GymTask(Task):
         return float(_dataset(type(self), self.difficulty).score_answer(answer, item) == 1.0)
 
     def sound(self, item: dict[str, Any]) -> bool:
-        """Tell whether reasoning-gym states and answers an item right.
+        """Tell whether the question and the answer of an item from reasoning-gym are correct.
 
-        If it does not, `prompt` draws another item.
+        `item` is a dict with `question`, `answer` and `metadata`. If it is not correct, `prompt`
+        draws another one.
         """
         return True
 
     def metadata(self, problem: Any) -> dict[str, Any]:
-        """Return what reasoning-gym's verifier needs to know of a problem besides its answer."""
+        """Return the fields of a problem that reasoning-gym's verifier needs to score answers."""
         return {}
 
 

@@ -22,7 +22,7 @@ def of_file(path: Path) -> list[type[Task]]:
 
     The file runs as a module with a private name, which cannot clash with another module. It cannot
     import the files next to it. Abstract classes and imported tasks are left out. A task that sets
-    no `source` gets the name of the file.
+    no `source` gets the name of the file as its source.
 
     Raises:
       InputError: the file cannot be read, fails, or defines no task.
@@ -36,7 +36,7 @@ def of_file(path: Path) -> list[type[Task]]:
 
 
 def of_package(point: EntryPoint) -> list[type[Task]]:
-    """Return the tasks of an entry point: the class that it names, or all tasks of its module.
+    """Return the tasks of an entry point that names a task, or a module that defines some.
 
     Raises:
       InputError: the entry point cannot be imported, or names no task.
@@ -60,7 +60,10 @@ def told_of(point: EntryPoint) -> str:
 
 
 def _tasks(module: ModuleType, where: str) -> list[type[Task]]:
-    """Return the tasks that a module defines; raise `InputError` if it defines none."""
+    """Return the tasks that a module defines; raise `InputError` if it defines none.
+
+    `where` names the module's file or entry point in messages.
+    """
     own = [
         one for one in vars(module).values() if getattr(one, "__module__", "") == module.__name__
     ]

@@ -1,4 +1,4 @@
-"""The list of all tasks. To add one, write its class in a folder of this room and list it here.
+"""The list of all tasks. To add one, write its class in a folder of `tasks` and list it here.
 
 A user's task need not be listed. It is registered from a file, which is passed to `load_from` or
 named in the environment variable `TUNIX_RT_TASKS`, or from an entry point of an installed package.
@@ -83,7 +83,7 @@ def load_from(paths: Iterable[str | Path]) -> list[str]:
     """Register the tasks that Python files define, and return their names.
 
     Child processes started later register them too. A file that is loaded again is executed
-    again, and its tasks replace those of its last run.
+    again, and its tasks replace those that it defined before.
 
     Raises:
       InputError: a file cannot be read, fails, or defines no task; or another task has the same
@@ -101,7 +101,9 @@ def load_from(paths: Iterable[str | Path]) -> list[str]:
 
 
 def _register(tasks: Sequence[type[Task]], where: str, home: str) -> list[str]:
-    """Register the tasks of a file or a package, and drop its tasks of an earlier call.
+    """Register the tasks of a file or a package.
+
+    They replace the tasks that an earlier call registered from the same file or package.
 
     Args:
       tasks: the classes.

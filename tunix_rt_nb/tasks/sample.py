@@ -33,7 +33,7 @@ def drawn(name: str, n: int, seed: int = 0) -> Sample:
     Raises:
       ValueError: the task cannot read a prompt that it drew, or does not always read the same
         problem from it.
-      InputError: a trace exceeds the limits of a trace.
+      InputError: a trace exceeds a limit of all traces, such as its size.
     """
     traces = []
     for level in DIFFICULTIES:
@@ -79,7 +79,7 @@ def prompts(task: Task, n: int, rng: random.Random) -> Iterator[str]:
         problem = task.read(prompt)
         for level in DIFFICULTIES:
             if get(task.name, level).read(prompt) != problem:
-                raise ValueError(f"prompt: is not read alike each time: {prompt[:80]!r}")
+                raise ValueError(f"prompt: does not always give the same problem: {prompt[:80]!r}")
         if problem not in seen:
             seen.add(problem)
             yield prompt

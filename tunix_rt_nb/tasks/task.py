@@ -22,7 +22,12 @@ Checker = Callable[[Sequence[str], str | None], str | None]
 
 
 class Solution(NamedTuple):
-    """A worked solution: its lines and its final answer."""
+    """A worked solution: its steps and its final answer.
+
+    Attributes:
+      lines: the steps, each a tuple of its type, its text, and the same text in other wordings.
+      answer: the final answer.
+    """
 
     lines: Sequence[Line]
     answer: str
@@ -41,7 +46,7 @@ class Review(NamedTuple):
 
 
 def worded(kind: str, word: str, text: str) -> Line:
-    """Return a step of type `kind` in two wordings: `text` alone, and after `word` (as `So`)."""
+    """Return a step of type `kind` in two wordings: `text`, and `word` followed by `text`."""
     return kind, text, f"{word} {text}"
 
 
@@ -63,8 +68,9 @@ class Task(ABC):
     A task defines how to draw a prompt, how to read the problem back from it, and how to solve the
     problem in steps. Generating, checking and grading traces build on these three and always start
     from the prompt. A step is right if the worked solution has it at the same index, in any of its
-    wordings. All steps of a trace are compared at the same grain: the one with the fewest errors. A
-    task with many right solutions overrides `checker`.
+    wordings. The worked solution has a grain: `fine` (small steps) or `coarse` (larger ones). All
+    steps of a trace are compared at the same grain: the one that gives the fewest errors. A task
+    with many right solutions overrides `checker`.
 
     Attributes:
       name: the name of the task in a trace's `meta`.
@@ -124,7 +130,8 @@ class Task(ABC):
     def checker(self, problem: Any, grain: str) -> Checker:
         """Return a function that checks the next step of a solution, given the steps before it.
 
-        `Checker` describes its arguments and result.
+        The function takes the texts of the steps so far, and the text of the next step or None for
+        the end. It returns why the next step is wrong, or None if it is right.
         """
         lines = self.solution(problem, grain).lines
 
@@ -161,7 +168,7 @@ class Task(ABC):
         Args:
           prompt: states a problem of this task.
           rng: decides the wording of the steps, and which step goes wrong.
-          grain: `fine` or `coarse`.
+          grain: `fine` (small steps) or `coarse` (larger ones).
           mistake: insert a wrong step that the next step notices and repairs; `meta.mistakes`
             lists the index of the wrong step.
           meta: more fields for the trace's `meta`.
@@ -192,8 +199,9 @@ class Task(ABC):
         return Trace.of(prompt, steps, answer, about)
 
     def review(self, trace: Trace) -> Review:
-        """Check all steps of a trace against the problem in its prompt, at the best fitting grain.
+        """Check all steps of a trace against the problem in its prompt.
 
+        They are compared with the fine and the coarse solution; the one with fewer errors counts.
         A wrong step counts as right if the next step notices and repairs it.
 
         Raises:
@@ -210,11 +218,19 @@ class Task(ABC):
         return min(reviews, key=lambda review: sum(map(bool, [*review.steps, review.end])))
 
     def check_step(self, trace: Trace, i: int) -> str | None:
-        """Return why step `i`, from 0, is wrong, or None if it is right; raise as `review` does."""
+        """Return why step `i`, from 0, is wrong, or None if it is right.
+
+        Raises:
+          ValueError: the prompt states no problem of this task.
+        """
         return self.review(trace).steps[i]
 
     def grade(self, answer: str, trace: Trace) -> float:
-        """Score an answer to the trace's prompt, 0.0 to 1.0; raise as `review` does."""
+        """Score an answer to the trace's prompt, from 0.0 (wrong) to 1.0 (right).
+
+        Raises:
+          ValueError: the prompt states no problem of this task.
+        """
         return self.score(answer, self.problem(trace.prompt))
 
 

@@ -1,4 +1,8 @@
-"""Traces as chats, written in a template and a style."""
+"""Traces as chats, written in a template and a style.
+
+The template is how a family of models marks the turns of a chat. The style is how the steps and the
+answer of a trace are written as one response.
+"""
 
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -15,6 +19,9 @@ class Said(NamedTuple):
     """The content of a chat, without its template and style.
 
     Attributes:
+      prompt: the text of the prompt.
+      steps: the texts of the steps.
+      answer: the final answer.
       earlier: the messages before the prompt, the system message included.
     """
 
@@ -35,6 +42,8 @@ class Form:
     """The template, style and system message in which the traces of a dataset are written.
 
     Attributes:
+      template: how a family of models marks the turns of a chat.
+      style: how steps and an answer are written as one response.
       system: the system message; if empty, the template's `default_system` is used.
       turns: the earlier turns of one chat; the form of a whole dataset has none.
     """
@@ -92,12 +101,17 @@ class Form:
 
 
 def _literal_end(opening: tuple[Segment, ...]) -> tuple[Segment, ...]:
-    """Return the literal segments after the last control token."""
+    """Return the literal segments after the last control token in the segments of `opening`."""
     return tuple(takewhile(lambda segment: not segment.control, opening[::-1]))[::-1]
 
 
 def form(template_name: str = "gemma", style: str = "numbered", system: str = "") -> Form:
     """Return the form with this template, style and system message.
+
+    Args:
+      template_name: the name of a template, such as `gemma` or `chatml`.
+      style: the name of a style, `numbered` or `tags`.
+      system: the system message; if empty, the template's `default_system` is used.
 
     Raises:
       InputError: unknown template or style.
@@ -106,7 +120,13 @@ def form(template_name: str = "gemma", style: str = "numbered", system: str = ""
 
 
 class Chat(NamedTuple):
-    """A prompt (`asked`) and its response (`said`), to be written in a form."""
+    """A prompt and its response, and the form to write them in.
+
+    Attributes:
+      form: the template, the system message and the earlier turns.
+      asked: the text of the prompt.
+      said: the text of the response, without a stop token.
+    """
 
     form: Form
     asked: str
@@ -124,12 +144,12 @@ class Chat(NamedTuple):
 
     @property
     def given(self) -> str:
-        """The text of `prompt`."""
+        """The segments of `prompt` as one text; this is what a model is given."""
         return f"{self.form.before}{self.asked}{self.form.template.after_prompt}"
 
     @property
     def trained(self) -> str:
-        """The text of `response`."""
+        """The segments of `response` as one text; this is what a model is trained to write."""
         template = self.form.template
         return f"{template.before_response}{self.said}{template.stop}"
 
@@ -145,6 +165,9 @@ def render(
     """Write a trace as a chat.
 
     Args:
+      trace: the trace.
+      template_name: the name of a template, such as `gemma` or `chatml`.
+      style: the name of a style, `numbered` or `tags`.
       system: the system message; if empty, the template's `default_system` is used.
 
     Raises:

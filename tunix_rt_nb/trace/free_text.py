@@ -6,14 +6,16 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from tunix_rt_nb.trace.marks import boxes, plain, polite, without_end
+from tunix_rt_nb.trace.tags import ANSWER, CLOSED, OPENED, unclosed
 
 
 class Parsed(NamedTuple):
     """The steps and the answer that a response holds.
 
     Attributes:
+      steps: the texts of the steps, without their numbers.
       answer: the final answer; None if there is none.
-      strict: True if the response keeps to its style exactly.
+      strict: True if the response is written exactly in its style, such as `numbered`.
       ran_on: True if the response goes on after its answer.
     """
 
@@ -46,6 +48,7 @@ class _Told(NamedTuple):
     """An answer that a line gives.
 
     Attributes:
+      answer: the answer without the marks around it; may be empty.
       start: the index in the text where the line or sentence with the answer begins.
       marked: True if the answer is marked, False if it is only said, as `loose` explains.
     """
@@ -55,7 +58,6 @@ class _Told(NamedTuple):
     marked: bool
 
 
-_THOUGHT = r"(?:think|thinking|thought|thoughts|reasoning|reason|analysis|reflection|scratchpad)"
 # Each repetition has a limit or takes the rest of a line, so no text can make these regexes slow.
 _STEP = re.compile(
     r"[ >*#]{0,8}(?:step ?([0-9]{1,4}) ?[.:)]|([0-9]{1,4})[.)](?=[\s*]|$))\*{0,2}\s*(.*)",
@@ -74,11 +76,10 @@ _ALONE = re.compile(  # a text that is a marked answer and nothing else
     r"\$[^$]{1,200}\$|\\\(.{1,200}\\\)|\\\[.{1,200}\\\]|\*\*[^*]{1,200}\*\*\.?"
 )
 _BREAK = re.compile(
-    rf"\n|(<answer>)|</?(?:answer|solution|{_THOUGHT})>|<\|(?:begin|end)_of_(?:thought|solution)\|>"
+    rf"\n|(<answer>)|{ANSWER.pattern}|{OPENED.pattern}|{CLOSED.pattern}"
     r"|<\|im_end\|>(?:\n?<\|im_start\|>)?|<end_of_turn>(?:\n?<start_of_turn>)?|<\|eot_id\|>",
     re.IGNORECASE,
 )
-_THOUGHT_OUT = re.compile(rf"</{_THOUGHT}>|<\|end_of_thought\|>", re.IGNORECASE)
 _DELIMITERS = {"$$", r"\[", r"\]", "```"}
 _SENTENCE = re.compile(r"[.!?:;][*$]{0,4}\s{1,9}")
 _UNSAID = re.compile(  # words that keep a clause from being a statement
@@ -137,9 +138,13 @@ def answer_in(text: str) -> Found:
 
 
 def _read(text: str) -> tuple[Parsed, int]:
-    """Read a text as `loose` does; also return where the answer starts, as in `Found.start`."""
+    """Read a text as `loose` does.
+
+    Returns:
+      The steps and the answer, and the index where the answer starts, as in `Found.start`.
+    """
     text = without_end(text)
-    thought_out = deque(_THOUGHT_OUT.finditer(text), 1)
+    thought_out = deque(CLOSED.finditer(text), 1)
     closed = thought_out[0].end() if thought_out else len(text) + 1
     steps: list[str] = []
     # `answer` is the latest answer, `thought` one that was said among the steps, and `before` the
@@ -182,6 +187,8 @@ def _read(text: str) -> tuple[Parsed, int]:
             answer = thought = None
         if crossed and after and not (step or bare or polite(line)):
             bare = _Told(plain(line), start, False)
+    if unclosed(text):  # what it says of an answer is a thought, and cut off
+        return Parsed(tuple(steps), None, False), len(text)
     given = thought or answer
     found = given or (bare if bare and bare.answer else None) or before or _alone(text)
     parsed = Parsed(
@@ -195,6 +202,11 @@ def _told(line: str, start: int, lines: Iterator[_Line]) -> _Told | None:
 
     If the line only announces an answer, as `Answer:` does, take the answer from the next line.
     The answer is empty if the next line has none either.
+
+    Args:
+      line: the line.
+      start: the index in the whole text where the line begins.
+      lines: the lines after it; one is taken if the answer is there.
     """
     if not _TELLS.search(line):  # most lines end here, after one quick search
         return None
@@ -215,7 +227,11 @@ def _told(line: str, start: int, lines: Iterator[_Line]) -> _Told | None:
 
 
 def _marked(line: str) -> tuple[int, str] | None:
-    """Return the index and the text of the answer in the last box or after `####`; else None."""
+    r"""Return the answer in the last `\boxed{...}` of a line, or after `####`; None if it has none.
+
+    Returns:
+      The index in the line where the box or the `####` begins, and the text of the answer.
+    """
     boxed = deque(boxes(line), 1)
     if boxed:
         return boxed[0]
@@ -224,12 +240,15 @@ def _marked(line: str) -> tuple[int, str] | None:
 
 
 def _sentence(line: str, at: int) -> int:
-    """Return the start index of the sentence in a line that contains the index `at`."""
+    """Return the index in a line where the sentence around the index `at` begins."""
     return max((end.end() for end in _SENTENCE.finditer(line, 0, at)), default=0)
 
 
 def _alone(text: str) -> _Told | None:
-    """Return the answer of a text that is one marked answer and nothing else, such as `**4**`."""
+    """Return the answer if a text is one marked answer and nothing else, such as `**4**`.
+
+    Return None for any other text.
+    """
     bare = text.strip()
     if _ALONE.fullmatch(bare) and (answer := plain(bare)):
         return _Told(answer, 0, False)

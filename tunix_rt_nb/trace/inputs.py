@@ -33,7 +33,7 @@ Progress = Callable[[int, int], None]
 
 
 def unseen(lines: int, size: int) -> None:
-    """Ignore progress; this is the callback of callers that show none."""
+    """Do nothing; this is the default progress callback, for callers that show no progress."""
 
 
 def files_of(path: Path, split: str = "train") -> list[Path]:
@@ -41,6 +41,10 @@ def files_of(path: Path, split: str = "train") -> list[Path]:
 
     In a dataset's folder from Hugging Face, the names of files or folders contain the split, such
     as `train`. If any name contains a split, return only the files of `split`, else all.
+
+    Args:
+      path: a file or folder, or `-` for standard input.
+      split: `train`, `validation` or `test`.
 
     Raises:
       InputError: the folder holds no data files, or none of this split.
@@ -76,6 +80,12 @@ def _split_of(path: Path) -> str:
 def records(path: Path, progress: Progress = unseen) -> Iterator[tuple[int, bytes]]:
     """Yield the number of each record of a file, and the record as a JSON object in bytes.
 
+    The number counts lines in JSON lines and CSV, and records in other files, from 1.
+
+    Args:
+      path: the file; `-` is standard input.
+      progress: called with the numbers of lines and of bytes read since its last call.
+
     Raises:
       InputError: the file cannot be read, is damaged, or holds no records.
     """
@@ -93,7 +103,10 @@ def records(path: Path, progress: Progress = unseen) -> Iterator[tuple[int, byte
 
 
 def _json(path: Path, progress: Progress) -> Iterator[tuple[int, bytes]]:
-    """Yield the non-empty lines of a file or, if it holds a JSON array, the array's records."""
+    """Yield (line number, line) for each non-empty line of a file of JSON lines.
+
+    If the file holds a JSON array instead, yield its records as `_array` does.
+    """
     told = 0
     with path.open("rb") if path != STDIN else _standard_input() as raw:
         lines = files.numbered(raw, strict_json.MAX_LINE)
@@ -111,7 +124,7 @@ def _json(path: Path, progress: Progress) -> Iterator[tuple[int, bytes]]:
 
 
 def _array(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Yield the raw bytes of each record in a JSON array; read the whole file into memory."""
+    """Yield (number, bytes) for each record in a JSON array; read the whole file into memory."""
     with path.open("rb") as raw:
         data = b"".join(line for _, line in files.numbered(raw, _MOST))
     try:
@@ -122,7 +135,10 @@ def _array(path: Path) -> Iterator[tuple[int, bytes]]:
 
 
 def _csv(path: Path, progress: Progress) -> Iterator[tuple[int, bytes]]:
-    """Yield the rows of a CSV file; a cell is text, unless it holds a JSON list or object."""
+    """Yield (line number, JSON object) for each row of a CSV file.
+
+    A cell is text, unless it holds a JSON list or object.
+    """
     csv.field_size_limit(strict_json.MAX_LINE)
     with path.open(encoding="utf-8-sig", newline="") as file:
         rows = csv.DictReader(file, strict=True)
@@ -161,7 +177,7 @@ def _parquet(path: Path, progress: Progress) -> Iterator[tuple[int, bytes]]:
 
 
 def _arrow(path: Path, progress: Progress) -> Iterator[tuple[int, bytes]]:
-    """Yield the rows of a file that `Dataset.save_to_disk` wrote."""
+    """Yield (number, JSON object) for each row of a file that `Dataset.save_to_disk` wrote."""
     try:
         import pyarrow as arrow
     except ImportError:

@@ -7,6 +7,7 @@ _ENDS = r"(?:<\|im_end\|>|<end_of_turn>|</s>|<\|eot_id\|>|<\|end\|>|<\|endoftext
 _LAST = re.compile(rf"(?:\s{{0,9}}{_ENDS}){{1,9}}\s{{0,9}}\Z")
 _WRAPPED = re.compile(r"\\(?:boxed|fbox|text|textbf|textrm|mathrm|mathbf|operatorname)\s{0,3}\{")
 _BOXED = re.compile(r"\\(?:boxed|fbox)\s{0,3}\{")
+_EMPHASIS = re.compile(r"(?<![*])(\*{1,3})(?=[^*\s])[^*\n]{0,300}[^*\s]\1(?![*])")
 _PAIRS = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"))
 _EMPTY = {"$", "$$", r"\(", r"\)", r"\[", r"\]"}
 _NEGATED = r"(?![ *]{1,4}(?:not|right|wrong|correct|incorrect|unclear|unknown)\b)"
@@ -39,7 +40,7 @@ def plain(answer: str) -> str:
 
     Marks are Markdown and LaTeX, a label such as `Answer:`, the stop tokens of templates, a full
     stop, a polite sentence, and a clause that only explains the answer. Words that may withdraw the
-    answer are kept, so that a grader does not take half of the answer for the whole.
+    answer, such as `Wait`, are kept. Else a grader would accept an answer that was taken back.
 
     Example:
       >>> plain("**8**."), plain(r"$\boxed{\text{1/2}}$"), plain("Final answer: 7, as computed.")
@@ -62,7 +63,9 @@ def polite(line: str) -> bool:
 
 
 def boxes(line: str) -> Iterator[tuple[int, str]]:
-    r"""Yield the start index and the content of each `\boxed{...}`; the content may have braces.
+    r"""Yield the start index and the content of each `\boxed{...}` in a line.
+
+    The content may itself have pairs of braces.
 
     Example:
       >>> list(boxes(r"So $\boxed{\frac{1}{2}}$"))
@@ -85,8 +88,10 @@ def without_end(text: str) -> str:
 
 
 def _unmarked(text: str) -> str:
-    """Strip one layer of marks."""
-    bare = without_end(text).strip(" \n\t:*`").rstrip(".*` ")
+    """Strip the outermost marks that `plain` strips; others may be inside."""
+    bare = without_end(text).strip(" \n\t:`").rstrip(".` ")
+    if _EMPHASIS.sub("", bare).strip() in ("", bare):  # all of it, or an odd star
+        bare = bare.strip("*` \n\t:").rstrip(".*` ")
     if bare in _EMPTY:
         return ""
     label = _LABEL.match(bare)
@@ -127,7 +132,12 @@ def _unexplained(text: str) -> str:
 
 
 def _closing(text: str, at: int) -> int | None:
-    """Return the index after the brace that closes the one before `at`; None if none does."""
+    """Return the index after the closing brace of a group; None if it is not closed.
+
+    Args:
+      text: the text.
+      at: the index after the group's opening brace.
+    """
     depth = 1
     for brace in re.finditer(r"\\.|[{}]", text[at : at + 5000]):
         depth += {"{": 1, "}": -1}.get(brace[0], 0)

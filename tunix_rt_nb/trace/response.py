@@ -27,7 +27,7 @@ from tunix_rt_nb.trace.trace import Trace
 
 @dataclass(frozen=True)
 class Style:
-    """The fixed texts of a response.
+    """The fixed texts of a response, between which the steps and the answer are written.
 
     A response is the opening, the numbered steps, the middle, the answer and the closing.
     """
@@ -54,6 +54,10 @@ def style_named(name: str) -> Style:
 def respond(trace: Trace, style: str = "numbered") -> str:
     r"""Write the steps of a trace, then its answer, as one text.
 
+    Args:
+      trace: the trace.
+      style: the name of a style, `numbered` or `tags`.
+
     Raises:
       InputError: unknown style.
 
@@ -72,14 +76,14 @@ def respond(trace: Trace, style: str = "numbered") -> str:
 
 
 def write(steps: Sequence[str], answer: str, how: Style) -> str:
-    """Write steps and an answer in a style, as `respond` does for a trace."""
+    """Write the texts of steps, then an answer, as one text in the style `how`."""
     lines = "".join([f"{n}. {step}\n" for n, step in enumerate(steps, 1)])
     opening = how.opening if lines or how.closing else ""  # no `Reasoning:` without steps
     return f"{opening}{lines}{how.middle}{answer}{how.closing}"
 
 
 def unwrite(text: str, how: Style) -> tuple[tuple[str, ...], str]:
-    """Read the steps and the answer of a text that `write` wrote.
+    """Read the steps and the answer of a text that `write` wrote in the style `how`.
 
     Any other text gives a meaningless result, without an error. To detect it, `write` the result
     again and compare.
@@ -106,9 +110,14 @@ def reads_back(steps: Sequence[str], answer: str, how: Style) -> bool:
 def parse_response(response: str, style: str = "numbered", lines: int = 1) -> Parsed:
     """Read steps and answer back from a response, which is given without its stop token.
 
-    A response that `respond` wrote in this style reads back exactly, if its answer has at most
-    `lines` lines; a longer answer means that the model ran on. All other responses are read by
-    `loose`, whatever their style. Reading takes linear time.
+    A response that `respond` wrote in this style reads back exactly. Any other is read as free text
+    by `free_text.loose`, whatever its style. Reading takes linear time.
+
+    Args:
+      response: the text of the response.
+      style: the name of a style, `numbered` or `tags`.
+      lines: the most lines of an answer. If there are more, the model ran on after its answer, and
+        the response is read as free text.
 
     Raises:
       InputError: unknown style.
@@ -130,6 +139,9 @@ def parse_response(response: str, style: str = "numbered", lines: int = 1) -> Pa
 def numbered(block: str) -> list[str]:
     r"""Split a list numbered 1, 2, 3, ... into its steps, unchanged; a step may have several lines.
 
+    Args:
+      block: the list, with a line break before its first number.
+
     Example:
       >>> numbered("\n1. a\nb\n2. c")
       ['a\nb', 'c']
@@ -144,9 +156,12 @@ def numbered(block: str) -> list[str]:
 
 
 class Generation(NamedTuple):
-    """The text that a model wrote, without its stop token, and the number of its tokens.
+    """A text that a model wrote.
 
-    `stopped` is False if the model reached its limit of tokens before a stop token.
+    Attributes:
+      text: the text, without its stop token.
+      tokens: the number of its tokens, the stop token left out.
+      stopped: True if the model wrote a stop token, False if it reached its limit of tokens.
     """
 
     text: str

@@ -13,7 +13,7 @@ from tunix_rt_nb.common import unknown
 
 
 class Segment(NamedTuple):
-    """A run of literal text, or one control token such as `<end_of_turn>`."""
+    """A run of literal text or, if `control` is True, one control token such as `<end_of_turn>`."""
 
     text: str
     control: bool = False
@@ -72,7 +72,12 @@ class Template:
         return tuple(dict.fromkeys(every))
 
     def opening(self, system: str = "", turns: Turns = ()) -> tuple[Segment, ...]:
-        """Return the segments before the prompt, earlier turns included, without BOS."""
+        """Return the segments before the prompt, without BOS.
+
+        Args:
+          system: the system message; if empty, `default_system` is used.
+          turns: the earlier turns: pairs of a user's message and the model's reply.
+        """
         system = system or self.default_system
         late = self._message(system) if self.system_last and turns else ()
         found = [*self._first(system if not late else "")]
@@ -89,11 +94,20 @@ class Template:
         return (*segments(self.before_system, self.turns), *self._message(system))
 
     def _message(self, system: str) -> tuple[Segment, ...]:
-        """Return the segments of a system message and of what separates it from the prompt."""
+        """Return the segments of a system message and of what separates it from the prompt.
+
+        There are none if the message is empty.
+        """
         return (Segment(system), *segments(self.after_system, self.turns)) if system else ()
 
     def prompt(self, text: str, system: str = "", turns: Turns = ()) -> tuple[Segment, ...]:
-        """Return the segments before a response, up to the opening of the model's turn; no BOS."""
+        """Return the segments before a response, up to the opening of the model's turn; no BOS.
+
+        Args:
+          text: the prompt.
+          system: the system message; if empty, `default_system` is used.
+          turns: the earlier turns: pairs of a user's message and the model's reply.
+        """
         closing = segments(self.after_prompt, self.turns)
         return (*self.opening(system, turns), Segment(text), *closing)
 
@@ -108,7 +122,7 @@ class Template:
 
 @cache
 def segments(text: str, turns: tuple[str, ...]) -> tuple[Segment, ...]:
-    """Split a string of a template into segments at its control tokens, which are in `turns`."""
+    """Split a string of a template into segments at each of the control tokens in `turns`."""
     parts = re.split(f"({'|'.join(map(re.escape, turns))})", text)
     return tuple(Segment(part, part in turns) for part in parts if part)
 

@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Callable, Mapping
 from hashlib import sha1
-from typing import Annotated, Any, NamedTuple, TypeVar
+from typing import Annotated, Any, Final, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -20,7 +20,7 @@ Name = Annotated[str, Meta(min_length=1, max_length=64)]
 Text = Annotated[str, Meta(min_length=1, max_length=50_000)]
 
 
-EARLIER = "earlier_messages"  # the key in `meta` of the messages before the prompt
+EARLIER: Final = "earlier_messages"  # the key in `meta` of the messages before the prompt
 
 
 class Earlier(NamedTuple):
@@ -36,7 +36,7 @@ class Earlier(NamedTuple):
 
     @classmethod
     def of(cls, meta: Mapping[str, Any] | None) -> "Earlier":
-        """Read the messages from a trace's `meta`; return none if `meta` has none.
+        """Read the messages from a trace's `meta`; return an empty `Earlier` if it has none.
 
         Raises:
           ValueError: `meta.earlier_messages` is not an optional system message, followed by pairs
@@ -68,6 +68,10 @@ class Earlier(NamedTuple):
         for asked, said in self.turns:
             told += [("user", asked), ("assistant", said)]
         return [{"role": role, "content": content} for role, content in told]
+
+    def labelled(self) -> list[str]:
+        """Return the messages as texts that begin with the role, such as `system: Be brief.`."""
+        return [f"{told['role']}: {told['content']}" for told in self.messages()]
 
 
 class _Message(msgspec.Struct, forbid_unknown_fields=True):
@@ -104,7 +108,8 @@ class Trace(_Fields, frozen=True, forbid_unknown_fields=True, kw_only=True, dict
     Raises:
       InputError: `field: reason`: a field is missing, has the wrong type or exceeds its limits;
         step indices are not 0, 1, 2, ...; `meta` is not JSON or has more than 64 levels;
-        `Earlier.of` refuses `meta.earlier_messages`; the trace takes more than 1 MiB.
+        `Earlier.of` refuses `meta.earlier_messages`; the trace takes more than 1 MiB. The bare
+        constructor raises `ValueError` or `RecursionError` instead.
 
     Example:
       >>> trace = Trace.of("What is 2 + 2?", [("compute", "2 + 2 = 4.")], "4")
@@ -134,7 +139,14 @@ class Trace(_Fields, frozen=True, forbid_unknown_fields=True, kw_only=True, dict
         final_answer: str,
         meta: dict[str, Any] | None = None,
     ) -> "Trace":
-        """Build a trace from a prompt, steps as `(type, content)` pairs, and a final answer."""
+        """Build a trace; number its steps.
+
+        Args:
+          prompt: the problem.
+          steps: (type, content) for each step, such as `("compute", "2 + 2 = 4.")`.
+          final_answer: the answer.
+          meta: facts about the trace as JSON, such as the `task` that made it.
+        """
         numbered = [{"i": i, "type": kind, "content": text} for i, (kind, text) in enumerate(steps)]
         return cls.model_validate(
             {"prompt": prompt, "steps": numbered, "final_answer": final_answer, "meta": meta}
@@ -142,7 +154,11 @@ class Trace(_Fields, frozen=True, forbid_unknown_fields=True, kw_only=True, dict
 
     @classmethod
     def model_validate(cls, fields: Mapping[str, Any]) -> "Trace":
-        """Build a trace from its fields, given as parsed JSON."""
+        """Build a trace from its fields, given as parsed JSON.
+
+        Raises:
+          InputError: `field: reason`, as for the class.
+        """
         try:
             return msgspec.convert(fields, cls)
         except (msgspec.ValidationError, RecursionError) as error:
@@ -216,7 +232,7 @@ _READ_OBJECT = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 def id_of(key: bytes) -> str:
-    """Write a key in the usual notation of a UUID.
+    """Write a trace's key of 16 bytes in the usual notation of a UUID.
 
     Example:
       >>> id_of(bytes(range(16)))
@@ -243,7 +259,11 @@ def parse_line(line: str | bytes, where: str) -> Trace:
 
 
 def parse(line: str | bytes) -> Trace:
-    """Read a trace as `parse_line` does; an `InputError` is `field: reason`, without `where`."""
+    """Read a trace from one JSON line; ignore the keys that a store adds (`id`, `created_at`).
+
+    Raises:
+      InputError: `field: reason`.
+    """
     return _decoded(_read, line)
 
 
@@ -255,7 +275,16 @@ def _read(line: str | bytes) -> Trace:
 
 
 def parse_stored(line: str | bytes) -> tuple[Trace, Any, Any]:
-    """Read a trace as `parse` does; also return the line's `id` and `created_at`, unchecked."""
+    """Read a trace and the keys that a store adds from one JSON line.
+
+    Returns:
+      trace: the trace.
+      id: the value of the key `id`, unchecked; None if it is missing.
+      created_at: the value of the key `created_at`, unchecked; None if it is missing.
+
+    Raises:
+      InputError: `field: reason`.
+    """
     return _decoded(_stored, line)
 
 
@@ -273,7 +302,11 @@ def _stored(line: str | bytes) -> tuple[Trace, Any, Any]:
 
 
 def parse_object(line: bytes) -> dict[str, Any]:
-    """Read any JSON object; raise the same errors as `parse`."""
+    """Read any JSON object from a line.
+
+    Raises:
+      InputError: the line is too long for a trace, is not JSON or holds something else.
+    """
     return _decoded(_READ_OBJECT, line)
 
 

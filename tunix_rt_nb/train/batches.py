@@ -11,14 +11,16 @@ Batch = dict[str, np.ndarray]  # the arrays of `Rows.take`, and `weight`
 
 
 class Batches:
-    """The batches of a run, each found by its number, so that a resumed run replays nothing.
+    """The batches of a training run, by number; a resumed run can begin with any of them.
 
     Every epoch has all rows, in an order that depends only on the seed and the epoch. An optimiser
     step takes `accumulation` batches. The loss of a batch is its summed cross-entropy divided by
     its `weight`: the number of trained tokens in all batches of the step, divided by
     `accumulation`. The trainer takes the mean of the losses of a step's batches. So every trained
-    token counts the same, however the step is cut into batches. `weight` is float32 [rows], the
-    same number for each row.
+    token counts the same, however the step is cut into batches.
+
+    A batch is a dict: the arrays that `Rows.take` returns, and `weight`, float32 [rows], which has
+    the same number for each row.
 
     Args:
       rows: packed examples.
@@ -56,7 +58,7 @@ class Batches:
         return self._steps * self._accumulation
 
     def __getitem__(self, k: int) -> Batch:
-        """Return batch number `k`; raise IndexError after the last."""
+        """Return batch number `k`, counted from 0; raise IndexError after the last."""
         if not 0 <= k < len(self):
             raise IndexError(k)
         step = k // self._accumulation

@@ -35,7 +35,10 @@ _FULL = ("No space left", "File too large", "Disk quota")  # how systems report 
 
 
 def identity(config: SftConfig, rows: Rows, eval_rows: Rows, model: nnx.Module) -> dict[str, Any]:
-    """Return the settings and hashes that identify a run, so that no other run resumes from it."""
+    """Return what identifies a run: its settings, and hashes of its rows and its model.
+
+    A run resumes only from checkpoints of a run with the same identity.
+    """
     return {
         **config.model_dump(),
         "max_length": rows.length,
@@ -54,7 +57,7 @@ def _hash_of_rows(rows: Rows) -> str:
 
 
 def _hash_of_model(model: nnx.Module) -> str:
-    """Hash the names, shapes and types of a model's trained weights; of frozen ones, the values."""
+    """Hash the names, shapes and types of trained weights, and the values of frozen weights."""
     # The values of trained weights come from the checkpoint, so only the rest has to agree.
     named = {name: [list(value.shape), str(value.dtype)] for name, value in trained(model).items()}
     content = hashlib.sha256(files.digest(named).encode())
@@ -69,6 +72,10 @@ def claim(folder: Path, run: dict[str, Any]) -> Path:
     """Claim a checkpoint folder for a run; return the subfolder of its latest checkpoints.
 
     Remove another run's files if that run is complete or has no checkpoint to resume from.
+
+    Args:
+      folder: the checkpoint folder.
+      run: what identifies the run, from `identity`.
 
     Raises:
       InputError: another run was interrupted here; the message says what is different.
@@ -87,12 +94,22 @@ def claim(folder: Path, run: dict[str, Any]) -> Path:
 
 
 def complete(folder: Path, run: dict[str, Any]) -> None:
-    """Record that a run is complete, so that another run may replace its checkpoints."""
+    """Record that a run is complete, so that another run may replace its checkpoints.
+
+    Args:
+      folder: the checkpoint folder.
+      run: what identifies the run, from `identity`.
+    """
     files.write_json(folder / "run.json", {"complete": True, "run": run})
 
 
 def _different(found: dict[str, Any], run: dict[str, Any]) -> str | None:
-    """Return the first field that keeps `run` from resuming the run found; None if none does."""
+    """Return the first field that keeps `run` from resuming the run found; None if it can resume.
+
+    Args:
+      found: the identity of the run whose checkpoints were found.
+      run: the identity of the run that wants to resume.
+    """
     # These fields do not change how the weights are trained, so they may differ.
     free = {"checkpoint_every", "keep"}
     if not run["patience"] and run["keep"] == "last":  # then no held-out loss changes the result
@@ -109,7 +126,13 @@ def _told(found: dict[str, Any], run: dict[str, Any], name: str) -> str:
 
 @contextmanager
 def readable(folder: Path) -> Iterator[None]:
-    """Turn an error from reading a damaged latest checkpoint into an `InputError` about it."""
+    """Turn an error inside a `with` block into an `InputError`: the latest checkpoint is damaged.
+
+    An error from a full disk, or without any checkpoint, passes through unchanged.
+
+    Args:
+      folder: the folder that the block restores a checkpoint from.
+    """
     try:
         yield
     except InputError:

@@ -58,8 +58,8 @@ class SftConfig(BaseModel):
     def of_parameters(cls, parameters: Mapping[str, Any], rows: int) -> "SftConfig":
         """Build the configuration from a notebook's parameters: `steps` from `STEPS`, and so on.
 
-        A `LEARNING_RATE` of 0 stands for the one that fits the model. If `EPOCHS` is set, `steps`
-        follows from it instead, and `batch_size` is reduced to `rows` if it is larger.
+        A `LEARNING_RATE` of 0 stands for the one that `fitting_rate` returns. If `EPOCHS` is set,
+        `steps` follows from it instead, and `batch_size` is reduced to `rows` if it is larger.
 
         Args:
           rows: the number of packed rows to train on.

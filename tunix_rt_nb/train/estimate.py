@@ -63,7 +63,8 @@ def estimate_step(model: nnx.Module, feed: Batches, config: SftConfig) -> Estima
         raise InputError(
             f"batch_size: a step needs {_told(found.state + found.temporaries)} per device, but a"
             f" device has {_told(found.available)}: use fewer rows per batch with more"
-            " accumulation, shorter rows, lora_rank, remat or the optimizer adafactor"
+            " accumulation, shorten the rows, set lora_rank (train adapters only), turn on remat"
+            " or use the optimizer adafactor"
         )
     return found
 

@@ -69,7 +69,7 @@ def _closing(text: str, start: int) -> int:
         depth += {"(": 1, ")": -1}.get(text[place], 0)
         if depth == 0:
             return place
-    raise ValueError(f"no end: {text[:80]}")
+    raise ValueError(f"HLO text: a parenthesis is never closed: {text[:80]}")
 
 
 def operations(compiled: Any) -> float:
@@ -113,7 +113,12 @@ def _called(one: Instruction) -> list[str]:
 
 
 def _trips(computations: dict[str, Computation], loop: Instruction) -> int:
-    """Return how often a loop's body runs if it counts from 0 up to a constant; else 1."""
+    """Return how often a loop's body runs if it counts from 0 up to a constant; else 1.
+
+    Args:
+      computations: all computations of the program, by name.
+      loop: the instruction `while`.
+    """
     condition, body = (
         computations[re.findall(rf"{name}=%([\w.\-]+)", loop.more)[0]]
         for name in ("condition", "body")
@@ -137,6 +142,11 @@ def _constants(
     """Return the integer constants of an addition or comparison; look inside a fusion, too.
 
     Return an empty list for any other instruction.
+
+    Args:
+      computations: all computations of the program, by name.
+      found: the computation that holds the instruction.
+      one: the instruction.
     """
     inner = [each for name in _called(one) for each in computations[name].values()]
     if not {"add", "compare"} & {each.operation for each in (one, *inner)}:
@@ -165,6 +175,10 @@ def _convolution(found: Computation, one: Instruction) -> float:
     On a TPU, every matrix product is compiled to a convolution. Its window runs over all axes
     except batch and features. Count only the window positions inside the left operand, not those on
     its padding.
+
+    Args:
+      found: the computation that holds the convolution.
+      one: the convolution.
     """
     [labels] = re.findall(r"dim_labels=(\w+)_(\w+)->(\w+)", one.more)
     shapes = *(_shape(found[name].type) for name in one.operands), _shape(one.type)

@@ -188,7 +188,7 @@ class Job(_Part):
 
 
 def fitting(model: str) -> dict[str, Any]:
-    """Return the settings of training that fit a model, if they differ from the defaults of a job.
+    """Return the training settings that fit a model and differ from the defaults of a job.
 
     Example:
       >>> fitting("gemma3-1b"), fitting("tiny")["learning_rate"]
@@ -229,7 +229,12 @@ def read(path: Path) -> Job:
 
 
 def _model(name: str, here: Path) -> str:
-    """Return the path of a model that lies at `name` in the job's folder; else return the name."""
+    """Return the path of a model that lies at `name` in the job's folder; else return the name.
+
+    Args:
+      name: the `model_id` of the job.
+      here: the folder of the job's file.
+    """
     there = str(here / name)
     return there if name not in catalog.MODELS and catalog.is_known(there) else name
 
@@ -238,9 +243,9 @@ def load_job(path: Path | str) -> Job:
     """Read a job and check that it can begin.
 
     Raises:
-      InputError: as in `read`; the model or dataset does not exist; the data has another format; or
-        the run's folder belongs to another run, lies in the dataset, or holds the dataset where the
-        run would replace it.
+      InputError: the job's file cannot be read or has a wrong field; the model or dataset does not
+        exist; the data has another format than the job says; or the output folder holds a run that
+        no job made, lies in the dataset, or holds the dataset where the run would replace it.
     """
     job = read(Path(path))
     try:
@@ -288,13 +293,16 @@ def begin_job(step: str, path: Path | str, run_dir: str = "") -> Step:
     """Begin a step of a job's run; the steps before it run first, unless they are done.
 
     Args:
-      step: the step of the notebook that calls this.
+      step: the step of the notebook that calls this, such as `train`.
       path: the job's file.
       run_dir: must be empty, because the job names its folder.
 
+    Returns:
+      The step, with its folder ready to be written to.
+
     Raises:
-      InputError: as in `load_job`; `run_dir` is given too; or another process is at work in the
-        run's folder.
+      InputError: the job cannot begin, for a reason that `load_job` lists; `run_dir` is given too;
+        or another process is at work in the run's folder.
     """
     if run_dir:
         raise InputError("RUN_DIR: cannot be combined with JOB, which names its own folder")
@@ -320,7 +328,7 @@ def job_name(data: Path) -> str:
 
 
 def check_device(device: str) -> None:
-    """Raise `InputError` if JAX's default backend is not the device that a job asks for.
+    """Raise `InputError` if JAX's default backend is not `device`; `auto` accepts any backend.
 
     Example:
       >>> check_device("auto")

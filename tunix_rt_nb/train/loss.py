@@ -28,8 +28,8 @@ def sums(
     Args:
       model: Tunix's Gemma 3 or Gemma 2.
       batch: from `packing.Rows.take`: `tokens` and `positions`, int32 [rows, length]; `segments`,
-        int32 [rows, blocks, size]; `places`, int32 [rows, places], the columns that predict a
-        trained token.
+        int32 [rows, blocks, size], the number of each token's example in its row, cut into blocks
+        of `size` tokens; `places`, int32 [rows, places], the columns that predict a trained token.
       dtype: the type of matrix products; the weights keep their own type.
 
     Returns:
@@ -66,7 +66,7 @@ def share(model: Any, batch: dict[str, Any], dtype: str = "float32") -> tuple[ja
 
     The loss is the summed cross-entropy in nats, divided by the `weight` of the batch; `Batches`
     explains the weight. If a step has a single batch, the loss is the mean over its
-    trained tokens. The sound rows are those of `sums`.
+    trained tokens. The sound rows are bool [rows]: True if a row's hidden states are finite.
     """
     total, _, sound = sums(model, batch, dtype)
     return total / jnp.maximum(batch["weight"].mean(), 1), sound
@@ -131,9 +131,10 @@ def cross_entropy(
 ) -> jax.Array:
     """Sum the cross-entropy of `hidden @ embedding.T` against targets, in nats, in float32.
 
-    Compute the logits of a few places at a time, use them for the loss *and* the gradients, and
-    drop them. So no vocabulary-sized activation is kept and nothing is computed twice. This works
-    because the backward pass only multiplies the gradients of a sum by one number.
+    A place is a position that predicts a token. Compute the logits of a few places at a time, use
+    them for the loss *and* the gradients, and drop them. So no vocabulary-sized activation is kept
+    and nothing is computed twice. This works because the backward pass only multiplies the
+    gradients of a sum by one number.
 
     Args:
       hidden: [rows, places, width], the hidden states that predict a token.
@@ -189,9 +190,15 @@ def _devices() -> int:
 def in_chunks(rows: int, places: int, vocabulary: int) -> tuple[int, int]:
     """Return into how many chunks the places of each row are cut, and the places per chunk.
 
-    The logits of one chunk of all rows are computed at a time. Chunks are as few as possible and of
-    one size, so that hardly any place is wasted. Each chunk reads the embedding again. A single
-    device reads all of it, so it computes four times as many logits at a time.
+    A place is a position that predicts a trained token. The logits of one chunk of all rows are
+    computed at a time. Chunks have one size, and are as few as the limit on logits allows. Each
+    chunk reads the embedding again. A single device has to read all of it, several devices read a
+    part each. So a single device computes four times as many logits at a time, in fewer chunks.
+
+    Args:
+      rows: the rows of a batch.
+      places: the places of each row.
+      vocabulary: the number of tokens in the vocabulary.
 
     Example:
       >>> in_chunks(1, 272, 262_144)
@@ -243,6 +250,9 @@ def _added(
       states: [rows, places, width], the hidden states of the chunk.
       embedding: [vocabulary, width].
       cap: the soft cap of the logits; None for no cap.
+
+    Returns:
+      Both gradients with the chunk's part added; None for a gradient that is not wanted.
     """
     parts = _parts(*embedding.shape)
     part = len(embedding) // parts
@@ -283,13 +293,20 @@ def _forward(
     of_hidden: bool,
     of_embedding: bool,
 ) -> tuple[jax.Array, tuple[jax.Array | None, jax.Array | None]]:
-    """Return the loss, and its gradients by the hidden states and by the embedding.
-
-    A gradient that is not wanted is None.
+    """Compute the summed loss of `cross_entropy` together with its gradients.
 
     Args:
-      of_hidden: whether the gradient by the hidden states is wanted.
-      of_embedding: whether the gradient by the embedding is wanted.
+      hidden: [rows, places, width], the hidden states that predict a token.
+      embedding: [vocabulary, width].
+      targets: int [rows, places], -1 where nothing is to be predicted.
+      cap: the soft cap of the logits; None for no cap.
+      of_hidden: True if the gradient with respect to the hidden states is wanted.
+      of_embedding: True if the gradient with respect to the embedding is wanted.
+
+    Returns:
+      The loss in nats.
+      The gradients with respect to the hidden states and to the embedding; None for a gradient that
+      is not wanted.
     """
     # Cut the places into chunks of one size; the spare places at the end have no target.
     rows, places, width = hidden.shape

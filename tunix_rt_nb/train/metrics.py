@@ -138,7 +138,14 @@ class Metrics(hooks.TrainingHooks):
         return self._feed.rows.examples.index["length"].sum() * self._share()
 
     def _check(self, step: int, loss: float, norm: float, sound: Sequence[jax.Array]) -> None:
-        """Raise `InputError` if a step's loss or gradient is not finite; name the examples."""
+        """Raise `InputError` if a step's loss or gradient is not finite; name the examples.
+
+        Args:
+          step: the number of the step.
+          loss: its loss.
+          norm: its gradient norm.
+          sound: for each batch of the step, bool [rows], True for a row with finite hidden states.
+        """
         if np.isfinite(loss) and np.isfinite(norm):
             return
         what = f"loss: is {loss}" if not np.isfinite(loss) else f"gradient: its norm is {norm}"
@@ -149,7 +156,8 @@ class Metrics(hooks.TrainingHooks):
     def _why(self, step: int, sound: Sequence[jax.Array]) -> str:
         """Explain a loss or gradient that is not finite: name the examples of an unsound row.
 
-        If no row is unsound, or every row of a batch, the weights are to blame. Look only at the
+        A row is unsound if `sound`, the masks of the step's batches, is False for it. If no row is
+        unsound, or every row of a batch, the weights are to blame. Look only at the
         step's first batch with an unsound row: its gradient spoils the weights for later batches.
         """
         size = self._config.batch_size
@@ -166,8 +174,8 @@ class Metrics(hooks.TrainingHooks):
     def look(self, train_ctx: peft_trainer.PeftTrainer) -> None:
         """Compute the held-out loss if it is due, and save the weights if they are the best so far.
 
-        It is due before the first step, every `eval_every` steps, and after the last step, wherever
-        a run was resumed. Call this between steps.
+        It is due before the first step, every `eval_every` steps, and after the last step, no
+        matter at which step a run was resumed. Call this between steps.
         """
         step = train_ctx.train_steps
         due = step % self._config.eval_every == 0 or step == self._config.steps

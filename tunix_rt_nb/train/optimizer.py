@@ -87,11 +87,11 @@ def _adafactor(rate: optax.Schedule, decay: float) -> optax.GradientTransformati
 
 
 def _whole(transformation: optax.GradientTransformation) -> optax.GradientTransformation:
-    """Replicate a transformation's statistics by row and by column on every device.
+    """Wrap a transformation so that every device holds its row and column statistics as a whole.
 
     These statistics are small. Flax would shard a statistic like the weights that it belongs to,
-    but a statistic has fewer axes. Optax stores a single number in place of each unused statistic,
-    and Flax would shard this number, too.
+    which fails because a statistic has fewer axes. In place of each unused statistic Optax stores a
+    single number, and Flax would try to shard this number, too.
     """
 
     def fitting(x: Any) -> Any:

@@ -36,7 +36,13 @@ def _check_shares(model: nnx.Module, config: SftConfig) -> None:
 
 @contextmanager
 def _told(folder: Path) -> Iterator[None]:
-    """Turn the error of a full disk or of too little memory into an `InputError` of one line."""
+    """Turn the error of a full disk or of too little memory into an `InputError` of one line.
+
+    Use it in a `with` statement around the training.
+
+    Args:
+      folder: the folder that the block writes to, for the message.
+    """
     try:
         yield
     except InputError:
@@ -70,9 +76,11 @@ def _deadline() -> float:
 
 
 class _Source(hooks.DataHooks):
-    """Data hooks that give Tunix the next batch by Tunix's own count, also after a resume.
+    """Data hooks that give Tunix its next batch, and compute the held-out loss if it is due.
 
-    Tunix asks between two batches. So the hooks also compute the held-out loss then, if it is due.
+    Tunix counts the batches that it has trained, and continues this count after a resume. The count
+    is the number of the next batch. Tunix asks for it between two batches, so the hooks
+    compute the held-out loss then.
 
     Attributes:
       late: True if training ended before its last step because its time was over.
@@ -95,7 +103,10 @@ class _Source(hooks.DataHooks):
     def _is_over(self, done: int) -> bool:
         """Tell whether to end training now, between two steps, because the deadline has passed.
 
-        Return False until this try has trained a whole step, so that each try makes progress.
+        Return False until this process has trained a whole step, so that each try makes progress.
+
+        Args:
+          done: the number of batches trained so far, earlier tries included.
         """
         if self._began_with is None:
             self._began_with = done

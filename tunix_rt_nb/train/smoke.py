@@ -21,7 +21,12 @@ STEPS = 2
 
 
 class Check(NamedTuple):
-    """A check by name: `right` is its verdict, None if undecided; `told` explains it in a line."""
+    """The result of one named check.
+
+    Attributes:
+      right: True if the check passed, False if it failed, None if it is undecided.
+      told: one line that explains it.
+    """
 
     name: str
     right: bool | None
@@ -152,7 +157,12 @@ class _Reader:
         return Check("records", True, told)
 
     def notes(self) -> Iterator[Check]:
-        """Yield notes for other trainers: on the template, and on control tokens inside a text."""
+        """Yield checks that matter to other trainers, if they apply.
+
+        One confirms that each text has Gemma's template. One warns of records whose text holds
+        control tokens, because only a trainer that tokenises turn by turn can tell these from the
+        template's.
+        """
         if self.form == "tunix_sft" and not self._bad:
             yield Check("template", True, "every text begins, turns and ends as Gemma's does")
         if self._marked:
@@ -197,7 +207,10 @@ def _check_arrays(rows: Rows, examples: Examples, of: int) -> Check:
 
 
 def _train(rows: Rows, tokenizer: Tokenizer) -> Check:
-    """Train the tiny model for two steps, as the train notebook does."""
+    """Train the tiny model for two steps, as the train notebook does.
+
+    The check is undecided if the libraries for training are not installed.
+    """
     try:
         from tunix_rt_nb import models
         from tunix_rt_nb.train import sft

@@ -23,8 +23,8 @@ class Trainer(peft_trainer.PeftTrainer):
     """Tunix's trainer, except that it reports a step before it saves the step's checkpoint.
 
     Attributes:
-      sound: for each step, by number, one mask per batch: bool [rows], True for a sound row, as
-        `loss.sums` returns it. Steps already reported are removed.
+      sound: for each step, by number, one mask per batch: bool [rows], True for a sound row, whose
+        hidden states are finite. Steps already reported are removed.
     """
 
     _jitted_train_step_fn: Any
@@ -59,6 +59,9 @@ class Trainer(peft_trainer.PeftTrainer):
 
         Tunix itself would record the mean norm of the step's batches. The device is still computing
         the batch while this runs, so do not wait for its values.
+
+        Args:
+          aux: the batch's sound rows, bool [rows].
         """
         # Tunix counts a step only after its last batch, so this step's number is one higher.
         self.sound.setdefault(self.train_steps + 1, []).append(aux)

@@ -1,5 +1,6 @@
 -- The traces with what one can filter and choose them by besides `meta`: how many steps, how many
--- characters, and the baseline score, 0 to 100: half for ten steps, half for 500 characters a step.
+-- characters, and the baseline score, 0 to 100: up to 50 for the number of steps (ten reach it),
+-- up to 50 for their mean length (500 characters reach it).
 -- Steps are checked only where a query names `steps_wrong` or `steps_checked`.
 CREATE VIEW fields AS
 SELECT

@@ -1,1 +1,1 @@
-"""Graders for answers to items of no known task: the rungs of a ladder, tried in turn."""
+"""Graders for answers to items that no task can verify; they are tried in a fixed order."""

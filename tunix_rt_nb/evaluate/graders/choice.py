@@ -1,4 +1,4 @@
-"""The rung of multiple choice: a letter, or the text of the choice that it labels."""
+"""The grader of multiple choice: a letter, or the text of the choice that it labels."""
 
 import re
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ _LISTED = re.compile(r"(?:(?<=[\s,;])|^)[(\[]?([A-J])[).\]:] ", re.MULTILINE)
 def compare(answer: str, expected: str, prompt: str = "") -> Verdict:
     """Compare two choices by their letters.
 
-    Leave the answer to the next rung unless both texts name a choice.
+    If one of the texts names no choice, the verdict has no score, so the next grader decides.
 
     If the prompt lists the choices, the text of a choice counts as its letter.
 

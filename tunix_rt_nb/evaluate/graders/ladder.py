@@ -1,8 +1,8 @@
-"""The ladder of graders, from strict to mathematical: the first rung that can decide is used."""
+"""The ladder of graders, from strict to mathematical: the first that can decide sets the score."""
 
 from typing import NamedTuple
 
-from tunix_rt_nb.evaluate.graders import choice, maths, number, texts
+from tunix_rt_nb.evaluate.graders import choice, maths, number, sentences, texts
 from tunix_rt_nb.evaluate.graders.own import Own
 from tunix_rt_nb.evaluate.graders.verdict import Verdict
 from tunix_rt_nb.trace import answer_in, plain
@@ -18,7 +18,7 @@ RUNGS = {
 
 
 class Marked(NamedTuple):
-    """The result of grading an answer.
+    """The result of grading an answer. A rung is one grader; rungs are tried in a fixed order.
 
     Attributes:
       score: from 0.0 (wrong) to 1.0 (right), for the answer without the Markdown, LaTeX or label
@@ -37,13 +37,16 @@ class Marked(NamedTuple):
 
 
 def mark(answer: str, expected: str, prompt: str = "", own: Own | None = None) -> Marked:
-    """Grade an answer to an item of no known task by comparing it with the expected answer.
+    """Grade an answer that no task can verify, by comparing it with the expected answer.
 
-    Rungs are tried in order: `own` if it is given, then those of `RUNGS`. The first rung that can
-    decide sets the score. If no rung can decide, the answer is wrong.
+    Graders (rungs) are tried in order: `own` if it is given, then those of `RUNGS`. The first rung
+    that can decide sets the score. If no rung can decide, the answer is wrong.
+
+    Args:
+      own: the user's grader from a file; None if there is none.
 
     Raises:
-      InputError: `own` fails, as `Own.compare` says.
+      InputError: `own` raises an exception, or returns anything but a number from 0 to 1.
 
     Example:
       >>> mark("**1,000**", "1000")[:3], mark("29.5", "29")[:3], mark("Rome", "Paris")[:3]
@@ -63,9 +66,10 @@ def mark(answer: str, expected: str, prompt: str = "", own: Own | None = None) -
 def look(
     answer: str, expected: str, prompt: str = "", own: Own | None = None
 ) -> tuple[str, dict[str, Verdict]]:
-    """Return the bare answer, without the marks around it, and rung -> its verdict on that text.
+    """Return the answer without the marks around it, and each grader's verdict on that text.
 
-    An answer that equals the expected one exactly as written keeps its marks.
+    Marks are Markdown, LaTeX or a label such as `Answer:`. An answer that equals the expected one
+    exactly as written keeps its marks. The verdicts are a dict by the name of the grader.
 
     Example:
       >>> look("**4.0**", "4")[0]
@@ -73,14 +77,14 @@ def look(
     """
     if answer.strip() == expected.strip():
         return answer.strip(), verdicts(answer.strip(), expected, prompt, own)
-    bared = bare(answer)
-    return bared, verdicts(bared, plain(expected) or expected, prompt, own)
+    bared, right = sentences.shortened(bare(answer), plain(expected) or expected)
+    return bared, verdicts(bared, right, prompt, own)
 
 
 def verdicts(
     answer: str, expected: str, prompt: str = "", own: Own | None = None
 ) -> dict[str, Verdict]:
-    """Return rung -> its verdict on an answer exactly as written, in the order of the ladder.
+    """Return name of a grader -> its verdict on an answer exactly as written, in the order tried.
 
     Example:
       >>> [name for name, found in verdicts("4.0", "4").items() if found.score is not None]
@@ -91,7 +95,7 @@ def verdicts(
 
 
 def bare(answer: str) -> str:
-    r"""Return the answer in a text, without the marks around it.
+    r"""Return the answer in a text, without the Markdown, LaTeX or label around it.
 
     Example:
       >>> bare(r"So it is $\boxed{4}$."), bare("4.")
@@ -101,7 +105,13 @@ def bare(answer: str) -> str:
 
 
 def _decided(found: dict[str, Verdict]) -> tuple[str, float, str]:
-    """Return the name of the first rung that decides, its score and its reason."""
+    """Return the name of the first grader that decides, its score and its reason.
+
+    If none decides, they are `none`, 0.0 and a text that says so.
+
+    Args:
+      found: name of a grader -> its verdict, in the order of the ladder.
+    """
     for name, (score, why) in found.items():
         if score is not None:
             return name, score, why

@@ -1,4 +1,4 @@
-"""The rung of formulas: expressions, equations, lists, sets, points and intervals.
+"""The grader of formulas: expressions, equations, lists, sets, points and intervals.
 
 It splits lists and intervals itself, and has math-verify compare what is in them.
 """
@@ -68,17 +68,24 @@ _RULES = tuple((re.compile(pattern), put) for pattern, put in (*_SIGNS, *_NAMES)
 
 
 class _Group(NamedTuple):
-    """A list of formulas; its brackets are empty for one formula or a list without brackets."""
+    """A list of formulas, or one formula as a list of one.
+
+    Attributes:
+      brackets: the opening and the closing bracket, such as `()`; empty if there are none.
+      members: the formulas.
+      loose: True if the order of the members has no meaning.
+    """
 
     brackets: str
     members: tuple[str, ...]
-    loose: bool  # True if the order of the members has no meaning
+    loose: bool
 
 
 def compare(answer: str, expected: str, prompt: str = "") -> Verdict:
     r"""Compare two formulas or lists of formulas.
 
-    Leave the answer to the next rung unless both texts are formulas.
+    The verdict has no score, so the next grader decides, if one of the texts is no formula, or
+    if math-verify cannot compare them.
 
     A formula that repeats the prompt is wrong, and so is arithmetic such as `2 + 2` where a number
     is expected. The order of a list without brackets counts, unless its members are solutions such
@@ -156,7 +163,11 @@ def _group(text: str) -> _Group:
 
 
 def _closes(text: str, start: int) -> bool:
-    """Tell whether the first bracket of a text is closed by its last one."""
+    """Tell whether the first bracket of a text is closed by its last one.
+
+    Args:
+      start: the index after the first bracket.
+    """
     depth = 1
     for at, sign in enumerate(text[start:], start):
         depth += (sign in "([{") - (sign in ")]}")
@@ -176,7 +187,7 @@ def _split(text: str) -> list[str]:
 
 
 def _signed(member: str) -> list[str]:
-    r"""Return both values of `\pm 2` or `x = \pm 2`."""
+    r"""Return both values of `\pm 2` or `x = \pm 2`; return any other formula alone."""
     found = re.fullmatch(rf"({_SOLVED.pattern})?\\pm (.{{1,99}})", member)
     if not found:
         return [member]

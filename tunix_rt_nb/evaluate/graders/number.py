@@ -1,4 +1,4 @@
-"""The rung of numbers: one value in any notation, with or without its unit."""
+"""The grader of numbers: one value in any notation, with or without its unit."""
 
 import re
 from fractions import Fraction
@@ -75,15 +75,16 @@ _ASKED = re.compile(  # the unknown that a prompt asks for; not the article `a`
     re.IGNORECASE,
 )
 _UNEQUAL = re.compile("[!<>:~≠≈]=|≠|≈|=[<>]")
-_CHANGES = re.compile(
+CHANGES = re.compile(
     r"\b(?:and|half|twice|double|triple|third|times|minus|plus|log|ln|sqrt|sin|cos|tan)\b", re.I
 )
+"""Words that change the number beside them, as in `half of 5`."""
 
 
 def compare(answer: str, expected: str, prompt: str = "") -> Verdict:
     """Compare two numbers by value.
 
-    Leave the answer to the next rung unless both texts are one number.
+    If one of the texts is not one number, the verdict has no score, so the next grader decides.
 
     Two different units are wrong. If only one of the texts names a unit, the unit is ignored; but
     the answer's unit is wrong if the prompt asks for another. 37 % equals either 37 or 0.37,
@@ -166,7 +167,7 @@ def _number(text: str) -> Number | None:
 
 
 def _value(found: re.Match[str]) -> tuple[Fraction, str]:
-    """Return the value of a matched number and its bare notation, without a sign."""
+    """Return the value of a matched number, and its digits without sign, grouping or LaTeX."""
     if found["whole"]:
         part = re.sub("[()]", "", found["part"])
         return int(found["whole"]) + Fraction(part), f"{found['whole']} {part}"
@@ -186,7 +187,7 @@ def _value(found: re.Match[str]) -> tuple[Fraction, str]:
 
 
 def _decimal(text: str) -> tuple[Fraction, str]:
-    """Return the value of a decimal and its notation without groups."""
+    """Return the value of a decimal, and its digits without separators of thousands."""
     text = text.strip("() ")
     if any(re.fullmatch(pattern, text) for pattern in _EUROPEAN):
         bare = text.replace(".", "").replace(",", ".")
@@ -210,7 +211,7 @@ def _equals(side: str, number: Number) -> bool:
         return known.value == number.value
     if _SUM.fullmatch(side):
         return True
-    if _CHANGES.search(side) or DOUBT.search(side):
+    if CHANGES.search(side) or DOUBT.search(side):
         return False
     product = re.fullmatch("[a-z]{2}", side)  # such as xy
     return bool(_NAMED.fullmatch(side)) and not product
@@ -229,6 +230,11 @@ def _is_share(percent: Fraction, bare: Fraction, asked: bool) -> bool:
     """Tell whether a number without a unit means the same as a percentage.
 
     Unless the prompt asks for per cent, a number below one is a share: 0.37 means 37 %, not 0.37 %.
+
+    Args:
+      percent: the percentage, 37 for `37 %`.
+      bare: the number without a unit.
+      asked: True if the prompt asks for per cent.
     """
     if asked or abs(bare) >= 1 or not bare:
         return bare == percent

@@ -1,4 +1,4 @@
-"""The first rung of the ladder, if the user gives one: a Python file with a function `grade`."""
+"""The user's grader, tried before all others: a Python file with a function `grade`."""
 
 import traceback
 from collections.abc import Callable

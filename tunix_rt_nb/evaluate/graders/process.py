@@ -1,4 +1,4 @@
-"""A worker process that compares formulas; it starts at the first question and after a timeout."""
+"""A worker process that compares formulas; it starts when first asked, and after a timeout."""
 
 import atexit
 import json
@@ -17,7 +17,7 @@ _WORKER = Path(__file__).with_name("worker.py")
 
 
 class Missing(Exception):
-    """The library that compares formulas is not installed."""
+    """The library that compares formulas, math-verify, is not installed."""
 
 
 class Process:
@@ -33,13 +33,13 @@ class Process:
         """Tell whether two formulas are equal; None if that is not known within `limit` seconds.
 
         Raises:
-          Missing: the library is not installed.
+          Missing: math-verify is not installed.
         """
         with self._lock:
             if self._missing:
                 raise Missing(self._missing)
-            worker = self._running()
             try:
+                worker = self._running()
                 assert worker.stdin
                 worker.stdin.write(json.dumps([answer, expected]).encode() + b"\n")
                 worker.stdin.flush()
@@ -78,13 +78,18 @@ class Process:
 
 
 def _answer(worker: "subprocess.Popen[bytes]", limit: float) -> Any:
-    """Read one line of a worker; raise TimeoutError or OSError if none comes in `limit` seconds."""
+    """Read one JSON line that a worker prints, and return its value.
+
+    Raises:
+      TimeoutError: no line comes within `limit` seconds.
+      OSError: the worker ended.
+    """
     assert worker.stdout
     if not select.select([worker.stdout], [], [], limit)[0]:
         raise TimeoutError
     line = worker.stdout.readline()
     if not line:
-        raise OSError("the process ended")
+        raise OSError("the worker process ended")
     return json.loads(line)
 
 

@@ -1,4 +1,4 @@
-"""The rungs of texts: the same characters, or the same apart from case, quotes and articles."""
+"""The graders of texts: the same characters, or the same apart from case, quotes and articles."""
 
 import re
 
@@ -11,14 +11,14 @@ _ARTICLE = re.compile(r"(?:the|an?) (?=.{3})", re.IGNORECASE)
 _LEAD = re.compile(r"(?:it(?:'s| is| was)|that(?:'s| is)|this is) (?=.)", re.IGNORECASE)
 _SAYS_YES = re.compile(
     r"(yes|no)[,.!;:]? (?:,? ?(?:it|he|she|they|we|you|i|that|this|there|one|the \w{1,20}))"
-    r" (?:is|are|was|were|does|do|did|can|could|will|would|has|have|should)"
-    r"( not|n't)?(?: (?:correct|right|true|possible|so))?|cannot|can't",
+    r" (?:(?:is|are|was|were|does|do|did|can|could|will|would|has|have|should)( not|n't)?"
+    r"|(cannot|can't))(?: (?:correct|right|true|possible|so))?",
     re.IGNORECASE,
 )
 
 
 def exact(answer: str, expected: str, prompt: str = "") -> Verdict:
-    """Compare two texts character by character; if they differ, the next rung decides.
+    """Compare two texts character by character; if they differ, the next grader decides.
 
     Example:
       >>> exact(" Paris", "Paris").score, exact("paris", "Paris").score
@@ -30,7 +30,7 @@ def exact(answer: str, expected: str, prompt: str = "") -> Verdict:
 
 
 def text(answer: str, expected: str, prompt: str = "") -> Verdict:
-    """Compare two texts in `normal` form; if they differ, the next rung decides.
+    """Compare two texts in `normal` form; if they differ, the next grader decides.
 
     If `yes` or `no` is expected, a sentence that says just that word is right, too.
 
@@ -78,6 +78,6 @@ def _meant(said: str) -> str | None:
     found = _SAYS_YES.fullmatch(clause.rstrip(".")) or re.fullmatch("(yes|no)", clause)
     if not found or not found[1]:
         return None
-    negated = found.re is _SAYS_YES and bool(found[2])
+    negated = found.re is _SAYS_YES and bool(found[2] or found[3])
     alone = found.re is not _SAYS_YES
     return found[1].lower() if alone or negated == (found[1].lower() == "no") else None

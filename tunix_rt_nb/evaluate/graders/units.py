@@ -77,10 +77,10 @@ _MANY = re.compile(r"how (?:many|much)(?: \w{1,20}){0,2}", re.IGNORECASE)
 
 
 def unit_of(tail: str) -> str | None:
-    """Return the unit after a number, in one spelling; None if the text may not be a unit.
+    """Return the unit after a number, in one spelling; None if the text is something else.
 
     Args:
-      tail: all that follows the number, with the space before it.
+      tail: all that follows the number, with the space before it. If it is empty, so is the unit.
 
     Example:
       >>> unit_of(" kilometers per hour"), unit_of("cm^2"), unit_of(" square metres"), unit_of("")
@@ -129,7 +129,7 @@ def _canonical(words: str) -> str:
 
 
 def _word(word: str) -> str:
-    """Return a word in the singular, or as the unit that it names."""
+    """Return the unit or currency that a word names, such as `km`; else its singular."""
     if len(word) <= 2:
         return CURRENCIES.get(word, _CANON.get(word, word))
     low = word.lower()

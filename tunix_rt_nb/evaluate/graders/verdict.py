@@ -1,13 +1,13 @@
-"""The verdict of one rung of the ladder about an answer."""
+"""The verdict of one grader about an answer."""
 
 from typing import NamedTuple
 
 
 class Verdict(NamedTuple):
-    """The verdict of one rung.
+    """The verdict of one grader about an answer.
 
     Attributes:
-      score: from 0.0 (wrong) to 1.0 (right); None if the rung cannot decide.
+      score: from 0.0 (wrong) to 1.0 (right); None if the grader cannot decide.
       why: the reason, as one clause.
     """
 
@@ -16,10 +16,10 @@ class Verdict(NamedTuple):
 
 
 def passed(why: str) -> Verdict:
-    """Return the verdict of a rung that leaves the answer to the next one."""
+    """Return the verdict of a grader that cannot decide, so that the next one is tried."""
     return Verdict(None, why)
 
 
 def decided(right: bool, why: str) -> Verdict:
-    """Return the verdict of a rung that decides: the score is 1.0 if right, else 0.0."""
+    """Return the verdict of a grader that decides: the score is 1.0 if right, else 0.0."""
     return Verdict(float(right), why)

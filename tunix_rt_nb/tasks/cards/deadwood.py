@@ -24,15 +24,16 @@ from tunix_rt_nb.tasks.task import Line, worded
 
 
 def count(hand: Hand, grain: str, whose: str = "", table: Way = NONE) -> tuple[Sequence[Line], int]:
-    """Return the lines that find the deadwood of a hand, and the deadwood in points.
+    """Return the steps that find the deadwood of a hand, and the deadwood in points.
 
-    If melds share cards, the lines count each way to arrange them, and the least count is taken.
+    If melds share cards, the steps count the deadwood of each way to arrange the hand. The least
+    of these is returned.
 
     Args:
       hand: the cards.
-      grain: `fine` or `coarse`.
-      whose: the player that the lines name; empty if there is only one player.
-      table: the melds of the knocker, on which cards may be laid off.
+      grain: `fine` (small steps) or `coarse` (larger ones).
+      whose: the player that the steps name; empty if there is only one player.
+      table: the melds of the knocker, on which cards may be laid off; none by default.
 
     Example:
       >>> lines, _ = count(("4♠", "5♠", "6♠", "9♦", "K♥"), "coarse")
@@ -53,7 +54,9 @@ def count(hand: Hand, grain: str, whose: str = "", table: Way = NONE) -> tuple[S
 
 
 def discard(hand: Hand, grain: str) -> tuple[Sequence[Line], str]:
-    """Return the lines that find the best discard from a hand with an extra card, and the discard.
+    """Return the steps that find the best discard from a hand with an extra card, and the discard.
+
+    `grain` is `fine` (small steps) or `coarse` (larger ones).
 
     Example:
       >>> lines, _ = discard(("2♥", "4♠", "5♠", "6♠", "9♦", "K♥"), "coarse")
@@ -92,10 +95,15 @@ def _sort(hand: Hand, whose: str) -> list[Line]:
 
 
 def _meld(hand: Hand, way: Way, grain: str, whose: str, number: int | None) -> list[Line]:
-    """Return the lines that list the melds of one way to arrange a hand, and the cards left over.
+    """Return the steps that list the melds of one way to arrange a hand, and the cards left over.
 
-    `number` counts the ways from 1; it is None if there is only one. In this case, grain `fine`
-    omits the melds if `_sort` has listed exactly the same.
+    Args:
+      hand: the cards.
+      way: the way to arrange them.
+      grain: `fine` (small steps) or `coarse` (larger ones).
+      whose: the player that the steps name; empty if there is only one player.
+      number: the number of this way, from 1; None if there is no other way. If it is None, fine
+        steps omit the melds if the steps of `_sort` have listed exactly the same.
     """
     name = f"way {number}" if number else "melds"
     name = f"{whose} {name}" if whose else name.capitalize()
@@ -129,7 +137,7 @@ def _lay_off(hand: Hand, way: Way, grain: str, table: Way) -> list[Line]:
 
 
 def _add(left: Sequence[str], grain: str) -> list[Line]:
-    """Return the lines that add up the points of the cards, in the order given."""
+    """Return the steps that add up the points of the cards, in the order given."""
     if not left:
         return [("add", "Deadwood: 0.", "The deadwood is 0.")]
     values = [VALUE[card] for card in left]
@@ -146,9 +154,9 @@ def _add(left: Sequence[str], grain: str) -> list[Line]:
 
 
 def _compare(tried: Sequence[int]) -> list[Line]:
-    """Return the line that compares the latest way with the best one before it, in a list.
+    """Return a list with the step that compares the latest way with the best earlier one.
 
-    `tried` holds the deadwood of each way so far. For the first way, return an empty list.
+    `tried` holds the deadwood of each way so far. If it holds only one, the list is empty.
     """
     *before, last = tried
     if not before:

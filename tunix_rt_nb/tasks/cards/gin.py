@@ -4,8 +4,8 @@ Source: the rules of the Gin Rummy Association (GRA_Rules.pdf), which OpenSpiel'
 follows. A knock needs a deadwood of 10 or less after the discard. It scores the difference between
 the deadwood of the two players. Gin, a knock without deadwood, scores 25 more. The defender may lay
 off cards on the knocker's melds, but not on gin. A defender with no more deadwood than the knocker
-undercuts and gets the difference and 25 more. A tie counts as an undercut too; OpenSpiel gives
-nothing for it.
+undercuts and gets the difference and 25 more. A tie counts as an undercut too; in
+OpenSpiel, a tie scores nothing.
 """
 
 import random
@@ -75,7 +75,7 @@ class _Gin(Task):
 
 
 class GinMelds(_Gin):
-    """The question of what deadwood a hand has if it is melded best."""
+    """The question of how much deadwood a hand has if it is arranged in the best melds."""
 
     name = "gin_melds"
     about = "the deadwood of a hand of Gin Rummy (easy: 5 cards; hard: melds that share cards)"
@@ -145,7 +145,7 @@ class GinKnock(_Gin):
             return _read(_KNOCK_PROMPT, prompt)
         hands = _read(_SCORE_PROMPT, prompt)
         if _melded(hands[0]) is None:
-            raise ValueError(f"has no knocker with one best way to meld: {prompt[:80]!r}")
+            raise ValueError(f"has a knocker without one best way to knock: {prompt[:80]!r}")
         return hands
 
     def solve(self, problem: tuple[Hand, ...], grain: str) -> Solution:
@@ -175,7 +175,7 @@ def _read(pattern: re.Pattern[str], prompt: str, drawn: int = 0) -> tuple[Hand, 
 
 
 def _one_discard(hand: Hand) -> bool:
-    """Tell whether only one unmelded card is best to discard; False if all cards can be melded."""
+    """Tell whether exactly one unmelded card is the best discard; False if all can be melded."""
     best: dict[int, dict[str, None]] = {}
     for way in ways(mask(hand)):
         left = cards(hand, way.left)
@@ -189,9 +189,9 @@ def _one_discard(hand: Hand) -> bool:
 
 @lru_cache(maxsize=16)  # called to draw, read, solve and grade a trace
 def _melded(knocker: Hand) -> Way | None:
-    """Return the only best way for a knocker to meld.
+    """Return the best way for a knocker to meld.
 
-    Return None if the deadwood is too high to knock, or if several ways to meld are best.
+    Return None if the deadwood is too high to knock, or if several ways are equally good.
     """
     found = sorted((points(cards(knocker, way.left)), way) for way in ways(mask(knocker)))
     deadwood, way = found[0]
@@ -203,7 +203,7 @@ def _melded(knocker: Hand) -> Way | None:
 
 
 def _scored(knocker: Hand, defender: Hand, grain: str) -> Solution:
-    """Work out who scores how much from a knock, with both hands shown.
+    """Solve the question of who scores after a knock, and how much, with both hands shown.
 
     The defender may lay off cards on the knocker's melds, but not after gin.
     """
@@ -224,7 +224,10 @@ def _scored(knocker: Hand, defender: Hand, grain: str) -> Solution:
 
 
 def _showdown(rng: random.Random, hard: bool) -> tuple[list[str], list[str]]:
-    """Deal a knocker's and a defender's hand; if `hard`, a run and a set in one share a card."""
+    """Deal the hand of a knocker and the hand of a defender, and return them in this order.
+
+    If `hard`, a run and a set share a card in one of the two hands.
+    """
     mine = hard and rng.random() < 0.5
     knocker = deal(rng, 10, mine, (2, 2, 2, 3), CARDS[:16], fits=lambda h: _melded(h) is not None)
     # By chance alone, undercuts would be rare: half of the defenders get more melds and low cards.

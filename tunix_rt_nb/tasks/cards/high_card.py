@@ -172,7 +172,7 @@ def _result(difference: int) -> str:
 
 
 def _rounds(problem: Deals, grain: str) -> Solution:
-    """Solve a match of several rounds, with the score after each."""
+    """Solve a match of several rounds; the steps give the score after each round."""
     lines: list[Line] = []
     mine = theirs = 0
     for k, (a, b) in enumerate(problem, 1):

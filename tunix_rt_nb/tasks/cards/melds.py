@@ -80,12 +80,12 @@ def runs(hand: int) -> int:
 def ways(hand: int, table: Way = NONE) -> tuple[Way, ...]:
     """List the ways to arrange a hand: first with all sets whole, then with cards moved to runs.
 
-    A way is dropped if another way leaves over the same cards or only some of them. The least
-    deadwood is never lost by this, whatever points the cards have.
+    A way is dropped if another way leaves the same cards unmelded, or only some of them. So the
+    ways that remain always include one with the least deadwood.
 
     Args:
-      hand: the cards to arrange.
-      table: the melds of the knocker, on which cards may be laid off.
+      hand: the bit mask of the cards to arrange.
+      table: the melds of the knocker, on which cards may be laid off; none by default.
 
     Example:
       >>> hand = ("5♠", "5♥", "5♦", "6♠", "7♠", "K♣")
@@ -124,13 +124,13 @@ def each_run(melds: int) -> list[int]:
 
 
 def alike(in_sets: int) -> int:
-    """Return the mask of all four cards of each rank in a mask of sets."""
+    """Return the mask of all four cards of every rank that occurs in a mask of sets."""
     return sum([_ALIKE[part & -part] for part in each_set(in_sets)])
 
 
 @cache
 def meld(part: int) -> str:
-    """Write a meld as text.
+    """Write the cards of a meld, given as a bit mask.
 
     Example:
       >>> meld(mask(["9♥", "10♥", "J♥"]))
@@ -140,7 +140,7 @@ def meld(part: int) -> str:
 
 
 def by_suit(hand: int) -> str:
-    """Write the ranks of a hand, suit by suit.
+    """Write the ranks of a hand, given as a bit mask, suit by suit.
 
     Example:
       >>> by_suit(mask(["9♥", "A♠", "K♠"]))

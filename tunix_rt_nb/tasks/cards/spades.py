@@ -168,7 +168,11 @@ class SpadesScore(_Spades):
 
 
 def _play(rng: random.Random, size: int, n: int) -> Play:
-    """Play the first `n` tricks of two hands of `size` cards at random."""
+    """Play the first `n` tricks of two random hands of `size` cards.
+
+    Returns:
+      True if I lead first, and the tricks as pairs of cards, the led card first.
+    """
     cards = rng.sample(DECK, 2 * size)
     hands = {True: cards[:size], False: cards[size:]}
     first = i_lead = rng.random() < 0.5
@@ -196,7 +200,7 @@ def _read(pattern: re.Pattern[str], prompt: str) -> Play:
     lacks = {True: "", False: ""}  # True: me, False: the opponent -> suits that this player lacks
     for led, second in tricks:
         if led[-1] in lacks[i_lead] or second[-1] in lacks[not i_lead]:
-            raise ValueError(f"has a suit played after it was not followed: {led} {second}")
+            raise ValueError(f"has a suit played by a player who lacks it: {led} {second}")
         if second[-1] != led[-1]:
             lacks[not i_lead] += led[-1]
         i_lead ^= _second_wins(led, second)
@@ -210,7 +214,7 @@ def _second_wins(led: str, second: str) -> bool:
 
 
 def _tricks(play: Play, grain: str) -> tuple[list[Line], int]:
-    """Return the lines that tell who takes each trick, and the number of tricks that I take."""
+    """Return the steps that tell who takes each trick, and the number of tricks that I take."""
     i_lead, tricks = play
     lines: list[Line] = []
     mine = 0

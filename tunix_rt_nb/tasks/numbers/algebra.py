@@ -77,7 +77,10 @@ class SimpleEquations(GymTask):
 
 
 def _alone(unknown: str, problem: Equation, grain: str) -> list[Line]:
-    """Return the lines that leave the unknown and its factor alone on the left."""
+    """Return the steps that leave the unknown and its factor alone on the left.
+
+    `unknown` is the text of both, such as `3*x`.
+    """
     _, a, b, c = problem
     lines: list[Line] = []
     if a < 0:

@@ -59,7 +59,7 @@ class Arithmetic(Task):
 
 @cache
 def _count(total: int, terms: int) -> int:
-    """Count the ways in which a sum can go on from `total` for `terms` more terms."""
+    """Count the ways to continue a sum from `total` with `terms` more terms."""
     if terms == 0:
         return 1
     possible = (*range(10, 100 - total), *range(-total, -9))

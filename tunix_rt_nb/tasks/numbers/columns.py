@@ -15,7 +15,9 @@ PLACES = (
 
 
 def add(a: int, b: int, grain: str = "fine") -> list[Line]:
-    """Return the lines of `a + b`; both numbers are 0 or more.
+    """Return the steps of `a + b`; both numbers are 0 or more.
+
+    The grain `fine` gives a step for each column, `coarse` one step in all.
 
     Example:
       >>> [line[1] for line in add(47, 38)]
@@ -25,7 +27,9 @@ def add(a: int, b: int, grain: str = "fine") -> list[Line]:
 
 
 def subtract(a: int, b: int, grain: str = "fine") -> list[Line]:
-    """Return the lines of `a - b`; `b` is from 0 to `a`.
+    """Return the steps of `a - b`; `b` is from 0 to `a`.
+
+    The grain `fine` gives a step for each column, `coarse` one step in all.
 
     Raises:
       ValueError: `b` is greater than `a`.
@@ -40,9 +44,10 @@ def subtract(a: int, b: int, grain: str = "fine") -> list[Line]:
 
 
 def multiply(a: int, b: int, grain: str = "fine") -> list[Line]:
-    """Return the lines of `a * b`: the products of `a` and each digit of `b`, added up.
+    """Return the steps of `a * b`: the products of `a` and each digit of `b`, added up.
 
-    Both numbers are 0 or more.
+    Both numbers are 0 or more. The grain `fine` gives a step for each column, `coarse` one step for
+    each product or sum.
 
     Example:
       >>> [line[1] for line in multiply(47, 8)]
@@ -90,9 +95,12 @@ def _at_once(whole: str) -> list[Line]:
 
 
 def _in_columns(pairs: list[tuple[int, int]], op: str, whole: str) -> list[Line]:
-    """Return a line for each pair of digits, units first, with the carry or borrow between them.
+    """Return a step for each column, units first, with the carry or borrow between them.
 
-    `whole`, such as `47+38=85`, ends the last line.
+    Args:
+      pairs: the two digits of each column.
+      op: the operation: `+`, `-` or `*`.
+      whole: the operation with its result, such as `47+38=85`, which ends the last step.
     """
     lines: list[Line] = []
     carry = 0
@@ -117,7 +125,7 @@ def _in_columns(pairs: list[tuple[int, int]], op: str, whole: str) -> list[Line]
 
 
 def _digits(number: int, width: int) -> list[int]:
-    """List the digits of a number, units first, up to `width` places."""
+    """List the last `width` digits of a number, units first; zeros fill the places left of it."""
     return [number // 10**place % 10 for place in range(width)]
 
 

@@ -51,7 +51,7 @@ Problem = tuple[Numbers, int]
 
 
 class Move(NamedTuple):
-    """A move that turns two numbers into one."""
+    """A move of the game: it replaces the numbers `a` and `b` by `value`, which is `a op b`."""
 
     a: int
     op: str
@@ -60,7 +60,7 @@ class Move(NamedTuple):
 
 
 class Way(NamedTuple):
-    """A way to make a value: take a given number, or apply `op` to the values of two ways."""
+    """A way to make `value`: it is a given number, or `op` applied to the values of two `parts`."""
 
     value: int
     op: str = ""
@@ -68,7 +68,7 @@ class Way(NamedTuple):
 
 
 class State(NamedTuple):
-    """The numbers left, and the lines so far of a move that is not finished yet."""
+    """The numbers left, and the texts of the steps so far of a move that is not finished yet."""
 
     left: Numbers
     begun: tuple[str, ...] = ()
@@ -167,10 +167,10 @@ def _search(problem: Problem) -> Way | None:
 
 
 def _pairs(ways: dict[int, dict[int, Way]], mask: int) -> Iterator[tuple[Way, Way]]:
-    """Yield all pairs of ways whose numbers together are those of the mask.
+    """Yield all pairs of ways that together use each number of a bit mask exactly once.
 
-    The way with the larger value comes first in each pair. `ways` holds, for each mask, the values
-    that its numbers can make, each with a way to make it.
+    The way with the larger value comes first in each pair. `ways` maps each bit mask to a dict of
+    the values that its numbers can make, each with a way to make it.
     """
     # `part` runs through the subsets of the mask in falling order. Stop at half of the mask: the
     # subsets below are the complements of those above.
@@ -197,7 +197,7 @@ def _expression(way: Way) -> str:
 
 
 def _lines(move: Move, left: Sequence[int], grain: str) -> list[Line]:
-    """Return the lines of a move; `left` are the numbers left after it."""
+    """Return the steps of a move; `left` are the numbers left after it."""
     lines = list(_worked(move, grain))
     if grain == "fine" and len(left) > 1:
         rest = ", ".join(map(str, left))
@@ -215,7 +215,7 @@ def _worked(move: Move, grain: str) -> tuple[Line, ...]:
 
 @lru_cache(maxsize=10_000)
 def _steps(state: State, grain: str) -> dict[str, State]:
-    """Map each right next step, in each wording, to the state after it."""
+    """Return a dict of the right next steps: each text, in each wording -> the state after it."""
     left, begun = state
     steps: dict[str, State] = {}
     for i, j in permutations(range(len(left)), 2):

@@ -140,7 +140,10 @@ def _written(value: int, base: int) -> str:
 
 
 def _horner(digits: str, base: int) -> list[Line]:
-    """Find the value of a number, digit by digit: the value so far times the base, plus a digit."""
+    """Return the steps that find the value of a number from its digits in a base.
+
+    For each digit, they multiply the value so far by the base and add the digit.
+    """
     lines: list[Line] = []
     value = 0
     for text in digits:
@@ -157,7 +160,10 @@ def _horner(digits: str, base: int) -> list[Line]:
 
 
 def _divisions(value: int, base: int) -> list[Line]:
-    """Find the digits of a value: divide by the base again and again, keeping the remainders."""
+    """Return the steps that find the digits of a value in a base.
+
+    They divide by the base again and again; the remainders are the digits, from last to first.
+    """
     answer = _written(value, base)
     lines: list[Line] = []
     for digit in _digits(value, base):

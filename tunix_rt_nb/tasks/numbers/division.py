@@ -1,15 +1,16 @@
-"""Division as on paper, digit by digit; every step is a fact of multiplication."""
+"""Division as on paper, one digit of the quotient after the other."""
 
 from tunix_rt_nb.tasks.numbers import columns
 from tunix_rt_nb.tasks.task import Line, worded
 
 
 def divide(a: int, b: int, grain: str = "fine") -> list[Line]:
-    """Return the lines that divide `a`, 0 or more, by `b`, 1 or more, and end in `a=b*q+r`.
+    """Return the steps that divide `a`, 0 or more, by `b`, 1 or more.
 
-    If `a` is below 100 and `b` has one digit, one line states the result, as if from a table. For a
-    larger `a`, there is one such line for each digit of the quotient. If `b` has several digits,
-    the lines also multiply and subtract.
+    If `a` is below 100 and `b` has one digit, one step states `a=b*q+r`, with the quotient `q` and
+    the remainder `r`. For a larger `a`, there is one such step for each digit of the quotient. If
+    `b` has several digits, the steps also multiply and subtract. The grain `coarse` always gives
+    one step.
 
     Example:
       >>> [line[1] for line in divide(47, 2)]
@@ -42,7 +43,7 @@ def divide(a: int, b: int, grain: str = "fine") -> list[Line]:
 
 
 def _digit(a: int, b: int) -> list[Line]:
-    """Return the lines of a division whose quotient has one digit."""
+    """Return the fine steps of a division whose quotient has one digit."""
     if b < 10 or a < b:
         return [_fact(a, b)]
     product = b * (a // b)

@@ -57,7 +57,7 @@ class GreatestCommonDivisor(WholeNumber):
 
 
 class PrimeFactorization(GymTask):
-    """Prime factors by trial division, until the next prime squared is more than what is left."""
+    """Prime factors by trial division, until the square of the next prime exceeds what is left."""
 
     name = "prime_factorization"
     about = "the prime factors of a number up to 100 (medium: 250, hard: 600)"
@@ -147,7 +147,7 @@ class FractionSimplification(GymTask):
 
 
 def _euclid(a: int, b: int, grain: str) -> list[Line]:
-    """Find the greatest common divisor of two numbers by Euclid's algorithm."""
+    """Return the steps that find the greatest common divisor of two numbers."""
     lines: list[Line] = []
     said = ""
     large, small = max(a, b), min(a, b)

@@ -20,9 +20,9 @@ class Context:
 
     Args:
       text: the whole text.
-      start: where the sum begins in the text.
-      end: where the sum ends.
-      earlier: where the previous sum in the text ends; 0 if this is the first.
+      start: the index of the first character of the sum.
+      end: the index after its last character.
+      earlier: the index after the previous sum in the text; 0 if this is the first.
     """
 
     def __init__(self, text: str, start: int, end: int, earlier: int) -> None:
@@ -35,7 +35,7 @@ class Context:
 
     @cached_property
     def clause(self) -> list[str]:
-        """The words of the clause that lead up to the sum, none of them before the previous sum."""
+        """The words before the sum in its clause, without those up to the previous sum."""
         return _words(_CLAUSE.split(self._sentence(self._earlier))[-1])
 
     def _sentence(self, since: int) -> str:
@@ -55,7 +55,7 @@ class Context:
 
     @property
     def opens(self) -> bool:
-        """True if the sum begins a clause, so that its first number is not part of a label."""
+        """True if the sum begins a clause; if not, a label such as `Step 3` may begin it."""
         before = self._sentence(self._earlier)
         apart = not before.strip() or re.search(r"[.,;:(!?=]\s*$", before)
         return bool(apart) or set(_words(before)[-1:]) <= wording.OPENS
@@ -85,7 +85,7 @@ class Context:
 
     @property
     def rounds(self) -> bool:
-        """True if the text speaks of rounding."""
+        """True if the sentence speaks of rounding, before the sum or in the six words after it."""
         return not wording.ROUNDS.isdisjoint([*_words(self.before), *self.after])
 
 

@@ -11,9 +11,9 @@ from tunix_rt_nb.tasks.sums.tokens import Literal
 
 
 def doubt(chain: Chain, k: int, context: Context) -> str:
-    """Return why a link that does not hold is still not called wrong; empty if it is wrong.
+    """Return a reason not to call a link wrong although it does not hold; empty if there is none.
 
-    A link of a chain is one of its relations, with the sides to the left and right of it.
+    A link is one relation of the chain, with the sides to the left and right of it.
 
     Args:
       chain: the chain.
@@ -56,10 +56,12 @@ def doubt(chain: Chain, k: int, context: Context) -> str:
 
 
 def _misses(a: Side, b: Side, units: list[wording.Unit]) -> bool:
-    """Tell whether a sum of unlike things is nearly right, and so a plain mistake.
+    """Tell whether two sides with different units are so close that one is a plain mistake.
 
-    Return False for `2 hens + 3 cows = 16 legs` and `2 pens + 3 books = $19`: each hen counts for
-    several legs, each pen for several dollars.
+    Return False if the sides may count different things. In `2 hens + 3 cows = 16 legs`, each hen
+    has several legs; in `2 pens + 3 books = $19`, each pen costs several dollars.
+
+    `units` are the units of both sides.
     """
     x, y = (abs(side.values()[0].value) for side in (a, b))
     return y >= 10 and abs(x - y) * 4 <= y and not wording.paid(units)
@@ -88,8 +90,9 @@ def _first(side: Side) -> Literal | None:
 
 
 def _runs(a: Side, first: Literal | None) -> bool:
-    """Tell whether `first` is the value of `a`, as the 8 is in `5 + 3 = 8 - 2 = 6`.
+    """Tell whether `first` may be the value of `a`, as in `5 + 3 = 8 - 2 = 6`.
 
-    `first` is the number that the next side begins with, if any.
+    Here `a` is `5 + 3`, and `first` is the 8 that begins the next side. It is None if the next side
+    begins with no number.
     """
     return first is not None and any(compare(x, "=", first) is not False for x in a.values())

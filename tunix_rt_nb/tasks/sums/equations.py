@@ -1,6 +1,6 @@
 """Equations and inequalities in running text: found, and judged right, wrong or not checkable.
 
-What may mean something else than plain arithmetic is called not checkable, never wrong.
+An equation that may mean something other than plain arithmetic is not checkable, never wrong.
 """
 
 import re
@@ -86,7 +86,11 @@ def _claims(text: str) -> Iterator[Claim]:
 def _verdict(chain: Chain, context: Context) -> tuple[bool | None, str]:
     """Judge a chain: wrong if a link is wrong, right if one is right and none in doubt.
 
-    Return `right` and `why` of its `Claim`.
+    A link is one relation of the chain, with the sides to the left and right of it.
+
+    Returns:
+      True if the chain is right, False if wrong, None if not checkable; and the reason, which is
+      empty if it is right.
     """
     found, doubted = False, ""
     opaque = any(side.opaque for side in chain.sides)
@@ -115,7 +119,8 @@ def _holds(a: Side, relation: str, b: Side, dash: bool) -> bool | None:
     """Tell whether a relation holds between two sides, in any way to read them.
 
     Return None if the answer depends on rounding, if a side has no value, or if the relation holds
-    only in an unlikely way to read the sides.
+    only in an unlikely way to read the sides. `dash` tells whether `a` begins with a dash that may
+    be a bullet.
     """
     found = {compare(x, relation, y) for x in a.values() for y in b.values()}
     if True in found:
@@ -142,7 +147,7 @@ def _why(a: Side, relation: str, b: Side) -> str:
 
 
 def _shown(value: Fraction) -> str:
-    """Write a number exactly if that is short (whole, decimal or a fraction), else rounded."""
+    """Write a whole number, decimal or fraction exactly if that is short; else round it."""
     if value.denominator == 1 and abs(value) < 10**15:
         return str(value.numerator)
     if abs(value) < 10**9:

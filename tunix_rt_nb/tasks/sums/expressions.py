@@ -23,9 +23,9 @@ class Reading(NamedTuple):
     """One of several ways to read an ambiguous expression.
 
     Attributes:
-      percent: read `20%` as 20 per cent, not as 1/5.
-      tight: compute `1/2`, `2(3)` and `3 * 10^8` before any `÷`, `*` or `/` with spaces; the minus
-        of `-3` before `^`; and of several `^`, the leftmost first.
+      percent: read `20%` as the number 20, with percent as a unit; if False, as 1/5.
+      tight: compute `1/2`, `2(3)` and `3 * 10^8` before any `÷`, `*` or `/` with spaces, and the
+        minus of `-3` before a `^`. Compute several `^` from left to right.
       other: read commas as decimal points, and points as commas.
     """
 
@@ -41,8 +41,8 @@ def evaluate(items: Sequence[Item], reading: Reading = PLAIN) -> Literal | None:
     """Evaluate an expression in exact arithmetic.
 
     Returns:
-      The value; its `place` is 0 unless the expression is a single number. None if the expression
-      has no value, is malformed, or is too large.
+      The value; its `place` is 0 unless the expression is a single number, because a result has no
+      last digit as written. None if the expression has no value, is malformed, or is too large.
 
     Example:
       >>> evaluate([Literal(Fraction(1)), "/", Literal(Fraction(4))]).value
@@ -59,7 +59,7 @@ def evaluate(items: Sequence[Item], reading: Reading = PLAIN) -> Literal | None:
 
 
 class _Reckoner:
-    """A recursive descent parser that evaluates: sum, product, fraction, sign, power, number."""
+    """A recursive descent parser that evaluates; `sum` calls `product`, down to `number`."""
 
     def __init__(self, items: Sequence[Item], reading: Reading) -> None:
         self.items, self.reading, self.at = items, reading, 0

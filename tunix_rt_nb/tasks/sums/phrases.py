@@ -30,7 +30,7 @@ class Phrases:
         return self.tokens[i] if 0 <= i < len(self.tokens) else _NEVER
 
     def markup(self, i: int) -> bool:
-        """Tell whether a `*` or `**` sets text in bold or italics and is no operation."""
+        """Tell whether a `*` or `**` sets text in bold or italics and is not an operation."""
         token, after = self.token(i), self.token(i + 1)
         if token.text not in ("*", "**") or token.kind != "operator":
             return False
@@ -63,7 +63,7 @@ class Phrases:
         return token.kind == "relation"
 
     def times(self, i: int) -> bool:
-        """Tell whether an `x` multiplies two numbers and names no variable."""
+        """Tell whether an `x` multiplies two numbers and is not a variable."""
         token, after = self.token(i), self.token(i + 1)
         if token.kind != "cross" or after.glued != token.glued:
             return False
@@ -72,7 +72,10 @@ class Phrases:
         return after.kind in ("number", "money") or (after.kind in NUMERIC and not token.glued)
 
     def sign_word(self, i: int) -> tuple[str, int] | None:
-        """Return a sign in words and their number: `divided by` gives (`/`, 2); else None."""
+        """Return the sign that words at a token stand for, and the number of these words.
+
+        At `divided by`, return (`/`, 2). Return None if the words stand for no sign.
+        """
         word, after = self.token(i), self.token(i + 1)
         if word.kind != "word":
             return None
@@ -87,7 +90,10 @@ class Phrases:
         return self.token(i).text.lower() == "sqrt" and i + 1 in self.pairs
 
     def unit(self, i: int) -> tuple[list[str], int]:
-        """Return the words of a unit, such as `meters per plant`, and the index after them."""
+        """Return the words of the unit at a token, such as `meters per plant`, and the index after.
+
+        If no unit begins there, the list of words is empty.
+        """
         words: list[str] = []
         while len(words) < _MAX_WORDS:
             token = self.token(i)

@@ -1,4 +1,4 @@
-"""A parser for one side of an equation, which ends where tokens stop to look like arithmetic."""
+"""A parser for one side of an equation, which ends where tokens stop looking like arithmetic."""
 
 from fractions import Fraction
 
@@ -12,14 +12,17 @@ _MAX_WORDS = 6  # the most words or brackets after a variable that belong to it
 
 
 def read_side(phrases: Phrases, i: int, opaque: bool = False) -> Side:
-    """Read the side that begins at token `i`; `opaque` if token `i` has no known value."""
+    """Read the side of an equation that begins at token `i`.
+
+    `opaque` tells whether it begins with something of unknown value, such as a variable.
+    """
     return _Reading(phrases, i, opaque).read()
 
 
 class _Reading:
     """A parser of one side: at each token it expects either a number or an operation.
 
-    `number`, `operation` and the methods whose result they return give False if the side ends.
+    A method that returns a bool returns False if the side ends here; only `variable` differs.
     """
 
     def __init__(self, phrases: Phrases, i: int, opaque: bool) -> None:
@@ -137,7 +140,7 @@ class _Reading:
         self.put("(")
 
     def over(self) -> bool:
-        r"""Read `\frac{1}{2}` or `\frac12`."""
+        r"""Read `\frac{1}{2}` or `\frac12`; return False if the side ends here."""
         phrases, i = self.phrases, self.i
         digits = phrases.token(i + 1)
         if digits.kind == "number" and digits.literal and len(digits.text) == 2:
@@ -160,7 +163,10 @@ class _Reading:
         return True
 
     def unknown(self) -> bool:
-        """Pass over something that has no known value, such as a variable or a function."""
+        """Pass over something that has no known value, such as a variable or a function.
+
+        Return False if the side ends here.
+        """
         phrases, token = self.phrases, self.token
         if token.kind in ("line", "relation", "arrow", "close", "end", "stop"):
             asks = token.text in "?" and phrases.joins(self.i + 1)
@@ -244,7 +250,10 @@ class _Reading:
             self.wants_number = True
 
     def bracket(self) -> bool:
-        """Read brackets after a number: they multiply it, or hold a remark."""
+        """Read brackets after a number: they multiply it, or hold a remark.
+
+        Return False if the side ends here.
+        """
         phrases, token = self.phrases, self.token
         close = phrases.pairs.get(self.i)
         if close is None:
@@ -264,7 +273,7 @@ class _Reading:
         return True
 
     def words(self) -> bool:
-        """Read a sign in words, or a unit."""
+        """Read a sign in words, or a unit; return False if the side ends here."""
         phrases, side, token = self.phrases, self.side, self.token
         if found := phrases.sign_word(self.i):
             return self.operate(*found)
@@ -299,9 +308,10 @@ class _Reading:
         return True
 
     def variable(self, word: str, glued: bool, joins: bool) -> bool:
-        """Tell whether a word after a number names a variable, as in `2y`; if unclear, set `doubt`.
+        """Tell whether a word after a number names a variable, as in `2y`.
 
-        `glued` tells whether no space precedes the word, `joins` whether the expression goes on.
+        If that is unclear, mark the side as doubtful. `glued` tells whether no space precedes the
+        word, `joins` whether the expression goes on after it.
         """
         if len(word) == 1 and (glued or joins):
             self.side.doubt |= word in wording.LETTERS

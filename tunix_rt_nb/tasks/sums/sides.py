@@ -15,12 +15,12 @@ class Side:
       text: how it is written.
       after: the index of the token after the side.
       followed: the kind of the token after the side.
-      items: the expression.
+      items: the numbers, signs and brackets of the expression.
       opaque: whether it has a variable, a function or something else without a known value.
-      doubt: whether it may mean something else than what its items say.
+      doubt: whether it may mean something other than its items say.
       signs: the number of its operations.
       sums: the number of operations that add or subtract.
-      units: the words of the units of its numbers.
+      units: the units of its numbers.
       percents: the number of times that it has `%` or `percent`.
     """
 
@@ -41,7 +41,7 @@ class Side:
         return self.signs > 0 or self.percents > 0
 
     def values(self, other: bool = False) -> list[Literal]:
-        """Evaluate the side in each way to read it.
+        """Return the value of the side for each way to read it, if it has one.
 
         If `other`, read commas as decimal points and points as commas; return an empty list if this
         makes no difference.

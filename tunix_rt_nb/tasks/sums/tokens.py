@@ -1,4 +1,4 @@
-"""The tokens of a text that may hold sums: numbers, words, signs, brackets, and LaTeX's names."""
+"""The tokens of a text that may hold sums: numbers, words, signs, brackets, LaTeX commands."""
 
 import re
 from fractions import Fraction
@@ -115,7 +115,8 @@ class Token(NamedTuple):
     """A token of a text; spaces, quotes and LaTeX's formatting commands make none.
 
     Attributes:
-      kind: the name of the group of `_TOKEN` that matched, or the kind of a LaTeX command.
+      kind: what it is, such as `number` or `operator`: a named group of the regex `_TOKEN`, or for
+        a LaTeX command its kind in `_NAMES`.
       text: what is written; each sign in one spelling, such as `-` for an en dash.
       start: where it begins in the text.
       end: where it ends.
@@ -195,7 +196,7 @@ def _literal(match: re.Match[str]) -> Literal | None:
 
 
 def _slack(decimals: str, dots: bool) -> Fraction:
-    """Return the largest error of a number if its decimals look rounded, else 0.
+    """Return the largest possible rounding error of a number; 0 if it does not look rounded.
 
     `dots` tells whether an ellipsis follows the decimals.
     """

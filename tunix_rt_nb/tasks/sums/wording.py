@@ -175,13 +175,13 @@ def convertible(units: Sequence[Unit]) -> bool:
 
 
 def mixed(units: Iterable[Unit]) -> bool:
-    """Tell whether two neighbouring units have no word in common; empty units are skipped."""
+    """Tell whether two successive units have no name in common; units without one are skipped."""
     named = [unit.names for unit in units if unit.names]
     return any(not a & b for a, b in pairwise(named))
 
 
 def paid(units: Iterable[Unit]) -> bool:
-    """Tell whether some units are money and others are not; empty units are skipped."""
+    """Tell whether some units are money and others are not; units without a name are skipped."""
     money = [
         any(dimension == "money" for name in unit.names for dimension, _ in _UNITS.get(name, ()))
         for unit in units
@@ -191,7 +191,7 @@ def paid(units: Iterable[Unit]) -> bool:
 
 
 def first_unit(words: list[str]) -> list[str]:
-    """Return the first word; with a `per`, the first unit: `per hour` or `km per hour`."""
+    """Return the words of the first unit: `per hour`, `km per hour` or else a single word."""
     if words[:1] == ["per"]:
         return words[:2]
     return words[:3] if words[1:2] == ["per"] else words[:1]

@@ -165,7 +165,7 @@ def _read_first(said: dict[str, str]) -> tuple[str, str, int]:
 def _read_count(said: dict[str, str]) -> tuple[str, date, date]:
     start, end = (_date(said[name], said["YEAR"]) for name in ("DATE", "END"))
     if said.get("SAME", said["YEAR"]) != said["YEAR"] or start > end:
-        raise ValueError(f"has no span of one year: {said['DATE']} to {said['END']}")
+        raise ValueError(f"has no span within one year: {said['DATE']} to {said['END']}")
     return said["WEEKDAY"], start, end
 
 
@@ -195,7 +195,7 @@ def _after(weekday: str, days: int) -> str:
 
 
 def _divided(n: int, by: int) -> str:
-    """Write the division of `n` by `by`, with the remainder."""
+    """Write the division of `n` by `by`, with the remainder: `7*2=14, 17-14=3`."""
     rest = n % by
     return f"{by}*{n // by}={n - rest}, {n}-{n - rest}={rest}"
 
@@ -228,7 +228,10 @@ def _first(weekday: str, month: str, day: int, grain: str) -> Solution:
 
 
 def _count(weekday: str, start: date, end: date, grain: str) -> Solution:
-    """Count a weekday between two dates: find the first, then go on week by week past the end."""
+    """Count how often a weekday occurs from one date to another, both included.
+
+    The steps find the first time, then go on week by week past the end.
+    """
     here = WEEKDAYS[start.weekday()]
     gap = (WEEKDAYS.index(weekday) - start.weekday()) % 7
     lines: list[Line] = [_gap(here, weekday, gap)]
@@ -251,7 +254,7 @@ def _gap(a: str, b: str, days: int) -> Line:
 
 
 def _sum(day: date, days: int) -> str:
-    """Write the sum of the day of the month and `days`, and the date that this gives."""
+    """Write the sum of a day of the month and `days`, with its date: `30+7=37=31+6: February 6`."""
     length = monthrange(day.year, day.month)[1]
     total = day.day + days
     after = day + timedelta(days)
@@ -266,8 +269,8 @@ def _said(day: date) -> str:
 def _recurring(year: int, month: int, ordinal: str, weekday: str, grain: str) -> Solution:
     """Find the date of, for example, the third Friday of a month.
 
-    The lines go from the weekday of January 1 to that of the month's first day, month by month, and
-    from there to the weekday in question, week by week.
+    The steps find the weekday of the first day of each month, from January on. In the month in
+    question, they find its first `weekday`, then go on week by week.
     """
     here = WEEKDAYS[date(year, 1, 1).weekday()]
     lines = [worded("year", "Note that", f"January 1, {year} is a {here}.")]

@@ -130,7 +130,7 @@ class FamilyRelationships(GymTask):
         if len({*married}) < len(married) or len({*born}) < len(born):
             raise ValueError(f"has a person married or born twice: {prompt[:80]!r}")
         if a not in MEN + WOMEN or len(_relations(couples, a, b)) != 1:
-            raise ValueError(f"has no one answer: {prompt[-80:]!r}")
+            raise ValueError(f"has no answer, or several: {prompt[-80:]!r}")
         return couples, a, b
 
     def solve(self, problem: Kin, grain: str) -> Solution:
@@ -152,7 +152,10 @@ class FamilyRelationships(GymTask):
 
 
 def _relations(couples: tuple[Couple, ...], a: str, b: str) -> list[tuple[str, list[str]]]:
-    """List all that `a` is to `b`, as (relation, the facts that show it)."""
+    """List every relation of person `a` to person `b`, each with the facts that show it.
+
+    `couples` holds for each married couple the two names and the names of their children.
+    """
     parents = {child: couple[:2] for couple in couples for child in couple[2]}
 
     def of(name: str) -> tuple[str, ...]:

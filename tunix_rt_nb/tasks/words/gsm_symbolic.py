@@ -33,7 +33,7 @@ Story = tuple[int, tuple[tuple[str, int | str], ...]]
 
 
 class Template(NamedTuple):
-    """A template of the library.
+    """A template of word problems from reasoning-gym, with gaps for names and numbers.
 
     Attributes:
       pattern: a regex that matches its questions, with a named group for each gap.
@@ -64,7 +64,9 @@ class GsmSymbolic(Task):
             except ValueError:  # some draws lead to a fraction or a negative number
                 continue
             if answer != item["answer"]:
-                raise AssertionError(f"{prompt!r} has the answers {answer} and {item['answer']}")
+                raise AssertionError(
+                    f"{prompt!r}: our answer is {answer}, reasoning-gym's is {item['answer']}"
+                )
             return prompt
 
     def read(self, prompt: str) -> Story:
@@ -76,7 +78,7 @@ class GsmSymbolic(Task):
                 if fault := _fault(story, prompt):
                     raise ValueError(f"{fault}: {prompt[:80]!r}")
                 return story
-        raise ValueError(f"is no story that is known: {prompt[:80]!r}")
+        raise ValueError(f"fits no known story: {prompt[:80]!r}")
 
     def solve(self, problem: Story, grain: str) -> Solution:
         *said, answer = _told(problem)["answer_cot"].split("\n")
@@ -97,7 +99,7 @@ _NUMBER = "(?:0|[1-9][0-9]{0,6})"
 
 
 def _worded(text: str) -> Line:
-    """Return a sentence as a step in two wordings: with spaces around its signs, and without."""
+    """Return a sentence as a step in two wordings, with and without spaces around `+`, `=` etc."""
     text = text if text.endswith(".") else f"{text}."
     close = _SIGN.sub(lambda sign: "*" if sign[1] in "x×" else sign[1], text)
     return "compute" if "=" in text else "say", *dict.fromkeys((text, close))
@@ -116,7 +118,7 @@ def _fault(story: Story, prompt: str) -> str:
     except (ArithmeticError, LookupError, ValueError) as error:
         return f"cannot be solved, {error}"
     if told["question"] != prompt:
-        return "is worded in another way"
+        return "differs from the wording of its template"
     solution = told["answer_cot"]
     if _BELOW.search(solution) or not all(claim.right for claim in claims(solution)):
         return "does not come out even, or comes out below 0"
@@ -139,7 +141,11 @@ def _modules() -> tuple[ModuleType, ...]:
 
 @cache
 def _generators() -> dict[int, Callable[[random.Random, float], dict[str, Any]]]:
-    """Map the numbers of the library's templates to their generators."""
+    """Return the generators of reasoning-gym's templates, by the number of the template.
+
+    A generator takes a source of random numbers and a difficulty. It returns a dict with a
+    `question` and its `answer`.
+    """
     return {
         int(name.removeprefix("generate_")): value
         for module in _modules()
@@ -150,9 +156,9 @@ def _generators() -> dict[int, Callable[[random.Random, float], dict[str, Any]]]
 
 @cache
 def _templates() -> dict[int, Template]:
-    """Read the chosen templates from the library's source, and return them by their numbers.
+    """Read the templates of `_LEVELS` from reasoning-gym's source, and return them by number.
 
-    In the source, a question is one f-string.
+    In the source, the question of a template is one f-string, whose expressions are the gaps.
     """
     chosen = {index for level in _LEVELS.values() for index in level}
     return {
@@ -195,7 +201,7 @@ def _template(function: ast.FunctionDef, generator: Any) -> Template:
 
 
 def _words(function: ast.FunctionDef) -> Iterator[str]:
-    """Yield the texts that a generator chooses from."""
+    """Yield the strings in lists and tuples of a function, which fill the gaps of a template."""
     for part in ast.walk(function):
         if isinstance(part, ast.List | ast.Tuple):
             for item in part.elts:

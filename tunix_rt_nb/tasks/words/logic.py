@@ -75,11 +75,11 @@ class KnightsKnaves(GymTask):
         said = _statements(match[3], names)
         problem = names, truthful, tuple(_claim(text, names, truthful) for text in said)
         if len([case for case in _cases(problem) if _liar(problem, case) is None]) != 1:
-            raise ValueError(f"has no one solution: {prompt[-80:]!r}")
+            raise ValueError(f"has no solution, or several: {prompt[-80:]!r}")
         return problem
 
     def solve(self, problem: Island, grain: str) -> Solution:
-        """Try the cases in order, up to the first that fits everybody's claim."""
+        """Try the assignments of roles in order, up to the first that fits all claims."""
         names, _, claims = problem
         lines: list[Line] = []
         for case in _cases(problem):
@@ -105,7 +105,13 @@ class KnightsKnaves(GymTask):
 
 
 def _frame(names: tuple[str, ...], truthful: str, said: str) -> str:
-    """Build the whole prompt around what the people say."""
+    """Build the whole prompt around what the people say.
+
+    Args:
+      names: the names of the people.
+      truthful: what a truthful person is called, such as `a knight`.
+      said: the sentences that tell what each of them says.
+    """
     liar = LIARS[truthful]
     t, f = truthful.split()[1], liar.split()[1]
     *first, last = (f"{name} is a {t}/{f}" for name in names)
@@ -118,7 +124,13 @@ def _frame(names: tuple[str, ...], truthful: str, said: str) -> str:
 
 
 def _statements(said: str, names: tuple[str, ...]) -> list[str]:
-    """List what each person claims, in the order of `names`."""
+    """List what each person claims, in the order of `names`.
+
+    `said` is the part of the prompt that tells what each of them says.
+
+    Raises:
+      ValueError: `said` does not have exactly one statement of each, in this order.
+    """
     found = []
     rest = f" {said}"
     for name in names:
@@ -128,15 +140,16 @@ def _statements(said: str, names: tuple[str, ...]) -> list[str]:
         found.append(match["claim"])
         rest = rest[match.end() :]
     if rest:
-        raise ValueError(f"tells more than what each says: {rest[:80]!r}")
+        raise ValueError(f"goes on after the last statement: {rest[:80]!r}")
     return found
 
 
 def _claim(text: str, names: tuple[str, ...], truthful: str) -> Claim:
     """Parse a claim from its inner brackets outwards.
 
-    Each part already parsed is appended to `parts` and replaced in `text` by `<k>`, its index.
+    `names` are the names of all people; `truthful` is what a truthful person is called.
     """
+    # Append each part already parsed to `parts`, and replace it in `text` by `<k>`, its index.
     parts: list[Claim] = []
 
     def put(part: Claim) -> str:
@@ -149,7 +162,7 @@ def _claim(text: str, names: tuple[str, ...], truthful: str) -> Claim:
             if match:
                 inner = [parts[int(k)] for k in match.groups()]
                 return (op, *inner) if op else inner[0]
-        raise ValueError(f"makes no claim: {text[:80]!r}")
+        raise ValueError(f"has a statement that makes no claim: {text[:80]!r}")
 
     person = f"({'|'.join(names)}) is ({truthful}|{LIARS[truthful]})"
     text = re.sub(person, lambda m: put(("is", names.index(m[1]), m[2] == truthful)), text).replace(
@@ -186,7 +199,10 @@ def _value(claim: Claim, case: tuple[bool, ...]) -> bool:
 
 
 def _supposed(problem: Island, case: tuple[bool, ...], full: bool = False) -> str:
-    """Write a case as "Ann is a knight, Bob a knave"; if `full`, in the form of an answer."""
+    """Write a case as "Ann is a knight, Bob a knave"; if `full`, in the form of an answer.
+
+    `case` has True for each person who is truthful, False for each liar.
+    """
     names, truthful, _ = problem
     roles = [truthful if role else LIARS[truthful] for role in case]
     first, *others = zip(names, roles, strict=True)
@@ -196,7 +212,14 @@ def _supposed(problem: Island, case: tuple[bool, ...], full: bool = False) -> st
 
 
 def _check(name: str, claim: Claim, case: tuple[bool, ...], wrong: bool) -> list[Line]:
-    """Write the lines that evaluate a claim in a case, one operator after the other."""
+    """Return the steps that evaluate a person's claim in a case, one operator after the other.
+
+    Args:
+      name: the person who makes the claim.
+      claim: what the person claims.
+      case: True for each person who is truthful, False for each liar.
+      wrong: whether the claim contradicts the case.
+    """
     verdict = "contradiction" if wrong else "fits"
     claim = _filled(claim, case)
     said = [_text(claim)]
@@ -218,7 +241,10 @@ def _check(name: str, claim: Claim, case: tuple[bool, ...], wrong: bool) -> list
 
 
 def _filled(claim: Claim, case: tuple[bool, ...]) -> Claim:
-    """Replace each claim that someone is truthful, or a liar, by True or False."""
+    """Replace each part of a claim that calls one person truthful or a liar by True or False.
+
+    `case` has True for each person who is truthful, False for each liar.
+    """
     assert not isinstance(claim, bool)
     op, *inner = claim
     if op == "is":
@@ -227,7 +253,7 @@ def _filled(claim: Claim, case: tuple[bool, ...]) -> Claim:
 
 
 def _reduced(claim: Claim) -> Claim:
-    """Evaluate one operator of a claim: the first whose operands are all True or False."""
+    """Evaluate one operator of a claim, the first whose operands are all True or False."""
     assert not isinstance(claim, bool)
     op, *inner = claim
     for k, part in enumerate(inner):

@@ -67,9 +67,10 @@ class WordSorting(GymTask):
 
 
 def _compare(a: str, b: str, first: str) -> list[Line]:
-    """Compare two words by the characters where they first differ; `first` goes first in the list.
+    """Return the steps that compare two words by the characters where they first differ.
 
-    If one word is the beginning of the other, it counts as the smaller.
+    `first` is the one that goes first in the list. If one word is the beginning of the other, it
+    counts as the smaller.
     """
     start = "".join(x for x, _ in takewhile(lambda xy: xy[0] == xy[1], zip(a, b, strict=False)))
     x, y = a[len(start) :][:1], b[len(start) :][:1]

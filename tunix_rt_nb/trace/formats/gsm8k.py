@@ -11,7 +11,7 @@ _CALCULATOR = re.compile(r"<<[^<>]*>>")
 
 
 def gsm8k(record: Record) -> Trace:
-    """Read a problem of GSM8K, without its calculator annotations `<<...>>`.
+    """Make a trace of a record of GSM8K, without its calculator annotations `<<...>>`.
 
     Example:
       >>> trace = gsm8k({"question": "q", "answer": "Half is 4/2=<<4/2=2>>2.\\n#### 2"})

@@ -1,4 +1,7 @@
-"""A mapping from the parts of a trace to a file's own field names, such as `prompt=question`."""
+"""A mapping from the parts of a trace to a file's own field names, such as `prompt=question`.
+
+The parts are `prompt`, `system`, `reasoning`, `response` and `answer`.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,10 +19,11 @@ PARTS = {  # part of a trace -> the name under which `tagged` finds it
 
 
 def parts_of(text: str) -> dict[str, str]:
-    """Read a mapping such as `prompt=question,answer=final`.
+    """Parse a mapping such as `prompt=question,answer=final`: part of a trace -> field of a record.
 
     Raises:
-      InputError: a part has no field, or is none of `PARTS`.
+      InputError: a part has no field, or is none of `prompt`, `system`, `reasoning`, `response` and
+        `answer`.
 
     Example:
       >>> parts_of("prompt=question,answer=meta.final")
@@ -35,16 +39,17 @@ def parts_of(text: str) -> dict[str, str]:
 
 
 def check_parts(names: Mapping[str, str]) -> None:
-    """Raise `InputError` if a key of a mapping is not in `PARTS`."""
+    """Raise `InputError` if a key of a mapping is not a part of a trace, one of `PARTS`."""
     for part in names:
         if part not in PARTS:
             raise unknown("map", part, PARTS)
 
 
 def renamed(record: Record, names: Mapping[str, str]) -> dict[str, Any]:
-    """Return a copy of a record, its mapped fields renamed to the names that `tagged` knows.
+    """Return a copy of a record, its mapped fields renamed to the names that `tagged` reads.
 
     Args:
+      record: the record.
       names: part of a trace -> the field that holds it, which may be a dotted path (`meta.final`).
 
     Raises:

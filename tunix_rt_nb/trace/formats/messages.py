@@ -8,6 +8,7 @@ import msgspec
 from tunix_rt_nb.common import InputError, one_line
 from tunix_rt_nb.trace.formats.one_text import read_text
 from tunix_rt_nb.trace.formats.record import (
+    THOUGHTS,
     Exported,
     Format,
     Full,
@@ -30,7 +31,6 @@ _ROLES = {
     "ai": "assistant",
     "developer": "system",
 }
-_THOUGHTS = ("reasoning_content", "thinking", "reasoning", "thought")
 
 
 class _Message(msgspec.Struct):
@@ -47,7 +47,7 @@ class _Messages(Exported):
 
 
 def messages(record: Record) -> Trace:
-    """Read a chat; the last user turn is the prompt, the last assistant turn the response.
+    """Make a trace of a chat: its last user message is the prompt, the last reply the response.
 
     A system message and earlier turns go to `meta.earlier_messages`. Reasoning is read from the
     text of the response, from a field such as `reasoning_content`, or from content parts of type
@@ -70,7 +70,10 @@ def messages(record: Record) -> Trace:
 
 
 def _messages_of(record: Record) -> tuple[tuple[str, ...], list[Any]]:
-    """Return the names of the fields that hold a record's messages, and the messages."""
+    """Return the names of the fields that hold a record's messages, and the messages.
+
+    Only TRL has two such fields, `prompt` and `completion`.
+    """
     if all(isinstance(record.get(name), list) for name in ("prompt", "completion")):  # TRL
         return ("prompt", "completion"), [*record["prompt"], *record["completion"]]
     name = next((name for name in LISTS if name in record), LISTS[0])
@@ -78,7 +81,16 @@ def _messages_of(record: Record) -> tuple[tuple[str, ...], list[Any]]:
 
 
 def _with_system(record: Record, raw: list[Any], names: Iterable[str]) -> list[dict[str, Any]]:
-    """Convert messages to OpenAI's roles and fields; put the record's `system` field first."""
+    """Convert messages to OpenAI's roles and fields; put the record's `system` field first.
+
+    Args:
+      record: the record.
+      raw: its messages, unconverted.
+      names: the names of the fields that hold them; errors name the last one.
+
+    Returns:
+      A dict of `role`, `content` and, if there is any, `reasoning` for each message.
+    """
     *_, name = names
     found = [_message(turn, f"{name}.{i}.") for i, turn in enumerate(raw)]
     if system := system_of(record):
@@ -87,14 +99,17 @@ def _with_system(record: Record, raw: list[Any], names: Iterable[str]) -> list[d
 
 
 def _message(turn: Any, where: str) -> dict[str, Any]:
-    """Convert a message to a dict of `role`, `content` and, if there is any, `reasoning`."""
+    """Convert a message to a dict of `role`, `content` and, if there is any, `reasoning`.
+
+    Error messages begin with `where`, such as `messages.0.`.
+    """
     if not isinstance(turn, dict):
         raise InputError(f"{where[:-1]}: expected dict, got {type(turn).__name__}")
     role = turn.get("role", turn.get("from"))
     role = _ROLES.get(f"{role}".lower(), role)
     name = "content" if "content" in turn or "value" not in turn else "value"
     content, thought = _parts(turn, name, where)
-    for field in _THOUGHTS:
+    for field in THOUGHTS:
         if isinstance(turn.get(field), str) and turn[field].strip():
             thought.append(turn[field])
     found = {"role": role, "content": content}
@@ -102,7 +117,13 @@ def _message(turn: Any, where: str) -> dict[str, Any]:
 
 
 def _parts(turn: Mapping[str, Any], name: str, where: str) -> tuple[str, list[str]]:
-    """Return the text of a message, and the texts of its content parts that hold reasoning."""
+    """Return the text of a message, and the texts of its content parts that hold reasoning.
+
+    Args:
+      turn: the message.
+      name: the field with its content, a text or a list of parts as in OpenAI's API.
+      where: a prefix for error messages, such as `messages.0.`.
+    """
     if not isinstance(turn.get(name), list):
         return text(turn, name, where), []
     said, thought = [], []
@@ -120,7 +141,11 @@ def _parts(turn: Mapping[str, Any], name: str, where: str) -> tuple[str, list[st
 
 
 def _in_turn(found: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
-    """Return the messages without an empty system message.
+    """Check the order of the roles, and return the messages without an empty system message.
+
+    Args:
+      found: the messages, as dicts with `role` and `content`.
+      name: the field that holds them; the error message begins with it.
 
     Raises:
       InputError: user and assistant do not take turns, or the assistant is not last.

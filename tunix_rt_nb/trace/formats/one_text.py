@@ -12,24 +12,13 @@ from typing import NamedTuple
 from tunix_rt_nb.common import InputError
 from tunix_rt_nb.trace.formats.record import Record, as_steps, is_ours, make_trace
 from tunix_rt_nb.trace.free_text import answer_in
-from tunix_rt_nb.trace.marks import plain
+from tunix_rt_nb.trace.marks import plain, without_end
 from tunix_rt_nb.trace.response import STYLES, unwrite, write
+from tunix_rt_nb.trace.tags import ANSWER, CLOSED, unclosed, untagged
 from tunix_rt_nb.trace.trace import Trace
 
 STYLE = STYLES["numbered"]  # the style in which our exports write a response
-_THOUGHT = "think|thinking|thought|thoughts|reasoning|reason|analysis|scratchpad|cot"
-_CLOSED = re.compile(
-    rf"</(?:{_THOUGHT})>|<\|end_of_thought\|>|\[/THINK\]|<\|/think\|>", re.IGNORECASE
-)
-_OPENED = re.compile(
-    rf"<(?:{_THOUGHT})>|<\|begin_of_thought\|>|\[THINK\]|<\|think\|>", re.IGNORECASE
-)
-_ANSWER = re.compile(
-    r"<(?:answer|solution)>|<\|begin_of_solution\|>|</(?:answer|solution)>|<\|end_of_solution\|>",
-    re.IGNORECASE,
-)
 _NUMBER = re.compile(r"[ \t]{0,8}([0-9]{1,4})[.)][ \t]+(?=\S)")
-_END = re.compile(r"(?:\s{0,9}(?:<\|im_end\|>|<end_of_turn>|</s>|<\|eot_id\|>|<eos>))\s{0,9}\Z")
 _HASHED = re.compile(r"^####[ \t]{1,9}(\S.{0,999}?)\s{0,9}\Z", re.MULTILINE)  # as in GSM8K
 _FENCE = "```"
 _AFTER = 4  # lines at most after the first line of an answer, empty ones included
@@ -39,6 +28,8 @@ class Split(NamedTuple):
     """A response in parts.
 
     Attributes:
+      steps: the texts of the steps.
+      answer: the final answer; empty if the reasoning never ends.
       whole: True if the steps and the answer together hold all words of the response.
     """
 
@@ -61,16 +52,23 @@ def read_text(
     The whole response goes to `meta.response` if steps and answer leave out some of its words.
 
     Args:
+      record: the record that holds them.
       used: the names of the record's fields that the texts come from; other fields go to
         `meta.imported`.
+      prompt: the prompt.
       said: the response; may be empty if there is an `answer`.
       thought: the reasoning, if the record has a separate field for it.
       answer: the answer, if the record has a separate field for it.
       meta: more fields for the trace's `meta`.
+
+    Raises:
+      InputError: the prompt is blank, or the reasoning never ends and there is no `answer`.
     """
     if not (prompt.strip() or is_ours(record)):
         raise InputError("prompt: is blank")
     steps, found, whole = split(said, is_ours(record))
+    if not (answer or found) and (tag := unclosed(said)):
+        raise InputError(f"response: reasoning begins with {tag} and never ends: no answer")
     if answer and not steps:  # all of the response is reasoning, as the answer is elsewhere
         steps, found = steps_of(said), answer
     kept = {} if whole and found == (answer or found) else {"response": said}
@@ -91,7 +89,8 @@ def split(said: str, ours: bool = False) -> Split:
     finds. A response with neither is an answer without steps.
 
     Args:
-      ours: True if this package exported the text.
+      said: the response.
+      ours: True if this package exported the text, which is then in the style `numbered`.
 
     Example:
       >>> split("<think>2 + 2 = 4.</think>So **4**.\\nFinal answer: 4")
@@ -104,10 +103,12 @@ def split(said: str, ours: bool = False) -> Split:
     exact = answer and (ours or found) and not lines and all(found)
     if exact and write(found, answer, STYLE) == said:
         return Split(found, answer, whole=True)
-    closed = [*_CLOSED.finditer(said)]
+    if unclosed(said):
+        return Split(steps_of(untagged(said)), "", whole=True)
+    closed = [*CLOSED.finditer(said)]
     if closed:
         return _tagged(said[: closed[-1].start()], said[closed[-1].end() :])
-    opened = _ANSWER.search(said)
+    opened = ANSWER.search(said)
     if opened and said[: opened.start()].strip():
         return _tagged(said[: opened.start()], said[opened.start() :])
     reasoning, answer, whole = _told(said)
@@ -115,17 +116,24 @@ def split(said: str, ours: bool = False) -> Split:
 
 
 def _tagged(before: str, after: str) -> Split:
-    """Split a response into steps and answer, given its text before and after the last tag."""
-    thought = _CLOSED.sub("\n", _OPENED.sub("\n", before))
-    reasoning, answer, whole = _told(_ANSWER.sub("", after))
-    return Split(steps_of(thought), answer, whole and not reasoning)
+    """Split a response with tags into steps and answer.
+
+    Args:
+      before: the text before the last tag that ends the reasoning or begins the answer.
+      after: the text after that tag.
+    """
+    reasoning, answer, whole = _told(ANSWER.sub("", after))
+    return Split(steps_of(untagged(before)), answer, whole and not reasoning)
 
 
 def _told(text: str) -> tuple[str, str, bool]:
-    """Return the reasoning, the answer, and whether both together hold all words of a text.
+    """Split a text without tags into its reasoning and its answer.
 
-    The whole text is the answer if none is found, or if more than `_AFTER` lines follow the first
-    line of the answer.
+    The whole text is the answer if none is found, or if more than `_AFTER` (4) lines follow the
+    first line of the answer.
+
+    Returns:
+      The reasoning, the answer, and True if both together hold all words of the text.
     """
     hashed = _HASHED.search(text)
     if hashed:
@@ -133,7 +141,7 @@ def _told(text: str) -> tuple[str, str, bool]:
     found = answer_in(text)
     rest = text[found.start :].strip()
     if found.answer is None or rest.count("\n") > _AFTER:
-        return "", _END.sub("", text).strip(), True
+        return "", without_end(text).strip(), True
     line, _, after = rest.partition("\n")
     # A line that says more than the answer is a line of the reasoning too.
     more = found.answer in line and plain(line) != found.answer
@@ -143,6 +151,8 @@ def _told(text: str) -> tuple[str, str, bool]:
 
 def steps_of(reasoning: str) -> tuple[str, ...]:
     """Split reasoning into steps: one for each non-empty line, one for each code block.
+
+    The numbers of a list are left out if they run 1, 2, 3, ...
 
     Example:
       >>> steps_of("1. Two and two.\\n2. 2 + 2 = 4.")

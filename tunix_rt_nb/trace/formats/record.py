@@ -11,13 +11,24 @@ from tunix_rt_nb.trace.trace import Earlier, Trace
 Record = Mapping[str, Any]
 Full = Annotated[str, msgspec.Meta(min_length=1)]
 
+# Fields that hold reasoning, in records and in messages
+THOUGHTS = (
+    *("reasoning", "reasoning_content", "thinking", "thought"),
+    *("rationale", "cot", "chain_of_thought"),
+)
+
 # Keys in the metadata of an exported record that are not the trace's own: the export added the
 # first three, and an earlier import the last.
 _FACTS = ("created_at", "trace_version", "format", "imported")
 
 
 class Exported(msgspec.Struct):
-    """The fields that every exported record has."""
+    """The fields that every exported record has.
+
+    Attributes:
+      id: the id of the trace.
+      metadata: the `meta` of the trace, and facts such as its `created_at` and `trace_version`.
+    """
 
     id: Full
     metadata: dict[str, Any]
@@ -26,7 +37,7 @@ class Exported(msgspec.Struct):
         """Return the messages before the prompt, the prompt, and the response.
 
         Raises:
-          InputError: `field: reason`.
+          InputError: a field is malformed; the message is `field: reason`.
         """
         raise NotImplementedError
 
@@ -35,11 +46,11 @@ class Format(NamedTuple):
     """The shape of a record in a file.
 
     Attributes:
-      name: the name for `--as` and `--format`.
+      name: the name of the format, as users write it after `--as` or `--format`.
       read: a function that makes a trace of a record, or raises `InputError` with `field: reason`.
-      exported: the fields of an exported record; None if the format can only be imported.
-      reads_back: the name of the format that reads the exported records; empty for this format.
-      noun: what people call its records, in the plural.
+      exported: the class of an exported record; None if the format can only be imported.
+      reads_back: the name of the format that reads the exported records; empty if that is this one.
+      noun: what people call its records, in the plural, such as `chats`.
     """
 
     name: str
@@ -56,11 +67,15 @@ class Format(NamedTuple):
 
 
 def make_trace(record: Record, used: Iterable[str], meta: Record, **fields: Any) -> Trace:
-    """Make a trace from `fields` and `meta`.
-
-    The fields of the record that are not listed in `used` go to `meta.imported`.
+    """Make a trace of a record.
 
     If this package exported the record, its `metadata` becomes the trace's `meta` again.
+
+    Args:
+      record: the record.
+      used: the names of the fields that were read; all other fields go to `meta.imported`.
+      meta: what to put into the trace's `meta`.
+      fields: the other fields of the trace, such as `prompt`, `steps` and `final_answer`.
     """
     rest = {name: value for name, value in record.items() if name not in used}
     if is_ours(record):
@@ -73,13 +88,13 @@ def make_trace(record: Record, used: Iterable[str], meta: Record, **fields: Any)
 
 
 def is_ours(record: Record) -> bool:
-    """Tell whether this package exported a record."""
+    """Tell whether this package exported a record, by the `trace_version` in its `metadata`."""
     told = record.get("metadata")
     return isinstance(told, dict) and "trace_version" in told
 
 
 def as_steps(texts: Iterable[str]) -> list[dict[str, Any]]:
-    """Turn texts into the numbered steps of a trace."""
+    """Convert texts to the numbered steps of a trace, each of the type `reason`."""
     return [{"i": i, "type": "reason", "content": text} for i, text in enumerate(texts)]
 
 
@@ -96,18 +111,24 @@ def present(record: Record, names: tuple[str, ...]) -> str:
 
 
 def system_of(record: Record) -> str:
-    """Return the field `system` of a record; empty if it is blank, missing or no text."""
+    """Return the field `system` of a record; an empty text if it is blank, missing or not text."""
     system = record.get("system")
     return system if isinstance(system, str) and system.strip() else ""
 
 
 def text(record: Record, name: str, where: str = "") -> str:
-    """Return a field that must be text; error messages begin with `where`."""
+    """Return the value of a field; raise `InputError` if it is missing or not text.
+
+    The error message begins with `where`.
+    """
     return of_type(record, name, str, where)
 
 
 def of_type(record: Record, name: str, kind: type, where: str = "") -> Any:
-    """Return a field that must have the type `kind`; error messages begin with `where`."""
+    """Return the value of a field; raise `InputError` if it is missing or not of the type `kind`.
+
+    The error message begins with `where`.
+    """
     if name not in record:
         raise InputError(f"{where}{name}: Field required")
     value = record[name]

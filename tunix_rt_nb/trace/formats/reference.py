@@ -1,4 +1,4 @@
-"""Records of the tracing service `tunix-rt`, and the records of a `trace` export."""
+"""Records of the tracing service `tunix-rt`, and records exported in the format `trace`."""
 
 from typing import Any
 
@@ -28,11 +28,10 @@ class _Trace(Exported):
 
 
 def reference(record: Record) -> Trace:
-    """Read a record of the tracing service, or a record of a `trace` export.
+    """Make a trace of a record of the service `tunix-rt`, or of one exported in the format `trace`.
 
-    The service may put the fields of a record under `payload`.
-
-    Sort the steps by their indices, which may have gaps, and number them again from 0.
+    The service may put the fields of a record under `payload`. The steps are sorted by their
+    indices, which may have gaps, and numbered again from 0.
 
     Example:
       >>> steps = [{"i": 7, "type": "b", "content": "2."}, {"i": 3, "type": "a", "content": "1."}]
@@ -60,6 +59,9 @@ def _in_order(record: Record, name: str) -> list[Any]:
     """Return the steps in the field `name`, sorted by index and numbered again from 0.
 
     If all steps are plain texts, they keep their order.
+
+    Raises:
+      InputError: a step has no index, or two have the same.
     """
     found = of_type(record, name, list)
     if all(isinstance(step, str) for step in found):

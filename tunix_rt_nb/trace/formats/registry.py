@@ -47,8 +47,8 @@ def reader(name: str, names: Mapping[str, str] | None = None) -> Callable[[bytes
 
     Args:
       name: one of `FORMATS`, or `auto` to recognise each line by its fields.
-      names: part of a trace (see `PARTS`) -> the field that holds it. If it is given, `name` is
-        ignored.
+      names: part of a trace -> the field of the record that holds it. The parts are `prompt`,
+        `system`, `reasoning`, `response` and `answer`. If `names` is given, `name` is ignored.
 
     Raises:
       InputError: there is no such format or no such part.
@@ -104,6 +104,9 @@ def recognise(record: Record) -> Format:
 def prompt_of(record: Record) -> str:
     """Return the prompt of a record of any format; the record need not have an answer.
 
+    Raises:
+      InputError: the record has no prompt.
+
     Example:
       >>> prompt_of({"question": "2 + 2?"})
       '2 + 2?'
@@ -115,7 +118,7 @@ def prompt_of(record: Record) -> str:
 
 
 def form_of(lines: Iterable[bytes]) -> str:
-    """Return the format of the first line whose format is recognised; AUTO if there is none."""
+    """Return the name of the format of the first line that is recognised; `auto` if none is."""
     for line in lines:
         with suppress(InputError):
             return recognise(parse_object(line)).name
@@ -123,7 +126,9 @@ def form_of(lines: Iterable[bytes]) -> str:
 
 
 def reads_back(name: str) -> str:
-    """Return the name of the format that imports what format `name` exports; AUTO for AUTO.
+    """Return the name of the format that imports what the format `name` exports.
+
+    For `auto` this is `auto`.
 
     Example:
       >>> reads_back("trace"), reads_back("messages")

@@ -1,11 +1,12 @@
 """Records that hold prompt and response in fields with usual names.
 
-This reads Alpaca, NuminaMath, OpenR1, MetaMath and most tables of questions and answers. The export
-is `training_example`.
+This reads Alpaca, NuminaMath, OpenR1, MetaMath and most tables of questions and answers. Records
+exported in the format `training_example` have this shape too.
 """
 
 from tunix_rt_nb.trace.formats.one_text import read_text
 from tunix_rt_nb.trace.formats.record import (
+    THOUGHTS,
     Exported,
     Format,
     Full,
@@ -18,7 +19,6 @@ from tunix_rt_nb.trace.trace import EARLIER, Earlier, Trace
 
 PROMPTS = ("prompt", "question", "problem", "instruction", "query", "input")
 RESPONSES = ("response", "output", "completion", "generations", "generation", "solution", "answer")
-THOUGHTS = ("reasoning", "reasoning_content", "thinking", "rationale", "cot", "chain_of_thought")
 ANSWERS = ("final_answer", "expected_answer", "ground_truth", "gold_answer", "answer", "final")
 
 
@@ -31,7 +31,9 @@ class _Pair(Exported):
 
 
 def tagged(record: Record) -> Trace:
-    """Read a prompt and a response under usual field names; other fields go to `meta.imported`.
+    """Make a trace of a record whose fields have usual names, such as `question` and `output`.
+
+    Fields with other names go to `meta.imported`.
 
     If a separate field holds the bare answer, such as `answer` beside `solution`, its text is the
     final answer. If the record has only the bare answer, the trace has no steps.
@@ -62,7 +64,7 @@ def tagged(record: Record) -> Trace:
 
 
 def _prompt(record: Record) -> tuple[str, list[str]]:
-    """Return the prompt of a record, and the fields that it comes from."""
+    """Return the prompt of a record, and the names of the fields that it comes from."""
     asked = present(record, PROMPTS)
     prompt = text(record, asked)
     if asked != "instruction":
@@ -81,7 +83,7 @@ def _full(record: Record, name: str) -> bool:
 
 
 def _text(record: Record, name: str) -> str:
-    """Return a field as text; convert a number, and take the first of a list of texts."""
+    """Return a field as text: a number converted, the first item of a list of texts."""
     value = record[name]
     if isinstance(value, list) and value and isinstance(value[0], str):
         return value[0]

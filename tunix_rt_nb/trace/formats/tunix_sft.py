@@ -27,10 +27,10 @@ class _Sft(Exported):
 
 
 def tunix_sft(record: Record) -> Trace:
-    r"""Read a record whose text is in Gemma's template.
+    r"""Make a trace of a record whose text is a chat in Gemma's template.
 
-    This format has no escapes. So a line inside a step that begins like the next step is read as
-    the next step.
+    This format cannot mark where a step ends. So a line inside a step that begins like the next
+    step, such as `2. `, is read as the next step.
 
     Example:
       >>> said = "Reasoning:\n1. 2 + 2 = 4.\nAnswer: 4<end_of_turn>"
@@ -49,8 +49,12 @@ def tunix_sft(record: Record) -> Trace:
 def split(text: str, answer: str) -> tuple[str, str]:
     r"""Split a record's text in Gemma's template into the prompt and the response.
 
-    This format has no escapes. If several places look like the start of the response, the last one
-    counts, so the response may have other steps than the exported trace.
+    If several places look like the start of the response, the last one counts. So if a step holds
+    such a place, the response begins too late and lacks the steps before it.
+
+    Args:
+      text: the whole chat.
+      answer: the final answer, with which the response must end.
 
     Raises:
       InputError: `prompts: reason`, if the text is not in this template.

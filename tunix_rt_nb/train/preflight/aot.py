@@ -46,7 +46,12 @@ def _architecture(name: str) -> architecture.Config:
 
 
 def mesh(topology: str, tp: int = 1) -> jax.sharding.Mesh:
-    """Build the mesh of a topology's chips, arranged as `models.mesh` arranges real devices."""
+    """Build the mesh of a topology's chips, arranged as `models.mesh` arranges real devices.
+
+    Args:
+      topology: the chips and their arrangement, such as `v5e:2x4`.
+      tp: chips per tensor-parallel group.
+    """
     described = topologies.get_topology_desc(topology, platform="tpu")
     shape = (len(described.devices) // tp, tp)
     return topologies.make_mesh(described, shape, ("fsdp", "tp"))
@@ -70,7 +75,7 @@ def base(plan: Plan, mesh: jax.sharding.Mesh) -> Any:
 
 
 def _model(plan: Plan, mesh: jax.sharding.Mesh) -> Any:
-    """Build a plan's model as training or generation uses it, with our attention and adapters."""
+    """Build a plan's model as a run uses it: it takes packed rows, and has adapters if any."""
     model = base(plan, mesh)
     attention.takes_segments(model)
     if not isinstance(plan, Training) or not plan.lora_rank:
@@ -99,6 +104,7 @@ def fit(lowered: Any, parts: dict[str, int], rest: str, available: int) -> tuple
     """Compile a program and find the memory and work that it takes on one chip.
 
     Args:
+      lowered: the program, lowered for the chips.
       parts: bytes per chip of some of the program's arguments, by name.
       rest: a name for the other arguments; their bytes are computed.
       available: bytes that the chip has.
@@ -155,7 +161,7 @@ def train(plan: Training, told: Callable[[str], None]) -> dict[str, Any]:
     """Compile the train step, also with other batch sizes if the plan searches for the largest.
 
     Args:
-      told: called with a line after each trial.
+      told: called with a line after each batch size that was compiled.
 
     Returns:
       fit: the fields of a `Fit`.

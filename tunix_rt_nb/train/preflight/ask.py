@@ -50,10 +50,11 @@ def train(plan: Training, told: Told = lambda line: None) -> findings.Training:
     """Compile the train step of a plan for its chips, and return the findings.
 
     Args:
-      told: called with a line after each trial.
+      told: called with a line after each batch size that was compiled.
 
     Raises:
-      InputError: the model is unknown, the devices cannot share it, or libtpu is missing or fails.
+      InputError: the model is unknown or cannot be split over the chips, or the compiler (libtpu)
+        is missing or fails.
     """
     found = _asked("train", plan, told)
     fit = Fit(**found.pop("fit"))
@@ -89,7 +90,8 @@ def generate(plan: Generation, told: Told = lambda line: None) -> findings.Gener
       told: called with a line after each program.
 
     Raises:
-      InputError: as in `train`.
+      InputError: the model is unknown or cannot be split over the chips, or the compiler (libtpu)
+        is missing or fails.
     """
     found = _asked("generate", plan, told)
     answer: dict[str, Any] = {"fits": len(found) == 2}
@@ -112,7 +114,11 @@ def _told(fit: Fit) -> findings.Memory:
 
 
 def roofline(fit: Fit, topology: str) -> float:
-    """Return a lower bound in seconds: the longer of a program's arithmetic and memory traffic."""
+    """Return a lower bound in seconds on a program's time, by the roofline model.
+
+    It is the time of the arithmetic or of the memory traffic at the chip's peak speed, whichever is
+    longer.
+    """
     chip = chips.of(topology)
     return max(fit.flops / chip.flops, fit.bytes / chip.bandwidth)
 
@@ -127,7 +133,7 @@ def largest(
 
     Args:
       needs: returns the need of a count.
-      available: the largest need that is met.
+      available: the largest need that is allowed.
       empty: the need of count 0.
       start: the count to try first.
       trials: the most calls of `needs`.
@@ -173,8 +179,9 @@ def check(found: findings.Training | findings.Generation) -> str:
     """Return the text of `page`; raise `InputError` if the program does not fit."""
     if not found["fits"]:
         raise InputError(
-            f"preflight: {one_line(page(found), 1_000)}; use fewer rows per batch, shorter rows,"
-            " lora_rank, remat or the optimizer adafactor"
+            f"preflight: {one_line(page(found), 1_000)}; use fewer rows per batch,"
+            " shorten the rows, set lora_rank (train adapters only), turn on remat or use the"
+            " optimizer adafactor"
         )
     return page(found)
 
@@ -216,7 +223,13 @@ def _size(size: int) -> str:
 
 
 def _asked(what: str, plan: Plan, told: Told) -> dict[str, Any]:
-    """Compile in another process; pass its progress lines to `told`, and return its answer."""
+    """Compile in another process, and return its answer.
+
+    Args:
+      what: `train` or `generate`, the function of `aot` that compiles.
+      plan: the plan to compile.
+      told: called with each progress line.
+    """
     for name, extra in (("libtpu", "tpu"), ("tunix", "train")):
         if importlib.util.find_spec(name) is None:
             raise InputError(f"preflight: {name} is missing: pip install -e '.[{extra}]'")

@@ -4,10 +4,15 @@ from typing import NotRequired, TypedDict, final
 
 
 class Memory(TypedDict):
-    """The bytes that a program needs on one chip, as in `Fit`, and whether they fit.
+    """The memory that a program needs on one chip, and whether it fits.
 
-    If they fit, `seconds` is a lower bound on a time, by the roofline. It is the time of a train
-    step, of the whole prefill, or of decoding one token for every prompt.
+    Attributes:
+      fits: True if the chip has as many bytes as are needed.
+      needed: all bytes that the program needs.
+      available: bytes that the chip has.
+      parts: bytes of each part of what it needs, such as `weights` and `temporaries`.
+      seconds: a lower bound on the time of a train step, of the whole prefill, or of decoding one
+        token for every prompt; only if the program fits.
     """
 
     fits: bool
@@ -23,12 +28,12 @@ class Training(Memory):
 
     Attributes:
       flops, bytes: floating-point operations, and bytes moved to and from memory, per step and
-        chip; only if the step fits, as are the next three.
+        chip. These and the next three are missing if the step does not fit.
       tokens_per_second: an upper bound on the speed.
       hours: a lower bound on the time of the whole run.
       loss: bytes per chip that the loss alone takes besides its arguments.
       largest_batch: rows of the largest batch that is known to fit; only if the plan searches.
-      certain: whether a larger batch is known not to fit; only if the plan searches.
+      certain: True if a larger batch is known not to fit; only if the plan searches.
     """
 
     flops: NotRequired[float]

@@ -50,7 +50,7 @@ class Plan(BaseModel):
 
 
 class Training(Plan):
-    """A training run.
+    """A plan of a training run.
 
     Attributes:
       length: tokens per row.
@@ -59,7 +59,8 @@ class Training(Plan):
       fill: the share of a row that holds tokens of examples.
       remat: the parts of the model that the backward pass computes again.
       lora_rank: the rank of the adapters, if only adapters are trained; 0 trains all weights.
-      lora_alpha, lora_modules: as in `lora.apply`.
+      lora_alpha: the scale of the adapters.
+      lora_modules: a regular expression for the paths of the matrices that get adapters.
       config: the training configuration.
       search: True to search for the largest batch that fits.
 
@@ -97,7 +98,7 @@ class Training(Plan):
 
 
 class Generation(Plan):
-    """Answers to a batch of prompts.
+    """A plan of answering a batch of prompts.
 
     Attributes:
       batch_size: prompts that are answered at a time.
@@ -111,7 +112,7 @@ class Generation(Plan):
 
 
 def of_rows(rows: "Rows", config: SftConfig, **more: Any) -> Training:
-    """Plan the training of given rows; `more` are other fields of the plan."""
+    """Plan the training on given rows; `more` are other fields of the plan."""
     return Training.of(
         length=rows.length,
         longest=int(rows.examples.index["length"].max()),
@@ -130,7 +131,7 @@ def of_run(
     Args:
       parameters: the parameters of each notebook, as `parameters.resolve` returns them.
       topology: the chips and their arrangement, as in `Plan`.
-      more: fields of the training plan that depend on the data.
+      more: fields of the training plan that depend on the data, such as `fill`.
 
     Example:
       >>> from tunix_rt_nb.runs import parameters
