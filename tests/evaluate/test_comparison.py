@@ -12,7 +12,7 @@ from tunix_rt_nb import runs
 from tunix_rt_nb.cli import main
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.evaluate import compare, predictions, sum_up, verdict
+from tunix_rt_nb.evaluate import compare, digest, predictions, sum_up, verdict
 from tunix_rt_nb.evaluate.grade import grade
 from tunix_rt_nb.evaluate.uncertainty import mcnemar, sign_flip
 from tunix_rt_nb.report.side_by_side import answers_side_by_side
@@ -243,6 +243,41 @@ def test_older_predictions_are_still_read(tmp_path: Path) -> None:
     assert [trace.task for _, trace in predictions.items_of(read)] == ["arithmetic"] * 100
 
 
+CHAT = {
+    "earlier_messages": [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "How old is she?"},
+        {"role": "assistant", "content": "She is 7."},
+    ]
+}
+
+
+@pytest.mark.parametrize("prompt", ["What is 17 + 20 - 36?", "Why?"])
+def test_predictions_hold_the_messages_before_their_prompt(prompt: str, tmp_path: Path) -> None:
+    trace = Trace.of(prompt, [("s", "x")], "1", {"task": "arithmetic", **CHAT})
+    told = {**grade("w", trace, Generation("Answer: 1", 30, True)), **ASKED}
+    assert told["earlier_messages"] == CHAT["earlier_messages"]
+    read = predictions.read(written(tmp_path / "x.jsonl", [told]))
+    items = predictions.items_of(read)
+    assert [(name, item.prompt, item.earlier) for name, item in items] == [
+        ("w", prompt, trace.earlier)
+    ]
+    predictions.check_of(read, items)
+    assert digest([("w", trace)]) == sum_up(read)["items_sha256"]
+    bare = {name: value for name, value in told.items() if name not in CHAT}
+    assert grade("w", Trace.of(prompt, [], "1"), Generation("", 0, True)).keys().isdisjoint(CHAT)
+    assert sum_up([bare])["items_sha256"] != sum_up(read)["items_sha256"]
+    with pytest.raises(InputError, match="different eval sets: earlier_messages of 'w' is "):
+        compare([bare], [told])
+
+
+@pytest.mark.parametrize("messages", ["hi", [{"role": "user"}], CHAT["earlier_messages"][::-1]])
+def test_malformed_messages_before_a_prompt_are_refused(messages: Any, tmp_path: Path) -> None:
+    path = written(tmp_path / "x.jsonl", [{**HALF[0], "earlier_messages": messages}])
+    with pytest.raises(InputError, match=r"x\.jsonl:1: earlier_messages\S*: [^:]+$"):
+        predictions.read(path)
+
+
 def test_predictions_are_read_as_they_were_written(tmp_path: Path) -> None:
     assert predictions.read(written(tmp_path / "x.jsonl", HALF)) == HALF
 
@@ -252,7 +287,9 @@ def test_predictions_of_another_set_are_refused() -> None:
     predictions.check_of(HALF, items)
     with pytest.raises(InputError, match="are of another eval set: this one has no item '099'"):
         predictions.check_of(HALF, items[:99])
-    with pytest.raises(InputError, match="another eval set: the prompt of '000' differs"):
+    with pytest.raises(
+        InputError, match="another eval set: the prompt or the earlier .* of '000' differ"
+    ):
         predictions.check_of(HALF, [("000", TRACES[1])])
 
 

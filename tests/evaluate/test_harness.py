@@ -17,6 +17,7 @@ import yaml
 from hypothesis import given
 
 from tests.conftest import some
+from tests.golden import published
 from tests.helpers.odd import texts
 from tests.helpers.run_folders import TRACES, predictions, right, trained, wrong
 from tunix_rt_nb import tasks
@@ -25,7 +26,8 @@ from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.evaluate import harness
 from tunix_rt_nb.trace.chat import form
 from tunix_rt_nb.trace.response import STYLES, respond
-from tunix_rt_nb.trace.trace import Trace
+from tunix_rt_nb.trace.templates import TEMPLATES, text_of
+from tunix_rt_nb.trace.trace import EARLIER, Earlier, Trace
 
 PREDICTIONS = predictions([right(t) for t in TRACES])
 # The fields of a task: lm_eval.config.task.TaskConfig, of version 0.4.13.
@@ -38,6 +40,17 @@ DATES = [
     {"id": "a", "prompt": "Which day?", "expected_answer": "2026-01-01"},
     {"id": "b", "prompt": "Which list?", "expected_answer": "[1, 2]"},
     {"id": "c", "prompt": "{{ 7 * 7 }} {% raw %}", "expected_answer": "007"},
+]
+TURNS = (("How old is she?", "She is 7."), ("And he?\n", "9."))
+EARLIERS = [Earlier("Be brief.", TURNS), Earlier("", TURNS), Earlier("Be kind."), Earlier()]
+CHATS = [  # items with and without messages before the prompt, in one file
+    {
+        "id": f"{n}",
+        "prompt": "In 4 years?",
+        "expected_answer": "11",
+        **({EARLIER: earlier.messages()} if any(earlier) else {}),
+    }
+    for n, earlier in enumerate(EARLIERS)
 ]
 
 
@@ -143,16 +156,36 @@ def samples(path: Path, rows: list[dict[str, Any]]) -> Path:
     return path
 
 
-def test_items_are_read_from_a_file_or_say_what_they_lack(tmp_path: Path) -> None:
-    path = tmp_path / "set.jsonl"
-    files.write_lines(path, DATES)
-    assert harness.read(path) == DATES
-    for line in ("{}", "x", "[]", '{"id": 7, "prompt": "p", "expected_answer": "a"}'):
-        path.write_text(f"{json.dumps(DATES[0])}\n{line}\n")
-        with pytest.raises(InputError, match=r"set.jsonl:2: expected a JSON object with .*id"):
-            harness.read(path)
-    with pytest.raises(InputError, match="none.jsonl: cannot be read"):
-        harness.read(tmp_path / "none.jsonl")
+@pytest.mark.parametrize("system", ["", "You count."])
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_the_harness_asks_a_chat_as_we_ask_it(name: str, system: str, tmp_path: Path) -> None:
+    how = form(name, system=system)
+    task = yaml.safe_load(harness.write(tmp_path, "x", CHATS, how).read_text())
+    assert set(task) == FIELDS
+    lines = list(files.read_lines(tmp_path / "x.jsonl"))
+    for line, earlier in zip(lines, EARLIERS, strict=True):
+        assert {type(value) for value in line.values()} == {str}
+        told, asked = line[task["description"]], line[task["doc_to_text"]]
+        ours = how.after(earlier)
+        prompt = ours.template.prompt("In 4 years?", ours.system, ours.turns)
+        theirs = published(name, told, asked, add_generation_prompt=True)
+        assert theirs == (ours.template.bos or "") + text_of(prompt)
+
+
+def test_answers_in_a_chat_are_graded_and_those_in_another_chat_are_refused(tmp_path: Path) -> None:
+    rendered = {"template": "gemma", "style": "numbered", "system": "", "form_sha256": ""}
+    items = [
+        (f"{n}", Trace.of("In 4 years?", [], "11", {EARLIER: earlier.messages()}))
+        for n, earlier in enumerate(EARLIERS)
+    ]
+    harness.write(tmp_path, "x", CHATS, form())
+    lines = files.read_lines(tmp_path / "x.jsonl")
+    path = samples(tmp_path / "samples.jsonl", [{**r, "response": "Answer: 11"} for r in lines])
+    graded = harness.graded(path, items, rendered)
+    assert [answer["score"] for answer in graded] == [1.0] * 4
+    assert [answer.get(EARLIER) for answer in graded] == [item.get(EARLIER) for item in CHATS]
+    with pytest.raises(InputError, match="the prompt or the earlier messages of '0' differ"):
+        harness.graded(path, [("0", items[1][1]), *items[1:]], rendered)
 
 
 def test_no_items_and_an_unsafe_name_are_refused(tmp_path: Path) -> None:
@@ -175,15 +208,7 @@ def test_a_model_without_a_chat_template_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("system", ["", "Be brief. {{ x }}"])
 def test_the_harness_loads_the_task_and_asks_what_we_ask(tmp_path: Path, system: str) -> None:
     harness.write(tmp_path, "odd", DATES, form(system=system))
-    told = subprocess.run(
-        [sys.executable, "-c", _ASK],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=tmp_path,
-        env={**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)},
-    )
-    found = json.loads(told.stdout.splitlines()[-1])
+    found = asked_by_the_harness(tmp_path)
     assert [asked["text"] for asked in found] == [system + item["prompt"] for item in DATES]
     assert [asked["target"] for asked in found] == [
         f"Answer: {item['expected_answer']}" for item in DATES
@@ -191,13 +216,41 @@ def test_the_harness_loads_the_task_and_asks_what_we_ask(tmp_path: Path, system:
     assert [asked["score"] for asked in found] == [1.0, 1.0, 1.0]
 
 
+@pytest.mark.skipif(not find_spec("lm_eval"), reason="lm_eval is not installed")
+def test_the_harness_itself_asks_a_chat_as_we_ask_it(tmp_path: Path) -> None:
+    how = form(system="You count.")
+    harness.write(tmp_path, "odd", CHATS, how)
+    forms = [how.after(earlier) for earlier in EARLIERS]
+    ours = [f"<bos>{one.before}In 4 years?{one.template.after_prompt}" for one in forms]
+    assert [asked["text"] for asked in asked_by_the_harness(tmp_path, "chat")] == ours
+
+
+def asked_by_the_harness(folder: Path, *chat: str) -> list[dict[str, Any]]:
+    told = subprocess.run(
+        [sys.executable, "-c", _ASK, *chat],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=folder,
+        env={**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(folder)},
+    )
+    return list(json.loads(told.stdout.splitlines()[-1]))
+
+
 _ASK = """
 import json
+import sys
+from jinja2 import Template
+from tunix_rt_nb.models.tokenizer_files import _GEMMA_CHAT
 from lm_eval.tasks import TaskManager
 task = TaskManager(include_path=".", include_defaults=False).load(["odd"])["tasks"]["odd"]
-task.build_all_requests()
+chat = Template(_GEMMA_CHAT)  # the chat template in the folder of a saved model
+task.build_all_requests(
+    apply_chat_template="chat" in sys.argv,
+    chat_template=lambda turns, **how: chat.render(messages=turns, bos_token="<bos>", **how),
+)
 for request in task.instances:
-    request.resps = ["Reasoning:\\n1. So.\\nAnswer: 0\\n" + request.doc["target"]]
+    request.resps = ["Reasoning:\\n1. So.\\n" + request.doc["target"]]
 task.apply_filters()
 told = [
     {

@@ -20,9 +20,13 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from tests.helpers.run_folders import TRACES, predictions, right, wrong
+from tunix_rt_nb import evaluate
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.evaluate import judge
 from tunix_rt_nb.evaluate.endpoint import KEY, Endpoint, Unusable
+from tunix_rt_nb.evaluate.grade import grade
+from tunix_rt_nb.trace.response import Generation
+from tunix_rt_nb.trace.trace import Trace
 
 PREDICTIONS = predictions([right(t) if n % 2 else wrong(t) for n, t in enumerate(TRACES)])
 GOOD = '{"correctness": 5, "completeness": 4, "clarity": 3, "why": "Fine."}'
@@ -106,6 +110,13 @@ def test_prompt_raw_answer_and_scores_are_kept(server: Server, tmp_path: Path) -
     told = judge.summary(made)
     assert (told["n"], told["scored"], told["score"]) == (12, 12, 0.75)
     assert told["criteria"]["clarity"] == 3.0
+
+
+def test_a_judge_is_shown_the_messages_before_the_prompt() -> None:
+    earlier = [{"role": "system", "content": "Be brief."}]
+    chat = {**PREDICTIONS[0], "earlier_messages": earlier}
+    asked, bare = (json.loads(judge.messages(p)[1]["content"]) for p in (chat, PREDICTIONS[0]))
+    assert asked == {"earlier_messages": earlier, **bare}
 
 
 def test_what_was_judged_is_not_asked_again(server: Server, tmp_path: Path) -> None:
@@ -556,3 +567,62 @@ def test_a_file_of_something_else_is_not_taken_for_judgements(tmp_path: Path) ->
         path.write_text(text)
         with pytest.raises(InputError, match="holds something other than judgements"):
             judge.read(PREDICTIONS, path)
+
+
+# A judge as the last grader of the ladder
+
+
+def named(server: Server) -> evaluate.Judge:
+    found = evaluate.named_grader("judge", server.url, "gemma")
+    assert isinstance(found, evaluate.Judge)
+    return found
+
+
+def test_a_judge_decides_only_where_no_program_can(server: Server) -> None:
+    server.answers = lambda number, question: (200, completion('Yes: {"same": true}'))
+    mine = named(server)
+    assert evaluate.mark("5", "5.0", "", mine).grader == "number"
+    assert evaluate.mark("4", "5", "", mine).score == 0.0
+    assert server.asked == []
+    found = evaluate.mark("Light makes sugar.", "Plants turn light to sugar.", "What?", mine)
+    assert (found.score, found.strict_score, found.grader) == (1.0, 0.0, "judge")
+    assert found.why == "gemma finds that it says the same"
+    [(question, _)] = server.asked
+    assert json.loads(question["messages"][1]["content"]) == {
+        "question": "What?",
+        "expected_answer": "Plants turn light to sugar",
+        "answer": "Light makes sugar",
+    }
+
+
+@pytest.mark.parametrize(
+    ("reply", "score", "grader"),
+    [
+        ('{"same": false}', 0.0, "judge"),
+        ('First {"same": true}, no: {"same": false}', 0.0, "judge"),
+        ('```json\n{"same" : true}\n```', 1.0, "judge"),
+        ('{"same": "true"}', 0.0, "none"),
+        ("They are the same.", 0.0, "none"),
+        (None, 0.0, "none"),
+    ],
+)
+def test_only_a_clear_reply_decides(
+    server: Server, reply: str | None, score: float, grader: str
+) -> None:
+    server.answers = lambda number, question: (200, completion(reply))
+    found = evaluate.mark("One thing", "Another", "", named(server))
+    assert (found.score, found.grader) == (score, grader)
+    assert len(server.asked) == (1 if grader == "judge" else 2)
+
+
+def test_an_item_of_ones_own_is_graded_by_the_judge(server: Server) -> None:
+    server.answers = lambda number, question: (200, completion('{"same": true}'))
+    item = Trace.of("Why is the sky blue?", [], "Air scatters blue light most.")
+    said = Generation("Answer: Blue is scattered more by air.", 9, True)
+    found = grade("x", item, said, own=named(server))
+    assert (found["score"], found["strict_score"], found["grader"]) == (1.0, 0.0, "judge")
+
+
+def test_a_judge_without_an_endpoint_is_refused() -> None:
+    with pytest.raises(InputError, match="^judge: expected an endpoint and a model there, JUDGE"):
+        evaluate.named_grader("judge", "http://127.0.0.1:1/v1")

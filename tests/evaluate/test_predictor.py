@@ -122,6 +122,8 @@ def test_items_have_the_hash_that_the_card_of_their_answers_has(traces: list[Tra
 def test_a_wrong_grader_is_told_before_the_model_is_loaded(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text("def grade(answer, expected, prompt):\n    return 2\n")
     with pytest.raises(InputError, match=r"mine.py:1: grade: returned 2 "):
-        evaluate.predict(tmp_path, [("x", SUM)], {}, grader=tmp_path / "mine.py")
+        evaluate.predict(
+            tmp_path, [("x", SUM)], {}, grader=evaluate.named_grader(tmp_path / "mine.py")
+        )
     with pytest.raises(InputError, match=r"nowhere.py: is no Python file"):
-        evaluate.predict(tmp_path, [("x", SUM)], {}, grader="nowhere.py")
+        evaluate.predict(tmp_path, [("x", SUM)], {}, grader=evaluate.named_grader("nowhere.py"))

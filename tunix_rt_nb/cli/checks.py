@@ -171,8 +171,8 @@ def _evaluate(given: Parameters, here: bool) -> None:
                 f" tunix-rt-nb runs baseline {baseline} RUN"
             )
     if given.get("GRADER"):
-        with _named("GRADER"):
-            evaluate.load_grader(given["GRADER"])
+        with _named("GRADER", "judge: "):
+            evaluate.named_grader(given["GRADER"], given["JUDGE"], given["JUDGE_MODEL"])
     if given.get("JUDGE"):
         with _named("JUDGE", "judge: "):
             evaluate.judge.endpoint(given["JUDGE"], given["JUDGE_MODEL"])

@@ -32,6 +32,12 @@ class _Pair(TypedDict):
     help="A Python file with `grade(answer, expected, prompt)`, which decides first.",
 )
 @click.option(
+    "--judge",
+    metavar="URL",
+    help="An endpoint of chat completions, up to /v1, which decides where no other grader can.",
+)
+@click.option("--model", metavar="NAME", default="", help="The judge's model at that endpoint.")
+@click.option(
     "--file",
     "path",
     metavar="FILE.jsonl",
@@ -44,6 +50,8 @@ def grade_command(
     expected: str | None,
     prompt: str,
     grader: Path | None,
+    judge: str | None,
+    model: str,
     path: Path | None,
     as_json: bool,
 ) -> None:
@@ -59,7 +67,9 @@ def grade_command(
       tunix-rt-nb grade Rome B --prompt 'Which city? (A) Paris (B) Rome'
       tunix-rt-nb grade --file pairs.jsonl --json
     """
-    own = evaluate.load_grader(grader) if grader else None
+    if judge and grader:
+        raise InputError("--judge: expected no --grader beside it, which decides everything")
+    own = evaluate.named_grader("judge" if judge else grader or "", judge or "", model)
     if path:
         if answer is not None or prompt:
             raise InputError("--file: expected no ANSWER, EXPECTED or --prompt beside it")
@@ -71,12 +81,16 @@ def grade_command(
 
 
 def _show(
-    answer: str, expected: str, prompt: str, own: "evaluate.Own | None", as_json: bool
+    answer: str,
+    expected: str,
+    prompt: str,
+    own: "evaluate.Own | evaluate.Judge | None",
+    as_json: bool,
 ) -> None:
     """Print the score of one answer, and each grader's verdict on the answer.
 
     Args:
-      own: the user's grader, which decides first.
+      own: the user's grader, which decides first, or a judge, which decides last.
     """
     mark = evaluate.mark(answer, expected, prompt, own)
     bare, rungs = evaluate.look(answer, expected, prompt, own)
@@ -95,11 +109,11 @@ def _show(
         click.echo(f"{name} disagrees: {score:g}")
 
 
-def _mark_file(path: Path, own: "evaluate.Own | None", as_json: bool) -> None:
+def _mark_file(path: Path, own: "evaluate.Own | evaluate.Judge | None", as_json: bool) -> None:
     """Print the score of each line of a file, after all lines are checked.
 
     Args:
-      own: the user's grader, which decides first.
+      own: the user's grader, which decides first, or a judge, which decides last.
     """
     for pair in _pairs(path):
         mark = evaluate.mark(pair["answer"], pair["expected"], pair.get("prompt", ""), own)

@@ -5,12 +5,14 @@ from .comparison import (
     compare as compare,
     verdict as verdict,
 )
+from .graders.judged import Judge as Judge
 from .graders.ladder import (
     Marked as Marked,
     look as look,
     mark as mark,
     verdicts as verdicts,
 )
+from .graders.named import named_grader as named_grader
 from .graders.own import Own as Own, load_grader as load_grader
 from .items import choose as choose, digest as digest
 from .prediction import (

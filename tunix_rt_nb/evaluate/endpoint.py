@@ -116,7 +116,7 @@ class Endpoint:
         except _Later as error:
             raise InputError(
                 f"judge: {self.url}: no answer in {self.tries} tries, the last time: {error};"
-                " the answers judged so far are kept, `runs judge` judges the others"
+                " what was answered so far is kept, run the same again to go on"
             ) from None
 
     def hide(self, text: str) -> str:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from tunix_rt_nb import tasks
 from tunix_rt_nb.evaluate.graders import number
+from tunix_rt_nb.evaluate.graders.judged import Judge
 from tunix_rt_nb.evaluate.graders.ladder import Marked, mark
 from tunix_rt_nb.evaluate.graders.own import Own
 from tunix_rt_nb.evaluate.items import group_of, task_of
@@ -39,7 +40,7 @@ def grade(
     trace: Trace,
     written: Generation,
     style: str = "numbered",
-    own: Own | None = None,
+    own: Own | Judge | None = None,
 ) -> Grade:
     """Grade what a model wrote in reply to a trace's prompt.
 
@@ -127,7 +128,7 @@ def _by_task(task: tasks.Task, trace: Trace, parsed: Parsed) -> Marked:
     return Marked(lenient, score if parsed.strict else 0.0, "task", "its verifier")
 
 
-def _by_ladder(trace: Trace, parsed: Parsed, own: Own | None) -> Marked:
+def _by_ladder(trace: Trace, parsed: Parsed, own: Own | Judge | None) -> Marked:
     if parsed.answer is None:
         return Marked(0.0, 0.0, "none", "there is no answer")
     marked = mark(parsed.answer, trace.final_answer, trace.prompt, own)

@@ -14,7 +14,8 @@ import msgspec
 from tunix_rt_nb import models
 from tunix_rt_nb.common import InputError, files, one_line
 from tunix_rt_nb.evaluate.grade import grade
-from tunix_rt_nb.evaluate.graders.own import load_grader
+from tunix_rt_nb.evaluate.graders.judged import Judge
+from tunix_rt_nb.evaluate.graders.own import Own
 from tunix_rt_nb.evaluate.prediction import Prediction
 from tunix_rt_nb.render import Rendered, encode_prompts
 from tunix_rt_nb.trace import Form, Generation, Trace, form
@@ -30,7 +31,7 @@ def predict(
     samples: int = 1,
     temperature: float = 0.0,
     seed: int = 0,
-    grader: str | Path | None = None,
+    grader: Own | Judge | None = None,
     report: Callable[[int], None] = lambda done: None,
 ) -> list[Prediction]:
     """Let a model answer items in the template and style it was trained in, and grade the answers.
@@ -43,8 +44,7 @@ def predict(
         of its answer as `sample`.
       temperature: 0 takes the likeliest token each time, 1 samples from the model's distribution.
       seed: determines the tokens that are sampled.
-      grader: a Python file with `grade(answer, expected, prompt)`. It is asked before all other
-        graders about items that no task can verify. None or empty if there is none.
+      grader: a grader of `named_grader`, for items that no task can verify; None if there is none.
       report: called with the number of answers so far.
 
     Returns:
@@ -52,7 +52,7 @@ def predict(
 
     Raises:
       InputError: there are no items, a size is below 1, the temperature is invalid, the template or
-        style has changed since the dataset was rendered, or the grader cannot be loaded or fails.
+        style has changed since the dataset was rendered, or the grader fails.
     """
     if not items or min(max_new_tokens, batch_size, samples) < 1:
         raise InputError(
@@ -64,7 +64,6 @@ def predict(
             f"temperature: {temperature}, expected a number from 0, and above 0 for several"
             " samples, which would all be equal at 0"
         )
-    own = load_grader(grader) if grader else None
     names = rendered["template"], rendered["style"], rendered["system"]
     how = form(*names)
     if how.sha256 != rendered["form_sha256"]:
@@ -85,7 +84,7 @@ def predict(
     found: list[Prediction] = []
     for (trace_id, trace, k), answer in zip(every, written, strict=True):
         prediction: Prediction = {
-            **grade(trace_id, trace, answer, names[1], own),
+            **grade(trace_id, trace, answer, names[1], grader),
             "template": names[0],
             "style": names[1],
             "form_sha256": how.sha256,

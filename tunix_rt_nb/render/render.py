@@ -297,7 +297,9 @@ def _check_unaltered(folder: Path, names: Iterable[str]) -> None:
     hashes = read_manifest(folder)["files"]
     for name in names:
         path = folder / name
-        found = files.sha256(path) if path.exists() else "none"
+        if not path.exists():
+            raise InputError(f"{path}: is missing, run 3_render again")
+        found = files.sha256(path)
         if found != hashes.get(name):
             raise InputError(
                 f"{path}: was altered after it was rendered, its sha256 is {found[:12]}"

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from tunix_rt_nb.evaluate.graders import choice, maths, number, sentences, texts
+from tunix_rt_nb.evaluate.graders.judged import Judge
 from tunix_rt_nb.evaluate.graders.own import Own
 from tunix_rt_nb.evaluate.graders.verdict import Verdict
 from tunix_rt_nb.trace import answer_in, plain
@@ -36,17 +37,19 @@ class Marked(NamedTuple):
     disagree: tuple[tuple[str, float], ...] = ()
 
 
-def mark(answer: str, expected: str, prompt: str = "", own: Own | None = None) -> Marked:
+def mark(answer: str, expected: str, prompt: str = "", own: Own | Judge | None = None) -> Marked:
     """Grade an answer that no task can verify, by comparing it with the expected answer.
 
-    Graders (rungs) are tried in order: `own` if it is given, then those of `RUNGS`. The first rung
-    that can decide sets the score. If no rung can decide, the answer is wrong.
+    Graders (rungs) are tried in order: an own grader if it is given, then those of `RUNGS`, then a
+    judge if it is given. The first rung that can decide sets the score. If no rung can decide, the
+    answer is wrong. A judge does not count for `strict_score`.
 
     Args:
-      own: the user's grader from a file; None if there is none.
+      own: the grader from a file, or the judge, that the user names; None if there is none.
 
     Raises:
-      InputError: `own` raises an exception, or returns anything but a number from 0 to 1.
+      InputError: `own` raises an exception, returns anything but a number from 0 to 1, or cannot be
+        reached.
 
     Example:
       >>> mark("**1,000**", "1000")[:3], mark("29.5", "29")[:3], mark("Rome", "Paris")[:3]
@@ -64,7 +67,7 @@ def mark(answer: str, expected: str, prompt: str = "", own: Own | None = None) -
 
 
 def look(
-    answer: str, expected: str, prompt: str = "", own: Own | None = None
+    answer: str, expected: str, prompt: str = "", own: Own | Judge | None = None
 ) -> tuple[str, dict[str, Verdict]]:
     """Return the answer without the marks around it, and each grader's verdict on that text.
 
@@ -78,19 +81,24 @@ def look(
     if answer.strip() == expected.strip():
         return answer.strip(), verdicts(answer.strip(), expected, prompt, own)
     bared, right = sentences.shortened(bare(answer), plain(expected) or expected)
-    return bared, verdicts(bared, right, prompt, own)
+    found = verdicts(bared, right, prompt, own)
+    if isinstance(own, Judge) and all(verdict.score is None for verdict in found.values()):
+        found["judge"] = own.compare(bared, right, prompt)
+    return bared, found
 
 
 def verdicts(
-    answer: str, expected: str, prompt: str = "", own: Own | None = None
+    answer: str, expected: str, prompt: str = "", own: Own | Judge | None = None
 ) -> dict[str, Verdict]:
     """Return name of a grader -> its verdict on an answer exactly as written, in the order tried.
+
+    A judge is not asked.
 
     Example:
       >>> [name for name, found in verdicts("4.0", "4").items() if found.score is not None]
       ['number']
     """
-    rungs = {"own": own.compare, **RUNGS} if own else RUNGS
+    rungs = {"own": own.compare, **RUNGS} if isinstance(own, Own) else RUNGS
     return {name: compare(answer, expected, prompt) for name, compare in rungs.items()}
 
 
