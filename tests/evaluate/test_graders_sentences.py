@@ -74,6 +74,20 @@ def test_a_sentence_has_one_number_or_ends_in_bold() -> None:
         assert sentences.read(text) is None, text
 
 
+def test_a_whole_sentence_is_matched_by_the_same_words_only() -> None:
+    for text in ("Plants turn light into sugar.", "He was born in the north of Italy"):
+        assert evaluate.verbatim(text)
+    for text in (
+        "Paris",
+        "New York City",
+        APPLES,
+        COSTS,
+        "x = 5 if y is even here",
+        r"\frac{a}{b}",
+    ):
+        assert not evaluate.verbatim(text), text
+
+
 def test_stars_are_stripped_in_pairs() -> None:
     assert plain("One costs **$1.70**.") == "One costs **$1.70**"
     assert plain("**8**.") == "8"

@@ -12,7 +12,7 @@ from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.evaluate import by_item, headline, scorecards, sum_up, warnings
 from tunix_rt_nb.evaluate.grade import grade
-from tunix_rt_nb.evaluate.scorecard import majority, pass_at
+from tunix_rt_nb.evaluate.samples import majority, pass_at
 from tunix_rt_nb.evaluate.uncertainty import wilson
 from tunix_rt_nb.trace.response import Generation, respond
 
@@ -257,11 +257,22 @@ def test_a_card_of_own_questions_says_how_they_were_graded() -> None:
     card = evaluate.sum_up([one, other])
     assert card["graders"] == {"number": 1, "text": 1}
     assert evaluate.notes(card) == [
-        "own questions, graded by: number 1, text 1",
+        "own questions, answers graded by: number 1, text 1",
         "their steps: 4 right, 2 wrong, 6 not checkable",
         "graders disagree on 1 of the answers: see `disagree` in the predictions",
     ]
     assert evaluate.notes(evaluate.sum_up([{**PREDICTION, "grader": "task"}])) == []
+
+
+def test_a_card_says_which_answers_only_the_same_words_match() -> None:
+    one = {**PREDICTION, "grader": "none", "expected_answer": "Air scatters the blue light most."}
+    card = evaluate.sum_up([one, {**one, "id": "y", "expected_answer": "5"}])
+    assert card["verbatim"] == 1
+    assert evaluate.notes(card)[0] == (
+        "own questions, answers graded by: no grader; 2 that no grader could decide count as wrong"
+    )
+    assert evaluate.notes(card)[2] == f"1 of the expected answers are {evaluate.VERBATIM}"
+    assert "verbatim" not in evaluate.sum_up([{**one, "grader": "judge"}])
 
 
 PREDICTION: Any = {"id": "x", "task": "own", "score": 1.0, "steps_right": 1.0}

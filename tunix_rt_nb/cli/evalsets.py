@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from tunix_rt_nb import dataset
+from tunix_rt_nb import dataset, evaluate
 from tunix_rt_nb.cli import options
 
 
@@ -49,14 +49,17 @@ def _summary(name: str) -> dict[str, object]:
         for field in ("section", "category", "difficulty")
     }
     known = sum(trace.task is not None for trace in traces)
-    return {"name": name, "items": len(traces), "of_known_tasks": known, **counts}
+    own = (trace.final_answer for trace in traces if trace.task is None)
+    verbatim = sum(map(evaluate.verbatim, own))
+    sizes = {"items": len(traces), "of_known_tasks": known, "verbatim": verbatim}
+    return {"name": name, **sizes, **counts}
 
 
 def _told(found: dict[str, object]) -> str:
-    return (
-        f"{found['name']}: {found['items']:,} items, {found['of_known_tasks']:,} of known tasks;"
-        " all can be graded"
-    )
+    told = f"{found['name']}: {found['items']:,} items, {found['of_known_tasks']:,} of known tasks;"
+    if n := found["verbatim"]:
+        return f"{told} {n:,} of the expected answers are {evaluate.VERBATIM}"
+    return f"{told} all can be graded"
 
 
 @evalsets.command("from")

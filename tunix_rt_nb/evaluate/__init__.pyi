@@ -14,6 +14,7 @@ from .graders.ladder import (
 )
 from .graders.named import named_grader as named_grader
 from .graders.own import Own as Own, load_grader as load_grader
+from .graders.sentences import VERBATIM as VERBATIM, verbatim as verbatim
 from .items import choose as choose, digest as digest
 from .prediction import (
     OUTCOMES as OUTCOMES,
@@ -22,6 +23,7 @@ from .prediction import (
     outcome as outcome,
 )
 from .predictor import predict as predict
+from .remarks import notes as notes, warnings as warnings
 from .scorecard import (
     FEWEST as FEWEST,
     STRICT as STRICT,
@@ -29,8 +31,6 @@ from .scorecard import (
     by_item as by_item,
     grouped as grouped,
     headline as headline,
-    notes as notes,
     scorecards as scorecards,
     sum_up as sum_up,
-    warnings as warnings,
 )

@@ -33,7 +33,7 @@ OUTCOMES = {  # outcome of an answer and its steps -> its name for people
 
 
 class Asked(TypedDict):
-    """An item that a model was asked: its id and its prompt."""
+    """An item that a model was asked: its id, its prompt and, if any, the messages before it."""
 
     id: Text
     prompt: str

@@ -3,16 +3,17 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
-from math import comb, fsum
+from math import fsum
 from pathlib import Path
 from statistics import fmean, pstdev
 from typing import Any, NotRequired, TypedDict, TypeVar, cast
 
 from tunix_rt_nb import runs
 from tunix_rt_nb.common import InputError, files, one_line
+from tunix_rt_nb.evaluate.graders import sentences
 from tunix_rt_nb.evaluate.prediction import OUTCOMES, Prediction
+from tunix_rt_nb.evaluate.samples import several
 from tunix_rt_nb.evaluate.uncertainty import wilson
-from tunix_rt_nb.trace import plain
 
 T = TypeVar("T")
 
@@ -55,8 +56,11 @@ class Scorecard(TypedDict):
         after their answer, and that ended with a stop token.
       mean_tokens: tokens per answer.
       outcomes: outcome -> number of answers.
-      graders: name of a grader -> number of answers that it decided. This and the next two count
+      graders: name of a grader -> number of answers that it decided. This and the next three count
         only answers to items that no task can verify.
+      verbatim: the number of these answers to items whose expected answer is a whole sentence, so
+        that only the same words match. Missing if there are none, or if a judge or an own grader
+        decided about them.
       disagreements: the number of answers that graders disagree on.
       step_counts: the numbers of steps that are `right`, `wrong` and `unchecked`.
       samples: the number of answers to each item; if it varies, the lowest.
@@ -87,6 +91,7 @@ class Scorecard(TypedDict):
     mean_tokens: float
     outcomes: dict[str, int]
     graders: NotRequired[dict[str, int]]
+    verbatim: NotRequired[int]
     disagreements: NotRequired[int]
     step_counts: NotRequired[dict[str, int]]
     samples: int
@@ -142,7 +147,7 @@ def sum_up(
         **_details([p for item in items.values() for p in item]),
         **_own([p for item in items.values() for p in item]),
         "samples": samples,
-        **({} if samples == 1 else _several(list(items.values()), samples)),
+        **({} if samples == 1 else several(list(items.values()), samples)),
         **{name: _alike(predictions, name) for name in _ASKED},
         "items_sha256": items_sha256(
             (name, p.get("prompt"), p.get("expected_answer"), *p.get("earlier_messages", ()))
@@ -219,53 +224,6 @@ def headline(card: Scorecard) -> str:
     )
 
 
-def warnings(card: Scorecard) -> list[str]:
-    """List the reasons to doubt a scorecard, one line each; expect none for a trained model.
-
-    Example:
-      >>> warnings({"n_scored": 12, "interval": (0.2, 0.7), "strict_format": 1.0, "stopped": 1.0})
-      ['12 items are few: the interval is 50 points wide, 50 items and more decide better']
-    """
-    n, (low, high) = card["n_scored"], card["interval"]
-    told = []
-    if n < FEWEST:
-        width = f"the interval is {100 * (high - low):.0f} points wide"
-        told.append(f"{n} items are few: {width}, {FEWEST} items and more decide better")
-    if card["strict_format"] < 0.5:
-        told.append(
-            f"{card['strict_format']:.0%} of the answers are in the style that was trained:"
-            " look at the loss mask, and whether the template is that of training"
-        )
-    if card["stopped"] < 0.5:
-        told.append(
-            f"{card['stopped']:.0%} of the answers end with the stop token: is it trained,"
-            " and is there room for an answer?"
-        )
-    return told
-
-
-def notes(card: Scorecard) -> list[str]:
-    """Say in lines how questions that no task can verify were graded; empty without such questions.
-
-    Example:
-      >>> counts = {"right": 9, "wrong": 1, "unchecked": 4}
-      >>> notes({"graders": {"number": 8}, "disagreements": 0, "step_counts": counts})[1]
-      'their steps: 9 right, 1 wrong, 4 not checkable'
-    """
-    if "graders" not in card:
-        return []
-    graders = ", ".join(f"{name} {n:,}" for name, n in card["graders"].items())
-    steps = card["step_counts"]
-    told = [
-        f"own questions, graded by: {graders}",
-        f"their steps: {steps['right']:,} right, {steps['wrong']:,} wrong,"
-        f" {steps['unchecked']:,} not checkable",
-    ]
-    if n := card["disagreements"]:
-        told.append(f"graders disagree on {n:,} of the answers: see `disagree` in the predictions")
-    return told
-
-
 def _alike(predictions: Sequence[Prediction], field: str) -> Any:
     """Return the value that all predictions have in a field, or None if they differ."""
     values = {prediction.get(field) for prediction in predictions}
@@ -331,52 +289,14 @@ def _own(predictions: Sequence[Prediction]) -> dict[str, Any]:
     steps = Counter[str]()
     for prediction in own:
         steps.update(prediction.get("step_counts", {}))
+    verbatim = sum(
+        sentences.verbatim(p["expected_answer"])
+        for p in own
+        if p.get("grader") not in ("own", "judge") and "expected_answer" in p
+    )
     return {
         "graders": dict(sorted(Counter(p.get("grader", "none") for p in own).items())),
+        **({"verbatim": verbatim} if verbatim else {}),
         "disagreements": sum("disagree" in p for p in own),
         "step_counts": {name: steps[name] for name in ("right", "wrong", "unchecked")},
     }
-
-
-def _several(items: Sequence[Sequence[Prediction]], samples: int) -> dict[str, Any]:
-    """Compute `pass_at` and `majority_score` of a scorecard.
-
-    Args:
-      items: the answers to each item.
-      samples: the lowest number of answers to an item.
-    """
-    right = [(len(item), sum(p["score"] == 1.0 for p in item)) for item in items]
-    powers = [2**k for k in range(samples.bit_length()) if 2**k < samples]
-    return {
-        "pass_at": {str(k): fmean(pass_at(k, n, c) for n, c in right) for k in (*powers, samples)},
-        "majority_score": fmean(majority(item)["score"] for item in items),
-    }
-
-
-def pass_at(k: int, n: int, right: int) -> float:
-    """Estimate the chance that at least one of k answers is right, if `right` of n answers are.
-
-    This is the unbiased estimate of M. Chen et al., Evaluating Large Language Models Trained on
-    Code, 2021, section 2.1.
-
-    Example:
-      >>> pass_at(1, 4, 1), pass_at(2, 4, 1)
-      (0.25, 0.5)
-    """
-    return 1.0 - comb(n - right, k) / comb(n, k)
-
-
-def majority(answers: Sequence[Prediction]) -> Prediction:
-    """Return the prediction whose answer was given most often, ignoring marks around answers.
-
-    On a tie, return the first one. A prediction without an answer counts only if no other has one.
-    After X. Wang et al., Self-Consistency Improves Chain of Thought Reasoning in Language Models,
-    2023.
-
-    Example:
-      >>> majority([{"answer": None}, {"answer": None}, {"answer": "7"}])
-      {'answer': '7'}
-    """
-    given = [answer for answer in answers if answer["answer"] is not None] or answers
-    votes = Counter(plain(str(answer["answer"])) for answer in given)
-    return max(given, key=lambda answer: votes[plain(str(answer["answer"]))])

@@ -14,6 +14,13 @@ _ALTERS = re.compile(  # words before a number that say another
     r"\b(?:negative|least|most|less|more|fewer|under|over|below|above|between|up|down|from|per"
     r"|square|root|power|factor|multiple|two|three|four|five|six|seven|eight|nine|ten)\b"
 )
+_WORD = re.compile(r"[^\W\d_]{2,}")
+_SENTENCE = 5  # words; a text of fewer is a name or a phrase
+_MOST = 2000  # characters that are looked at for words
+VERBATIM = (
+    "whole sentences, which only the same words match: GRADER=judge, or a file of yours as GRADER,"
+    " compares what they say"
+)
 
 
 class Sentence(NamedTuple):
@@ -70,3 +77,15 @@ def shortened(answer: str, expected: str) -> tuple[str, str]:
         alike = number.read(answer) is not None or normal(answer) == normal(right.core)
         return (answer, right.core) if alike else (answer, expected)
     return (said.core, right.core) if said.head == right.head else (answer, expected)
+
+
+def verbatim(expected: str) -> bool:
+    """Tell whether an expected answer is a sentence that only the same words match.
+
+    Example:
+      >>> verbatim("Plants turn light into sugar."), verbatim("He has 5 apples."), verbatim("Paris")
+      (True, False, False)
+    """
+    words = _WORD.findall(expected[:_MOST])
+    formula = any(sign in expected for sign in "=\\^")
+    return len(words) >= _SENTENCE and not (formula or read(expected) or number.read(expected))
