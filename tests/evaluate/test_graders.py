@@ -70,6 +70,8 @@ RIGHT: dict[str, list[tuple[str, ...]]] = {
         ("4", "#### 4"),
     ],
     "text": [
+        ("8:28", "08:28"),
+        ("08:28 am", "8:28 AM"),
         ("paris", "Paris"),
         ("PARIS", "Paris"),
         ('"Paris"', "Paris"),
@@ -537,6 +539,8 @@ WRONG: dict[str, list[tuple[str, ...]]] = {
         ("A bicycle", "A"),
         ("Rome or Paris", "B", CITIES),
         ("Oslo", "B", CITIES),
+        ("8:28", "8:29"),
+        ("08:280", "8:280"),
         ("E", "Rome", CITIES),
         ("3-4", "-1"),
         ("2020-01-05", "2014"),

@@ -26,6 +26,7 @@ from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.evaluate import judge
 from tunix_rt_nb.evaluate.predictions import of_run
 from tunix_rt_nb.report import page
+from tunix_rt_nb.trace import Earlier
 
 VOID = {"meta", "br", "img"}
 
@@ -172,6 +173,15 @@ def test_steps_that_nobody_can_check_are_neither_ticked_nor_counted(tmp_path: Pa
     assert "✓" not in text
 
 
+def test_own_questions_have_no_difficulty(tmp_path: Path) -> None:
+    run = trained(tmp_path)
+    rows = [{**p, "difficulty": None} for p in predictions([wrong(t) for t in TRACES])]
+    complete(run, rows, rows)
+    text = page.page(run)
+    assert "<td>no difficulty</td>" in text
+    assert "None" not in text
+
+
 def test_where_nothing_is_wrong_the_page_says_so(tmp_path: Path) -> None:
     run = evaluated(tmp_path, n_right=12)
     assert "None: every answer is right, and so is every step." in page.page(run)
@@ -225,6 +235,20 @@ def test_whatever_a_trace_or_a_model_says_is_text(
     assert found.elements["li"] == sum(len(item["steps"]) + item["missing"] for item in shown)
     assert not found.elements.keys() - plain.elements.keys() - {"q", "details", "summary"}
     assert {name for name, _ in found.attributes} == {name for name, _ in plain.attributes}
+
+
+def test_the_messages_before_a_prompt_are_shown_as_text(tmp_path: Path) -> None:
+    run = trained(tmp_path)
+    chat = Earlier("<b>Be brief.</b>", (("q", "a" * 3_000),)).messages()
+    answers = predictions([wrong(t) for t in TRACES])
+    told = [{**p, "earlier_messages": chat, "disagree": {"words": 1.0}} for p in answers]
+    for row in told:
+        del row["wrong_steps"]
+    complete(run, told, told)
+    text = page.page(run)
+    assert text.count("system: &lt;b&gt;Be brief.&lt;/b&gt;\nuser: q\nassistant: aaa") == 20
+    assert "a" * 2_001 not in text
+    assert re.search(r"aaa \.\.\. \(1,0\d\d characters more\)", text)
 
 
 def test_a_text_of_100_000_characters_is_shown_in_part(tmp_path: Path) -> None:

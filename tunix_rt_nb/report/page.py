@@ -118,7 +118,7 @@ def _groups(
         group = groups.get(name, [])
         rows.append(
             {
-                "name": name,
+                "name": f"no {field}" if name == str(None) else name,
                 "before": cards[0].get(name, {}).get("score"),
                 "sound": sum(outcome(p) == "right" for p in group) / max(1, len(group)),
                 **cards[1][name],

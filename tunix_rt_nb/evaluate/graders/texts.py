@@ -6,6 +6,7 @@ from tunix_rt_nb.evaluate.graders.notation import folded
 from tunix_rt_nb.evaluate.graders.verdict import Verdict, decided, passed
 
 _FORMULA = re.compile(r"[\\^_=+*<>{}|/]")  # in a formula, case and articles have a meaning
+_CLOCK = re.compile(r"(?<![\w:.])0(?=[0-9]:[0-5][0-9](?![\w:.]| ?:))")  # 08:28 is 8:28
 _QUOTED = re.compile(r"""(["'])(?=.)((?:(?!\1).){1,5000})\1""")
 _ARTICLE = re.compile(r"(?:the|an?) (?=.{3})", re.IGNORECASE)
 _LEAD = re.compile(r"(?:it(?:'s| is| was)|that(?:'s| is)|this is) (?=.)", re.IGNORECASE)
@@ -51,7 +52,7 @@ def text(answer: str, expected: str, prompt: str = "") -> Verdict:
 def normal(text: str) -> str:
     """Return a text in a normal form, without the details that do not change its meaning.
 
-    These details are case, the kind of quotes, dashes and spaces, quotes around the text, an
+    These details are the first zero of a time such as 08:28, case, the kind of quotes, dashes and spaces, quotes around the text, an
     article or `It is` before it, and a full stop after it. A formula keeps its case. So does a text
     of one or two characters, except `no` and `ok`.
 
@@ -64,6 +65,7 @@ def normal(text: str) -> str:
     bare = re.sub(r"(?<=[A-Za-z])!$", "", bare)
     quoted = _QUOTED.fullmatch(bare)
     bare = quoted[2].strip() if quoted else bare
+    bare = _CLOCK.sub("", bare)
     if _FORMULA.search(bare):
         return bare
     bare = re.sub(r"(?<![0-9]) ?, ?|(?<=[0-9]) ?, ?(?![0-9 ])", ", ", bare)
