@@ -107,6 +107,11 @@ def test_the_items_of_a_run_are_written_for_the_harness(home: Path) -> None:
     told = tool("runs", "harness", "one", "-o", str(home / "core"), "--eval-set", "core-v1")
     assert "--tasks core-v1" in told.stdout
     assert len((home / "core/core-v1.jsonl").read_text().splitlines()) == 510
+    chat = [{"role": "system", "content": "Be brief."}]
+    files.write_lines(home / "chats.jsonl", [{**items[0], "earlier_messages": chat}])
+    tool("runs", "harness", "one", "-o", str(home), "--eval-set", str(home / "chats.jsonl"))
+    [line] = files.read_lines(home / "chats.jsonl")
+    assert (line["system"], line["asked"]) == ("Be brief.", "?")
     told = tool("runs", "harness", "one", "-o", "x", "--eval-set", "core")
     assert told.exit_code == 2 and "eval set: unknown 'core', did you mean core-v1" in told.stderr
 
@@ -172,7 +177,7 @@ def test_a_run_in_batch_that_regresses_ends_with_1(home: Path) -> None:
 def test_a_baseline_that_is_not_there_is_said_before_anything_runs(home: Path) -> None:
     told = tool("run", "--set", "BASELINE=none")
     assert told.exit_code == 2
-    assert "none.json does not exist, take a run's figure: tunix-rt-nb runs" in told.stderr
+    assert "none.json does not exist, make it from a run: tunix-rt-nb runs" in told.stderr
     assert not (home / "runs").exists()
 
 

@@ -14,10 +14,12 @@ from tunix_rt_nb import runs, tasks
 from tunix_rt_nb.cli import display, main
 from tunix_rt_nb.host import paths
 from tunix_rt_nb.store.scores import score, summary
+from tunix_rt_nb.store.shards import Stored
 from tunix_rt_nb.store.store import TraceStore
-from tunix_rt_nb.trace.trace import Trace
+from tunix_rt_nb.trace.trace import Earlier, Trace
 
 EXAMPLE = paths.PROJECT / "data/traces/example.jsonl"
+SKIP = "--skip-bad (in a notebook: SKIP_BAD) leaves bad lines out"
 GOOD = '{"prompt": "p", "steps": [{"i": 0, "type": "s", "content": "t"}], "final_answer": "a"}'
 
 
@@ -95,7 +97,9 @@ def test_verify_lists_what_is_wrong_and_ends_with_one(store: TraceStore) -> None
     store.add([Trace.model_validate({**right.model_dump(), "final_answer": "-1"})], NOW)
     result = invoke("verify", "--store", store.folder)
     assert result.exit_code == 1
-    assert re.match(r".*traces-\w+\.jsonl:1: answer: '-1' is wrong\n", result.stdout)
+    assert re.match(
+        r".*traces-\w+\.jsonl:1: trace [0-9a-f]{8}: answer: '-1' is wrong\n", result.stdout
+    )
     found = json.loads(invoke("verify", "--store", store.folder, "--json").stdout)
     assert len(found["wrong"]) == 1
     assert found["traces"] == found["checked"] == store.count()
@@ -109,7 +113,7 @@ def test_sums_of_ones_own_traces_are_checked_and_counted(tmp_path: Path) -> None
     told("import", "--as", "trace", file)  # what is wrong in it is no reason to refuse it
     result = invoke("verify")
     assert result.exit_code == 1
-    assert ".jsonl:1: step 3: 48 + 24 is 72, not 73\n" in result.stdout
+    assert f".jsonl:1: trace {trace.id[:8]}: step 3: 48 + 24 is 72, not 73\n" in result.stdout
     assert (
         "2 traces, 0 of them of known tasks; steps of the others: 1 right, 1 wrong, 2 not"
         " checkable: 1 wrong in "
@@ -120,8 +124,18 @@ def test_sums_of_ones_own_traces_are_checked_and_counted(tmp_path: Path) -> None
     assert "✓   1. 48/2 = 24 clips\n·   2. Add both.\n✗   3. 48 + 24 = 73\n" in shown
     assert "       48 + 24 is 72, not 73\n· Answer: 73" in shown
     assert told("score", trace.id).endswith(", 50% of the steps right\n")
-    [row] = [line for line in told("score").splitlines() if line.startswith("unknown")]
+    [row] = [line for line in told("score").splitlines() if line.startswith("own ")]
     assert row.endswith(", 50.00% of the steps right")
+
+
+def test_the_messages_before_a_prompt_are_shown() -> None:
+    chat = Earlier("Be brief.", (("How old\nis she?", "7"),))
+    trace = Trace.of("In 4 years?", [], "11", {"a": 1, "earlier_messages": chat.messages()})
+    shown = display.page(Stored(trace, NOW), tasks.check(trace))
+    assert shown == (
+        f'{trace.id}  {NOW}\n{{"a": 1}}\n\nsystem: Be brief.\nuser: How old\n  is she?\n'
+        "assistant: 7\n\nIn 4 years?\n\n· Answer: 11"
+    )
 
 
 def test_delete_compact_and_import_again(store: TraceStore, tmp_path: Path) -> None:
@@ -177,10 +191,11 @@ def test_every_bad_line_of_every_file_is_told(tmp_path: Path) -> None:
     file.write_text("{\n" + GOOD + "\n[]\n")
     lines = bad("import", file, tmp_path / "none", "-", stdin=b"\x1f\x8b\x00").split("\n")
     assert lines[0].startswith(f"{file}:1: not a JSON object")
-    assert lines[1] == f"{file}:3: trace: expected object, got array"
+    assert lines[1].startswith(f"{file}:3: expected an object such as ")
+    assert lines[1].endswith(", found a list")
     assert lines[2] == f"{tmp_path / 'none'}: cannot be read: No such file or directory"
     assert lines[3].startswith("-:1: gzip data is cut off") or "-: cannot be read" in lines[3]
-    assert lines[4:] == ["4 bad lines; nothing was imported"]
+    assert lines[4:] == [f"4 bad lines; nothing was imported; {SKIP}"]
 
 
 def test_standard_input_and_other_forms_are_read() -> None:
@@ -259,7 +274,7 @@ def test_the_baseline_score_is_half_for_steps_and_half_for_their_length(
         {**one, "details": {**one["details"], "scored_at": NOW}} for one in scored
     ]
     assert f"{short.id}  22.55\n" == told("score", short.id, "--store", store.folder)
-    assert "unknown" in told("score", "--store", store.folder)
+    assert "\nown " in told("score", "--store", store.folder)
 
 
 def test_a_scored_trace_of_a_foreign_prompt_counts_as_wrong() -> None:

@@ -405,7 +405,7 @@ def test_a_dataset_that_an_eval_set_holds_whole_is_not_built(tmp_path: Path) -> 
         (None, r"eval_sets: .*e\.jsonl: cannot be read: No such file"),
         ("", r"eval_sets: .*e\.jsonl: holds no records"),
         ('{"id": "1", "prompt": "a"}\n{"id": ', r"e\.jsonl:2: not a JSON object"),
-        ("[1]", r"e\.jsonl:1: trace: expected object, got int"),
+        ("[1]", r"e\.jsonl:1: expected an object such as .*, found a number"),
         ("[" * 100_000, r"e\.jsonl: is no JSON array"),
         ('{"id": "1"}', r"e\.jsonl:1: prompt: Field required"),
         ('{"id": "1", "prompt": ""}', r"e\.jsonl:1: prompt: "),

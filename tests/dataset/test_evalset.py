@@ -124,9 +124,9 @@ def line(**changed: Any) -> str:
     [
         ("", "holds no records, expected JSON lines"),
         ("nonsense", "x.jsonl:1: not a JSON object: "),
-        ("7", "x.jsonl:1: trace: expected object, got int"),
+        ("7", "x.jsonl:1: expected an object such as "),
         ("[" * 100_000, "x.jsonl: is no JSON array: "),
-        ('{"id": "a"}', "x.jsonl:1: fields: no known format has id"),
+        ('{"id": "a"}', "x.jsonl:1: no known format: its keys are id; expected one of"),
         (line(id=""), "x.jsonl:1: id: String should have at least 1 character"),
         (line(id=[7]), "x.jsonl:1: id: Input should be a valid string"),
         (line(section="other"), "x.jsonl:1: section: Input should be 'core', 'trace_sensitive' or"),
@@ -203,6 +203,16 @@ def test_the_section_category_and_difficulty_of_an_own_item_are_its_own(tmp_path
         True,
     )
     assert (d.task, (d.meta or {})["category"]) == (None, "arithmetic")
+
+
+def test_an_item_of_a_known_task_keeps_the_messages_before_its_prompt(tmp_path: Path) -> None:
+    chat = [{"role": "system", "content": "Be brief."}]
+    asked = {"id": "a", "prompt": "What is 17 + 20 - 36?", "expected_answer": "1"}
+    line = {**asked, "category": "arithmetic", "earlier_messages": chat}
+    files.write_lines(tmp_path / "x.jsonl", [line])
+    [(name, item)] = evalset.read(str(tmp_path / "x.jsonl"))
+    assert (item.task, item.earlier.system) == ("arithmetic", "Be brief.")
+    assert evalset.record(name, item) == {**line, "difficulty": "easy"}
 
 
 def test_the_held_out_side_of_a_dataset_becomes_an_eval_set(tmp_path: Path) -> None:

@@ -371,7 +371,7 @@ def test_exactly_one_of_dataset_and_ids_is_given(
         export(out, store=store)
     with pytest.raises(InputError, match="either the key of a dataset or ids of traces"):
         export(out, dataset=some_dataset, ids=["1f"], store=store)
-    with pytest.raises(InputError, match="ids need a store and take no split"):
+    with pytest.raises(InputError, match="ids need a store, and cannot be combined"):
         export(out, ids=["1f"])
 
 

@@ -186,6 +186,15 @@ def test_the_card_is_read_by_the_hub_and_nothing_in_a_trace_can_break_it(
     assert f"````text\n{HOSTILE}\n````" in card.replace("`````text", "````text")
 
 
+def test_the_card_shows_the_messages_before_the_prompt_of_its_example(
+    home: Path, tmp_path: Path
+) -> None:
+    chat = [{"role": "system", "content": "Be brief."}]
+    trace = Trace.of("Why?", [("s", "x")], "So.", {"earlier_messages": chat})
+    folder = built(store_of(tmp_path / "s", [trace]), home, eval_fraction=0.0)
+    assert "```text\nsystem: Be brief.\n\nWhy?\n```" in (folder / "README.md").read_text()
+
+
 def test_a_loader_that_people_use_reads_the_folder_as_it_is(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -162,7 +162,7 @@ def drawn(scores: np.ndarray) -> list[Any]:
             [*MORE, {**MORE[3], "sample": 1, "style": "tags"}],
             "different styles: style of '003' is 'numbered' and 'tags'",
         ),
-        ([*MORE, {**MORE[3], "sample": 1}], "'003' has 1 and 2 answers; evaluate both with the s"),
+        ([*MORE, {**MORE[3], "sample": 1}], "'003' has 1 answers of A and 2 of B; evaluate"),
     ],
 )
 def test_what_does_not_compare_is_refused(other: list[Any], told: str) -> None:
@@ -352,7 +352,7 @@ def test_a_run_is_held_to_a_baseline_from_the_command_line(home: Path) -> None:
         "regressed: primary_score is 0.5"
     )
     missing = invoke("baseline", "other", "one", code=2)
-    assert "baselines/other.json does not exist, take a run's figure" in missing
+    assert "baselines/other.json does not exist, make it from a run" in missing
     assert "expected a RUN" in invoke("baseline", "accuracy", "--take", code=2)
 
 
@@ -420,9 +420,9 @@ def test_a_metric_that_a_scorecard_lacks_is_named(metric: str, told: str) -> Non
 
 def test_baselines_that_mean_nothing_are_refused(home: Path) -> None:
     base = baseline.take("b", CARD)
-    with pytest.raises(InputError, match="baseline b: was taken on other items, so"):
+    with pytest.raises(InputError, match="baseline b: is from an evaluation on other items, so"):
         baseline.check(base, {**CARD, "items_sha256": "y"})
-    with pytest.raises(InputError, match="baseline b: was taken in another template or style, so"):
+    with pytest.raises(InputError, match="from an evaluation in another template or style, so"):
         baseline.check(base, {**CARD, "form_sha256": "g"})
     for fields, told in (
         ({"tolerance": -1}, "tolerance: Input should be greater than or equal to 0"),

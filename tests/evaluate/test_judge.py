@@ -624,5 +624,5 @@ def test_an_item_of_ones_own_is_graded_by_the_judge(server: Server) -> None:
 
 
 def test_a_judge_without_an_endpoint_is_refused() -> None:
-    with pytest.raises(InputError, match="^judge: expected an endpoint and a model there, JUDGE"):
+    with pytest.raises(InputError, match=r"^judge: expected an endpoint \(JUDGE\) and a model"):
         evaluate.named_grader("judge", "http://127.0.0.1:1/v1")

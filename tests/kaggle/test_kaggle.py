@@ -518,7 +518,7 @@ def test_watch_bears_an_outage_that_ends_other_commands(
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("other", "has no pushed kernel: tunix-rt-nb kaggle push other"),
+        ("other", "has no pushed kernel, push one: tunix-rt-nb kaggle push other"),
         ("me/nothing-there", "does not exist on Kaggle, or you may not see it: comp"),
         ("me/x", "kernel: expected OWNER/SLUG, found 'me/x'; a slug has 5 to 50 small letters"),
         ("me/My Kernel", "kernel: expected OWNER/SLUG"),
@@ -671,13 +671,13 @@ def test_an_archive_is_a_file_like_any_other(server: Kaggle, folder: Path, tmp_p
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"runs/mine/run.json": b"other"}, "run.json: is not what the kernel left, its sha256"),
-        ({"runs/mine/new.txt": b"new"}, "new.txt: is not what the kernel left"),
-        ({"runs/mine/1_generate/out.txt": None}, "out.txt: is missing, though the kernel left it"),
+        ({"runs/mine/run.json": b"other"}, "run.json: is new or altered, output.json lacks"),
+        ({"runs/mine/new.txt": b"new"}, "new.txt: is new or altered"),
+        ({"runs/mine/1_generate/out.txt": None}, "out.txt: is missing, but output.json lists it"),
         ({"runs/mine/output.json": None}, "output.json: is missing, because the kernel was"),
         ({"runs/mine/output.json": b"{"}, "output.json: is not JSON"),
         ({"runs/mine/output.json": b"[]"}, "output.json: is damaged"),
-        ({"runs/other/run.json": b"{}"}, "left runs/mine, runs/other, expected runs/mine"),
+        ({"runs/other/run.json": b"{}"}, "has runs/mine, runs/other, expected runs/mine"),
     ],
 )
 def test_output_that_is_not_what_was_left_is_not_imported_at_all(
@@ -781,7 +781,7 @@ def test_the_output_of_another_run_is_not_imported(server: Kaggle, folder: Path)
     kaggle("push", "mine")
     found = {name.replace("runs/mine", "runs/other"): x for name, x in left(folder).items()}
     server.put(HANDLE, files=found)
-    refused(kaggle("pull", "mine"), f"{HANDLE}: left runs/other, expected runs/mine")
+    refused(kaggle("pull", "mine"), f"{HANDLE}: its output has runs/other, expected runs/mine")
     assert not (folder / "run.json").exists()
 
 

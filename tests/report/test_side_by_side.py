@@ -8,6 +8,7 @@ from tests.helpers.run_folders import TRACES, predictions, right, wrong
 from tunix_rt_nb.report import Row, align, answers_side_by_side, two_columns
 from tunix_rt_nb.trace import Trace
 
+BRIEF = {"role": "system", "content": "Be brief."}
 FEW = odd.traces(st.sampled_from("abc"))  # so that many of their texts are the same
 
 
@@ -109,6 +110,22 @@ def test_two_columns_are_never_wider_than_asked_for(a: Trace, b: Trace, width: i
     lines = two_columns(align(a, b), width).split("\n")
     assert all(len(line) <= width and line.isprintable() for line in lines)
     assert sum(line.startswith("step ") for line in lines) >= max(len(a.steps), len(b.steps))
+
+
+def test_the_messages_before_a_prompt_come_first() -> None:
+    asked, said = {"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}
+    chats = [{"earlier_messages": chat} for chat in ([asked, said], [BRIEF, asked, said])]
+    one, two = (Trace.of("p", [], "1", chat) for chat in chats)
+    assert align(one, two)[:4] == [
+        Row("before", ">", None, "system: Be brief."),
+        Row("before", "=", "user: q", "user: q"),
+        Row("before", "=", "assistant: a", "assistant: a"),
+        Row("prompt", "=", "p", "p"),
+    ]
+    told = {**predictions([right(TRACES[0])], TRACES[:1])[0], "earlier_messages": [BRIEF]}
+    assert answers_side_by_side(told, told, 60).startswith(
+        "before system: Be brief.         = system: Be brief.\nprompt "
+    )
 
 
 def test_two_answers_to_an_item_are_aligned_as_traces_are() -> None:

@@ -185,6 +185,7 @@ def test_a_name_has_the_same_type_in_every_notebook() -> None:
     [
         ("TRACES", {"arithmetic": -1}, "expected a whole number from 0 for each task"),
         ("TRACES", {"arithmetic": 1.5}, "expected a whole number from 0 for each task"),
+        ("TRACES", {"arithmetic": 0}, "expected a count above 0 for some task, found {'arithmetic': 0"),
         ("DIFFICULTIES", ["esay"], "unknown 'esay', did you mean easy? expected one of: easy, m"),
         ("DIFFICULTIES", [], "expected some of easy, medium, hard, each once, found []"),
         ("DIFFICULTIES", ["easy", "easy"], "expected some of easy, medium, hard, each once"),
@@ -199,7 +200,7 @@ def test_a_name_has_the_same_type_in_every_notebook() -> None:
         ("LIMIT", -1, "expected a whole number from 0, found -1"),
         ("STRATEGY", "Random", "unknown 'Random', did you mean random?"),
         ("EVAL_FRACTION", 1, "expected a finite number from 0 and below 1, found 1"),
-        ("NEAR_DUPLICATES", 0.4, "expected a similarity from 0.5 and up to 1, or 0, found 0.4"),
+        ("NEAR_DUPLICATES", 0.4, "expected a similarity from 0.5 to 1, or 0 to keep all, found"),
         ("NEAR_DUPLICATES", math.nan, "expected a finite number, found nan"),
         ("TEMPLATE", "gema", "unknown 'gema', did you mean gemma?"),
         ("STYLE", "tag", "unknown 'tag', did you mean tags?"),

@@ -142,7 +142,7 @@ def test_names_in_a_result_from_elsewhere_lead_nowhere(home: Path, name: str, sh
 
 
 def test_an_unknown_model_or_version_is_named(home: Path) -> None:
-    with pytest.raises(InputError, match="none yet, make one with models promote"):
+    with pytest.raises(InputError, match="none yet, make one with tunix-rt-nb models promote"):
         promoted.find("sums")
     promoted.promote(trained(home), "sums")
     with pytest.raises(InputError, match="sums: version: unknown 'v2', did you mean v1"):

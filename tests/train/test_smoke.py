@@ -209,7 +209,7 @@ def test_markers_inside_a_text_are_counted(tmp_path: Path) -> None:
     found = smoke(write(tmp_path, "tunix_sft", [trace]))
     assert found.right
     assert marks(found)["markers"] is None
-    assert "1 records have one inside their text" in found.checks[2].told
+    assert "1 records have a control token inside their text" in found.checks[2].told
 
 
 @pytest.mark.usefixtures("no_training")

@@ -1,8 +1,8 @@
 """Checks of a run's parameters before its first notebook starts.
 
-They check that everything that the parameters name exists, and that there will be something to
-train on and to evaluate. They are not in `runs`, because they import packages that it must not
-import. They do not load JAX.
+They check that all files, tasks and models that the parameters name exist, and that there will be
+something to train on and to evaluate. The checks do not load JAX. They are not in the package
+`runs`, because `runs` must not import `tasks`, `dataset` and `evaluate`.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -35,8 +35,8 @@ def check_run(
         the dataset are checked when the kernel is prepared, and attached files are not checked.
 
     Raises:
-      InputError: a parameter names something that is missing or damaged; or nothing would be
-        generated, held out or compared. The message begins with the parameter.
+      InputError: a parameter names something that is missing or damaged, or has a value that a
+        step cannot work with, such as EVAL_FRACTION 0. The message begins with the parameter.
     """
     steps = list(runs.STEPS[runs.STEPS.index(first) : runs.STEPS.index(last) + 1])
     if parameters["build"].get("DATASET"):
@@ -51,14 +51,11 @@ def check_run(
 def _generate(given: Parameters, here: bool) -> None:
     with _named("TASKS_FROM"):
         tasks.load_from(given.get("TASKS_FROM", []))
-    counts, files = given.get("TRACES"), given.get("IMPORT", [])
-    if counts == {} and not files:
-        raise InputError("TRACES: expected traces of a task, or files in IMPORT, found neither")
-    for name, count in (counts or {}).items():
+    for name, count in given.get("TRACES", {}).items():
         if name not in tasks.TASKS:
             raise unknown("TRACES", name, tasks.TASKS)
         _check_count(name, count, given["DIFFICULTIES"])
-    for name in files:
+    for name in given.get("IMPORT", []):
         if not Path(name).exists() and not _is_attached(name, here):
             raise InputError(f"IMPORT: {name} does not exist")
         if here:
@@ -72,7 +69,7 @@ def _check_count(name: str, count: int, difficulties: list[str]) -> None:
         wanted, most = share + (k < rest), tasks.get(name, difficulty).space()
         if not wanted:
             raise InputError(
-                f"TRACES: expected one or more of {name} for each of DIFFICULTIES, found {count}"
+                f"TRACES: {count} of {name}, expected one or more for each of DIFFICULTIES"
             )
         if most is not None and wanted > most:
             raise InputError(
@@ -127,7 +124,10 @@ def _check_spec(spec: "dataset.DatasetSpec") -> None:
 
 
 def _check_held_out(given: Parameters, here: bool) -> None:
-    """Check that the dataset holds items out, for the held-out loss and for the evaluation."""
+    """Check that the dataset has held-out items, for the held-out loss and for the evaluation.
+
+    If `here` is False, the run is on Kaggle, and a dataset that DATASET names is not read.
+    """
     if given.get("DATASET"):
         split = dataset.read_manifest(place.folder(given["DATASET"]))["split"] if here else {}
         if split.get("eval") == 0:
@@ -139,7 +139,10 @@ def _check_held_out(given: Parameters, here: bool) -> None:
 
 
 def _model(given: Parameters, here: bool) -> None:
-    """Check that a model exists, without downloading, converting or loading it."""
+    """Check that the model of a run exists, without downloading, converting or loading it.
+
+    If `here` is False, the run is on Kaggle, and the model is not checked.
+    """
     name = given.get("MODEL", "tiny")
     if not here or catalog.named(name) in catalog.MODELS:
         return
@@ -188,13 +191,23 @@ _CHECKS: dict[str, Callable[[Parameters, bool], None]] = {
 
 
 def _is_attached(name: str, here: bool) -> bool:
-    """Tell whether a run on Kaggle reads this file from its attached inputs."""
+    """Tell whether a file is attached to a Kaggle kernel, so that it cannot be checked here.
+
+    Args:
+      name: the path of the file.
+      here: True if the run is on this machine, False if it is on Kaggle.
+    """
     return not here and name.startswith(_ON_KAGGLE)
 
 
 @contextmanager
 def _named(parameter: str, *instead: str) -> Iterator[None]:
-    """Put a parameter's name before the message of an `InputError`; drop the prefixes `instead`."""
+    """Put a parameter's name before the message of an `InputError` that is raised inside.
+
+    Args:
+      parameter: the name.
+      instead: prefixes to remove from the message first.
+    """
     try:
         yield
     except InputError as error:

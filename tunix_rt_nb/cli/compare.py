@@ -25,7 +25,7 @@ from tunix_rt_nb.report import text_table
 )
 @json_option
 def compare_command(a: str, b: str, show: int, as_json: bool) -> None:
-    """Tell whether run B answers better or worse than run A, or whether it is too early to tell.
+    """Tell whether run B answers better or worse than run A, or whether more items are needed.
 
     A and B are runs, their folders, or files of predictions. They are compared item by item, and
     must have answered the same items, asked in the same template and style.

@@ -74,9 +74,10 @@ def list_(tag: str | None, as_json: bool) -> None:
 @click.argument("key")
 @options.json_option
 def show(key: str, as_json: bool) -> None:
-    """Show a dataset: traces that each stage kept, tasks, lengths in tokens, refused traces.
+    """Show a dataset: how it was built, its tasks, and the lengths of its traces in tokens.
 
-    KEY is a dataset's key or the path of its folder.
+    It lists how many traces each stage of the build kept, and why traces were refused. KEY is a
+    dataset's key or the path of its folder.
 
     \b
     Example: tunix-rt-nb datasets show quickstart-v1
@@ -202,7 +203,8 @@ def tunix_yaml(
     """Print a Tunix job that trains on a dataset, as YAML for `tunix-rt-nb run`.
 
     KEY is the key of a dataset, the path of its folder, or a JSON lines file that was exported.
-    If runs/KEY holds another run or the dataset itself, the job's run is runs/KEY-job.
+    By default, the job writes its run to runs/KEY. If that folder holds another run or the dataset
+    itself, the job writes to runs/KEY-job instead.
 
     \b
     Examples:

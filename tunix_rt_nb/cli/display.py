@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from tunix_rt_nb import store, tasks
-from tunix_rt_nb.common import one_line, printable
+from tunix_rt_nb.common import counted, one_line, printable
 from tunix_rt_nb.report import text_table
 from tunix_rt_nb.trace import EARLIER
 
@@ -73,7 +73,7 @@ def summary(row: "store.TaskScore") -> str:
 
 def added(counts: "store.Added") -> str:
     """Return the result of an import as text."""
-    told = f"{counts.new:,} new traces, {counts.known:,} already there"
+    told = f"{counted(counts.new, 'new trace{s}')}, {counts.known:,} already there"
     return f"{told}, {counts.deleted:,} deleted earlier" if counts.deleted else told
 
 
@@ -90,7 +90,14 @@ def only(row: Mapping[str, Any], *names: str) -> dict[str, Any]:
 def echo_rows(
     rows: Sequence[Mapping[str, Any]], table: list[dict[str, Any]], as_json: bool, told: str
 ) -> None:
-    """Print `rows` as JSON, or else `table` as text; print `told` on stderr."""
+    """Print rows as JSON or as a text table, and a last line on stderr.
+
+    Args:
+      rows: the records for JSON, with all fields.
+      table: the same rows with the columns of the text table.
+      as_json: True for JSON.
+      told: the last line, such as the number of rows.
+    """
     if as_json:
         click.echo(json.dumps(rows, ensure_ascii=False))
     elif rows:
@@ -125,7 +132,7 @@ def task(entry: dict[str, Any]) -> str:
 
 
 def finding(found: "tasks.Finding") -> str:
-    """Return one finding of a task's certificate as a line of text."""
+    """Return a line of text on one test of a task: whether it passed, its name and its figures."""
     return printable(f"{_tick(found.holds)} {found.check:<20}  {found.told}")
 
 

@@ -3,11 +3,13 @@
 import json
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import click
 
 from tunix_rt_nb import dataset, evaluate
 from tunix_rt_nb.cli import options
+from tunix_rt_nb.common import counted
 
 
 @click.group()
@@ -28,8 +30,9 @@ def check(names: tuple[str, ...], as_json: bool) -> None:
     """Check eval sets: files in any format that `traces import` reads, or names of built-in sets.
 
     An item needs a prompt and an answer; its id, section, category and difficulty are optional.
-    The answers to problems of known tasks are checked. An evaluation grades the answers to other
-    items with a ladder of graders, which `tunix-rt-nb grade` shows.
+    If one of `tunix-rt-nb tasks` made the prompt (a known task), the answer is checked. For other
+    items, an evaluation compares a model's answer with that of the item, as `tunix-rt-nb grade`
+    does.
 
     \b
     Examples:
@@ -41,7 +44,7 @@ def check(names: tuple[str, ...], as_json: bool) -> None:
     click.echo(json.dumps(found, ensure_ascii=False) if as_json else text)
 
 
-def _summary(name: str) -> dict[str, object]:
+def _summary(name: str) -> dict[str, Any]:
     traces = [trace for _, trace in dataset.evalset.read(name)]
     metas = [trace.meta or {} for trace in traces]
     counts = {
@@ -55,8 +58,9 @@ def _summary(name: str) -> dict[str, object]:
     return {"name": name, **sizes, **counts}
 
 
-def _told(found: dict[str, object]) -> str:
-    told = f"{found['name']}: {found['items']:,} items, {found['of_known_tasks']:,} of known tasks;"
+def _told(found: dict[str, Any]) -> str:
+    items = counted(found["items"], "item{s}")
+    told = f"{found['name']}: {items}, {found['of_known_tasks']:,} of known tasks;"
     if n := found["verbatim"]:
         return f"{told} {n:,} of the expected answers are {evaluate.VERBATIM}"
     return f"{told} all can be graded"
@@ -76,4 +80,4 @@ def from_(key: str, path: Path) -> None:
     Example: tunix-rt-nb evalsets from cards-v1 -o cards.jsonl
     """
     count = dataset.write_evalset(dataset.find(key), path)
-    click.echo(f"{count:,} items: {path}")
+    click.echo(f"{counted(count, 'item{s}')}: {path}")

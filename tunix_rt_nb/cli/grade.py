@@ -55,11 +55,11 @@ def grade_command(
     path: Path | None,
     as_json: bool,
 ) -> None:
-    """Grade ANSWER against EXPECTED, as evaluations do for items of no known task, and show why.
+    """Grade ANSWER by comparing it with EXPECTED, and show what each grader finds.
 
-    A ladder of graders compares the two: as characters, words, numbers, choices, then formulas. The
-    first grader that can decide sets the score. If none can, the answer is wrong. ANSWER may be a
-    whole response of a model.
+    Evaluations grade answers in this way if no task can check them. Graders compare ANSWER and
+    EXPECTED as characters, words, numbers, choices, then formulas. The first grader that can decide
+    sets the score. If none can, the answer is wrong. ANSWER may be a whole response of a model.
 
     \b
     Examples:
@@ -68,7 +68,7 @@ def grade_command(
       tunix-rt-nb grade --file pairs.jsonl --json
     """
     if judge and grader:
-        raise InputError("--judge: expected no --grader beside it, which decides everything")
+        raise InputError("--judge: expected no --grader beside it, because that decides every time")
     own = evaluate.named_grader("judge" if judge else grader or "", judge or "", model)
     if path:
         if answer is not None or prompt:

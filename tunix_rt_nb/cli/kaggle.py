@@ -1,4 +1,4 @@
-"""tunix-rt-nb kaggle: the same notebooks on a Kaggle TPU."""
+"""tunix-rt-nb kaggle: the notebooks as kernels on Kaggle, on a TPU by default."""
 
 import re
 from collections.abc import Callable
@@ -109,8 +109,9 @@ def prepare_command(**how: Any) -> None:
 def push_command(run_id: str, resume: bool, force: bool) -> None:
     """Push the kernel that was prepared for RUN, so that Kaggle runs it.
 
-    Before that, this compiles training and evaluation for the chips, and looks at this week's
-    quota. It does not push if one of them does not fit, or if no quota is left.
+    Before that, this compiles training and evaluation for the chips of the kernel's machine, and
+    looks at this week's quota. It does not push if training or evaluation does not fit the chips,
+    or if no quota is left.
 
     \b
     Examples:
@@ -131,8 +132,8 @@ def _say(pushed: "kaggle.Submission") -> None:
 def watch_command(run_id: str) -> None:
     """Show the state and the log of a kernel as they come, until it ends.
 
-    Exits with 1 if the kernel did not complete. If you stop this command and call it again, it goes
-    on with the next line.
+    Exits with 1 if the kernel did not complete. If you stop this command and call it again, it
+    continues with the next line of the log.
 
     \b
     Example: tunix-rt-nb kaggle watch kaggle-tpu

@@ -1,4 +1,4 @@
-"""tunix-rt-nb models: promoted models from the command line."""
+"""tunix-rt-nb models: promoted models, which are models of runs that are kept for good."""
 
 import json
 
@@ -11,7 +11,7 @@ from tunix_rt_nb.cli.options import end, json_option
 
 @click.group()
 def models() -> None:
-    """Promote the models of runs, list, show and verify them.
+    """Promote models of runs, that is, keep them for good; list, show and verify promoted models.
 
     \b
     Example: tunix-rt-nb models promote quickstart
@@ -25,8 +25,8 @@ def models() -> None:
 def promote(run: str, name: str, as_json: bool) -> None:
     """Keep the model of RUN for good, as the next version of its name: v1, v2, ...
 
-    The new folder is a model folder that loads as it is. If a version of this name already holds
-    this model, no new version is made.
+    Prints the folder of the new version, which the parameter MODEL can name. If a version of this
+    name already holds this model, no new version is made.
 
     \b
     Examples:

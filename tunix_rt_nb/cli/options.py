@@ -18,7 +18,11 @@ default_option = partial(click.option, show_default=True)  # an option whose def
 
 
 def folder_option(*names: str, **how: Any) -> Callable[[Any], Any]:
-    """Return an option that takes a folder."""
+    """Return an option that takes a folder.
+
+    Args:
+      names, how: the names of the option and other arguments, as `click.option` takes them.
+    """
     kind = click.Path(file_okay=False, path_type=Path)
     return click.option(*names, metavar="FOLDER", type=kind, **how)
 
@@ -30,7 +34,7 @@ def output_option(help: str, kind: click.Path = FILE, required: bool = False) ->
 
 
 def form_option(name: str, known: Iterable[str], default: str) -> Callable[[Any], Any]:
-    """Return the option `name` for the format of the records in a file, one of those `known`."""
+    """Return the option `name`, which takes the format of the records in a file, one of `known`."""
     kind = click.Choice(list(known))
     return default_option(name, "form", type=kind, default=default, help="Format of the records.")
 
@@ -98,7 +102,10 @@ def settings_of(
 
 
 def _typed(name: str, kind: str | None, text: str) -> Any:
-    """Parse a value by its parameter's type; an unknown one keeps its text and fails later."""
+    """Parse the value that --set gives to a parameter, by the type of the parameter.
+
+    If `kind` is None, the parameter is unknown: return the text, and let a later check refuse it.
+    """
     if kind in (None, "str"):
         return text
     texts = kind in runs.parameters.TEXTS

@@ -38,7 +38,7 @@ _where = options.where_option(
 def list_(conditions: tuple[str, ...], as_json: bool) -> None:
     """List the runs; the one that finished last comes first.
 
-    Parameters are fields too, such as parameters.train.STEPS.
+    The field of --where may be a parameter of a step, such as parameters.train.STEPS.
 
     \b
     Examples:

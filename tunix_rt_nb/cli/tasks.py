@@ -1,4 +1,4 @@
-"""tunix-rt-nb tasks: the problems that traces are drawn from, your own among them."""
+"""tunix-rt-nb tasks: the kinds of problems that traces are drawn from, yours included."""
 
 import json
 from pathlib import Path

@@ -3,13 +3,12 @@
 import json
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import click
 
 from tunix_rt_nb import report, store, tasks
 from tunix_rt_nb.cli import display, options
-from tunix_rt_nb.common import printable, workers
+from tunix_rt_nb.common import counted, printable, workers
 from tunix_rt_nb.trace import formats
 
 
@@ -44,7 +43,7 @@ def import_(
     A file holds JSON lines (plain, gzip, or - for standard input), a JSON array, Parquet or CSV;
     a folder is a dataset as Hugging Face lays it out. The format of the records is recognised by
     their fields. A trace that is in the store is not added again, and a deleted one stays deleted.
-    Traces of a known task are checked step by step.
+    If one of `tunix-rt-nb tasks` made a trace (a known task), its steps are checked.
 
     \b
     Examples:
@@ -53,7 +52,8 @@ def import_(
       tunix-rt-nb traces import --as gsm8k --skip-bad train.jsonl.gz test.jsonl.gz
     """
     opened = options.open_store(folder, to_read=False)
-    how: dict[str, Any] = {"names": formats.parts_of(names), "skip_bad": skip_bad}
+    skipped = opened.folder / "skipped.txt"
+    how = {"names": formats.parts_of(names), "skip_bad": skip_bad, "skipped": skipped}
     lines: list[str] = []
     with closing(display.Progress(paths)) as progress:
         added = opened.import_files(
@@ -105,8 +105,8 @@ def list_(
 def show(id: str, folder: Path | None, as_json: bool) -> None:
     """Show a trace, its steps ticked if they are right and crossed if not.
 
-    The task that made the trace checks its steps. If no known task made it, the sums in the steps
-    are checked, and a step without sums has a dot.
+    If one of `tunix-rt-nb tasks` made the trace (a known task), this task checks the steps.
+    Otherwise the sums in the steps are checked, and a step without sums has a dot.
 
     ID may be the beginning of an id, if no other id begins with it.
 
@@ -153,9 +153,9 @@ def compare(a: str, b: str, folder: Path | None, as_json: bool) -> None:
 def score_command(ids: tuple[str, ...], folder: Path | None, as_json: bool) -> None:
     """Score traces: those with these ids, or all.
 
-    The baseline score goes from 0 to 100: up to 50 for the number of steps (ten reach it), up to 50
-    for their mean length (500 characters reach it). For known tasks, rely on the share of right
-    steps and on whether the answer is right.
+    The baseline score measures only length, from 0 to 100: 50 for ten steps or more, 50 for steps of
+    500 characters or more on average, and in proportion below. If one of `tunix-rt-nb tasks` made a
+    trace, rely on its share of right steps and on whether its answer is right.
 
     \b
     Examples:
@@ -199,8 +199,9 @@ def delete(ids: tuple[str, ...], folder: Path | None, as_json: bool) -> None:
 def verify_command(folder: Path | None, as_json: bool) -> None:
     """Check every trace again: its line, its id, its steps, its answer, and that it occurs once.
 
-    In traces that no known task made, the sums in the steps are checked. Prints one line for each
-    fault, and exits with 1 if there is any.
+    If one of `tunix-rt-nb tasks` made a trace, this task checks its steps and answer. In other
+    traces, the sums in the steps are checked. Prints one line for each fault, and exits with 1 if
+    there is any.
 
     \b
     Example: tunix-rt-nb traces verify
@@ -216,7 +217,7 @@ def verify_command(folder: Path | None, as_json: bool) -> None:
     right, false, unchecked = verification.sums
     steps = {"right": right, "wrong": false, "unchecked": unchecked}
     record = {"traces": seen, "checked": checked, "steps": steps, "wrong": wrong}
-    told = f"{seen:,} traces, {checked:,} of them of known tasks"
+    told = f"{counted(seen, 'trace{s}')}, {checked:,} of them of known tasks"
     if any(verification.sums):
         told += (
             f"; steps of the others: {right:,} right, {false:,} wrong, {unchecked:,} not checkable"

@@ -4,7 +4,14 @@ The first cell of a notebook imports this package, so this file imports nothing 
 installed.
 """
 
-from tunix_rt_nb.common.errors import InputError, OutOfTime, check_name, checked, unknown
+from tunix_rt_nb.common.errors import (
+    InputError,
+    OutOfTime,
+    check_name,
+    checked,
+    nearest,
+    unknown,
+)
 from tunix_rt_nb.common.filters import filter_condition
 from tunix_rt_nb.common.queries import records, sql
-from tunix_rt_nb.common.text import one_line, printable
+from tunix_rt_nb.common.text import counted, first_of, one_line, printable

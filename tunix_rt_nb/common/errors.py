@@ -41,13 +41,30 @@ def unknown(what: str, name: str, known: Iterable[str]) -> InputError:
       >>> str(unknown("task", "arithmetics", ["arithmetic", "cards"]))
       "task: unknown 'arithmetics', did you mean arithmetic? expected one of: arithmetic, cards"
     """
-    names = list(known)
-    folded = {str(k).upper(): str(k) for k in names}
-    near = difflib.get_close_matches(str(name).upper(), folded, n=1, cutoff=0.5)
-    hint = f", did you mean {folded[near[0]]}?" if near else ","
-    return InputError(
-        f"{what}: unknown {name!r}{hint} expected one of: {', '.join(folded.values())}"
-    )
+    names = list(map(str, known))
+    near = nearest(str(name), names)
+    hint = f", did you mean {near}?" if near else ","
+    return InputError(f"{what}: unknown {name!r}{hint} expected one of: {', '.join(names)}")
+
+
+def nearest(name: str, known: Iterable[str], cutoff: float = 0.5) -> str:
+    """Return the known name that is most similar to a name; ignore upper and lower case.
+
+    Args:
+      name: the name.
+      known: the known names.
+      cutoff: the least similarity, from 0 (nothing in common) to 1 (the same letters in order).
+
+    Returns:
+      The known name, as in `known`; empty if none is similar enough.
+
+    Example:
+      >>> nearest("Qestion", ["answer", "question"])
+      'question'
+    """
+    folded = {k.upper(): k for k in known}
+    near = difflib.get_close_matches(name.upper(), folded, n=1, cutoff=cutoff)
+    return folded[near[0]] if near else ""
 
 
 def check_name(what: str, name: str) -> str:

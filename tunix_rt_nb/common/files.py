@@ -194,7 +194,7 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def json_object(line: bytes, where: str) -> dict[str, Any]:
-    """Parse a line of a file that others made; the line must be a JSON object.
+    """Parse one line of a file that may be invalid; the line must be a JSON object.
 
     Args:
       line: the line, in UTF-8.

@@ -3,15 +3,15 @@
 A filter names a field. This is a dotted path in `meta`, such as `card.rank` or `meta.card.rank`, or
 one of
 
-- `score`: the baseline score, 0 to 100. The number of steps gives up to 50 points, all of them from
-  10 steps on. The mean length of a step gives up to 50, all of them from 500 characters on;
+- `score`: the baseline score, 0 to 100. The number of steps gives up to 50 points: 10 or more steps
+  give 50. The mean length of a step gives up to 50 more: 500 or more characters give 50;
 - `step_count`: the number of steps;
 - `length`: the number of characters in prompt, steps and answer;
 - `steps_wrong`: the number of wrong steps. If `meta.task` names one of `tasks.TASKS`, that task
-  checks the steps; if not, only sums in them, such as `2 + 2 = 4`, are checked;
+  checks the steps. For any other trace, only sums in the steps, such as `2 + 2 = 4`, are checked;
 - `steps_checked`: the number of steps that are right or wrong; the others cannot be checked.
 
-To name a key of `meta` that is called like one of these, write `meta.` before it: `meta.score`.
+If a key of `meta` has the same name as one of these fields, write `meta.` before it: `meta.score`.
 """
 
 import json
@@ -93,7 +93,8 @@ def field(path: str, parameters: dict[str, Any]) -> str:
 
     Args:
       path: the name of the field, or its path in `meta`, such as `card.rank`.
-      parameters: parameter name -> the value to bind; the JSON pointer is added to it.
+      parameters: parameter name -> the value to bind. If the field is in `meta`, its JSON pointer
+        is added to this dict.
 
     Example:
       >>> bound = {}
@@ -112,7 +113,8 @@ def text(path: str, parameters: dict[str, Any]) -> str:
 
     Args:
       path: the name of the field, or its path in `meta`, such as `card.rank`.
-      parameters: parameter name -> the value to bind; a JSON pointer to the field is added to it.
+      parameters: parameter name -> the value to bind. If the field is in `meta`, its JSON pointer
+        is added to this dict.
     """
     found = field(path, parameters)
     return f"{found}::VARCHAR" if path in NUMBERS else f"({found} ->> '$')"

@@ -12,6 +12,8 @@ from tunix_rt_nb.common.text import one_line
 MAX_BYTES = 1 << 20  # the most that a trace may take
 MAX_LINE = 8 * MAX_BYTES  # the most bytes of a line: JSON's escapes make it longer
 MAX_DEPTH = 64  # levels of nested objects and lists
+_EXAMPLE = '{"question": "2 + 2?", "answer": "4"}'
+_KINDS = {"array": "a list", "str": "text", "int": "a number", "float": "a number"}
 
 
 def check_length(line: str | bytes) -> None:
@@ -54,6 +56,9 @@ def _explain(told: str) -> str:
     if name := re.fullmatch(r"(?s)Object (missing required|contains unknown) field `(.*)`", reason):
         field = f"{field}.{name[2]}".lstrip(".")
         reason = "Field required" if name[1] == "missing required" else "is not a field of a trace"
+    elif not field and reason.startswith("Expected `object`, got `"):
+        found = reason.split("`")[3]
+        return f"expected an object such as {_EXAMPLE}, found {_KINDS.get(found, found)}"
     else:
         reason = reason[0].lower() + reason[1:].replace("`", "")
     return f"{field or 'trace'}: {reason}"
@@ -78,8 +83,8 @@ def check_json(meta: dict[str, Any]) -> bool:
       meta: the `meta` of a trace.
 
     Returns:
-      True if some float has an exponent, such as 1e-07. Then `exact` is needed to write it as
-      Python does.
+      True if some float in `meta` is written with an exponent, such as 1e-07. If so, apply `exact`
+      to `meta` before msgspec writes it; the text is then the same as Python's.
 
     Raises:
       ValueError: `meta.path: reason`, if something cannot be written as JSON.

@@ -1,4 +1,6 @@
-"""Text of unknown origin, made safe for a terminal."""
+"""Text for a terminal: of unknown origin and made safe, or long and cut off; counts in words."""
+
+from collections.abc import Sequence
 
 
 def printable(text: str) -> str:
@@ -22,3 +24,29 @@ def one_line(text: str, width: int = 200) -> str:
     words = text.split(None, most)[:most]
     line = printable(" ".join(word[:most] for word in words))
     return line if len(line) <= width else line[: width - 1] + "…"
+
+
+def first_of(lines: Sequence[str], where: str = "", most: int = 20) -> list[str]:
+    """Return the first lines and, if there are more, a line that says how many.
+
+    Args:
+      lines: the lines.
+      where: a file that holds all the lines, to be named in the added line; empty for no such file.
+      most: how many of `lines` to return; the added line is not counted.
+
+    Example:
+      >>> first_of(["a", "b", "c", "d"], "x.txt", most=2)
+      ['a', 'b', '… and 2 more, all are in x.txt']
+    """
+    more = f"… and {len(lines) - most:,} more" + (f", all are in {where}" if where else "")
+    return [*lines[:most], more] if len(lines) > most else list(lines)
+
+
+def counted(n: int, noun: str) -> str:
+    """Return a number with its noun; each `{s}` in the noun becomes `s`, or nothing if `n` is 1.
+
+    Example:
+      >>> counted(1, "line{s} skipped"), counted(1200, "question{s} with answer{s}")
+      ('1 line skipped', '1,200 questions with answers')
+    """
+    return f"{n:,} {noun.replace('{s}', '' if n == 1 else 's')}"

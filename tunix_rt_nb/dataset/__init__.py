@@ -1,4 +1,4 @@
-"""Step 2, build: datasets. Each is a folder of selected, cleaned and split traces."""
+"""Datasets, which step 2 (build) makes: folders of selected, cleaned and split traces."""
 
 import lazy_loader
 

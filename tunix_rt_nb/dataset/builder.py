@@ -125,12 +125,12 @@ def _clean(
     """Fill the table `kept` with the rows of the table `selected` that stay after cleaning.
 
     Args:
-      connection: the connection that has `selected`.
+      connection: the DuckDB connection that has `selected`.
       spec: the spec of the dataset.
       items: the items of the eval sets.
 
     Returns:
-      For each other row why it is left out, as `clean.rejects` returns it.
+      A dict for each row that is left out, with the reason, as `clean.rejects` returns it.
     """
     suspects = connection.execute(
         "SELECT id, task, prompt, answer, first_id, eval_item FROM selected"

@@ -21,7 +21,9 @@ _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (10**6
 
 
 def token_statistics(lines: Iterable[bytes]) -> dict[str, Any]:
-    """Measure the lengths of traces in words, digits and signs, as there is no tokenizer yet.
+    """Measure the lengths of traces in words, digits and signs.
+
+    Real tokens cannot be counted here, because a later step chooses the tokenizer.
 
     Args:
       lines: a sample of traces as JSON lines; one at least.

@@ -1,7 +1,8 @@
-"""Cleaning: which traces stay out of a dataset, and what each of them collided with.
+"""Cleaning: which traces stay out of a dataset, and which trace or eval item each one repeats.
 
-There are three sieves, in this order: the same prompt, nearly the same prompt, a prompt of an eval
-set. Each trace that is left out is listed with the reason and with what it collided with.
+A trace is left out for one of three reasons, checked in this order. Its prompt is the same as that
+of another trace, is nearly the same, or is in an eval set. Each trace that is left out is listed
+with the reason, and with the trace or eval item that it repeats.
 
 A known task is one in `tasks.TASKS`. Its prompts are alike on purpose, and differ only in a number
 or a playing card; the task's own code tells which of them state the same problem. All other prompts
@@ -25,7 +26,7 @@ Gram = tuple[str, ...]
 """Words in a row, or numbers in a row."""
 
 Reject = dict[str, Any]
-"""Why a trace is left out: `reason`, `of` (what it collided with), and `similarity` or `ngram`."""
+"""Why a trace is left out: `reason`, `of` (what it repeats), maybe `similarity` or `ngram`."""
 
 
 def rejects(
@@ -43,8 +44,9 @@ def rejects(
 
     Returns:
       A dict for each row that stays out: `id` of the row, `reason` (one of `REASONS`), and `of`
-      (the trace or item that it collided with). A near-duplicate also has its `similarity`; a row
-      that shares words with an eval item has these as `ngram`.
+      (the id of the trace, or the name of the eval item, that it repeats). For a near-duplicate
+      there is also the `similarity`; if only words are shared with an eval item, these words are in
+      `ngram`.
     """
     # Each sieve gets only the rows that the sieves before it have left.
     same = {row["id"]: row["first_id"] for row in rows if row["first_id"] != row["id"]}
@@ -65,18 +67,18 @@ def _left(
 
 
 def in_eval_sets(rows: Sequence[Mapping[str, Any]], items: Sequence[EvalItem]) -> dict[str, Reject]:
-    """Find the rows that share a prompt, a problem or eight words in a row with an eval item.
+    """Find the rows that repeat the prompt, the problem or 8 words in a row of an eval item.
 
-    Compare a prompt of a known task by its problem. Compare any other prompt by its 8-grams of
-    words and by its numbers.
+    If a row's task is in `tasks.TASKS`, that task reads the problem from the prompt. All other
+    prompts are compared by their 8-grams of words and by their numbers.
 
     Args:
       rows: rows as `rejects` takes them.
       items: the items of the eval sets.
 
     Returns:
-      The id of each such row -> its `reason` and `of` (the item's name); also `ngram` if the row
-      only shares words.
+      Row id -> `reason` and `of` (the name of the item). If only words are shared, these words are
+      in `ngram`.
     """
     problems = {
         (item.task, problem): item.name
@@ -105,18 +107,19 @@ def _problem(task: str, prompt: str) -> Hashable | None:
 
 
 def _sharing(prompts: Mapping[str, str], items: Sequence[EvalItem]) -> dict[str, Reject]:
-    """Find the prompts that share an 8-gram of words, and the numbers, with an eval item.
+    """Find the prompts that share an 8-gram of words with an eval item, and thereby leak the item.
 
-    `_shared` says when numbers are shared. An 8-gram in more than 10 prompts is boilerplate and
-    does not count (T. Brown et al., Language Models are Few-Shot Learners, 2020, appendix C). Each
-    prompt found leaves the dataset, so count again in the others. Repeat until no prompt leaves.
+    `_shared` decides by the numbers whether a shared 8-gram leaks an item. An 8-gram in more than
+    10 prompts is boilerplate and does not count (T. Brown et al., Language Models are Few-Shot
+    Learners, 2020, appendix C). The prompts that are found leave the dataset. This lowers the
+    counts of their 8-grams, so search the remaining prompts again, until none is found.
 
     Args:
       prompts: id -> prompt.
       items: the items of the eval sets.
 
     Returns:
-      The id of each prompt found -> its `reason`, `of` (the item's name) and `ngram`.
+      The id of each prompt found -> `reason`, `of` (the item's name) and `ngram` (the 8-gram).
     """
     shared = _shared(prompts, items)
     # Each round removes the prompts with a telling 8-gram. That lowers the counts, so an 8-gram

@@ -1,11 +1,12 @@
 """Eval sets: items that are never trained on. Each item is checked when the set is read.
 
-`core-v1` ships, in `data/evalsets/`; `python -m tests.evalsets` makes it. Each of its items states
-a problem of a known task, named by the category. Its three sections measure different things:
+A known task is one in `tasks.TASKS`. The set `core-v1` ships with this package, in
+`data/evalsets/`; `python -m tests.evalsets` makes it. Each of its items states a problem of a known
+task, which its category names. The three sections of the set measure different things:
 
 - core: ordinary problems of every task and difficulty;
-- trace_sensitive: problems that take steps and cannot be guessed: the most frequent answer is right
-  for at most one problem in twenty;
+- trace_sensitive: problems that need several steps. Guessing does not help, because even the most
+  frequent answer is right for at most one problem in twenty;
 - edge_case: ties, zeros, empty lists, primes, and other inputs that are easy to get wrong.
 """
 
@@ -29,10 +30,10 @@ class Item(BaseModel):
 
     Attributes:
       id: its id in the file; if it has none, the number of its record there.
-      section: what it measures; None for an item of a dataset's held-out side.
-      category: the name of a known task, or any other name; empty if the file names none.
+      section: the section of the set that it belongs to; None if the file names none.
+      category: the name of a task in `tasks.TASKS`, or any other name; empty if the file has none.
       difficulty: any word or number, as text.
-      trace: the problem and its answer; the steps too, if the set has them.
+      trace: the problem and its answer; the steps too, if the file has them.
     """
 
     model_config = ConfigDict(strict=True, arbitrary_types_allowed=True)
@@ -44,9 +45,10 @@ class Item(BaseModel):
     trace: Trace
 
     def known(self) -> Trace | None:
-        """Return the item's problem as a trace, with the solution that its known task works out.
+        """Return the item's problem as a trace, with the solution that its task works out.
 
-        Return None if the category is no known task, or if the task cannot read the problem.
+        Return None if the item names no task in `tasks.TASKS`, or if that task cannot read the
+        problem.
 
         Raises:
           InputError: the item's answer is wrong.
@@ -84,7 +86,7 @@ class EvalItem(NamedTuple):
     Attributes:
       name: `FILE#id`: the eval set's file or name, and the item's id.
       prompt: the prompt.
-      task: the known task that the item names, or None.
+      task: the task in `tasks.TASKS` that the item names; None if it names none.
     """
 
     name: str
@@ -118,8 +120,8 @@ def find(name: str) -> Path:
 def read(name: str) -> list[tuple[str, Trace]]:
     """Read the items of an eval set as (id, trace) pairs, in file order.
 
-    If a known task has the problem, the trace has the solution that the task works out. Otherwise
-    it has the steps and answer of the file.
+    If an item states a problem of a known task (one in `tasks.TASKS`), its trace has the solution
+    that the task works out. Otherwise its trace has the steps and the answer in the file.
 
     Args:
       name: the name of a set that ships, or the path of a file or folder of records, in any format
@@ -163,7 +165,7 @@ def record(id: str, trace: Trace) -> dict[str, Any]:
 
 
 def _items(path: Path) -> Iterator[tuple[str, Item]]:
-    """Yield the items of an eval set, each as (`file:line: `, item), for use in error messages."""
+    """Yield a pair for each item of an eval set: the text `file:line: `, and the item."""
     for file in inputs.files_of(path, "test"):
         for number, line in inputs.records(file):
             where = f"{file}:{number}: "
@@ -192,9 +194,13 @@ def _told(record: Mapping[str, Any], number: int) -> dict[str, Any]:
 
 
 def problem(trace: Trace) -> Hashable:
-    """Return a key of the problem that a trace asks.
+    """Return a key that is the same for all traces that ask the same problem.
 
-    Two prompts that state the same problem of a known task in other words have the same key.
+    If a trace names a task in `tasks.TASKS`, that task reads the problem, so the words of the
+    prompt do not matter. Otherwise the key is made of the words.
+
+    Raises:
+      ValueError: the task cannot read the problem.
     """
     if trace.task in tasks.TASKS:
         return trace.task, tasks.get(trace.task or "").problem(trace.prompt)
@@ -202,14 +208,15 @@ def problem(trace: Trace) -> Hashable:
 
 
 def _asked(trace: Trace) -> Hashable:
-    """Return a key of a prompt: its words in lower case, with the messages before it, if any."""
+    """Return a key of a trace's prompt: its words in lower case, and any messages before it."""
     words = " ".join(unicodedata.normalize("NFC", trace.prompt).lower().split())
     return (words, trace.earlier) if any(trace.earlier) else words
 
 
 def _keys(trace: Trace) -> Iterator[Hashable]:
-    """Yield the keys of a trace's prompt: of its words, and of its problem if a task knows it.
+    """Yield a key of the words of a trace's prompt, and a key of its problem.
 
+    There is no second key if the trace's task is not in `tasks.TASKS`, or cannot read the problem.
     Two traces that share any key ask the same problem.
     """
     yield _asked(trace)
@@ -221,16 +228,16 @@ def _keys(trace: Trace) -> Iterator[Hashable]:
 def check_unseen(items: Sequence[tuple[str, Trace]], trained: Iterable[Trace]) -> None:
     """Check that no problem of an eval set was trained on, not even in other words.
 
-    Prompts are compared regardless of case and white space. For known tasks, two different prompts
-    that state the same problem count as the same, too.
+    Prompts are compared regardless of case and white space. If their task is in `tasks.TASKS`, two
+    prompts that state the same problem in different words count as the same, too.
 
     Args:
       items: the (id, trace) pairs of the eval set.
       trained: the traces that were trained on.
 
     Raises:
-      InputError: some items were trained on. The message says how many, and how to build without
-        them.
+      InputError: some items were trained on. The message says how many, and how to build a dataset
+        without them.
     """
     asked = {key: name for name, trace in items for key in _keys(trace)}
     seen = sorted({asked[key] for trace in trained for key in _keys(trace) if key in asked})
@@ -263,7 +270,11 @@ def eval_items(eval_sets: Iterable[str]) -> list[EvalItem]:
 
 
 def _prompts(path: Path) -> Iterator[tuple[str, str, str, str | None]]:
-    """Yield a tuple for each record: `file:line: `, id, prompt, and its known task or None."""
+    """Yield a tuple for each record of an eval set.
+
+    Its members are `file:line: ` (for error messages), id, prompt, and the task in `tasks.TASKS`
+    that the record names, or None.
+    """
     try:
         sources = [(f, *each) for f in inputs.files_of(path, "test") for each in inputs.records(f)]
     except InputError as error:

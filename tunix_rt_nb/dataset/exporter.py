@@ -1,8 +1,9 @@
-"""Export of traces as records that others read: JSON lines, Parquet, CSV, ArrayRecord, TFRecord.
+"""Export of traces as records in JSON lines, Parquet, CSV, ArrayRecord or TFRecord files.
 
-DuckDB makes the records, with one query per format in `common/queries/`, and writes all kinds of
-files but the last two. On any number of threads, the records have the order of a dataset's
-`train.jsonl` and then `eval.jsonl`, or the order of the given ids.
+DuckDB makes the records, with one query per format in `common/queries/`. It also writes the files,
+except ArrayRecord and TFRecord. The records of a dataset have the order of its `train.jsonl` and
+then its `eval.jsonl`; those of given ids have the order of the ids. The number of threads does not
+change the order.
 """
 
 import os
@@ -38,18 +39,19 @@ def export(
     store: TraceStore | None = None,
     threads: int | None = None,
 ) -> Exported:
-    """Write the traces of a dataset, or those with the given ids, as one record each.
+    """Write the traces of a dataset, or the traces with the given ids, one record per trace.
 
     Args:
       path: the file to write; its name ends with `.jsonl`, `.jsonl.gz`, `.parquet`, `.csv`,
         `.array_record` or `.tfrecord`. It appears complete and flushed to the disk, or not at all.
-        It replaces a file of that name.
+        It replaces a file of the same name.
       form: the format of the records: `tunix_sft`, `training_example`, `messages` or `trace`.
       dataset: the folder of a dataset.
       split: `train` or `eval`, one side of the dataset; None for both.
-      ids: used instead of a dataset: ids, or unique beginnings of ids, of traces in the store.
-      store: the store that has the ids. With a dataset, the store whose deleted traces are left
-        out; None leaves out none.
+      ids: given instead of a dataset: the ids of traces in the store, or beginnings of ids that
+        only one trace has.
+      store: the store that has the traces of `ids`. If a dataset is given, the traces that were
+        deleted in this store are left out; None leaves out none.
       threads: the number of threads that DuckDB may use on a dataset; with ids, the store decides.
 
     Raises:
@@ -78,7 +80,7 @@ def export(
             raise unknown("split", split, SIDES)
         source = _Dataset(dataset, [split] if split else SIDES, store, threads)
     elif store is None or split is not None:
-        raise InputError("export: ids need a store and take no split")
+        raise InputError("export: ids need a store, and cannot be combined with a split")
     else:
         source = _Picked(store, ids)
     _check_output(path, source.folder)
@@ -201,7 +203,9 @@ class _Writer(Protocol):
 
 
 def _write_records(source: _Dataset | _Picked, form: str, writer: _Writer, folder: Path) -> int:
-    """Write each record as the text of its JSON line, and return the number of records.
+    """Write an ArrayRecord or TFRecord file, and return the number of its records.
+
+    Each record is the JSON text that the `.jsonl` export has for the trace.
 
     Args:
       source: the traces to write.

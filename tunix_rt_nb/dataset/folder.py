@@ -1,10 +1,10 @@
 """A dataset's folder: its files, and checks that they are unchanged since the build.
 
 datasets/cards-v1/
-  manifest.json       what is in it, why, and the hashes of the rest; written last
-  train.jsonl         one trace a line, as the store keeps it
-  eval.jsonl          the same, for the traces that are held out
-  rejects.jsonl       what was left out, why, and what it collided with
+  manifest.json       its spec, the ids of its traces, hashes of the .jsonl files; written last
+  train.jsonl         the traces to train on, one a line, as the store keeps them
+  eval.jsonl          the traces that are held out
+  rejects.jsonl       the traces that were left out, each with the reason
   README.md           the card
 """
 
@@ -17,10 +17,11 @@ from tunix_rt_nb.common import InputError, check_name, files
 from tunix_rt_nb.dataset import clean
 from tunix_rt_nb.dataset.manifest import Manifest
 from tunix_rt_nb.host import place
-from tunix_rt_nb.trace import Trace, parse_line
+from tunix_rt_nb.trace import OWN, Trace, parse_line
 
 SIDES = ("train", "eval")
 ALTERED = "was altered after the build, build the dataset again"
+_OLD = {"unknown": OWN}  # names of tasks in manifests of earlier versions -> their names now
 
 
 class Sieve(TypedDict):
@@ -100,9 +101,9 @@ def rejects(folder: Path) -> list[dict[str, Any]]:
     """List the traces that cleaning left out of a dataset.
 
     Returns:
-      A dict for each: `id`, `reason`, and `of` (the trace or eval item that it collided with). A
-      near-duplicate also has its `similarity`; a trace that shares words with an eval item has
-      these as `ngram`.
+      A dict for each: `id`, `reason`, and `of` (the id of the trace, or the name of the eval item,
+      that it repeats). For a near-duplicate there is also the `similarity`; if only words are
+      shared with an eval item, these words are in `ngram`.
     """
     return list(files.read_lines(folder / "rejects.jsonl"))
 
@@ -134,9 +135,10 @@ def by_task(manifest: Manifest) -> list[dict[str, str | int]]:
     """Count the traces of each task on each side of a dataset.
 
     Returns:
-      A dict for each task: `task`, its name; `to train on` and `held out`, its numbers of traces.
+      A dict for each task, with the keys `task` (its name), `to train on` and `held out` (the
+      number of its traces on each side).
     """
     return [
-        {"task": task, "to train on": sides["train"], "held out": sides["eval"]}
+        {"task": _OLD.get(task, task), "to train on": sides["train"], "held out": sides["eval"]}
         for task, sides in manifest["tasks"].items()
     ]

@@ -1,4 +1,4 @@
-"""The held-out side of a dataset as an eval set, a file of its own."""
+"""The export of the held-out side of a dataset as an eval set."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from tunix_rt_nb.dataset import evalset, folder
 
 
 def write_evalset(dataset: Path, path: Path) -> int:
-    """Write the held-out traces of a dataset as an eval set; return how many.
+    """Write the held-out traces of a dataset to a file, as an eval set; return their number.
 
     Args:
       dataset: the folder of the dataset.

@@ -41,12 +41,12 @@ class Manifest(TypedDict):
       build_id: a UUID made from `sha256`.
       sha256: one hash over the key and the hashes of the files.
       files: name of a file -> its sha256.
-      eval_sets: name of each eval set that was kept out -> its sha256.
+      eval_sets: eval set -> its sha256; traces with prompts of these sets were left out.
       considered: the number of traces at each stage of selection.
       split: the number of traces on each side, `train` and `eval`.
       created_at: the time of the newest trace.
-      tasks: task -> the number of its traces on each side.
-      rejected: reason -> the number of traces that cleaning left out for it.
+      tasks: task -> side -> the number of traces.
+      rejected: reason -> the number of traces that cleaning left out for this reason.
       trace_ids: the ids of all traces, the train side first.
       merged_from: key -> sha256 of each dataset that the traces come from; None if not merged.
       changes: how many traces were added, removed, moved and kept since the parent dataset, as

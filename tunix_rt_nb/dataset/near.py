@@ -59,7 +59,11 @@ def _plain(number: re.Match[str]) -> str:
 
 
 def ngrams(found: Sequence[str], n: int) -> Iterator[tuple[str, ...]]:
-    """Return the n-grams of a list of words; fewer than `n` words give a single gram of them all.
+    """Return the n-grams of a list of words; if it has fewer than `n` words, return it as one gram.
+
+    Args:
+      found: the words.
+      n: the number of words in an n-gram.
 
     Example:
       >>> list(ngrams(["a", "b", "c"], 2)), list(ngrams(["a"], 2))
@@ -91,17 +95,18 @@ def near_duplicates(
 ) -> dict[str, dict[str, Any]]:
     """Find the prompts that are nearly the same as an earlier prompt that is kept.
 
-    Two prompts are near-duplicates if they have the same numbers in the same order, the same answer
-    (by its words), and shingles whose Jaccard similarity is at least `threshold`.
+    Two prompts are near-duplicates if they have the same numbers in the same order, answers with
+    the same words, and shingles (word 3-grams) whose Jaccard similarity is at least `threshold`.
 
     MinHash (A. Broder, On the resemblance and containment of documents, 1997) with banded
     locality-sensitive hashing (J. Leskovec, A. Rajaraman and J. Ullman, Mining of Massive Datasets,
     chapter 3) finds the candidates. The exact Jaccard similarity of their shingles decides. So
     every prompt found is a near-duplicate. At least 99 % of all near-duplicates are found. With a
     threshold of 0.8, 99.8 % of the pairs with similarity 0.8 are found (see `band_width`), and more
-    of those with a higher one.
-    A prompt is compared with at most 16 others. If thousands share a long template, the numbers and
-    the answer, and stay just below the threshold, more can be missed.
+    of the pairs with a higher similarity.
+
+    A prompt is compared with at most 16 others. More near-duplicates can be missed if thousands of
+    prompts share a long template, the numbers and the answer, and stay just below the threshold.
 
     Args:
       prompts: id -> prompt, in order; the first of several near-duplicates is kept.

@@ -32,7 +32,8 @@ def select(
     Args:
       connection: a connection from `TraceStore.connect`.
       spec: says which traces to select, and in what order.
-      items: the items of the eval sets; the column `eval_item` names the item with a row's prompt.
+      items: the items of the eval sets. If an item has the same prompt as a row, the column
+        `eval_item` of the row names the item.
 
     Returns:
       The number of traces that match the filters, and the number that are selected.
@@ -125,7 +126,9 @@ def quotas(spec: DatasetSpec, found: Mapping[str, int]) -> dict[str, int]:
 def _in_proportion(
     shares: Mapping[str, float], found: Mapping[str, int], limit: int | None
 ) -> dict[str, int]:
-    """Compute the largest counts in proportion to some shares: value -> count.
+    """Compute the most traces to take of each value of a field, so that the shares are kept.
+
+    Return value -> how many traces to take.
 
     Args:
       shares: value -> its share; the shares add up to 1.
@@ -144,9 +147,10 @@ def _in_proportion(
 
 
 def _evenly(found: Mapping[str, int], limit: int) -> dict[str, int]:
-    """Spread `limit` traces evenly over the values: value -> count.
+    """Share `limit` traces evenly among the values of a field.
 
-    A value with too few traces gives all of them; the other values share the rest.
+    A value with too few traces gives all of them; the other values share the rest. Return how many
+    to take for each value.
 
     Args:
       found: value -> how many traces have it.

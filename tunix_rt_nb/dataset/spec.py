@@ -25,13 +25,14 @@ class DatasetSpec(BaseModel):
 
     Attributes:
       dataset_name, dataset_version: together the key; letters, digits, `.`, `_`, `-`.
-      filters: conditions by field; all must hold. A condition is a value to equal, or
-        `{operator: value}` with `=`, `!=`, `<`, `<=`, `>`, `>=`, `in`, `exists`. A field is a
-        dotted path in `meta`, or one of `score`, `step_count` and `length` (see `filters.py`).
+      filters: field -> the value that it must have, or `{operator: value}` with `=`, `!=`, `<`,
+        `<=`, `>`, `>=`, `in`, `exists`. A trace must pass all filters. A field is a dotted path in
+        `meta`, or one of `score`, `step_count` and `length` (see `filters.py`).
       limit: how many traces to select at most, before cleaning; None for all.
-      selection_strategy: `latest` (newest first); `random` (by a hash of seed and id);
-        `stratified` (a number of traces for each value of a field, chosen by the hash); `quality`
-        (best first); or `custom` (a condition in SQL, newest first).
+      selection_strategy: `latest` (newest first); `random` (in the order of a hash of seed and
+        id); `stratified` (a number of traces for each value of the field `stratify_by`, drawn as in
+        `random`); `quality` (highest `quality_by` first); or `custom` (traces that meet a condition
+        in SQL, newest first).
       seed: for `random`, which needs one, and `stratified` (0 unless given).
       stratify_by: a field, as in `filters`.
       quotas: value of the field `stratify_by` -> how many traces to take. Traces with other values
@@ -44,16 +45,16 @@ class DatasetSpec(BaseModel):
         number stay out in any case.
       condition: a condition in DuckDB's SQL on `id`, `created_at`, `trace_version`, `prompt`,
         `steps`, `final_answer`, `meta`, `task`, `step_count`, `length` and `score`.
-      eval_fraction: the share of prompts that is held out, by the hash of the prompt.
+      eval_fraction: the share of prompts that is held out; the hash of a prompt decides.
       near_duplicates: if two prompts have this Jaccard similarity or more (by their word 3-grams),
-        the same numbers and the same answer, one stays out; None keeps both. Prompts of known tasks
-        are not compared this way.
+        the same numbers and the same answer, one stays out; None keeps both. Prompts of tasks in
+        `tasks.TASKS` are not compared this way.
       eval_sets: eval sets whose prompts must not be in the dataset: the name of one that ships,
         such as `core-v1`, or the path of a file.
-      parent_dataset_id: the key or build id of the version before; the manifest then has the
-        differences from it.
+      parent_dataset_id: the key or build id of the version before; the manifest then counts the
+        traces that changed since that version.
       tags: words to find the dataset by.
-      session_id, training_run_id: only kept in the manifest.
+      session_id, training_run_id: any text; nothing uses it, but the manifest keeps it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -1,4 +1,4 @@
-"""5 evaluate: answers of a model to held-out prompts, graded step by step, and compared."""
+"""Step 5, evaluate: answers of a model to held-out prompts, graded step by step and compared."""
 
 import lazy_loader
 

@@ -16,14 +16,14 @@ Pair = tuple[dict[str, Any], dict[str, Any]]
 
 
 class Difference(TypedDict):
-    """The difference between the scores of A and B on some items; scores go from 0 to 1.
+    """The scores of two models, A and B, on some items; scores go from 0 to 1.
 
     Attributes:
       n: the number of items.
       a, b: the mean scores of A and B.
       difference: `b` minus `a`.
       interval: the 95 % bootstrap interval of `difference`.
-      gained, lost: the number of items that B answers better than A, and worse.
+      gained, lost: the numbers of items that B answers better than A, and worse than A.
       p_value: the p-value of McNemar's exact test if each item's difference is -1, 0 or 1; else
         the p-value of a sign-flip test.
     """
@@ -39,16 +39,16 @@ class Difference(TypedDict):
 
 
 class Comparison(Difference):
-    """The figures of `Difference` over all items, and more.
+    """The scores of models A and B on all items, and a verdict.
 
     Attributes:
       verdict: B is `better` or `worse`, if `p_value` is below 0.05; else `cannot tell`.
-      more_items: if we cannot tell, an estimate of how many more items would show a difference of
-        this size; else None.
-      steps_difference, steps_interval: as `difference` and `interval`, for the share of steps that
-        are right; None if no step can be checked.
-      sections, tasks, difficulties: name of a group of items -> its figures. Groups have no
-        verdict: at this level, one in twenty would differ by chance alone.
+      more_items: if the verdict is `cannot tell`, an estimate of how many more items would show a
+        difference of this size; else None.
+      steps_difference, steps_interval: the same as `difference` and `interval`, but for the share
+        of steps that are right; None if no step can be checked.
+      sections, tasks, difficulties: name of a group of items -> scores of A and B on them. Groups
+        have no verdict: `p_value` is below 0.05 by chance alone in one of twenty groups.
       changed: the ids of the items whose scores differ.
     """
 
@@ -95,10 +95,10 @@ def compare(a: Sequence[Prediction], b: Sequence[Prediction]) -> Comparison:
 
 
 def _by(pairs: Sequence[Pair], field: str) -> dict[str, Difference]:
-    """Return group -> its figures; a group is the items with the same value of `field`.
+    """Return value of `field` -> the scores of models A and B on the items with this value.
 
     Args:
-      pairs: for each item, the mean scores of A's answers and of B's, from `means`.
+      pairs: for each item, the mean scores of A's answers and of B's, as `means` returns them.
       field: `section`, `task` or `difficulty`.
     """
     groups = grouped(pairs, lambda pair: str(pair[0][field]))
@@ -106,10 +106,10 @@ def _by(pairs: Sequence[Pair], field: str) -> dict[str, Difference]:
 
 
 def _compared(pairs: Sequence[Pair]) -> Difference:
-    """Compare A and B on some items.
+    """Return the scores of models A and B on some items, and the differences between them.
 
     Args:
-      pairs: for each item, the mean scores of A's answers and of B's, from `means`.
+      pairs: for each item, the mean scores of A's answers and of B's, as `means` returns them.
     """
     values = _differences(pairs, "score")
     gained, lost = sum(value > 0 for value in values), sum(value < 0 for value in values)
@@ -127,14 +127,14 @@ def _compared(pairs: Sequence[Pair]) -> Difference:
 
 
 def _interval(values: Sequence[float]) -> tuple[float, float]:
-    """Return the bootstrap interval of the mean of some differences.
+    """Return the 95 % bootstrap interval of the mean of some differences.
 
     Two imagined items are added: one that only B answers right, and one that only A answers right.
     Without them, the interval of few items, or of items with equal scores, would claim too much
     certainty.
 
     Args:
-      values: the score of each item by B, minus its score by A.
+      values: for each item, the score of model B's answer minus the score of model A's answer.
 
     Source: A. Agresti and Y. Min, Statistics in Medicine 24, 2005
     """
@@ -146,7 +146,11 @@ def _differences(pairs: Sequence[Pair], field: str) -> list[float]:
 
 
 def _check_same(one: Items, two: Items) -> None:
-    """Raise InputError unless both models answered the same items, asked in the same way."""
+    """Raise InputError unless two models answered the same items, asked in the same way.
+
+    Args:
+      one, two: item id -> answers to it, for each of the two models.
+    """
     only = sorted(one.keys() ^ two.keys())
     if only:
         raise InputError(
@@ -165,8 +169,8 @@ def _check_same(one: Items, two: Items) -> None:
                 )
         if len(one[name]) != len(two[name]):
             raise InputError(
-                f"compare: {one_line(name, 60)!r} has {len(one[name])} and {len(two[name])}"
-                " answers; evaluate both with the same SAMPLES"
+                f"compare: {one_line(name, 60)!r} has {len(one[name])} answers of A and"
+                f" {len(two[name])} of B; evaluate both with the same SAMPLES"
             )
 
 
@@ -191,13 +195,13 @@ def verdict(found: Comparison) -> str:
 
 
 def change(a: Sequence[Prediction], b: Sequence[Prediction]) -> tuple[str, Prediction, Prediction]:
-    """Return whether B `gained` or `lost` one item against A, an answer of A and an answer of B.
+    """Return `gained` if B answers an item better than A, else `lost`; and an answer of each.
 
-    The two answers show the change: the worst of A and the best of B if B gained, else the
-    best of A and the worst of B.
+    The two answers show the change. If B gained, they are the worst of A and the best of B. If B
+    lost, they are the best of A and the worst of B.
 
     Args:
-      a, b: all answers of A and of B to the item.
+      a, b: all answers of model A and of model B to the item.
 
     Example:
       >>> wrong, right = {"score": 0.0}, {"score": 1.0}

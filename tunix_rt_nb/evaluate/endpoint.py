@@ -1,6 +1,6 @@
 """A client for chat completions on any server that has OpenAI's endpoint for them.
 
-httpx and tenacity are imported when a request is made, so that the room loads without them.
+httpx and tenacity are imported when a request is made, so that `evaluate` loads without them.
 
 Source: https://platform.openai.com/docs/api-reference/chat/create
 """
@@ -116,7 +116,7 @@ class Endpoint:
         except _Later as error:
             raise InputError(
                 f"judge: {self.url}: no answer in {self.tries} tries, the last time: {error};"
-                " what was answered so far is kept, run the same again to go on"
+                " the answers so far are kept, run the same step or command again to continue"
             ) from None
 
     def hide(self, text: str) -> str:

@@ -44,25 +44,26 @@ def grade(
 ) -> Grade:
     """Grade what a model wrote in reply to a trace's prompt.
 
-    If a task of this package drew the prompt (a known task), the task grades the answer that is
-    found in the text. It checks every written step as if it were a step of the trace. `steps_right`
-    is the share of written steps that are right. If the written solution stops early and has fewer
-    steps than the trace, divide by the number of the trace's steps instead. So missing steps count
-    as wrong. `first_wrong` is the number of the first step that is wrong or missing, or None.
+    If one of `tasks` drew the prompt (a known task), this task grades the answer in the response.
+    It also checks every written step as if it were a step of the trace. `steps_right` is the share
+    of written steps that are right. If the response stops before the end of the solution and has
+    fewer steps than the trace, the missing steps count as wrong. `first_wrong` is the number of the
+    first step that is wrong or missing, or None.
 
-    For a trace of no known task, a ladder of graders compares the answer with the trace's: they are
-    tried in order, and the first that can decide sets the score. Then `steps_right` counts only the
-    steps that hold something to check, such as a sum.
+    If no task drew the prompt, graders compare the answer with the expected one. They are tried in
+    order, and the first that can decide sets the score. `steps_right` then counts only the steps
+    that hold something to check, such as a sum.
 
-    `score` accepts an answer in any style, and `plain` strips the marks around the answer first.
-    `strict_score` grades the answer with its marks; it is 0 if the response is not in the style.
+    `score` ignores Markdown, LaTeX or a label around the answer. `strict_score` grades the answer
+    exactly as written; it is 0 if the response is not laid out in `style`.
 
     Args:
       trace_id: the id of the item.
       trace: the item: its prompt, its expected answer and, for a known task, its solution.
       written: the response of the model.
       style: how the response should lay out steps and answer: `numbered` or `tags`.
-      own: the user's grader, tried before the ladder; it is asked only if there is no known task.
+      own: the user's grader, tried before the other graders, or a judge, tried after them; None
+        if there is none. It is used only if no task drew the prompt.
 
     Raises:
       InputError: `own` fails.
@@ -140,7 +141,7 @@ def _review(task: tasks.Task, trace: Trace, steps: Sequence[str]) -> _Reviewed:
 
     Args:
       task: the task that drew the problem.
-      trace: the item.
+      trace: the problem and its solution.
       steps: the texts of the written steps.
     """
     reasons: list[str | None] = []
@@ -155,7 +156,10 @@ def _review(task: tasks.Task, trace: Trace, steps: Sequence[str]) -> _Reviewed:
 
 
 def _check(trace: Trace, parsed: Parsed) -> _Reviewed:
-    """Check the steps that a model wrote for a prompt that no task drew, as far as possible."""
+    """Check the steps that a model wrote for a prompt that no task drew.
+
+    Only a step that holds something to check, such as a sum, can be right or wrong.
+    """
     meta = {name: value for name, value in (trace.meta or {}).items() if name != "task"}
     said = Trace.of(trace.prompt, _within(parsed.steps), (parsed.answer or "?")[:20_000], meta)
     found = tasks.check(said)
@@ -167,7 +171,11 @@ def _check(trace: Trace, parsed: Parsed) -> _Reviewed:
 
 
 def _within(steps: Sequence[str]) -> list[tuple[str, str]]:
-    """Cut steps to what a trace can hold: 1,000 steps of 20,000 characters, none of them empty."""
+    """Return steps as `Trace.of` takes them: pairs of a type and a text.
+
+    Steps beyond the first 1,000 and characters beyond the first 20,000 are cut off, because a trace
+    cannot hold them. An empty step becomes a space.
+    """
     return [("model", text[:20_000] or " ") for text in steps[:1000]]
 
 

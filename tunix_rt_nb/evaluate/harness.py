@@ -1,15 +1,17 @@
 """Items as a task of EleutherAI's lm-evaluation-harness, and the answers that it logs, graded.
 
+For an eval set such as core-v1, `write` makes two files:
+
 harness/
   core-v1.yaml    the task
   core-v1.jsonl   one item per line: id, prompt, target, section, category and difficulty
 
-The harness puts one system message and one user message into a chat. So the earlier turns of an
-item stand in its user message, `asked`, in the words of our template.
+The harness puts one system message and one user message into a chat. If items have earlier
+messages, the user message, `asked`, holds them too, written as they were in training.
 
-The harness can put these items to any model, saved ones included, in the chat template of the
-model's folder. It compares answers only as texts. `graded` reads the answers that the harness
-logged, and grades answers and steps as `grade` does.
+The harness can ask any model these items, also a model that this package saved. It uses the chat
+template in the model's folder, and compares answers only as texts. `graded` reads the answers that
+the harness logged, and grades answers and steps as `grade` does.
 
 Source: https://github.com/EleutherAI/lm-evaluation-harness/blob/main/docs/task_guide.md
 """
@@ -51,10 +53,11 @@ def write(
 
     Args:
       name: the name of the task and of both files.
-      items: `id`, `prompt`, `expected_answer`, and if known `section`, `category` (or `task`),
-        `difficulty` and `earlier_messages`.
-      how: the form that the model was trained in. The task takes its style, stops and system
-        message, but the harness takes the chat template from the model's folder.
+      items: mappings with `id`, `prompt`, `expected_answer`, and if known `section`, `category` (or
+        `task`), `difficulty` and `earlier_messages`.
+      how: the template, style and system message that the model was trained with. The files take
+        the style, the stop strings and the system message from it; the harness takes the chat
+        template from the model's folder.
       max_new_tokens: the most tokens of an answer.
 
     Returns:
@@ -78,11 +81,11 @@ def write(
 
 
 def task(name: str, how: Form, max_new_tokens: int = 256, chats: bool = False) -> dict[str, Any]:
-    """Return the fields of the task's YAML file.
+    """Return the fields of the YAML file that defines a task for the harness.
 
     Args:
       name, how, max_new_tokens: as `write` takes them.
-      chats: whether any item has earlier messages.
+      chats: True if any item has earlier messages.
 
     Example:
       >>> from tunix_rt_nb.trace.chat import form
@@ -123,10 +126,14 @@ def task(name: str, how: Form, max_new_tokens: int = 256, chats: bool = False) -
 
 
 def _line(item: Mapping[str, Any], how: Form, chats: bool = False) -> dict[str, Any]:
-    """Return an item as the harness reads it.
+    """Return an item as the harness reads it, a line of its JSON lines file.
 
-    The target is the answer as the style writes it, such as `Answer: 7`. Bare answers would not do:
-    if all of them in a file were dates or lists, the harness would parse them as dates or lists.
+    The target is the answer as the model was trained to write it, such as `Answer: 7`. A bare `7`
+    would not do: if all targets were bare dates or lists, the harness would parse them.
+
+    Args:
+      how: the template, style and system message that the model was trained with.
+      chats: True if any item of the task has earlier messages.
     """
     style = how.style
     answer = f"{style.middle}{item['expected_answer']}{style.closing}"
@@ -142,10 +149,11 @@ def _line(item: Mapping[str, Any], how: Form, chats: bool = False) -> dict[str, 
 
 
 def _chat(item: Mapping[str, Any], how: Form) -> dict[str, str]:
-    """Return the system message and the user message that make the harness ask an item's chat.
+    """Return the fields that make the harness ask an item after its earlier messages.
 
-    The user message is the text of the chat without what the model's chat template puts around it.
-    `earlier_messages` is JSON, because the harness wants a field to be of one type in all lines.
+    `system` is the system message. `asked` is the user message: the text of all earlier messages
+    and the prompt, without the tokens that the model's chat template adds at both ends.
+    `earlier_messages` is JSON text, because a field must have the same type in all lines.
     """
     earlier = Earlier.of(item)
     chat = how.after(earlier)
@@ -182,7 +190,7 @@ def command(model: Path, path: Path) -> str:
 
 
 def graded(path: Path, items: Sequence[tuple[str, Trace]], rendered: Rendered) -> list[Prediction]:
-    """Grade the answers that the harness logged, as our own predictions are graded.
+    """Grade the answers that the harness logged, as `predict` grades the answers that it generates.
 
     Args:
       path: a `samples_*.jsonl` file of a task that `write` wrote.

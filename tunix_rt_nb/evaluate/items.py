@@ -6,9 +6,7 @@ from operator import itemgetter
 
 from tunix_rt_nb import tasks
 from tunix_rt_nb.evaluate.scorecard import items_sha256
-from tunix_rt_nb.trace import Trace
-
-OWN = "own"  # the group of items whose `meta` names none
+from tunix_rt_nb.trace import OWN, Trace
 
 
 def choose(
@@ -58,7 +56,7 @@ def group_of(trace: Trace) -> str:
     """Return the name that a trace's scores are grouped under.
 
     It is the name of the task that can verify answers to the prompt, if there is one. Else it is
-    `meta.category`, `meta.task` or `own`.
+    `meta.category`, or `meta.task` if that is missing, or `own` if both are missing.
 
     Example:
       >>> group_of(Trace.of("Why?", [], "So.", {"category": "riddles"}))

@@ -124,7 +124,7 @@ def read(predictions: Sequence[Mapping[str, Any]], path: Path) -> list[dict[str,
 def messages(prediction: Mapping[str, Any]) -> list[dict[str, str]]:
     """Return the chat messages for a judge, `role` and `content`: the rubric, then the prediction.
 
-    The prediction is a JSON object, so that nothing in a response can pass for its end.
+    The prediction is a JSON object, so that no text in a response can pass for the end of it.
     """
     response = prediction["response"]
     if len(response) > _MOST:
@@ -230,7 +230,10 @@ def _key(judgement: Mapping[str, Any]) -> str:
 
 
 def _kept(path: Path) -> list[dict[str, Any]]:
-    """Read all judgements of a file, earlier tries included; leave out an unfinished last line."""
+    """Read all judgements in a file; leave out an unfinished last line.
+
+    A prediction may have several: from other judges, or because an earlier one had no scores.
+    """
     try:
         kept = list(map(json.loads, files.whole_lines(path)))
         return kept if all(made.keys() >= _FIELDS for made in kept) else _damaged(path)

@@ -9,7 +9,10 @@ from tunix_rt_nb.trace import EARLIER, Earlier
 
 
 def _in_turn(messages: list[dict[str, str]]) -> list[dict[str, str]]:
-    """Return messages unchanged if they can come before a prompt; raise ValueError if not."""
+    """Return messages unchanged if user and assistant take turns; raise ValueError if not.
+
+    A system message may come first.
+    """
     try:
         Earlier.of({EARLIER: messages})
     except ValueError as error:
@@ -53,13 +56,15 @@ class Grade(Answered):
       section, task, difficulty: the groups that the item belongs to.
       response: the text that the model wrote, up to its stop token.
       answer: the answer in the response; None if none was found.
-      score: how right the answer is without the marks around it, from 0 to 1.
-      strict_score: how right the answer is with its marks; 0 if the response is not in the style.
+      score: how right the answer is, from 0 to 1, without the Markdown, LaTeX or label around it.
+      strict_score: how right the answer is exactly as written; 0 if the response is not in the
+        style.
       grader: the name of the grader that decided the score: `task` if the item's task verified the
         answer; else the first of a fixed order of graders that could decide; `none` if none could.
       disagree: name of a grader -> its score, for each other grader that decided otherwise.
       steps_right: the share of the written steps that are right; a missing step counts as wrong.
-        If no task can verify the item, only steps that can be checked count; None without any.
+        If no task can verify the item, only steps that can be checked count; None if there
+        are none.
       step_counts: the number of written steps that are `right`, `wrong` and `unchecked`.
       wrong_steps: number of a step, counted from 1 -> why it is wrong.
       first_wrong: the number of the first step that is wrong or missing, or None.
@@ -91,7 +96,9 @@ class Grade(Answered):
 
 @with_config(ConfigDict(extra="allow", strict=True))
 class Prediction(Grade):
-    """A graded answer and how the model was asked; each line of a file is checked against this.
+    """A graded answer, and how the model was asked.
+
+    When a file of predictions is read, each line is checked for these fields and their types.
 
     Attributes:
       form_sha256: the hash of template, style and system message.

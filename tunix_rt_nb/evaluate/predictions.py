@@ -20,7 +20,7 @@ def find(name: str) -> list[Prediction]:
 
     Raises:
       InputError: there are no predictions, the evaluation of the run is not complete, its
-        predictions were altered since, or a line of the file is malformed.
+        predictions were altered after it, or a line of the file is malformed.
     """
     if Path(name).is_file():
         return read(Path(name))
@@ -42,7 +42,7 @@ def of_run(evaluated: Path, when: str) -> list[Prediction]:
       when: `before` or `after`, for the model before or after training.
 
     Raises:
-      InputError: the evaluation is not complete, or its predictions were altered since.
+      InputError: the evaluation is not complete, or its predictions were altered after it.
     """
     path = evaluated / f"predictions-{when}.jsonl"
     told = runs.result(evaluated)["outputs"].get(path.name)
@@ -74,7 +74,13 @@ def read(path: Path) -> list[Prediction]:
 
 
 def write(evaluated: Path, when: str, predictions: Sequence[Prediction]) -> None:
-    """Write the predictions of `before` or `after` training into an evaluation's folder."""
+    """Write predictions into the folder of an evaluation.
+
+    Args:
+      evaluated: the folder.
+      when: `before` or `after`, for the model before or after training.
+      predictions: the predictions of this model.
+    """
     files.write_lines(evaluated / f"predictions-{when}.jsonl", predictions)
 
 
@@ -99,10 +105,11 @@ def _solved(prediction: Prediction) -> Trace:
 
 
 def check_of(predictions: Iterable[Asked], items: Sequence[tuple[str, Trace]]) -> None:
-    """Check that all predictions answer these items.
+    """Check that each prediction answers one of these items.
 
     Raises:
-      InputError: a prediction answers another item, or its item has another prompt.
+      InputError: a prediction's item is not among them, or differs in its prompt or its earlier
+        messages.
     """
     asked = {name: (trace.prompt, trace.earlier.messages()) for name, trace in items}
     for prediction in predictions:

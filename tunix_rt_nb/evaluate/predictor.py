@@ -44,11 +44,12 @@ def predict(
         of its answer as `sample`.
       temperature: 0 takes the likeliest token each time, 1 samples from the model's distribution.
       seed: determines the tokens that are sampled.
-      grader: a grader of `named_grader`, for items that no task can verify; None if there is none.
+      grader: what `named_grader` returns; it grades the items that no task can verify.
       report: called with the number of answers so far.
 
     Returns:
-      The predictions, in the order of the items, each with the form that it was asked in.
+      The predictions, in the order of the items, each with the template and style of its
+        prompt.
 
     Raises:
       InputError: there are no items, a size is below 1, the temperature is invalid, the template or
@@ -61,8 +62,8 @@ def predict(
         )
     if not 0 <= temperature < inf or (samples > 1 and temperature == 0):
         raise InputError(
-            f"temperature: {temperature}, expected a number from 0, and above 0 for several"
-            " samples, which would all be equal at 0"
+            f"temperature: {temperature}, expected 0 or above; several samples need a temperature"
+            " above 0, because they would be equal at 0"
         )
     names = rendered["template"], rendered["style"], rendered["system"]
     how = form(*names)

@@ -5,7 +5,7 @@ from tunix_rt_nb.evaluate.scorecard import FEWEST, Scorecard
 
 
 def warnings(card: Scorecard) -> list[str]:
-    """List the reasons to doubt a scorecard, one line each; expect none for a trained model.
+    """Return the reasons to doubt a scorecard, one line each; empty if there are none.
 
     Example:
       >>> warnings({"n_scored": 12, "interval": (0.2, 0.7), "strict_format": 1.0, "stopped": 1.0})
@@ -30,7 +30,7 @@ def warnings(card: Scorecard) -> list[str]:
 
 
 def notes(card: Scorecard) -> list[str]:
-    """Say in lines how questions that no task can verify were graded; empty without such questions.
+    """Return lines on how answers were graded that no task can verify; empty if there are none.
 
     Example:
       >>> counts = {"right": 9, "wrong": 1, "unchecked": 4}

@@ -45,7 +45,7 @@ class Scorecard(TypedDict):
     Attributes:
       n_items, n_scored, n_skipped: the numbers of all items, answered items and skipped items.
       skipped: reason -> number of items that were skipped.
-      primary_score: the mean score of the items; any answer that was found counts.
+      primary_score: the mean `score` of the items; the style of responses does not matter.
       interval: Wilson's interval of `primary_score` at 95 %, over items.
       stddev, min_score, max_score: standard deviation, minimum and maximum of the items' scores.
       steps_right: the mean share of right steps; None if no step can be checked.
@@ -58,9 +58,9 @@ class Scorecard(TypedDict):
       outcomes: outcome -> number of answers.
       graders: name of a grader -> number of answers that it decided. This and the next three count
         only answers to items that no task can verify.
-      verbatim: the number of these answers to items whose expected answer is a whole sentence, so
-        that only the same words match. Missing if there are none, or if a judge or an own grader
-        decided about them.
+      verbatim: the number of answers that only the same words match, because the expected answer is
+        a whole sentence. Answers that a judge or the user's grader decided do not count. Missing if
+        there are none.
       disagreements: the number of answers that graders disagree on.
       step_counts: the numbers of steps that are `right`, `wrong` and `unchecked`.
       samples: the number of answers to each item; if it varies, the lowest.
@@ -111,8 +111,8 @@ def sum_up(
     """Sum up predictions as a scorecard; the same predictions in any order give the same card.
 
     If an item was answered several times, its score is the mean. If every item was answered several
-    times, the card also has `pass_at` and `majority_score`. If no task can verify some items, the
-    card also has `graders`, `disagreements` and `step_counts`.
+    times, the card also has `pass_at` and `majority_score`. If there are items that no task can
+    verify, the card also has `graders`, `disagreements` and `step_counts`.
 
     Args:
       predictions: as `grade` makes them; an item may occur several times.

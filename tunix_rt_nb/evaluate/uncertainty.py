@@ -18,9 +18,8 @@ def wilson(right: float, n: int, z: float = _Z) -> tuple[float, float]:
     """Return Wilson's score interval of a share (E. B. Wilson, JASA 22, 1927), by default at 95 %.
 
     Args:
-      right: the number of n items that are right, or the sum of n scores from 0 to 1. With the
-        same mean, such scores vary at most as much as right and wrong ones, which are 1 and 0. So
-        the interval is at worst too wide.
+      right: the number of right items, or the sum of the scores of all items. A score between 0
+        and 1 makes the interval wider than necessary, because it varies less than a 0 or a 1.
       n: the number of items.
       z: the quantile of the normal distribution for the level of confidence.
 

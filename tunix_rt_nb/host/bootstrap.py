@@ -6,12 +6,12 @@ The cell begins with a copy of this file, so the file imports only what every Ju
 import base64
 import hashlib
 import importlib.metadata
+import lzma
 import os
 import re
 import subprocess
 import sys
 import tempfile
-import zlib
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -82,30 +82,45 @@ def install(needs: dict[str, list[str]]) -> None:
 
 
 def importable(folder: Path) -> None:
-    """Make the package in a folder importable, in this process and in those it starts."""
+    """Make the package in a folder importable in this process and in the processes it starts."""
     sys.path.insert(0, str(folder))
     paths = [str(folder), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
 
 
 def package(line: str, cell: str) -> None:
-    """Handle the cell magic `%%package`: add the files in the cell to `FILES`, path -> content.
+    """Run the cell magic `%%package`: add the files in its cell to `FILES`.
+
+    `FILES` is a dict from each file's path to its content.
 
     Args:
-      line: the rest of the line with the magic; ignored.
+      line: what follows `%%package` in its line; ignored.
       cell: the files, each after a line `# ==> PATH <==`.
     """
-    _, *parts = re.split(r"(?m)^# ==> (\S+) <==\n", cell)
-    FILES.update(zip(parts[::2], parts[1::2], strict=True))
+    FILES.update(split(cell))
+
+
+def split(text: str) -> dict[str, str]:
+    r"""Split a text into files: path -> content.
+
+    Args:
+      text: the files, each after a line `# ==> PATH <==`.
+
+    Example:
+      >>> split("# ==> a.py <==\nx = 1\n# ==> b.py <==\n")
+      {'a.py': 'x = 1\n', 'b.py': ''}
+    """
+    _, *parts = re.split(r"(?m)^# ==> (\S+) <==\n", text)
+    return dict(zip(parts[::2], parts[1::2], strict=True))
 
 
 def unpack(digest: str) -> Path:
-    """Write `FILES` to a new temporary folder and make the package in it importable.
+    """Write the package in `FILES` to a new temporary folder and make it importable.
 
-    Files whose names end with `.z` are decompressed.
+    A file whose name ends with `.xz` holds more files, compressed.
 
     Args:
-      digest: the sha256 of the names and contents of all files, from when the kernel was prepared.
+      digest: the sha256 that the names and contents of the files had when the kernel was prepared.
 
     Returns:
       The folder.
@@ -117,13 +132,14 @@ def unpack(digest: str) -> Path:
     if hashlib.sha256(content.encode()).hexdigest() != digest:
         raise RuntimeError("the package in this notebook was altered: prepare the kernel again")
     folder = Path(tempfile.mkdtemp(prefix="tunix_rt_nb-"))
+    files = {}
     for name, text in FILES.items():
+        packed = name.endswith(".xz")
+        files |= split(lzma.decompress(base64.b64decode(text)).decode()) if packed else {name: text}
+    for name, text in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.suffix == ".z":
-            path.with_suffix("").write_bytes(zlib.decompress(base64.b64decode(text)))
-        else:
-            path.write_text(text, encoding="utf-8", newline="")
+        path.write_text(text, encoding="utf-8", newline="")
     importable(folder)
-    print(f"unpacked {len(FILES)} files, sha256 {digest[:12]}")
+    print(f"unpacked {len(files)} files, sha256 {digest[:12]}")
     return folder

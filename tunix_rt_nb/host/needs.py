@@ -25,7 +25,11 @@ _OF_OTHERS = {
 
 
 def needed() -> dict[str, list[str]]:
-    """Return what a session on Kaggle or Colab needs: requirement -> lines in requirements.lock."""
+    """Return the requirements of a session on Kaggle or Colab, with the packages to install.
+
+    Returns:
+      Requirement, such as `msgspec>=0.19` -> the lines of `requirements.lock` that pin its package.
+    """
     text = (paths.PROJECT / "pyproject.toml").read_text(encoding="utf-8")
     project = tomllib.loads(text)["project"]
     extras = project["optional-dependencies"]

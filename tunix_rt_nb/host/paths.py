@@ -1,4 +1,4 @@
-"""The paths of the project, and of the folder where a run may write."""
+"""The paths of the project's own files, and of the folder that holds `runs/`."""
 
 import os
 from collections.abc import Iterator

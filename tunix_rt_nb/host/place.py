@@ -95,12 +95,14 @@ def _marked(folder: Path, handle: str) -> Path:
     mark = folder / MARK
     found = json.loads(mark.read_bytes())["handle"] if mark.exists() else handle
     if found != handle:
-        raise InputError(f"{handle}: is not attached, but {found} is: replace that with Add Input")
+        raise InputError(
+            f"{handle}: is not attached, but {found} is: remove {found}, then use Add Input"
+        )
     return folder
 
 
 def _starts(handle: str) -> Iterator[str]:
-    """Yield a glob pattern for the folder of an input in each layout that Kaggle has used.
+    """Yield glob patterns for the folder of an input: one for each layout that Kaggle has used.
 
     The newest layout comes first. The patterns are relative to the folder of attached inputs.
     """

@@ -2,7 +2,7 @@
 
 import base64
 import hashlib
-import zlib
+import lzma
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from tunix_rt_nb.common import InputError
 from tunix_rt_nb.host import bootstrap, needs, paths
 
 _READABLE = tuple(f"tunix_rt_nb/{room}/" for room in ("dataset", "render", "train", "evaluate"))
+PACKED = "package.xz"
 _HIDDEN = {"_kg_hide-input": True, "jupyter": {"source_hidden": True}}
 
 
@@ -20,32 +21,37 @@ def sources() -> dict[str, str]:
     """Collect the package, its eval sets, and the notebooks without outputs: path -> text.
 
     Kaggle takes at most a million bytes of source. So only the subpackages for the steps from build
-    to evaluate stay plain text. Eval sets and other subpackages are compressed (zlib, as base64);
-    their paths end with `.z`.
+    to evaluate, and the notebooks, stay plain text. All other files are compressed together (xz, as
+    base64) in one file, `PACKED`.
 
     Raises:
       InputError: there are no notebooks, or a file does not end with a line break, so that a cell
         could not keep it as it is.
 
     Example:
-      >>> {"tunix_rt_nb/train/sft.py", "tunix_rt_nb/cli/main.py.z"} <= sources().keys()
+      >>> {"tunix_rt_nb/train/sft.py", PACKED} <= sources().keys()
       True
     """
     notebooks = sorted(paths.NOTEBOOKS.glob("*.ipynb"))
     if not notebooks:
         raise InputError(f"{paths.NOTEBOOKS}: has no notebooks, run this from a checkout")
-    found: dict[str, bytes] = {}
+    plain, packed = {}, {}
     for path in [*paths.sources(), *sorted(paths.EVAL_SETS.glob("*.jsonl"))]:
-        name, content = path.relative_to(paths.PROJECT).as_posix(), path.read_bytes()
-        if not name.startswith(_READABLE):
-            name, content = f"{name}.z", base64.encodebytes(zlib.compress(content, 9))
-        found[name] = content
+        name = path.relative_to(paths.PROJECT).as_posix()
+        files = plain if name.startswith(_READABLE) else packed
+        files[name] = path.read_bytes().decode()  # line breaks stay as they are
     for path in notebooks:
-        found[f"notebooks/{path.name}"] = nbformat.writes(stripped(read(path))).encode() + b"\n"
-    for name, content in found.items():
-        if content and not content.endswith(b"\n"):
+        plain[f"notebooks/{path.name}"] = f"{nbformat.writes(stripped(read(path)))}\n"
+    for name, content in {**plain, **packed}.items():
+        if content and not content.endswith("\n"):
             raise InputError(f"{name}: has to end with a line break to be put into a cell")
-    return {name: content.decode() for name, content in found.items()}
+    squeezed = lzma.compress(_joined(packed).encode(), preset=9)
+    return {**plain, PACKED: base64.encodebytes(squeezed).decode()}
+
+
+def _joined(files: Mapping[str, str]) -> str:
+    """Join files as one text, which `bootstrap.split` splits again."""
+    return "".join(f"# ==> {name} <==\n{content}" for name, content in files.items())
 
 
 def read(path: Path) -> NotebookNode:
@@ -100,7 +106,7 @@ def cells(files: Mapping[str, str]) -> Iterator[NotebookNode]:
     for name in files:
         folders.setdefault(name.rpartition("/")[0], []).append(name)
     for names in folders.values():
-        source = "%%package\n" + "".join(f"# ==> {name} <==\n{files[name]}" for name in names)
+        source = "%%package\n" + _joined({name: files[name] for name in names})
         yield nbformat.v4.new_code_cell(source, metadata=_HIDDEN)
     yield nbformat.v4.new_code_cell(f'unpack("{digest(files)}")')
 

@@ -117,7 +117,10 @@ def prepare(
 
 
 def _cells(own: Iterable[NotebookNode], found: str) -> list[NotebookNode]:
-    """Put the first cell and the package's cells before a kernel's own; number the cells' ids.
+    """Return all cells of a kernel: the first cell, the package's cells, then the kernel's own.
+
+    The first cell checks the accelerator and installs missing packages. The package's cells contain
+    this package and unpack it. The cells get running numbers as ids.
 
     Args:
       own: the kernel's own cells.

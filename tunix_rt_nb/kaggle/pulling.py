@@ -158,10 +158,11 @@ def _take_run(pushed: Submission, output: Path, made: Path, told: Told) -> None:
     expected = pushed.run_dir.name
     if (pushed.run_dir / "kernel" / "plan.json").exists() and names != [expected]:
         raise InputError(
-            f"{pushed.handle}: left runs/{', runs/'.join(names)}, expected runs/{expected}"
+            f"{pushed.handle}: its output has runs/{', runs/'.join(names)},"
+            f" expected runs/{expected}"
         )
     if len(names) > 1:
-        raise InputError(f"{pushed.handle}: left {len(names)} runs, expected one")
+        raise InputError(f"{pushed.handle}: its output has {len(names)} runs, expected one")
     session.check(found[0])
     taken = [name for name in _OURS if (found[0] / name).exists()]
     if taken:
@@ -230,9 +231,10 @@ def _fetch(addresses: requests.Session, url: str, path: Path) -> bool:
 
 
 def _add_ours(pushed: Submission, made: Path) -> None:
-    """Copy the prepared kernel and the recorded log from the old run folder into the new one.
+    """Copy the files of the push and of `watch` from the old run folder into the new one.
 
-    Also write `kaggle.json` there.
+    These are the folder `kernel`, without the files that an earlier pull put there, and the log in
+    `kaggle.jsonl`. Write `kaggle.json` anew.
 
     Args:
       pushed: the kernel and its old run folder.

@@ -29,7 +29,7 @@ def run(run_id: str, values: Mapping[str, Any], hours: float, profile: str = "")
       run_id: the name of the run folder.
       values: parameters by name; a model or dataset may be the handle of an attached input.
       hours: training stops itself with a checkpoint this many hours from now; the rest of the
-        session is for the steps after it.
+        session is for the evaluation.
       profile: the name of the profile that the parameters are from, to be recorded.
 
     Returns:
@@ -168,9 +168,9 @@ def check(folder: Path, but: Collection[str] = ()) -> None:
         if name.partition("/")[0] in but:
             continue
         if name not in found:
-            raise InputError(f"{folder / name}: is missing, though the kernel left it")
+            raise InputError(f"{folder / name}: is missing, but {OUTPUT} lists it")
         if expected.get(name) != found[name]:
-            raise InputError(f"{folder / name}: is not what the kernel left, its sha256 differs")
+            raise InputError(f"{folder / name}: is new or altered, {OUTPUT} lacks its sha256")
 
 
 def settle(run_id: str, hours: float) -> None:

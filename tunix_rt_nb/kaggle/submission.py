@@ -30,8 +30,8 @@ class Submission(NamedTuple):
     Attributes:
       run_dir: the run folder on this machine.
       handle: OWNER/SLUG.
-      version: the number of its version; 0 means the last one.
-      url: the address of its page.
+      version: the number of the kernel's version; 0 stands for the last version.
+      url: the address of the kernel's page.
     """
 
     run_dir: Path
@@ -77,7 +77,9 @@ def find(name: str) -> Submission:
     run_dir = paths.home() / "runs" / check_name("run-id", name)
     found = _recorded(run_dir)
     if not found:
-        raise InputError(f"{run_dir}: has no pushed kernel: tunix-rt-nb kaggle push {name}")
+        raise InputError(
+            f"{run_dir}: has no pushed kernel, push one: tunix-rt-nb kaggle push {name}"
+        )
     return Submission(run_dir, found["kernel"], found["version"], found["url"])
 
 

@@ -20,12 +20,12 @@ PROCESSING = 900.0  # most seconds to wait until Kaggle has processed it
 
 
 def push_dataset(folder: Path, handle: str, told: Told = print) -> str:
-    """Push a built dataset as a new private Kaggle dataset, or as a new version of one.
+    """Push a built dataset as a new private Kaggle dataset, or as a new version of an old one.
 
     Args:
       folder: the folder of the dataset.
       handle: OWNER/SLUG.
-      told: called with a line when it is pushed.
+      told: called with a line when the dataset is pushed.
 
     Returns:
       The handle with the version, OWNER/SLUG/VERSION, for the parameter `DATASET`.
@@ -86,7 +86,7 @@ def _state(api: Any, handle: str, fields: str = "status,current_version_number")
       api: the API of the `kaggle` package.
       handle: OWNER/SLUG.
       fields: what to request: `status`, `current_version_number` or both, separated by a comma. The
-        `kaggle` package sends one request per field, and stops after one that finds nothing.
+        `kaggle` package sends one request per field, and sends no more if one finds nothing.
 
     Returns:
       status: such as `ready`; empty if not requested, or if the dataset is not visible yet.
@@ -99,12 +99,12 @@ def _state(api: Any, handle: str, fields: str = "status,current_version_number")
 
 
 def push_model(folder: Path, handle: str, told: Told = print) -> str:
-    """Push a model folder as a new private Kaggle model, or as a new version of one.
+    """Push a model folder as a new private Kaggle model, or as a new version of an old one.
 
     Args:
       folder: the model folder.
       handle: OWNER/MODEL.
-      told: called with a line when it is pushed.
+      told: called with a line when the model is pushed.
 
     Returns:
       The handle with framework, variation and version, for the parameter `MODEL`.

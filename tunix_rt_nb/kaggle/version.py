@@ -16,8 +16,8 @@ class Version(NamedTuple):
 
     Requests name the version by a label, such as `v2`. If Kaggle does not accept the label, the
     request is sent again without a label, and Kaggle answers for the kernel's last version. If
-    this version is not the last, all methods but `events` raise an `InputError` instead; `events`
-    yields the log of the last version.
+    this version is not the last one, `events` still accepts the answer, and yields the log of the
+    last version. The other methods raise an `InputError`.
 
     Attributes:
       api: the API of the `kaggle` package.
@@ -73,7 +73,7 @@ class Version(NamedTuple):
             token = page.next_page_token
 
     def events(self) -> Iterator[Any]:
-        """Yield the log from its first line; while the kernel runs, each line as it comes.
+        """Yield the lines of the log from the first on; while the kernel runs, wait for new lines.
 
         Kaggle sends each line as a dict with `stream_name`, `time` (seconds) and `data` (the text).
         """

@@ -1,4 +1,4 @@
-"""The state and log of a kernel, reported as they come until it ends."""
+"""A watch on a kernel: reports of its state and of new lines in its log, until the kernel ends."""
 
 import math
 import time
@@ -106,12 +106,15 @@ def _read(known: version.Version, pushed: Submission, state: str, told: Told) ->
 
 
 def _event(found: Any) -> dict[str, Any]:
-    """Convert a line of Kaggle's log to a record; it may be any JSON value.
+    """Convert a line of Kaggle's log to a record.
+
+    Args:
+      found: the line; it should be a dict, but Kaggle may send any JSON value.
 
     Returns:
       stream_name: such as `stdout`; empty if the line has none.
       time: seconds since the start; None if the line has no finite number.
-      data: the text.
+      data: the text of the line.
     """
     given = found if isinstance(found, dict) else {"data": found}
     text = given.get("data")

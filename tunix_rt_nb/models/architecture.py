@@ -50,11 +50,14 @@ _DEFAULTS: dict[str, Any] = {
     "query_pre_attn_scalar": 256,
     "sliding_window": 4096,
     "sliding_window_pattern": 6,
+    "rope_theta": 1_000_000,
+    "rope_local_base_freq": 10_000,
     **{name: values[0] for name, values in _FIXED.items()},
 }
 _OF_GEMMA2 = {
     "vocab_size": 256_000,
     "sliding_window_pattern": 2,
+    "rope_theta": 10_000,
     "attn_logit_softcapping": 50.0,
     "final_logit_softcapping": 30.0,
 }
@@ -145,12 +148,12 @@ class _Settings:
         return InputError(f"{self.path}: {name}: {found}, expected {expected}")
 
     def require(self, name: str, *values: Any) -> None:
-        """Raise InputError unless the setting called `name` has one of these values."""
+        """Raise InputError unless the setting called `name` has one of `values`."""
         if self.get(name) not in values:
             raise self.refused(name, f"{values[0]}, as Tunix supports no other value")
 
     def count(self, name: str) -> int:
-        """Return a setting by its name; raise InputError unless it is an integer above 0."""
+        """Return the setting called `name`; raise InputError unless it is an integer above 0."""
         value = self.get(name)
         if type(value) is not int or value < 1:
             raise self.refused(name, "a whole number from 1")
@@ -161,11 +164,18 @@ class _Settings:
         if found["head_dim"] % 2:
             raise self.refused("head_dim", "an even number")
         if found["num_heads"] % found["num_kv_heads"]:
-            raise self.refused("num_key_value_heads", f"a divisor of {found['num_heads']}")
+            expected = f"a divisor of {found['num_heads']} (num_attention_heads)"
+            raise self.refused("num_key_value_heads", expected)
         return found
 
     def cap(self, name: str) -> float | None:
-        """Return a soft cap of logits by the name of its setting; None if there is no cap.
+        """Return a soft cap, the bound that `attention.soft_cap` squashes logits into.
+
+        Args:
+          name: the setting that holds the cap, such as `final_logit_softcapping`.
+
+        Returns:
+          The cap; None if the setting is null, which means that there is no cap.
 
         Raises:
           InputError: the setting is neither null nor a number above 0.
@@ -182,20 +192,25 @@ class _Settings:
             near, far = _KINDS.values()
             return [near if n % period else far for n in range(1, layers + 1)]
         kinds = self.told["layer_types"]
-        if not isinstance(kinds, list) or len(kinds) != layers or {*kinds} - {*_KINDS.values()}:
+        if (
+            not isinstance(kinds, list)
+            or len(kinds) != layers
+            or any(kind not in _KINDS.values() for kind in kinds)
+        ):
             expected = f"a list of {layers}, each {' or '.join(_KINDS.values())}"
             raise self.refused("layer_types", expected)
         return kinds
 
-    def rope(self, kind: str, theta: Any) -> tuple[float, float]:
+    def rope(self, kind: str, older: str) -> tuple[float, float]:
         """Return how layers of one kind rotate queries and keys by position (RoPE).
 
-        Newer files have these settings in `rope_parameters`. If the two kinds of layers differ, it
-        has one entry per kind. Older files have `rope_scaling`, for full attention only.
+        A newer config.json has the setting `rope_parameters`: one object for all layers, or one
+        for each kind. An older config.json has the base frequency in a setting of its own, and the
+        scaling in `rope_scaling`, which applies to full attention only.
 
         Args:
           kind: the kind of layers, `sliding_attention` or `full_attention`.
-          theta: the base frequency to return if `rope_parameters` has none.
+          older: the setting that holds the base frequency if `rope_parameters` does not.
 
         Returns:
           rope_theta: the base frequency.
@@ -205,16 +220,23 @@ class _Settings:
           InputError: the scaling is neither `default` nor `linear`, or a number is invalid.
         """
         given = self._mapping("rope_parameters")
+        own = given.get(kind) or given
+        if not isinstance(own, dict):
+            raise self.refused("rope_parameters", f"an object for {kind}")
         scaling = self._mapping("rope_scaling") if kind == "full_attention" else {}
-        found = {"rope_theta": theta, **(given.get(kind) or given), **scaling}
+        found = {"rope_theta": self.get(older), **own, **scaling}
+        theta = found["rope_theta"]
+        if not (_is_number(theta) and theta > 0):
+            places = {"rope_scaling": scaling, "rope_parameters": own}
+            name = next((name for name, place in places.items() if "rope_theta" in place), older)
+            raise self.refused(name, "a base frequency above 0")
         how = found.get("rope_type", found.get("type", "default"))
         factor: Any = found.get("factor") if how == "linear" else 1.0
-        numbers = _is_number(found["rope_theta"]) and _is_number(factor) and factor >= 1
-        if how not in ("default", "linear") or not numbers:
+        if how not in ("default", "linear") or not (_is_number(factor) and factor >= 1):
             name = "rope_scaling" if scaling else "rope_parameters"
             expected = "default, or linear with a factor from 1"
             raise self.refused(name, f"{expected}, as Tunix supports no other scaling")
-        return found["rope_theta"], factor
+        return theta, factor
 
     def _mapping(self, name: str) -> dict[str, Any]:
         value = self.get(name) or {}
@@ -247,13 +269,11 @@ def _gemma3(settings: _Settings) -> gemma3.ModelConfig:
     if settings.layer_types() != _in_turn(sizes["num_layers"]):
         name = "layer_types" if settings.get("layer_types") else "sliding_window_pattern"
         expected = "five sliding layers, then a full one, and so on"
-        raise settings.refused(name, f"{expected}, as Tunix supports no other order")
-    near, scale = settings.rope(
-        "sliding_attention", settings.told.get("rope_local_base_freq", 10_000)
-    )
+        raise settings.refused(name, f"{expected}, as Tunix supports no other order of layers")
+    near, scale = settings.rope("sliding_attention", "rope_local_base_freq")
     if scale != 1:
-        raise settings.refused("rope_parameters", "only a base frequency for sliding_attention")
-    far, scale = settings.rope("full_attention", settings.told.get("rope_theta", 1_000_000))
+        raise settings.refused("rope_parameters", "no scaling for sliding_attention")
+    far, scale = settings.rope("full_attention", "rope_theta")
     return gemma3.ModelConfig(
         **sizes,
         local_base_frequency=near,
@@ -280,10 +300,11 @@ def _query_scale(
 def _gemma2(settings: _Settings) -> gemma2.ModelConfig:
     sizes = settings.sizes()
     settings.require("query_pre_attn_scalar", sizes["head_dim"])
-    if settings.rope("full_attention", settings.told.get("rope_theta", 10_000)) != (10_000, 1):
-        name = "rope_theta" if "rope_theta" in settings.told else "rope_parameters"
+    if settings.rope("full_attention", "rope_theta") != (10_000, 1):
+        names = ("rope_scaling", "rope_parameters", "rope_theta")
+        name = next(name for name in names if settings.get(name))
         expected = "a base frequency of 10000 and no scaling"
-        raise settings.refused(name, f"{expected}, as Tunix supports nothing else")
+        raise settings.refused(name, f"{expected}, as Tunix supports nothing else for Gemma 2")
     kinds = {theirs: gemma2.AttentionType[ours] for ours, theirs in _KINDS.items()}
     return gemma2.ModelConfig(
         **sizes,

@@ -2,7 +2,8 @@
 
 A packed row holds several examples, one after the other. Each example is a segment of the row. A
 token attends only to itself and earlier tokens of its own segment. Rows are cut into blocks, and no
-segment is longer than a block. So all these tokens are in the token's block or the block before.
+segment is longer than a block. A segment can therefore begin in one block and end in the next, but
+never reach a third. So a token needs only the tokens of its own block and of the block before it.
 """
 
 from typing import Any
@@ -16,16 +17,16 @@ from tunix.utils import sharding_utils
 
 
 class _Packed(nnx.Module):
-    """A mixin for Tunix's attention, which can then take segment numbers in place of a mask.
+    """A mixin that lets a Tunix attention layer take segment numbers in place of a mask.
 
-    The segment numbers say to which example of a packed row each token belongs.
+    A segment number says which example of a packed row a token belongs to.
     """
 
     def block(self, x: Any, segment_pos: Any, cache: Any, attn_mask: Any) -> tuple[Any, Any]:
-        """Compute the attention of a layer over packed rows, or as Tunix does.
+        """Compute the attention of a layer, for a boolean mask or for segment numbers.
 
-        The type of `attn_mask` decides. A boolean mask, as in generation, goes to Tunix's own
-        attention. Integers are segment numbers; attention then stays within each segment.
+        Given a boolean mask, as in generation, call Tunix's own attention. Given integers, take
+        them as the segment numbers of packed rows; each token then attends only to its segment.
 
         Args:
           x: the layer's input, [rows, length, embed_dim].
@@ -83,7 +84,8 @@ class PackedAttention(_Packed, gemma3.Attention):
 class PackedGemma2Attention(_Packed, gemma2.Attention):
     """Gemma 2's attention over packed rows.
 
-    All its layers use the same rotary frequency, and none normalises queries or keys.
+    All its layers use the same base frequency to rotate queries and keys by position (RoPE). No
+    layer normalises queries or keys.
     """
 
     rope_base_frequency = 10_000
@@ -104,10 +106,10 @@ class PackedGemma2Attention(_Packed, gemma2.Attention):
 
 
 def takes_segments(model: nnx.Module) -> None:
-    """Change a model in place so that it also takes packed rows.
+    """Change a model in place so that it also takes packed rows: rows of several examples each.
 
-    Its argument for the attention mask may then hold `segments`, as in `attend`. Boolean masks work
-    as before.
+    Callers of the model may then pass `segments`, as in `attend`, as its attention mask. Boolean
+    masks work as before.
     """
     for layer in model.layers:
         of_gemma3 = isinstance(layer.attn, gemma3.Attention)
@@ -132,9 +134,10 @@ def attend(
 ) -> jax.Array:
     """Compute softmax attention of each token to itself and earlier tokens of its own segment.
 
-    Rows are cut into blocks. A block is at least as long as the longest segment, or as the window
-    if that is shorter. So all tokens that a token attends to are in its own block and the one
-    before. This takes time and memory linear in the length of a row, not quadratic.
+    Rows are cut into blocks. Each query is scored only on the keys of its own block and of the
+    block before it. The result is still exact, because a block is at least as long as the longest
+    segment or as the window: no token attends further back. Time and memory are linear in the
+    length of a row, not quadratic.
 
     Args:
       query: [rows, length, heads, width], scaled already.
@@ -151,7 +154,7 @@ def attend(
       [rows, length, heads, width].
 
     Source: Child et al. 2019, "Generating Long Sequences with Sparse Transformers", for blocks that
-    attend to their neighbours. Here the result is exact.
+    attend to their neighbours.
 
     Example:
       >>> x = jnp.arange(4.0).reshape(1, 4, 1, 1)
@@ -183,10 +186,10 @@ def attend(
 
 
 def _within(segments: jax.Array, window: int | None) -> jax.Array:
-    """Cut segments into blocks as short as the window, so that each query is scored on fewer keys.
+    """Cut rows into blocks of `window` tokens, if each query then has fewer keys to be scored on.
 
-    A query is scored on the keys of at most two blocks. Return the segments unchanged if there is
-    no window, or if two blocks of the window's size would have no fewer keys than these blocks.
+    A query is scored on the keys of its own block and of the block before it, if there is one.
+    Return `segments` unchanged if there is no window, or if shorter blocks would save nothing.
 
     Args:
       segments: int [rows, blocks, size], as in `attend`.
@@ -227,8 +230,8 @@ def _allowed(segments: jax.Array, window: int | None) -> jax.Array:
 
     Returns:
       bool [rows, blocks, queries, keys]. The queries are the `size` tokens of the block. The keys
-      are those of the block before, then those of the block itself; if a row has only one block,
-      those of the block itself.
+      are the tokens of the block before, then the tokens of the block itself. If a row has only one
+      block, the keys are the tokens of this block.
     """
     reached = _with_before(segments)
     size = segments.shape[2]

@@ -18,8 +18,8 @@ class Known(NamedTuple):
       hugging_face: its repository on the Hugging Face hub; empty if it is made from scratch.
       revision: the commit of that repository, so that a name always means the same bytes.
       kaggle: its handle on Kaggle, owner/model/framework/variation/version.
-      gguf: True if a Python package contains its weights. It can then be had without an account at
-        Kaggle or Hugging Face.
+      gguf: True if a Python package contains its weights. Loading the model then needs no account
+        at Kaggle or Hugging Face.
     """
 
     name: str
@@ -110,7 +110,7 @@ def named(model: str) -> str:
 
 
 def is_known(model: str) -> bool:
-    """Tell whether this names a model in `MODELS`, or an existing folder or file.
+    """Tell whether `model` names a model in `MODELS`, or an existing folder or file.
 
     A model in `MODELS` may also be named by its Hugging Face repository.
     """

@@ -19,8 +19,8 @@ class Chip(NamedTuple):
       bandwidth: bytes per second between the chip and its memory.
       memory: bytes that a program may use, about 256 MiB less than the chip has.
 
-    Source: the pages of each version under https://cloud.google.com/tpu/docs/system-architecture;
-    the memory is from the compiler's error message when a program needs more.
+    Source: the pages of each version under https://cloud.google.com/tpu/docs/system-architecture.
+    Only `memory` is from elsewhere: the compiler names it in its error when a program needs more.
     """
 
     kind: str

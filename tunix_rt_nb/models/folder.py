@@ -173,7 +173,7 @@ def content_hash(folder: Path) -> str:
 
 
 def save(model: Model, tokenizer: Tokenizer, folder: Path) -> Path:
-    """Write a model folder and return it; adapters are merged into the weights that it holds.
+    """Write a model to a folder, its adapters merged into its weights; return the folder.
 
     Transformers can load the folder too. `config.json` is written last, so it marks a complete
     folder.
@@ -201,7 +201,7 @@ def to_hugging_face(model: Model) -> dict[str, np.ndarray]:
 def _tiny(vocabulary: int) -> gemma3.ModelConfig:
     """Return the architecture of `tiny`, a small Gemma 3.
 
-    It is small enough to learn two kinds of problems from scratch in minutes, on two CPU cores.
+    It can learn two tasks, arithmetic and a card game, from scratch in minutes on two CPU cores.
 
     Args:
       vocabulary: the number of tokens in the vocabulary.

@@ -2,11 +2,11 @@
 
 GGUF is the format of llama.cpp: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 
-This module also writes `tokenizer.model`, a protocol buffer, which it encodes by hand. It does not
-use SentencePiece's protocol buffer classes, for two reasons. The module `pieces` gives the first:
-they work with few versions of protobuf. The second: they would write the trainer's settings in
-another order. The file would then differ from the tokenizer kept with a tokenised dataset, and
-training refuses a dataset whose tokenizer is not the model's, byte for byte.
+This module also writes `tokenizer.model`, a protocol buffer. It encodes the file by hand instead of
+with SentencePiece's protocol buffer classes, for two reasons. First, these classes work with few
+versions of protobuf, as the module `pieces` explains. Second, they would write the trainer's
+settings in another order than this module does. Datasets tokenised earlier keep a copy of the file,
+and training refuses a dataset whose copy differs from the model's file in any byte.
 """
 
 import json
@@ -167,7 +167,7 @@ def _write_weights(contents: _Contents, names: Mapping[str, str], file: IO[bytes
 
 
 def _names(contents: _Contents) -> dict[str, str]:
-    """Return how each tensor is called: Hugging Face's name -> name in the GGUF file.
+    """List the names of all tensors: Hugging Face's name -> name in the GGUF file.
 
     Raises:
       InputError: the file lacks a tensor, or has one that a model of its family does not have.
@@ -193,10 +193,11 @@ def _names(contents: _Contents) -> dict[str, str]:
 def _config(contents: _Contents) -> dict[str, Any]:
     """Build the content of Hugging Face's config.json for a GGUF file.
 
-    A GGUF file leaves out some settings. They are the same in all models of a family, Gemma 2 or 3.
+    A GGUF file leaves out settings that all models of a family, Gemma 2 or Gemma 3, share. This
+    function adds them.
 
     Raises:
-      InputError: a setting that varies is missing.
+      InputError: the file lacks a setting that differs between the models of a family.
     """
     heads, hidden = contents.need("attention.head_count"), contents.need("embedding_length")
     layers, head_dim = contents.need("block_count"), contents.need("attention.key_length")
@@ -259,7 +260,7 @@ def _tokenizer(contents: _Contents) -> bytes:
     if tokens[: len(_SPECIAL)] != _SPECIAL:
         first = ", ".join(_SPECIAL)
         raise InputError(
-            f"{contents.path}: has no Gemma tokenizer, expected one that begins with {first}"
+            f"{contents.path}: has no Gemma tokenizer, expected one whose first pieces are {first}"
         )
     if len(tokens) > contents.tensors["token_embd.weight"].shape[1]:
         raise InputError(
@@ -287,12 +288,12 @@ def _piece(token: str, score: float, kind: int) -> bytes:
 
     GGUF files mark every control token as CONTROL. In Google's file only `<pad>`, `<eos>` and
     `<bos>` are of that kind. All others, such as `<start_of_turn>`, are USER_DEFINED, so that
-    SentencePiece finds them in a text. Google's file also has `▁` for each space in these.
+    SentencePiece finds them in a text. The text of a USER_DEFINED piece has `▁` for each space.
 
     Args:
       token: the text of the piece.
-      score: its score. Of all possible merges, SentencePiece makes the one first whose result has
-        the highest score.
+      score: its score. When SentencePiece can merge several pairs of pieces, it merges the pair
+        whose result has the highest score.
       kind: its kind in the GGUF file, by SentencePiece's numbers, such as 3 for CONTROL.
     """
     if token == "<unk>":

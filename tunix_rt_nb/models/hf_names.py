@@ -70,11 +70,11 @@ def tensors(weights: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _parts(path: str, weight: Any) -> list[Any]:
-    """Split a weight of Tunix's model into those of its Transformers modules.
+    """Split a weight of Tunix's model into the weights of the matching Transformers modules.
 
     Args:
       path: the weight's path in Tunix's model.
-      weight: its array.
+      weight: the weight, an array.
 
     Returns:
       One array per name in `modules(path)`. A matrix is [outputs, inputs], with the heads of
@@ -110,7 +110,7 @@ def joined(path: str, parts: Sequence[np.ndarray], shape: tuple[int, ...]) -> np
 
 
 def shapes(config: Config) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of an architecture's weights: Transformers' name -> shape there."""
+    """Return the shapes that Transformers gives an architecture's weights: name -> shape."""
     model = nnx.eval_shape(lambda: model_class(config)(config, rngs=nnx.Rngs(0)))
     return {name: x.shape for name, x in jax.eval_shape(tensors, by_path(model)).items()}
 

@@ -95,8 +95,9 @@ def save_adapter(model: nnx.Module, folder: Path, base: str | None = None) -> Pa
 
     Args:
       model: the model with adapters.
-      folder: where to write them.
-      base: the Hugging Face repository of the model that they were trained on; None if it has none.
+      folder: where to write the adapters.
+      base: the Hugging Face repository of the model that the adapters were trained on; None if that
+        model has no repository.
 
     Raises:
       InputError: the model has no adapters.

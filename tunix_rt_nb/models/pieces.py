@@ -26,8 +26,8 @@ class Piece(NamedTuple):
 
     Attributes:
       text: the text of the piece, with `▁` for a space.
-      score: its score. Of all possible merges, SentencePiece makes the one first whose result has
-        the highest score.
+      score: its score. When SentencePiece can merge several pairs of pieces, it merges the pair
+        whose result has the highest score.
       kind: SentencePiece's number for its kind, such as NORMAL, CONTROL or USER_DEFINED.
     """
 

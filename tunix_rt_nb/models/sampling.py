@@ -117,7 +117,8 @@ def _keys(seed: int, numbers: Sequence[int], rows: int) -> jax.Array:
     Args:
       seed: as for `generate`.
       numbers: the index of each prompt of the batch in all prompts.
-      rows: the rows of the batch, unused ones included; those repeat the last key.
+      rows: the number of rows in the batch. Unused rows, after those with a prompt, repeat the last
+        key.
     """
     all_numbers = np.pad(np.array(numbers, np.uint32), (0, rows - len(numbers)), "edge")
     return jax.vmap(partial(jax.random.fold_in, jax.random.key(seed)))(all_numbers)
@@ -128,9 +129,10 @@ def _bucket(length: int) -> int:
 
 
 def _shape(n: int, most: int) -> int:
-    """Return how many rows a batch for `n` answers has.
+    """Return how many rows to use for a batch of `n` answers, so that few rows are unused.
 
-    Halve `most` as long as the half is a whole number, and at least `n` and FEWEST.
+    Begin with `most` rows. Halve the number while it is even and the half is at least `n` and at
+    least FEWEST, the rows of the smallest batch. JAX then compiles few shapes.
     """
     while most % 2 == 0 and most // 2 >= max(n, FEWEST):
         most //= 2
@@ -140,8 +142,8 @@ def _shape(n: int, most: int) -> int:
 def _room(length: int, limit: int) -> int:
     """Return the length of a cache, in tokens, that holds `length` tokens and at least BUCKET more.
 
-    Lengths are ROOM times a power of 2, so that JAX compiles few shapes. If that is more than
-    `limit`, return `limit`.
+    The length is ROOM times a power of 2, so that JAX compiles few shapes, but at most `limit`.
+    BUCKET and ROOM are constants of this module.
     """
     room = ROOM
     while room < length + BUCKET:
@@ -152,12 +154,12 @@ def _room(length: int, limit: int) -> int:
 def _padded(prompts: Sequence[Sequence[int]], rows: int) -> np.ndarray:
     """Put prompts into an array, int32 [rows, length], padded on the left.
 
-    All prompts then end in the same column, so every row writes its next token at the same slot.
-    The length is a multiple of BUCKET.
+    All prompts then end in the same column, so every row puts its next token into the same slot of
+    the cache. The length is a multiple of BUCKET, a constant of this module.
 
     Args:
       prompts: the token ids of each prompt.
-      rows: the number of rows; those left over repeat the last prompt.
+      rows: the number of rows. If there are more rows than prompts, the last prompt is repeated.
     """
     ids = np.full((rows, _bucket(max(map(len, prompts)))), PAD, np.int32)
     for row in range(rows):
@@ -176,10 +178,10 @@ def _answers(
     limit: int,
     most: int,
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """Generate a batch of answers; yield each as soon as it is finished.
+    """Generate a batch of answers; yield finished ones while others are still being generated.
 
-    Each is yielded as a pair: its row in `ids`, and its tokens, int32 [n]. The tokens include the
-    stop token, if the answer has one.
+    Yield a pair for each answer: its row in `ids`, and its tokens, int32 [n]. The tokens include
+    the stop token, if the answer has one.
 
     Args:
       model: the model to sample from.
@@ -226,9 +228,10 @@ def _answers(
 def read(
     model: Any, ids: jax.Array, done: jax.Array, keys: jax.Array, room: int, most: int
 ) -> Answers:
-    """Prefill: fill a new cache with every prompt's tokens except its last.
+    """Prefill: fill a new cache with the tokens of every prompt, except its last token.
 
-    `write` begins with these last tokens and chooses the first new ones. Here none are chosen.
+    This function generates nothing. `write` then gives the last token of each prompt to the model
+    and chooses the first new token.
 
     Args:
       model: the model to sample from.

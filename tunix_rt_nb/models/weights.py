@@ -188,7 +188,7 @@ def _shards(folder: Path) -> dict[str, str]:
 
 
 def _home(folder: Path, name: str) -> Path:
-    """Return the file in which a missing tensor should be; the model folder if this is unknown."""
+    """Return the file that should hold a missing tensor; the model folder if no file is known."""
     paths = weight_files(folder)
     return paths[0] if len(paths) == 1 else folder / _shards(folder).get(name, "")
 

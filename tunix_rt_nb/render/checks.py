@@ -71,9 +71,9 @@ def _slices(whole: Any, starts: np.ndarray, ends: np.ndarray) -> list[Any]:
 
 
 def _before(sizes: np.ndarray) -> np.ndarray:
-    """Return the sum of the sizes before each index, and the total at the end.
+    """Return running sums of some sizes: entry `i` is the sum of the first `i` sizes.
 
     Returns:
-      int [len(sizes) + 1].
+      int [len(sizes) + 1]; the last entry is the sum of all sizes.
     """
     return np.concatenate([[0], np.cumsum(sizes)])

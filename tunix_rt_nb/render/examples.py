@@ -114,7 +114,7 @@ class Examples:
 
 
 def names(side: str) -> tuple[str, str]:
-    """Return the names of the two files of one side, `train` or `eval`: of its index and tokens."""
+    """Return the names of the index file and the tokens file of a side, `train` or `eval`."""
     return f"{side}.npy", f"{side}_tokens.npy"
 
 

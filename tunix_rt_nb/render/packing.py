@@ -109,7 +109,7 @@ class Rows:
             1; 0 for padding. It is cut into blocks, each at least as long as the longest example,
             as `attention.attend` needs them.
           places: int32 [rows, most_trained], the columns that predict a trained token: each is the
-            column just before such a token. Padded with length - 1.
+            column just before such a token. Unused entries at the end of a row are length - 1.
         """
         arrays = self.arrays(rows)
         blocks, size = self._blocks
@@ -127,7 +127,8 @@ class Rows:
 def blocks(length: int, longest: int) -> tuple[int, int]:
     """Return into how many blocks attention cuts a row, and the tokens per block.
 
-    No block is shorter than the longest example. If two blocks would hold the row, use one block.
+    No block is shorter than the longest example. A token attends only to tokens in its own block
+    and the block before. If a row would have only two blocks, nothing is saved, so use one block.
 
     Args:
       length: the length of a row, in tokens.
@@ -204,12 +205,13 @@ def pack_full(examples: Examples, longest: int, fill: float = 0.95) -> Rows:
 def _best_fit(lengths: np.ndarray, length: int) -> np.ndarray:
     """Return the index of the row that each example is put into.
 
-    Place all examples of equal length together: the fullest row that has space for one takes as
-    many as fit, because each example makes this row fuller still.
+    Place all examples of equal length together. Find the fullest row that has space for one of
+    them, and put as many into it as fit. This is the same as best fit one by one: an example makes
+    the fullest row still fuller, so the next example of this length goes there, too.
 
     Args:
       lengths: the length of each example in tokens, in decreasing order.
-      length: the length of a row.
+      length: the length of a row in tokens.
     """
     row_of = np.empty(len(lengths), np.int64)
     with_room: dict[int, list[np.ndarray]] = {}  # space left -> arrays of rows

@@ -16,7 +16,7 @@ from tunix_rt_nb.render import examples
 from tunix_rt_nb.render.checks import check
 from tunix_rt_nb.render.encoding import encode
 from tunix_rt_nb.render.examples import Examples
-from tunix_rt_nb.trace import EARLIER, Chat, Earlier, Form, Said, form, reads_back
+from tunix_rt_nb.trace import EARLIER, OWN, Chat, Earlier, Form, Said, form, reads_back
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -188,9 +188,9 @@ def _said(source: Path, side: str) -> Iterator[tuple[str, Said]]:
 def _watched(
     traces: Iterable[tuple[str, Said]], how: Form, counts: Counter[str]
 ) -> Iterator[tuple[str, Said]]:
-    """Yield the traces unchanged; count those whose written response parses into other steps.
+    """Yield the traces unchanged; count those whose steps change when written and parsed again.
 
-    That happens if a line inside a step begins like the next step.
+    Steps change if a line inside a step begins like the next step.
 
     Args:
       traces: (id, content) pairs.
@@ -225,7 +225,8 @@ def _encoded(
 def _one_ahead(work: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:
     """Yield `work(item)` for each item, while a thread computes the next one.
 
-    The tokenizer releases Python's global lock while it works, so both run in parallel.
+    The tokenizer releases Python's global lock while it works. So the thread runs in parallel with
+    the code that uses the items.
     """
     with ThreadPoolExecutor(1) as thread:
         last: Future[B] | None = None
@@ -335,14 +336,14 @@ def lengths_by_task(rendered: Examples, source: Path) -> dict[str, list[int]]:
       source: the folder of the dataset that they were rendered from.
 
     Returns:
-      task -> number of tokens of each of its examples; the task is `unknown` if a trace has none.
+      task -> number of tokens of each of its examples; the task is `own` if a trace has none.
     """
     ids, lengths = rendered.index["id"].tolist(), rendered.index["length"].tolist()
     length_of = dict(zip(ids, lengths, strict=True))
     found: dict[str, list[int]] = {}
     for trace_id, trace in dataset.load(source, "train"):
         if length := length_of.get(trace_id.encode()):
-            found.setdefault(trace.task or "unknown", []).append(length)
+            found.setdefault(trace.task or OWN, []).append(length)
     return dict(sorted(found.items()))
 
 

@@ -1,6 +1,7 @@
 """The card of a trained model, the README of its folder, by the Hugging Face hub's conventions.
 
-`markdown.front_matter` writes its YAML; `dataset.card` says why `huggingface_hub` is not used.
+`markdown.front_matter` writes the YAML at its top. The docstring of the module `dataset.card` says
+why the package `huggingface_hub` is not used for that.
 """
 
 import json
@@ -30,8 +31,8 @@ class Facts(TypedDict):
       base: the model that training began with, by its name on the hub.
       license, tags: as the hub names them.
       data, training: name -> value, the rows of the tables in the sections Data and Training.
-      scores: task -> its scores. The key `STRICT` has the scores over all tasks if only answers
-        written exactly in the style that was trained count as right.
+      scores: task -> its scores. One more key, `STRICT`, has the scores over all tasks by a
+        stricter rule: an answer must also be written exactly in the trained style.
     """
 
     name: str
@@ -72,8 +73,8 @@ def scores(before: Scorecard, after: Scorecard) -> dict[str, Score]:
     """Return the scores of a model's card, from the scorecards before and after training.
 
     Returns:
-      Task -> its scores. The key `STRICT` has the scores over all tasks if only answers written
-      exactly in the style that was trained count as right.
+      Task -> its scores. One more key, `STRICT`, has the scores over all tasks by a stricter rule:
+      an answer must also be written exactly in the trained style.
 
     Example:
       >>> card = {"category_scores": {"sums": {"score": 0.5, "n": 2}}, "strict_score": 0.0}

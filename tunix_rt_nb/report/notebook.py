@@ -31,13 +31,13 @@ def _html(text: str) -> "HTML":
 def trace_html(trace: "Trace", problems: Sequence[str] | None = None) -> "HTML":
     """Show a trace under its task's name, each step ticked or crossed, with its problems below.
 
-    The first wrong step is bold. A dot marks what cannot be checked: if no known task made the
-    trace, these are its answer and the steps without sums.
+    The first wrong step is bold. A known task is one that this package can check. If no known task
+    made the trace, its answer and its steps without sums cannot be checked; they get a dot.
 
     Args:
-      problems: what is wrong; each text begins with `step N:` or `answer:`. The steps and the
-        answer that they name are crossed, all others are ticked. If None, this function checks the
-        trace itself.
+      trace: the trace.
+      problems: what is wrong with the trace; each text begins with `step N:` or `answer:`. What a
+        text names is crossed, all else is ticked. If None, this function checks the trace itself.
     """
     from tunix_rt_nb import tasks  # slow to load
 

@@ -104,11 +104,12 @@ def _groups(
     Args:
       earlier, card: the scorecards before and after training.
       after: the answers after training.
-      field: the field of an answer that names its group.
+      field: the field of an answer that says to which group it belongs.
 
     Returns:
-      Rows with the `name` of the group, its score `before` training, and its scores in `card`.
-      `sound` is the share of the group's answers that are right and have every step right.
+      A row for each group, the easiest first: its `name`; its score `before` training; `sound`, the
+      share of its answers after training that are right and have every step right; and all fields
+      that `card` has for the group.
     """
     scores: Any = f"{field}_scores"
     cards: Any = earlier.get(scores, {}), card.get(scores, {})  # older ones have no sections
@@ -153,11 +154,11 @@ def _manners(before: Sequence[Prediction], after: Sequence[Prediction]) -> list[
 
 
 def _places(after: Sequence[Prediction]) -> list[dict[str, Any]]:
-    """List the steps at which most answers first go wrong, at most `_PLACES` of them.
+    """List the steps that are most often the first wrong one of an answer, at most `_PLACES`.
 
     Returns:
-      Rows with `task`, the number of the `step`, the number `n` of items, and one `reason` why
-      such a step is wrong.
+      A row for each such step: its `task`; its number in an answer, `step`; `n`, the number of
+      items with an answer that first goes wrong there; and a `reason` from one of these answers.
     """
     found: dict[tuple[str, int], dict[str, str]] = {}
     for p in after:
@@ -174,7 +175,8 @@ def _places(after: Sequence[Prediction]) -> list[dict[str, Any]]:
 def _worst(after: Sequence[Prediction]) -> list[Prediction]:
     """List the worst answer to each item, the worst first, at most `_WORST` of them.
 
-    Items are left out if all answers to them are right, with every step right.
+    A wrong answer is worse than a right one. Of two answers with the same score, the one with fewer
+    right steps is worse. Leave out an item if all answers to it are right, with every step right.
     """
     worst = [min(answers, key=_badness) for answers in by_item(after).values()]
     return sorted((p for p in worst if outcome(p) != "right"), key=_badness)[:_WORST]
@@ -243,7 +245,12 @@ def _judges(run: Path, after: Sequence[Prediction]) -> list[dict[str, Any]]:
 
 
 def _made(run: Path, step: str, folder: Path) -> dict[str, Any]:
-    """Return what the page shows of a step that led to the run's scores.
+    """Return what the page shows of one step of a run, such as `train`.
+
+    Args:
+      run: the folder of the run.
+      step: the name of the step.
+      folder: the folder of the step's results.
 
     Returns:
       `step` and its `folder`; `facts`, texts such as `traces: 1,200` from its `result.json`; the

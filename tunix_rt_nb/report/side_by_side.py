@@ -15,9 +15,9 @@ class Row(NamedTuple):
     """Two aligned texts, one from each trace.
 
     Attributes:
-      part: `prompt`, `step` or `answer`.
+      part: the kind of text: `before` (a message before the prompt), `prompt`, `step` or `answer`.
       mark: `=` if the texts are equal, `~` if they differ, `<` if only `a` exists, `>` if only `b`.
-      a, b: the texts; None if the trace has no step here.
+      a, b: the texts; None if that trace has no text to align with the other's.
     """
 
     part: str
@@ -44,7 +44,13 @@ def align(a: Trace, b: Trace) -> list[Row]:
 
 
 def _rows(part: str, left: list[str], right: list[str]) -> Iterator[Row]:
-    """Yield a row for each pair of aligned texts."""
+    """Align two lists of texts; yield a row for each pair, and for each text that has no partner.
+
+    Args:
+      part: the `part` of all rows.
+      left: the texts of the first trace.
+      right: the texts of the second trace.
+    """
     for _, i, j, k, m in SequenceMatcher(None, left, right, autojunk=False).get_opcodes():
         for one, two in zip_longest(left[i:j], right[k:m]):
             yield _row(part, one, two)

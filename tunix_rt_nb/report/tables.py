@@ -11,9 +11,9 @@ def summary(before: Scorecard, after: Scorecard) -> dict[str, Any]:
     """Return the figures of two scorecards as `run --json` prints them.
 
     Returns:
-      `before` and `after`: the figures over all tasks; `warnings`: what to know about the scores
-      after training; `by_task`: task -> its scores before and after, its share of right steps after
-      training, and its number of items.
+      `before` and `after`: the figures over all tasks; `warnings`: reasons to doubt the scores
+      after training; `by_task`: task -> its score `before` and `after`, its share of right steps
+      after training (`steps_right`), and its number of items (`n`).
     """
     return {
         "before": _figures(before),
@@ -84,7 +84,11 @@ def _whole(card: Scorecard) -> dict[str, Any]:
 
 
 def before_after_text(before: Scorecard, after: Scorecard) -> str:
-    """Return the before-and-after table as text; below, the 95 % interval, notes and warnings."""
+    """Return the before-and-after table as text, with remarks below it.
+
+    The remarks are the 95 % interval of the share of right answers after training, then notes and
+    warnings about the scores after training.
+    """
     rows = before_after(before, after)
     text = indent(text_table(rows, right=list(rows[0])[1:]), "  ")
     low, high = after["interval"]

@@ -1,4 +1,4 @@
-"""Runs: a folder for each, the chain of notebooks that fills it, and all runs side by side."""
+"""Runs: each has a folder, filled by the chain of five notebooks; a list compares all runs."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""Baselines: figures of a run that later runs must reach, for scripts that stop if they do not."""
+"""Baselines: figures of a run that later runs must reach; a script can stop if one does not."""
 
 import operator
 from collections.abc import Mapping
@@ -16,7 +16,9 @@ _ASKED = ("items_sha256", "form_sha256")  # two cards can be compared if these a
 
 
 class Baseline(BaseModel):
-    """A figure of a scorecard (the summary of an evaluation) that later ones are compared with.
+    """A figure of a run's scorecard, with which the scorecards of later runs are compared.
+
+    A scorecard is the summary of an evaluation. An item is a prompt with its expected answer.
 
     Attributes:
       name: the name of the baseline.
@@ -25,8 +27,8 @@ class Baseline(BaseModel):
       direction: whether higher or lower values are better.
       tolerance: how much worse a later value may be, as a share of `value`.
       value: the figure.
-      items_sha256: the hash of the items that were asked.
-      form_sha256: the hash of template, style and system message, in which they were asked.
+      items_sha256: the hash of the items that the model was asked.
+      form_sha256: the hash of the form in which it was asked: template, style and system message.
       run: the run that the scorecard is from.
     """
 
@@ -49,7 +51,12 @@ class Baseline(BaseModel):
 
 
 class Verdict(NamedTuple):
-    """The comparison of a scorecard with a baseline; `value` is the scorecard's own figure."""
+    """The comparison of a scorecard with a baseline.
+
+    Attributes:
+      baseline: the baseline.
+      value: the figure of the scorecard that the baseline's `metric` names.
+    """
 
     baseline: Baseline
     value: float
@@ -107,8 +114,8 @@ def check(baseline: Baseline, card: Card) -> Verdict:
     """Compare a scorecard with a baseline.
 
     Raises:
-      InputError: the card lacks the metric, or is from an evaluation that asked other items or
-        asked in another form (template, style and system message).
+      InputError: the card lacks the metric. Or its evaluation asked other items than the
+        baseline's, or asked them in another template, style or system message.
     """
     check_asked(baseline, card["items_sha256"], card["form_sha256"])
     return Verdict(baseline, value(card, baseline.metric))
@@ -134,8 +141,8 @@ def check_asked(baseline: Baseline, items_sha256: str, form_sha256: str) -> None
     ):
         if mine != asked:
             raise InputError(
-                f"baseline {baseline.name}: was taken {what}, so it cannot be compared: evaluate in"
-                " the same way, or take the baseline again"
+                f"baseline {baseline.name}: is from an evaluation {what}, so it cannot be compared:"
+                " evaluate in the same way, or take the baseline again"
             )
 
 
@@ -172,7 +179,7 @@ def find(name: str) -> Path:
 
 
 def write(baseline: Baseline) -> Path:
-    """Write a baseline to the file where `find` looks for its name. Return the path."""
+    """Write a baseline to the file that `find` returns for its name. Return the path."""
     path = find(baseline.name)
     files.write_json(path, baseline.model_dump())
     return path
@@ -187,7 +194,7 @@ def read(name: str) -> Baseline:
     path = find(name)
     if not path.is_file():
         take = f"tunix-rt-nb runs baseline {name} RUN --take"
-        raise InputError(f"baseline: {path} does not exist, take a run's figure: {take}")
+        raise InputError(f"baseline: {path} does not exist, make it from a run: {take}")
     fields = files.read_json(path)
     if not isinstance(fields, dict):
         raise InputError(f"{path}: expected a JSON object, found {type(fields).__name__}")

@@ -1,9 +1,10 @@
 """The five notebooks as one chain, driven by papermill.
 
-A step is skipped if nothing that it depends on has changed since it last completed, and its outputs
-are still as it wrote them. It depends on its notebook, its parameters, its inputs and the code of
-the subpackages that it uses. An interrupted step starts again. Training then resumes from its
-latest checkpoint, or refuses if the result would not be the same.
+Each step of the chain is one notebook. A step is skipped if its outputs, and everything that they
+depend on, are unchanged since it last completed. They depend on its notebook, its parameters, its
+inputs and the code of the subpackages that it uses. An interrupted step starts again. If it was
+training, it resumes from its latest checkpoint. It refuses to resume with other data or settings,
+because the trained weights would then differ.
 """
 
 import contextlib
@@ -42,7 +43,7 @@ from tunix_rt_nb.runs.folder import (
     take,
 )
 from tunix_rt_nb.runs.parameters import named_files, resolve
-from tunix_rt_nb.runs.sieves import notes
+from tunix_rt_nb.runs.sieves import notes_of
 from tunix_rt_nb.trace import inputs as sources
 
 _MALLOC = {  # for glibc; other C libraries ignore it
@@ -70,7 +71,7 @@ class StepReport(NamedTuple):
       name: the name of the step.
       seconds: how long it took.
       skipped: True if it was not run, because nothing that it depends on has changed.
-      notes: warnings, such as a line for each reason for which it left out many traces.
+      notes: warnings, such as that the step left out many traces, and why.
     """
 
     name: str
@@ -92,8 +93,8 @@ def begin(step: str, run_dir: str = "", dataset: str = "") -> Step:
       dataset: the folder of a dataset, used instead of the outputs of the steps before.
 
     Raises:
-      InputError: another process is at work in the step's folder; or a step before was rerun after
-        a later one read its output, and its output changed.
+      InputError: another process is at work in the step's folder; an earlier step is not complete;
+        or an earlier step was run again and wrote other outputs than the next step had read.
     """
     chosen = Path(run_dir) if run_dir else paths.home() / "runs" / "notebook"
     earlier = None if dataset else before(step)
@@ -227,7 +228,7 @@ def _run_step(run_dir: Path, step: str, parameters: Mapping[str, Any], echo: boo
     key, key_file = _key(run_dir, step, parameters), folder / "key"
     same = key_file.exists() and key_file.read_text() == key
     if same and _is_whole(folder):
-        return StepReport(step, time.perf_counter() - started, True, notes(result(folder)))
+        return StepReport(step, time.perf_counter() - started, True, notes_of(folder))
     # If something that the outputs depend on has changed, start anew and write the new key.
     if not same:
         if not is_interrupted(folder):  # else training decides if it can resume
@@ -240,12 +241,16 @@ def _run_step(run_dir: Path, step: str, parameters: Mapping[str, Any], echo: boo
         {**parameters, "RUN_DIR": str(run_dir)},
         echo,
     )
-    told = result(folder)  # raises if the notebook ended before it wrote its result
-    return StepReport(step, time.perf_counter() - started, False, notes(told))
+    told = notes_of(folder)  # raises if the notebook ended before it wrote its result
+    return StepReport(step, time.perf_counter() - started, False, told)
 
 
 def _is_whole(folder: Path) -> bool:
-    """Tell whether the step completed and its outputs are still what it wrote."""
+    """Tell whether a step completed, and its outputs are unchanged since then.
+
+    Args:
+      folder: the folder of the step.
+    """
     try:
         return outputs(folder) == result(folder)["outputs"]
     except InputError:  # interrupted before it wrote its result, or while it did
@@ -255,7 +260,7 @@ def _is_whole(folder: Path) -> bool:
 def _key(run_dir: Path, step: str, parameters: Mapping[str, Any]) -> str:
     """Hash everything that a step's outputs depend on.
 
-    This is its code, its parameters, the outputs that it reads, and files that parameters name.
+    Hash its code, its parameters, the outputs that it reads, and the files that parameters name.
     """
     earlier = _reads(step, parameters)
     inputs = [content_hash(run_dir / stem(name)) for name in earlier]
@@ -273,9 +278,9 @@ def _key(run_dir: Path, step: str, parameters: Mapping[str, Any]) -> str:
 
 
 def _code_hash(step: str) -> str:
-    """Hash the code of a step's notebook and of the subpackages that it uses, but of no others.
+    """Hash the code of a step's notebook and of the subpackages that it uses.
 
-    So the step is not run again if other code changes.
+    No other code counts, so a change to other code does not make the step run again.
     """
     notebook = json.loads(notebook_of(step).read_text(encoding="utf-8"))
     cells = ["".join(c["source"]) for c in notebook["cells"] if c["cell_type"] == "code"]
@@ -292,9 +297,9 @@ def _keep_freed() -> None:
 
     A train step on a CPU allocates and frees hundreds of megabytes. By default the C library
     returns this memory to the system each time, and gets it back page by page, filled with zeros.
-    For Gemma 3 270M, this takes a sixth of the time of a train step. The C library reads the
-    variables when a process starts, so a notebook that already runs does not profit. A variable
-    that is already set keeps its value.
+    For Gemma 3 270M, these exchanges take a sixth of the time of a train step. The C library reads
+    the variables when a process starts, so they do not affect a notebook that already runs. A
+    variable that is already set keeps its value.
 
     Source: mallopt(3).
     """
@@ -304,7 +309,7 @@ def _keep_freed() -> None:
 
 @contextlib.contextmanager
 def _stderr_to(path: Path) -> Iterator[None]:
-    """Redirect what this process and its children write to stderr into a file."""
+    """Redirect the stderr of this process and its children to a file, within a `with` block."""
     sys.stderr.flush()
     saved = os.dup(2)
     with path.open("wb") as log:
@@ -330,8 +335,8 @@ def execute(
       echo: also print here what the notebook prints.
 
     Raises:
-      InputError: a cell raised an `InputError`; it stays one, so bad input is reported as such.
-      StepUnfinished: the notebook's deadline passed.
+      InputError: a cell raised an `InputError`, which means bad input; the message is repeated.
+      StepUnfinished: the notebook stopped itself at its deadline.
       StepFailed: a cell raised any other error, or the kernel died.
     """
     import papermill
@@ -351,7 +356,7 @@ def execute(
                 stdout_file=sys.stdout if echo else None,
             )
     except papermill.PapermillExecutionError as error:
-        told = " ".join(str(error.evalue).split())
+        told = "\n".join(" ".join(line.split()) for line in str(error.evalue).splitlines())
         if error.ename == "InputError":
             raise InputError(f"{notebook.name} failed: {told} (see {output})") from None
         if error.ename == "OutOfTime":

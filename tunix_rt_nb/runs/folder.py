@@ -42,7 +42,7 @@ _CARD = "model/README.md"  # not hashed, because evaluation adds the scores to i
 
 
 def stem(step: str) -> str:
-    """Return the step with its number: the name of its notebook and of its folder.
+    """Return the name of a step's notebook and of its folder: the step with its number.
 
     Example:
       >>> stem("train")
@@ -52,7 +52,7 @@ def stem(step: str) -> str:
 
 
 def notebook_of(step: str) -> Path:
-    """Return the path of a step's notebook, as it ships."""
+    """Return the path of a step's notebook, as this package ships it."""
     return paths.NOTEBOOKS / f"{stem(step)}.ipynb"
 
 
@@ -91,17 +91,20 @@ class MadeFrom(TypedDict):
 
 
 class Result(TypedDict, total=False):
-    """The content of a step's `result.json`: fields of every step, then fields of a single step.
+    """The content of a step's `result.json`.
+
+    Every step writes the first four fields. The others end with the steps that write them, such as
+    "from train". The sides of a dataset are `train` and `eval`.
 
     Attributes:
       step: the name of the step.
       version: the version of this package.
       inputs: the earlier steps whose outputs the step read, by step name.
-      outputs: relative path -> sha256 of each file.
+      outputs: relative path -> sha256 of each file that the step wrote.
       traces: the number of traces in the store, from generate.
-      dataset, split: the key of the dataset, and the number of traces on each side, from build.
-      examples, rows: the number of examples on each side, and of packed rows, from render.
-      rejected: reason -> the number of traces left out for it, from build and render.
+      dataset, split: the key of the dataset, and side -> number of traces, from build.
+      examples, rows: side -> number of examples, and the number of packed rows, from render.
+      rejected: reason -> number of traces left out for this reason, from build and render.
       read_otherwise: the number of responses whose text parses into other steps than the trace has,
         from render.
       steps, eval_loss: the steps trained and the last held-out loss, from train.
@@ -130,11 +133,11 @@ class Result(TypedDict, total=False):
 
 @dataclass
 class Step:
-    """A step that this process is running; it holds a lock on its folder.
+    """A step of the chain that this process is running; it holds a lock on the step's folder.
 
     Attributes:
-      step: its name.
-      folder: where its outputs go.
+      step: the name of the step.
+      folder: the folder of its outputs.
       inputs: step name -> folder of each step before it.
     """
 
@@ -144,10 +147,9 @@ class Step:
     _lock: FileLock
 
     def place(self, path: Path) -> str:
-        """Return a path as `result.json` should contain it.
+        """Return a path as text for `result.json`: relative if it is inside the step's folder.
 
-        If it is inside the step's folder, it becomes relative to it, and stays right if the folder
-        is moved.
+        A relative path stays right if the folder is moved.
         """
         return str(path.relative_to(self.folder) if path.is_relative_to(self.folder) else path)
 
@@ -155,7 +157,7 @@ class Step:
         """Write `result.json`, which marks the step as complete, and unlock the folder.
 
         Args:
-          result: the fields that only this step has; those of every step are added.
+          result: the fields that only this step writes; `finish` adds those that every step has.
 
         Returns:
           The content of `result.json`.
@@ -191,8 +193,9 @@ def take(step: str, run_dir: Path, inputs: dict[str, Path], alone: bool = False)
       step: the name of the step.
       run_dir: the run folder.
       inputs: step name -> folder of each step before it.
-      alone: True if the notebook is run by itself, and not by `chain.run`. Then the file `key` of
-        an earlier chain is removed, because it does not describe what this step will write.
+      alone: True if the notebook is run by itself, and not by `chain.run`. Then the file `key` is
+        removed too. In it, `chain.run` keeps the hash of what the outputs depend on, which would
+        not be right for the new outputs.
 
     Raises:
       InputError: another process is at work in the step's folder.
@@ -242,9 +245,10 @@ def is_interrupted(folder: Path) -> bool:
 
 
 def is_taken(folder: Path) -> bool:
-    """Tell whether a folder holds a run that was not made from a Tunix job.
+    """Tell whether a folder holds a run that was not made from a Tunix job (a YAML file).
 
-    If it has no `run.json`, the folder or notebook of any step counts as such a run.
+    The `run.json` in the folder says what its run was made from. If there is none, the folder holds
+    such a run if it has an output folder or an executed notebook of any step.
     """
     if (folder / "run.json").exists():
         told = files.read_json(folder / "run.json")
@@ -268,8 +272,8 @@ def lineage(step: str, folder: Path) -> dict[str, Path]:
       folder: the folder of the step.
 
     Raises:
-      InputError: one of these steps is not complete, or was rerun after a later step read it, and
-        its output changed.
+      InputError: one of these steps is not complete, or was run again and wrote other outputs than
+        the next step had read.
     """
     found = {step: folder}
     for name, made in result(folder)["inputs"].items():

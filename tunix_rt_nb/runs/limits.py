@@ -1,15 +1,15 @@
-"""The limits of the notebooks' parameters, by name: every parameter of every notebook has a row.
+"""The limits of the notebooks' parameters: `LIMITS` has a row for every parameter.
 
 A row is one of four:
 
-- a tuple: the allowed values, or for a list the allowed items; "" means that none is chosen;
-- a field of pydantic: the range of a number;
-- a validator of pydantic, which may also tidy the value up;
+- a tuple: the allowed values. For a list, they are the allowed items. "" stands for no choice;
+- a `Field` of pydantic: the range of a number;
+- a validator of pydantic, which may also change the value to a standard form;
 - None: any value of the parameter's type. If the value names a file, a model or a dataset, other
-  checks look that up before a run.
+  code looks for that file, model or dataset before a run.
 
-The code of later steps has limits too, but `runs` may not import it. So these limits are repeated
-here, and a test checks that both agree.
+The subpackages that run the steps have limits of their own, but `runs` may not import them. So
+their limits are repeated here, and a test checks that the two copies agree.
 """
 
 import re
@@ -28,19 +28,28 @@ _SHARE = Field(ge=0, le=1)
 
 
 def _counts(counts: Mapping[str, Any]) -> dict[str, int]:
-    """Check that the count of each task is a whole number from 0; return those that are not 0."""
+    """Check the number of traces that each task is to make, and leave out tasks that make none.
+
+    Args:
+      counts: task -> number of traces.
+
+    Raises:
+      ValueError: a number is not a whole number from 0.
+    """
     if any(type(n) is not int or n < 0 for n in counts.values()):
         raise ValueError("expected a whole number from 0 for each task")
+    if counts and not any(counts.values()):  # no counts at all mean the usual ones
+        raise ValueError("expected a count above 0 for some task")
     return {name: n for name, n in counts.items() if n}
 
 
 def _mapping(names: Mapping[str, Any]) -> Mapping[str, Any]:
     if not all(isinstance(field, str) and field for field in names.values()):
-        raise ValueError("expected a field's name for each part, such as {prompt: question}")
+        raise ValueError("expected a field's name for each part of a trace: {prompt: question}")
     try:
         formats.check_parts(names)
     except InputError as error:
-        raise ValueError(f"expected parts of a trace ({error})") from None
+        raise ValueError(f"expected the parts of a trace as keys ({error})") from None
     return names
 
 
@@ -56,7 +65,7 @@ def _time(text: str) -> str:
 
 def _similarity(value: float) -> float:
     if value and not 0.5 <= value <= 1:
-        raise ValueError("expected a similarity from 0.5 and up to 1, or 0")
+        raise ValueError("expected a similarity from 0.5 to 1, or 0 to keep all")
     return value
 
 

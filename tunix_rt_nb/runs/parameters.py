@@ -54,11 +54,12 @@ def profile_names() -> list[str]:
 def load_profile(name: str) -> dict[str, Any]:
     """Read the values of a profile, given the name of one that ships or the path of a YAML file.
 
-    A parameter that takes text gets the text of the file: `No`, `2` and `1.0` stay text.
+    If a parameter takes text, its value is the text as written: `No`, `2` and `1.0` stay text.
     Names of parameters are returned in capitals.
 
     Raises:
-      InputError: there is no such profile, it is not a YAML mapping, or it has a name twice.
+      InputError: there is no such profile, it is not a YAML mapping, or a name appears twice, such
+        as `steps` and `STEPS`.
     """
     path = paths.NOTEBOOKS / "profiles" / f"{name}.yaml"
     if name not in profile_names():
@@ -79,7 +80,8 @@ def declared(notebook: Path) -> dict[str, tuple[str, Any]]:
     """Read a notebook's parameters from its cell tagged `parameters`: name -> (type, default).
 
     Raises:
-      InputError: a parameter has no type, or a type that a profile cannot give.
+      InputError: a parameter has no type annotation, or one that is not among `int`, `float`,
+        `str`, `bool`, `dict` and `list[str]`.
     """
     import papermill
 
@@ -218,7 +220,7 @@ def _bounds(limit: Any) -> str:
 
 
 def named_files(values: Mapping[str, Any]) -> list[str]:
-    """List the values that are paths of existing files, those in lists too.
+    """List the values, and the items of lists, that are paths of existing files.
 
     Args:
       values: parameter name -> value.

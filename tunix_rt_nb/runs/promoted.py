@@ -34,7 +34,7 @@ class Version(NamedTuple):
     Attributes:
       model: the name that it was promoted under.
       version: its version, such as `v1`.
-      sha256: one hash over its files, the card excepted.
+      sha256: one hash over its files, without the model card.
       folder: its folder.
       new: False if the same model was promoted under this name before, so nothing was written.
     """
@@ -47,21 +47,21 @@ class Version(NamedTuple):
 
 
 class Manifest(TypedDict):
-    """The content of `version.json`. A field is None if the run does not tell it.
+    """The content of a model's `version.json`. A field is None if the run does not tell it.
 
     Attributes:
-      sha256: one hash over its files, the card excepted.
+      sha256: one hash over the model's files, without the model card.
       run: the name of the run.
       code_version: the version of this package that trained the model.
       dataset, dataset_sha256: the key and the hash of the dataset.
-      template, style: how the examples were written.
+      template, style: the template and the style in which the examples were written.
       base: the model that was fine-tuned.
       training: the facts about training in the model card.
       metrics: `steps` trained, and the last held-out loss, `eval_loss`.
       scorecard: the scorecard after training; None if the run has no valid one.
       lineage: step name -> one hash over its outputs.
-      bytes: the size of these files.
-      files: path in the folder -> sha256, the card excepted.
+      bytes: the size of the model's files, without the model card.
+      files: path in the version's folder -> sha256 of each file, without the model card.
     """
 
     model: str
@@ -92,7 +92,7 @@ class Row(TypedDict):
       score: the mean score of these items.
       steps_right: the mean share of right steps.
       bytes: the size of its files.
-      sha256: one hash over its files, the card excepted.
+      sha256: one hash over its files, without the model card.
     """
 
     model: str
@@ -114,7 +114,7 @@ def home() -> Path:
 
 
 def promote(run: Path, name: str = "") -> Version:
-    """Keep the model of a run as the next version of a name: v1, v2, ...
+    """Keep the trained model of a run under a name, as its next version: v1, v2, ...
 
     If a version of this name already has the same weights, configuration and tokenizer, return that
     version and write nothing. If the process is killed, no incomplete version is left.
@@ -167,7 +167,8 @@ def find(name: str) -> Path:
     model, _, version = name.partition("/")
     made = {path.name: path for path in versions(model)} if model in names() else {}
     if not made:
-        raise unknown("model", model, names() or ["(none yet, make one with models promote)"])
+        none = "(none yet, make one with tunix-rt-nb models promote)"
+        raise unknown("model", model, names() or [none])
     if version and version not in made:
         raise unknown(f"{model}: version", version, made)
     return made[version] if version else list(made.values())[-1]
@@ -191,7 +192,9 @@ def altered(folder: Path) -> list[str]:
 
 
 def listing(name: str = "") -> list[Row]:
-    """List all promoted models, the newest version of each name first; DuckDB reads their files.
+    """List all promoted models by name, and the versions of each name from newest to oldest.
+
+    DuckDB reads their `version.json` files.
 
     Args:
       name: list only the versions of this name.

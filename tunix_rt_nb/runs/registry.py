@@ -29,10 +29,10 @@ class State(NamedTuple):
     """The state of a run: how far it came, and what is wrong with it, if anything.
 
     Attributes:
-      name: `completed`; `running`, `failed` or `stopped`, all in its `step`; `outdated`, if a step
-        was rerun but not those after it; or `damaged`.
-      step: the step that the run is in, or the last step that it completed.
-      problem: why its score does not count; None if the score counts.
+      name: `completed`, `running`, `failed`, `stopped`, `damaged`, or `outdated` (a step was run
+        again, and the steps after it were not).
+      step: the step that is running, that failed or that was stopped; otherwise the last step.
+      problem: why the run's score does not count; None if the score counts.
     """
 
     name: str
@@ -50,15 +50,16 @@ class Row(TypedDict):
       steps, eval_loss: the steps trained, and the last held-out loss.
       items: the number of items that were graded after training.
       before, score: the mean score of the items before and after training.
-      strict_score: like `score`, but for answers exactly as written, in the asked style.
+      strict_score: like `score`, but answers are graded as written, Markdown included, and a
+        response that is not in the style gets 0.
       low, high: the 95 % interval of `score`.
       steps_right: the mean share of right steps after training.
-      samples, temperature, max_new_tokens: how the answers were sampled.
-      template, style: how the items were asked.
+      samples, temperature, max_new_tokens: the settings with which the answers were sampled.
+      template, style: the template and the style in which the items were asked.
       dataset_sha256: the hash of the dataset.
       form_sha256: the hash of template, style and system message.
       items_sha256: the hash of the items.
-      parameters: step -> name -> value.
+      parameters: step -> parameter name -> value.
     """
 
     run: str
@@ -137,7 +138,9 @@ def find(name: str) -> Path:
     if Path(name).is_dir() and is_run(Path(name)):
         return Path(name).resolve()
     if not known:
-        raise InputError(f"run: {name!r} does not exist, there are no runs yet: tunix-rt-nb run")
+        raise InputError(
+            f"run: {name!r} does not exist, there are no runs yet, start one: tunix-rt-nb run"
+        )
     raise unknown("run", name, known)
 
 
@@ -145,8 +148,8 @@ def listing(filters: Mapping[str, Any] | None = None) -> list[Row]:
     """List all runs, one row each. The run that finished last comes first.
 
     Args:
-      filters: conditions by the field of a row, as `filter_condition` takes them. A condition is a
-        value to equal, or `{operator: value}`. `parameters.train.STEPS` is a field too.
+      filters: field of a row -> the value that it must have, or `{operator: value}`, as
+        `filter_condition` takes them. A field may be a path, such as `parameters.train.STEPS`.
 
     Raises:
       InputError: a field or an operator is unknown.
@@ -239,9 +242,13 @@ def _ended(folder: Path, step: str) -> str:
 
 
 def _is_held(folder: Path, step: str) -> bool:
-    """Tell whether a process holds a lock of a run: that of the whole run, or that of a step.
+    """Tell whether a process holds the lock of a run, or the lock of one of its steps.
 
-    To find out, take each lock for a moment.
+    To find out, try to take each lock for a moment.
+
+    Args:
+      folder: the run folder.
+      step: the step whose lock is tried.
     """
     for name in (".chain.lock", f".{stem(step)}.lock"):
         try:
@@ -276,9 +283,9 @@ def _place(folder: Path) -> dict[str, Any]:
 
     Returns:
       run, state, step, finished, problem, folder: the fields of `Row` that are in no file.
-      told: the path of `run.json`. This and the next three are None if there is no such file.
-      trained, evaluated: the path of the `result.json` of train and of evaluate.
-      rendered: the path of the manifest that render wrote.
+      told: the path of `run.json`; None if there is none.
+      trained, evaluated: the paths of `result.json` of the steps train and evaluate, or None.
+      rendered: the path of the manifest that the step render wrote, or None.
     """
     name, step, problem = state(folder)
     results = [folder / stem(step) / "result.json" for step in STEPS]

@@ -1,6 +1,9 @@
-"""Sieves: the reasons for which steps leave out traces, and the parameter behind each reason."""
+"""Sieves: the reasons for which steps leave out traces, each with the parameter that sets it."""
 
-from tunix_rt_nb.runs.folder import Result
+from pathlib import Path
+
+from tunix_rt_nb.common import counted, first_of
+from tunix_rt_nb.runs.folder import Result, result as result_of
 
 SIEVES = {  # reason -> what is left out, and the parameter that governs it
     "duplicate_prompt": ("duplicate prompts", "STRATEGY says which trace of a prompt is kept"),
@@ -9,15 +12,37 @@ SIEVES = {  # reason -> what is left out, and the parameter that governs it
     "too_long": ("long examples", "MAX_LENGTH sets the longest"),
 }
 
+SKIPPED = "skipped.txt"  # in the folder of generate: which records an import left out, and why
+
+
+def notes_of(folder: Path) -> list[str]:
+    """Return what a terminal tells about a complete step, given its folder.
+
+    These are the records that its import left out, and the lines of `notes`.
+
+    Raises:
+      InputError: the step is not complete.
+    """
+    return [*_skipped(folder), *notes(result_of(folder))]
+
+
+def _skipped(folder: Path) -> list[str]:
+    """Return how many records the import of a step left out, and the first of them."""
+    path = folder / SKIPPED
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    told = f"{counted(len(lines), 'line{s} skipped')}, listed in {path}:"
+    return [told, *first_of(lines)] if lines else []
+
 
 def notes(result: Result) -> list[str]:
     """Return a line for each reason for which a step left out more than a tenth of the traces.
 
-    Another line says how many responses parse into other steps than their traces have.
+    If the text of some responses parses into other steps than their traces have, return one more
+    line, which says how many.
 
     Args:
       result: the content of the step's `result.json`. `rejected` has the number of traces left out
-        for each reason; `split` or `examples` has the number left on each side, train and eval.
+        for each reason; `split` or `examples` has the number kept on each side, train and eval.
 
     Example:
       >>> notes({"examples": {"train": 1, "eval": 0}, "rejected": {"too_long": 199}})
@@ -27,10 +52,8 @@ def notes(result: Result) -> list[str]:
     kept = result.get("split", result.get("examples", {}))
     whole = sum(kept.values()) + sum(rejected.values())
     otherwise = result.get("read_otherwise", 0)
-    told = (
-        f"{otherwise:,} responses read back with other steps: a line in a step begins like a step"
-    )
-    return [told] * bool(otherwise) + [
+    told = counted(otherwise, "response{s} read back with other steps")
+    return [f"{told}: a line in a step begins like a step"] * bool(otherwise) + [
         f"{name}: {rejected[reason]:,} of {whole:,} left out, more than a tenth: {parameter}"
         for reason, (name, parameter) in SIEVES.items()
         if rejected.get(reason, 0) * 10 > whole

@@ -1,4 +1,4 @@
-"""The traces that a store has: find one by its id and read it without reading the others."""
+"""The traces in a store, found by their ids and read one at a time, without reading the others."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -42,7 +42,10 @@ class Contents:
         self._end = np.concatenate([np.empty(0, np.int64), *ends])[kept]
 
     def rows(self, ids: Iterable[str]) -> np.ndarray:
-        """Return an array of the row numbers of ids, in the order of `ids`; skip unknown ids."""
+        """Return the row numbers of the traces with these ids: int64[rows].
+
+        The order is that of `ids`. Unknown ids are skipped.
+        """
         return index.places(self.table, index.rows(b"".join(map(index.key_of, ids))))
 
     def find(self, id: str) -> int:
@@ -57,7 +60,9 @@ class Contents:
             return int(found[0])
         if len(found):
             some = ", ".join(self.ids(found[:3]))
-            raise InputError(f"id: {len(found)} ids begin with {id!r}, give more of it: {some}")
+            raise InputError(
+                f"id: {len(found)} ids begin with {id!r}, give more characters: {some}"
+            )
         was = "was deleted" if len(index.starting_with(self._gone, id)) else "does not exist"
         raise InputError(f"id: {id!r} {was} in {self._folder}")
 
@@ -72,8 +77,8 @@ class Contents:
     def lines(self, wanted: np.ndarray) -> Iterator[bytes]:
         """Yield the lines of some traces, joined into blocks of up to 1000 lines.
 
-        A shard without an index was put there by hand. Its lines are parsed and formatted again, so
-        that a trace has the same line, byte by byte, whichever shard it is in.
+        If a shard has no index, someone put it into the folder by hand. Its lines are parsed and
+        formatted again, so that a trace has the same line, byte by byte, whichever shard it is in.
 
         Args:
           wanted: the ids of the traces in the wanted order, as an array of the dtype `store.ROW`.

@@ -1,7 +1,7 @@
 """Import of traces from files that others made, in any of the formats that `trace` reads."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
@@ -9,12 +9,16 @@ from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
-from tunix_rt_nb.common import InputError, one_line, workers
+from tunix_rt_nb.common import InputError, counted, files, first_of, one_line, workers
 from tunix_rt_nb.store.shards import Lines, lines_of
-from tunix_rt_nb.trace import EARLIER, Trace, formats, inputs
+from tunix_rt_nb.trace import EARLIER, Trace, formats, inputs, parse_object
 
-MAX_TOLD = 20  # bad records that are reported one by one
+_MAP = "or --map prompt=FIELD,answer=FIELD"
+_SKIP = "--skip-bad (in a notebook: SKIP_BAD) leaves bad lines out"
+_MOST = 20  # errors that are told one by one
 _BLOCK = 1 << 20  # bytes of records that are parsed at a time
+
+_Numbered = list[tuple[int, bytes]]  # records with their numbers
 
 
 @dataclass(frozen=True)
@@ -27,12 +31,15 @@ class How:
       names: part of a trace -> the field of a record that holds it. The parts are `prompt`,
         `system`, `reasoning`, `response` and `answer`. If `names` is given, `form` is ignored.
       skip_bad: leave out bad records and report them, instead of refusing the whole import.
-      report: called with one line of text at a time: what a file holds, which records are left out.
+      skipped: the file to list in which records are left out and why; not written if none is.
+      report: called with one line of text at a time: what a file holds, and the first of the
+        records that are left out.
     """
 
     form: str = "trace"
     names: Mapping[str, str] = field(default_factory=dict)
     skip_bad: bool = False
+    skipped: Path | None = None
     report: Callable[[str], None] = lambda line: None
 
 
@@ -48,7 +55,7 @@ class _Block(NamedTuple):
 
     path: Path
     form: str
-    records: list[tuple[int, bytes]]
+    records: _Numbered
     wrong: str = ""
 
 
@@ -59,8 +66,9 @@ class _Read(NamedTuple):
       path: the file.
       lines: the traces, as lines for a shard.
       bad: a message for each bad record.
-      counts: how many traces of a kind there are, such as `chats`; how many have a detail, such as
-        `with a system message`; how many records are bad, under `skipped`.
+      counts: three sorts of counts by name. For a noun such as `chat{s}`, the number of traces
+        of this kind; for a detail such as `with a system message`, the number of traces with this
+        detail; for `skipped`, the number of bad records.
       wrong: the error that ended the reading of the file; empty if there was none.
     """
 
@@ -80,7 +88,8 @@ def read(
 ) -> Iterator[Lines]:
     """Yield the traces of some files as lines for a shard, about 1 MiB at a time.
 
-    If `meta.task` of a trace is one of `tasks.TASKS`, that task checks its steps and answer.
+    If a trace's `meta.task` names one of `tasks.TASKS`, that task checks the steps and the answer.
+    If they are wrong, the record counts as bad.
 
     Args:
       paths: JSON lines, a JSON array, Parquet, CSV or Arrow, or folders; `-` is standard input.
@@ -91,54 +100,76 @@ def read(
 
     Raises:
       InputError: `how` names an unknown format or part; raised before any file is read. Or a file
-        cannot be read, or holds only bad records, or records are bad and `how.skip_bad` is False;
-        raised after all files are read. The message has `file:line: field: reason` for each of the
-        first 20 errors, and counts the others.
+        cannot be read, lacks the fields of its format, or holds only bad records; or records are
+        bad and `how.skip_bad` is False; raised after all files are read. The message has
+        `file:line: field: reason` for each of the first 20 errors, and counts the others.
     """
     formats.reader(how.form, how.names)  # raises if there is no such format
     every = [file for path in paths for file in inputs.files_of(path)]
-    parse = partial(_parsed, how.names, created_at)
-    found = workers.ordered(parse, _blocks(every, how.form, progress), processes)
-    told: list[str] = []
-    count = 0
+    parse = partial(_parsed, how.names, how.form == formats.AUTO, created_at)
+    found = workers.ordered(parse, _blocks(every, how, progress), processes)
+    refused: list[str] = []  # why nothing will be imported
+    left_out: list[str] = []
+    skippable = False
     for path, parts in groupby(found, itemgetter(0)):
-        bad, counts = [], Counter[str]()
+        bad, counts, wrong = [], Counter[str](), ""
         for part in parts:
-            bad += [*part.bad, *([part.wrong] if part.wrong else [])]
+            bad += part.bad
             counts += part.counts
+            wrong = part.wrong
             # After a bad record nothing will be imported. Read on only to report the others.
-            count += len(part.bad) * (not how.skip_bad) + bool(part.wrong)
-            if not count:
+            refused += [*([] if how.skip_bad else part.bad), *([wrong] if wrong else [])]
+            if not refused:
                 yield part.lines
-        if not count:
+        good = counts.total() > counts["skipped"]
+        skippable |= good and bool(bad)
+        if how.skip_bad and not (good or wrong):
+            refused.append(f"{bad[0]}; no record of this file can be read, see --as and --map")
+        if not refused:
             how.report(f"{path}: {_summary(counts)}")
-            if counts["skipped"] == counts.total():
-                bad, count = [f"{path}: holds no record that can be read, see --as and --map"], 1
-        if how.skip_bad:
-            for line in [*bad[:MAX_TOLD], *_more(len(bad))]:
+            for line in first_of(bad, f"{how.skipped or ''}"):
                 how.report(f"skipped {line}")
-        told += bad[: MAX_TOLD - len(told)] if count else []
-    if count > 1:
-        told.append(f"{'; '.join(_more(count)) or f'{count} bad lines'}; nothing was imported")
-    if told:
-        raise InputError("\n".join(told))
+        left_out += bad
+    if refused:
+        raise InputError(_refusal(refused, skippable and not how.skip_bad))
+    _list(left_out, how.skipped)
 
 
-def _more(bad: int) -> list[str]:
-    return [f"and {bad - MAX_TOLD} more bad lines"] if bad > MAX_TOLD else []
+def _refusal(wrong: Sequence[str], skippable: bool) -> str:
+    """Write the message that refuses an import, with the first 20 errors.
+
+    Args:
+      wrong: the errors.
+      skippable: True if `skip_bad` would help.
+    """
+    told = list(wrong[:_MOST])
+    if len(wrong) > 1:
+        more = len(wrong) - _MOST
+        count = f"and {more:,} more bad lines" if more > 0 else f"{len(wrong)} bad lines"
+        told.append(f"{count}; nothing was imported")
+    return "\n".join(told) + (f"; {_SKIP}" if skippable else "")
+
+
+def _list(left_out: Iterable[str], path: Path | None) -> None:
+    """Write the file of `How.skipped`; remove the one of an earlier import if it is empty."""
+    text = "".join(f"{line}\n" for line in left_out)
+    if path and text:
+        with files.atomic(path) as file:
+            file.write(text.encode())
+    elif path:
+        path.unlink(missing_ok=True)
 
 
 def _summary(counts: Counter[str]) -> str:
-    """Describe a file, as in `312 chats (9 with a system message), 4 lines skipped`.
+    """Describe what a file holds, as in `312 chats (9 with a system message), 4 lines skipped`.
 
     Args:
-      counts: how many traces of each kind and with each detail, and how many bad records, under
-        `skipped`; as in `_Read`, but for the whole file.
+      counts: the numbers of traces and of bad records in the file, by the names in `_Read.counts`.
     """
     nouns = [one.noun for one in formats.FORMATS.values()]
-    kinds = [f"{counts[noun]:,} {noun}" for noun in dict.fromkeys(nouns) if counts[noun]]
+    kinds = [counted(counts[noun], noun) for noun in dict.fromkeys(nouns) if counts[noun]]
     details = [f"{counts[name]:,} {name}" for name in _DETAILS if counts[name]]
-    skipped = [f"{counts['skipped']:,} lines skipped"] if counts["skipped"] else []
+    skipped = [counted(counts["skipped"], "line{s} skipped")] if counts["skipped"] else []
     about = f" ({', '.join(details)})" if details else ""
     return ", ".join([f"{' and '.join(kinds) or 'nothing'}{about}", *skipped])
 
@@ -154,11 +185,12 @@ def _details(trace: Trace) -> list[str]:
     return [name for name, held in zip(_DETAILS, holds, strict=True) if held]
 
 
-def _parsed(names: Mapping[str, str], created_at: str, block: _Block) -> _Read:
+def _parsed(names: Mapping[str, str], auto: bool, created_at: str, block: _Block) -> _Read:
     """Parse the records of a block.
 
     Args:
       names: part of a trace -> the field of a record that holds it, as in `How`.
+      auto: True if the format of the file was recognised by its fields, and not named.
       created_at: the time to store with every trace, ISO 8601 in UTC.
       block: the records.
     """
@@ -175,7 +207,8 @@ def _parsed(names: Mapping[str, str], created_at: str, block: _Block) -> _Read:
                 if wrong := tasks.problems(trace):
                     raise InputError(one_line(wrong[0]))
         except InputError as error:
-            bad.append(f"{block.path}:{number}: {error}")
+            why = _no_format(record) if auto and not names else ""
+            bad.append(f"{block.path}:{number}: {why or error}")
         else:
             traces.append(trace)
     counts[noun], counts["skipped"] = len(traces), len(bad)
@@ -183,27 +216,56 @@ def _parsed(names: Mapping[str, str], created_at: str, block: _Block) -> _Read:
     return _Read(block.path, lines_of(traces, created_at), bad, counts, block.wrong)
 
 
-def _blocks(paths: Iterable[Path], form: str, progress: inputs.Progress) -> Iterator[_Block]:
+def _no_format(line: bytes) -> str:
+    """Return why the fields of a record fit no format; empty if they do, or it has none."""
+    try:
+        formats.recognise(parse_object(line))
+    except formats.NoFormat as error:
+        return f"{error}, {_MAP}"
+    except InputError:  # it is no JSON object, which its own error says
+        pass
+    return ""
+
+
+def _blocks(paths: Iterable[Path], how: How, progress: inputs.Progress) -> Iterator[_Block]:
     for path in paths:
-        found: list[tuple[int, bytes]] = []
-        size, wrong, own = 0, "", form
-        try:
-            for number, record in inputs.records(path, progress):
-                found.append((number, record))
-                size += len(record)
-                if size >= _BLOCK:
-                    own = _own(own, found)
-                    yield _Block(path, own, found)
-                    found, size = [], 0
-        except InputError as error:  # about the file, not about one of its records
-            wrong = str(error)
-        yield _Block(path, _own(own, found), found, wrong)
+        form = how.form
+        for n, (found, wrong) in enumerate(_parts(path, progress)):
+            form = _own(form, found)
+            misfit = None if n else formats.misfit([line for _, line in found], form, how.names)
+            if misfit:
+                more = f", {_MAP}" if isinstance(misfit, formats.NoFormat) else ""
+                yield _Block(path, form, [], f"{path}: {misfit}{more}")
+                break
+            yield _Block(path, form, found, wrong)
 
 
-def _own(form: str, found: list[tuple[int, bytes]]) -> str:
-    """Return the format of a file: `form`, or for `auto` that of the first recognised record.
+def _parts(path: Path, progress: inputs.Progress) -> Iterator[tuple[_Numbered, str]]:
+    """Yield the records of a file, about 1 MiB at a time.
 
-    It stays `auto` if none of these records is recognised.
+    Returns:
+      Pairs of some records, with their numbers, and the error that ended the reading of the file;
+      the error is empty if there was none.
+    """
+    found: _Numbered = []
+    size, wrong = 0, ""
+    try:
+        for number, record in inputs.records(path, progress):
+            found.append((number, record))
+            size += len(record)
+            if size >= _BLOCK:
+                yield found, ""
+                found, size = [], 0
+    except InputError as error:  # about the file, not about one of its records
+        wrong = str(error)
+    yield found, wrong
+
+
+def _own(form: str, found: _Numbered) -> str:
+    """Return the name of a file's format.
+
+    This is `form`, unless `form` is `auto`. Then it is the format of the first recognised record,
+    or still `auto` if no record is recognised.
 
     Args:
       form: a format, or `auto`.

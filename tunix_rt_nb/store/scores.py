@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, TypedDict
 
-from tunix_rt_nb.trace import Trace
+from tunix_rt_nb.trace import OWN, Trace
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -114,7 +114,7 @@ def summary(scored: Iterable[tuple[Trace, Score]]) -> list[TaskScore]:
     """
     sums: dict[str, list[float]] = defaultdict(lambda: [0, 0.0, 0, 0.0, 0, 0])
     for trace, found in scored:
-        of_task = sums[trace.task or "unknown"]
+        of_task = sums[trace.task or OWN]
         of_task[0] += 1
         of_task[1] += found["score"]
         if found["steps_verified"] is not None:

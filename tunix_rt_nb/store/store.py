@@ -55,7 +55,7 @@ def now() -> str:
 
 
 class Added(NamedTuple):
-    """The number of traces that an addition added, and that it left out.
+    """How many traces were added to a store, and how many were left out.
 
     Attributes:
       new: traces that were added.
@@ -69,13 +69,14 @@ class Added(NamedTuple):
 
 
 class Share(TypedDict):
-    """A row of the distribution of traces.
+    """The number of a store's traces that have the same task, difficulty, steps and characters.
 
     Attributes:
-      task, difficulty: the task that made the traces, and its difficulty.
-      steps: the number of steps in each of these traces.
-      characters: the number of characters in the prompt, steps and answer of each.
-      traces: the number of traces with this combination of the four values.
+      task: the task that made the traces; `unknown` if they name none.
+      difficulty: the difficulty of their problems; empty if they name none.
+      steps: the number of steps in each trace.
+      characters: the number of characters in the prompt, steps and answer of each trace.
+      traces: the number of traces with these four values.
     """
 
     task: str
@@ -155,17 +156,19 @@ class TraceStore:
     ) -> Added:
         """Add the traces of files, all of them or none.
 
-        If `meta.task` of a trace is one of `tasks.TASKS`, that task checks its steps and answer.
+        If a trace's `meta.task` names one of `tasks.TASKS`, that task checks the steps and the
+        answer. If they are wrong, the record counts as bad.
 
         Args:
-          paths: JSON lines, a JSON array, Parquet, CSV or Arrow, or the folder of a dataset; JSON
-            may be gzip; `-` is standard input. Blank lines are skipped.
+          paths: JSON lines, a JSON array, Parquet, CSV or Arrow, or the folder of a dataset. JSON
+            may be compressed by gzip. `-` is standard input. Blank lines are skipped.
           created_at: the time to store with every trace, ISO 8601.
           form: the format of the records, one of `formats.FORMATS`, or `auto` to recognise it.
           progress: called with the numbers of lines and of bytes read since its last call.
           processes: how many processes share the work; the result does not depend on it.
           how: the other settings. `names`: part of a trace -> the field that holds it. `skip_bad`:
-            True to leave out bad records. `report`: called with lines about each file.
+            True to leave out bad records. `skipped`: the file to list these in. `report`: called
+            with lines about each file.
 
         Raises:
           InputError: a file is missing, or records are bad. The message has `file:line: field:
@@ -269,19 +272,20 @@ class TraceStore:
 
     @contextmanager
     def connect(self, also: Iterable[Path] = ()) -> Iterator["DuckDBPyConnection"]:
-        """Open DuckDB with two views: `traces`, one row per trace, and `fields`, with more columns.
+        """Open DuckDB with two views, `traces` and `fields`, which have one row per trace.
 
-        `fields` adds `task`, `score` (the baseline score, 0 to 100), `step_count`, `steps_wrong`,
-        `steps_checked` (steps that are right or wrong), `step_characters` (characters in steps),
-        and `length` (characters in prompt, steps and answer). DuckDB can access only the files of
-        the store, and no query can lift this restriction.
+        `fields` has the columns of `traces` and these: `task`; `score`, the baseline score, 0 to
+        100; `step_count`; `steps_wrong`, the number of wrong steps; `steps_checked`, the number of
+        steps that are right or wrong; `step_characters`, the characters in all steps; and
+        `length`, the characters in prompt, steps and answer. DuckDB can access only the files of
+        the store and those in `also`; no query can lift this restriction.
 
         Args:
           also: other files that queries may read.
 
         Raises:
-          InputError: a query in the `with` block is bad, or a shard is damaged; then the message
-            names file, line and field.
+          InputError: a query in the `with` block is bad, or a shard is damaged. For a damaged
+            shard, the message names file, line and field.
         """
         import duckdb  # slow to load, and a list of the newest traces does not need it
 

@@ -119,7 +119,8 @@ def _check_part(job: _Job) -> _Part:
                 checked += found.known
                 if not found.known:
                     sums = _added(sums, found.counts)
-                wrong += [f"{where}: {one_line(told)}" for told in found.problems]
+                for told in found.problems:
+                    wrong.append(f"{where}: trace {trace.id[:8]}: {one_line(told)}")
     return _Part(bytes(keys), numbers, checked, sums, wrong)
 
 

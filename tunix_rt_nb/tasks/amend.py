@@ -59,9 +59,11 @@ def amend(
 
 
 def _mistakes(text: str, rng: random.Random) -> Iterator[str]:
-    """Yield copies of a text, each with one number, one suit or one word of `_SWAPS` changed.
+    """Yield copies of a text, each with one number, card suit or word changed.
 
-    The first copy changes the last of these, because a step usually ends with its result.
+    Only words of `_SWAPS` are changed. The first copy changes the last number, suit or word of the
+    text that can be changed, because a step usually ends with its result. `rng` picks the
+    replacement.
     """
     for spot in reversed(list(_WORD.finditer(text))):
         yield text[: spot.start()] + _other(spot[0], rng) + text[spot.end() :]

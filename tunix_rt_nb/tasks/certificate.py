@@ -1,7 +1,8 @@
 """The certificate of a task: tests that every task must pass, run on traces that it draws.
 
-A task states, solves, checks and grades its own problems. So only these tests reveal a mistake in
-it, such as a checker that accepts everything, before a model is trained on its traces.
+A task states, solves, checks and grades its own problems. So nothing else would reveal a mistake in
+the task, such as a checker that accepts everything. These tests reveal it before a model is trained
+on the traces.
 """
 
 import math
@@ -54,12 +55,12 @@ class Finding(NamedTuple):
 def certify(name: str, n: int = 30, seed: int = 0) -> Iterator[Finding]:
     """Run all tests on a task, and yield a finding for each.
 
-    If the task cannot draw its traces, that is the only finding.
+    If drawing the traces fails, no test runs, and the only finding says so.
 
     Args:
       name: the name of the task.
-      n: the number of traces to draw at each difficulty and grain, each of another problem. If the
-        draws find fewer problems, there are fewer traces.
+      n: the number of traces to draw at each difficulty and grain (size of the steps). No two of
+        them have the same problem; if fewer problems are found, there are fewer traces.
       seed: decides which problems are drawn.
 
     Raises:
@@ -97,9 +98,10 @@ def _sizes(traces: Sequence[Trace]) -> str:
 
 
 def _same_bytes(sample: Sample) -> tuple[bool, str]:
-    """Test that one seed always draws the same traces: twice here, once in each of two processes.
+    """Test that a task always draws the same traces from one seed.
 
-    Python's hashes have another seed in each of the two processes.
+    The traces are drawn twice in this process and once in each of two new processes. In each new
+    process, Python's hashes have another seed, which must not change the traces.
 
     Returns:
       Whether the task passes, and a text: figures of the test, or what failed.
@@ -225,10 +227,11 @@ _OTHERS = ("arithmetic", "aiw", "spades_trick")
 
 
 def _disguises(sample: Sample) -> tuple[bool, str]:
-    """Look for problems that `read` tells apart although their solutions are the same.
+    """Look for problems that count as different although their solutions are the same.
 
-    Train and eval are split by problem. So one of two such problems could be in train, the other
-    in eval. At most the share `TWINS` of the problems may have the solution of another one.
+    Two problems are different if the task's `read` returns different values for them. One could
+    then be used for training and the other for evaluation. At most the share `TWINS` of the
+    problems may have the solution of another problem.
 
     Returns:
       Whether the task passes, and a text: figures of the test, or what failed.
@@ -246,10 +249,11 @@ def _disguises(sample: Sample) -> tuple[bool, str]:
 
 
 def _space(sample: Sample) -> tuple[bool, str]:
-    """Compare the task's `space` with the number of distinct problems in `_PROBLEMS` draws.
+    """Test the number of distinct problems that the task claims to have, its `space`.
 
-    The draws must find no more than `space` problems. If all problems were equally likely, the
-    draws would find a certain number on average; they must find more than `EVEN` times as many.
+    The test makes `_PROBLEMS` draws and counts the distinct problems in them. There must be no more
+    than `space`. There must also be enough: more than `EVEN` times the number to expect if all
+    problems are equally likely.
 
     Returns:
       Whether the task passes, and a text: figures of the test, or what failed.

@@ -1,4 +1,4 @@
-"""Checks of traces: by the checker of their task, or by their sums if the task is unknown."""
+"""Checks of traces: by the checker of their task or, if the task is unknown, by their equations."""
 
 from typing import NamedTuple
 
@@ -22,10 +22,10 @@ class Checks(NamedTuple):
       steps: for each step why it is wrong; None if it is right or cannot be checked.
       end: what is missing after the last step, or None.
       wrong_answer: why the answer is wrong, or None.
-      prompt: why the prompt states no problem of this task, or None; without a problem, no step
-        counts as right.
-      unchecked: the indices of the steps that cannot be checked. If the task is unknown, a step
-        cannot be checked unless it has a sum that can.
+      prompt: why the prompt states no problem of the trace's task, or None. If it states none, all
+        steps count as wrong.
+      unchecked: the indices of the steps that cannot be checked. If the task is unknown, only
+        equations in a step can be checked; if the task is known, every step can be.
       known: whether a known task made the trace; if not, the answer is not judged.
     """
 

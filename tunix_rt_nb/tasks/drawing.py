@@ -81,8 +81,8 @@ def mixture(
 ) -> Iterator[Trace]:
     """Draw `n` traces of a task, equally many at each difficulty.
 
-    If this does not come out even, the first difficulties get one trace more. The other arguments
-    are those of `draw`.
+    If `n` cannot be divided evenly, the first difficulties get one trace more each. The other
+    arguments are those of `draw`.
 
     Raises:
       InputError: as in `draw`; or `difficulties` is empty, or names one twice.

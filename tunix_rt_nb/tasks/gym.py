@@ -16,7 +16,9 @@ from tunix_rt_nb.tasks.task import DIFFICULTIES, Task
 
 
 def by_level(**values: Sequence[Any]) -> dict[str, dict[str, Any]]:
-    """Return the settings by difficulty, given the values of each for easy, medium and hard.
+    """Return a dict with the settings for each difficulty.
+
+    Each keyword argument names a setting and gives its values for easy, medium and hard.
 
     Example:
       >>> by_level(max_value=(9, 20, 50))["medium"]
@@ -65,8 +67,8 @@ class GymTask(Task):
     def sound(self, item: dict[str, Any]) -> bool:
         """Tell whether the question and the answer of an item from reasoning-gym are correct.
 
-        `item` is a dict with `question`, `answer` and `metadata`. If it is not correct, `prompt`
-        draws another one.
+        `item` is a dict with `question`, `answer` and `metadata`. If this method returns False, the
+        item is skipped and another one is drawn.
         """
         return True
 

@@ -36,10 +36,11 @@ def of_file(path: Path) -> list[type[Task]]:
 
 
 def of_package(point: EntryPoint) -> list[type[Task]]:
-    """Return the tasks of an entry point that names a task, or a module that defines some.
+    """Return the tasks of an entry point, which names a task or a module with tasks.
 
     Raises:
-      InputError: the entry point cannot be imported, or names no task.
+      InputError: the entry point cannot be imported, or names neither a task nor a module with
+        tasks.
     """
     where = told_of(point)
     try:
@@ -99,7 +100,10 @@ def _executed(path: Path) -> ModuleType:
 
 
 def _line(error: BaseException, path: Path) -> str:
-    """Return the line of a file that raised an error, as `:12`; empty if it arose elsewhere."""
+    """Return the number of the line in a file that raised an error, as `:12`.
+
+    Return an empty string if the error did not arise in this file.
+    """
     if isinstance(error, SyntaxError) and error.filename == str(path):
         return f":{error.lineno}"
     frames = traceback.extract_tb(error.__traceback__)

@@ -108,7 +108,8 @@ def _register(tasks: Sequence[type[Task]], where: str, home: str) -> list[str]:
     Args:
       tasks: the classes.
       where: the file or entry point, as messages name it.
-      home: for a file, its absolute path; for an entry point, the same as `where`.
+      home: for a file, its absolute path; for an entry point, the same as `where`. Two calls with
+        the same `home` are for the same file or package.
 
     Returns:
       The names of the tasks.

@@ -33,7 +33,7 @@ def drawn(name: str, n: int, seed: int = 0) -> Sample:
     Raises:
       ValueError: the task cannot read a prompt that it drew, or does not always read the same
         problem from it.
-      InputError: a trace exceeds a limit of all traces, such as its size.
+      InputError: a trace is too large, or breaks another limit that every trace must keep.
     """
     traces = []
     for level in DIFFICULTIES:

@@ -130,8 +130,9 @@ class Task(ABC):
     def checker(self, problem: Any, grain: str) -> Checker:
         """Return a function that checks the next step of a solution, given the steps before it.
 
-        The function takes the texts of the steps so far, and the text of the next step or None for
-        the end. It returns why the next step is wrong, or None if it is right.
+        The function takes the texts of the steps so far, and the text of the next step. None as the
+        next step means that the solution ends there. The function returns why the next step or the
+        end is wrong, or None if it is right.
         """
         lines = self.solution(problem, grain).lines
 

@@ -10,6 +10,7 @@ from .response import (
 from .templates import TEMPLATES as TEMPLATES, Segment as Segment
 from .trace import (
     EARLIER as EARLIER,
+    OWN as OWN,
     Earlier as Earlier,
     Step as Step,
     Trace as Trace,

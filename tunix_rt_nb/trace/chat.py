@@ -45,7 +45,8 @@ class Form:
       template: how a family of models marks the turns of a chat.
       style: how steps and an answer are written as one response.
       system: the system message; if empty, the template's `default_system` is used.
-      turns: the earlier turns of one chat; the form of a whole dataset has none.
+      turns: the earlier turns of a chat: pairs of a user's message and the model's reply. Empty
+        in the form of a whole dataset.
     """
 
     template: Template
@@ -55,19 +56,25 @@ class Form:
 
     @cached_property
     def head(self) -> tuple[Segment, ...]:
-        """The segments before a prompt, from BOS to the last control token."""
+        """The segments before a prompt: BOS and all others up to the last control token.
+
+        A segment is a run of literal text or one control token, such as `<start_of_turn>`.
+        """
         opening = self.template.opening(self.system, self.turns)
         bos = [Segment(self.template.bos, True)] if self.template.bos else []
         return (*bos, *opening[: -len(_literal_end(opening)) or None])
 
     @cached_property
     def lead(self) -> str:
-        """The literal text between `head` and the prompt; it is tokenised with the prompt."""
+        """The literal text between `head` and the prompt, such as `user\\n`.
+
+        It is tokenised together with the prompt.
+        """
         return text_of(_literal_end(self.template.opening(self.system, self.turns)))
 
     @cached_property
     def tail(self) -> tuple[Segment, ...]:
-        """The segments after a prompt; the first is a control token."""
+        """The segments that close the user's turn and open the model's, a control token first."""
         return segments(self.template.after_prompt, self.template.turns)
 
     @cached_property
@@ -82,13 +89,13 @@ class Form:
 
     @cached_property
     def sha256(self) -> str:
-        """The SHA-256 of the template, the style and the system message; `turns` do not count."""
+        """The SHA-256 of the template, the style and the system message, without the turns."""
         return files.digest([asdict(self.template), asdict(self.style), self.system])
 
     def after(self, earlier: Earlier) -> "Form":
-        """Return this form with the earlier turns of a trace.
+        """Return a copy of this form with the earlier turns of a trace.
 
-        The system message in `earlier`, if there is one, replaces the system message of the form.
+        If `earlier` has a system message, it replaces the form's own.
         """
         if not any(earlier):
             return self
@@ -101,7 +108,7 @@ class Form:
 
 
 def _literal_end(opening: tuple[Segment, ...]) -> tuple[Segment, ...]:
-    """Return the literal segments after the last control token in the segments of `opening`."""
+    """Return the segments of literal text at the end of `opening`, after its last control token."""
     return tuple(takewhile(lambda segment: not segment.control, opening[::-1]))[::-1]
 
 
@@ -123,7 +130,7 @@ class Chat(NamedTuple):
     """A prompt and its response, and the form to write them in.
 
     Attributes:
-      form: the template, the system message and the earlier turns.
+      form: the template, the style, the system message and the earlier turns.
       asked: the text of the prompt.
       said: the text of the response, without a stop token.
     """
@@ -134,7 +141,10 @@ class Chat(NamedTuple):
 
     @property
     def prompt(self) -> tuple[Segment, ...]:
-        """The segments before the response, up to the opening of the model's turn; no BOS."""
+        """The segments before the response: all up to the opening of the model's turn, but BOS.
+
+        A segment is a run of literal text or one control token, such as `<start_of_turn>`.
+        """
         return self.form.template.prompt(self.asked, self.form.system, self.form.turns)
 
     @property

@@ -26,10 +26,10 @@ class Parsed(NamedTuple):
 
 
 class Found(NamedTuple):
-    """The answer in a text, without the marks around it.
+    """The answer that a text holds, and where it begins.
 
     Attributes:
-      answer: the final answer; None if there is none.
+      answer: the final answer, without marks such as `**` or `Answer:`; None if there is none.
       start: the index in the text where the line or sentence with the answer begins. The text
         before that index is the reasoning, tags included. Without an answer, `start` is the length
         of the text.
@@ -48,9 +48,9 @@ class _Told(NamedTuple):
     """An answer that a line gives.
 
     Attributes:
-      answer: the answer without the marks around it; may be empty.
+      answer: the answer, without marks such as `**` or `Answer:`; may be empty.
       start: the index in the text where the line or sentence with the answer begins.
-      marked: True if the answer is marked, False if it is only said, as `loose` explains.
+      marked: True for a line such as `Answer: 4`, False for one such as `The answer is 4`.
     """
 
     answer: str
@@ -104,15 +104,15 @@ def loose(text: str) -> Parsed:
 
     - marked: a line like `Answer: ...`, `**Final answer:** ...`, `<answer>...` or `#### 4`, or a
       line with `\\\\boxed{...}`;
-    - said: `the answer is ...`. This does not count after an `if` or a `suppose`. Among the steps,
-      it does not count if a further step follows.
+    - said: `the answer is ...`. It does not count after an `if` or a `suppose` in the same clause.
+      Nor does it count in a step if a further step follows.
 
-    After a closing tag such as `</think>`, an answer needs no mark: if none is marked or said after
-    the tag, the first line after it is the answer. An answer from before the tag counts only if
-    none is found after it. A text that is just one formula or one bold phrase is an answer as well.
+    After a closing tag such as `</think>`, an answer needs no mark. If no answer is marked or said
+    after the tag, the first line after it is the answer. An answer before the tag counts only if
+    none is found after the tag. If a text is just one formula or one bold phrase, it is the answer.
 
-    A line such as `That is wrong` withdraws the answer before it. `plain` strips the marks around
-    each answer.
+    A line such as `That is wrong` withdraws the answer before it. The function `plain` strips marks
+    such as `**` from the answer.
 
     If the model begins a new question or a new first step after its answer, it ran on. The new
     question or step, and all text after it, is ignored.
@@ -201,12 +201,13 @@ def _told(line: str, start: int, lines: Iterator[_Line]) -> _Told | None:
     """Return the answer that a line gives; None if it gives none.
 
     If the line only announces an answer, as `Answer:` does, take the answer from the next line.
-    The answer is empty if the next line has none either.
+    If the next line has no answer either, return an empty one.
 
     Args:
       line: the line.
       start: the index in the whole text where the line begins.
-      lines: the lines after it; one is taken if the answer is there.
+      lines: an iterator of the lines after `line`; the next one is consumed if `line` announces an
+        answer but does not hold it.
     """
     if not _TELLS.search(line):  # most lines end here, after one quick search
         return None
@@ -227,10 +228,11 @@ def _told(line: str, start: int, lines: Iterator[_Line]) -> _Told | None:
 
 
 def _marked(line: str) -> tuple[int, str] | None:
-    r"""Return the answer in the last `\boxed{...}` of a line, or after `####`; None if it has none.
+    r"""Find the answer in the last `\boxed{...}` of a line, or after `####`.
 
     Returns:
-      The index in the line where the box or the `####` begins, and the text of the answer.
+      The index in the line where the box or the `####` begins, and the text of the answer. None if
+      the line has neither.
     """
     boxed = deque(boxes(line), 1)
     if boxed:
@@ -245,7 +247,7 @@ def _sentence(line: str, at: int) -> int:
 
 
 def _alone(text: str) -> _Told | None:
-    """Return the answer if a text is one marked answer and nothing else, such as `**4**`.
+    """Return the answer if a text is just one formula or one bold phrase, such as `**4**`.
 
     Return None for any other text.
     """
@@ -256,10 +258,10 @@ def _alone(text: str) -> _Told | None:
 
 
 def _lines(text: str) -> Iterator[_Line]:
-    """Yield the non-empty lines of a text, split at tags too, each with its start index.
+    """Yield each non-empty line of a text, with its start index. A tag ends a line, too.
 
-    `<answer>` becomes a line that begins with `Answer: `. Other tags, and lines that are only a
-    delimiter such as `$$`, are left out.
+    The text after `<answer>` becomes a line that begins with `Answer: `. Leave out all other tags,
+    and lines that are only a delimiter such as `$$`.
     """
     at, opened = 0, False
     for cut in _BREAK.finditer(text + "\n"):

@@ -88,7 +88,7 @@ def without_end(text: str) -> str:
 
 
 def _unmarked(text: str) -> str:
-    """Strip the outermost marks that `plain` strips; others may be inside."""
+    """Strip the outermost of the marks that `plain` names; inner ones stay."""
     bare = without_end(text).strip(" \n\t:`").rstrip(".` ")
     if _EMPHASIS.sub("", bare).strip() in ("", bare):  # all of it, or an odd star
         bare = bare.strip("*` \n\t:").rstrip(".*` ")
@@ -111,7 +111,10 @@ def _unwrapped(text: str) -> str:
 
 
 def _unexplained(text: str) -> str:
-    """Cut off thanks, further sentences and explanations, unless they may withdraw the answer."""
+    """Cut off what follows an answer: thanks, further sentences, and explanations.
+
+    If any of these words may withdraw the answer, keep them.
+    """
     thanks = _POLITELY.search(text)
     if thanks and not re.search("[0-9]|wrong|incorrect|mistake", text[thanks.end() :]):
         return text[: thanks.start()]
@@ -132,7 +135,7 @@ def _unexplained(text: str) -> str:
 
 
 def _closing(text: str, at: int) -> int | None:
-    """Return the index after the closing brace of a group; None if it is not closed.
+    """Return the index after the closing brace of a group in LaTeX; None if there is no such brace.
 
     Args:
       text: the text.

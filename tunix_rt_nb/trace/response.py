@@ -98,7 +98,7 @@ def unwrite(text: str, how: Style) -> tuple[tuple[str, ...], str]:
 
 
 def reads_back(steps: Sequence[str], answer: str, how: Style) -> bool:
-    """Tell whether `unwrite` gets these steps and this answer back from the text of `write`.
+    """Tell whether `unwrite` returns the same steps and answer from the text that `write` makes.
 
     Example:
       >>> reads_back(["2 is prime\\n2. so is 3"], "2", STYLES["numbered"])

@@ -5,17 +5,16 @@ from collections import deque
 
 _NAMES = "think|thinking|thought|thoughts|reasoning|reason|analysis|reflection|scratchpad|cot"
 OPENED = re.compile(rf"<(?:{_NAMES})>|<\|begin_of_thought\|>|\[THINK\]|<\|think\|>", re.IGNORECASE)
-CLOSED = re.compile(
-    rf"</(?:{_NAMES})>|<\|end_of_thought\|>|\[/THINK\]|<\|/think\|>", re.IGNORECASE
-)
+CLOSED = re.compile(rf"</(?:{_NAMES})>|<\|end_of_thought\|>|\[/THINK\]|<\|/think\|>", re.IGNORECASE)
 ANSWER = re.compile(r"</?(?:answer|solution)>|<\|(?:begin|end)_of_solution\|>", re.IGNORECASE)
 _BEGUN = re.compile(rf"^[ \t]{{0,9}}({OPENED.pattern})", re.IGNORECASE | re.MULTILINE)
 
 
 def unclosed(text: str) -> str:
-    """Return the tag that begins reasoning which never ends; empty if there is none.
+    """Return the tag that begins reasoning if the reasoning never ends; else an empty text.
 
-    The tag begins a line. A tag around an answer ends reasoning, too.
+    Such a tag counts only at the beginning of a line. Reasoning ends at its closing tag, or at a
+    tag around an answer.
 
     Example:
       >>> unclosed("<think>2 + 2 = 4. So the answer is"), unclosed("<think>2 + 2 = 4.</think>4")

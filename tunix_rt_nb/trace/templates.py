@@ -88,15 +88,15 @@ class Template:
         return (*found, *late)
 
     def _first(self, system: str) -> tuple[Segment, ...]:
-        """Return the segments that open the user's first turn, the system message included."""
+        """Return the segments before the user's first message, with the system message `system`."""
         if not system:
             return segments(self.before_prompt, self.turns)
         return (*segments(self.before_system, self.turns), *self._message(system))
 
     def _message(self, system: str) -> tuple[Segment, ...]:
-        """Return the segments of a system message and of what separates it from the prompt.
+        """Return the segments of a system message and of the text between it and the prompt.
 
-        There are none if the message is empty.
+        Return no segments if the message is empty.
         """
         return (Segment(system), *segments(self.after_system, self.turns)) if system else ()
 
@@ -116,7 +116,7 @@ class Template:
         return Segment(self.before_response + text), Segment(self.stop, True)
 
     def said(self, written: str) -> str:
-        """Strip `before_response` from the text that a model wrote."""
+        """Strip `before_response` from the beginning of the text that a model wrote."""
         return written.removeprefix(self.before_response)
 
 

@@ -20,6 +20,7 @@ Name = Annotated[str, Meta(min_length=1, max_length=64)]
 Text = Annotated[str, Meta(min_length=1, max_length=50_000)]
 
 
+OWN: Final = "own"  # what to call the task of traces that no task made
 EARLIER: Final = "earlier_messages"  # the key in `meta` of the messages before the prompt
 
 
@@ -84,7 +85,7 @@ class _Message(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
-    """One inference: its index `i`, its kind (`read`, `compute`, ...) and its text."""
+    """One step of the reasoning: its index `i`, its type (`read`, `compute`, ...) and its text."""
 
     content: Annotated[str, Meta(min_length=1, max_length=20_000)]
     i: Annotated[int, Meta(ge=0)]
@@ -100,16 +101,19 @@ class _Fields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class Trace(_Fields, frozen=True, forbid_unknown_fields=True, kw_only=True, dict=True):
-    """A prompt with its steps and answer, within the limits of trace version 1.0.
+    """A prompt with its steps and answer.
+
+    Its limits: 50,000 characters in the prompt and in the answer, 1,000 steps, 20,000 characters in
+    a step, 64 in its type, and 1 MiB for the whole trace as JSON. None of these texts may be empty.
 
     `Trace.of`, `Trace.model_validate` and `parse_line` check everything. The bare constructor does
     not check the types and lengths of the fields.
 
     Raises:
-      InputError: `field: reason`: a field is missing, has the wrong type or exceeds its limits;
-        step indices are not 0, 1, 2, ...; `meta` is not JSON or has more than 64 levels;
-        `Earlier.of` refuses `meta.earlier_messages`; the trace takes more than 1 MiB. The bare
-        constructor raises `ValueError` or `RecursionError` instead.
+      InputError: a field is missing, has the wrong type or exceeds a limit; the indices of the
+        steps are not 0, 1, 2, ...; `meta` is not JSON or has more than 64 levels; `Earlier.of`
+        refuses `meta.earlier_messages`. The message is `field: reason`. The bare constructor raises
+        `ValueError` or `RecursionError` instead.
 
     Example:
       >>> trace = Trace.of("What is 2 + 2?", [("compute", "2 + 2 = 4.")], "4")
@@ -175,7 +179,7 @@ class Trace(_Fields, frozen=True, forbid_unknown_fields=True, kw_only=True, dict
         }
 
     def canonical(self) -> str:
-        """Return the trace as canonical JSON: sorted keys, no spaces, floats as `repr` has them."""
+        """Return the trace as canonical JSON: sorted keys, no spaces, floats written by `repr`."""
         return self.canonical_bytes().decode()
 
     def canonical_bytes(self) -> bytes:
@@ -210,7 +214,7 @@ class Trace(_Fields, frozen=True, forbid_unknown_fields=True, kw_only=True, dict
 
 
 class _Exact(_Fields, frozen=True, kw_only=True):
-    """A trace to encode, with each float in `meta` already written as JSON by Python's `repr`."""
+    """A trace to encode as JSON. Each float in its `meta` is already JSON, written by `repr`."""
 
     @classmethod
     def of(cls, trace: Trace) -> "_Exact":
@@ -219,7 +223,7 @@ class _Exact(_Fields, frozen=True, kw_only=True):
 
 
 class _Line(_Fields, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A line of a file: a trace and, in a store's file, the two keys that the store adds."""
+    """A trace in a line of a file, and the two keys that a store adds: `id` and `created_at`."""
 
     id: Any = None
     created_at: Any = None

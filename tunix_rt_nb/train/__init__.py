@@ -1,6 +1,6 @@
-"""Step 4, train: fine-tune with Tunix on packed rows; memory and time are estimated beforehand.
+"""Step 4, train: fine-tune a model with Tunix, on rows that each hold several examples.
 
-JAX and Tunix are imported on first use.
+Memory and time are estimated beforehand. JAX and Tunix are imported on first use.
 """
 
 import lazy_loader

@@ -14,13 +14,13 @@ class Batches:
     """The batches of a training run, by number; a resumed run can begin with any of them.
 
     Every epoch has all rows, in an order that depends only on the seed and the epoch. An optimiser
-    step takes `accumulation` batches. The loss of a batch is its summed cross-entropy divided by
-    its `weight`: the number of trained tokens in all batches of the step, divided by
-    `accumulation`. The trainer takes the mean of the losses of a step's batches. So every trained
-    token counts the same, however the step is cut into batches.
+    step takes `accumulation` batches. A trained token is one that the loss counts.
 
-    A batch is a dict: the arrays that `Rows.take` returns, and `weight`, float32 [rows], which has
-    the same number for each row.
+    A batch is a dict: the arrays that `Rows.take` returns, and `weight`, float32 [rows], which
+    repeats one number for each row. This number is the mean count of trained tokens per batch of
+    the step. The loss of a batch is its summed cross-entropy divided by this number. The trainer
+    takes the mean of the losses of a step's batches. So every trained token of a step counts the
+    same, however the step is cut into batches.
 
     Args:
       rows: packed examples.

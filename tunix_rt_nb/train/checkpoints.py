@@ -1,9 +1,9 @@
 """Checkpoints of a run: the latest ones, to resume from, and the best weights so far.
 
 checkpoints/
-  run.json           what the weights depend on: the configuration, the rows, the model
+  run.json           the run's settings, hashes of its rows and model, and whether it is complete
   last/              the two latest checkpoints, named by step: weights, optimiser, step count
-  best.safetensors   the trained weights with the lowest held-out loss, and that loss
+  best.safetensors   the trained weights with the lowest held-out loss; that loss and its step
 """
 
 import hashlib
@@ -69,9 +69,10 @@ def _hash_of_model(model: nnx.Module) -> str:
 
 
 def claim(folder: Path, run: dict[str, Any]) -> Path:
-    """Claim a checkpoint folder for a run; return the subfolder of its latest checkpoints.
+    """Record in a checkpoint folder which run uses it; return the subfolder for new checkpoints.
 
-    Remove another run's files if that run is complete or has no checkpoint to resume from.
+    Keep the checkpoints of a run with the same identity, to resume from. Remove the files of
+    another run if that run is complete or has no checkpoint to resume from.
 
     Args:
       folder: the checkpoint folder.
@@ -104,7 +105,9 @@ def complete(folder: Path, run: dict[str, Any]) -> None:
 
 
 def _different(found: dict[str, Any], run: dict[str, Any]) -> str | None:
-    """Return the first field that keeps `run` from resuming the run found; None if it can resume.
+    """Return the first field in which two identities differ; None if `run` can resume `found`.
+
+    Fields that do not change how weights are trained may differ.
 
     Args:
       found: the identity of the run whose checkpoints were found.
@@ -126,9 +129,10 @@ def _told(found: dict[str, Any], run: dict[str, Any], name: str) -> str:
 
 @contextmanager
 def readable(folder: Path) -> Iterator[None]:
-    """Turn an error inside a `with` block into an `InputError`: the latest checkpoint is damaged.
+    """Turn an error of a `with` block that restores a checkpoint into an `InputError`.
 
-    An error from a full disk, or without any checkpoint, passes through unchanged.
+    The message says that the latest checkpoint is damaged. An error passes through unchanged if it
+    is an `InputError` already, if the disk is full, or if there is no checkpoint.
 
     Args:
       folder: the folder that the block restores a checkpoint from.
@@ -182,8 +186,8 @@ def save_best(folder: Path, model: nnx.Module, step: int, loss: float) -> None:
 def listing(folder: Path) -> list[dict[str, str | int]]:
     """List the checkpoints in `last/`, then the best weights, as records for a table.
 
-    Each record has `step` and `checkpoint`: either `last`, or a text with the held-out loss of the
-    best weights.
+    Each record has a `step` and a `checkpoint`. `checkpoint` is `last` for each one in `last/`, and
+    a text such as `best, held-out loss 0.1234` for the best weights.
     """
     steps = [int(path.name) for path in runs.checkpoints(folder / "last")]
     found: list[dict[str, str | int]] = [{"checkpoint": "last", "step": step} for step in steps]

@@ -16,15 +16,15 @@ class SftConfig(BaseModel):
       batch_size: packed rows per batch.
       accumulation: batches per step; every trained token of a step counts the same.
       optimizer: adamw, adafactor (needs little memory) or muon.
-      learning_rate: the peak, reached by a linear rise over `warmup_steps`; a cosine to zero
-        follows.
+      learning_rate: the peak learning rate. The rate rises linearly to the peak over `warmup_steps`
+        and then falls to zero along a cosine.
       weight_decay: applies to matrices only, not to norms and embeddings.
       clip_norm: a gradient with a larger norm is scaled down to this norm.
       dtype: the type of matrix products; weights keep the type they were loaded in.
       checkpoint_every: optimiser steps from one checkpoint to the next.
       eval_every: optimiser steps from one held-out loss to the next.
-      patience: training stops early once this many held-out losses in a row were no better than
-        the best before them; 0 means never.
+      patience: training stops early after this many held-out losses in a row that do not beat the
+        best earlier one; 0 means that it never stops early.
       keep: the weights that the model has in the end: the last or the best.
 
     Example:
@@ -58,10 +58,12 @@ class SftConfig(BaseModel):
     def of_parameters(cls, parameters: Mapping[str, Any], rows: int) -> "SftConfig":
         """Build the configuration from a notebook's parameters: `steps` from `STEPS`, and so on.
 
-        A `LEARNING_RATE` of 0 stands for the one that `fitting_rate` returns. If `EPOCHS` is set,
-        `steps` follows from it instead, and `batch_size` is reduced to `rows` if it is larger.
+        A `LEARNING_RATE` of 0 stands for the rate that `fitting_rate` returns. `EPOCHS`, unless it
+        is 0, replaces `STEPS`: `steps` is then the number of steps that these epochs take, and a
+        `batch_size` above `rows` is reduced to `rows`.
 
         Args:
+          parameters: the parameters by name, in capitals.
           rows: the number of packed rows to train on.
 
         Example:

@@ -50,6 +50,11 @@ def estimate_step(model: nnx.Module, feed: Batches, config: SftConfig) -> Estima
     The time counts only the arithmetic of all steps, at the devices' peak speed. So real training
     takes longer.
 
+    Args:
+      model: the model to train.
+      feed: the batches of the whole training. The first one gives the shapes to compile for.
+      config: the training configuration.
+
     Raises:
       InputError: a device has too little memory.
     """
@@ -97,6 +102,6 @@ def available_memory() -> int:
 
 
 def _limit(path: Path) -> int | None:
-    """Read a container's memory limit in bytes from a file of the kernel; None if unlimited."""
+    """Read a container's memory limit in bytes from a control-group file; None if unlimited."""
     told = path.read_text().strip() if path.exists() else "max"
     return None if told == "max" else int(told)

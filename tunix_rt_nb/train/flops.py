@@ -16,9 +16,9 @@ def useful_flops(model: Any, rows: Rows) -> float:
     """Count the floating-point operations needed to train once on the examples in some rows.
 
     Padding and repeated computation do not count. Each weight takes two operations per token in the
-    forward pass and four in the backward pass, or two there if the model's own weights are frozen.
-    The embedding counts at trained tokens only, because only these need logits. Attention between
-    tokens is not counted.
+    forward pass and four in the backward pass. If only adapters are trained, it takes two in the
+    backward pass. The embedding counts at trained tokens only, because logits are computed only for
+    these. Attention between tokens is not counted.
 
     Source: Chowdhery et al. 2022, "PaLM", appendix B, on model FLOPs utilisation.
     """
@@ -30,9 +30,12 @@ def useful_flops(model: Any, rows: Rows) -> float:
 
 
 def peak_flops(dtype: str) -> float:
-    """Return the peak floating-point operations per second of all devices, by datasheet.
+    """Return the peak floating-point operations per second of all devices together, by datasheet.
 
-    If there is no datasheet for the devices, return the measured rate of one device.
+    If no datasheet is known for this kind of device, measure one device and return its rate alone.
+
+    Args:
+      dtype: the type of the numbers that the measurement multiplies.
     """
     rates = {chip.kind: chip.flops for chip in chips.CHIPS.values()}
     kind = jax.devices()[0].device_kind

@@ -1,8 +1,8 @@
 """Count of the floating-point operations of a compiled program, read from its HLO text.
 
-The compiler's own count includes the body of a loop only once, however often it runs. On several
-chips the compiler turns most matrix products into loops, so that it can fetch weights meanwhile. It
-then counts only a part of their operations.
+The compiler's own count includes the body of a loop only once, however often the body runs. On
+several chips the compiler turns most matrix products into loops, to fetch weights during the
+product. Its count then includes only a part of the operations of these products.
 """
 
 import math
@@ -113,11 +113,13 @@ def _called(one: Instruction) -> list[str]:
 
 
 def _trips(computations: dict[str, Computation], loop: Instruction) -> int:
-    """Return how often a loop's body runs if it counts from 0 up to a constant; else 1.
+    """Return how often the body of a loop runs.
+
+    This is known only if the loop counts from 0 up to a constant. Return 1 for any other loop.
 
     Args:
       computations: all computations of the program, by name.
-      loop: the instruction `while`.
+      loop: the `while` instruction.
     """
     condition, body = (
         computations[re.findall(rf"{name}=%([\w.\-]+)", loop.more)[0]]
@@ -172,9 +174,9 @@ def _dot(found: Computation, one: Instruction) -> float:
 def _convolution(found: Computation, one: Instruction) -> float:
     """Count the floating-point operations of a convolution.
 
-    On a TPU, every matrix product is compiled to a convolution. Its window runs over all axes
-    except batch and features. Count only the window positions inside the left operand, not those on
-    its padding.
+    On a TPU, every matrix product is compiled to a convolution, which moves a window over all axes
+    of the left operand except batch and features. Count the products with elements of the left
+    operand only, not those with its padding.
 
     Args:
       found: the computation that holds the convolution.

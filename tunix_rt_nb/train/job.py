@@ -90,9 +90,9 @@ class TrainingPart(_Part):
     """Settings of training.
 
     Attributes:
-      learning_rate: the peak.
+      learning_rate: the peak learning rate.
       num_epochs: how often each trace is seen.
-      batch_size: sequences per optimiser step, each packed with traces; all if there are fewer.
+      batch_size: sequences per optimiser step, each packed with traces; all, if there are fewer.
       max_seq_length: tokens per sequence; a longer trace is left out, not cut.
       device: the kind of device that JAX must find; auto takes any.
     """
@@ -160,8 +160,8 @@ class Job(_Part):
           settings: notebook parameters by name, in capitals or not.
 
         Raises:
-          InputError: the job itself sets one of the parameters; or one has no effect, because the
-            job gives a finished dataset and skips the notebooks that would use the parameter.
+          InputError: the job itself sets a parameter of `settings`; or a parameter has no effect,
+            because only notebooks that build a dataset use it and the job gives a finished dataset.
         """
         from tunix_rt_nb.runs import parameters
 
@@ -229,10 +229,10 @@ def read(path: Path) -> Job:
 
 
 def _model(name: str, here: Path) -> str:
-    """Return the path of a model that lies at `name` in the job's folder; else return the name.
+    """Return the model's full path if `name` is its path from the job's folder; else the name.
 
     Args:
-      name: the `model_id` of the job.
+      name: the `model_id` of the job: a name in the catalog, or the path of a model.
       here: the folder of the job's file.
     """
     there = str(here / name)
@@ -244,8 +244,9 @@ def load_job(path: Path | str) -> Job:
 
     Raises:
       InputError: the job's file cannot be read or has a wrong field; the model or dataset does not
-        exist; the data has another format than the job says; or the output folder holds a run that
-        no job made, lies in the dataset, or holds the dataset where the run would replace it.
+        exist; the data has another format than the job says; the output folder is a file, holds a
+        run that no job made, or lies in the dataset's folder; or the dataset lies in a folder that
+        the run would replace.
     """
     job = read(Path(path))
     try:
@@ -293,15 +294,16 @@ def begin_job(step: str, path: Path | str, run_dir: str = "") -> Step:
     """Begin a step of a job's run; the steps before it run first, unless they are done.
 
     Args:
-      step: the step of the notebook that calls this, such as `train`.
+      step: the step to begin, such as `train`: the one of the notebook that calls this.
       path: the job's file.
-      run_dir: must be empty, because the job names its folder.
+      run_dir: the notebook's parameter `RUN_DIR`. It must be empty, because the job itself names
+        the run's folder.
 
     Returns:
       The step, with its folder ready to be written to.
 
     Raises:
-      InputError: the job cannot begin, for a reason that `load_job` lists; `run_dir` is given too;
+      InputError: the job cannot begin, for a reason that `load_job` lists; `run_dir` is not empty;
         or another process is at work in the run's folder.
     """
     if run_dir:
@@ -310,7 +312,7 @@ def begin_job(step: str, path: Path | str, run_dir: str = "") -> Step:
     folder, earlier = Path(job.output.output_dir), runs.before(step)
     inputs = {}
     if earlier:
-        print(f"The notebooks up to {runs.stem(earlier)} run first, but those that are done.")
+        print(f"The notebooks up to {runs.stem(earlier)} run first, unless they are done.")
         chain.run(folder, job.parameters(), to_step=earlier, job=job.model_dump())
         inputs = runs.lineage(earlier, folder / runs.stem(earlier))
     return runs.take(step, folder, inputs, alone=True)

@@ -27,16 +27,17 @@ def sums(
 
     Args:
       model: Tunix's Gemma 3 or Gemma 2.
-      batch: from `packing.Rows.take`: `tokens` and `positions`, int32 [rows, length]; `segments`,
-        int32 [rows, blocks, size], the number of each token's example in its row, cut into blocks
-        of `size` tokens; `places`, int32 [rows, places], the columns that predict a trained token.
+      batch: arrays from `packing.Rows.take`. `tokens` and `positions` are int32 [rows, length].
+        `segments` is int32 [rows, blocks, size], for each token the number of its example in the
+        row. `places` is int32 [rows, places], the columns just before trained tokens, padded with
+        length - 1.
       dtype: the type of matrix products; the weights keep their own type.
 
     Returns:
       The sum in nats.
       The number of trained tokens, as a float.
-      The sound rows, bool [rows]: True if all hidden states that predict a row's trained tokens are
-      finite.
+      A mask of sound rows, bool [rows]: True if all hidden states that predict the row's trained
+      tokens are finite.
     """
     # Run the model for its hidden states alone. It computes logits of all tokens too, but the
     # compiler drops them, because they are not used.
@@ -62,11 +63,11 @@ def sums(
 
 
 def share(model: Any, batch: dict[str, Any], dtype: str = "float32") -> tuple[jax.Array, jax.Array]:
-    """Return a batch's loss and its sound rows.
+    """Return a batch's loss and a mask of its sound rows.
 
     The loss is the summed cross-entropy in nats, divided by the `weight` of the batch; `Batches`
-    explains the weight. If a step has a single batch, the loss is the mean over its
-    trained tokens. The sound rows are bool [rows]: True if a row's hidden states are finite.
+    explains the weight. If a step has a single batch, the loss is the mean over its trained tokens.
+    The mask is bool [rows]: True if the row's hidden states are finite.
     """
     total, _, sound = sums(model, batch, dtype)
     return total / jnp.maximum(batch["weight"].mean(), 1), sound
@@ -95,7 +96,10 @@ _jitted_sums = nnx.jit(sums, static_argnames="dtype", graph_updates=False)
 
 
 def _once(rows: Rows, batch_size: int) -> Iterator[dict[str, np.ndarray]]:
-    """Yield all rows once, in batches of equal shape; pad the last batch with untrained rows."""
+    """Yield all rows once, in batches of equal shape.
+
+    Fill the last batch with rows that add nothing to the loss.
+    """
     for start in range(0, len(rows), batch_size):
         index = np.arange(start, start + batch_size)
         batch = rows.take(index.clip(max=len(rows) - 1))
@@ -132,9 +136,9 @@ def cross_entropy(
     """Sum the cross-entropy of `hidden @ embedding.T` against targets, in nats, in float32.
 
     A place is a position that predicts a token. Compute the logits of a few places at a time, use
-    them for the loss *and* the gradients, and drop them. So no vocabulary-sized activation is kept
-    and nothing is computed twice. This works because the backward pass only multiplies the
-    gradients of a sum by one number.
+    them for the loss *and* the gradients, and drop them. So no array as wide as the vocabulary is
+    kept for the backward pass, and no logits are computed twice. The backward pass only multiplies
+    the finished gradients by the upstream gradient, which is a single number.
 
     Args:
       hidden: [rows, places, width], the hidden states that predict a token.
@@ -191,9 +195,10 @@ def in_chunks(rows: int, places: int, vocabulary: int) -> tuple[int, int]:
     """Return into how many chunks the places of each row are cut, and the places per chunk.
 
     A place is a position that predicts a trained token. The logits of one chunk of all rows are
-    computed at a time. Chunks have one size, and are as few as the limit on logits allows. Each
-    chunk reads the embedding again. A single device has to read all of it, several devices read a
-    part each. So a single device computes four times as many logits at a time, in fewer chunks.
+    computed at a time. All chunks have one size. There are as few as possible: the limit is the
+    number of logits at a time, `CHUNK_LOGITS` per device of a mesh. To compute a chunk, a single
+    device has to read the whole embedding; each of several devices reads only a part. So a single
+    device may compute four times as many logits at a time, and has fewer chunks.
 
     Args:
       rows: the rows of a batch.
@@ -237,15 +242,15 @@ def _added(
     embedding: jax.Array,
     cap: float | None,
 ) -> tuple[jax.Array | None, jax.Array | None]:
-    """Add one chunk's part of the gradients with respect to its hidden states and the embedding.
+    """Add one chunk's gradients with respect to its hidden states and to the embedding.
 
-    Take one part of the vocabulary after the other. All parts at once would need as much memory as
-    the gradient itself, and the processor keeps the factors of one part in its cache.
+    Take one part of the vocabulary after the other. The whole vocabulary at once would need as much
+    memory again as the gradient itself. One part also fits into the processor's cache.
 
     Args:
       sums: both gradients so far; None for a gradient that is not wanted.
       logits: [rows, places, vocabulary], after the soft cap.
-      shares: [rows, places, 1], the logarithms of the softmax's denominators.
+      shares: [rows, places, 1], for each place the logarithm of its softmax's denominator.
       aim: int [rows, places], targets, -1 where nothing is to be predicted.
       states: [rows, places, width], the hidden states of the chunk.
       embedding: [vocabulary, width].

@@ -96,7 +96,10 @@ class Metrics(hooks.TrainingHooks):
         self._since = time.perf_counter()
 
     def _kept(self, done: int) -> list[MetricsLine]:
-        """Return the lines that a run resumed after step `done` keeps; others are written anew."""
+        """Return the lines of `metrics.jsonl` to keep when a run resumes after step `done`.
+
+        The resumed run writes the lines of later steps, and the held-out loss at `done`, again.
+        """
         whole = map(json.loads, files.whole_lines(self._path) if done else [])
         # The held-out loss at the checkpoint's own step is computed again, so drop its line too.
         return [r for r in whole if r["step"] < done + ("loss" in r)]
@@ -108,10 +111,15 @@ class Metrics(hooks.TrainingHooks):
     def on_train_step_end(
         self, train_ctx: peft_trainer.PeftTrainer, train_step: int, train_loss: float
     ) -> None:
-        """Write the line of a step.
+        """Write the line of a train step.
 
-        Tunix calls this once the next step is under way, and for the last step at the end of
-        training. `Trainer` makes Tunix call it earlier if the step's checkpoint is saved next.
+        Tunix calls this late: once the next step is under way, or for the last step at the end of
+        training. If the step's checkpoint is saved next, `Trainer` calls this before the save.
+
+        Args:
+          train_ctx: the trainer.
+          train_step: the number of the step, from 1.
+          train_loss: its loss.
         """
         # Stop at a loss or gradient that is not a number, before it is written.
         norm = float(train_ctx.metrics_logger.get_metric_history("", "grad_norm", "train")[-1])
@@ -156,9 +164,13 @@ class Metrics(hooks.TrainingHooks):
     def _why(self, step: int, sound: Sequence[jax.Array]) -> str:
         """Explain a loss or gradient that is not finite: name the examples of an unsound row.
 
-        A row is unsound if `sound`, the masks of the step's batches, is False for it. If no row is
-        unsound, or every row of a batch, the weights are to blame. Look only at the
-        step's first batch with an unsound row: its gradient spoils the weights for later batches.
+        A row is unsound if its hidden states are not finite. If no row is unsound, or all rows of a
+        batch are, blame the weights and not the examples. Look only at the step's first batch with
+        an unsound row, because its gradient spoils the weights for later batches.
+
+        Args:
+          step: the number of the step.
+          sound: for each batch of the step, bool [rows], False for an unsound row.
         """
         size = self._config.batch_size
         masks = np.array([np.asarray(each) for each in sound])

@@ -87,11 +87,11 @@ def _adafactor(rate: optax.Schedule, decay: float) -> optax.GradientTransformati
 
 
 def _whole(transformation: optax.GradientTransformation) -> optax.GradientTransformation:
-    """Wrap a transformation so that every device holds its row and column statistics as a whole.
+    """Wrap a transformation so that every device holds all of its row and column statistics.
 
-    These statistics are small. Flax would shard a statistic like the weights that it belongs to,
-    which fails because a statistic has fewer axes. In place of each unused statistic Optax stores a
-    single number, and Flax would try to shard this number, too.
+    The statistics are small. Flax would shard a statistic in the same way as its weights. This
+    fails, because a statistic has fewer axes than its weights. Optax stores a single number in
+    place of an unused statistic, and Flax would try to shard this number, too.
     """
 
     def fitting(x: Any) -> Any:

@@ -78,12 +78,12 @@ def _deadline() -> float:
 class _Source(hooks.DataHooks):
     """Data hooks that give Tunix its next batch, and compute the held-out loss if it is due.
 
-    Tunix counts the batches that it has trained, and continues this count after a resume. The count
-    is the number of the next batch. Tunix asks for it between two batches, so the hooks
-    compute the held-out loss then.
+    Tunix counts the batches that it has trained on, and continues this count after a resume. So the
+    count is the number of the next batch. Tunix calls these hooks between two batches, when the
+    weights do not change. So the hooks can compute the held-out loss then.
 
     Attributes:
-      late: True if training ended before its last step because its time was over.
+      late: True if training ended before its last step because the deadline had passed.
     """
 
     def __init__(self, batches: Batches, metrics: Metrics, accumulation: int) -> None:

@@ -37,11 +37,12 @@ class Smoked(NamedTuple):
     """The findings about a file.
 
     Attributes:
-      form: the format of its records; None if no line shows it.
-      records: the number of its lines.
+      form: the format of its records; None if no line is a record of a known format.
+      records: the number of records, bad ones included.
       wrong: the first 20 bad lines, each as `file:line: field: reason`. If there are more, the last
         item says how many.
-      checks: the checks, in order: of all records, then of the samples' masks, arrays and training.
+      checks: the checks in order: first of all records; then of a few samples, their loss masks,
+        their arrays, and training on them.
     """
 
     form: str | None
@@ -63,11 +64,12 @@ class _Sample(NamedTuple):
 def smoke(path: Path, samples: int = 8) -> Smoked:
     """Check every line of a JSON lines file of records, then tokenise a few and train on them.
 
-    The few samples are chosen by the hash of their ids. A tokenizer trained on them tokenises them,
-    and `render.checks` checks their masks. Two training steps follow if the libraries for training
-    are installed.
+    The samples to tokenise are the records whose ids have the lowest hashes. Train a new tokenizer
+    on the text of the samples, tokenise them with it, and check their loss masks by the laws of
+    `render.checks`. Then train for two steps, if the libraries for training are installed.
 
     Args:
+      path: the file of records.
       samples: how many records to tokenise and train on.
 
     Raises:
@@ -125,7 +127,8 @@ class _Reader:
     def _parse(self, line: bytes) -> _Sample:
         """Return a line's record as a sample.
 
-        Take a record in an export format as it stands; read any other as an import would.
+        A record in an export format keeps its own turns. A record in any other format is read as an
+        import reads it, and written as a chat in Gemma's template with numbered steps.
         """
         if self.form is None:
             self.form = _form_of(line)
@@ -143,7 +146,7 @@ class _Reader:
             self._wrong.append(f"{self._path}:{number}: {reason}")
 
     def wrong(self) -> list[str]:
-        """List the first bad lines, then the number of the others in one line."""
+        """List up to `MAX_TOLD` bad lines with reasons; a last item counts the others, if any."""
         more = self._bad - len(self._wrong)
         return [*self._wrong, f"and {more:,} more bad lines"] if more else self._wrong
 
@@ -157,17 +160,18 @@ class _Reader:
         return Check("records", True, told)
 
     def notes(self) -> Iterator[Check]:
-        """Yield checks that matter to other trainers, if they apply.
+        """Yield at most two checks, which matter only to other trainers.
 
-        One confirms that each text has Gemma's template. One warns of records whose text holds
-        control tokens, because only a trainer that tokenises turn by turn can tell these from the
-        template's.
+        The first confirms that each text has Gemma's template. The second warns of records that
+        hold control tokens in their own text. Only a trainer that tokenises turn by turn can
+        distinguish them from the control tokens of the template.
         """
         if self.form == "tunix_sft" and not self._bad:
             yield Check("template", True, "every text begins, turns and ends as Gemma's does")
         if self._marked:
-            told = f"{self._marked:,} records have one inside their text, which only a trainer"
-            yield Check("markers", None, f"{told} that tokenises turn by turn can tell")
+            told = f"{self._marked:,} records have a control token inside their text: only trainers"
+            more = "that tokenise turn by turn can tell it from the template's"
+            yield Check("markers", None, f"{told} {more}")
 
 
 def _check_samples(samples: Sequence[_Sample]) -> Iterator[Check]:

@@ -57,8 +57,9 @@ class Trainer(peft_trainer.PeftTrainer):
     def _post_process_train_step(self, aux: jax.Array) -> None:
         """Record what Tunix does not: the batch's sound rows and the gradient norm of the step.
 
-        Tunix itself would record the mean norm of the step's batches. The device is still computing
-        the batch while this runs, so do not wait for its values.
+        A row is sound if its hidden states are finite. Tunix itself would record the mean gradient
+        norm of the step's batches. Tunix calls this while the device still computes the batch, so
+        do not wait for values of the batch.
 
         Args:
           aux: the batch's sound rows, bool [rows].
@@ -72,8 +73,8 @@ class Trainer(peft_trainer.PeftTrainer):
     def _write_train_metrics(self) -> None:
         """Report the previous step; report this one too if its checkpoint is saved next.
 
-        Tunix alone would report this step after the next one. A run killed in between would resume
-        after this step and never report it.
+        Without this, Tunix would first save this step's checkpoint, and report this step only after
+        the next step. A run killed in between would resume after this step and never report it.
         """
         super()._write_train_metrics()
         every = self.config.checkpointing_options.save_decision_policy.interval

@@ -1,6 +1,6 @@
 -- How many traces there are of each task, difficulty and length.
 SELECT
-    coalesce(json_extract_string(meta, '/task'), 'unknown') AS task,
+    coalesce(json_extract_string(meta, '/task'), 'own') AS task,
     coalesce(json_extract_string(meta, '/difficulty'), '') AS difficulty,
     len(steps) AS steps,
     length(prompt) + length(final_answer)

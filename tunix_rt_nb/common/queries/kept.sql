@@ -6,7 +6,7 @@ SELECT
     ('0x' || left(replace(id, '-', ''), 16))::UBIGINT AS hi,
     ('0x' || right(replace(id, '-', ''), 16))::UBIGINT AS lo,
     created_at,
-    coalesce(task, 'unknown') AS task,
+    coalesce(task, 'own') AS task,
     step_count,
     length,
     is_eval

@@ -1,6 +1,6 @@
 -- The store by task: how many traces, how long they are.
 SELECT
-    coalesce(json_extract_string(meta, '/task'), 'unknown') AS task,
+    coalesce(json_extract_string(meta, '/task'), 'own') AS task,
     coalesce(json_extract_string(meta, '/difficulty'), '') AS difficulty,
     count(*) AS traces,
     round(avg(len(steps)), 2) AS "steps a trace",

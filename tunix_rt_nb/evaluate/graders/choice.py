@@ -1,4 +1,4 @@
-"""The grader of multiple choice: a letter, or the text of the choice that it labels."""
+"""The grader of multiple-choice answers: a letter such as `B`, or the text of that choice."""
 
 import re
 from collections.abc import Mapping
@@ -63,9 +63,13 @@ def listed(prompt: str) -> dict[str, str]:
 
 
 def _side(text: str, choices: Mapping[str, str]) -> tuple[str, str] | None:
-    """Return the letter of a choice and the text beside it; None if the text names no choice.
+    """Return the letter of the choice that a text names, and the words after the letter.
 
-    The letter is empty if the text beside it belongs to another choice.
+    For `(B) Rome`, return `B` and `Rome`. The letter is empty if the words after it are those of
+    another choice. Return None if the text names no choice, or several.
+
+    Args:
+      choices: letter -> text of each choice that the prompt lists.
     """
     label = _LABEL.fullmatch(text)
     alike = [letter for letter, choice in choices.items() if _same(text, choice)]

@@ -1,4 +1,4 @@
-"""The last rung: a language model that tells whether two answers say the same, if you name one."""
+"""The last grader, used only if you name a judge: a language model that compares two answers."""
 
 import json
 import re
@@ -21,12 +21,14 @@ Reply with {"same": false} if it says anything else, leaves a part out, or names
 
 
 class Judge(NamedTuple):
-    """A judge of answers that no program can compare, such as sentences in other words."""
+    """A language model that compares answers which no program can, such as rephrased sentences."""
 
     endpoint: Endpoint
 
     def compare(self, answer: str, expected: str, prompt: str = "") -> Verdict:
-        """Ask the judge whether two answers say the same; pass if it gives no clear reply.
+        """Ask the judge whether two answers say the same.
+
+        The verdict has no score if the judge gives no clear reply.
 
         Raises:
           InputError: the endpoint cannot be reached or refuses access.

@@ -1,4 +1,7 @@
-"""The ladder of graders, from strict to mathematical: the first that can decide sets the score."""
+"""The ladder: graders that are tried in order, from equal characters to equal formulas.
+
+The first grader that can decide sets the score.
+"""
 
 from typing import NamedTuple
 
@@ -15,7 +18,7 @@ RUNGS = {
     "choice": choice.compare,
     "maths": maths.compare,
 }
-"""The rungs, in order. Each decides about an answer that it recognises, and passes on any other."""
+"""The rungs, in order. A rung gives a score only to an answer of its kind, such as a number."""
 
 
 class Marked(NamedTuple):

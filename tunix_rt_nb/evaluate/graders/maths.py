@@ -210,7 +210,10 @@ def _alike(one: _Group, other: _Group, free: bool) -> bool | None:
 
 
 def _matched(a: Sequence[str], rest: list[str]) -> bool | None:
-    """Tell whether two lists of formulas are equal in any order."""
+    """Tell whether two lists of the same length hold equal formulas, in any order.
+
+    Formulas of `rest` that equal one of `a` are removed from `rest`.
+    """
     for x in a:
         found = next((y for y in rest if _same(x, y)), None)
         if found is None:
@@ -251,5 +254,8 @@ def _bare(text: str) -> str:
 
 
 def _single(text: str) -> bool:
-    """Tell whether a formula is just one symbol or number, which a prompt may hold by chance."""
+    """Tell whether a formula is just one symbol or number, such as `x` or `5`.
+
+    A prompt may hold it by chance, so an answer of this kind does not count as repeating it.
+    """
     return bool(re.fullmatch(r"-?\\?[A-Za-z]{1,9}|[-0-9.]{1,99}|-?[A-Za-z]", text.strip()))

@@ -1,4 +1,4 @@
-"""The grader that a user names beside those of the ladder: a file, or a judge."""
+"""The grader that a user names in addition to the built-in ones: a Python file, or a judge."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ def named_grader(name: str | Path, url: str = "", model: str = "") -> Own | Judg
 
     Args:
       name: a Python file with `grade(answer, expected, prompt)`; `judge` for a language model that
-        compares the answers which no other grader can; or empty for none.
+        compares the answers that no other grader can compare; or empty for no grader.
       url: the endpoint of the judge, up to `/v1`.
       model: the name of the judge's model at that endpoint.
 
@@ -31,5 +31,5 @@ def named_grader(name: str | Path, url: str = "", model: str = "") -> Own | Judg
     if str(name) != JUDGE:
         return load_grader(name)
     if not (url and model):
-        raise InputError("judge: expected an endpoint and a model there, JUDGE and JUDGE_MODEL")
+        raise InputError("judge: expected an endpoint (JUDGE) and a model (JUDGE_MODEL)")
     return Judge(endpoint(url, model))

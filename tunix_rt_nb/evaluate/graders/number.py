@@ -19,7 +19,7 @@ class Number(NamedTuple):
     Attributes:
       value: the exact value; 37 for `37 %`.
       text: the digits as written, without grouping, units and other words.
-      unit: the unit, one spelling for each; empty if there is none.
+      unit: the unit in one spelling, such as `km` for `kilometers`; empty if there is none.
       currency: the sign of the currency, such as `$`; empty if there is none.
     """
 
@@ -86,9 +86,10 @@ def compare(answer: str, expected: str, prompt: str = "") -> Verdict:
 
     If one of the texts is not one number, the verdict has no score, so the next grader decides.
 
-    Two different units are wrong. If only one of the texts names a unit, the unit is ignored; but
-    the answer's unit is wrong if the prompt asks for another. 37 % equals either 37 or 0.37,
-    depending on the prompt.
+    The answer is wrong if its unit differs from the expected unit. If only the expected answer has
+    a unit, the unit is ignored. If only the answer has one, it is ignored too, unless the prompt
+    asks for a different unit: then the answer is wrong. 37 % equals either 37 or 0.37, depending on
+    the prompt.
 
     Example:
       >>> compare("$1,000.00", "1000"), compare("12 or 13", "12").score

@@ -1,4 +1,7 @@
-"""A worker process that compares formulas; it starts when first asked, and after a timeout."""
+"""A worker process that compares formulas. It starts at the first question.
+
+If a question takes too long, the process is killed, and the next question starts another.
+"""
 
 import atexit
 import json

@@ -1,4 +1,4 @@
-"""Sentences as answers: the number or the bold phrase that answers, without the other words."""
+"""Answers that are sentences, cut to the number or the bold phrase that answers the question."""
 
 import re
 from typing import NamedTuple
@@ -27,7 +27,7 @@ class Sentence(NamedTuple):
     """A sentence in two parts.
 
     Attributes:
-      head: the words before the number or the bold phrase, in `normal` form.
+      head: the words before the number or the bold phrase, as `texts.normal` returns them.
       core: the number with its unit, or the bold phrase.
     """
 
@@ -59,10 +59,11 @@ def read(text: str) -> Sentence | None:
 
 
 def shortened(answer: str, expected: str) -> tuple[str, str]:
-    """Return an answer and the expected one without the words that only lead to them.
+    """Return an answer and the expected one, each cut to its number or bold phrase if that is safe.
 
-    An expected sentence is cut to its core if the answer is no sentence or begins with the same
-    words. An answer that ends with a bold phrase is cut to that phrase, since no other is expected.
+    If both are sentences, both are cut if they begin with the same words. If only the expected one
+    is a sentence, it is cut if the answer is a number, or equals the phrase that is left. If only
+    the answer is a sentence, it is cut if it ends with a bold phrase.
 
     Example:
       >>> shortened("$1.70", "One costs **$1.70**."), shortened("It is **Paris**.", "Paris")

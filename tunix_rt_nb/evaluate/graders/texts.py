@@ -31,9 +31,9 @@ def exact(answer: str, expected: str, prompt: str = "") -> Verdict:
 
 
 def text(answer: str, expected: str, prompt: str = "") -> Verdict:
-    """Compare two texts in `normal` form; if they differ, the next grader decides.
+    """Compare two texts as `normal` returns them; if they differ, the next grader decides.
 
-    If `yes` or `no` is expected, a sentence that says just that word is right, too.
+    If `yes` or `no` is expected, a sentence that says no more than that is right, too.
 
     Example:
       >>> text("“The Eiffel  Tower”.", "eiffel tower").score, text("Yes, it is.", "yes").score
@@ -52,9 +52,9 @@ def text(answer: str, expected: str, prompt: str = "") -> Verdict:
 def normal(text: str) -> str:
     """Return a text in a normal form, without the details that do not change its meaning.
 
-    These details are the first zero of a time such as 08:28, case, the kind of quotes, dashes and spaces, quotes around the text, an
-    article or `It is` before it, and a full stop after it. A formula keeps its case. So does a text
-    of one or two characters, except `no` and `ok`.
+    These details are case, the kind of quotes, dashes and spaces, quotes around the text, an
+    article or `It is` before it, a full stop after it, and the first zero of a time such as 08:28.
+    A formula keeps its case. So does a text of one or two characters, except `no` and `ok`.
 
     Example:
       >>> normal("It is the  Red Fox."), normal("X"), normal("a^N")

@@ -1,4 +1,4 @@
-"""Units after a number, in one spelling, and what may follow a number without changing it."""
+"""Units, read from the text after a number and returned in one spelling, such as `km`."""
 
 import re
 
@@ -129,7 +129,7 @@ def _canonical(words: str) -> str:
 
 
 def _word(word: str) -> str:
-    """Return the unit or currency that a word names, such as `km`; else its singular."""
+    """Return the unit or currency that a word names, such as `km`; of other words, the singular."""
     if len(word) <= 2:
         return CURRENCIES.get(word, _CANON.get(word, word))
     low = word.lower()

@@ -41,9 +41,10 @@ def _parsed(text: str) -> Any:
 
 
 def main() -> None:
-    """Answer each input line `[answer, expected]` with true, false, or null if it cannot be read.
+    """Tell for each input line `[answer, expected]`, in JSON, whether the two formulas are equal.
 
-    Before that, print null if math-verify is installed, or else the error of its import.
+    The first line printed is null if math-verify can be imported, or else the error. Then comes a
+    line for each input line: true or false, or null if a formula cannot be read.
     """
     import logging
 

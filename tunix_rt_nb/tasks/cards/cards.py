@@ -40,7 +40,10 @@ def find(text: str) -> list[str]:
 
 
 def only(answer: str) -> list[str]:
-    """List the cards of an answer that names only cards; if it says more, list none.
+    """List the cards of an answer; return an empty list if it is not just a list of cards.
+
+    Spaces, commas and `and` may stand between the cards, and a full stop at the end. Capitals do
+    not matter.
 
     Example:
       >>> only("k♠, 10♥ and 4♦.")

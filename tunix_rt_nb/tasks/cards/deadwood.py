@@ -1,4 +1,9 @@
-"""The steps that arrange a hand of Gin Rummy: sort, find melds, lay off, count what is left."""
+"""The steps that find the deadwood of a hand of Gin Rummy: sort, meld, lay off, add up.
+
+A meld is a set (three or four cards of a rank) or a run (three or more of a suit in sequence).
+Deadwood is the points of all cards outside melds. A player ends the round by a knock. Then the
+other player may lay off cards, that is, add them to the knocker's melds.
+"""
 
 from collections.abc import Sequence
 
@@ -26,14 +31,16 @@ from tunix_rt_nb.tasks.task import Line, worded
 def count(hand: Hand, grain: str, whose: str = "", table: Way = NONE) -> tuple[Sequence[Line], int]:
     """Return the steps that find the deadwood of a hand, and the deadwood in points.
 
-    If melds share cards, the steps count the deadwood of each way to arrange the hand. The least
-    of these is returned.
+    Deadwood is the points of all cards outside melds. If a card fits two melds, there are several
+    ways to arrange the hand. The steps then count the deadwood of each way, and the least is
+    returned.
 
     Args:
-      hand: the cards.
+      hand: the cards, sorted by rank.
       grain: `fine` (small steps) or `coarse` (larger ones).
-      whose: the player that the steps name; empty if there is only one player.
-      table: the melds of the knocker, on which cards may be laid off; none by default.
+      whose: what the steps call the player, such as `Defender`; empty if there is only one player.
+      table: the melds of the other player, to which cards of the hand may be added; by default,
+        there are none.
 
     Example:
       >>> lines, _ = count(("4♠", "5♠", "6♠", "9♦", "K♥"), "coarse")
@@ -54,9 +61,10 @@ def count(hand: Hand, grain: str, whose: str = "", table: Way = NONE) -> tuple[S
 
 
 def discard(hand: Hand, grain: str) -> tuple[Sequence[Line], str]:
-    """Return the steps that find the best discard from a hand with an extra card, and the discard.
+    """Return the steps that find the best discard from a hand, and this card.
 
-    `grain` is `fine` (small steps) or `coarse` (larger ones).
+    The hand has one card more than a player keeps. The best discard leaves the least deadwood: the
+    points of all cards outside melds. `grain` is `fine` (small steps) or `coarse` (larger ones).
 
     Example:
       >>> lines, _ = discard(("2♥", "4♠", "5♠", "6♠", "9♦", "K♥"), "coarse")
@@ -97,13 +105,15 @@ def _sort(hand: Hand, whose: str) -> list[Line]:
 def _meld(hand: Hand, way: Way, grain: str, whose: str, number: int | None) -> list[Line]:
     """Return the steps that list the melds of one way to arrange a hand, and the cards left over.
 
+    If the hand has only one way, the steps of `_sort` may already list the same melds. Fine steps
+    then omit the melds here.
+
     Args:
       hand: the cards.
       way: the way to arrange them.
       grain: `fine` (small steps) or `coarse` (larger ones).
-      whose: the player that the steps name; empty if there is only one player.
-      number: the number of this way, from 1; None if there is no other way. If it is None, fine
-        steps omit the melds if the steps of `_sort` have listed exactly the same.
+      whose: what the steps call the player, such as `Defender`; empty if there is only one player.
+      number: the number of this way, from 1; None if the hand has only one way.
     """
     name = f"way {number}" if number else "melds"
     name = f"{whose} {name}" if whose else name.capitalize()
@@ -137,7 +147,12 @@ def _lay_off(hand: Hand, way: Way, grain: str, table: Way) -> list[Line]:
 
 
 def _add(left: Sequence[str], grain: str) -> list[Line]:
-    """Return the steps that add up the points of the cards, in the order given."""
+    """Return the steps that add up the points of cards outside melds.
+
+    Args:
+      left: the cards, in the order in which they are added.
+      grain: `fine` (a step for each card) or `coarse` (one step).
+    """
     if not left:
         return [("add", "Deadwood: 0.", "The deadwood is 0.")]
     values = [VALUE[card] for card in left]
@@ -154,9 +169,10 @@ def _add(left: Sequence[str], grain: str) -> list[Line]:
 
 
 def _compare(tried: Sequence[int]) -> list[Line]:
-    """Return a list with the step that compares the latest way with the best earlier one.
+    """Return the step that compares the last way to arrange a hand with the best earlier way.
 
-    `tried` holds the deadwood of each way so far. If it holds only one, the list is empty.
+    The step is returned in a list, which is empty if there is no earlier way. `tried` holds for
+    each way so far the points of the cards outside melds.
     """
     *before, last = tried
     if not before:

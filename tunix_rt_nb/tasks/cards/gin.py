@@ -1,11 +1,15 @@
 """Gin Rummy: the deadwood of a hand, the best discard, the knock and its score.
 
+A meld is three or four cards of a rank, or three or more of a suit in sequence. Deadwood is the
+points of all cards outside melds. A player with a deadwood of 10 or less after the discard may
+knock, which ends the round. The other player, the defender, may then lay off cards, that is, add
+them to the knocker's melds. The knocker scores the difference between the deadwood of the two.
+A knock without deadwood is called gin. It scores 25 more, and the defender may not lay off. If the
+defender has no more deadwood than the knocker, the defender scores instead: the difference and 25
+more. This is called an undercut.
+
 Source: the rules of the Gin Rummy Association (GRA_Rules.pdf), which OpenSpiel's `gin_rummy`
-follows. A knock needs a deadwood of 10 or less after the discard. It scores the difference between
-the deadwood of the two players. Gin, a knock without deadwood, scores 25 more. The defender may lay
-off cards on the knocker's melds, but not on gin. A defender with no more deadwood than the knocker
-undercuts and gets the difference and 25 more. A tie counts as an undercut too; in
-OpenSpiel, a tie scores nothing.
+follows, except that equal deadwood scores nothing in OpenSpiel.
 """
 
 import random
@@ -75,7 +79,7 @@ class _Gin(Task):
 
 
 class GinMelds(_Gin):
-    """The question of how much deadwood a hand has if it is arranged in the best melds."""
+    """The question of how many points a hand has outside melds if it is melded in the best way."""
 
     name = "gin_melds"
     about = "the deadwood of a hand of Gin Rummy (easy: 5 cards; hard: melds that share cards)"
@@ -114,7 +118,7 @@ class GinDiscard(_Gin):
     def read(self, prompt: str) -> Hand:
         [hand] = _read(_DISCARD_PROMPT, prompt, drawn=1)
         if not _one_discard(hand):
-            raise ValueError(f"has no unmelded card that alone is best to discard: {prompt[:80]!r}")
+            raise ValueError(f"one card outside melds must be the best discard: {prompt[:80]!r}")
         return hand
 
     def solve(self, problem: Hand, grain: str) -> Solution:
@@ -125,7 +129,10 @@ class GinDiscard(_Gin):
 
 
 class GinKnock(_Gin):
-    """The question of whether a hand may knock, or what a knock scores, with both hands shown."""
+    """The question of whether a hand may knock, or what a knock scores, with both hands shown.
+
+    A knock ends the round. The player who knocks may have at most 10 points outside melds.
+    """
 
     name = "gin_knock"
     about = "may a hand of 5 cards knock (medium and hard: the score of a knock, with lay-offs)"
@@ -145,7 +152,7 @@ class GinKnock(_Gin):
             return _read(_KNOCK_PROMPT, prompt)
         hands = _read(_SCORE_PROMPT, prompt)
         if _melded(hands[0]) is None:
-            raise ValueError(f"has a knocker without one best way to knock: {prompt[:80]!r}")
+            raise ValueError(f"the knocker must have just one best way to knock: {prompt[:80]!r}")
         return hands
 
     def solve(self, problem: tuple[Hand, ...], grain: str) -> Solution:
@@ -169,13 +176,17 @@ def _read(pattern: re.Pattern[str], prompt: str, drawn: int = 0) -> tuple[Hand, 
     size, *texts = matched(prompt, "is no such question of Gin Rummy", pattern).groups()
     hands = [text.split() for text in texts]
     if any(len(hand) != int(size) + drawn for hand in hands):
-        raise ValueError(f"has a hand that is not of {int(size) + drawn} cards: {prompt[:80]!r}")
+        raise ValueError(f"each hand must have {int(size) + drawn} cards: {prompt[:80]!r}")
     distinct(" ".join(texts).split())
     return tuple(map(by_rank, hands))
 
 
 def _one_discard(hand: Hand) -> bool:
-    """Tell whether exactly one unmelded card is the best discard; False if all can be melded."""
+    """Tell whether exactly one card of a hand is the best discard.
+
+    The best discard leaves the fewest points outside melds. The hand has one card more than a player
+    keeps. Return False if all its cards can be melded.
+    """
     best: dict[int, dict[str, None]] = {}
     for way in ways(mask(hand)):
         left = cards(hand, way.left)
@@ -189,9 +200,9 @@ def _one_discard(hand: Hand) -> bool:
 
 @lru_cache(maxsize=16)  # called to draw, read, solve and grade a trace
 def _melded(knocker: Hand) -> Way | None:
-    """Return the best way for a knocker to meld.
+    """Return the way to arrange a knocker's hand that leaves the fewest points outside melds.
 
-    Return None if the deadwood is too high to knock, or if several ways are equally good.
+    Return None if these points are too many for a knock, or if several ways are equally good.
     """
     found = sorted((points(cards(knocker, way.left)), way) for way in ways(mask(knocker)))
     deadwood, way = found[0]
@@ -205,7 +216,8 @@ def _melded(knocker: Hand) -> Way | None:
 def _scored(knocker: Hand, defender: Hand, grain: str) -> Solution:
     """Solve the question of who scores after a knock, and how much, with both hands shown.
 
-    The defender may lay off cards on the knocker's melds, but not after gin.
+    The defender may add cards to the knocker's melds. This is not allowed after gin, a knock with
+    all cards in melds. `grain` is `fine` (small steps) or `coarse` (larger ones).
     """
     ours, k = count(knocker, grain, "Knocker")
     table = _melded(knocker) if k else NONE
@@ -224,9 +236,9 @@ def _scored(knocker: Hand, defender: Hand, grain: str) -> Solution:
 
 
 def _showdown(rng: random.Random, hard: bool) -> tuple[list[str], list[str]]:
-    """Deal the hand of a knocker and the hand of a defender, and return them in this order.
+    """Deal one hand to the player who knocks and one to the defender; return them in this order.
 
-    If `hard`, a run and a set share a card in one of the two hands.
+    If `hard`, one of the two hands has a card that fits both a set and a run.
     """
     mine = hard and rng.random() < 0.5
     knocker = deal(rng, 10, mine, (2, 2, 2, 3), CARDS[:16], fits=lambda h: _melded(h) is not None)

@@ -65,7 +65,7 @@ class HighCardDuel(Task):
         match = matched(prompt, "is no High Card Duel", _DUEL_PROMPT)
         mine, theirs = (hand.split() for hand in match.groups() if hand)
         if len(mine) != len(theirs):
-            raise ValueError(f"is no High Card Duel: {prompt[:80]!r}")
+            raise ValueError(f"both players must have equally many cards: {prompt[:80]!r}")
         distinct(mine + theirs)
         return tuple(zip(mine, theirs, strict=True))
 
@@ -172,7 +172,11 @@ def _result(difference: int) -> str:
 
 
 def _rounds(problem: Deals, grain: str) -> Solution:
-    """Solve a match of several rounds; the steps give the score after each round."""
+    """Solve a match of several rounds.
+
+    The steps compare my card with the opponent's in each round and give the score so far. With the
+    grain `fine`, one more step for each round states the ranks of both cards.
+    """
     lines: list[Line] = []
     mine = theirs = 0
     for k, (a, b) in enumerate(problem, 1):

@@ -1,7 +1,10 @@
-"""Melds of Gin Rummy: three or four cards of a rank, or three or more of a suit in sequence.
+"""Melds of Gin Rummy: sets and runs of a hand, and the ways to arrange the hand in them.
 
-A bit mask stands for several cards, with one bit per card and 16 bits per suit, so that one shift
-compares every card with its neighbour. The ace is low only: nothing follows the king.
+A set is three or four cards of a rank. A run is three or more cards of a suit in sequence. The ace
+is low only: nothing follows the king.
+
+A bit mask stands for several cards. It has one bit per card and 16 bits per suit. So one shift of
+the mask compares every card with the next card of its suit.
 """
 
 import random
@@ -28,7 +31,14 @@ _RUNS = [CARDS[i : i + 4 * n : 4] for n in (3, 4) for i in range(52 - 4 * (n - 1
 
 
 class Way(NamedTuple):
-    """A way to arrange a hand, as bit masks: cards in sets, in runs, laid off, and left over."""
+    """A way to arrange a hand.
+
+    Attributes:
+      sets: the bit mask of the cards in sets (three or four of a rank).
+      runs: the bit mask of the cards in runs (three or more of a suit in sequence).
+      laid: the bit mask of the cards that are added to the melds of the player who knocked.
+      left: the bit mask of the cards left over.
+    """
 
     sets: int = 0
     runs: int = 0
@@ -60,32 +70,44 @@ def cards(hand: Hand, some: int) -> list[str]:
 
 
 def points(left: Sequence[str]) -> int:
-    """Return the deadwood: the points of the cards outside melds."""
+    """Return the points of the cards outside melds, which are called deadwood.
+
+    An ace counts 1; a jack, queen or king 10; each other card its number.
+    """
     return sum([VALUE[card] for card in left])
 
 
 def sets(hand: int) -> int:
-    """Return the mask of the cards whose rank the hand holds three or four times."""
+    """Return the bit mask of the cards in sets, given the bit mask of a hand.
+
+    A set is three or four cards of a rank.
+    """
     s, h, d, c = hand, hand >> 16, hand >> 32, hand >> 48
     return hand & ((s & h & (d | c) | d & c & (s | h)) & _SUIT) * _RANK
 
 
 def runs(hand: int) -> int:
-    """Return the mask of the cards in sequences of three or more in one suit."""
+    """Return the bit mask of the cards in runs, given the bit mask of a hand.
+
+    A run is three or more cards of a suit in sequence.
+    """
     starts = hand & hand >> 1 & hand >> 2
     return starts | starts << 1 | starts << 2
 
 
 @lru_cache(maxsize=64)  # reading, solving and grading arrange the same hand
 def ways(hand: int, table: Way = NONE) -> tuple[Way, ...]:
-    """List the ways to arrange a hand: first with all sets whole, then with cards moved to runs.
+    """List the ways to arrange a hand in melds.
 
-    A way is dropped if another way leaves the same cards unmelded, or only some of them. So the
-    ways that remain always include one with the least deadwood.
+    If a card fits both a set and a run, there are several ways. The first one tried keeps all sets
+    whole; each other one moves cards from sets to runs. A way is dropped if another way leaves over
+    the same cards, or only some of them. So the list always includes a way that leaves over the
+    fewest points.
 
     Args:
       hand: the bit mask of the cards to arrange.
-      table: the melds of the knocker, on which cards may be laid off; none by default.
+      table: the melds of the other player, to which cards of the hand may be added; by default,
+        there are none.
 
     Example:
       >>> hand = ("5♠", "5♥", "5♦", "6♠", "7♠", "K♣")
@@ -106,7 +128,10 @@ def ways(hand: int, table: Way = NONE) -> tuple[Way, ...]:
 
 
 def each_set(melds: int) -> list[int]:
-    """Split a mask of sets into single sets, in order of rank."""
+    """Split the bit mask of several sets into a bit mask for each set, in order of rank.
+
+    A set is three or four cards of a rank.
+    """
     parts = []
     while melds:
         parts.append(melds & _ALIKE[melds & -melds])
@@ -115,7 +140,10 @@ def each_set(melds: int) -> list[int]:
 
 
 def each_run(melds: int) -> list[int]:
-    """Split a mask of runs into single runs, in order of suit and rank."""
+    """Split the bit mask of several runs into a bit mask for each run, in order of suit and rank.
+
+    A run is three or more cards of a suit in sequence.
+    """
     parts = []
     while melds:
         parts.append(melds & ~(melds + (melds & -melds)))  # the carry clears the lowest run
@@ -124,7 +152,10 @@ def each_run(melds: int) -> list[int]:
 
 
 def alike(in_sets: int) -> int:
-    """Return the mask of all four cards of every rank that occurs in a mask of sets."""
+    """Return the bit mask of all four cards of each rank of which there is a set.
+
+    `in_sets` is the bit mask of the cards in sets. A set is three or four cards of a rank.
+    """
     return sum([_ALIKE[part & -part] for part in each_set(in_sets)])
 
 
@@ -157,14 +188,14 @@ def _in_suit(i: int, ranks: int) -> str:
 
 
 def _choices(in_sets: int, contested: int) -> list[int]:
-    """List the ways to give up cards of sets for runs, as masks of the cards that stay in sets.
+    """List the choices of which cards stay in sets, each as a bit mask of these cards.
 
-    A set with contested cards stays whole or is broken up. A set of four cards may also give up
-    one contested card and stay a set.
+    A contested card is in a set but could be in a run instead. A set with contested cards stays
+    whole or is broken up. A set of four cards may also give up one contested card and stay a set.
 
     Args:
-      in_sets: the mask of all cards in sets.
-      contested: the mask of the cards in sets that could be in runs instead.
+      in_sets: the bit mask of all cards in sets.
+      contested: the bit mask of all contested cards.
     """
     choices = [in_sets]
     for wanted in each_set(contested):
@@ -193,16 +224,19 @@ def deal(
     out: Sequence[str] = (),
     fits: Callable[[Hand], bool] = bool,
 ) -> list[str]:
-    """Deal a hand in random order with some melds, because chance alone would deal few.
+    """Deal a hand in random order, with more melds than chance alone would give.
+
+    A meld is a set (three or four cards of a rank) or a run (three or more of a suit in sequence).
 
     Args:
       rng: decides everything.
       size: the number of cards.
-      shared: whether a set and a run of the hand must share a card; if False, they must not.
-      melds: the possible numbers of melds to put in; one number is drawn.
+      shared: whether some card must fit both a set and a run; if False, no card may.
+      melds: the possible numbers of melds to put in, of which one is drawn. A set and a run that
+        share a card count as one.
       most: the cards from which the rest of the hand is drawn.
       out: the cards that may not be dealt.
-      fits: a further test that the sorted hand must pass.
+      fits: tells whether a hand, sorted by rank, is accepted; by default every hand is.
     """
     while True:
         # Draw twice as many cards as needed, because some come twice. This is faster than sampling

@@ -57,7 +57,7 @@ class _Spades(Task):
 
 
 class SpadesLegal(_Spades):
-    """The question of which cards of a hand may be played on a led card, or led."""
+    """The question of which cards of my hand I may play: after the opponent's card, or to lead."""
 
     name = "spades_legal"
     about = "which cards of a hand of 3, 4 or 5 may be played in Mini Spades"
@@ -129,7 +129,7 @@ class SpadesTrick(_Spades):
             return _read(_MANY_PROMPT, prompt)
         i_lead = one[1] == "I lead"
         if i_lead != (one[3] == "the opponent plays"):
-            raise ValueError(f"has one player play both cards: {prompt[:80]!r}")
+            raise ValueError(f"one player plays both cards: {prompt[:80]!r}")
         distinct([one[2], one[4]])
         return i_lead, ((one[2], one[4]),)
 
@@ -170,8 +170,10 @@ class SpadesScore(_Spades):
 def _play(rng: random.Random, size: int, n: int) -> Play:
     """Play the first `n` tricks of two random hands of `size` cards.
 
+    In a trick, each player plays one card. The prompt calls one of the players "I".
+
     Returns:
-      True if I lead first, and the tricks as pairs of cards, the led card first.
+      True if "I" leads the first trick, and the tricks as pairs of cards, the led card first.
     """
     cards = rng.sample(DECK, 2 * size)
     hands = {True: cards[:size], False: cards[size:]}
@@ -200,7 +202,7 @@ def _read(pattern: re.Pattern[str], prompt: str) -> Play:
     lacks = {True: "", False: ""}  # True: me, False: the opponent -> suits that this player lacks
     for led, second in tricks:
         if led[-1] in lacks[i_lead] or second[-1] in lacks[not i_lead]:
-            raise ValueError(f"has a suit played by a player who lacks it: {led} {second}")
+            raise ValueError(f"trick {led} {second}: a player has a suit that was lacking before")
         if second[-1] != led[-1]:
             lacks[not i_lead] += led[-1]
         i_lead ^= _second_wins(led, second)
@@ -214,7 +216,11 @@ def _second_wins(led: str, second: str) -> bool:
 
 
 def _tricks(play: Play, grain: str) -> tuple[list[Line], int]:
-    """Return the steps that tell who takes each trick, and the number of tricks that I take."""
+    """Return the steps that tell who takes each trick, and the number of tricks that I take.
+
+    `play` is a pair: True if I lead the first trick, and the two cards of each trick, the led card
+    first. `grain` is `fine` (small steps) or `coarse` (larger ones).
+    """
     i_lead, tricks = play
     lines: list[Line] = []
     mine = 0

@@ -21,7 +21,7 @@ _PROMPT = re.compile(
 
 
 class Equation(NamedTuple):
-    """The equation `a*x + b = c`, in which `letter` is the name of `x`."""
+    """The equation `a*x + b = c`; `letter` is the letter that the prompt uses for `x`."""
 
     letter: str
     a: int
@@ -44,12 +44,12 @@ class SimpleEquations(GymTask):
         match = matched(prompt, "is no equation with one unknown", _PROMPT)
         first, last = match["first"], match["last"]
         if match["factor"] == "1" or (first and last) or (match["sign"] and match["op"] == "+"):
-            raise ValueError(f"is no equation in its usual form: {prompt[:80]!r}")
+            raise ValueError(f"expected an equation such as 3*x + 2 = 8: {prompt[:80]!r}")
         a = int((match["minus"] or match["sign"]) + (match["factor"] or "1"))
         b = int(first or (match["op"] or "") + (last or "0"))
         c = int(match["right"])
         if (c - b) % a or (c - b) // a < 1:
-            raise ValueError(f"has no solution among 1, 2, 3, ...: {prompt[:80]!r}")
+            raise ValueError(f"the solution must be a whole number above 0: {prompt[:80]!r}")
         return Equation(match["asked"], a, b, c)
 
     def solve(self, problem: Equation, grain: str) -> Solution:
@@ -77,9 +77,12 @@ class SimpleEquations(GymTask):
 
 
 def _alone(unknown: str, problem: Equation, grain: str) -> list[Line]:
-    """Return the steps that leave the unknown and its factor alone on the left.
+    """Return the steps that turn an equation into one such as `3*x=12`.
 
-    `unknown` is the text of both, such as `3*x`.
+    Args:
+      unknown: the left side at the end, such as `3*x` or `x`.
+      problem: the equation.
+      grain: `fine` (small steps) or `coarse` (larger ones).
     """
     _, a, b, c = problem
     lines: list[Line] = []

@@ -41,7 +41,7 @@ class Arithmetic(Task):
         match = matched(prompt, "is no sum of two-digit numbers", _PROMPT)
         terms = tuple(map(int, re.sub("([+-]) ", r"\1", match[1]).split()))
         if not all(0 <= total <= 99 for total in accumulate(terms)):
-            raise ValueError(f"has a total that is not from 0 to 99: {prompt[:80]!r}")
+            raise ValueError(f"each total, term by term, must be from 0 to 99: {prompt[:80]!r}")
         return terms
 
     def solve(self, problem: Sum, grain: str) -> Solution:
@@ -59,7 +59,10 @@ class Arithmetic(Task):
 
 @cache
 def _count(total: int, terms: int) -> int:
-    """Count the ways to continue a sum from `total` with `terms` more terms."""
+    """Count the ways to add or subtract `terms` two-digit numbers, one by one, starting at `total`.
+
+    Each total on the way must be from 0 to 99.
+    """
     if terms == 0:
         return 1
     possible = (*range(10, 100 - total), *range(-total, -9))

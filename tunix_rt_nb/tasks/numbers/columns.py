@@ -125,7 +125,10 @@ def _in_columns(pairs: list[tuple[int, int]], op: str, whole: str) -> list[Line]
 
 
 def _digits(number: int, width: int) -> list[int]:
-    """List the last `width` digits of a number, units first; zeros fill the places left of it."""
+    """List the last `width` digits of a number, units first.
+
+    If the number has fewer digits, zeros follow them in the list.
+    """
     return [number // 10**place % 10 for place in range(width)]
 
 

@@ -68,16 +68,22 @@ class Way(NamedTuple):
 
 
 class State(NamedTuple):
-    """The numbers left, and the texts of the steps so far of a move that is not finished yet."""
+    """A state of the game.
+
+    Attributes:
+      left: the numbers that are left.
+      begun: the texts of the steps so far of a move that needs more steps; empty between moves.
+    """
 
     left: Numbers
     begun: tuple[str, ...] = ()
 
 
 class Countdown(GymTask):
-    """Moves that turn two numbers into one, again and again, until only the target is left.
+    """The game Countdown: combine all the given numbers so that only the target is left.
 
-    Every way to the target is right. All values on the way are whole numbers from 0 to 99,999.
+    Each move replaces two numbers by the result of an operation on them. Every way to the target
+    counts as right. All values on the way are whole numbers from 0 to 99,999.
     """
 
     name = "countdown"
@@ -98,7 +104,7 @@ class Countdown(GymTask):
     def solve(self, problem: Problem, grain: str) -> Solution:
         way = _search(problem)
         if way is None:
-            raise ValueError(f"has no solution in whole numbers: {problem[1]} of {problem[0]}")
+            raise ValueError(f"{problem[1]} has no solution in whole numbers with {problem[0]}")
         lines: list[Line] = []
         left = list(problem[0])
         for move in _moves(way):
@@ -134,7 +140,10 @@ class Countdown(GymTask):
 
 
 def _results(a: int, b: int) -> Iterator[tuple[str, int]]:
-    """Yield (operator, value) for each operation allowed on `a` and `b`, in this order."""
+    """Yield (operator, value) for each allowed operation with `a` on the left and `b` on the right.
+
+    An operation is allowed if its value is a whole number from 0 to 99,999.
+    """
     if a + b <= _LARGEST:
         yield "+", a + b
     if a >= b:
@@ -167,10 +176,15 @@ def _search(problem: Problem) -> Way | None:
 
 
 def _pairs(ways: dict[int, dict[int, Way]], mask: int) -> Iterator[tuple[Way, Way]]:
-    """Yield all pairs of ways that together use each number of a bit mask exactly once.
+    """Yield all pairs of ways that together use each number of a subset exactly once.
 
-    The way with the larger value comes first in each pair. `ways` maps each bit mask to a dict of
-    the values that its numbers can make, each with a way to make it.
+    A way is an expression that makes a value from some of the numbers. The way with the larger
+    value comes first in each pair.
+
+    Args:
+      ways: maps each subset of the numbers, as a bit mask, to the values that it can make; a dict
+        maps each of these values to a way to make it.
+      mask: the bit mask of the subset to use.
     """
     # `part` runs through the subsets of the mask in falling order. Stop at half of the mask: the
     # subsets below are the complements of those above.
@@ -215,7 +229,10 @@ def _worked(move: Move, grain: str) -> tuple[Line, ...]:
 
 @lru_cache(maxsize=10_000)
 def _steps(state: State, grain: str) -> dict[str, State]:
-    """Return a dict of the right next steps: each text, in each wording -> the state after it."""
+    """Map the text of each right next step to the state of the game after this step.
+
+    A step has several wordings; the text of each wording is a key of the dict.
+    """
     left, begun = state
     steps: dict[str, State] = {}
     for i, j in permutations(range(len(left)), 2):

@@ -63,7 +63,7 @@ class Products(WholeNumber):
         texts = match[1].split(" * ")
         factors = tuple(map(int, texts))
         if [*map(str, factors)] != texts or prod(n for n in factors if n) > LARGEST:
-            raise ValueError(f"asks for no product up to {LARGEST}: {prompt[:80]!r}")
+            raise ValueError(f"expected a product up to {LARGEST}, no leading 0: {prompt[:80]!r}")
         return factors
 
     def solve(self, problem: tuple[int, ...], grain: str) -> Solution:
@@ -91,7 +91,7 @@ class BaseConversion(GymTask):
         match = matched(prompt, "is no conversion between bases", _CONVERSION)
         source, target = _base(match[1]), _base(match[3])
         if source == target or int(match[2], source) > LARGEST:
-            raise ValueError(f"is no conversion up to {LARGEST}: {prompt[:80]!r}")
+            raise ValueError(f"expected unequal bases, a number up to {LARGEST}: {prompt[:80]!r}")
         return match[2], source, target
 
     def solve(self, problem: tuple[str, int, int], grain: str) -> Solution:

@@ -57,7 +57,10 @@ class GreatestCommonDivisor(WholeNumber):
 
 
 class PrimeFactorization(GymTask):
-    """Prime factors by trial division, until the square of the next prime exceeds what is left."""
+    """Prime factors, found by trial division: divide by 2, 3, 5 and so on.
+
+    The division ends when the square of the next prime is greater than the number still to factor.
+    """
 
     name = "prime_factorization"
     about = "the prime factors of a number up to 100 (medium: 250, hard: 600)"
@@ -66,7 +69,7 @@ class PrimeFactorization(GymTask):
     def read(self, prompt: str) -> int:
         match = _FACTORS.fullmatch(prompt)
         if match is None or not 2 <= int(match[1]) <= 10_000:
-            raise ValueError(f"asks for no prime factors up to 10000: {prompt[:80]!r}")
+            raise ValueError(f"expected a number from 2 to 10000 to factor: {prompt[:80]!r}")
         return int(match[1])
 
     def solve(self, problem: int, grain: str) -> Solution:

@@ -37,9 +37,9 @@ class SimpleGeometry(WholeNumber):
         match = matched(prompt, "asks for no angle of a polygon", *_PROMPTS)
         angles = tuple(int(angle.removesuffix(".0°")) for angle in match[3].split(", "))
         if [match[1], match[2]] != [str(len(angles) + 1), str(len(angles))]:
-            raise ValueError(f"names a wrong number of sides or angles: {prompt[:80]!r}")
+            raise ValueError(f"the angles listed do not fit the numbers given: {prompt[:80]!r}")
         if max(angles) >= 180 or not 0 < _total(angles) - sum(angles) < 180:
-            raise ValueError(f"has angles that no convex polygon has: {prompt[:80]!r}")
+            raise ValueError(f"no convex polygon has these angles: {prompt[:80]!r}")
         return angles
 
     def solve(self, problem: tuple[int, ...], grain: str) -> Solution:

@@ -1,1 +1,4 @@
-"""Sums in running text: found, read in exact arithmetic, and judged without knowing the task."""
+"""Sums in running text: found, computed exactly, and judged without knowing the task.
+
+A sum is an equation or inequality, such as `48/2 = 24` or `2 < 3`.
+"""

@@ -31,7 +31,10 @@ class Chain(NamedTuple):
 
 
 def chains(phrases: Phrases) -> Iterator[Chain]:
-    """Yield the chains of a text, in order."""
+    """Yield the chains of equations or inequalities in a text, in order.
+
+    `phrases` holds the tokens of the text.
+    """
     i = 0
     while i < len(phrases.tokens):
         opaque = _begins(phrases, i)
@@ -59,11 +62,11 @@ def chains(phrases: Phrases) -> Iterator[Chain]:
 
 
 def _begins(phrases: Phrases, i: int) -> bool | None:
-    """Tell whether a side begins at token `i`, and how.
+    """Tell whether one side of an equation begins at token `i`, and with what.
 
     Returns:
-      False if it begins like a number: with digits, a bracket, a root or a sign. True if it begins
-      with something of unknown value, such as a variable. None if no side begins there.
+      None if no side begins there. True if a side begins with something of unknown value, such as a
+      variable. False if it begins with a number, a bracket, a root or a sign.
     """
     token, before, after = phrases.token(i), phrases.token(i - 1), phrases.token(i + 1)
     if token.kind in NUMERIC:
@@ -89,7 +92,7 @@ def _begins(phrases: Phrases, i: int) -> bool | None:
 
 
 def _relation(phrases: Phrases, left: Side) -> tuple[str, bool, int] | None:
-    """Read the relation that follows a side.
+    """Read the relation, such as `=` or `is equal to`, that follows one side of an equation.
 
     Returns:
       The sign of the relation, whether it is written as a word, and the index of the token after

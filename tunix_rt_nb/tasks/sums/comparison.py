@@ -8,7 +8,11 @@ _HALF = Fraction(1, 2)
 
 
 def compare(a: Literal, relation: str, b: Literal) -> bool | None:
-    """Tell whether a relation holds between two values; None if that depends on rounding.
+    """Tell whether a relation holds between two values, each of which may have been rounded.
+
+    `=` also holds if one value is the other, rounded or cut off to the decimals shown: 1/3 = 0.33.
+    `<`, `>`, `≤`, `≥` and `≠` compare the exact values, so 1/3 > 0.33 holds too. Return None if the
+    answer depends on how a value was rounded.
 
     Args:
       a: the value on the left.
@@ -48,7 +52,7 @@ def _equal(a: Literal, b: Literal) -> bool | None:
 
 
 def _rounded(exact: Fraction, said: Literal) -> bool:
-    """Tell whether `said` is `exact`, rounded or cut off after some decimals.
+    """Tell whether `said` is the value `exact`, rounded or cut off to the decimals of `said`.
 
     Return False if `said` is a whole number or a fraction.
     """

@@ -35,7 +35,10 @@ class Context:
 
     @cached_property
     def clause(self) -> list[str]:
-        """The words before the sum in its clause, without those up to the previous sum."""
+        """The words before the sum in the same clause.
+
+        If the clause has an earlier sum, these are only the words after it.
+        """
         return _words(_CLAUSE.split(self._sentence(self._earlier))[-1])
 
     def _sentence(self, since: int) -> str:
@@ -55,7 +58,10 @@ class Context:
 
     @property
     def opens(self) -> bool:
-        """True if the sum begins a clause; if not, a label such as `Step 3` may begin it."""
+        """True if the sum begins a clause.
+
+        If it does not, its first number may belong to a label, as in `Step 3`.
+        """
         before = self._sentence(self._earlier)
         apart = not before.strip() or re.search(r"[.,;:(!?=]\s*$", before)
         return bool(apart) or set(_words(before)[-1:]) <= wording.OPENS
@@ -94,6 +100,9 @@ def _words(text: str) -> list[str]:
 
 
 def _predicate(words: list[str]) -> list[str]:
-    """Return the words from the last verb on, but no more than the last six words."""
+    """Return the words from the last verb on, but no more than the last six words.
+
+    If no word is a verb, return the last six words.
+    """
     verbs = [i for i, word in enumerate(words) if word in wording.VERBS]
     return words[max([*verbs, len(words) - 6, 0]) :]

@@ -56,10 +56,11 @@ def doubt(chain: Chain, k: int, context: Context) -> str:
 
 
 def _misses(a: Side, b: Side, units: list[wording.Unit]) -> bool:
-    """Tell whether two sides with different units are so close that one is a plain mistake.
+    """Tell whether the values of two sides are so close that the sides were meant to be equal.
 
-    Return False if the sides may count different things. In `2 hens + 3 cows = 16 legs`, each hen
-    has several legs; in `2 pens + 3 books = $19`, each pen costs several dollars.
+    The sides have different units. Return False if they may count different things. In
+    `2 hens + 3 cows = 16 legs`, each hen has several legs; in `2 pens + 3 books = $19`, each pen
+    costs several dollars.
 
     `units` are the units of both sides.
     """
@@ -68,9 +69,10 @@ def _misses(a: Side, b: Side, units: list[wording.Unit]) -> bool:
 
 
 def _restated(a: Side, b: Side) -> bool:
-    """Tell whether two plain numbers, as the last two of `5 * 5 = 25 = 26`, must be the same.
+    """Tell whether the plain numbers `a` and `b` must be the same, as in `5 * 5 = 25 = 26`.
 
-    Return False if `b` may be the same amount in another unit, as in `1/4 = 0.25 = 25`.
+    Here `a` is 25 and `b` is 26. Return False if `b` may be the same amount in another unit, as in
+    `1/4 = 0.25 = 25`, where 25 may be a percentage.
     """
     if a.units or b.units or a.percents or b.percents or b.followed not in ("stop", "line", "end"):
         return False
@@ -90,9 +92,14 @@ def _first(side: Side) -> Literal | None:
 
 
 def _runs(a: Side, first: Literal | None) -> bool:
-    """Tell whether `first` may be the value of `a`, as in `5 + 3 = 8 - 2 = 6`.
+    """Tell whether a calculation may go on with its result, as in `5 + 3 = 8 - 2 = 6`.
 
-    Here `a` is `5 + 3`, and `first` is the 8 that begins the next side. It is None if the next side
-    begins with no number.
+    Args:
+      a: the left side, `5 + 3` in the example.
+      first: the number that begins the right side, 8 in the example; None if the side does not
+        begin with a number.
+
+    Returns:
+      True if `first` may be the value of `a`.
     """
     return first is not None and any(compare(x, "=", first) is not False for x in a.values())

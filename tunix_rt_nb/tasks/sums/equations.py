@@ -116,11 +116,11 @@ def _verdict(chain: Chain, context: Context) -> tuple[bool | None, str]:
 
 
 def _holds(a: Side, relation: str, b: Side, dash: bool) -> bool | None:
-    """Tell whether a relation holds between two sides, in any way to read them.
+    """Tell whether a relation holds between two sides, for at least one usual way to read them.
 
-    Return None if the answer depends on rounding, if a side has no value, or if the relation holds
-    only in an unlikely way to read the sides. `dash` tells whether `a` begins with a dash that may
-    be a bullet.
+    For example, `20%` may be read as 1/5 or as 20 with a unit. Return None if the answer depends on
+    rounding, if a side has no value, or if the relation holds only in an unlikely way to read the
+    sides. `dash` tells whether `a` begins with a dash that may be a bullet.
     """
     found = {compare(x, relation, y) for x in a.values() for y in b.values()}
     if True in found:

@@ -23,10 +23,10 @@ class Reading(NamedTuple):
     """One of several ways to read an ambiguous expression.
 
     Attributes:
-      percent: read `20%` as the number 20, with percent as a unit; if False, as 1/5.
-      tight: compute `1/2`, `2(3)` and `3 * 10^8` before any `÷`, `*` or `/` with spaces, and the
-        minus of `-3` before a `^`. Compute several `^` from left to right.
-      other: read commas as decimal points, and points as commas.
+      percent: if True, `20%` is the number 20 with percent as its unit; if False, it is 1/5.
+      tight: if True, compute `1/2`, `2(3)` and `3 * 10^8` first, before any `÷`, `*` or `/` with
+        spaces around it. Read `-3^2` as `(-3)^2`. Compute several `^` from left to right.
+      other: if True, read commas as decimal points, and points as commas.
     """
 
     percent: bool = False
@@ -41,8 +41,9 @@ def evaluate(items: Sequence[Item], reading: Reading = PLAIN) -> Literal | None:
     """Evaluate an expression in exact arithmetic.
 
     Returns:
-      The value; its `place` is 0 unless the expression is a single number, because a result has no
-      last digit as written. None if the expression has no value, is malformed, or is too large.
+      The value; None if the expression has no value, is malformed, or is too large. The value's
+      `place` is 0 unless the expression is a single number, because a result has no last digit as
+      written.
 
     Example:
       >>> evaluate([Literal(Fraction(1)), "/", Literal(Fraction(4))]).value
@@ -59,7 +60,10 @@ def evaluate(items: Sequence[Item], reading: Reading = PLAIN) -> Literal | None:
 
 
 class _Reckoner:
-    """A recursive descent parser that evaluates; `sum` calls `product`, down to `number`."""
+    """A recursive descent parser that evaluates an expression while it parses.
+
+    Its methods call each other, from `sum` for the loosest operations down to `number`.
+    """
 
     def __init__(self, items: Sequence[Item], reading: Reading) -> None:
         self.items, self.reading, self.at = items, reading, 0
@@ -182,5 +186,5 @@ def _raise(base: Literal, power: Literal) -> Literal:
 def _root(a: Literal) -> Literal:
     top, bottom = isqrt(a.value.numerator), isqrt(a.value.denominator)
     if Fraction(top * top, bottom * bottom) != a.value:
-        raise ValueError("the root is no fraction")
+        raise ValueError("the square root is not a fraction")
     return Literal(Fraction(top, bottom))

@@ -1,4 +1,4 @@
-"""The tokens of a text, and what a few of them mean together: an operation, a unit, a remark."""
+"""The tokens of a text, and what groups of them mean: an operation, a unit, words in brackets."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ _NEVER = Token("end", "", -1, -1)
 
 
 class Phrases:
-    """The tokens of a text, and what a few of them mean together.
+    """The tokens of a text, with methods that tell what groups of tokens mean.
 
     Attributes:
       text: the text.

@@ -20,9 +20,10 @@ def read_side(phrases: Phrases, i: int, opaque: bool = False) -> Side:
 
 
 class _Reading:
-    """A parser of one side: at each token it expects either a number or an operation.
+    """A parser of one side of an equation: at each token it expects a number or an operation.
 
-    A method that returns a bool returns False if the side ends here; only `variable` differs.
+    A method that returns a bool returns False if the side ends here. The method `variable` is an
+    exception.
     """
 
     def __init__(self, phrases: Phrases, i: int, opaque: bool) -> None:
@@ -250,7 +251,7 @@ class _Reading:
             self.wants_number = True
 
     def bracket(self) -> bool:
-        """Read brackets after a number: they multiply it, or hold a remark.
+        """Read brackets after a number: they multiply it, as in `2(3)`, or hold a remark in words.
 
         Return False if the side ends here.
         """
@@ -310,8 +311,12 @@ class _Reading:
     def variable(self, word: str, glued: bool, joins: bool) -> bool:
         """Tell whether a word after a number names a variable, as in `2y`.
 
-        If that is unclear, mark the side as doubtful. `glued` tells whether no space precedes the
-        word, `joins` whether the expression goes on after it.
+        If the word may be a variable or a unit, also mark the side as doubtful.
+
+        Args:
+          word: the word.
+          glued: whether no space precedes the word.
+          joins: whether the expression continues after the word.
         """
         if len(word) == 1 and (glued or joins):
             self.side.doubt |= word in wording.LETTERS

@@ -12,12 +12,12 @@ class Side:
     """One side of an equation.
 
     Attributes:
-      text: how it is written.
+      text: the side as it is written.
       after: the index of the token after the side.
       followed: the kind of the token after the side.
       items: the numbers, signs and brackets of the expression.
       opaque: whether it has a variable, a function or something else without a known value.
-      doubt: whether it may mean something other than its items say.
+      doubt: whether the text may mean something other than the expression in `items`.
       signs: the number of its operations.
       sums: the number of operations that add or subtract.
       units: the units of its numbers.

@@ -88,8 +88,8 @@ class Literal(NamedTuple):
       value: its exact value.
       place: the place value of its last digit, such as 1/100 for `3.14`; 0 for a fraction.
       slack: its largest possible rounding error; 0 if it does not look rounded.
-      other: its value if its comma is a decimal point, or its point separates thousands; None if
-        it can be read in only one way.
+      other: its value where a comma is the decimal point: 1.2 for `1,200`, and 1200 for `1.200`;
+        None if there is only one way to read the number.
       zeros: the number of zeros at the end of its whole part.
     """
 
@@ -112,7 +112,7 @@ class Literal(NamedTuple):
 
 
 class Token(NamedTuple):
-    """A token of a text; spaces, quotes and LaTeX's formatting commands make none.
+    """A token of a text; spaces, quotes and LaTeX's formatting commands are left out.
 
     Attributes:
       kind: what it is, such as `number` or `operator`: a named group of the regex `_TOKEN`, or for
@@ -198,7 +198,7 @@ def _literal(match: re.Match[str]) -> Literal | None:
 def _slack(decimals: str, dots: bool) -> Fraction:
     """Return the largest possible rounding error of a number; 0 if it does not look rounded.
 
-    `dots` tells whether an ellipsis follows the decimals.
+    `decimals` holds the digits after the point. `dots` tells whether an ellipsis follows them.
     """
     place = Fraction(1, 10 ** len(decimals))
     if dots:

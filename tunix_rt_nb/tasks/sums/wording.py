@@ -156,6 +156,9 @@ class Unit(NamedTuple):
 def convertible(units: Sequence[Unit]) -> bool:
     """Tell whether numbers with these units may need a conversion, as from hours to minutes.
 
+    A name above one fraction bar cancels the same name below another. So `hours` times
+    `minutes per hour` needs no conversion.
+
     Example:
       >>> convertible([Unit.of(["hours"]), Unit.of(["minutes"])])
       True
@@ -175,7 +178,10 @@ def convertible(units: Sequence[Unit]) -> bool:
 
 
 def mixed(units: Iterable[Unit]) -> bool:
-    """Tell whether two successive units have no name in common; units without one are skipped."""
+    """Tell whether two successive units have no name in common, as `hens` and `eggs`.
+
+    Units without a name are skipped.
+    """
     named = [unit.names for unit in units if unit.names]
     return any(not a & b for a, b in pairwise(named))
 
@@ -191,7 +197,10 @@ def paid(units: Iterable[Unit]) -> bool:
 
 
 def first_unit(words: list[str]) -> list[str]:
-    """Return the words of the first unit: `per hour`, `km per hour` or else a single word."""
+    """Return the words of the unit that begins a list of words.
+
+    The unit is `per` and a word, or two words with `per` between them, or else the first word.
+    """
     if words[:1] == ["per"]:
         return words[:2]
     return words[:3] if words[1:2] == ["per"] else words[:1]

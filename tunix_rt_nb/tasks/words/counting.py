@@ -93,7 +93,7 @@ class LegCounting(GymTask):
         herds = [herd.split(" ", 1) for herd in match[1].split(", ")]
         animals = tuple((kind if n == "1" else kind[:-1], int(n)) for n, kind in herds)
         if not LEGS.keys() >= dict(animals).keys() or len(dict(animals)) < len(animals):
-            raise ValueError(f"names an animal twice, or an unknown one: {prompt[-80:]!r}")
+            raise ValueError(f"an animal is named twice, or is unknown: {prompt[-80:]!r}")
         return animals
 
     def solve(self, problem: Animals, grain: str) -> Solution:
@@ -139,7 +139,7 @@ class NumberFiltering(GymTask):
         match = matched(prompt, "filters no numbers", _FILTER_PROMPT)
         numbers = tuple(re.findall(_NUMBER, match[4]))
         if _odd([match[3], *numbers]):
-            raise ValueError(f"has a -0, or one number written in two ways: {prompt[:80]!r}")
+            raise ValueError(f"a number is -0, or is written in two ways: {prompt[:80]!r}")
         return match[1] == "Keep", match[2], match[3], numbers
 
     def solve(self, problem: Filter, grain: str) -> Solution:
@@ -173,10 +173,10 @@ _SAID = {"larger": "larger than", "smaller": "smaller than", "equal": "equal to"
 
 
 def _odd(numbers: list[str]) -> bool:
-    """Tell whether a list has a -0, or one number written in two ways, such as 2.5 and 2.50.
+    """Tell whether a number is -0, or is written in two ways in the list, such as 2.5 and 2.50.
 
-    The first of `numbers` is the limit, the rest is the list. The limit may not be -0 either, but
-    it may be written in another way than an equal number of the list.
+    The first of `numbers` is the limit of a filter, the others are the list to filter. The limit
+    may be written in another way than an equal number of the list.
     """
     values = {Decimal(number) for number in numbers[1:]}
     return len(values) < len(set(numbers[1:])) or any(
@@ -192,8 +192,9 @@ def _relation(number: str, limit: str) -> str:
 def _reasons(number: str, limit: str) -> list[Line]:
     """Return the steps that explain how a number compares with the limit.
 
-    If the signs differ, one step says so. If they do not, the steps compare the digits before the
-    point and, if these are equal, those after it. Whole numbers without a sign need no steps.
+    If the signs differ, one step says so. Otherwise the steps compare the digits before the point.
+    If these are equal, they compare the digits after the point. Whole numbers without a sign need
+    no steps.
     """
     if number.startswith("-") != limit.startswith("-"):
         sign = "is negative" if number.startswith("-") else "is not negative"

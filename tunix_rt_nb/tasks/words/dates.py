@@ -122,7 +122,7 @@ class CalendarArithmetic(GymTask):
             match = form.fullmatch(prompt)
             if match:
                 return kind, *_KINDS[kind][0](match.groupdict())
-        raise ValueError(f"asks for no date: {prompt[:80]!r}")
+        raise ValueError(f"no known question about dates matches: {prompt[:80]!r}")
 
     def solve(self, problem: Question, grain: str) -> Solution:
         kind, *asked = problem
@@ -146,7 +146,7 @@ def _date(text: str, year: str) -> date:
     weekday, month, day = text.replace(",", "").split()
     found = date(int(year), MONTHS.index(month) + 1, int(day))
     if WEEKDAYS[found.weekday()] != weekday:
-        raise ValueError(f"has a date that is no {weekday}: {text!r} {year}")
+        raise ValueError(f"{text}, {year} is not a {weekday}")
     return found
 
 
@@ -158,14 +158,14 @@ def _read_offset(said: dict[str, str]) -> tuple[date, int]:
 def _read_first(said: dict[str, str]) -> tuple[str, str, int]:
     month, day = said["MONTH"], int(said["DAY"])
     if (month, day) == ("January", 1) or day > {"January": 31, "February": 28}.get(month, 0):
-        raise ValueError(f"asks for {month} {day}, expected January 2 to February 28")
+        raise ValueError(f"expected a date from January 2 to February 28, not {month} {day}")
     return said["WEEKDAY"], month, day
 
 
 def _read_count(said: dict[str, str]) -> tuple[str, date, date]:
     start, end = (_date(said[name], said["YEAR"]) for name in ("DATE", "END"))
     if said.get("SAME", said["YEAR"]) != said["YEAR"] or start > end:
-        raise ValueError(f"has no span within one year: {said['DATE']} to {said['END']}")
+        raise ValueError(f"dates must be in one year, in order: {said['DATE']} to {said['END']}")
     return said["WEEKDAY"], start, end
 
 
@@ -230,7 +230,8 @@ def _first(weekday: str, month: str, day: int, grain: str) -> Solution:
 def _count(weekday: str, start: date, end: date, grain: str) -> Solution:
     """Count how often a weekday occurs from one date to another, both included.
 
-    The steps find the first time, then go on week by week past the end.
+    The solution's steps find the first such weekday, then add a week at a time until a date lies
+    after `end`.
     """
     here = WEEKDAYS[start.weekday()]
     gap = (WEEKDAYS.index(weekday) - start.weekday()) % 7
@@ -254,7 +255,10 @@ def _gap(a: str, b: str, days: int) -> Line:
 
 
 def _sum(day: date, days: int) -> str:
-    """Write the sum of a day of the month and `days`, with its date: `30+7=37=31+6: February 6`."""
+    """Write the sum of a day of the month and `days`, and the date that results.
+
+    For January 30 and 7 days, this is `30+7=37=31+6: February 6`.
+    """
     length = monthrange(day.year, day.month)[1]
     total = day.day + days
     after = day + timedelta(days)
@@ -269,8 +273,8 @@ def _said(day: date) -> str:
 def _recurring(year: int, month: int, ordinal: str, weekday: str, grain: str) -> Solution:
     """Find the date of, for example, the third Friday of a month.
 
-    The steps find the weekday of the first day of each month, from January on. In the month in
-    question, they find its first `weekday`, then go on week by week.
+    The solution's steps find the weekday of the first day of each month, from January to the month
+    asked for. In this month, they find the first `weekday`, then add a week at a time.
     """
     here = WEEKDAYS[date(year, 1, 1).weekday()]
     lines = [worded("year", "Note that", f"January 1, {year} is a {here}.")]

@@ -128,9 +128,9 @@ class FamilyRelationships(GymTask):
         married = [name for couple in couples for name in couple[:2]]
         born = [name for couple in couples for name in couple[2]]
         if len({*married}) < len(married) or len({*born}) < len(born):
-            raise ValueError(f"has a person married or born twice: {prompt[:80]!r}")
+            raise ValueError(f"a person is married twice, or born twice: {prompt[:80]!r}")
         if a not in MEN + WOMEN or len(_relations(couples, a, b)) != 1:
-            raise ValueError(f"has no answer, or several: {prompt[-80:]!r}")
+            raise ValueError(f"the question has no answer, or several: {prompt[-80:]!r}")
         return couples, a, b
 
     def solve(self, problem: Kin, grain: str) -> Solution:

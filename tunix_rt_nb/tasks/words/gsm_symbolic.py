@@ -38,8 +38,8 @@ class Template(NamedTuple):
     Attributes:
       pattern: a regex that matches its questions, with a named group for each gap.
       numbers: the names of the gaps that hold a number.
-      told: takes the values of the gaps; returns a dict with the `question`, and the solution as
-        `answer_cot`.
+      told: a function that takes the values of the gaps. It returns a dict with the text of the
+        problem as `question` and the text of its solution as `answer_cot`.
     """
 
     pattern: re.Pattern[str]
@@ -78,7 +78,7 @@ class GsmSymbolic(Task):
                 if fault := _fault(story, prompt):
                     raise ValueError(f"{fault}: {prompt[:80]!r}")
                 return story
-        raise ValueError(f"fits no known story: {prompt[:80]!r}")
+        raise ValueError(f"the question fits no known story template: {prompt[:80]!r}")
 
     def solve(self, problem: Story, grain: str) -> Solution:
         *said, answer = _told(problem)["answer_cot"].split("\n")
@@ -106,13 +106,22 @@ def _worded(text: str) -> Line:
 
 
 def _joined(lines: list[Line]) -> Line:
-    """Join several steps into one, in both of their wordings."""
+    """Join several steps into one.
+
+    Each step has two wordings, with and without spaces around `+`, `=` etc. The result has both
+    wordings too.
+    """
     texts = (" ".join(line[k] for line in lines) for k in (1, -1))
     return lines[-1][0], *dict.fromkeys(texts)
 
 
 def _fault(story: Story, prompt: str) -> str:
-    """Return why a story is not a valid problem; an empty string if it is valid."""
+    """Return why a story is not a valid problem; an empty string if it is valid.
+
+    Args:
+      story: the number of a template, and the values of its gaps.
+      prompt: the question from which the story was read.
+    """
     try:
         told = _told(story)
     except (ArithmeticError, LookupError, ValueError) as error:
@@ -156,9 +165,10 @@ def _generators() -> dict[int, Callable[[random.Random, float], dict[str, Any]]]
 
 @cache
 def _templates() -> dict[int, Template]:
-    """Read the templates of `_LEVELS` from reasoning-gym's source, and return them by number.
+    """Read the templates whose numbers `_LEVELS` lists, and return them by number.
 
-    In the source, the question of a template is one f-string, whose expressions are the gaps.
+    They are read from reasoning-gym's source. There, the question of a template is one f-string;
+    its expressions become the gaps.
     """
     chosen = {index for level in _LEVELS.values() for index in level}
     return {
@@ -201,7 +211,10 @@ def _template(function: ast.FunctionDef, generator: Any) -> Template:
 
 
 def _words(function: ast.FunctionDef) -> Iterator[str]:
-    """Yield the strings in lists and tuples of a function, which fill the gaps of a template."""
+    """Yield the strings in the lists and tuples of a function.
+
+    The function is that of a template; the strings are the words that may fill its gaps.
+    """
     for part in ast.walk(function):
         if isinstance(part, ast.List | ast.Tuple):
             for item in part.elts:

@@ -71,11 +71,11 @@ class KnightsKnaves(GymTask):
         match = matched(prompt, "is no island of knights and knaves", _PROMPT)
         names, truthful = (*match[1].split(", "), match[2]), match[4]
         if prompt != _frame(names, truthful, match[3]) or len(set(names)) < len(names):
-            raise ValueError(f"is no island of knights and knaves: {prompt[:80]!r}")
+            raise ValueError(f"expected the island's usual text, each name once: {prompt[:80]!r}")
         said = _statements(match[3], names)
         problem = names, truthful, tuple(_claim(text, names, truthful) for text in said)
         if len([case for case in _cases(problem) if _liar(problem, case) is None]) != 1:
-            raise ValueError(f"has no solution, or several: {prompt[-80:]!r}")
+            raise ValueError(f"the puzzle has no solution, or several: {prompt[-80:]!r}")
         return problem
 
     def solve(self, problem: Island, grain: str) -> Solution:
@@ -136,18 +136,19 @@ def _statements(said: str, names: tuple[str, ...]) -> list[str]:
     for name in names:
         match = next((m for form in _SAYS if (m := form.match(rest)) and m["name"] == name), None)
         if match is None:
-            raise ValueError(f"does not tell what {name} says: {said[:80]!r}")
+            raise ValueError(f"the statement of {name} is missing or misplaced: {said[:80]!r}")
         found.append(match["claim"])
         rest = rest[match.end() :]
     if rest:
-        raise ValueError(f"goes on after the last statement: {rest[:80]!r}")
+        raise ValueError(f"more text follows the last statement: {rest[:80]!r}")
     return found
 
 
 def _claim(text: str, names: tuple[str, ...], truthful: str) -> Claim:
-    """Parse a claim from its inner brackets outwards.
+    """Parse the text of a claim, the innermost brackets first.
 
-    `names` are the names of all people; `truthful` is what a truthful person is called.
+    `names` are the names of all people; `truthful` is what a truthful person is called, such as
+    `a knight`.
     """
     # Append each part already parsed to `parts`, and replace it in `text` by `<k>`, its index.
     parts: list[Claim] = []
@@ -162,7 +163,7 @@ def _claim(text: str, names: tuple[str, ...], truthful: str) -> Claim:
             if match:
                 inner = [parts[int(k)] for k in match.groups()]
                 return (op, *inner) if op else inner[0]
-        raise ValueError(f"has a statement that makes no claim: {text[:80]!r}")
+        raise ValueError(f"part of a claim cannot be read: {text[:80]!r}")
 
     person = f"({'|'.join(names)}) is ({truthful}|{LIARS[truthful]})"
     text = re.sub(person, lambda m: put(("is", names.index(m[1]), m[2] == truthful)), text).replace(
@@ -175,14 +176,19 @@ def _claim(text: str, names: tuple[str, ...], truthful: str) -> Claim:
 
 
 def _cases(problem: Island) -> list[tuple[bool, ...]]:
-    """List every assignment of truthful (True) or liar, from all truthful to none."""
+    """List every case: every way in which the people can be truthful or liars.
+
+    A case has True for each person who is truthful, False for each liar. In the first case all are
+    truthful, in the last one all are liars.
+    """
     return list(product((True, False), repeat=len(problem[0])))
 
 
 def _liar(problem: Island, case: tuple[bool, ...]) -> int | None:
-    """Return the index of the first person whose claim does not fit the case, or None.
+    """Return the index of the first person whose claim does not fit a case; None if all claims fit.
 
-    A claim fits if it is true and its speaker is truthful, or false and its speaker a liar.
+    `case` has True for each person who is truthful, False for each liar. A claim fits if it is true
+    and its speaker is truthful, or if it is false and its speaker is a liar.
     """
     fits = [_value(claim, case) == role for claim, role in zip(problem[2], case, strict=True)]
     return fits.index(False) if False in fits else None

@@ -69,8 +69,8 @@ class WordSorting(GymTask):
 def _compare(a: str, b: str, first: str) -> list[Line]:
     """Return the steps that compare two words by the characters where they first differ.
 
-    `first` is the one that goes first in the list. If one word is the beginning of the other, it
-    counts as the smaller.
+    `first` is the word of the two that comes first in the sorted list. A word counts as smaller
+    than a longer word that begins with it.
     """
     start = "".join(x for x, _ in takewhile(lambda xy: xy[0] == xy[1], zip(a, b, strict=False)))
     x, y = a[len(start) :][:1], b[len(start) :][:1]
@@ -88,6 +88,9 @@ def _compare(a: str, b: str, first: str) -> list[Line]:
 
 
 def _kind(x: str, y: str) -> str:
-    """Return `digit `, `capital ` or `small ` for `x`; empty if `y` is of the same kind."""
+    """Return the kind of the character `x`: `digit `, `capital ` or `small `.
+
+    Return an empty string if `y` is of the same kind.
+    """
     kinds = ["digit " if c.isdigit() else "capital " if c.isupper() else "small " for c in (x, y)]
     return "" if kinds[0] == kinds[1] else kinds[0]

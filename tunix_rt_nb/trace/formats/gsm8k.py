@@ -25,4 +25,4 @@ def gsm8k(record: Record) -> Trace:
     return read_text(record, used, asked, "", thought=said, answer=answer.strip())
 
 
-GSM8K = Format("gsm8k", gsm8k, noun="GSM8K problems")
+GSM8K = Format("gsm8k", gsm8k, noun="GSM8K problem{s}")

@@ -46,7 +46,7 @@ def check_parts(names: Mapping[str, str]) -> None:
 
 
 def renamed(record: Record, names: Mapping[str, str]) -> dict[str, Any]:
-    """Return a copy of a record, its mapped fields renamed to the names that `tagged` reads.
+    """Copy a record, and give its mapped fields the names that the format `tagged` reads.
 
     Args:
       record: the record.
@@ -61,6 +61,20 @@ def renamed(record: Record, names: Mapping[str, str]) -> dict[str, Any]:
     """
     rest = {name: value for name, value in record.items() if name not in names.values()}
     return rest | {PARTS[part]: _field(record, field) for part, field in names.items()}
+
+
+def holds(record: Record, path: str) -> bool:
+    """Tell whether a record has a field, which may be a dotted path.
+
+    Example:
+      >>> holds({"meta": {"final": 4}}, "meta.final")
+      True
+    """
+    try:
+        _field(record, path)
+    except InputError:
+        return False
+    return True
 
 
 def _field(record: Record, path: str) -> Any:

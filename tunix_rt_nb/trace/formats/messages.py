@@ -81,12 +81,14 @@ def _messages_of(record: Record) -> tuple[tuple[str, ...], list[Any]]:
 
 
 def _with_system(record: Record, raw: list[Any], names: Iterable[str]) -> list[dict[str, Any]]:
-    """Convert messages to OpenAI's roles and fields; put the record's `system` field first.
+    """Convert messages to OpenAI's roles and fields.
+
+    If the record has a field `system`, it becomes the first message.
 
     Args:
       record: the record.
       raw: its messages, unconverted.
-      names: the names of the fields that hold them; errors name the last one.
+      names: the names of the fields that hold the messages; an error message begins with the last.
 
     Returns:
       A dict of `role`, `content` and, if there is any, `reasoning` for each message.
@@ -141,11 +143,11 @@ def _parts(turn: Mapping[str, Any], name: str, where: str) -> tuple[str, list[st
 
 
 def _in_turn(found: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
-    """Check the order of the roles, and return the messages without an empty system message.
+    """Check that user and assistant take turns. Return the messages; drop a blank system message.
 
     Args:
       found: the messages, as dicts with `role` and `content`.
-      name: the field that holds them; the error message begins with it.
+      name: the field that holds the messages; the error message begins with it.
 
     Raises:
       InputError: user and assistant do not take turns, or the assistant is not last.
@@ -163,4 +165,4 @@ def _in_turn(found: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
     return found
 
 
-MESSAGES = Format("messages", messages, _Messages, noun="chats")
+MESSAGES = Format("messages", messages, _Messages, noun="chat{s}")

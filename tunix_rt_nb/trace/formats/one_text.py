@@ -119,8 +119,9 @@ def _tagged(before: str, after: str) -> Split:
     """Split a response with tags into steps and answer.
 
     Args:
-      before: the text before the last tag that ends the reasoning or begins the answer.
-      after: the text after that tag.
+      before: the reasoning: the text before the tag that ends it, such as `</think>`, or before
+        the tag that begins the answer.
+      after: the text after `</think>`, or from the tag that begins the answer.
     """
     reasoning, answer, whole = _told(ANSWER.sub("", after))
     return Split(steps_of(untagged(before)), answer, whole and not reasoning)
@@ -129,8 +130,8 @@ def _tagged(before: str, after: str) -> Split:
 def _told(text: str) -> tuple[str, str, bool]:
     """Split a text without tags into its reasoning and its answer.
 
-    The whole text is the answer if none is found, or if more than `_AFTER` (4) lines follow the
-    first line of the answer.
+    The whole text is the answer if `answer_in` finds none, or if more than `_AFTER` (4) lines
+    follow the first line of the answer.
 
     Returns:
       The reasoning, the answer, and True if both together hold all words of the text.
@@ -169,7 +170,7 @@ def steps_of(reasoning: str) -> tuple[str, ...]:
 
 
 def _lines(text: str) -> Iterator[str]:
-    """Yield each non-empty line, stripped at its end, and each code block as one text."""
+    """Yield each non-empty line of a text, without trailing spaces; yield a code block whole."""
     block: list[str] = []
     for line in map(str.rstrip, text.split("\n")):
         fence = line.lstrip().startswith(_FENCE)

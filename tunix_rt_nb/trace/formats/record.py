@@ -1,15 +1,17 @@
 """The common parts of all formats: records, their fields, and the trace made of them."""
 
 from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
 from typing import Annotated, Any, NamedTuple, get_origin
 
 import msgspec
 
-from tunix_rt_nb.common import InputError
+from tunix_rt_nb.common import InputError, one_line
 from tunix_rt_nb.trace.trace import Earlier, Trace
 
 Record = Mapping[str, Any]
 Full = Annotated[str, msgspec.Meta(min_length=1)]
+MOST = 12  # names of fields that a message lists
 
 # Fields that hold reasoning, in records and in messages
 THOUGHTS = (
@@ -49,19 +51,20 @@ class Format(NamedTuple):
       name: the name of the format, as users write it after `--as` or `--format`.
       read: a function that makes a trace of a record, or raises `InputError` with `field: reason`.
       exported: the class of an exported record; None if the format can only be imported.
-      reads_back: the name of the format that reads the exported records; empty if that is this one.
-      noun: what people call its records, in the plural, such as `chats`.
+      reads_back: the name of the format that imports the records exported in this one; empty if
+        this format imports them itself.
+      noun: what people call its records, such as `chat{s}`, as `counted` takes it.
     """
 
     name: str
     read: Callable[[Record], Trace]
     exported: type[Exported] | None = None
     reads_back: str = ""
-    noun: str = "traces"
+    noun: str = "trace{s}"
 
     @property
     def lists(self) -> list[str]:
-        """The names of an exported record's fields that are lists; CSV files hold these as JSON."""
+        """The names of an exported record's fields that hold lists; in a CSV file they are JSON."""
         fields = msgspec.structs.fields(self.exported) if self.exported else ()
         return [field.name for field in fields if get_origin(field.type) is list]
 
@@ -122,6 +125,17 @@ def text(record: Record, name: str, where: str = "") -> str:
     The error message begins with `where`.
     """
     return of_type(record, name, str, where)
+
+
+def listed(names: Iterable[str]) -> str:
+    """Write names of fields as a list: the first 12 of them, and `…` if there are more.
+
+    Example:
+      >>> listed(["id", "text"]), listed(map(str, range(99)))
+      ('id, text', '0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, …')
+    """
+    found = [one_line(name, 40) for name in islice(names, MOST + 1)]
+    return ", ".join([*found[:MOST], "…"] if len(found) > MOST else found) or "none"
 
 
 def of_type(record: Record, name: str, kind: type, where: str = "") -> Any:

@@ -56,12 +56,12 @@ def reference(record: Record) -> Trace:
 
 
 def _in_order(record: Record, name: str) -> list[Any]:
-    """Return the steps in the field `name`, sorted by index and numbered again from 0.
+    """Return the steps in the field `name`, sorted by their index `i` and renumbered from 0.
 
-    If all steps are plain texts, they keep their order.
+    If all steps are plain texts, return them in their order.
 
     Raises:
-      InputError: a step has no index, or two have the same.
+      InputError: a step has no index, or two steps have the same index.
     """
     found = of_type(record, name, list)
     if all(isinstance(step, str) for step in found):

@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from tunix_rt_nb.common import InputError, one_line, unknown
+from tunix_rt_nb.common import InputError, unknown
 from tunix_rt_nb.trace.formats.gsm8k import GSM8K
 from tunix_rt_nb.trace.formats.mapping import check_parts, renamed
 from tunix_rt_nb.trace.formats.messages import LISTS, MESSAGES
-from tunix_rt_nb.trace.formats.record import Exported, Format, Record, present, text
+from tunix_rt_nb.trace.formats.record import Exported, Format, Record, listed, present, text
 from tunix_rt_nb.trace.formats.reference import REFERENCE, TRACE
 from tunix_rt_nb.trace.formats.tagged import (
     ANSWERS,
@@ -26,7 +26,20 @@ _ALL = (TRACE, TUNIX_SFT, TRAINING_EXAMPLE, MESSAGES, REFERENCE, GSM8K, TAGGED)
 AUTO = "auto"  # recognises the format of each record by its fields
 _OF_TRACE = {*Trace.__struct_fields__, "id", "created_at"}
 FORMATS = {one.name: one for one in _ALL}
+SHAPES = (  # fields by which a record is recognised, as messages list them
+    "messages, conversations, question/answer, prompt/completion, instruction/output,"
+    " problem/solution, prompt/steps/final_answer"
+)
 EXPORTS: dict[str, type[Exported]] = {one.name: one.exported for one in _ALL if one.exported}
+
+
+class NoFormat(InputError):
+    """The error for records whose fields fit no format."""
+
+
+def no_format(has: str) -> NoFormat:
+    """Return the error for records that fit no format; `has` says which fields they have."""
+    return NoFormat(f"no known format: {has}; expected one of {SHAPES}")
 
 
 def named(name: str) -> Format:
@@ -72,7 +85,7 @@ def recognise(record: Record) -> Format:
     """Recognise the format of a record by its fields.
 
     Raises:
-      InputError: the fields fit no format.
+      NoFormat: the fields fit no format.
 
     Example:
       >>> recognise({"question": "2 + 2?", "answer": "2 + 2 = 4 #### 4"}).name
@@ -87,7 +100,8 @@ def recognise(record: Record) -> Format:
     if turns or not has.isdisjoint(LISTS):
         return MESSAGES
     if "payload" in has or "trace_steps" in has or {"prompt", "steps", "final_answer"} <= has:
-        texts = "steps" in has and any(isinstance(step, str) for step in record["steps"] or ())
+        steps = record.get("steps")
+        texts = isinstance(steps, list) and any(isinstance(step, str) for step in steps)
         return REFERENCE if texts or not has <= _OF_TRACE else TRACE
     if {"prompts", "final_answer"} <= has:
         return TUNIX_SFT
@@ -95,10 +109,7 @@ def recognise(record: Record) -> Format:
         return GSM8K
     if not has.isdisjoint(PROMPTS) and not has.isdisjoint((*RESPONSES, *ANSWERS)):
         return TAGGED
-    found = one_line(", ".join(map(str, has)), 80) or "none"
-    raise InputError(
-        f"fields: no known format has {found}; name the parts: --map prompt=FIELD,answer=FIELD"
-    )
+    raise no_format(f"its keys are {listed(has)}")
 
 
 def prompt_of(record: Record) -> str:
@@ -114,11 +125,16 @@ def prompt_of(record: Record) -> str:
     try:
         return recognise(record).read(record).prompt
     except InputError:
+        if not record.keys().isdisjoint(LISTS):  # a chat has its prompt nowhere else
+            raise
         return Trace.of(text(record, present(record, PROMPTS)), [], "?").prompt
 
 
 def form_of(lines: Iterable[bytes]) -> str:
-    """Return the name of the format of the first line that is recognised; `auto` if none is."""
+    """Recognise the format of a file, and return its name.
+
+    This is the format of the first line that is recognised; `auto` if no line is.
+    """
     for line in lines:
         with suppress(InputError):
             return recognise(parse_object(line)).name
@@ -138,10 +154,10 @@ def reads_back(name: str) -> str:
 
 
 def export_of(record: Record) -> str:
-    """Return the name of the export format whose fields a record has.
+    """Return the name of the format in which a record was exported.
 
     Raises:
-      InputError: every export format has a field that the record lacks.
+      InputError: the record lacks at least one field of each export format.
 
     Example:
       >>> export_of({"id": "1", "prompt": "2 + 2?", "response": "Answer: 4", "metadata": {}})
@@ -157,10 +173,10 @@ def export_of(record: Record) -> str:
 
 
 def export_in(path: Path) -> str:
-    """Find the export format of a file of records by its first record.
+    """Return the name of the format in which a file was exported, judged by its first record.
 
     Raises:
-      InputError: the file cannot be read, or its first record has no export format.
+      InputError: the file cannot be read, or its first record has the fields of no export format.
     """
     number, line = next(records(path))
     try:

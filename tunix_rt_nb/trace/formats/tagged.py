@@ -64,7 +64,7 @@ def tagged(record: Record) -> Trace:
 
 
 def _prompt(record: Record) -> tuple[str, list[str]]:
-    """Return the prompt of a record, and the names of the fields that it comes from."""
+    """Return the prompt of a record, and the names of the fields that were read for it."""
     asked = present(record, PROMPTS)
     prompt = text(record, asked)
     if asked != "instruction":
@@ -83,7 +83,11 @@ def _full(record: Record, name: str) -> bool:
 
 
 def _text(record: Record, name: str) -> str:
-    """Return a field as text: a number converted, the first item of a list of texts."""
+    """Return a field as text. Convert a number; of a list of texts, return the first.
+
+    Raises:
+      InputError: the field is missing or holds something else.
+    """
     value = record[name]
     if isinstance(value, list) and value and isinstance(value[0], str):
         return value[0]
@@ -92,5 +96,5 @@ def _text(record: Record, name: str) -> str:
     return text(record, name)
 
 
-TAGGED = Format("tagged", tagged, noun="questions with answers")
-TRAINING_EXAMPLE = Format("training_example", tagged, _Pair, noun="prompts with responses")
+TAGGED = Format("tagged", tagged, noun="question{s} with answer{s}")
+TRAINING_EXAMPLE = Format("training_example", tagged, _Pair, noun="prompt{s} with response{s}")

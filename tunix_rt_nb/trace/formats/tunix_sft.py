@@ -29,8 +29,8 @@ class _Sft(Exported):
 def tunix_sft(record: Record) -> Trace:
     r"""Make a trace of a record whose text is a chat in Gemma's template.
 
-    This format cannot mark where a step ends. So a line inside a step that begins like the next
-    step, such as `2. `, is read as the next step.
+    The format has no mark for the end of a step. So if a line inside step 1 begins with `2. `, it
+    is read as step 2.
 
     Example:
       >>> said = "Reasoning:\n1. 2 + 2 = 4.\nAnswer: 4<end_of_turn>"
@@ -47,10 +47,10 @@ def tunix_sft(record: Record) -> Trace:
 
 
 def split(text: str, answer: str) -> tuple[str, str]:
-    r"""Split a record's text in Gemma's template into the prompt and the response.
+    r"""Split a chat in Gemma's template into the prompt and the response.
 
-    If several places look like the start of the response, the last one counts. So if a step holds
-    such a place, the response begins too late and lacks the steps before it.
+    The response begins at the last `<start_of_turn>model` that is followed by a first step. So if
+    a step quotes the beginning of a response, the steps before it are read as part of the prompt.
 
     Args:
       text: the whole chat.
@@ -80,4 +80,4 @@ def split(text: str, answer: str) -> tuple[str, str]:
     raise InputError(f"prompts: the response has no steps, expected it to begin with {begins!r}")
 
 
-TUNIX_SFT = Format("tunix_sft", tunix_sft, _Sft, noun="chats in Gemma's template")
+TUNIX_SFT = Format("tunix_sft", tunix_sft, _Sft, noun="chat{s} in Gemma's template")

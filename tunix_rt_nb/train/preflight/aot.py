@@ -75,7 +75,7 @@ def base(plan: Plan, mesh: jax.sharding.Mesh) -> Any:
 
 
 def _model(plan: Plan, mesh: jax.sharding.Mesh) -> Any:
-    """Build a plan's model as a run uses it: it takes packed rows, and has adapters if any."""
+    """Build a plan's model as a run uses it: ready for packed rows, with the plan's adapters."""
     model = base(plan, mesh)
     attention.takes_segments(model)
     if not isinstance(plan, Training) or not plan.lora_rank:
@@ -105,8 +105,8 @@ def fit(lowered: Any, parts: dict[str, int], rest: str, available: int) -> tuple
 
     Args:
       lowered: the program, lowered for the chips.
-      parts: bytes per chip of some of the program's arguments, by name.
-      rest: a name for the other arguments; their bytes are computed.
+      parts: name -> bytes per chip, for the arguments of the program whose size is known.
+      rest: the name under which the bytes of all other arguments are returned.
       available: bytes that the chip has.
 
     Returns:
@@ -205,7 +205,8 @@ def loss_alone(plan: Training) -> tuple[Fit, int]:
     """Compile the loss by itself with its gradients, and find the memory and work that it takes.
 
     Returns:
-      Its `Fit`, whose `bytes` count one chunk only; and the number of chunks.
+      The `Fit` of the loss. Its `bytes`, the memory traffic, count a single chunk of logits.
+      The number of chunks.
     """
     place = mesh(plan.topology, plan.tp)
     config = _architecture(plan.model)

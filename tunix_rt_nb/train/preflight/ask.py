@@ -29,7 +29,7 @@ class Fit(NamedTuple):
     Attributes:
       needed: all bytes that it needs, even if the chip has fewer.
       available: bytes that the chip has.
-      parts: bytes of each part of what it needs, such as `weights` and `temporaries`.
+      parts: name -> bytes, the parts of `needed`, such as `weights` and `temporaries`.
       flops, bytes: the program's floating-point operations, and the bytes that it moves to and from
         memory; 0 if it does not fit, because the compiler does not finish then.
     """
@@ -42,7 +42,7 @@ class Fit(NamedTuple):
 
     @property
     def fits(self) -> bool:
-        """True if the chip has as many bytes as are needed."""
+        """True if the chip has at least as many bytes as are needed."""
         return self.needed <= self.available
 
 
@@ -128,11 +128,11 @@ def largest(
 ) -> tuple[int, bool]:
     """Find the largest count whose need is at most `available`, with few calls of `needs`.
 
-    The need has to increase with the count. Each next count to try is where a straight line through
-    two computed needs reaches `available`.
+    The need has to increase with the count. To guess the next count, draw a straight line through
+    two computed needs, and take the count at which the line reaches `available`.
 
     Args:
-      needs: returns the need of a count.
+      needs: computes the need of a count, such as the bytes that a batch of this size needs.
       available: the largest need that is allowed.
       empty: the need of count 0.
       start: the count to try first.

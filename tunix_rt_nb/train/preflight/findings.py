@@ -7,10 +7,10 @@ class Memory(TypedDict):
     """The memory that a program needs on one chip, and whether it fits.
 
     Attributes:
-      fits: True if the chip has as many bytes as are needed.
+      fits: True if the chip has at least as many bytes as are needed.
       needed: all bytes that the program needs.
       available: bytes that the chip has.
-      parts: bytes of each part of what it needs, such as `weights` and `temporaries`.
+      parts: name -> bytes, the parts of `needed`, such as `weights` and `temporaries`.
       seconds: a lower bound on the time of a train step, of the whole prefill, or of decoding one
         token for every prompt; only if the program fits.
     """
@@ -26,9 +26,11 @@ class Memory(TypedDict):
 class Training(Memory):
     """The findings about a train step.
 
+    If the step does not fit, the first five fields, from `flops` to `loss`, are missing.
+
     Attributes:
       flops, bytes: floating-point operations, and bytes moved to and from memory, per step and
-        chip. These and the next three are missing if the step does not fit.
+        chip.
       tokens_per_second: an upper bound on the speed.
       hours: a lower bound on the time of the whole run.
       loss: bytes per chip that the loss alone takes besides its arguments.

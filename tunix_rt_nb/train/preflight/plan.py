@@ -45,7 +45,7 @@ class Plan(BaseModel):
 
     @property
     def shares(self) -> int:
-        """The number of shares into which the rows of a batch are split, one for each group."""
+        """The number of tensor-parallel groups; the rows of a batch are split over the groups."""
         return chips.count(self.topology) // self.tp
 
 
