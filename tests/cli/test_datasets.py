@@ -7,7 +7,10 @@ from click.testing import CliRunner, Result
 from tests.conftest import NOW
 from tunix_rt_nb import tasks
 from tunix_rt_nb.cli import main
+from tunix_rt_nb.common import files
+from tunix_rt_nb.dataset import folder
 from tunix_rt_nb.store.store import TraceStore
+from tunix_rt_nb.trace import Trace
 
 
 @pytest.fixture(autouse=True)
@@ -40,6 +43,25 @@ def test_a_dataset_is_built_listed_and_shown(home: Path) -> None:
     [row] = json.loads(tool("list", "--tag", "first", "--json").stdout)
     assert row["dataset"] == "sums-v1" and row["train"] + row["eval"] == 60
     assert json.loads(tool("list", "--tag", "other", "--json").stdout) == []
+
+
+def test_traces_that_no_task_made_have_one_name(home: Path) -> None:
+    store = TraceStore(home / "data" / "traces")
+    store.add([Trace.of(f"{n}?", [], f"{n}") for n in range(9)], NOW)
+    tool("build", spec(home))
+    assert "\nown " in tool("show", "sums-v1").stdout
+    assert {row["task"] for row in store.overview()} == {"arithmetic", "own"}
+    assert {row["task"] for row in store.distribution()} == {"arithmetic", "own"}
+
+
+def test_a_manifest_that_calls_them_unknown_is_shown_alike(home: Path) -> None:
+    tool("build", spec(home))
+    path = home / "data" / "datasets" / "sums-v1" / "manifest.json"
+    manifest = files.read_json(path)
+    sides = manifest["tasks"].pop("arithmetic")
+    files.write_json(path, folder.sealed({**manifest, "tasks": {"unknown": sides}}))
+    shown = tool("show", "sums-v1").stdout
+    assert "\nown " in shown and "unknown" not in shown
 
 
 def test_versions_are_compared_and_merged(home: Path) -> None:

@@ -22,6 +22,7 @@ def written(path: Path, *answers: str) -> Path:
 def test_questions_of_ones_own_can_be_graded(tmp_path: Path) -> None:
     path = written(tmp_path / "mine.jsonl", "Paris", "5")
     assert check(path) == f"{path}: 2 items, 0 of known tasks; all can be graded\n"
+    assert check(written(path, "5")) == f"{path}: 1 item, 0 of known tasks; all can be graded\n"
 
 
 def test_expected_answers_that_only_the_same_words_match_are_counted(tmp_path: Path) -> None:

@@ -198,6 +198,20 @@ def test_every_bad_line_of_every_file_is_told(tmp_path: Path) -> None:
     assert lines[4:] == [f"4 bad lines; nothing was imported; {SKIP}"]
 
 
+def test_bad_lines_are_left_out_listed_and_counted(home: Path, tmp_path: Path) -> None:
+    file = tmp_path / "mine.jsonl"
+    file.write_text(GOOD + "\n{\n")
+    result = invoke("import", file, "--skip-bad")
+    assert result.exit_code == 0
+    assert result.stderr.startswith(
+        f"{file}: 1 trace, 1 line skipped\nskipped {file}:2: not a JSON"
+    )
+    assert result.stdout.startswith("1 new trace, 0 already there: ")
+    listed = home / "data" / "traces" / "skipped.txt"
+    assert listed.read_text().startswith(f"{file}:2: not a JSON object: ")
+    assert told("verify").startswith("1 trace, 0 of them of known tasks")
+
+
 def test_standard_input_and_other_forms_are_read() -> None:
     record = json.dumps({"question": "q", "answer": "One.\n#### 1", "level": 3})
     assert invoke("import", "-", "--as", "gsm8k", stdin=record).exit_code == 0

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from tests.helpers.odd import texts
-from tunix_rt_nb.common import InputError, check_name
+from tunix_rt_nb.common import InputError, check_name, nearest
 
 SAFE = "abcXYZ019._-"
 
@@ -47,3 +47,9 @@ def test_whatever_passes_is_one_folder_and_one_word_of_a_shell(name: str) -> Non
 @given(st.text(SAFE, min_size=1, max_size=64).filter(lambda name: name[0].isalnum()))
 def test_every_name_of_safe_characters_passes(name: str) -> None:
     assert check_name("name", name) == name
+
+
+def test_the_nearest_name_is_found_in_any_case_if_it_is_near() -> None:
+    assert nearest("QESTION", ["answer", "question"]) == "question"
+    assert nearest("zzz", ["answer", "question"]) == nearest("a", []) == ""
+    assert nearest("quest", ["question"], cutoff=0.9) == ""

@@ -162,7 +162,7 @@ def drawn(scores: np.ndarray) -> list[Any]:
             [*MORE, {**MORE[3], "sample": 1, "style": "tags"}],
             "different styles: style of '003' is 'numbered' and 'tags'",
         ),
-        ([*MORE, {**MORE[3], "sample": 1}], "'003' has 1 answers of A and 2 of B; evaluate"),
+        ([*MORE, {**MORE[3], "sample": 1}], "answers to '003': 1 of A and 2 of B; evaluate"),
     ],
 )
 def test_what_does_not_compare_is_refused(other: list[Any], told: str) -> None:

@@ -49,6 +49,17 @@ def test_an_answer_is_graded_as_a_person_graded_it(row: Any) -> None:
     assert (found["steps_right"] == 1.0) == (row["first_wrong"] is None)
 
 
+@pytest.mark.parametrize("own", [False, True])
+@pytest.mark.parametrize("said", ["The answer is {}. Wait", r"So \boxed{{{}}}", "1. a\nAnswer: {}"])
+def test_a_thought_that_never_ends_answers_nothing(said: str, own: bool) -> None:
+    [trace] = some("arithmetic", 1, seed=5)
+    asked = Trace.of(trace.prompt, [], trace.final_answer) if own else trace
+    text = said.format(trace.final_answer)
+    found = graded(asked, f"<think>\n{text}")
+    assert (found["score"], found["answer"], found["outcome"]) == (0.0, None, "no_answer")
+    assert graded(asked, f"<think>\n{text}\n</think>\n{trace.final_answer}")["score"] == 1.0
+
+
 @pytest.mark.parametrize("name", tasks.TASKS)
 def test_the_answer_to_another_problem_never_scores(name: str) -> None:
     for difficulty in tasks.DIFFICULTIES:

@@ -115,6 +115,7 @@ def test_what_is_written_is_read_again(config: dict[str, Any], tmp_path: Path) -
         (GEMMA3, {"sliding_window": None}, "sliding_window: None, expected a whole number"),
         (GEMMA3, {"sliding_window_pattern": 4}, "sliding_window_pattern: 4, expected five sliding"),
         (GEMMA3, {"layer_types": ["full_attention"] * 6}, "layer_types: .*, expected five sliding"),
+        (GEMMA3, {"layer_types": [{}] * 6}, "layer_types: .*, expected a list of 6, "),
         (GEMMA3, {"layer_types": ["full_attention"]}, "layer_types: .*, expected a list of 6, "),
         (GEMMA3, {"query_pre_attn_scalar": 5}, "query_pre_attn_scalar: 5, expected 16 or 12 "),
         (GEMMA3, {"attn_logit_softcapping": 50.0}, "attn_logit_softcapping: 50.0, expected None"),

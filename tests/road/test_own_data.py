@@ -63,7 +63,9 @@ def test_own_questions_stand_beside_drawn_ones(tmp_path: Path) -> None:
     found = run(tmp_path / "home", data, "--skip-bad", "--set", "TRACES={high_card_duel: 40}")
     assert found["by_task"].keys() == {"own", "high_card_duel"}
     notebook = (found["run"] / "1_generate.ipynb").read_text()
-    assert "60 GSM8K problems, 1 lines skipped" in notebook
+    assert "60 GSM8K problems, 1 line skipped" in notebook
+    assert "1 line skipped, listed in " in found["told"]
+    assert f"{data}:61: answer: Field required\n" in found["told"]
 
 
 @pytest.mark.parametrize("options", [["--as", "gsm8k"], ["--map", "prompt=q"], ["--skip-bad"]])

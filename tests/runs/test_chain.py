@@ -213,12 +213,12 @@ def test_bad_input_found_in_a_cell_is_bad_input(road: Path) -> None:
         "generate",
         [
             "from tunix_rt_nb.common.errors import InputError",
-            "raise InputError('f:3: prompt: missing')",
+            "raise InputError('f:3: prompt: missing\\nf:4: prompt: missing')",
         ],
     )
     result = invoke("run")
     assert result.exit_code == 2
-    assert "1_generate.ipynb failed: f:3: prompt: missing" in result.stderr
+    assert "1_generate.ipynb failed: f:3: prompt: missing\nf:4: prompt: missing" in result.stderr
 
 
 def test_a_notebook_that_leaves_no_result_did_not_do_its_step(road: Path) -> None:

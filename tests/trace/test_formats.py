@@ -1,5 +1,6 @@
 import contextlib
 import json
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from tunix_rt_nb.trace.formats import (
     recognise,
 )
 from tunix_rt_nb.trace.formats.one_text import STYLE
+from tunix_rt_nb.trace.formats.record import THOUGHTS
 from tunix_rt_nb.trace.trace import Earlier, Trace
 
 STEP = {"i": 0, "type": "a", "content": "one"}
@@ -178,6 +180,31 @@ def test_no_word_of_a_response_is_lost(
     assert convert("auto", {"problem": "p", "completion": said}) == trace
 
 
+@pytest.mark.parametrize(
+    "said", ["<think>2+2=4. The answer is 4", "a\n<reasoning>\n1. b", "[THINK]"]
+)
+def test_reasoning_that_never_ends_has_no_answer(said: str) -> None:
+    tag = re.search(r"[<\[]\w+[>\]]", said)[0]  # type: ignore[index]
+    for record in (chat("p", said), {"problem": "p", "completion": said}):
+        with pytest.raises(
+            InputError, match=re.escape(f"begins with {tag} and never ends: no ans")
+        ):
+            convert("auto", record)
+
+
+def test_reasoning_that_never_ends_may_have_its_answer_elsewhere() -> None:
+    trace = convert("auto", {"problem": "p", "completion": "<think>one\ntwo", "final_answer": "4"})
+    assert (steps(trace), trace.final_answer, trace.meta) == (["one", "two"], "4", None)
+
+
+@pytest.mark.parametrize("field", THOUGHTS)
+def test_reasoning_may_have_a_field_of_its_own_in_records_and_in_messages(field: str) -> None:
+    said = {"role": "assistant", "content": "4", field: "a"}
+    for record in ({"messages": [USER, said]}, {"question": "q", "answer": "4", field: "a"}):
+        trace = convert("auto", record)
+        assert (trace.prompt, steps(trace), trace.final_answer) == ("q", ["a"], "4")
+
+
 THOUGHT = {"role": "assistant", "content": "4"}
 USER = {"role": "user", "content": "q"}
 
@@ -266,7 +293,9 @@ def test_fields_of_other_names_are_mapped() -> None:
 
 @pytest.mark.parametrize("record", [{}, {"text": "once upon a time"}, {"a": 1, "b": 2}])
 def test_a_record_of_no_known_format_is_told_what_to_do(record: dict[str, Any]) -> None:
-    with pytest.raises(InputError, match="^no known format: its keys are .*; expected one of messages"):
+    with pytest.raises(
+        InputError, match="^no known format: its keys are .*; expected one of messages"
+    ):
         convert("auto", record)
 
 

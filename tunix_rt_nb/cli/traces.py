@@ -153,9 +153,10 @@ def compare(a: str, b: str, folder: Path | None, as_json: bool) -> None:
 def score_command(ids: tuple[str, ...], folder: Path | None, as_json: bool) -> None:
     """Score traces: those with these ids, or all.
 
-    The baseline score measures only length, from 0 to 100: 50 for ten steps or more, 50 for steps of
-    500 characters or more on average, and in proportion below. If one of `tunix-rt-nb tasks` made a
-    trace, rely on its share of right steps and on whether its answer is right.
+    The baseline score measures only length, from 0 to 100: up to 50 for the number of steps (ten or
+    more give 50), and up to 50 for their mean length (500 characters or more give 50). If one of
+    `tunix-rt-nb tasks` made a trace, rely on its share of right steps and on whether its answer is
+    right.
 
     \b
     Examples:

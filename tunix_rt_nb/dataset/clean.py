@@ -67,7 +67,7 @@ def _left(
 
 
 def in_eval_sets(rows: Sequence[Mapping[str, Any]], items: Sequence[EvalItem]) -> dict[str, Reject]:
-    """Find the rows that repeat the prompt, the problem or 8 words in a row of an eval item.
+    """Find the rows that repeat the prompt, the problem or 8 consecutive words of an eval item.
 
     If a row's task is in `tasks.TASKS`, that task reads the problem from the prompt. All other
     prompts are compared by their 8-grams of words and by their numbers.

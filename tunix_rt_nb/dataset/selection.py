@@ -126,9 +126,9 @@ def quotas(spec: DatasetSpec, found: Mapping[str, int]) -> dict[str, int]:
 def _in_proportion(
     shares: Mapping[str, float], found: Mapping[str, int], limit: int | None
 ) -> dict[str, int]:
-    """Compute the most traces to take of each value of a field, so that the shares are kept.
+    """Compute how many traces to take of each value of a field: as many as the shares allow.
 
-    Return value -> how many traces to take.
+    Return value -> number of traces.
 
     Args:
       shares: value -> its share; the shares add up to 1.

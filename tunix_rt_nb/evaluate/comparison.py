@@ -169,7 +169,7 @@ def _check_same(one: Items, two: Items) -> None:
                 )
         if len(one[name]) != len(two[name]):
             raise InputError(
-                f"compare: {one_line(name, 60)!r} has {len(one[name])} answers of A and"
+                f"compare: answers to {one_line(name, 60)!r}: {len(one[name])} of A and"
                 f" {len(two[name])} of B; evaluate both with the same SAMPLES"
             )
 

@@ -122,7 +122,7 @@ def asked(what: str, call: Callable[[], _T], again: bool = True, tries: int = 0)
 def found(what: str, call: Callable[[], _T], tries: int = 0) -> _T | None:
     """Call the API as `asked` does, but return None if Kaggle answers 403 or 404.
 
-    With these, Kaggle says that the requested thing is missing or private.
+    These answers mean that the requested thing is missing or private.
 
     Args:
       what: the handle or the action, to be named in errors.

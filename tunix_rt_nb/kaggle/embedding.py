@@ -25,8 +25,8 @@ def sources() -> dict[str, str]:
     base64) in one file, `PACKED`.
 
     Raises:
-      InputError: there are no notebooks, or a file does not end with a line break, so that a cell
-        could not keep it as it is.
+      InputError: there are no notebooks; or a file does not end with a line break, so it could not
+        be told apart from the next file in a cell.
 
     Example:
       >>> {"tunix_rt_nb/train/sft.py", PACKED} <= sources().keys()

@@ -20,7 +20,7 @@ PROCESSING = 900.0  # most seconds to wait until Kaggle has processed it
 
 
 def push_dataset(folder: Path, handle: str, told: Told = print) -> str:
-    """Push a built dataset as a new private Kaggle dataset, or as a new version of an old one.
+    """Push a built dataset as a new private Kaggle dataset, or as a version of an existing one.
 
     Args:
       folder: the folder of the dataset.
@@ -99,7 +99,7 @@ def _state(api: Any, handle: str, fields: str = "status,current_version_number")
 
 
 def push_model(folder: Path, handle: str, told: Told = print) -> str:
-    """Push a model folder as a new private Kaggle model, or as a new version of an old one.
+    """Push a model folder as a new private Kaggle model, or as a version of an existing one.
 
     Args:
       folder: the model folder.

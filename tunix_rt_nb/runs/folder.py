@@ -93,8 +93,8 @@ class MadeFrom(TypedDict):
 class Result(TypedDict, total=False):
     """The content of a step's `result.json`.
 
-    Every step writes the first four fields. The others end with the steps that write them, such as
-    "from train". The sides of a dataset are `train` and `eval`.
+    Every step writes the first four fields. Each other field is from the step that is named with
+    it. The sides of a dataset are `train` and `eval`.
 
     Attributes:
       step: the name of the step.
@@ -194,8 +194,8 @@ def take(step: str, run_dir: Path, inputs: dict[str, Path], alone: bool = False)
       run_dir: the run folder.
       inputs: step name -> folder of each step before it.
       alone: True if the notebook is run by itself, and not by `chain.run`. Then the file `key` is
-        removed too. In it, `chain.run` keeps the hash of what the outputs depend on, which would
-        not be right for the new outputs.
+        removed too. There, `chain.run` keeps a hash of everything that the outputs depend on. It
+        would not fit the new outputs.
 
     Raises:
       InputError: another process is at work in the step's folder.

@@ -45,7 +45,9 @@ def _counts(counts: Mapping[str, Any]) -> dict[str, int]:
 
 def _mapping(names: Mapping[str, Any]) -> Mapping[str, Any]:
     if not all(isinstance(field, str) and field for field in names.values()):
-        raise ValueError("expected a field's name for each part of a trace: {prompt: question}")
+        raise ValueError(
+            "expected a field's name for each part of a trace, such as {prompt: question}"
+        )
     try:
         formats.check_parts(names)
     except InputError as error:

@@ -31,7 +31,7 @@ class State(NamedTuple):
     Attributes:
       name: `completed`, `running`, `failed`, `stopped`, `damaged`, or `outdated` (a step was run
         again, and the steps after it were not).
-      step: the step that is running, that failed or that was stopped; otherwise the last step.
+      step: the step that is running, failed or was stopped; otherwise the last step that was begun.
       problem: why the run's score does not count; None if the score counts.
     """
 
@@ -51,7 +51,7 @@ class Row(TypedDict):
       items: the number of items that were graded after training.
       before, score: the mean score of the items before and after training.
       strict_score: like `score`, but answers are graded as written, Markdown included, and a
-        response that is not in the style gets 0.
+        response that is not in the asked style gets 0.
       low, high: the 95 % interval of `score`.
       steps_right: the mean share of right steps after training.
       samples, temperature, max_new_tokens: the settings with which the answers were sampled.

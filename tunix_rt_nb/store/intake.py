@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
@@ -217,13 +218,13 @@ def _parsed(names: Mapping[str, str], auto: bool, created_at: str, block: _Block
 
 
 def _no_format(line: bytes) -> str:
-    """Return why the fields of a record fit no format; empty if they do, or it has none."""
-    try:
-        formats.recognise(parse_object(line))
-    except formats.NoFormat as error:
-        return f"{error}, {_MAP}"
-    except InputError:  # it is no JSON object, which its own error says
-        pass
+    """Return that a record has no field of any known format; empty if it has, or is no object."""
+    with suppress(InputError):
+        record = parse_object(line)
+        try:
+            formats.recognise(record)
+        except formats.NoFormat as error:
+            return f"{error}, {_MAP}" if record.keys().isdisjoint(formats.KNOWN) else ""
     return ""
 
 

@@ -184,8 +184,8 @@ def _read(pattern: re.Pattern[str], prompt: str, drawn: int = 0) -> tuple[Hand, 
 def _one_discard(hand: Hand) -> bool:
     """Tell whether exactly one card of a hand is the best discard.
 
-    The best discard leaves the fewest points outside melds. The hand has one card more than a player
-    keeps. Return False if all its cards can be melded.
+    The best discard leaves the fewest points outside melds. The hand has one card more than a
+    player keeps. Return False if all its cards can be melded.
     """
     best: dict[int, dict[str, None]] = {}
     for way in ways(mask(hand)):

@@ -7,6 +7,8 @@ from tunix_rt_nb.trace.formats.registry import (
     AUTO,
     EXPORTS,
     FORMATS,
+    KNOWN,
+    SHAPES,
     NoFormat,
     export_in,
     export_of,

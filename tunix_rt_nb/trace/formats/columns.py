@@ -8,13 +8,10 @@ from contextlib import suppress
 
 from tunix_rt_nb.common import InputError, nearest
 from tunix_rt_nb.trace.formats.mapping import holds
-from tunix_rt_nb.trace.formats.messages import LISTS
 from tunix_rt_nb.trace.formats.record import MOST, Record, listed
-from tunix_rt_nb.trace.formats.registry import AUTO, no_format, reader
-from tunix_rt_nb.trace.formats.tagged import ANSWERS, PROMPTS, RESPONSES
+from tunix_rt_nb.trace.formats.registry import AUTO, KNOWN, no_format, reader
 from tunix_rt_nb.trace.trace import parse_object
 
-_KNOWN = (*LISTS, *PROMPTS, *RESPONSES, *ANSWERS)
 _LIKE = 0.7  # how much a name must have in common with a known one to be taken for a slip
 
 
@@ -64,7 +61,7 @@ def _slips(columns: Iterable[str]) -> str:
 
     Return an empty text if no column is similar to a known name.
     """
-    near = {name: nearest(name, _KNOWN, _LIKE) for name in columns if name not in _KNOWN}
+    near = {name: nearest(name, KNOWN, _LIKE) for name in columns if name not in KNOWN}
     meant = listed(dict.fromkeys(filter(None, near.values())))
     return f" (did you mean {meant}?)" if any(near.values()) else ""
 

@@ -25,6 +25,7 @@ from tunix_rt_nb.trace.trace import Trace, parse, parse_object
 _ALL = (TRACE, TUNIX_SFT, TRAINING_EXAMPLE, MESSAGES, REFERENCE, GSM8K, TAGGED)
 AUTO = "auto"  # recognises the format of each record by its fields
 _OF_TRACE = {*Trace.__struct_fields__, "id", "created_at"}
+KNOWN = (*LISTS, *PROMPTS, *RESPONSES, *ANSWERS)  # fields by which chats and tables are known
 FORMATS = {one.name: one for one in _ALL}
 SHAPES = (  # fields by which a record is recognised, as messages list them
     "messages, conversations, question/answer, prompt/completion, instruction/output,"
