@@ -59,7 +59,7 @@ def test_the_profiles_that_ship_pass(name: str) -> None:
     [
         ("generate", {"TRACES": {"chess": 3}}, "TRACES: unknown 'chess'"),
         ("generate", {"TRACES": {"arithmetik": 3}}, "TRACES: unknown 'arithmetik', did you mean ar"),
-        ("generate", {"TRACES": {"high_card_odds": 10_000}}, "TRACES: 10000 of high_card_odds (easy)"),
+        ("generate", {"TRACES": {"high_card_odds": 10_000}}, "TRACES: 10000 traces of high_card_odds (easy)"),
         (
             "generate",
             {"TRACES": {"aiw": 1}, "DIFFICULTIES": ["easy", "hard"]},

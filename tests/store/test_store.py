@@ -254,7 +254,9 @@ def test_what_has_the_size_of_what_was_written_is_still_checked(
             store.check()
         assert len(list(Verification(tmp_path))) == 1
     shard.write_bytes(b"[" + whole[1:])
-    with pytest.raises(InputError, match=shard.name + ":1: expected an object such as .*, found a list"):
+    with pytest.raises(
+        InputError, match=shard.name + ":1: expected an object such as .*, found a list"
+    ):
         ids(store)
 
 
@@ -267,9 +269,11 @@ def test_an_index_that_does_not_fit_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=f"{path.name}: is damaged, remove it"):
         store.count()
     path.write_bytes(content[:16] + bytes(16) + content[32:])
-    with pytest.raises(InputError, match="does not match its shard, remove it"):
+    with pytest.raises(InputError, match="this index does not match its shard, remove the index"):
         store.get(["00000000-0000-0000-0000-000000000000"])
-    assert f"{path}: does not match its shard, remove it" in list(Verification(tmp_path))
+    assert f"{path}: this index does not match its shard, remove the index" in list(
+        Verification(tmp_path)
+    )
     path.unlink()
     assert store.get([small(3).id])[0].trace == small(3)
 

@@ -194,7 +194,7 @@ def test_reasoning_that_never_ends_has_no_answer(said: str) -> None:
 
 def test_reasoning_that_never_ends_may_have_its_answer_elsewhere() -> None:
     trace = convert("auto", {"problem": "p", "completion": "<think>one\ntwo", "final_answer": "4"})
-    assert (steps(trace), trace.final_answer, trace.meta) == (["one", "two"], "4", None)
+    assert (steps(trace), trace.final_answer) == (["one", "two"], "4")
 
 
 @pytest.mark.parametrize("field", THOUGHTS)

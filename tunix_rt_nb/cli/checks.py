@@ -73,7 +73,7 @@ def _check_count(name: str, count: int, difficulties: list[str]) -> None:
             )
         if most is not None and wanted > most:
             raise InputError(
-                f"TRACES: {wanted} of {name} ({difficulty}), expected at most {most}, the"
+                f"TRACES: {wanted} traces of {name} ({difficulty}), expected at most {most}, the"
                 " number of its distinct problems"
             )
 

@@ -108,9 +108,9 @@ def baseline_command(
 
     \b
     Examples:
-      tunix-rt-nb runs baseline accuracy quickstart --take --tolerance 0.02
-      tunix-rt-nb runs baseline accuracy slower
-      tunix-rt-nb runs baseline accuracy
+      tunix-rt-nb runs baseline my-baseline quickstart --take --tolerance 0.02
+      tunix-rt-nb runs baseline my-baseline run-2
+      tunix-rt-nb runs baseline my-baseline
     """
     if take:
         if run is None:

@@ -69,8 +69,9 @@ def _left(
 def in_eval_sets(rows: Sequence[Mapping[str, Any]], items: Sequence[EvalItem]) -> dict[str, Reject]:
     """Find the rows that repeat the prompt, the problem or 8 consecutive words of an eval item.
 
-    If a row's task is in `tasks.TASKS`, that task reads the problem from the prompt. All other
-    prompts are compared by their 8-grams of words and by their numbers.
+    The same prompt always counts. A row of a task in `tasks.TASKS` also counts if its prompt poses
+    the same problem in other words. A row of any other task also counts if its prompt shares 8
+    consecutive words with an item and has the same numbers.
 
     Args:
       rows: rows as `rejects` takes them.

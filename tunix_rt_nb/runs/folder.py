@@ -79,7 +79,7 @@ def outputs(folder: Path) -> dict[str, str]:
 
 
 class MadeFrom(TypedDict):
-    """An earlier step whose outputs a step read.
+    """An earlier step, whose outputs a later step used as its input.
 
     Attributes:
       folder: the earlier step's folder, relative to the folder of the step that read it.

@@ -128,7 +128,9 @@ class Contents:
         except InputError as error:  # count lines only now, because that reads the shard
             raise InputError(f"{shard}:{_line_number(shard, place)}{error}") from None
         if stored.trace.id not in self.ids([k]):
-            raise InputError(f"{index.path_of(shard)}: does not match its shard, remove it")
+            raise InputError(
+                f"{index.path_of(shard)}: this index does not match its shard, remove the index"
+            )
         return stored
 
 

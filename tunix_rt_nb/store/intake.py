@@ -152,7 +152,7 @@ def _refusal(wrong: Sequence[str], skippable: bool) -> str:
 
 
 def _list(left_out: Iterable[str], path: Path | None) -> None:
-    """Write the file of `How.skipped`; remove the one of an earlier import if it is empty."""
+    """Write the records that were left out to a file; remove the file if none were left out."""
     text = "".join(f"{line}\n" for line in left_out)
     if path and text:
         with files.atomic(path) as file:

@@ -38,7 +38,7 @@ def line_of(trace: Trace, key: bytes, created_at: str) -> bytes:
 
     Args:
       trace: the trace.
-      key: `trace.key`, its id as 16 bytes, which callers pass because it is slow to compute.
+      key: `trace.key`, the trace's id as 16 bytes. It is slow to compute, and callers have it.
       created_at: the time to store with the trace, ISO 8601 in UTC.
     """
     content = trace.canonical_bytes()[1:]

@@ -144,7 +144,7 @@ def _altered(shard: Path, table: np.ndarray) -> Iterator[str]:
     if named and not files.sha256(shard).startswith(named[1]):
         yield f"{shard}: was altered after it was written, its name is the hash of other content"
     elif not np.array_equal(table[["hi", "lo"]], indexed[["hi", "lo"]]):
-        yield f"{index.path_of(shard)}: does not match its shard, remove it"
+        yield f"{index.path_of(shard)}: this index does not match its shard, remove the index"
 
 
 def _twice(found: list[Path], lengths: list[int], keys: bytes, numbers: array) -> Iterator[str]:

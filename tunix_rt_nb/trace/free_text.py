@@ -242,7 +242,7 @@ def _marked(line: str) -> tuple[int, str] | None:
 
 
 def _sentence(line: str, at: int) -> int:
-    """Return the index in a line where the sentence around the index `at` begins."""
+    """Return where the sentence that contains position `at` begins, as an index into the line."""
     return max((end.end() for end in _SENTENCE.finditer(line, 0, at)), default=0)
 
 

@@ -126,7 +126,9 @@ def other_unknown(answer: str, prompt: str) -> bool:
 
 
 def read(text: str) -> Number | None:
-    r"""Read a text that is one number; return None if the text is anything else, or ambiguous.
+    r"""Read a text that states one number; return None if it is anything else, or ambiguous.
+
+    The number may have a unit, or stand after an equals sign.
 
     Example:
       >>> read(r"x = 2\frac{1}{2}"), read("154*325 = 50{,}050 apples").text, read("29 of 30")

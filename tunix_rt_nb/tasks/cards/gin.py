@@ -118,7 +118,7 @@ class GinDiscard(_Gin):
     def read(self, prompt: str) -> Hand:
         [hand] = _read(_DISCARD_PROMPT, prompt, drawn=1)
         if not _one_discard(hand):
-            raise ValueError(f"one card outside melds must be the best discard: {prompt[:80]!r}")
+            raise ValueError(f"expected one best discard, a card outside melds: {prompt[:80]!r}")
         return hand
 
     def solve(self, problem: Hand, grain: str) -> Solution:

@@ -43,7 +43,7 @@ def divide(a: int, b: int, grain: str = "fine") -> list[Line]:
 
 
 def _digit(a: int, b: int) -> list[Line]:
-    """Return the fine steps of a division whose quotient has one digit."""
+    """Return the steps, at grain `fine`, of a division whose quotient has one digit."""
     if b < 10 or a < b:
         return [_fact(a, b)]
     product = b * (a // b)

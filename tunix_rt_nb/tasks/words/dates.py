@@ -86,7 +86,7 @@ _BLANKS = {
 
 
 def _compiled(form: str) -> re.Pattern[str]:
-    """Compile a wording into a regex: each blank, a word in capitals, becomes a named group."""
+    """Compile a sentence into a regex; each word in capitals, such as `DATE`, is a named group."""
     names = "|".join(_BLANKS)
     return re.compile(re.sub(names, lambda name: f"(?P<{name[0]}>{_BLANKS[name[0]]})", form))
 

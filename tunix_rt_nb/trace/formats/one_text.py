@@ -62,7 +62,8 @@ def read_text(
       meta: more fields for the trace's `meta`.
 
     Raises:
-      InputError: the prompt is blank, or the reasoning never ends and there is no `answer`.
+      InputError: the prompt is blank; or a tag such as `<think>` is never closed, and there is no
+        `answer`.
     """
     if not (prompt.strip() or is_ours(record)):
         raise InputError("prompt: is blank")

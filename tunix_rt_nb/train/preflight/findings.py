@@ -11,8 +11,9 @@ class Memory(TypedDict):
       needed: all bytes that the program needs.
       available: bytes that the chip has.
       parts: name -> bytes, the parts of `needed`, such as `weights` and `temporaries`.
-      seconds: a lower bound on the time of a train step, of the whole prefill, or of decoding one
-        token for every prompt; only if the program fits.
+      seconds: a lower bound on the time of one run of the program. A program is a train step, the
+        prefill of all prompts, or a decoding step of one token for every prompt. Missing unless
+        the program fits.
     """
 
     fits: bool

@@ -66,8 +66,8 @@ class Training(Plan):
 
     Example:
       >>> plan = Training.of(model="gemma3-1b", config={"batch_size": 32, "dtype": "bfloat16"})
-      >>> plan.length, plan.shares
-      (2048, 8)
+      >>> plan.length, plan.config.batch_size
+      (2048, 32)
     """
 
     length: int = Field(default=2048, ge=2)
