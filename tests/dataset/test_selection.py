@@ -313,7 +313,7 @@ def test_a_connection_to_a_store_reads_its_files_and_no_other(
         ({"selection_strategy": "stratified", "limit": 5}, "stratify_by: .* needs a stratify_by"),
         (
             {"selection_strategy": "stratified", "stratify_by": "colour"},
-            "limit: stratified needs a limit, quotas or proportions",
+            "limit: a stratified selection needs one of limit, quotas and proportions",
         ),
         (
             {"selection_strategy": "stratified", "stratify_by": "c", "proportions": {"a": 0.7}},

@@ -58,7 +58,9 @@ def list_(name: str, as_json: bool) -> None:
 @models.command()
 @click.argument("model", metavar="NAME[/VERSION]")
 def show(model: str) -> None:
-    """Print what is known about a promoted model as JSON; by default its newest version.
+    """Print what is known about a promoted model, as JSON.
+
+    A name without a version, such as sums, stands for the newest version.
 
     \b
     Example: tunix-rt-nb models show sums/v1

@@ -146,4 +146,4 @@ class DatasetSpec(BaseModel):
                     f"proportions: expected shares that add up to 1, found {self.proportions}"
                 )
         if not (self.quotas or self.proportions or self.limit):
-            raise InputError("limit: stratified needs a limit, quotas or proportions, give one")
+            raise InputError("limit: a stratified selection needs one of limit, quotas and proportions")

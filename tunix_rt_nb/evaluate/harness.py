@@ -180,7 +180,7 @@ def command(model: Path, path: Path) -> str:
     if not settings.is_file() or not files.read_json(settings).get("chat_template"):
         raise InputError(
             f"{settings}: has no chat_template, which the harness needs: save the model"
-            " again, which writes one if its tokenizer has Gemma's token <start_of_turn>"
+            " again; a model whose tokenizer has Gemma's token <start_of_turn> then gets one"
         )
     return (
         f"cd {shlex.quote(str(path.parent))} && lm_eval --model hf --model_args"

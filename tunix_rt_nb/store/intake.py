@@ -218,7 +218,7 @@ def _parsed(names: Mapping[str, str], auto: bool, created_at: str, block: _Block
 
 
 def _no_format(line: bytes) -> str:
-    """Return that a record has no field of any known format; empty if it has, or is no object."""
+    """Return an error text if a JSON object has no field of any known format; else an empty one."""
     with suppress(InputError):
         record = parse_object(line)
         try:

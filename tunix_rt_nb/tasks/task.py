@@ -202,7 +202,8 @@ class Task(ABC):
     def review(self, trace: Trace) -> Review:
         """Check all steps of a trace against the problem in its prompt.
 
-        They are compared with the fine and the coarse solution; the one with fewer errors counts.
+        The steps are compared with two solutions of the problem, in small and in large steps. The
+    comparison that finds fewer errors counts.
         A wrong step counts as right if the next step notices and repairs it.
 
         Raises:

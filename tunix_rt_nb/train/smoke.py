@@ -41,8 +41,8 @@ class Smoked(NamedTuple):
       records: the number of records, bad ones included.
       wrong: the first 20 bad lines, each as `file:line: field: reason`. If there are more, the last
         item says how many.
-      checks: the checks in order: first of all records; then of a few samples, their loss masks,
-        their arrays, and training on them.
+      checks: the checks, in the order they ran. The first covers every record. The others cover a
+        few samples: their loss masks, their arrays, and a short training run on them.
     """
 
     form: str | None

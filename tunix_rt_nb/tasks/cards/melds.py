@@ -188,7 +188,7 @@ def _in_suit(i: int, ranks: int) -> str:
 
 
 def _choices(in_sets: int, contested: int) -> list[int]:
-    """List the choices of which cards stay in sets, each as a bit mask of these cards.
+    """List the choices of which cards stay in sets, each as a bit mask of the cards that stay.
 
     A contested card is in a set but could be in a run instead. A set with contested cards stays
     whole or is broken up. A set of four cards may also give up one contested card and stay a set.
