@@ -70,6 +70,7 @@ def runs(process: int) -> bool:
         return False
 
 
+@pytest.mark.slow
 def test_the_processes_end_when_the_one_that_started_them_is_killed() -> None:
     code = (
         "from tests.common.test_workers import slow_double; from tunix_rt_nb.common.workers import ordered\n"

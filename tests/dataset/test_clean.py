@@ -140,6 +140,7 @@ print(len(found), files.digest(found))
 """
 
 
+@pytest.mark.slow
 def test_the_same_prompts_are_left_out_in_every_process_on_any_thread_count() -> None:
     told = {
         subprocess.run(

@@ -40,6 +40,7 @@ def test_the_set_that_ships_has_every_section_and_difficulty_of_each_task() -> N
     assert set(core.values()) == {evalsets.CORE}
 
 
+@pytest.mark.slow
 def test_it_is_what_its_command_makes() -> None:
     assert list(evalsets.items()) == LINES
 

@@ -15,6 +15,7 @@ PROSE = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(PROSE, st.sampled_from([0.5, 0.6, 0.8, 1.0]))
 def test_a_near_duplicate_is_one_of_a_kept_prompt_by_exact_count(
     prompts: list[str], threshold: float

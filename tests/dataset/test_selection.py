@@ -271,6 +271,7 @@ def connections(
         connection.close()
 
 
+@pytest.mark.slow
 @given(st.text(alphabet="abc1 '\"()-;/*$.=<>[]\\\n,%_", max_size=40))
 @settings(max_examples=1000)
 def test_any_text_is_one_condition_or_is_refused(

@@ -156,6 +156,7 @@ WHOLE_FORMS = (  # of a right integer, as real models write it
 SHARE_FORMS = ("Answer: \\frac{{{p}}}{{{q}}}", "\\boxed{{\\frac{{{p}}}{{{q}}}}}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", WHOLE_FORMS)
 @pytest.mark.parametrize("name", ["products", "arithmetic"])
 def test_a_right_number_is_right_in_the_forms_of_real_models(name: str, form: str) -> None:

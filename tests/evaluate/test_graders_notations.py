@@ -58,6 +58,7 @@ OF_FRACTIONS: tuple[Callable[[Fraction], str], ...] = (
 )
 
 
+@pytest.mark.slow
 @given(integers, st.sampled_from(OF_INTEGERS), st.sampled_from(OF_INTEGERS))
 def test_an_integer_is_the_same_in_every_notation(
     n: int, one: Callable[[int], str], other: Callable[[int], str]
@@ -66,6 +67,7 @@ def test_an_integer_is_the_same_in_every_notation(
     assert mark(str(n), other(n)).score == 1.0 or "\n" in other(n)
 
 
+@pytest.mark.slow
 @given(integers, integers, st.sampled_from(OF_INTEGERS), st.sampled_from(OF_INTEGERS[:13]))
 def test_another_integer_is_wrong_in_every_notation(
     n: int, m: int, one: Callable[[int], str], other: Callable[[int], str]
@@ -147,6 +149,7 @@ def test_a_root_equals_its_simplest_form_and_no_other(n: int, k: int, d: int) ->
     assert mark(written, sympy.latex(root + 1)).score == 0.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "unit", ["9", "1,", "(", "\\boxed{", "$", "x=", "a ", "A) ", "yes, ", ", as ", ". A", "1/", "~"]
 )

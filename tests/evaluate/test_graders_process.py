@@ -38,6 +38,7 @@ def test_what_takes_too_long_is_killed_and_the_next_question_answered(process: P
     assert process.equal("x", "x") is True
 
 
+@pytest.mark.slow
 def test_a_process_that_somebody_killed_is_replaced(process: Process) -> None:
     assert process.equal("x", "x") is True
     assert process._started

@@ -8,6 +8,7 @@ from scipy import stats
 from tunix_rt_nb.evaluate.uncertainty import bootstrap, items_needed, mcnemar, sign_flip, wilson
 
 
+@pytest.mark.slow
 @given(st.integers(0, 400), st.integers(1, 400))
 def test_the_interval_of_a_share_is_wilsons(right: int, n: int) -> None:
     right = min(right, n)

@@ -135,6 +135,7 @@ def test_of_a_damaged_file_nothing_is_counted(folder: Path) -> None:
     assert weights.passed_over(folder) == []
 
 
+@pytest.mark.slow
 def test_an_adapter_in_place_of_a_model_is_told_to_be_merged(plain: Path, tmp_path: Path) -> None:
     adapted = lora.apply(models.load(plain)[0], rank=2, alpha=4.0)
     folder = lora.save_adapter(adapted, tmp_path / "mine", base="google/gemma-3-270m")

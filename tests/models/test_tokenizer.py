@@ -123,6 +123,7 @@ def test_literal_text_holds_no_control_token_and_reads_back(text: str) -> None:
         assert sizes.sum() == len(spelled)
 
 
+@pytest.mark.slow
 @settings(max_examples=1000)
 @given(st.lists(st.sampled_from([*CONTROLS, *PARTS, "▁", " "]), min_size=1, max_size=8))
 def test_text_in_several_segments_is_tokenised_as_one(parts: list[str]) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from IPython.display import Image
 from matplotlib.colors import to_rgb
 from matplotlib.image import imread
@@ -113,6 +114,7 @@ def test_one_trace_without_a_difficulty_makes_one_bar_in_each_plot() -> None:
         assert len(heights(of(third(picture, n), FIRST))) == 1
 
 
+@pytest.mark.slow
 def test_a_real_store_is_plotted(tmp_path: Path) -> None:
     store = TraceStore(tmp_path)
     store.add([*some("arithmetic", 20, seed=0), *some("products", 30, seed=0)], NOW)

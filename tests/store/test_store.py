@@ -316,6 +316,7 @@ def test_verification_says_the_same_with_any_number_of_processes(
     assert one.sums == two.sums == (11, 8, 0)  # that of `small` is a sum too
 
 
+@pytest.mark.slow
 def test_an_import_is_the_same_with_any_number_of_processes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

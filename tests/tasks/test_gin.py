@@ -461,6 +461,7 @@ def best_way(hand: list[str], table: Way = NONE) -> Way:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("difficulty", ["medium", "hard"])
 def test_openspiel_scores_a_knock_alike(difficulty: str) -> None:
     task = tasks.get("gin_knock", difficulty)

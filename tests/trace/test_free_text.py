@@ -117,6 +117,7 @@ def test_without_an_answer_all_is_reasoning() -> None:
     assert trace.answer_in("I do not know") == trace.Found(None, len("I do not know"))
 
 
+@pytest.mark.slow
 @given(st.text(max_size=200), st.integers(0, 10**6))
 def test_the_start_lies_in_the_text(text: str, n: int) -> None:
     found = trace.answer_in(text)
@@ -158,6 +159,7 @@ UNITS = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "unit", [*UNITS, ". A", "I hope. ", "<answer>", "\\boxed{1}", "{", "**", "\\("]
 )

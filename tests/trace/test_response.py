@@ -55,6 +55,7 @@ def test_a_trace_is_read_back_unless_a_line_in_a_step_looks_like_the_next(trace:
         assert reads_back(lines, plain, how)
 
 
+@pytest.mark.slow
 @settings(max_examples=1000)
 @given(st.sampled_from(sorted(STYLES)), odd.texts())
 def test_an_answer_of_many_lines_needs_no_escape(style: str, answer: str) -> None:
@@ -64,6 +65,7 @@ def test_an_answer_of_many_lines_needs_no_escape(style: str, answer: str) -> Non
         assert parse_response(text, style, MANY)[1:3] == (answer, True)
 
 
+@pytest.mark.slow
 @settings(max_examples=1000)
 @given(st.sampled_from(sorted(STYLES)), odd.texts(), st.booleans())
 def test_a_strict_text_is_what_its_steps_and_answer_are_written_as(

@@ -45,6 +45,7 @@ def test_an_id_never_changes() -> None:
     )
 
 
+@pytest.mark.slow
 @given(prompt=text, meta=metas)
 def test_the_id_is_that_of_the_json_which_python_writes(prompt: str, meta: dict) -> None:
     trace = Trace.of(prompt, [("step", prompt)], prompt, meta)

@@ -120,6 +120,7 @@ def test_a_wrong_field_is_one_line_with_file_and_field(
     assert says in refused(tmp_path / "job.yaml", yaml.safe_dump({**LEAST, **fields}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "says"),
     [

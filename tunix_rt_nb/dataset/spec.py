@@ -146,4 +146,6 @@ class DatasetSpec(BaseModel):
                     f"proportions: expected shares that add up to 1, found {self.proportions}"
                 )
         if not (self.quotas or self.proportions or self.limit):
-            raise InputError("limit: a stratified selection needs one of limit, quotas and proportions")
+            raise InputError(
+                "limit: a stratified selection needs one of limit, quotas and proportions"
+            )

@@ -132,7 +132,7 @@ def unpack(digest: str) -> Path:
     if hashlib.sha256(content.encode()).hexdigest() != digest:
         raise RuntimeError("the package in this notebook was altered: prepare the kernel again")
     folder = Path(tempfile.mkdtemp(prefix="tunix_rt_nb-"))
-    files = {}
+    files: dict[str, str] = {}
     for name, text in FILES.items():
         packed = name.endswith(".xz")
         files |= split(lzma.decompress(base64.b64decode(text)).decode()) if packed else {name: text}

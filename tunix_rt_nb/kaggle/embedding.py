@@ -35,7 +35,8 @@ def sources() -> dict[str, str]:
     notebooks = sorted(paths.NOTEBOOKS.glob("*.ipynb"))
     if not notebooks:
         raise InputError(f"{paths.NOTEBOOKS}: has no notebooks, run this from a checkout")
-    plain, packed = {}, {}
+    plain: dict[str, str] = {}
+    packed: dict[str, str] = {}
     for path in [*paths.sources(), *sorted(paths.EVAL_SETS.glob("*.jsonl"))]:
         name = path.relative_to(paths.PROJECT).as_posix()
         files = plain if name.startswith(_READABLE) else packed
