@@ -136,8 +136,8 @@ class Endpoint:
 
         Raises:
           _Later: another try may succeed.
-          Unusable: the server answers, but without text, or refuses this one request.
-          InputError: the server refuses any request, such as one with a wrong key.
+          Unusable: the server answers without text, or refuses only this request.
+          InputError: the server would refuse every request, because the key is wrong, for example.
         """
         # A thread of its own, because a notebook's thread already runs an event loop.
         with ThreadPoolExecutor(1) as thread:

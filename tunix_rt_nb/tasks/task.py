@@ -202,11 +202,11 @@ class Task(ABC):
     def review(self, trace: Trace) -> Review:
         """Check all steps of a trace against the problem in its prompt.
 
-            The steps are compared with two solutions of the problem, in small and in large steps. The
-        comparison that finds fewer errors counts.
-            A wrong step counts as right if the next step notices and repairs it.
+        The steps are compared with two solutions of the problem, in small and in large steps. The
+        comparison that finds fewer errors counts. A wrong step counts as right if the next step
+        notices and repairs it.
 
-            Raises:
+        Raises:
               ValueError: the prompt states no problem of this task.
         """
         problem = self.problem(trace.prompt)
