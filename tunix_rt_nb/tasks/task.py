@@ -207,7 +207,7 @@ class Task(ABC):
         notices and repairs it.
 
         Raises:
-              ValueError: the prompt states no problem of this task.
+          ValueError: the prompt states no problem of this task.
         """
         problem = self.problem(trace.prompt)
         said = [step.content for step in trace.steps]
