@@ -1,24 +1,33 @@
-"""Renews what is generated and checked in: `python -m tests.renew commands`, `notebooks` or `logits`.
+"""Renews what is generated and checked in: `python -m tests.renew commands` and so on.
 
-The last one needs PyTorch.
+commands    docs/commands.md
+notebooks   the outputs of the notebooks
+security    docs/security.md, after every attack in tests/security was tried
+address     their first cells and badges, with the address in tunix_rt_nb/host/origin.py
+logits      tests/golden/logits.json; this needs PyTorch
 """
 
 import json
 import os
+import re
 import sys
 import tempfile
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import click
 import nbformat
 from nbclient import NotebookClient
 
+from tests import security
 from tests.helpers.gemma import CONFIGS, SHOWN, checkpoint, transformers_logits
 from tunix_rt_nb.cli import main
+from tunix_rt_nb.host import origin
 
 ROOT = Path(__file__).parent.parent
 LOGITS = ROOT / "tests" / "golden" / "logits.json"
 COMMANDS = ROOT / "docs" / "commands.md"
+SECURITY = ROOT / "docs" / "security.md"
 ALONE = "tunix-rt-nb"  # heads the commands that are in no group
 HEAD = """# Commands
 
@@ -93,6 +102,42 @@ def renew_notebooks() -> None:
             print(path.relative_to(ROOT), flush=True)
 
 
+def badges(name: str) -> str:
+    """The lines that open a notebook on Kaggle and on Colab; none without an address."""
+    if not origin.REPOSITORY:
+        return ""
+    at = f"blob/main/notebooks/{name}"
+    kaggle = f"https://kaggle.com/kernels/welcome?src={origin.REPOSITORY}/{at}"
+    github = urlsplit(origin.REPOSITORY).path
+    colab = f"https://colab.research.google.com/github{github}/{at}"
+    return (
+        "[![Open in Kaggle](https://kaggle.com/static/images/open-in-kaggle.svg)]"
+        f"({kaggle})\n[![Open in Colab]"
+        f"(https://colab.research.google.com/assets/colab-badge.svg)]({colab})\n\n"
+    )
+
+
+def renew_address() -> None:
+    """Writes the address into the title and the first code cell of every notebook."""
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        notebook = nbformat.read(path, as_version=4)
+        title, first = notebook.cells[:2]
+        text = re.sub(r"(?s)\n\n\[!.*?\n\n", "\n\n", title.source, count=1)
+        title.source = text.replace("\n\n", f"\n\n{badges(path.name)}", 1)
+        for name in ("REPOSITORY", "COMMIT"):
+            line = f'{name} = "{getattr(origin, name)}"'
+            first.source = re.sub(rf"(?m)^{name} = .*$", line, first.source)
+        nbformat.write(notebook, path)
+
+
+def renew_security() -> None:
+    """Tries every attack, and writes docs/security.md anew unless one gets through."""
+    through = [(one.name, attack) for one in security.tried() for attack in one.through]
+    if through:
+        sys.exit(f"{len(through)} attacks get through: python -m tests.security names them")
+    SECURITY.write_text(security.page(), encoding="utf-8")
+
+
 def renew_logits() -> None:
     """What Transformers makes of each small checkpoint."""
     with tempfile.TemporaryDirectory() as home:
@@ -104,6 +149,10 @@ def renew_logits() -> None:
 
 
 if __name__ == "__main__":
-    {"commands": renew_commands, "notebooks": renew_notebooks, "logits": renew_logits}[
-        sys.argv[1]
-    ]()
+    {
+        "commands": renew_commands,
+        "notebooks": renew_notebooks,
+        "address": renew_address,
+        "security": renew_security,
+        "logits": renew_logits,
+    }[sys.argv[1]]()

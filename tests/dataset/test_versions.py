@@ -92,7 +92,7 @@ def test_a_manifest_that_was_altered_is_refused(home: Path, tmp_path: Path) -> N
         with pytest.raises(InputError, match=r"manifest\.json: manifest_sha256: .* altered"):
             dataset.read_manifest(folder)
     files.write_json(path, [])
-    with pytest.raises(InputError, match=r"manifest\.json: is not the manifest of a dataset"):
+    with pytest.raises(InputError, match=r"manifest\.json: is not (a manifest|the manifest of)"):
         dataset.read_manifest(folder)
     files.write_json(path, sealed(manifest))
     assert dataset.read_manifest(folder) == manifest
@@ -115,6 +115,118 @@ def test_datasets_are_listed_also_those_that_were_cut_off(home: Path, tmp_path: 
     assert dataset.find("x-v1") == in_run == dataset.find(str(in_run))
     with pytest.raises(InputError, match="dataset: unknown 'd-v9', did you mean d-v"):
         dataset.find("d-v9")
+
+
+def two_contents(tmp_path: Path) -> list[Path]:
+    """The datasets `x-v1` of two runs, which differ."""
+    runs = tmp_path / "home" / "runs"
+    return [
+        built(store_of(tmp_path / name, sums(20, seed)), runs / name / "2_build", dataset_name="x")
+        for seed, name in enumerate(("one", "two"))
+    ]
+
+
+def test_one_key_with_two_contents_is_refused_and_both_places_are_named(
+    home: Path, tmp_path: Path
+) -> None:
+    one, two = two_contents(tmp_path)
+    with pytest.raises(InputError) as error:
+        dataset.find("x-v1")
+    said = str(error.value)
+    assert said.startswith("dataset: 'x-v1' has 2 different contents, give one of these folders: ")
+    assert str(one) in said and str(two) in said and "\n" not in said
+    assert dataset.find(str(one)) == one
+    store = store_of(tmp_path / "s", sums(9))
+    with pytest.raises(InputError, match=r"parent_dataset_id: 'x-v1' has 2 different contents.*"):
+        built(store, home, parent_dataset_id="x-v1")
+    build_id = dataset.read_manifest(one)["build_id"]
+    assert dataset.read_manifest(built(store, home, parent_dataset_id=build_id))["changes"]
+    with pytest.raises(InputError, match=r"has the key x-v1 of another source but different"):
+        dataset.merge([one, two], DatasetSpec.of(dataset_name="both"), home)
+
+
+def test_one_key_with_one_content_is_found_wherever_it_is(home: Path, tmp_path: Path) -> None:
+    one, two = two_contents(tmp_path)
+    (two / "manifest.json").unlink()  # an interrupted build
+    assert dataset.find("x-v1") == one
+    for path in two.iterdir():
+        path.unlink()
+    two.rmdir()
+    assert dataset.copy(one, two.parent) == two
+    assert dataset.find("x-v1") in (one, two)
+    assert dataset.copy(one, home) == dataset.find("x-v1") == home / "x-v1"
+
+
+def test_a_copy_never_replaces_another_dataset(home: Path, tmp_path: Path) -> None:
+    one, two = two_contents(tmp_path)
+    copied = dataset.copy(one, home)
+    with pytest.raises(InputError, match="x-v1: already holds another dataset"):
+        dataset.copy(two, home)
+    assert dataset.read_manifest(copied) == dataset.read_manifest(one)
+    (copied / "train.jsonl").write_text("")
+    assert list(dataset.load(dataset.copy(one, home), "train"))
+
+
+def test_a_build_restores_files_that_were_altered(home: Path, tmp_path: Path) -> None:
+    store = store_of(tmp_path / "s", sums(20))
+    folder = built(store, home)
+    (folder / "train.jsonl").write_text("{}")
+    (folder / "rejects.jsonl").unlink()
+    assert built(store, home) == folder
+    assert list(dataset.load(folder, "train"))
+    assert dataset.rejects(folder) == []
+
+
+def test_a_damaged_dataset_hinders_no_list_and_no_other_build(home: Path, tmp_path: Path) -> None:
+    store = store_of(tmp_path / "s", sums(20))
+    first = built(store, home)
+    for name, text in {
+        "list-v1": "[]",
+        "text-v1": "{",
+        "old-v1": '{"dataset_key": "old-v1"}',
+    }.items():
+        (home / name).mkdir()
+        (home / name / "manifest.json").write_text(text)
+    states = {row["dataset"]: row["state"] for row in dataset.listing()}
+    damaged = dict.fromkeys(("list-v1", "text-v1", "old-v1"), "damaged")
+    assert states == {"d-v1": "complete", **damaged}
+    assert [row["dataset"] for row in dataset.listing("first")] == []
+    by_id = dataset.read_manifest(first)["build_id"]
+    assert built(store, home, dataset_version="v2", parent_dataset_id=by_id).name == "d-v2"
+
+
+def test_nothing_is_written_into_the_folder_of_a_dataset(home: Path, tmp_path: Path) -> None:
+    one, two = two_contents(tmp_path)
+    before = {path.name: path.read_bytes() for path in two.iterdir()}
+    for name in ("train.jsonl", "new.jsonl"):
+        with pytest.raises(InputError, match="is in the folder of a dataset"):
+            dataset.write_evalset(one, two / name)
+        with pytest.raises(InputError, match="is in the folder of a dataset"):
+            dataset.export(two / name, dataset=one)
+    assert {path.name: path.read_bytes() for path in two.iterdir()} == before
+
+
+def test_a_field_that_no_manifest_can_hold_is_refused() -> None:
+    for fields in (
+        {"tags": ["\ud83d\ude00"]},
+        {"session_id": "\ud83d"},
+        {"filters": {"\ud83d": 1}},
+    ):
+        [name] = fields
+        with pytest.raises(InputError, match=f"{name}: has half a surrogate pair"):
+            DatasetSpec.of(dataset_name="d", **fields)
+    with pytest.raises(InputError, match="filters: expected JSON: "):
+        DatasetSpec.of(dataset_name="d", filters={"k": {"<": float("nan")}})
+
+
+def test_the_card_holds_any_text_as_characters(home: Path, tmp_path: Path) -> None:
+    text = "\U0001f600 \0 \u2028 \x85 \U0001fae8"
+    trace = Trace.of(text, [("s", text)], text, {"task": text})
+    store = store_of(tmp_path / "s", [trace])
+    folder = built(store, home, tags=[text], filters={"k": {"!=": text}}, eval_fraction=0.0)
+    card = (folder / "README.md").read_bytes().decode()
+    assert yaml.safe_load(card.split("---\n")[1])["tags"] == ["reasoning", text]
+    assert "\U0001f600 \ufffd" in card and "\0" not in card and "\\ud83d" not in card
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """A judge on this machine, that answers well, badly, late or not at all."""
 
 import asyncio
+import gc
 import gzip
 import json
 import logging
@@ -224,7 +225,11 @@ DRIPS = {
     "chunked body": (CHUNKED, b"1\r\n \r\n"),
     "chunk size": (CHUNKED + b"1;", b"x"),
     "trailers": (CHUNKED + b"1\r\n \r\n0\r\nX-Long: ", b"x"),
+    "many trailers": (CHUNKED + b"1\r\n \r\n0\r\n", b"X-One: x\r\n"),
+    "end of a chunk": (CHUNKED + b"1\r\n ", b"\r\n0000000"),
     "continue": (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "early hints": (b"", b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"),
+    "status line of a refusal": (b"HTTP/1.1 401 ", b"x"),
 }
 
 
@@ -244,6 +249,71 @@ def test_a_server_that_never_comes_to_an_end_holds_nobody_longer_than_the_timeou
         with pytest.raises(InputError, match="the last time: timed out after 0.4 seconds"):
             Endpoint(url, "gemma", timeout=0.4, tries=1).ask([])
         assert 0.4 <= time.monotonic() - begun < 2.0
+
+
+def test_a_refusal_that_never_comes_to_an_end_holds_nobody_longer_either() -> None:
+    def talk(connection: socket.socket) -> None:
+        request_of(connection)
+        connection.sendall(b"HTTP/1.1 500 No\r\n\r\n")
+        while True:
+            time.sleep(0.05)
+            connection.sendall(b" ")
+
+    with raw_server(talk) as url:
+        begun = time.monotonic()
+        with pytest.raises(InputError, match="the last time: status 500"):
+            Endpoint(url, "gemma", timeout=0.4, tries=1).ask([])
+        assert time.monotonic() - begun < 2.0
+
+
+# httpx leaves the socket of a handshake that was given up to the garbage collector, which warns.
+@pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning"
+)
+def test_a_handshake_that_never_comes_to_an_end_holds_nobody_longer() -> None:
+    record = b"\x16\x03\x03\x40\x00\x02\x00\x3f\xfc"  # the beginning of a long hello of TLS
+    over = threading.Event()
+
+    def talk(connection: socket.socket) -> None:
+        connection.sendall(record)
+        while not over.wait(0.05):
+            connection.sendall(b"\x00")
+
+    with raw_server(talk) as url:
+        begun = time.monotonic()
+        with pytest.raises(InputError, match="the last time: timed out after 0.4 seconds"):
+            Endpoint(url.replace("http:", "https:"), "gemma", timeout=0.4, tries=1).ask([])
+        assert time.monotonic() - begun < 2.0
+        over.set()
+    gc.collect()
+
+
+def test_a_server_that_reads_no_question_holds_nobody_longer() -> None:
+    with raw_server(lambda connection: time.sleep(1)) as url:
+        begun = time.monotonic()
+        with pytest.raises(InputError, match="timed out after 0.4 seconds"):
+            long = {"role": "user", "content": "x" * (16 << 20)}  # more than a socket holds
+            Endpoint(url, "gemma", timeout=0.4, tries=1).ask([long])
+        assert time.monotonic() - begun < 2.0
+
+
+@pytest.mark.parametrize("address", ["http://10.0.0.1/v1", "https://10.0.0.1/v1"])
+def test_a_proxy_that_never_comes_to_an_end_holds_nobody_longer(
+    monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    def talk(connection: socket.socket) -> None:
+        while True:
+            time.sleep(0.05)
+            connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    with raw_server(talk) as url:
+        for name in ("http_proxy", "https_proxy"):
+            monkeypatch.setenv(name, url.removesuffix("/v1"))
+        monkeypatch.setenv("no_proxy", "")
+        begun = time.monotonic()
+        with pytest.raises(InputError, match="timed out after 0.4 seconds"):
+            Endpoint(address, "gemma", timeout=0.4, tries=1).ask([])
+        assert time.monotonic() - begun < 2.0
 
 
 def test_endless_continues_at_full_speed_hold_nobody_longer() -> None:
@@ -471,6 +541,22 @@ def test_the_key_is_hidden_however_json_spells_it(server: Server, spelling: str)
         how.ask([])
     if spelling != escaped(escaped(SLASHED)):  # that is no key before it is read
         assert not shown(unusable.value.raw) and not shown(str(refused.value))
+
+
+# Escapes of escapes are no key, even when the answer is read.
+@pytest.mark.parametrize("spelling", [s for s in SPELLINGS if s != escaped(escaped(SLASHED))])
+def test_neither_judgements_nor_verdicts_keep_the_key(
+    server: Server, tmp_path: Path, spelling: str
+) -> None:
+    how = endpoint(server, key=SLASHED)
+    for answer in (completion(f"{GOOD} {spelling}"), completion(spelling), spelling.encode()):
+        server.answers = lambda number, question, answer=answer: (200, answer)
+        with suppress(InputError):
+            judge.judge(PREDICTIONS[:1], how, tmp_path / "j.jsonl")
+        verdict = evaluate.Judge(how).compare("One thing", "Another")
+        kept = (tmp_path / "j.jsonl").read_text() + verdict.why
+        assert "***" in kept and SLASHED not in kept
+        assert "u0070u006c" not in kept.replace("\\", "").lower()  # the escapes of `pl`
 
 
 def test_a_key_in_a_broken_header_is_hidden() -> None:

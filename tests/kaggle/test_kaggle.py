@@ -19,7 +19,7 @@ from tunix_rt_nb import dataset, tasks
 from tunix_rt_nb.cli import main, status
 from tunix_rt_nb.common import files
 from tunix_rt_nb.host import place
-from tunix_rt_nb.kaggle import account, session, uploads, watching
+from tunix_rt_nb.kaggle import account, scratch, session, uploads, watching
 from tunix_rt_nb.store.store import TraceStore
 
 pytest.importorskip("kagglesdk")
@@ -775,6 +775,72 @@ def test_a_pull_that_is_cut_off_leaves_what_was_there(
     assert kaggle("pull", "mine").exit_code == 1
     assert contents(folder) == before
     assert [path.name for path in folder.parent.iterdir()] == ["mine"]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from tunix_rt_nb.kaggle import scratch
+
+run_dir, renames = Path(sys.argv[1]), int(sys.argv[2])
+seen = 0
+
+def hook(event, arguments):
+    global seen
+    seen += event == "os.rename"
+    if event == "os.rename" and seen > renames:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+with scratch.scratch(run_dir) as folder:
+    (folder / "run").mkdir()
+    (folder / "run/new.txt").touch()
+    sys.addaudithook(hook)
+    scratch.swap(folder / "run", run_dir, folder)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("renames", [0, 1, 2])
+def test_the_next_pull_clears_away_what_a_killed_one_left(
+    server: Kaggle, folder: Path, renames: int
+) -> None:
+    kaggle("push", "mine")
+    server.put(HANDLE, files=left(folder))
+    before = contents(folder)
+    subprocess.run([sys.executable, "-c", KILLED, str(folder), str(renames)])
+    assert folder.exists() is (renames != 1)
+    assert list(folder.parent.glob(".pull-mine-*"))
+    scratch.clear(folder.parent)
+    assert contents(folder) == ({"new.txt"} if renames == 2 else before)
+    assert [path.name for path in folder.parent.iterdir()] == ["mine"]
+    if renames != 2:
+        assert kaggle("pull", "mine").exit_code == 0
+
+
+@pytest.mark.parametrize("told", ["kernel/plan.json", "run.json"])
+def test_a_run_that_an_earlier_version_hid_comes_back(tmp_path: Path, told: str) -> None:
+    files.write_json(tmp_path / ".pull-a1_b2c3d" / "old" / told, {"run_id": "mine"})
+    (tmp_path / ".pull-empty123").mkdir()
+    scratch.clear(tmp_path)
+    assert contents(tmp_path) == {f"mine/{told}"}
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_a_run_whose_name_nothing_tells_stays_where_it_is(tmp_path: Path) -> None:
+    (tmp_path / ".pull-a1_b2c3d/old/1_generate").mkdir(parents=True)
+    scratch.clear(tmp_path)
+    assert (tmp_path / ".pull-a1_b2c3d/old/1_generate").exists()
+
+
+def test_a_pull_that_is_at_work_is_left_alone(tmp_path: Path) -> None:
+    with (
+        scratch.scratch(tmp_path / "runs/mine") as one,
+        scratch.scratch(tmp_path / "runs/x") as two,
+    ):
+        scratch.clear(tmp_path / "runs")
+        assert one.exists()
+        assert two.exists()
+    assert not list((tmp_path / "runs").iterdir())
 
 
 def test_the_output_of_another_run_is_not_imported(server: Kaggle, folder: Path) -> None:

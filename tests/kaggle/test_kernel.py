@@ -6,6 +6,7 @@ import io
 import json
 import lzma
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -210,22 +211,82 @@ def test_a_notebook_that_was_imported_by_hand_finds_the_package_among_the_inputs
     runs.result(Path("runs/notebook/1_generate"))
 
 
-def test_without_an_input_the_package_is_fetched(imported: Path, tmp_path: Path) -> None:
-    first = next(
-        cell.source
-        for cell in nbformat.read(runs.notebook_of("generate"), as_version=4).cells
-        if cell.cell_type == "code"
+def git(folder: Path, *arguments: str) -> str:
+    """What a git command prints that is run in a folder."""
+    me = ("-c", "user.name=me", "-c", "user.email=me@example.org")
+    command = ["git", *me, *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
+
+
+def first_cell(repository: str = "", commit: str = "") -> subprocess.CompletedProcess[str]:
+    """Run the first cell of a notebook with this address; it tells where the package is from."""
+    source: str = nbformat.read(runs.notebook_of("generate"), as_version=4).cells[1].source
+    for name, value in (("REPOSITORY", repository), ("COMMIT", commit)):
+        source, number = re.subn(rf"(?m)^{name} = .*$", f'{name} = "{value}"', source)
+        assert number == 1
+    code = f"{source}\nimport tunix_rt_nb\nprint(tunix_rt_nb.__file__)"
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """The address of a repository with the package, and the commit before its last one."""
+    folder = tmp_path_factory.mktemp("published")
+    shutil.copytree(
+        paths.PACKAGE, folder / "tunix_rt_nb", ignore=shutil.ignore_patterns("__pycache__")
     )
-    moved = first.replace("/tmp/tunix_rt_nb", str(tmp_path / "fetched"))
-    code = f"{moved}\nimport tunix_rt_nb\nprint(tunix_rt_nb.__file__)"
-    if not (paths.PROJECT / ".git").exists():
-        pytest.skip("no git checkout")
-    environment = {**os.environ, "TUNIX_RT_REPOSITORY": paths.PROJECT.as_uri()}
-    told = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True
+    git(folder, "init", "--initial-branch=main")
+    git(folder, "add", ".")
+    git(folder, "commit", "-m", "ours")
+    (folder / "tunix_rt_nb/__init__.py").write_text("raise SystemExit('of someone else')")
+    git(folder, "commit", "-a", "-m", "of someone else")
+    return folder.as_uri(), git(folder, "rev-parse", "HEAD~1").strip()
+
+
+def test_without_an_address_and_an_input_one_line_says_how_to_attach_the_package(
+    imported: Path,
+) -> None:
+    told = first_cell()
+    assert told.returncode == 1
+    assert told.stderr == (
+        "tunix_rt_nb: not found, attach its wheel or folder (Add Input > Upload)\n"
     )
+
+
+def test_the_package_is_fetched_at_the_commit_and_not_at_what_came_after(
+    imported: Path, published: tuple[str, str]
+) -> None:
+    told = first_cell(*published)
     assert told.returncode == 0, told.stderr
-    assert told.stdout.splitlines()[-1] == str(tmp_path / "fetched/tunix_rt_nb/__init__.py")
+    folder = Path(told.stdout.splitlines()[-1]).parents[1]
+    assert git(folder, "rev-parse", "HEAD").strip() == published[1]
+
+
+def test_a_tag_or_branch_that_is_named_like_the_commit_is_not_taken(
+    imported: Path, published: tuple[str, str], tmp_path: Path
+) -> None:
+    address, commit = published
+    git(tmp_path, "clone", "--bare", address, "taken")
+    git(tmp_path / "taken", "update-ref", f"refs/tags/{commit}", "HEAD")
+    git(tmp_path / "taken", "update-ref", f"refs/heads/{commit}", "HEAD")
+    told = first_cell((tmp_path / "taken").as_uri(), commit)
+    assert told.returncode == 0, told.stderr
+    folder = Path(told.stdout.splitlines()[-1]).parents[1]
+    assert (folder / "tunix_rt_nb/__init__.py").read_bytes() == (
+        paths.PACKAGE / "__init__.py"
+    ).read_bytes()
+
+
+@pytest.mark.parametrize("commit", ["main", "HEAD", "0" * 40, "", "short"])
+def test_nothing_is_run_unless_the_commit_is_there(
+    imported: Path, published: tuple[str, str], commit: str
+) -> None:
+    address, whole = published
+    told = first_cell(address, whole[:12] if commit == "short" else commit)
+    assert told.returncode == 1
+    assert "of someone else" not in told.stderr
+    assert "\ntunix_rt_nb: not found, attach" in f"\n{told.stderr}"
+    assert "Traceback" not in told.stderr
 
 
 def test_an_altered_package_is_not_unpacked(prepared: Path) -> None:

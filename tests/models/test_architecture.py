@@ -1,14 +1,14 @@
 """Architectures by name and from config.json; what Tunix cannot express is named."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.helpers.gemma import GEMMA2, GEMMA3
-from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.models import architecture
+from tunix_rt_nb.models import architecture, hf_names
 
 # As on the hub; the settings that are Transformers' defaults are left out there, too
 GEMMA3_4B = {
@@ -72,7 +72,7 @@ LINEAR = {"rope_type": "linear", "factor": 8.0}
 
 
 def read(folder: Path, config: Any) -> architecture.Config:
-    files.write_json(folder / "config.json", config)
+    (folder / "config.json").write_text(json.dumps(config))
     return architecture.read(folder / "config.json")
 
 
@@ -110,6 +110,14 @@ def test_what_is_written_is_read_again(config: dict[str, Any], tmp_path: Path) -
         (GEMMA3, {"model_type": None}, "model_type: unknown 'None'"),
         (GEMMA3, {"hidden_size": "48"}, "hidden_size: '48', expected a whole number from 1"),
         (GEMMA3, {"num_hidden_layers": True}, "num_hidden_layers: True, expected a whole number"),
+        (GEMMA3, {"num_hidden_layers": 10**9}, "num_hidden_layers: 1000000000, expected a whole"),
+        (GEMMA3, {"hidden_size": 10**30}, "hidden_size: 1000.*, expected a whole number from 1 to"),
+        (GEMMA3, {"sliding_window_pattern": 10**9}, "sliding_window_pattern: 1000.*, expected a w"),
+        (GEMMA3, {"rope_theta": float("inf")}, "rope_theta: inf, expected a base frequency"),
+        (GEMMA3, {"rope_theta": 10**400}, "rope_theta: 1000.*, expected a base frequency"),
+        (GEMMA3, {"rope_theta": float("nan")}, "rope_theta: nan, expected a base frequency"),
+        (GEMMA2, {"final_logit_softcapping": 1e300}, "final_logit_softcapping: 1e.*, expected a n"),
+        (GEMMA3, {"model_type": "x" * 9999}, "model_type: unknown 'x{79}…', expected"),
         (GEMMA3, {"head_dim": 15}, "head_dim: 15, expected an even number"),
         (GEMMA3, {"num_key_value_heads": 3}, "num_key_value_heads: 3, expected a divisor of 4 "),
         (GEMMA3, {"sliding_window": None}, "sliding_window: None, expected a whole number"),
@@ -148,6 +156,20 @@ def test_what_tunix_cannot_express_is_refused_by_name(
     with pytest.raises(InputError, match=f"config.json: {says}") as raised:
         read(tmp_path, {**base, **changed})
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Flax's
+def test_the_shapes_of_a_size_that_is_just_allowed_are_told_soon(tmp_path: Path) -> None:
+    most = {"hidden_size": 1 << 20, "intermediate_size": 1 << 20, "num_hidden_layers": 1000}
+    most |= {"num_attention_heads": 1 << 20, "head_dim": 1 << 20, "query_pre_attn_scalar": 1 << 20}
+    shapes = hf_names.shapes(read(tmp_path, {**GEMMA3, **most}))
+    assert shapes["model.layers.999.self_attn.q_proj.weight"] == (1 << 40, 1 << 20)
+
+
+def test_a_config_that_is_nested_too_deep_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"rope_scaling":' + '{"a":' * 100_000)
+    with pytest.raises(InputError, match="config.json: not a JSON object: "):
+        architecture.read(tmp_path / "config.json")
 
 
 def test_a_config_that_is_no_object_is_refused(tmp_path: Path) -> None:

@@ -160,10 +160,49 @@ def test_an_adapter_of_an_unknown_model_is_still_told(tmp_path: Path, told: str)
 
 def test_a_tokenizer_in_another_format_is_told_where_to_get_the_model(folder: Path) -> None:
     (folder / "tokenizer.model").rename(folder / "tokenizer.json")
-    says = "which tokenizer.json does not replace: copy it from the model's base model"
+    says = "which tokenizer.json does not replace: copy it from the base model, such as google/.*"
     for look in (models.load, lambda folder: sources.find(str(folder))):
         with pytest.raises(InputError, match=rf"no tokenizer.model\)?, {says}$"):
             look(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        (
+            "pytorch_model.bin",
+            "PyTorch's format, convert them first: with the library Transformers",
+        ),
+        ("mine.gguf", "give the file .*/mine.gguf in place of the folder$"),
+    ],
+)
+def test_weights_in_another_format_are_told_how_to_be_used(
+    folder: Path, name: str, says: str
+) -> None:
+    (folder / "model.safetensors").rename(folder / name)
+    for look in (models.load, lambda folder: sources.find(str(folder))):
+        with pytest.raises(InputError, match=says):
+            look(folder)
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.model", "model.safetensors"])
+def test_a_folder_in_place_of_a_file_is_no_model(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    (folder / name).mkdir()
+    for look in (models.load, lambda folder: sources.find(str(folder))):
+        with pytest.raises(
+            InputError, match=rf"^{folder}: (holds|is not a model folder, it has) no "
+        ):
+            look(folder)
+
+
+def test_a_damaged_tokenizer_is_named_by_its_file(folder: Path) -> None:
+    path = folder / "tokenizer.model"
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(
+        InputError, match=rf"^{path}: its SentencePiece model is cut off or damaged"
+    ):
+        models.load(folder)
 
 
 @pytest.mark.parametrize("config", [CONFIGS["gemma3 long"], GEMMA2, CONFIGS["gemma2 plain"]])

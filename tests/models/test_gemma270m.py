@@ -52,13 +52,13 @@ def texts(n: int) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def contents(tmp_path_factory: pytest.TempPathFactory) -> gguf_file._Contents:
+def contents(tmp_path_factory: pytest.TempPathFactory) -> gguf_file.Contents:
     path = tmp_path_factory.mktemp("gemma") / package.MODEL_NAME
-    return gguf_file._Contents(package.assemble(path))
+    return gguf_file.Contents(package.assemble(path))
 
 
 @pytest.fixture(scope="module")
-def folder(contents: gguf_file._Contents) -> Iterator[Path]:
+def folder(contents: gguf_file.Contents) -> Iterator[Path]:
     folder = contents.path.parent / "folder"
     gguf_file._write(contents, folder)
     yield folder
@@ -67,7 +67,7 @@ def folder(contents: gguf_file._Contents) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def theirs(contents: gguf_file._Contents) -> transformers.GemmaTokenizer:
+def theirs(contents: gguf_file.Contents) -> transformers.GemmaTokenizer:
     """Transformers' tokenizer of Gemma, in Rust and with merges, of the pieces in the file."""
     tokens, scores, kinds = (
         contents.need(f"tokenizer.ggml.{key}") for key in ("tokens", "scores", "token_type")

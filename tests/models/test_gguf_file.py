@@ -94,7 +94,7 @@ def write(
     } | (said or {})
     for key, value in about.items():
         writer.add_uint32(f"{family}.{key}", value)
-    writer.add_float32(f"{family}.rope.freq_base", 1e6)
+    writer.add_float32(f"{family}.rope.freq_base", 1e4 if family == "gemma2" else 1e6)
     writer.add_float32(f"{family}.attention.layer_norm_rms_epsilon", 1e-6)
     tokens, scores, kinds = zip(*pieces(), strict=True)
     writer.add_tokenizer_model("llama")
@@ -229,7 +229,10 @@ def test_a_file_is_converted_once(file: Path, folder: Path, tmp_path: Path) -> N
     shutil.copytree(folder, tmp_path / folder.name)
     (tmp_path / folder.name / "config.json").unlink()  # as if it had been killed before the end
     (tmp_path / folder.name / "model.safetensors").write_bytes(b"half")
-    again = gguf_file.convert(file, tmp_path)
+    for name in ("config.json", "model.safetensors", "tokenizer.model"):
+        (tmp_path / folder.name / name).unlink(missing_ok=True)  # then each once more
+        again = gguf_file.convert(file, tmp_path)
+        assert sources.missing(again) is None
     for name in ("config.json", "model.safetensors", "tokenizer.model"):
         assert (again / name).read_bytes() == (folder / name).read_bytes()
 
@@ -280,8 +283,8 @@ def test_more_pieces_than_embeddings_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", [-1, 6, "normal"])
 def test_pieces_that_make_no_tokenizer_are_refused(file: Path, kind: int | str) -> None:
-    contents = gguf_file._Contents(file)
-    contents._said["tokenizer.ggml.token_type"] = [kind] * len(pieces())
+    contents = gguf_file.Contents(file)
+    contents._said["tokenizer.ggml.token_type"] = np.array([kind] * len(pieces()))
     says = "small.gguf: no tokenizer can be built from its vocabulary$"
     with pytest.raises(InputError, match=says):
         gguf_file._tokenizer(contents)

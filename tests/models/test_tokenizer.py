@@ -259,6 +259,26 @@ def test_a_damaged_model_is_refused_in_a_line(damaged: bytes) -> None:
         Tokenizer(damaged)
 
 
+def piece(fields: bytes) -> bytes:
+    """A model with one more piece."""
+    return TOKENIZER.model + b"\x0a" + bytes([len(fields)]) + fields
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        b"\x18\x04\x0a\x03new\x15\0\0\0\0",  # its kind, user-defined, comes first
+        b"\x0a\x03new\x15\0\0\0\0\x18\x04\x0a\x03eos",  # it has two texts
+        b"\x0a\x03new\x15\0\0\xc0\x7f",  # its score is NaN
+        b"\x0a\x03new\x15\0\0\0\0\x18\x07",  # its kind is unknown
+    ],
+)
+def test_a_piece_that_sentencepiece_may_read_otherwise_is_refused(fields: bytes) -> None:
+    assert len(Tokenizer(piece(b"\x0a\x03new\x15\0\0\0\0\x18\x04"))) == len(TOKENIZER) + 1
+    with pytest.raises(InputError, match="cut off or damaged, get it again$"):
+        Tokenizer(piece(fields))
+
+
 def test_prompts_come_with_one_bos_and_the_models_turn_opened() -> None:
     [ids] = encode_prompts([(form("gemma"), "<bos> x")], TOKENIZER)
     assert ids.count(BOS) == 1

@@ -1,17 +1,24 @@
 """What is wrong with a checkpoint's files is said before anything is loaded, by file and tensor."""
 
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import ml_dtypes
 import numpy as np
 import pytest
+from hypothesis import given, strategies as st
+from hypothesis.extra.numpy import arrays
 from safetensors.numpy import load_file, save_file
 
 from tests.helpers.gemma import GEMMA2, GEMMA3, TOKENIZER, checkpoint, shards
 from tunix_rt_nb import models
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
+from tunix_rt_nb.models import sources, weights
+from tunix_rt_nb.models.weights import is_finite
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 Tensors = dict[str, np.ndarray]
@@ -104,9 +111,80 @@ def test_a_vocabulary_that_is_not_the_tokenizers_is_told(folder: Path, rows: int
         models.load(folder)
 
 
-def test_parts_that_a_text_model_can_do_without_are_passed_over(tmp_path: Path) -> None:
-    folder = checkpoint(tmp_path, GEMMA2)
+@pytest.mark.parametrize("bad", [np.nan, -np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("kind", ["f4", "f2", ml_dtypes.bfloat16])
+def test_a_weight_that_is_no_number_is_named(folder: Path, bad: float, kind: Any) -> None:
     path = folder / "model.safetensors"
     weights = load_file(path)
+    weights[UP][7, 5] = bad
+    weights[UP] = weights[UP].astype(kind)
+    save_file(weights, path)
+    with pytest.raises(
+        InputError, match=f"^{path}: {UP} holds NaN or infinite values: the file is"
+    ):
+        models.load(folder)
+
+
+@given(arrays("f4", st.integers(0, 9), elements=st.floats(width=32)))
+def test_finite_numbers_are_told_by_their_bits(values: np.ndarray) -> None:
+    assert is_finite(values) == np.isfinite(values).all()
+
+
+@pytest.mark.parametrize(
+    "change", [lambda e: e + 1, lambda e: e[:-1].copy(), lambda e: e[0].copy()]
+)
+def test_a_head_that_is_not_the_embedding_is_refused(
+    folder: Path, change: Callable[[np.ndarray], np.ndarray]
+) -> None:
+    path = folder / "model.safetensors"
+    weights = load_file(path)
+    save_file({**weights, "lm_head.weight": change(weights["model.embed_tokens.weight"])}, path)
+    says = f"^{path}: lm_head.weight differs from model.embed_tokens.weight, but Tunix's Gemma has"
+    with pytest.raises(InputError, match=says):
+        models.load(folder)
+
+
+def test_a_header_of_200_000_tensors_is_refused_soon(folder: Path) -> None:
+    path = folder / "model.safetensors"
+    one = '"model.layers.%d.x":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}'
+    header = ",".join(one % n for n in range(200_000)).join("{}").encode()
+    path.write_bytes(len(header).to_bytes(8, "little") + header)
+    start = time.monotonic()
+    assert weights.passed_over(folder) == []
+    with pytest.raises(
+        InputError, match=f"^{path}: its list of tensors takes .* bytes, expected at"
+    ):
+        models.load(folder)
+    assert time.monotonic() - start < 2
+
+
+@pytest.mark.parametrize(
+    "name", ["../other.safetensors", "a" * 300, "x\0.safetensors", "config.json"]
+)
+def test_an_index_that_names_other_files_is_refused(sound: Path, tmp_path: Path, name: str) -> None:
+    folder = shards(sound, tmp_path / "cut")
+    path = folder / "model.safetensors.index.json"
+    files.write_json(path, {"weight_map": {NORM: name}})
+    for look in (models.load, lambda folder: sources.find(str(folder))):
+        with pytest.raises(
+            InputError, match=f"^{path}: weight_map: .*, expected the name of a safe"
+        ):
+            look(folder)
+
+
+def test_an_index_that_is_nested_too_deep_is_refused(sound: Path, tmp_path: Path) -> None:
+    folder = shards(sound, tmp_path / "cut")
+    path = folder / "model.safetensors.index.json"
+    path.write_text('{"weight_map": ' + "[" * 100_000)
+    for look in (models.load, lambda folder: sources.find(str(folder))):
+        with pytest.raises(InputError, match=f"^{path}: not a JSON object: "):
+            look(folder)
+
+
+@pytest.mark.parametrize("kind", ["f4", ml_dtypes.bfloat16])
+def test_a_head_that_is_the_embedding_is_passed_over(tmp_path: Path, kind: Any) -> None:
+    folder = checkpoint(tmp_path, GEMMA2)
+    path = folder / "model.safetensors"
+    weights = {name: weight.astype(kind) for name, weight in load_file(path).items()}
     save_file({**weights, "lm_head.weight": weights["model.embed_tokens.weight"]}, path)
     assert models.parameter_count(models.load(folder)[0]) == sum(w.size for w in weights.values())

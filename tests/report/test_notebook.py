@@ -1,5 +1,6 @@
 """What a notebook shows of traces, tokens, answers and files: all of it, and no text is markup."""
 
+import re
 from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
@@ -12,12 +13,14 @@ from tests.conftest import with_step
 from tests.helpers import odd
 from tests.helpers.run_folders import TRACES, predictions, right, wrong
 from tunix_rt_nb import report, tasks
+from tunix_rt_nb.common import printable
 from tunix_rt_nb.models import Tokenizer, train_tokenizer
 from tunix_rt_nb.render import Example, encode
 from tunix_rt_nb.trace import Trace, respond
 from tunix_rt_nb.trace.chat import render
 
 VOID = {"br", "hr"}
+OPENED, CLOSED = '<div class="tex2jax_ignore mathjax_ignore">', "</div>"
 HOSTILE = '<script>alert("a & b")</script> &lt; it\'s <b>✓</b>'
 TRACE = TRACES[0]  # of four steps
 STEPS = [step.content for step in TRACE.steps]
@@ -32,7 +35,8 @@ class Shown(HTMLParser):
         self.elements: Counter[str] = Counter()
         self.attributes: list[tuple[str, str]] = []
         self.texts: list[tuple[str, str]] = []
-        self.feed(html.data)
+        assert html.data.startswith(OPENED) and html.data.endswith(CLOSED)  # so nothing is TeX
+        self.feed(html.data.removeprefix(OPENED).removesuffix(CLOSED))
         self.close()
         assert self.open == []
 
@@ -129,6 +133,11 @@ def test_steps_of_no_task_are_ticked_by_their_sums_and_the_answer_is_not_judged(
     ]
 
 
+def plain(text: str) -> str:
+    """A text as HTML shows it: without what a browser obeys or does not show."""
+    return printable(re.sub("[\t\r]", " ", text))
+
+
 @settings(max_examples=100)
 @given(odd.traces(odd.texts([HOSTILE, "</li>", "</p></ol>", "&amp;", "\n"])), st.data())
 def test_whatever_a_trace_or_a_problem_says_is_shown_as_text(trace: Trace, data: Any) -> None:
@@ -142,10 +151,11 @@ def test_whatever_a_trace_or_a_problem_says_is_shown_as_text(trace: Trace, data:
     n = len(trace.steps)
     assert found.elements == {"h4": 1, "p": 3, "b": 3, "ol": 1, "li": n, **breaks}
     assert found.attributes == []
-    first, *later = trace.steps
-    items = [("b", f"{first.content} ✗"), *(("li", f"{s.content} ✓") for s in later)]
-    ended = [("p", "Answer: "), ("b", trace.final_answer), ("p", " ✓"), ("p", f"step 1: {said}")]
-    assert found.said == [("h4", said), ("b", trace.prompt), *items, *ended]
+    first, *later = [plain(step.content) for step in trace.steps]
+    items = [("b", f"{first} ✗"), *(("li", f"{text} ✓") for text in later)]
+    answer = plain(trace.final_answer)
+    ended = [("p", "Answer: "), ("b", answer), ("p", " ✓"), ("p", f"step 1: {said}")]
+    assert found.said == [("h4", said), ("b", plain(trace.prompt)), *items, *ended]
 
 
 TOKENIZER = Tokenizer(train_tokenizer([*map(respond, TRACES), *[HOSTILE] * 9], 480))
@@ -153,7 +163,7 @@ EXAMPLES = list(encode([render(trace) for trace in TRACES], TOKENIZER, [t.id for
 
 
 def readable(text: str) -> str:
-    return text.replace(" ", "\xa0").replace("\n", "⏎\n")
+    return plain(text).replace(" ", "\xa0").replace("\n", "⏎\n")
 
 
 @pytest.mark.parametrize("place", range(len(TRACES)))
@@ -236,10 +246,19 @@ def test_an_answer_that_is_right_in_part_is_not_right() -> None:
 
 def test_all_answers_are_shown_in_their_order_and_none_if_there_are_none() -> None:
     one, two = ([text for _, text in shown(report.predictions_html([p]))] for p in (RIGHT, WRONG))
-    found = Shown(report.predictions_html([WRONG, RIGHT, WRONG]))
+    found = Shown(report.predictions_html([WRONG, RIGHT, {**WRONG}]))
     assert [text for _, text in found.said] == [*two, *one, *two]
     assert found.elements["hr"] == 3
-    assert report.predictions_html([]).data == ""
+    assert shown(report.predictions_html([])) == []
+
+
+@pytest.mark.parametrize("n", [1, 5, 8, 9, 10, 12])
+def test_the_first_five_and_the_last_five_are_each_shown_once(n: int) -> None:
+    some = [{**RIGHT, "prompt": f"Question {k}?"} for k in range(n)]
+    told = [
+        text for tag, text in shown(report.predictions_html(some[:5] + some[-5:])) if tag == "b"
+    ]
+    assert told == [p["prompt"] for k, p in enumerate(some) if k < 5 or k >= n - 5]
 
 
 @given(odd.texts([HOSTILE, "</div>", "</i></p>", "&amp;", "<hr>"]))
@@ -249,6 +268,7 @@ def test_whatever_a_model_says_is_shown_as_text(said: str) -> None:
     assert found.elements.pop("br") > said.count("\n")
     assert found.elements == {"p": 3, "b": 1, "div": 1, "i": 1, "hr": 1}
     assert found.attributes == [("div class", "model")]
+    said = plain(said)
     assert found.said == [
         ("b", said),
         ("p", said),
@@ -297,6 +317,29 @@ def test_the_files_of_a_folder_are_told_by_name_with_their_bytes(tmp_path: Path)
 def test_bytes_are_counted_and_not_characters(tmp_path: Path) -> None:
     (tmp_path / "a & <b>.txt").write_text("é✓")
     assert report.files_table(tmp_path)["bytes"].to_dict() == {"a & <b>.txt": 5}
+
+
+FORMULAS = ["$5 and $6", "$$x$$", "\\(x\\)", "\\[x\\]", "\\begin{align}x\\end{align}", "\\ref{x}"]
+
+
+@pytest.mark.parametrize("text", FORMULAS)
+def test_no_text_in_a_table_is_taken_for_a_formula(text: str) -> None:
+    html = report.table([{text: text, "n": 1}, {text: "x", "n": 2}], index="n")._repr_html_()  # type: ignore[operator]
+    [table] = re.findall("<table[^>]*>", html)
+    assert 'class="dataframe tex2jax_ignore mathjax_ignore"' in table
+    assert html.replace(html[html.index(table) :], "").count(text) == 0
+    assert html.count(text) == 2
+
+
+@settings(max_examples=50)
+@given(odd.texts([HOSTILE, "</td>", "&amp;", "\u202e", "\u200b"]))
+def test_whatever_a_table_holds_is_shown_as_text(said: str) -> None:
+    name = f"0{said}"
+    found = report.table([{"a": said, "b": [said], "c": {said: said}, name: 1}, {"a": None}])
+    texts = [found["a"][0], *found["b"][0], *found["c"][0], *found["c"][0].values()]
+    assert texts == [plain(said)] * 4 and plain(name) in found.columns
+    html = found._repr_html_()  # type: ignore[operator]
+    assert re.findall("<(?!/?(?:div|style|table|thead|tbody|tr|th|td)\\b)", html) == []
 
 
 def test_an_empty_folder_has_an_empty_table(tmp_path: Path) -> None:

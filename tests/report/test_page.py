@@ -192,6 +192,7 @@ def test_the_page_needs_nothing_else(text: str) -> None:
     assert not {"script", "link", "iframe", "a"} & found.elements.keys()
     loaded = [value for name, value in found.attributes if name in ("src", "href")]
     assert loaded and all(value and value.startswith("data:") for value in loaded)
+    assert '<body class="tex2jax_ignore mathjax_ignore">' in text
     [policy] = [v for n, v in found.attributes if n == "content" and v and "default-src" in v]
     assert "default-src 'none'" in policy
 

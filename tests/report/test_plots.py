@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from IPython.display import Image
+from matplotlib.cbook import is_math_text
 from matplotlib.colors import to_rgb
 from matplotlib.image import imread
 
@@ -16,7 +17,7 @@ from tests.helpers.run_folders import TRACES, predictions, right, wrong
 from tunix_rt_nb import dataset, report
 from tunix_rt_nb.evaluate import sum_up
 from tunix_rt_nb.render import Example, Examples, Rows, pack
-from tunix_rt_nb.report.plots import AFTER, BEFORE
+from tunix_rt_nb.report.plots import AFTER, BEFORE, label
 from tunix_rt_nb.store import TraceStore
 
 FIRST, SECOND, THIRD, FOURTH = "#1f77b4", "#ff7f0e", "#2ca02c", "#d62728"
@@ -121,6 +122,26 @@ def test_a_real_store_is_plotted(tmp_path: Path) -> None:
     picture = pixels(report.store_plot(store.distribution()))
     fewer, more = widths(of(third(picture, 0), FIRST))
     assert fewer < more
+
+
+def test_a_store_without_traces_is_plotted_empty() -> None:
+    assert not of(pixels(report.store_plot([])), FIRST).any()
+
+
+NAMES = ["$5 and $6", "$\\nonsense$", "$", "_hidden", "two\nlines\t\x1b[0m", "x" * 99]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_is_shown_as_text_and_not_as_a_formula(name: str) -> None:
+    assert not is_math_text(label(name)) and len(label(name)) < 40
+    picture = pixels(report.store_plot([row(3, name, name), row(6, "b", name)]))
+    assert len(widths(of(third(picture, 0), FIRST))) == 2
+    pixels(report.length_plot({name: [3]}, 4))
+
+
+def test_tasks_whose_names_begin_alike_have_a_bar_each() -> None:
+    rows = [row(10, "x" * 50 + end) for end in "abc"]
+    assert len(widths(of(third(pixels(report.store_plot(rows)), 0), FIRST))) == 3
 
 
 def tokens(*bins: tuple[int, int]) -> dict[str, Any]:
@@ -268,6 +289,23 @@ def test_of_many_rows_every_so_many_th_is_plotted() -> None:
     assert only == drawn[0, 0]
 
 
+@pytest.mark.parametrize("n", [5, 9, 10, 47, 48, 49])
+def test_there_are_never_more_rows_than_asked_for(n: int) -> None:
+    rows = packed(*[16, 1] * n)  # full rows and rows of 16 examples, turn by turn
+    seen: list[np.ndarray] = []
+
+    class Watched:
+        def __len__(self) -> int:
+            return n
+
+        def arrays(self, places: np.ndarray) -> Any:
+            seen.append(places)
+            return rows.arrays(places[:1])
+
+    report.rows_plot(Watched(), most=5)
+    assert 3 <= len(seen[0]) <= 5 and seen[0][0] == 0
+
+
 def line(picture: np.ndarray, colour: str) -> np.ndarray:
     """The points of a line, as columns and heights; that in the legend is left out."""
     flags = of(picture, colour, near=0.25)
@@ -308,11 +346,20 @@ def test_one_step_and_one_held_out_loss_are_plotted() -> None:
     assert 4 <= np.ptp(line(pixels(report.loss_plot(metrics)), SECOND)[:, 0]) <= 15
 
 
+def test_a_loss_that_was_never_taken_has_no_line() -> None:
+    picture = pixels(report.loss_plot(METRICS))
+    assert len(line(picture, FIRST)) > 400
+    assert not of(picture, SECOND).any()
+    held_out = pixels(report.loss_plot([{"step": n, "eval_loss": 2.0} for n in (1, 2)]))
+    assert of(held_out, FIRST).any()
+    assert not of(pixels(report.loss_plot([])), FIRST).any()
+
+
 LEGEND = 45  # rows of pixels at the top, that hold the legend
 
 
 def bars(picture: np.ndarray, colour: str) -> list[int]:
-    return heights(of(picture[LEGEND:], colour))
+    return widths(of(picture[LEGEND:], colour))
 
 
 def test_right_answers_and_steps_are_bars_by_task_and_for_all() -> None:
@@ -332,15 +379,34 @@ def test_where_no_step_can_be_checked_there_is_no_bar() -> None:
     assert in_ratio(bars(picture, BEFORE) + bars(picture, AFTER), *[1] * 4)
 
 
-def test_of_one_item_before_and_after_stand_beside_each_other_in_this_order() -> None:
+def tops(picture: np.ndarray, colour: str) -> list[int]:
+    """Where each lying bar of a colour begins, from the top down."""
+    return [top for top, _ in stretches(longest(of(picture[LEGEND:], colour).T) > HANDLE)]
+
+
+def test_of_one_item_before_stands_above_after() -> None:
     card = sum_up(predictions([right(TRACES[0])], TRACES[:1]))
     picture = pixels(report.before_after_plot(card, card))
     assert in_ratio(bars(picture, BEFORE) + bars(picture, AFTER), *[1] * 8)
-    starts = [
-        [start for start, _ in stretches(of(picture[LEGEND:], colour).any(axis=0))]
-        for colour in (BEFORE, AFTER)
+    before, after = tops(picture, BEFORE), tops(picture, AFTER)
+    assert sorted(before + after) == [
+        top for pair in zip(before, after, strict=True) for top in pair
     ]
-    assert all(one < two for one, two in zip(*starts, strict=True))
+
+
+@pytest.mark.slow
+def test_25_tasks_have_room_for_their_bars_and_names() -> None:
+    each = predictions([right(t) for t in TRACES[:2]], TRACES[:2])
+    rows = [
+        {**p, "task": f"the task of the number {k:02}", "id": f"{k}"}
+        for k in range(25)
+        for p in each
+    ]
+    card = sum_up(rows)
+    picture = pixels(report.before_after_plot(card, card))
+    found = tops(picture, AFTER)
+    assert len(found) == 2 * 26
+    assert min(np.diff(found)) > 28  # pixels, for a line of text of 14
 
 
 def test_a_model_that_got_worse_has_the_lower_bars_after_training() -> None:

@@ -41,6 +41,10 @@ def test_each_of_a_few_answers_is_told_once() -> None:
     ]
 
 
+def test_of_no_questions_nothing_is_told() -> None:
+    assert told(0, [0, 0]) == []
+
+
 @given(
     st.integers(1, 3_000).flatmap(
         lambda n: st.tuples(st.just(n), st.sets(st.integers(0, n)), st.integers(1, 12))

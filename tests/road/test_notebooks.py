@@ -2,12 +2,9 @@
 
 import ast
 import os
-import re
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import nbformat
 import pytest
@@ -20,8 +17,6 @@ from tunix_rt_nb.runs import parameters
 
 ROOT = paths.PROJECT
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-REPOSITORY = PROJECT["urls"]["Repository"]
 
 
 def read(path: Path) -> NotebookNode:
@@ -52,25 +47,12 @@ def test_a_notebook_is_short_and_defines_no_function(path: Path) -> None:
     assert defined == []
 
 
-def test_every_notebook_begins_with_the_same_cell_which_names_the_repository() -> None:
-    [first] = {code(read(path))[0].source for path in NOTEBOOKS}
-    assert f'"{REPOSITORY}")' in first
-
-
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
-def test_its_badges_open_it_on_kaggle_and_on_colab(path: Path) -> None:
-    title = read(path).cells[0].source
-    assert re.findall(r"\]\((https://[^)]*)\)\]\((https://[^)]*)\)", title) == [
-        (
-            "https://kaggle.com/static/images/open-in-kaggle.svg",
-            f"https://kaggle.com/kernels/welcome?src={REPOSITORY}/blob/main/notebooks/{path.name}",
-        ),
-        (
-            "https://colab.research.google.com/assets/colab-badge.svg",
-            "https://colab.research.google.com/github"
-            f"{urlsplit(REPOSITORY).path}/blob/main/notebooks/{path.name}",
-        ),
-    ]
+def test_every_notebook_begins_with_the_same_cell_which_is_short_and_collapsed() -> None:
+    first = {code(read(path))[0].source for path in NOTEBOOKS}
+    assert len(first) == 1
+    assert len(first.pop().splitlines()) <= 18
+    hidden = [code(read(path))[0].metadata["jupyter"]["source_hidden"] for path in NOTEBOOKS]
+    assert hidden == [True] * len(NOTEBOOKS)
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)

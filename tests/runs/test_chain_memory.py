@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tunix_rt_nb.runs import chain
+from tunix_rt_nb.runs import execution
 
 STEPS = """
 import resource
@@ -35,15 +35,15 @@ def pages() -> int:
 def test_a_step_takes_the_memory_that_the_one_before_has_freed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for name in chain._MALLOC:
+    for name in execution._MALLOC:
         monkeypatch.delenv(name, raising=False)
     given = pages()
-    chain._keep_freed()
+    execution._keep_freed()
     assert pages() < 100 < given
 
 
 def test_what_is_set_already_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in chain._MALLOC:
+    for name in execution._MALLOC:
         monkeypatch.setenv(name, "4")
-    chain._keep_freed()
-    assert {os.environ[name] for name in chain._MALLOC} == {"4"}
+    execution._keep_freed()
+    assert {os.environ[name] for name in execution._MALLOC} == {"4"}

@@ -8,6 +8,7 @@ import pytest
 from tests.helpers.run_folders import evaluated
 from tunix_rt_nb import runs
 from tunix_rt_nb.common import InputError, files
+from tunix_rt_nb.host import paths
 from tunix_rt_nb.train import checkpoints
 
 IDENTITY = {"steps": 8, "patience": 0, "keep": "last"}
@@ -98,3 +99,22 @@ def test_what_is_no_record_of_a_run_takes_a_folder_and_a_damaged_one_is_named(
     (tmp_path / "run.json").write_text("{")
     with pytest.raises(InputError, match=r"run\.json: is not JSON"):
         runs.is_taken(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("home", "says"),
+    [
+        ("~no-such-user/x", "Could not determine home directory"),
+        ("{here}/loop/x", "Symlink loop"),
+        ("{here}/" + "x" * 300, "File name too long"),
+        ("C:\\Users\\me", "is a path of Windows"),
+        ("\\\\server\\share", "is a path of Windows"),
+    ],
+)
+def test_a_home_that_can_be_no_folder_is_told_in_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: str, says: str
+) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    monkeypatch.setenv("TUNIX_RT_HOME", home.format(here=tmp_path))
+    with pytest.raises(InputError, match=f"^TUNIX_RT_HOME: .*{says}.*, expected a folder$"):
+        paths.home()

@@ -9,7 +9,7 @@ import pytest
 from tests.helpers.run_folders import TRACES, complete, evaluated, predictions, right, trained
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.runs import registry
+from tunix_rt_nb.runs import registry, states
 
 
 @pytest.fixture(autouse=True)
@@ -100,7 +100,7 @@ def test_what_cannot_be_ranked_is_left_out_and_says_why(home: Path) -> None:
     evaluated(home, "good")
     trained(home, "unfinished")
     trained(evaluated(home, "trained-anew").parent.parent, "trained-anew", seed=5)
-    altered = evaluated(home, "altered") / "5_evaluate" / registry.PREDICTIONS
+    altered = evaluated(home, "altered") / "5_evaluate" / states.PREDICTIONS
     altered.write_text(altered.read_text().replace("Answer: 4096", "Answer: 1"))
     result = evaluated(home, "damaged") / "5_evaluate" / "result.json"
     result.write_text("{")
@@ -116,8 +116,8 @@ def test_what_cannot_be_ranked_is_left_out_and_says_why(home: Path) -> None:
     assert problems["altered"] == "predictions-after.jsonl was altered after the evaluation"
     assert "result.json: is not JSON" in problems["damaged"]
     assert problems["nan"] == "its score is nan, which is not a number"
-    states = {row["run"]: row["state"] for row in registry.listing()}
-    assert (states["trained-anew"], states["damaged"]) == ("outdated", "damaged")
+    told = {row["run"]: row["state"] for row in registry.listing()}
+    assert (told["trained-anew"], told["damaged"]) == ("outdated", "damaged")
 
 
 def test_a_damaged_run_json_costs_only_what_it_says(home: Path) -> None:
@@ -140,7 +140,7 @@ def test_a_step_without_a_result_failed_was_stopped_or_is_under_way(
     with (run / ".chain.lock").open("wb") as lock:
         if held:
             fcntl.flock(lock, fcntl.LOCK_EX)
-        found = registry.state(run)
+        found = states.state(run)
     assert found == (state, "evaluate", f"{state} in evaluate")
 
 

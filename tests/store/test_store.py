@@ -16,7 +16,7 @@ from tests.conftest import NOW
 from tunix_rt_nb import store as room, tasks
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.host import paths
-from tunix_rt_nb.store import index
+from tunix_rt_nb.store import index, listing
 from tunix_rt_nb.store.intake import read
 from tunix_rt_nb.store.store import Added, TraceStore
 from tunix_rt_nb.store.verify import Verification
@@ -116,8 +116,10 @@ def test_writers_at_once_lose_and_repeat_nothing(tmp_path: Path) -> None:
         worker.start()
     for worker in workers:
         worker.join()
-    assert ids(TraceStore(tmp_path)) == sorted(small(n).id for n in range(10 * 21 + 15))
+    store = TraceStore(tmp_path)
+    assert ids(store) == sorted(small(n).id for n in range(10 * 21 + 15))
     assert list(Verification(tmp_path)) == []
+    assert listing.record(tmp_path) == [path.name for path in store.shards()]
 
 
 def test_the_newest_come_first_and_those_of_one_time_by_id(tmp_path: Path) -> None:

@@ -63,7 +63,12 @@ RIGHT = "super().score(answer, problem)"
         ("rng.randint", "random.randint", "same bytes", "in 3 processes, are 4 different ones"),
         ("PROMPT.fullmatch", "PROMPT.search", "other prompts", "reads .*expected a ValueError"),
         ("My change?", "My chance?", "drawn and read back", "ValueError: asks for no change: 'I"),
-        ("int(match[2])", "int(match[2]), self.difficulty", "drawn and read back", "is not read"),
+        (
+            "int(match[2])",
+            "int(match[2]), self.difficulty",
+            "drawn and read back",
+            "does not always give",
+        ),
         ("int(match[2])", "[int(match[2])]", "drawn and read back", "TypeError: unhashable"),
         ("] * 89", "] * 8900", "space", "easy 17,800, but 120 draws find"),
         ("] * 89", "] * 3", "space", "easy 6, but 120 draws find"),

@@ -15,6 +15,7 @@ import pytest
 from tests.tasks.test_plugins import EXAMPLE, registry
 from tunix_rt_nb import tasks
 from tunix_rt_nb.common.errors import InputError
+from tunix_rt_nb.host import origin
 from tunix_rt_nb.trace import respond
 from tunix_rt_nb.trace.trace import Trace
 
@@ -49,7 +50,20 @@ def test_the_package_is_whole_and_its_code_compiles(tmp_path: Path) -> None:
     assert project["name"] == "tunix-rt-gin-melds"
     assert project["description"] == tasks.get("gin_melds").about
     assert any(one.startswith("verifiers>=") for one in project["dependencies"])
-    assert any(one.startswith("tunix_rt_nb @ git+https://") for one in project["dependencies"])
+    assert not any("tunix_rt_nb" in one for one in project["dependencies"])  # nobody owns the name
+    assert "pip install path/to/tunix_rt_nb\npip install -e .\n" in written[1].read_text()
+
+
+def test_it_requires_the_commit_that_is_published(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(origin, "REPOSITORY", "https://github.com/me/mine")
+    monkeypatch.setattr(origin, "COMMIT", "0123456789" * 4)
+    written = tasks.export_environment("gin_melds", tmp_path / "env")
+    project = tomllib.loads(written[0].read_text())["project"]
+    found = f"tunix_rt_nb @ git+https://github.com/me/mine@{origin.COMMIT}"
+    assert project["dependencies"][0] == found
+    assert "path/to" not in written[1].read_text()
 
 
 def test_its_problems_have_a_worked_example_and_none_is_on_both_sides(

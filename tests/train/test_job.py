@@ -58,6 +58,7 @@ def test_what_is_written_is_read_and_paths_are_from_the_folder_of_the_job(tmp_pa
 
 @given(odd.texts(), odd.texts(), odd.texts())
 def test_no_name_can_become_yaml(model: str, path: str, out: str) -> None:
+    model, path, out = (text.replace("\0", "") for text in (model, path, out))  # YAML has no NUL
     job = Job.of(model={"model_id": model}, dataset={"path": path}, output={"output_dir": out})
     assert Job.of(**strict_yaml.parse("job", job.yaml())) == job
 
@@ -93,7 +94,7 @@ def test_a_model_is_a_name_or_a_folder_taken_from_where_the_job_is(tmp_path: Pat
     ("fields", "says"),
     [
         ({"training": {"learning_rate": 0}}, "training.learning_rate: Input should be greater"),
-        ({"training": {"learning_rate": float("nan")}}, "training.learning_rate: "),
+        ({"training": {"learning_rate": float("nan")}}, ".nan: expected a finite number"),
         ({"training": {"learning_rate": True}}, "training.learning_rate: "),
         ({"training": {"learning_rate": "fast"}}, "training.learning_rate: "),
         ({"training": {"weight_decay": -0.1}}, "training.weight_decay: "),
@@ -125,14 +126,17 @@ def test_a_wrong_field_is_one_line_with_file_and_field(
     ("text", "says"),
     [
         ("5: 1", "Field required"),
-        ("? [a]\n: 1", "is not YAML: "),
+        ("? [a]\n: 1", "line 1: has a list, a mapping or an alias as a key"),
         ("x: 'y", "is not YAML: "),
-        ("!!python/object/apply:os.system [ls]", "is not YAML: "),
+        (
+            "!!python/object/apply:os.system [ls]",
+            "line 1: !!python/object/apply:os.system: is not supported",
+        ),
         ("[1]", "expected `NAME: value` lines, found list"),
         ("", "dataset: Field required"),
         ("runner: tunix\nrunner: tunix", "'runner' appears twice"),
         ("x: \x00", "is not YAML: "),
-        ("[" * 2_000, "is not YAML: "),
+        ("[" * 2_000, "line 1: has more than 64 levels"),
     ],
 )
 def test_what_is_no_job_is_one_line_with_the_file(tmp_path: Path, text: str, says: str) -> None:

@@ -1,13 +1,12 @@
 """tunix-rt-nb runs: comparison of two runs, and of one run with a baseline."""
 
-import json
 from pathlib import Path
 from typing import Any, cast
 
 import click
 
 from tunix_rt_nb import evaluate, report, runs
-from tunix_rt_nb.cli import display
+from tunix_rt_nb.cli import display, terminal
 from tunix_rt_nb.cli.options import default_option, end, json_option
 from tunix_rt_nb.common import InputError, one_line
 from tunix_rt_nb.host import paths
@@ -38,19 +37,19 @@ def compare_command(a: str, b: str, show: int, as_json: bool) -> None:
     one, two = (evaluate.predictions.find(name) for name in (a, b))
     found = evaluate.compare(one, two)
     if as_json:
-        click.echo(json.dumps(found))
+        terminal.echo_json(found)
         return
-    click.echo(text_table(_rows(found)))
-    click.echo(f"\nB against A: {evaluate.verdict(found)}")
-    click.echo(f"{found['gained']} items gained, {found['lost']} lost")
+    terminal.echo(text_table(_rows(found)))
+    terminal.echo(f"\nB against A: {evaluate.verdict(found)}")
+    terminal.echo(f"{found['gained']} items gained, {found['lost']} lost")
     if found["n"] < evaluate.FEWEST:
         few = f"{found['n']} items are few, {evaluate.FEWEST} and more decide better"
-        click.echo(few, err=True)
+        terminal.echo(few, err=True)
     before, after = evaluate.by_item(one), evaluate.by_item(two)
     for name in found["changed"][:show]:
         kind, of_a, of_b = evaluate.change(before[name], after[name])
-        click.echo(f"\n{one_line(name, 60)}, {kind}:")
-        click.echo(report.answers_side_by_side(of_a, of_b, display.width()))
+        terminal.echo(f"\n{one_line(name, 60)}, {kind}:")
+        terminal.echo(report.answers_side_by_side(of_a, of_b, display.width()))
 
 
 def _rows(found: "evaluate.Comparison") -> list[dict[str, Any]]:
@@ -124,7 +123,7 @@ def baseline_command(
         verdict = runs.baseline.check(base, _card(run))
         record |= {"found": verdict.value, "regressed": verdict.regressed}
         told = verdict.told
-    click.echo(json.dumps(record) if as_json else told)
+    terminal.echo_result(record, told, as_json)
     end(not record.get("regressed"))
 
 

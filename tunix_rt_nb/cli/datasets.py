@@ -1,14 +1,13 @@
 """tunix-rt-nb datasets: datasets from the command line."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
 from tunix_rt_nb import dataset, models, runs, store, train
-from tunix_rt_nb.cli import display, options
-from tunix_rt_nb.common import unknown
+from tunix_rt_nb.cli import display, options, terminal
+from tunix_rt_nb.common import InputError, one_line, unknown
 from tunix_rt_nb.host import paths
 from tunix_rt_nb.report import text_table
 from tunix_rt_nb.trace import formats
@@ -66,8 +65,8 @@ def list_(tag: str | None, as_json: bool) -> None:
     """
     rows = list(dataset.listing(tag))
     shown = ("dataset", "state", "train", "eval", "created_at", "strategy", "tags", "folder")
-    table = [display.only(row, *shown) for row in rows]
-    display.echo_rows(rows, table, as_json, f"{len(rows)} datasets")
+    table = [display.only(row, *shown) | display.damage(row) for row in rows]
+    terminal.echo_rows(rows, table, as_json, f"{len(rows)} datasets")
 
 
 @datasets.command()
@@ -99,13 +98,13 @@ def diff_command(a: str, b: str, as_json: bool) -> None:
     """
     found = dataset.diff(*(dataset.read_manifest(dataset.find(key)) for key in (a, b)))
     if as_json:
-        click.echo(json.dumps(found._asdict()))
+        terminal.echo_json(found._asdict())
         return
     for sign, ids in (("+", found.added), ("-", found.removed), ("~", found.moved)):
         for id in ids:
-            click.echo(f"{sign} {id}")
+            terminal.echo(f"{sign} {id}")
     told = ", ".join(f"{n:,} {name}" for name, n in found.counts().items())
-    click.echo(f"{told}; + only in {b}, - only in {a}, ~ moved", err=True)
+    terminal.echo(f"{told}; + only in {b}, - only in {a}, ~ moved", err=True)
 
 
 @datasets.command("merge")
@@ -154,9 +153,8 @@ def export(
 ) -> None:
     """Write the traces of a dataset, or those with given ids, as records for other programs.
 
-    KEY is the key of a dataset in data/datasets or in the newest run, or the path of its folder.
-    First come the traces to train on, then those held out. Traces that were deleted since the
-    build stay out, and are counted.
+    KEY is the key of a dataset or the path of its folder. First come the traces to train on, then
+    those held out. Traces that were deleted since the build stay out, and are counted.
 
     \b
     Examples:
@@ -171,7 +169,7 @@ def export(
     left_out = f", {done.deleted:,} deleted traces left out" if done.deleted else ""
     told = f"{done.written:,} records in format {form}{left_out}: {path}"
     record = {**done._asdict(), "format": form, "path": str(path)}
-    click.echo(json.dumps(record) if as_json else told)
+    terminal.echo_result(record, told, as_json)
 
 
 def _store(dataset: Path | None, folder: Path | None) -> "store.TraceStore":
@@ -232,19 +230,34 @@ def tunix_yaml(
     if path:
         train.write_job(job, path)
     else:
-        click.echo(job.yaml(), nl=False)
+        terminal.echo(job.yaml().rstrip("\n"))
 
 
 def _tell(folder: Path, as_json: bool) -> None:
     manifest = dataset.read_manifest(folder)
     if as_json:
-        click.echo(json.dumps({"folder": str(folder), **manifest}, ensure_ascii=False))
+        terminal.echo_json({"folder": str(folder), **manifest})
         return
-    click.echo(f"{manifest['dataset_key']}  sha256 {manifest['sha256'][:16]}  {folder}\n")
-    click.echo(f"{text_table(dataset.funnel(manifest))}\n")
-    click.echo(f"{text_table(dataset.by_task(manifest))}\n")
-    told = "{unit} a trace: median {median}, 95 % up to {p95}, at most {max}"
-    click.echo(told.format(**manifest["tokens"]))
-    for name, text in (("refused", manifest["rejected"]), ("changes", manifest.get("changes"))):
-        if text:
-            click.echo(f"{name}: {', '.join(f'{n:,} {what}' for what, n in text.items())}")
+    try:
+        text = _page(folder, manifest)
+    except (LookupError, TypeError, ValueError, AttributeError):
+        path = folder / "manifest.json"
+        raise InputError(f"{path}: a field has another type, build the dataset again") from None
+    terminal.echo(text)
+
+
+def _page(folder: Path, manifest: "dataset.Manifest") -> str:
+    """Return the figures of a manifest as text."""
+    sha256 = manifest["sha256"][:16]
+    lines = [
+        f"{one_line(manifest['dataset_key'])}  sha256 {one_line(sha256)}  {folder}\n",
+        f"{text_table(dataset.funnel(manifest))}\n",
+        f"{text_table(dataset.by_task(manifest))}\n",
+        "{unit} a trace: median {median}, 95 % up to {p95}, at most {max}".format(
+            **manifest["tokens"]
+        ),
+    ]
+    for name, counts in (("refused", manifest["rejected"]), ("changes", manifest.get("changes"))):
+        if counts:
+            lines.append(f"{name}: {', '.join(f'{n:,} {what}' for what, n in counts.items())}")
+    return "\n".join(lines)

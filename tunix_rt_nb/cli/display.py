@@ -2,17 +2,11 @@
 
 import json
 import shutil
-import sys
-import time
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
-
-import click
 
 from tunix_rt_nb import store, tasks
 from tunix_rt_nb.common import counted, one_line, printable
-from tunix_rt_nb.report import text_table
 from tunix_rt_nb.trace import EARLIER
 
 
@@ -87,31 +81,9 @@ def only(row: Mapping[str, Any], *names: str) -> dict[str, Any]:
     return {name: row.get(name) for name in names}
 
 
-def echo_rows(
-    rows: Sequence[Mapping[str, Any]], table: list[dict[str, Any]], as_json: bool, told: str
-) -> None:
-    """Print rows as JSON or as a text table, and a last line on stderr.
-
-    Args:
-      rows: the records for JSON, with all fields.
-      table: the same rows with the columns of the text table.
-      as_json: True for JSON.
-      told: the last line, such as the number of rows.
-    """
-    if as_json:
-        click.echo(json.dumps(rows, ensure_ascii=False))
-    elif rows:
-        click.echo(text_table(table))
-    click.echo(told, err=True)
-
-
-def echo_array(records: Iterable[dict[str, Any]]) -> None:
-    """Print a JSON array one record at a time, so that it may be of any length."""
-    before = "["
-    for record in records:
-        click.echo(before + json.dumps(record, ensure_ascii=False), nl=False)
-        before = ",\n"
-    click.echo("[]" if before == "[" else "]")
+def damage(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the column `damaged` of a row in a list: its `problem`; no column without one."""
+    return {"damaged": row["problem"]} if row.get("problem") else {}
 
 
 def task(entry: dict[str, Any]) -> str:
@@ -142,30 +114,3 @@ def _size(n: int) -> str:
 
 def _tick(right: object) -> str:
     return "·" if right is None else "✓" if right else "✗"
-
-
-class Progress:
-    """Progress of an import: a bar on a terminal, elsewhere a line every ten seconds."""
-
-    def __init__(self, paths: Iterable[Path]) -> None:
-        self._total = sum(path.stat().st_size for path in paths if path.is_file())
-        self._lines = self._bytes = 0
-        self._terminal = sys.stderr.isatty()
-        self._told = time.monotonic()
-
-    def __call__(self, lines: int, size: int) -> None:
-        """Add `lines` lines and `size` bytes that were read, and show the progress."""
-        self._lines += lines
-        self._bytes += size
-        if self._terminal:
-            share = min(self._bytes / self._total, 1.0) if self._total else 0.0
-            bar = "#" * round(24 * share)
-            click.echo(f"\r  [{bar:<24}] {share:4.0%}  {self._lines:,} lines", err=True, nl=False)
-        elif time.monotonic() - self._told >= 10:
-            self._told = time.monotonic()
-            click.echo(f"  {self._lines:,} lines read", err=True)
-
-    def close(self) -> None:
-        """Wipe the bar from the terminal."""
-        if self._terminal:
-            click.echo("\r\x1b[K", err=True, nl=False)

@@ -1,6 +1,5 @@
 """tunix-rt-nb evalsets: eval sets of one's own from the command line."""
 
-import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import click
 
 from tunix_rt_nb import dataset, evaluate
-from tunix_rt_nb.cli import options
+from tunix_rt_nb.cli import options, terminal
 from tunix_rt_nb.common import counted
 
 
@@ -41,7 +40,7 @@ def check(names: tuple[str, ...], as_json: bool) -> None:
     """
     found = [_summary(name) for name in names]
     text = "\n".join(map(_told, found))
-    click.echo(json.dumps(found, ensure_ascii=False) if as_json else text)
+    terminal.echo_result(found, text, as_json)
 
 
 def _summary(name: str) -> dict[str, Any]:
@@ -80,4 +79,4 @@ def from_(key: str, path: Path) -> None:
     Example: tunix-rt-nb evalsets from cards-v1 -o cards.jsonl
     """
     count = dataset.write_evalset(dataset.find(key), path)
-    click.echo(f"{counted(count, 'item{s}')}: {path}")
+    terminal.echo(f"{counted(count, 'item{s}')}: {path}")

@@ -1,6 +1,5 @@
 """tunix-rt-nb grade: each grader's verdict on an answer, or the scores of a file of answers."""
 
-import json
 from pathlib import Path
 from typing import NotRequired
 
@@ -9,6 +8,7 @@ from pydantic import ConfigDict, with_config
 from typing_extensions import TypedDict
 
 from tunix_rt_nb import evaluate
+from tunix_rt_nb.cli import terminal
 from tunix_rt_nb.cli.options import FILE, json_option
 from tunix_rt_nb.common import InputError, checked, files, one_line
 from tunix_rt_nb.report import text_table
@@ -97,16 +97,18 @@ def _show(
     if as_json:
         told = [{"grader": name, **verdict._asdict()} for name, verdict in rungs.items()]
         record = {**mark._asdict(), "bare": bare, "rungs": told}
-        click.echo(json.dumps(record, ensure_ascii=False))
+        terminal.echo_json(record)
         return
     rows = [
         {"grader": name, "score": "passes" if score is None else f"{score:g}", "why": why}
         for name, (score, why) in rungs.items()
     ]
-    click.echo(f"Read as: {one_line(bare)}\n{text_table(rows)}")
-    click.echo(f"\n{mark.score:g} by {mark.grader}, {mark.strict_score:g} as it stands: {mark.why}")
+    terminal.echo(f"Read as: {one_line(bare)}\n{text_table(rows)}")
+    terminal.echo(
+        f"\n{mark.score:g} by {mark.grader}, {mark.strict_score:g} as it stands: {mark.why}"
+    )
     for name, score in mark.disagree:
-        click.echo(f"{name} disagrees: {score:g}")
+        terminal.echo(f"{name} disagrees: {score:g}")
 
 
 def _mark_file(path: Path, own: "evaluate.Own | evaluate.Judge | None", as_json: bool) -> None:
@@ -119,9 +121,9 @@ def _mark_file(path: Path, own: "evaluate.Own | evaluate.Judge | None", as_json:
         mark = evaluate.mark(pair["answer"], pair["expected"], pair.get("prompt", ""), own)
         if as_json:
             names = ("score", "strict_score", "grader")
-            click.echo(json.dumps({name: getattr(mark, name) for name in names}))
+            terminal.echo_json({name: getattr(mark, name) for name in names})
         else:
-            click.echo(f"{mark.score:<4g} {mark.grader:<7} {one_line(pair['answer'], 80)}")
+            terminal.echo(f"{mark.score:<4g} {mark.grader:<7} {one_line(pair['answer'], 80)}")
 
 
 def _pairs(path: Path) -> list[_Pair]:

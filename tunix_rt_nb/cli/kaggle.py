@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from tunix_rt_nb import dataset, kaggle, runs
+from tunix_rt_nb.cli import terminal
 from tunix_rt_nb.cli.checks import check_run
 from tunix_rt_nb.cli.options import default_option, end, set_option, settings_of
 from tunix_rt_nb.common import InputError, check_name
@@ -57,7 +58,7 @@ def _kernels(name: str) -> ModuleType:
 
 
 def _told(line: str) -> None:
-    click.echo(line, err=True)
+    terminal.echo(line, err=True)
 
 
 def _preparing(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -99,7 +100,7 @@ def prepare_command(**how: Any) -> None:
       tunix-rt-nb kaggle prepare quickstart --accelerator none --set STEPS=100 --run-id try
       tunix-rt-nb kaggle prepare notebooks/3_render.ipynb --kernel me/rendering
     """
-    click.echo(_prepare(**how))
+    terminal.echo(_prepare(**how))
 
 
 @kaggle_group.command("push")
@@ -124,7 +125,7 @@ def push_command(run_id: str, resume: bool, force: bool) -> None:
 
 
 def _say(pushed: "kaggle.Submission") -> None:
-    click.echo(f"{pushed.handle} version {pushed.version}: {pushed.url}")
+    terminal.echo(f"{pushed.handle} version {pushed.version}: {pushed.url}")
 
 
 @kaggle_group.command("watch")
@@ -139,7 +140,7 @@ def watch_command(run_id: str) -> None:
     Example: tunix-rt-nb kaggle watch kaggle-tpu
     """
     pushed = _kernels("submission").find(run_id)
-    end(_kernels("watching").watch(pushed, click.echo))
+    end(_kernels("watching").watch(pushed, terminal.echo))
 
 
 @kaggle_group.command("pull")
@@ -152,7 +153,7 @@ def pull_command(run_id: str) -> None:
     \b
     Example: tunix-rt-nb kaggle pull kaggle-tpu
     """
-    click.echo(_kernels("pulling").pull(_kernels("submission").find(run_id), _told))
+    terminal.echo(_kernels("pulling").pull(_kernels("submission").find(run_id), _told))
 
 
 @kaggle_group.command("run")
@@ -167,9 +168,9 @@ def run_command(force: bool, **how: Any) -> None:
     submission, folder = _kernels("submission"), _prepare(**how)
     pushed = submission.push(folder.parent, force, False, _told)
     _say(pushed)
-    completed = _kernels("watching").watch(pushed, click.echo)
+    completed = _kernels("watching").watch(pushed, terminal.echo)
     if completed:
-        click.echo(_kernels("pulling").pull(pushed, _told))
+        terminal.echo(_kernels("pulling").pull(pushed, _told))
     end(completed)
 
 
@@ -193,7 +194,7 @@ def push_dataset_command(key: str, handle: str) -> None:
     \b
     Example: tunix-rt-nb kaggle datasets push all-tasks-v1 me/all-tasks
     """
-    click.echo(_kernels("uploads").push_dataset(dataset.find(key), handle, _told))
+    terminal.echo(_kernels("uploads").push_dataset(dataset.find(key), handle, _told))
 
 
 @kaggle_group.group("models")
@@ -218,4 +219,4 @@ def push_model_command(run_id: str, handle: str) -> None:
     """
     of_run = paths.home() / "runs" / run_id / runs.stem("train") / "model"
     folder = Path(run_id) if Path(run_id).is_dir() else of_run
-    click.echo(_kernels("uploads").push_model(folder, handle, _told))
+    terminal.echo(_kernels("uploads").push_model(folder, handle, _told))

@@ -1,6 +1,5 @@
 """tunix-rt-nb: the top command, with `run` and `status`."""
 
-import json
 import sys
 from pathlib import Path
 from typing import Any, NoReturn
@@ -9,7 +8,7 @@ import click
 
 import tunix_rt_nb
 from tunix_rt_nb import evaluate, report, runs, train
-from tunix_rt_nb.cli import status
+from tunix_rt_nb.cli import status, terminal
 from tunix_rt_nb.cli.checks import check_run
 from tunix_rt_nb.cli.compare import baseline_command, compare_command
 from tunix_rt_nb.cli.datasets import datasets
@@ -30,7 +29,7 @@ from tunix_rt_nb.cli.runs import runs_commands
 from tunix_rt_nb.cli.smoke import smoke_command
 from tunix_rt_nb.cli.tasks import tasks_group
 from tunix_rt_nb.cli.traces import traces
-from tunix_rt_nb.common import InputError, check_name
+from tunix_rt_nb.common import InputError, check_name, printable
 from tunix_rt_nb.host import paths
 from tunix_rt_nb.trace import formats
 
@@ -46,6 +45,9 @@ class _Group(click.Group):
             return super().invoke(ctx)
         except InputError as error:
             _fail(str(error), 2)
+        except click.UsageError as error:
+            told = printable(error.format_message())  # it may name a file
+            raise click.UsageError(told, error.ctx) from None
         except BrokenPipeError:  # nobody reads on; click handles that itself
             raise
         except OSError as error:
@@ -53,7 +55,7 @@ class _Group(click.Group):
 
 
 def _fail(message: str, code: int) -> NoReturn:
-    click.echo(f"tunix-rt-nb: {message}", err=True)
+    terminal.echo(f"tunix-rt-nb: {message}", err=True)
     sys.exit(code)
 
 
@@ -160,19 +162,21 @@ def run(
             on_start=_tell_start,
             on_step=_tell_end,
         )
-    except runs.chain.StepFailed as error:
+    except runs.StepStopped as error:
+        _fail(str(error), error.code)
+    except runs.StepFailed as error:
         _fail(str(error), 1)
     evaluated = run_dir / runs.stem("evaluate")
     done = reports[-1].name == "evaluate"
     if done:
-        click.echo(report.before_after_text(*evaluate.scorecards(evaluated)), err=as_json)
-    click.echo(f"Everything is in {run_dir}", err=as_json)
+        terminal.echo(report.before_after_text(*evaluate.scorecards(evaluated)), err=as_json)
+    terminal.echo(f"Everything is in {run_dir}", err=as_json)
     if as_json:
         steps = [
             {"name": r.name, "seconds": round(r.seconds, 1), "skipped": r.skipped} for r in reports
         ]
         scores = report.summary(*evaluate.scorecards(evaluated)) if done else {}
-        click.echo(json.dumps({"run_id": run_dir.name, "steps": steps, **scores}))
+        terminal.echo_json({"run_id": run_dir.name, "steps": steps, **scores})
     if held_to:
         verdict = runs.baseline.check(held_to, runs.result(evaluated)["after"])
         if verdict.regressed:
@@ -196,15 +200,14 @@ def _own(data: tuple[str, ...], form: str, names: str, skip_bad: bool) -> dict[s
 
 def _tell_start(step: str) -> None:
     """Show on a terminal which step runs; `_tell_end` overwrites that line."""
-    if sys.stderr.isatty():
-        click.echo(f"  {runs.stem(step):<12} running ...\r", err=True, nl=False)
+    terminal.echo_running(runs.stem(step))
 
 
 def _tell_end(step: "runs.StepReport") -> None:
     what = "skipped, nothing changed" if step.skipped else f"{step.seconds:6.1f} s"
-    click.echo(f"  {runs.stem(step.name):<12} {what:<24}", err=True)
+    terminal.echo(f"  {runs.stem(step.name):<12} {what:<24}", err=True)
     for note in step.notes:
-        click.echo(f"  {'':<12} {note}", err=True)
+        terminal.echo(f"  {'':<12} {note}", err=True)
 
 
 @main.command("status")
@@ -216,4 +219,4 @@ def status_command(as_json: bool) -> None:
     Example: tunix-rt-nb status
     """
     rows = status.rows()
-    click.echo(json.dumps(rows) if as_json else report.text_table(rows, head=False))
+    terminal.echo_result(rows, report.text_table(rows, head=False), as_json)

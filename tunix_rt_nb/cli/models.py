@@ -1,11 +1,9 @@
 """tunix-rt-nb models: promoted models, which are models of runs that are kept for good."""
 
-import json
-
 import click
 
 from tunix_rt_nb import runs
-from tunix_rt_nb.cli import display
+from tunix_rt_nb.cli import display, terminal
 from tunix_rt_nb.cli.options import end, json_option
 
 
@@ -37,7 +35,7 @@ def promote(run: str, name: str, as_json: bool) -> None:
     known = "" if made.new else ", exists already"
     told = f"{made.model}/{made.version}  sha256 {made.sha256[:16]}  {made.folder}{known}"
     record = {**made._asdict(), "folder": str(made.folder)}
-    click.echo(json.dumps(record) if as_json else told)
+    terminal.echo_result(record, told, as_json)
 
 
 @models.command("list")
@@ -51,8 +49,15 @@ def list_(name: str, as_json: bool) -> None:
     """
     rows = runs.promoted.listing(name)
     shown = ("model", "version", "run", "base", "dataset", "items", "bytes")
-    table = [display.only(row, *shown) | {"answers": display.percent(row["score"])} for row in rows]
-    display.echo_rows(rows, table, as_json, f"{len(rows)} versions in {runs.promoted.home()}")
+    table = [
+        {
+            **display.only(row, *shown),
+            "answers": display.percent(row["score"]),
+            **display.damage(row),
+        }
+        for row in rows
+    ]
+    terminal.echo_rows(rows, table, as_json, f"{len(rows)} versions in {runs.promoted.home()}")
 
 
 @models.command()
@@ -67,7 +72,7 @@ def show(model: str) -> None:
     """
     folder = runs.promoted.find(model)
     told = {"folder": str(folder), **runs.promoted.manifest(folder)}
-    click.echo(json.dumps(told, ensure_ascii=False, indent=2))
+    terminal.echo_json(told, indent=2)
 
 
 @models.command()
@@ -81,7 +86,7 @@ def verify(model: str) -> None:
     folder = runs.promoted.find(model)
     altered = runs.promoted.altered(folder)
     for name in altered:
-        click.echo(f"✗ {folder / name}: was changed or removed after it was promoted")
+        terminal.echo(f"✗ {folder / name}: was changed or removed after it was promoted")
     if not altered:
-        click.echo(f"✓ {folder}: every file is unchanged")
+        terminal.echo(f"✓ {folder}: every file is unchanged")
     end(not altered)

@@ -1,10 +1,9 @@
 """tunix-rt-nb preflight: whether a run fits on a TPU and how long it takes, found without a TPU."""
 
-import json
-
 import click
 
 from tunix_rt_nb import runs, train
+from tunix_rt_nb.cli import terminal
 from tunix_rt_nb.cli.options import default_option, end, json_option, set_option, settings_of
 
 
@@ -44,11 +43,11 @@ def preflight_command(
     training, answers = train.preflight.of_run(runs.parameters.resolve(values), topology, **data)
 
     def told(line: str) -> None:
-        click.echo(f"  {line}", err=True)
+        terminal.echo(f"  {line}", err=True)
 
     step = train.preflight.train(training, told)
     generation = train.preflight.generate(answers, told)
     page = f"{train.preflight.page(step)}\n{train.preflight.page(generation)}"
     found = {"training": step, "generation": generation}
-    click.echo(json.dumps(found) if as_json else page)
+    terminal.echo_result(found, page, as_json)
     end(step["fits"] and generation["fits"])

@@ -9,7 +9,8 @@ from typing import Any
 import click
 
 from tunix_rt_nb import common, dataset, evaluate, render, report, runs, trace
-from tunix_rt_nb.cli import display, options
+from tunix_rt_nb.cli import display, options, terminal
+from tunix_rt_nb.common import InputError, one_line
 from tunix_rt_nb.host import paths
 from tunix_rt_nb.report import text_table
 
@@ -48,7 +49,7 @@ def list_(conditions: tuple[str, ...], as_json: bool) -> None:
     """
     rows = runs.registry.listing(options.filters_of(conditions))
     told = f"{len(rows)} runs in {paths.home() / 'runs'}"
-    display.echo_rows(rows, [_listed(row) for row in rows], as_json, told)
+    terminal.echo_rows(rows, [_listed(row) for row in rows], as_json, told)
 
 
 @runs_commands.command()
@@ -69,7 +70,7 @@ def leaderboard(conditions: tuple[str, ...], as_json: bool) -> None:
     """
     found = runs.registry.leaderboard(options.filters_of(conditions))
     if as_json:
-        click.echo(json.dumps(found._asdict(), ensure_ascii=False))
+        terminal.echo_json(found._asdict())
         return
     for board, rows in groupby(found.ranked, lambda row: row["board"]):
         ranked = list(rows)
@@ -77,9 +78,9 @@ def leaderboard(conditions: tuple[str, ...], as_json: bool) -> None:
         asked = f"{first['items']:,} items, template {first['template']}, style {first['style']}"
         differ = [name for name in _HOW if len({row.get(name) for row in ranked}) > 1]
         shown = [{**_ranked(row), **display.only(row, *differ)} for row in ranked]
-        click.echo(f"board {board}: {asked}\n\n{text_table(shown)}\n")
+        terminal.echo(f"board {board}: {asked}\n\n{text_table(shown)}\n")
     for row in found.left_out:
-        click.echo(f"left out: {row['run']}: {row['problem']}", err=True)
+        terminal.echo(f"left out: {one_line(row['run'])}: {row['problem']}", err=True)
 
 
 @runs_commands.command()
@@ -93,19 +94,39 @@ def show(run: str, as_json: bool) -> None:
     \b
     Example: tunix-rt-nb runs show quickstart
     """
-    row = runs.registry.row(runs.registry.find(run))
+    folder = runs.registry.find(run)
+    row = runs.registry.row(folder)
     if as_json:
-        click.echo(json.dumps(row, ensure_ascii=False))
+        terminal.echo_json(row)
         return
+    if row["state"] == "damaged":
+        raise InputError(f"{one_line(str(folder), 1_000)}: damaged: {row['problem']}")
+    scores = _scores(folder / runs.stem("evaluate")) if row["problem"] is None else ""
     for name, value in row.items():
         if value is not None and name != "parameters":
-            click.echo(f"{name:<15} {value}")
+            terminal.echo(f"{name:<15} {one_line(str(value), 1_000)}")
     for step, values in row["parameters"].items():
         pairs = [{"parameter": name, "value": json.dumps(value)} for name, value in values.items()]
-        click.echo(f"\n{runs.stem(step)}\n{text_table(pairs)}")
-    if row["problem"] is None:
-        cards = evaluate.scorecards(Path(row["folder"]) / "5_evaluate")
-        click.echo(report.before_after_text(*cards))
+        terminal.echo(f"\n{runs.stem(step)}\n{text_table(pairs)}")
+    if scores:
+        terminal.echo(scores)
+
+
+def _scores(evaluated: Path) -> str:
+    """Return the scores of a run, before and after training, as text.
+
+    Args:
+      evaluated: the folder of the step evaluate.
+
+    Raises:
+      InputError: a scorecard lacks a field, or a field has another type.
+    """
+    try:
+        return report.before_after_text(*evaluate.scorecards(evaluated))
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        path = evaluated / "result.json"
+        told = f"{type(error).__name__}: {error}"
+        raise InputError(f"{path}: damaged: {one_line(told)}, run 5_evaluate again") from None
 
 
 @runs_commands.command("report")
@@ -119,7 +140,7 @@ def report_command(run: str) -> None:
     \b
     Example: tunix-rt-nb runs report quickstart
     """
-    click.echo(report.write_page(runs.registry.find(run)))
+    terminal.echo(report.write_page(runs.registry.find(run)))
 
 
 @runs_commands.command("judge")
@@ -158,11 +179,13 @@ def judge_command(
     judged = evaluate.judge.judge(answers, endpoint, folder / evaluate.judge.FILE)
     told = evaluate.judge.summary(judged)
     if as_json:
-        click.echo(json.dumps(told))
+        terminal.echo_json(told)
         return
     criteria = ", ".join(f"{name} {mean:.2f} of 5" for name, mean in told["criteria"].items())
-    click.echo(f"{told['scored']} of {told['n']} answers scored: {told['score']:.1%} ({criteria})")
-    click.echo(f"{folder / evaluate.judge.FILE}", err=True)
+    terminal.echo(
+        f"{told['scored']} of {told['n']} answers scored: {told['score']:.1%} ({criteria})"
+    )
+    terminal.echo(f"{folder / evaluate.judge.FILE}", err=True)
 
 
 eval_set_option = click.option(
@@ -200,7 +223,7 @@ def harness_command(run: str, folder: Path, eval_set: str | None) -> None:
     command = evaluate.harness.command(lineage["train"] / "model", folder / f"{name}.yaml")
     asked = runs.registry.row(found)["parameters"].get("evaluate", {})
     evaluate.harness.write(folder, name, items, how, asked.get("MAX_NEW_TOKENS", 256))
-    click.echo(command)
+    terminal.echo(command)
 
 
 @runs_commands.command("grade")
@@ -233,9 +256,9 @@ def grade_command(
     card = evaluate.sum_up(graded, {"without a sample": missing} if missing else None)
     if path:
         common.files.write_lines(path, graded)
-    click.echo(json.dumps(card) if as_json else evaluate.headline(card))
+    terminal.echo_result(card, evaluate.headline(card), as_json)
     for line in evaluate.warnings(card):
-        click.echo(line, err=True)
+        terminal.echo(line, err=True)
 
 
 def _listed(row: "runs.registry.Row") -> dict[str, Any]:
@@ -245,6 +268,7 @@ def _listed(row: "runs.registry.Row") -> dict[str, Any]:
         **display.only(row, "model", "dataset", "items"),
         "before": display.percent(row["before"]),
         "after": display.percent(row["score"]),
+        **(display.damage(row) if row["state"] == "damaged" else {}),
     }
 
 

@@ -1,11 +1,11 @@
 """tunix-rt-nb smoke: check of a file of records, before training on it."""
 
-import json
 from pathlib import Path
 
 import click
 
 from tunix_rt_nb import train
+from tunix_rt_nb.cli import terminal
 from tunix_rt_nb.cli.options import default_option, end, json_option
 
 
@@ -30,7 +30,7 @@ def smoke_command(path: Path, samples: int, as_json: bool) -> None:
     checks = [check._asdict() for check in found.checks]
     record = {**found._asdict(), "checks": checks, "right": found.right}
     text = "\n".join([*found.wrong, *map(_row, found.checks)])
-    click.echo(json.dumps(record, ensure_ascii=False) if as_json else text)
+    terminal.echo_result(record, text, as_json)
     end(found.right)
 
 

@@ -1,12 +1,11 @@
 """tunix-rt-nb tasks: the kinds of problems that traces are drawn from, yours included."""
 
-import json
 from pathlib import Path
 
 import click
 
 from tunix_rt_nb import tasks
-from tunix_rt_nb.cli import display
+from tunix_rt_nb.cli import display, terminal
 from tunix_rt_nb.cli.options import end, folder_option, json_option
 from tunix_rt_nb.common import unknown
 
@@ -42,7 +41,7 @@ def list_tasks(names: tuple[str, ...], as_json: bool) -> None:
     """
     found = list(tasks.catalogue(names))
     told = "\n".join(map(display.task, found))
-    click.echo(json.dumps(found, ensure_ascii=False) if as_json else told)
+    terminal.echo_result(found, told, as_json)
 
 
 @tasks_group.command("check")
@@ -68,14 +67,14 @@ def check_task(what: str, names: tuple[str, ...], as_json: bool) -> None:
     right, found = True, []
     for name in names or defined:
         if not as_json:
-            click.echo(name)
+            terminal.echo(name)
         for finding in tasks.certify(name):
             right = right and finding.holds
             found.append({"task": name, **finding._asdict()})
             if not as_json:
-                click.echo(display.finding(finding))
+                terminal.echo(display.finding(finding))
     if as_json:
-        click.echo(json.dumps(found, ensure_ascii=False))
+        terminal.echo_json(found)
     end(right)
 
 
@@ -97,4 +96,4 @@ def export_task(name: str, form: str, folder: Path) -> None:
     Example: tunix-rt-nb tasks export arithmetic --as verifiers -o arithmetic_env
     """
     for path in tasks.export_environment(name, folder):
-        click.echo(path)
+        terminal.echo(path)

@@ -1,14 +1,13 @@
 """tunix-rt-nb traces: the trace store from the command line."""
 
-import json
 from contextlib import closing
 from pathlib import Path
 
 import click
 
 from tunix_rt_nb import report, store, tasks
-from tunix_rt_nb.cli import display, options
-from tunix_rt_nb.common import counted, printable, workers
+from tunix_rt_nb.cli import display, options, terminal
+from tunix_rt_nb.common import counted, workers
 from tunix_rt_nb.trace import formats
 
 
@@ -55,14 +54,14 @@ def import_(
     skipped = opened.folder / "skipped.txt"
     how = {"names": formats.parts_of(names), "skip_bad": skip_bad, "skipped": skipped}
     lines: list[str] = []
-    with closing(display.Progress(paths)) as progress:
+    with closing(terminal.Progress(paths)) as progress:
         added = opened.import_files(
             paths, store.now(), form, progress, workers.processes(), report=lines.append, **how
         )
     for line in lines:
-        click.echo(printable(line), err=True)
+        terminal.echo(line, err=True)
     told = f"{display.added(added)}: {opened.folder}"
-    click.echo(json.dumps(added._asdict()) if as_json else told)
+    terminal.echo_result(added._asdict(), told, as_json)
 
 
 @traces.command("list")
@@ -91,11 +90,11 @@ def list_(
     filters = options.filters_of(conditions) | ({"task": task} if task else {})
     found = store.newest(limit, offset, filters)
     if as_json:
-        click.echo(json.dumps([stored.record() for stored in found], ensure_ascii=False))
+        terminal.echo_json([stored.record() for stored in found])
         return
     for stored in found:
-        click.echo(display.line(stored))
-    click.echo(f"{len(found):,} of {store.count():,} traces in {store.folder}", err=True)
+        terminal.echo(display.line(stored))
+    terminal.echo(f"{len(found):,} of {store.count():,} traces in {store.folder}", err=True)
 
 
 @traces.command()
@@ -118,7 +117,7 @@ def show(id: str, folder: Path | None, as_json: bool) -> None:
     told = {name: getattr(checked, name) for name in ("steps", "end", "answer")}
     told["unchecked"] = sorted(checked.unchecked)
     record, page = {**stored.record(), "checks": told}, display.page(stored, checked)
-    click.echo(json.dumps(record, ensure_ascii=False) if as_json else page)
+    terminal.echo_result(record, page, as_json)
 
 
 @traces.command()
@@ -143,7 +142,7 @@ def compare(a: str, b: str, folder: Path | None, as_json: bool) -> None:
     ids = report.Row("id", " ", both[0].trace.id, both[1].trace.id)
     values = report.Row("score", " ", display.score(scored[0]), display.score(scored[1]))
     text = report.two_columns([ids, values, *rows], display.width())
-    click.echo(json.dumps(record, ensure_ascii=False) if as_json else text)
+    terminal.echo_result(record, text, as_json)
 
 
 @traces.command("score")
@@ -169,13 +168,13 @@ def score_command(ids: tuple[str, ...], folder: Path | None, as_json: bool) -> N
     found = opened.get(ids) if ids else opened
     scored = ((stored.trace, scores.score(stored.trace, now)) for stored in found)
     if as_json:
-        display.echo_array({"id": trace.id, **values} for trace, values in scored)
+        terminal.echo_array({"id": trace.id, **values} for trace, values in scored)
     elif ids:
         for trace, values in scored:
-            click.echo(f"{trace.id}  {display.score(values)}")
+            terminal.echo(f"{trace.id}  {display.score(values)}")
     else:
         for row in scores.summary(scored):
-            click.echo(display.summary(row))
+            terminal.echo(display.summary(row))
 
 
 @traces.command()
@@ -191,7 +190,7 @@ def delete(ids: tuple[str, ...], folder: Path | None, as_json: bool) -> None:
     Example: tunix-rt-nb traces delete 1f3a
     """
     deleted = options.open_store(folder, to_read=False).delete(ids, store.now())
-    click.echo(json.dumps({"deleted": deleted}) if as_json else "\n".join(deleted))
+    terminal.echo_result({"deleted": deleted}, "\n".join(deleted), as_json)
 
 
 @traces.command("verify")
@@ -213,7 +212,7 @@ def verify_command(folder: Path | None, as_json: bool) -> None:
     for line in verification:
         wrong.append(line)
         if not as_json:
-            click.echo(line)
+            terminal.echo(line)
     seen, checked = verification.traces, verification.checked
     right, false, unchecked = verification.sums
     steps = {"right": right, "wrong": false, "unchecked": unchecked}
@@ -224,7 +223,9 @@ def verify_command(folder: Path | None, as_json: bool) -> None:
             f"; steps of the others: {right:,} right, {false:,} wrong, {unchecked:,} not checkable"
         )
     text = f"{told}: {len(wrong) or 'nothing'} wrong in {opened.folder}"
-    click.echo(json.dumps(record, ensure_ascii=False) if as_json else text)
+    terminal.echo_result(record, text, as_json)
+    if not verification.recorded:
+        terminal.echo("removed files cannot be told: an earlier version wrote this store", err=True)
     options.end(not wrong)
 
 
@@ -242,4 +243,4 @@ def compact(folder: Path | None, as_json: bool) -> None:
     left_out = store.compact()
     counts = {"shards_before": before, "shards": len(store.shards()), "left_out": left_out}
     told = f"{before} shards became {counts['shards']}, {left_out} deleted traces left out"
-    click.echo(json.dumps(counts) if as_json else told)
+    terminal.echo_result(counts, told, as_json)

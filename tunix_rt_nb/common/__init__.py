@@ -14,4 +14,4 @@ from tunix_rt_nb.common.errors import (
 )
 from tunix_rt_nb.common.filters import filter_condition
 from tunix_rt_nb.common.queries import records, sql
-from tunix_rt_nb.common.text import counted, first_of, one_line, printable
+from tunix_rt_nb.common.text import counted, escaped, first_of, one_line, printable

@@ -1,132 +1,33 @@
-"""Atomic writes, reading of lines and JSON, and hashes of files."""
+"""Reading of files, lines and JSON, hashes of files, and atomic writes as `drafts` does them."""
 
-import fcntl
 import gzip
 import hashlib
 import io
 import json
 import os
-import tempfile
+import stat
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, cast
 
 import msgspec
 
+from tunix_rt_nb.common import strict_json
+from tunix_rt_nb.common.drafts import (
+    Draft as Draft,
+    atomic as atomic,
+    draft as draft,
+    remove as remove,
+    sweep as sweep,
+    unwritable as unwritable,
+)
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.common.text import one_line
 
-
-class Draft:
-    """A file that has a temporary name until `publish` gives it its final name.
-
-    Attributes:
-      path: the temporary path.
-      file: the file object, open for writing bytes.
-    """
-
-    def __init__(self, path: Path, file: IO[bytes]) -> None:
-        self.path = path
-        self.file = file
-
-    def settle(self) -> None:
-        """Flush everything written so far to the disk."""
-        self.file.flush()
-        os.fsync(self.file.fileno())
-
-    def publish(self, path: Path) -> None:
-        """Give the file its final name, atomically and durably; replace any file of that name."""
-        self.settle()
-        self.path.chmod(0o644)
-        os.replace(self.path, path)
-        _sync_folder(path.parent)
-
-
-@contextmanager
-def draft(folder: Path) -> Iterator[Draft]:
-    """Open a temporary file in a folder; delete it on exit unless its `publish` was called.
-
-    Raises:
-      InputError: the folder cannot be written to, or its disk is full.
-
-    Example:
-      >>> folder = Path(tempfile.mkdtemp())
-      >>> with draft(folder) as new:
-      ...     _ = new.file.write(b"whole")
-      ...     new.publish(folder / "x")
-      >>> (folder / "x").read_bytes()
-      b'whole'
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        handle, path = _locked_file(folder)
-        try:
-            with os.fdopen(handle, "wb", buffering=1 << 20) as file:
-                yield Draft(path, file)
-        finally:
-            with suppress(OSError):
-                path.unlink()
-    except OSError as error:
-        raise unwritable(folder, error) from None
-
-
-@contextmanager
-def atomic(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file for writing; it appears at `path` complete and on disk, or not at all.
-
-    Example:
-      >>> with atomic(Path(tempfile.mkdtemp()) / "x") as file:
-      ...     _ = file.write(b"whole")
-    """
-    with draft(path.parent) as new:
-        yield new.file
-        new.publish(path)
-
-
-def sweep(folder: Path) -> None:
-    """Remove the temporary files of `draft` that killed processes left in a folder."""
-    for path in folder.glob(".draft-*.tmp"):
-        with suppress(OSError), path.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # fails while the writer lives
-            path.unlink(missing_ok=True)
-
-
-def remove(paths: Iterable[Path]) -> None:
-    """Remove files if they exist, and flush the removal to the disk."""
-    gone = list(paths)
-    for path in gone:
-        path.unlink(missing_ok=True)
-    for folder in {path.parent for path in gone}:
-        _sync_folder(folder)
-
-
-def _locked_file(folder: Path) -> tuple[int, Path]:
-    """Create the temporary file of a draft, locked until it is closed or this process ends.
-
-    Returns:
-      Its file descriptor and its path.
-    """
-    while True:
-        handle, name = tempfile.mkstemp(dir=folder, prefix=".draft-", suffix=".tmp")
-        with suppress(OSError):  # some file systems have no locks
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        if os.fstat(handle).st_nlink:  # else `sweep` deleted the file before it was locked
-            return handle, Path(name)
-        os.close(handle)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def unwritable(folder: Path, error: OSError) -> InputError:
-    """Return the error to raise for a folder that cannot be written to; `error` is the cause."""
-    return InputError(f"{folder}: cannot be written: {error.strerror or error}")
+_MOST = 256 << 20  # bytes of a file that is read as a whole
+_MOST_LINES = 1 << 30  # bytes of a file whose lines are read as a whole
+_MOST_JSON = 16 << 20  # bytes of a JSON value; parsed, it takes 20 times the memory
+_MOST_REST = 8  # how many times its limit a line may take before the file is given up
 
 
 def lines(file: IO[bytes], most: int) -> Iterator[bytes]:
@@ -135,15 +36,22 @@ def lines(file: IO[bytes], most: int) -> Iterator[bytes]:
     A truncated line has `most + 1` bytes, so its length shows that it was too long. Long lines need
     no more memory, because the rest is read in parts and dropped.
 
+    Raises:
+      InputError: a line is more than eight times too long, so the file does not consist of lines.
+
     Example:
       >>> import io
       >>> list(lines(io.BytesIO(b"ab\nabcdefg\nc"), 3))
       [b'ab\n', b'abcd', b'c']
     """
+    number = 0
     while line := file.readline(most + 1):
-        rest = line
+        rest, parts, number = line, 1, number + 1
         while len(rest) > most and not rest.endswith(b"\n"):
-            rest = file.readline(most + 1)
+            rest, parts = file.readline(most + 1), parts + 1
+            if parts > _MOST_REST:
+                where = one_line(f"{getattr(file, 'name', 'file')}:{number}", 1_000)
+                raise InputError(f"{where}: takes over {_MOST_REST * most:,} bytes, is no line")
         yield line
 
 
@@ -165,15 +73,62 @@ def numbered(raw: io.BufferedReader, most: int) -> Iterator[tuple[int, bytes]]:
 
 def all_lines(path: Path) -> list[bytes]:
     """Read all lines of a file, without line breaks; raise `InputError` if it is unreadable."""
-    return content(path).splitlines()
+    return content(path, _MOST_LINES).splitlines()
 
 
-def content(path: Path) -> bytes:
-    """Return the bytes of a file; raise `InputError` if it is unreadable."""
+def content(path: Path, most: int = _MOST) -> bytes:
+    """Return the bytes of a file.
+
+    Raises:
+      InputError: it is unreadable, is not a file, or takes more than `most` bytes.
+    """
+    with opened(path) as file:
+        try:
+            size = os.fstat(file.fileno()).st_size
+            # A file in /proc tells the size 0, whatever it holds.
+            data = b"" if size > most else file.read(-1 if size else most + 1)
+        except OSError as error:
+            raise unreadable(path, error) from None
+    if max(size, len(data)) > most:
+        raise InputError(f"{path}: takes over {most >> 20} MiB, which is too large for its kind")
+    return data
+
+
+def opened(path: Path) -> io.BufferedReader:
+    """Open a file for reading bytes.
+
+    A pipe or a device is refused, because it may never end, and waits for a writer.
+
+    Raises:
+      InputError: it is missing or unreadable, or is not a file.
+    """
     try:
-        return path.read_bytes()
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise InputError(f"{path}: is a folder, a pipe or a device, expected a file")
+        return path.open("rb")
+    except (OSError, ValueError) as error:  # a path with a null character is a ValueError
+        raise unreadable(path, error) from None
+
+
+def folders(path: Path) -> list[Path]:
+    """List the folders in a folder by name, without hidden ones; none if it does not exist.
+
+    Raises:
+      InputError: it cannot be read, or is not a folder.
+    """
+    try:
+        found = sorted(path.iterdir())
+    except FileNotFoundError:
+        return []
     except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+        raise unreadable(path, error) from None
+    return [one for one in found if not one.name.startswith(".") and one.is_dir()]
+
+
+def unreadable(path: Path, error: Exception) -> InputError:
+    """Return the error to raise for a file or folder that cannot be read; `error` is the cause."""
+    reason = getattr(error, "strerror", None) or error
+    return InputError(f"{one_line(str(path), 1_000)}: cannot be read: {reason}")
 
 
 def json_line(record: Mapping[str, Any]) -> bytes:
@@ -188,9 +143,14 @@ def write_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
 
 
 def read_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Read the records of a JSON lines file that this package wrote."""
-    with path.open(encoding="utf-8") as file:
-        yield from map(json.loads, file)
+    """Read the records of a JSON lines file that this package wrote.
+
+    Raises:
+      InputError: the file is unreadable, or a line is not a JSON object.
+    """
+    with opened(path) as file:
+        for number, line in enumerate(lines(file, _MOST_JSON), 1):
+            yield json_object(line, f"{path}:{number}: ")
 
 
 def json_object(line: bytes, where: str) -> dict[str, Any]:
@@ -201,15 +161,15 @@ def json_object(line: bytes, where: str) -> dict[str, Any]:
       where: a prefix for the error message, such as `file.jsonl:1: `.
 
     Raises:
-      InputError: the line is not JSON, or not an object.
+      InputError: the line is not JSON as `strict_json.load` takes it, or not an object.
 
     Example:
       >>> json_object(b'{"a": 1}', "x.jsonl:1: ")
       {'a': 1}
     """
     try:
-        found = json.loads(line)
-    except (ValueError, RecursionError) as error:
+        found = strict_json.load(line)
+    except ValueError as error:
         raise InputError(f"{where}not a JSON object: {one_line(str(error))}") from None
     if not isinstance(found, dict):
         raise InputError(f"{where}expected a JSON object, found {type(found).__name__}")
@@ -223,12 +183,13 @@ def whole_lines(path: Path) -> list[bytes]:
     line. A missing file has no lines.
 
     Example:
+      >>> import tempfile
       >>> path = Path(tempfile.mkdtemp()) / "x"
       >>> _ = path.write_bytes(b"1\\n2\\n3")
       >>> whole_lines(path)
       [b'1\\n', b'2\\n']
     """
-    lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
+    lines = content(path, _MOST_LINES).splitlines(keepends=True) if path.exists() else []
     return [line for line in lines if line.endswith(b"\n")]
 
 
@@ -240,12 +201,19 @@ def write_json(path: Path, value: Any) -> None:
         file.write(msgspec.json.format(text, indent=2) + b"\n")
 
 
-def read_json(path: Path) -> Any:
-    """Read a file with one JSON value; raise `InputError` if it is not JSON."""
+def read_json(path: Path, most: int = _MOST_JSON) -> Any:
+    """Read a file with one JSON value.
+
+    Raises:
+      InputError: the file is unreadable, takes more than `most` bytes, or is not JSON as
+        `strict_json.load` takes it.
+    """
+    text = content(path, most)
     try:
-        return json.loads(path.read_bytes())
-    except ValueError:
-        raise InputError(f"{path}: is not JSON, remove it or use another folder") from None
+        return strict_json.load(text)
+    except ValueError as error:
+        told = "" if isinstance(error, json.JSONDecodeError) else f" ({one_line(str(error), 80)})"
+        raise InputError(f"{path}: is not JSON{told}, remove it or use another folder") from None
 
 
 def read_manifest(folder: Path, made_by: str) -> dict[str, Any]:
@@ -256,12 +224,16 @@ def read_manifest(folder: Path, made_by: str) -> dict[str, Any]:
       made_by: the command that makes the folder, to be named in the error.
 
     Raises:
-      InputError: the folder has no manifest, so it is incomplete; run `made_by` again.
+      InputError: the folder has no manifest, so it is incomplete; run `made_by` again. Or the
+        manifest is not a JSON object.
     """
     path = folder / "manifest.json"
     if not path.exists():
         raise InputError(f"{folder}: has no manifest.json, run {made_by} again")
-    return read_json(path)
+    found = read_json(path, _MOST)  # it lists every trace
+    if not isinstance(found, dict):
+        raise InputError(f"{path}: is not a manifest, run {made_by} again")
+    return found
 
 
 def check_unaltered(path: Path, manifest: Mapping[str, Any], altered: str) -> None:
@@ -275,13 +247,14 @@ def check_unaltered(path: Path, manifest: Mapping[str, Any], altered: str) -> No
     Raises:
       InputError: the sha256 differs; the message is `{path}: {altered}`.
     """
-    if sha256(path) != manifest["files"][path.name]:
+    hashes = manifest.get("files")
+    if not isinstance(hashes, dict) or hashes.get(path.name) != sha256(path):
         raise InputError(f"{path}: {altered}")
 
 
 def sha256(path: Path) -> str:
-    """Return the sha256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
+    """Return the sha256 of a file, in hexadecimal; raise `InputError` if it is unreadable."""
+    with opened(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

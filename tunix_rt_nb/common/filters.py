@@ -15,16 +15,19 @@ If a key of `meta` has the same name as one of these fields, write `meta.` befor
 """
 
 import json
+import re
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Any
 
 from tunix_rt_nb.common.errors import InputError, unknown
+from tunix_rt_nb.common.text import one_line
 
 NUMBERS = ("score", "step_count", "length", "steps_wrong", "steps_checked")
 
 
 def _number(value: Any) -> bool:
-    return type(value) in (int, float)
+    return type(value) is float or (type(value) is int and -(1 << 64) < value < 1 << 64)
 
 
 def _numbers(value: Any) -> bool:
@@ -62,7 +65,8 @@ def filter_condition(filters: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
       parameters: parameter name -> the value to bind.
 
     Raises:
-      InputError: an operator is unknown, or does not accept its operand.
+      InputError: an operator is unknown, or does not accept its operand; or a path or value cannot
+        be in a trace.
 
     Example:
       >>> filter_condition({"task": "arithmetic"})[1]
@@ -71,6 +75,8 @@ def filter_condition(filters: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     conditions = ["true"]
     parameters: dict[str, Any] = {}
     for path, wanted in filters.items():
+        if not isinstance(path, str):
+            raise InputError(f"filters: {path!r}: expected a path, which is text")
         operators = wanted if isinstance(wanted, Mapping) and wanted else {"=": wanted}
         compare = _OF_NUMBERS if path in NUMBERS else _COMPARE
         for operator, value in operators.items():
@@ -78,7 +84,9 @@ def filter_condition(filters: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
                 raise unknown(f"filters: {path}", operator, compare)
             template, takes = compare[operator]
             if not takes(value):
-                raise InputError(f"filters: {path}: {operator!r} cannot take {value!r}")
+                told = one_line(repr(value), 80)
+                raise InputError(f"filters: {path}: {operator!r} cannot take {told}")
+            _check_json(path, value)
             expression = field(path, parameters)
             name = f"v{len(parameters)}"
             parameters[name] = value if path in NUMBERS else _operand(operator, value)
@@ -103,6 +111,7 @@ def field(path: str, parameters: dict[str, Any]) -> str:
     """
     if path in NUMBERS:
         return path
+    _check_json(path, path)
     name = f"p{len(parameters)}"
     parameters[name] = _pointer(path)
     return f"json_extract(meta, ${name})"
@@ -130,8 +139,41 @@ def _operand(operator: str, value: Any) -> Any:
     return [_json(v) for v in value] if operator == "in" else value
 
 
+def _check_json(path: str, value: Any) -> None:
+    """Raise `InputError` if a value cannot be in a trace, because it is not strict JSON."""
+    try:
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    except UnicodeEncodeError:
+        why = "has half a surrogate pair, which is not a character"
+    except (TypeError, ValueError) as error:
+        why = f"cannot be in a trace: {error}"
+    except RecursionError:
+        why = "is nested too deep"
+    else:
+        return
+    raise InputError(f"filters: {one_line(str(path), 80)}: {why}")
+
+
 def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    """Write JSON as DuckDB writes what it reads in `meta`, because the texts are compared.
+
+    Example:
+      >>> _json({"a": "\x1f", "b": [1e-07, 1e22, 1e20]})
+      '{"a":"\\\\u001F","b":[1e-7,1e22,100000000000000000000.0]}'
+    """
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return re.sub(r'"(?:[^"\\]|\\.)*"|-?[0-9.]+e[0-9+-]+', lambda token: _spelled(token[0]), text)
+
+
+def _spelled(token: str) -> str:
+    """Respell a text or a number with an exponent, as `json.dumps` writes them, for `_json`."""
+    if token.startswith('"'):
+        escaped = r"\\(?:u00(..)|.)"
+        return re.sub(escaped, lambda e: f"\\u00{e[1].upper()}" if e[1] else e[0], token)
+    if 1e-6 <= abs(float(token)) < 1e21:
+        digits = format(Decimal(token), "f")
+        return digits if "." in digits else f"{digits}.0"
+    return re.sub(r"e\+?(-?)0*", r"e\1", token)
 
 
 def _pointer(path: str) -> str:

@@ -12,6 +12,9 @@ from tunix_rt_nb.common.text import one_line
 MAX_BYTES = 1 << 20  # the most that a trace may take
 MAX_LINE = 8 * MAX_BYTES  # the most bytes of a line: JSON's escapes make it longer
 MAX_DEPTH = 64  # levels of nested objects and lists
+_MOST_LEVELS = 128  # of a file's objects and lists, which may have a `meta` inside
+_PAIR = re.compile(rb'"\s*+:')  # a key's end; may also match inside a text
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")  # an escape of half a surrogate pair
 _EXAMPLE = '{"question": "2 + 2?", "answer": "4"}'
 _KINDS = {"array": "a list", "str": "text", "int": "a number", "float": "a number"}
 
@@ -20,6 +23,77 @@ def check_length(line: str | bytes) -> None:
     """Raise `ValueError` if a line is longer than any trace can be."""
     if len(line) > MAX_LINE:
         raise ValueError(f"trace: may take 1 MiB, this line takes over {MAX_LINE >> 20} MiB")
+
+
+def check_keys(line: bytes) -> None:
+    """Raise `ValueError` if an object in a JSON text repeats a key; ignore a text that is no JSON.
+
+    Parsers differ in which of the values they take. The message is `'key' appears twice`.
+
+    Example:
+      >>> check_keys(b'{"prompt": "a", "prompt": "b"}')
+      Traceback (most recent call last):
+      ValueError: 'prompt' appears twice
+    """
+    try:
+        found = _DECODE(line)
+    except (ValueError, RecursionError):
+        return
+    # Only if there are more ends of keys than keys, look which of them are in texts. This is slow.
+    if len(_PAIR.findall(line)) > _keys(found):
+        json.loads(line, object_pairs_hook=_once)
+
+
+_DECODE = msgspec.json.Decoder().decode
+
+
+def _keys(value: Any) -> int:
+    """Count the keys of all objects in a JSON value."""
+    inner = value.values() if type(value) is dict else value if type(value) is list else ()
+    below = sum(_keys(one) for one in inner if type(one) is dict or type(one) is list)
+    return below + len(value) if type(value) is dict else below
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Build an object from its pairs; raise `ValueError` if a key repeats."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise ValueError(f"{one_line(key, 40)!r} appears twice")
+            seen.add(key)
+    return found
+
+
+def load(text: bytes) -> Any:
+    """Parse a file, or a line of one, that anyone may have written.
+
+    Raises:
+      ValueError: the text is not JSON, repeats a key, has more than 128 levels, or has half a
+        surrogate pair, which cannot be written as UTF-8.
+
+    Example:
+      >>> load(b'{"a": [1, 2]}')
+      {'a': [1, 2]}
+    """
+    try:
+        decoded = text.decode(json.detect_encoding(text))
+        found = json.loads(decoded, object_pairs_hook=_once)
+        _check_levels(found, 1)
+    except RecursionError:
+        raise ValueError("is nested too deep") from None
+    if _HALF.search(decoded):
+        json.dumps(found, ensure_ascii=False).encode()  # raises if it is not a whole pair
+    return found
+
+
+def _check_levels(value: Any, level: int) -> None:
+    if level > _MOST_LEVELS:
+        raise RecursionError
+    for inner in value.values() if type(value) is dict else value if type(value) is list else ():
+        if type(inner) is dict or type(inner) is list:
+            _check_levels(inner, level + 1)
 
 
 def why(error: Exception, line: str | bytes = b"") -> str:

@@ -1,5 +1,6 @@
 """Text for a terminal: of unknown origin and made safe, or long and cut off; counts in words."""
 
+import json
 from collections.abc import Sequence
 
 
@@ -10,7 +11,22 @@ def printable(text: str) -> str:
       >>> printable("a\x1b[31mb\n")
       'a�[31mb\n'
     """
+    if text.replace("\n", "").isprintable():  # most texts are, and this is fast
+        return text
     return "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)
+
+
+def escaped(text: str) -> str:
+    r"""Escape the unprintable characters in a text that is JSON, so that it stays the same JSON.
+
+    Example:
+      >>> print(escaped('{"a": "\x9b\u202e"}'))
+      {"a": "\u009b\u202e"}
+    """
+    if text.replace("\n", "").isprintable():
+        return text
+    # JSON has no unprintable character outside its strings, line breaks apart.
+    return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
 
 
 def one_line(text: str, width: int = 200) -> str:

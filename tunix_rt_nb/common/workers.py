@@ -25,7 +25,8 @@ _MOST = 8  # processes; the caller cannot hand out work fast enough for more
 
 def processes() -> int:
     """Return how many processes to start: one for each core this process may use, at most 8."""
-    return min(_MOST, len(os.sched_getaffinity(0)))
+    affinity = getattr(os, "sched_getaffinity", None)  # only Linux has it
+    return min(_MOST, len(affinity(0)) if affinity else os.cpu_count() or 1)
 
 
 def ordered(

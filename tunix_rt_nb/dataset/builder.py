@@ -14,9 +14,10 @@ import numpy as np
 
 import tunix_rt_nb
 from tunix_rt_nb.common import InputError, files, records, sql
-from tunix_rt_nb.dataset import clean, evalset, versions
+from tunix_rt_nb.dataset import clean, evalset, lock, versions
 from tunix_rt_nb.dataset.card import card, token_statistics
 from tunix_rt_nb.dataset.folder import ALTERED, SIDES, read_manifest, sealed
+from tunix_rt_nb.dataset.manifest import Manifest
 from tunix_rt_nb.dataset.selection import select
 from tunix_rt_nb.dataset.spec import DatasetSpec
 from tunix_rt_nb.store import ROW, TraceStore
@@ -39,8 +40,9 @@ def build(
 
     The same traces and spec give the same bytes on any day and with any number of threads. For
     this, `created_at` is the time of the newest trace, and `build_id` is a hash of the content. If
-    the folder has no manifest, its build was interrupted: build it anew. If it is complete, only
-    check that this build gives the same content.
+    the folder has no manifest, its build was interrupted: build it anew. If it is complete, check
+    that this build gives the same content, and restore files that were altered or removed. If two
+    processes build the same dataset at the same time, the second one finds it complete.
 
     Args:
       store: the store to select traces from.
@@ -101,11 +103,13 @@ def merge(sources: Sequence[Path], spec: DatasetSpec, parent: Path) -> Path:
       parent: the folder to put the new dataset's folder in.
 
     Raises:
-      InputError: a source is incomplete or was altered, no trace is selected or left to train on, a
-        filter or eval set is bad, `spec.parent_dataset_id` names no dataset, or the new folder is a
-        complete dataset with other content.
+      InputError: a source is incomplete or was altered, two sources have one key but different
+        content, no trace is selected or left to train on, a filter or eval set is bad,
+        `spec.parent_dataset_id` names no dataset, or the new folder is a complete dataset with
+        other content.
     """
     manifests = {source: read_manifest(source) for source in sources}
+    merged_from = _contents(manifests)
     fraction = max(manifest["eval_fraction"] for manifest in manifests.values())
     with TemporaryDirectory() as folder:
         store = TraceStore(Path(folder))
@@ -114,9 +118,21 @@ def merge(sources: Sequence[Path], spec: DatasetSpec, parent: Path) -> Path:
                 path = source / f"{side}.jsonl"
                 files.check_unaltered(path, manifest, ALTERED)
                 store.add_lines(path)
-        merged_from = {m["dataset_key"]: m["sha256"] for m in manifests.values()}
         spec = spec.model_copy(update={"eval_fraction": fraction})
         return build(store, spec, parent, merged_from)
+
+
+def _contents(manifests: Mapping[Path, Manifest]) -> dict[str, str]:
+    """Map the key of each dataset to its sha256; `manifests` maps folders to manifests."""
+    found: dict[str, str] = {}
+    for folder, manifest in manifests.items():
+        key = manifest["dataset_key"]
+        if found.setdefault(key, manifest["sha256"]) != manifest["sha256"]:
+            raise InputError(
+                f"{folder}: has the key {key} of another source but different content, build one"
+                " of the two under another dataset_version"
+            )
+    return found
 
 
 def _clean(
@@ -186,12 +202,23 @@ def _write(
     with ExitStack() as stack:
         drafts = {name: stack.enter_context(files.draft(folder)) for name in contents}
         hashes = {name: _write_lines(drafts[name], lines) for name, lines in contents.items()}
-        # If the folder is complete, this build must give the same: a dataset never changes.
-        if (folder / "manifest.json").exists():
-            _check_same(folder, spec, hashes)
-            return folder
-        for name, draft in drafts.items():
-            draft.publish(folder / name)
+        with lock.writing(folder):
+            # If the folder is complete, this build must give the same: a dataset never changes.
+            complete = (folder / "manifest.json").exists()
+            if complete:
+                _check_same(folder, spec, hashes)
+            for name, draft in drafts.items():
+                if not (complete and _is_there(folder / name, hashes[name])):
+                    draft.publish(folder / name)
+            if not complete:
+                _write_manifest(folder, spec, hashes, found)
+    return folder
+
+
+def _write_manifest(
+    folder: Path, spec: DatasetSpec, hashes: Mapping[str, str], found: Mapping[str, Any]
+) -> None:
+    """Write the card, then the manifest, which makes the folder complete."""
     content = files.digest([spec.key, hashes])
     manifest = {
         "dataset_key": spec.key,
@@ -204,13 +231,16 @@ def _write(
         "files": hashes,
         **found,
     }
-    # Write the card, then the manifest, which makes the folder complete.
     with (folder / "train.jsonl").open("rb") as train:
         example = parse_line(train.readline(), str(folder / "train.jsonl"))
     with files.atomic(folder / "README.md") as file:
         file.write(card(manifest, example).encode())
     files.write_json(folder / "manifest.json", sealed(manifest))
-    return folder
+
+
+def _is_there(path: Path, content: str) -> bool:
+    """Tell whether a file exists and has the sha256 `content`."""
+    return path.is_file() and files.sha256(path) == content
 
 
 def _write_lines(draft: files.Draft, lines: Iterable[bytes]) -> str:

@@ -61,7 +61,7 @@ def card(manifest: Mapping[str, Any], example: Trace) -> str:
     sides = ((markdown.cell(task), n["train"], n["eval"]) for task, n in manifest["tasks"].items())
     by_task, filters = markdown.table(sides), markdown.code(manifest["filters"])
     asked = "\n\n".join([*example.earlier.labelled(), example.prompt])
-    return f"""{markdown.front_matter(_metadata(manifest))}
+    text = f"""{markdown.front_matter(_metadata(manifest))}
 # {manifest["dataset_key"]}
 
 {manifest["trace_count"]:,} reasoning traces: {split["train"]:,} to train on, {split["eval"]:,} held
@@ -98,6 +98,7 @@ Strategy `{manifest["selection_strategy"]}`, filters `{filters}`. The content ha
 the sha256 `{manifest["sha256"]}`; `manifest.json` has every parameter and the id of every trace,
 `rejects.jsonl` what was refused and what it collided with.
 """
+    return text.replace("\0", "\ufffd")  # as CommonMark asks; a NUL would make it a binary file
 
 
 def _metadata(manifest: Mapping[str, Any]) -> dict[str, Any]:

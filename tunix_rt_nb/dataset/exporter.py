@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from tunix_rt_nb.common import InputError, files, one_line, sql, unknown
-from tunix_rt_nb.dataset.folder import ALTERED, SIDES, read_manifest
+from tunix_rt_nb.dataset.folder import ALTERED, SIDES, check_output, read_manifest
 from tunix_rt_nb.store import COLUMNS, TraceStore, define
 from tunix_rt_nb.trace import formats
 
@@ -258,5 +258,4 @@ def _kind(path: Path) -> str:
 def _check_output(path: Path, source: Path) -> None:
     if path.parent.resolve() == source.resolve():
         raise InputError(f"{path}: is in the folder that is exported, give another folder")
-    if path.exists() and not path.is_file():
-        raise InputError(f"{path}: exists and is not a file, give another name")
+    check_output(path)

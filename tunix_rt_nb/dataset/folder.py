@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypedDict, cast
 
 from tunix_rt_nb.common import InputError, check_name, files
-from tunix_rt_nb.dataset import clean
+from tunix_rt_nb.dataset import clean, lock
 from tunix_rt_nb.dataset.manifest import Manifest
 from tunix_rt_nb.host import place
 from tunix_rt_nb.trace import OWN, Trace, parse_line
@@ -59,7 +59,7 @@ def read_manifest(folder: Path) -> Manifest:
     if manifest != sealed(manifest):
         raise InputError(
             f"{path}: manifest_sha256: does not match the manifest, which was altered after the"
-            " build: build the dataset again"
+            " build: remove this file and build the dataset again"
         )
     return cast("Manifest", manifest)
 
@@ -67,14 +67,16 @@ def read_manifest(folder: Path) -> Manifest:
 def copy(source: Path | str, parent: Path) -> Path:
     """Copy a dataset unchanged to the folder `parent/{key}`, and return this folder.
 
-    Write the manifest last, because it marks the copy as complete.
+    Write the manifest last, because it marks the copy as complete. If the folder is the same
+    dataset already, restore its files.
 
     Args:
       source: the folder of the dataset, or the handle of a dataset attached to a Kaggle session.
       parent: the folder to put the copy in.
 
     Raises:
-      InputError: the dataset is missing or incomplete, or a file was altered after the build.
+      InputError: the dataset is missing or incomplete, a file was altered after the build, or the
+        folder of the copy is a complete dataset with other content.
     """
     source = place.folder(str(source))
     manifest = read_manifest(source)
@@ -85,16 +87,40 @@ def copy(source: Path | str, parent: Path) -> Path:
         if not path.is_file():
             raise InputError(f"{path}: is missing, build the dataset again")
         files.check_unaltered(path, manifest, ALTERED)
-    for name in (*manifest["files"], "README.md", "manifest.json"):
-        if (source / name).exists():
-            with (source / name).open("rb") as there, files.atomic(folder / name) as here:
-                shutil.copyfileobj(there, here)
+    with lock.writing(folder):
+        if (folder / "manifest.json").exists() and read_manifest(folder) != manifest:
+            raise InputError(
+                f"{folder}: already holds another dataset, and a dataset never changes:"
+                " copy to another folder"
+            )
+        for name in (*manifest["files"], "README.md", "manifest.json"):
+            if (source / name).exists():
+                with (source / name).open("rb") as there, files.atomic(folder / name) as here:
+                    shutil.copyfileobj(there, here)
     return folder
 
 
+def check_output(path: Path) -> None:
+    """Check that a file may be written: it is not in a dataset's folder, which never changes.
+
+    Raises:
+      InputError: the folder is a dataset, or something that is no file has this name.
+    """
+    if (path.parent / "manifest.json").exists():
+        raise InputError(f"{path}: is in the folder of a dataset, give another folder")
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path}: exists and is not a file, give another name")
+
+
 def built_in(folder: Path) -> Path:
-    """Return the folder of the dataset that the build step wrote into `folder`."""
-    return next(folder.glob("*/manifest.json")).parent
+    """Return the folder of the dataset that the build step wrote into `folder`.
+
+    Raises:
+      InputError: there is none.
+    """
+    for manifest in folder.glob("*/manifest.json"):
+        return manifest.parent
+    raise InputError(f"{folder}: has no dataset, run 2_build again")
 
 
 def rejects(folder: Path) -> list[dict[str, Any]]:

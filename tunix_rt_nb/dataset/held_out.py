@@ -14,10 +14,13 @@ def write_evalset(dataset: Path, path: Path) -> int:
       path: the file to write, as JSON lines.
 
     Raises:
-      InputError: the dataset is incomplete or has no held-out trace, or the file cannot be written.
+      InputError: the dataset is incomplete or has no held-out trace, or the file cannot be written
+        or is in the folder of a dataset.
     """
+    folder.check_output(path)
     lines = [evalset.record(id, trace) for id, trace in folder.load(dataset, "eval")]
     if not lines:
         raise InputError(f"{dataset}: has no held-out traces, build it with a larger eval_fraction")
+    files.sweep(path.parent)
     files.write_lines(path, lines)
     return len(lines)

@@ -1,6 +1,8 @@
 """Selection: which traces a spec selects, and in what order."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from threading import Timer
 from typing import TYPE_CHECKING, Any
 
 from tunix_rt_nb import tasks
@@ -12,6 +14,7 @@ from tunix_rt_nb.dataset.spec import DatasetSpec
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+_PATIENCE = 600.0  # seconds that a condition may take; millions of traces take a minute or two
 # Draw by a hash, because DuckDB's own samples would change with the number of threads.
 _BY_CHANCE = "sha256($seed || ':' || id), id"
 _NEWEST = "created_at::TIMESTAMP DESC, id"
@@ -82,12 +85,31 @@ def _match(connection: "DuckDBPyConnection", spec: DatasetSpec, items: Sequence[
     parameters["by_words"] = spec.near_duplicates is not None or bool(items)
     parameters["not_by_words"] = sorted(set(tasks.TASKS) - {item.task for item in items})
     query = sql("matching").format(where=where, value=value, prompt_key=sql("prompt_key"))
-    try:
+    if spec.condition is None:
         connection.execute(query, parameters)
-    except Exception as error:
-        if spec.condition is None:
-            raise
+        return
+    with _limited(connection):
+        connection.execute(query, parameters)
+
+
+@contextmanager
+def _limited(connection: "DuckDBPyConnection") -> Iterator[None]:
+    """Run a user's condition in a `with` block: stop it in time, name it in the error."""
+    import duckdb
+
+    timer = Timer(_PATIENCE, connection.interrupt)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except duckdb.InterruptException:
+        raise InputError(
+            f"condition: took over {_PATIENCE / 60:.0f} minutes, simplify it or add filters"
+        ) from None
+    except duckdb.Error as error:
         raise InputError(f"condition: {one_line(str(error))}") from error
+    finally:
+        timer.cancel()
 
 
 def quotas(spec: DatasetSpec, found: Mapping[str, int]) -> dict[str, int]:

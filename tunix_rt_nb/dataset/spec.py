@@ -1,11 +1,12 @@
 """The specification of a dataset: the traces that it is to contain."""
 
+import json
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tunix_rt_nb.common import InputError, check_name, checked, strict_yaml
+from tunix_rt_nb.common import InputError, check_name, checked, one_line, strict_yaml
 
 _OPTIONS = {  # strategy -> the fields that belong to it
     "random": ("seed",),
@@ -44,7 +45,8 @@ class DatasetSpec(BaseModel):
       quality_floor: the least number in the field `quality_by`; None for no limit. Traces without a
         number stay out in any case.
       condition: a condition in DuckDB's SQL on `id`, `created_at`, `trace_version`, `prompt`,
-        `steps`, `final_answer`, `meta`, `task`, `step_count`, `length` and `score`.
+        `steps`, `final_answer`, `meta`, `task`, `step_count`, `length` and `score`; `condition.py`
+        has the functions and types that it may use.
       eval_fraction: the share of prompts that is held out; the hash of a prompt decides.
       near_duplicates: if two prompts have this Jaccard similarity or more (by their word 3-grams),
         the same numbers and the same answer, one stays out; None keeps both. Prompts of tasks in
@@ -103,6 +105,7 @@ class DatasetSpec(BaseModel):
         try:
             check_name("dataset_name", spec.dataset_name)
             check_name("dataset_version", spec.dataset_version)
+            spec._check_text()
             spec._check_strategy(fields)
         except InputError as error:
             raise InputError(f"{where}{error}") from None
@@ -117,6 +120,19 @@ class DatasetSpec(BaseModel):
             the path of the file.
         """
         return cls.of(f"{path}: ", **strict_yaml.read(path))
+
+    def _check_text(self) -> None:
+        """Check that a manifest can hold each field: as JSON in UTF-8, without NaN."""
+        for name, value in self.model_dump().items():
+            try:
+                json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+            except UnicodeEncodeError:
+                raise InputError(
+                    f"{name}: has half a surrogate pair, which is not a character, write the"
+                    " character itself"
+                ) from None
+            except (TypeError, ValueError, RecursionError) as error:
+                raise InputError(f"{name}: expected JSON: {one_line(str(error))}") from None
 
     def _check_strategy(self, given: dict[str, Any]) -> None:
         strategy = self.selection_strategy

@@ -1,11 +1,12 @@
 """All datasets beside each other: which ones exist, and how two of them differ."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, NotRequired, TypedDict
 
 from tunix_rt_nb import runs
-from tunix_rt_nb.common import InputError, files, unknown
+from tunix_rt_nb.common import InputError, files, first_of, unknown
 from tunix_rt_nb.dataset.folder import SIDES, read_manifest
 from tunix_rt_nb.dataset.manifest import Manifest
 from tunix_rt_nb.dataset.spec import DatasetSpec
@@ -35,16 +36,17 @@ class Diff(NamedTuple):
 class Row(TypedDict):
     """A dataset, as `listing` yields it; most fields are from its manifest.
 
-    If its folder has no manifest, its build was interrupted. Then only `dataset`, `state` and
-    `folder` are set.
+    If its folder has no manifest, its build was interrupted, and only `dataset`, `state` and
+    `folder` are set. If the manifest is damaged, `problem` is set, too.
 
     Attributes:
       dataset: its key.
-      state: `complete` or `incomplete`.
+      state: `complete`, `incomplete` or `damaged`.
       train, eval: the number of traces on each side.
       tasks: the number of different tasks.
       strategy: its `selection_strategy`.
       parent: its `parent_dataset_id`.
+      problem: why it is damaged.
     """
 
     dataset: str
@@ -58,6 +60,7 @@ class Row(TypedDict):
     tags: NotRequired[list[str]]
     parent: NotRequired[str | None]
     sha256: NotRequired[str]
+    problem: NotRequired[str]
 
 
 def home() -> Path:
@@ -67,17 +70,19 @@ def home() -> Path:
 
 def folders() -> list[Path]:
     """List the folders of all datasets, those of runs too, complete or not."""
-    found = [*home().glob("*/"), *(paths.home() / "runs").glob(f"*/{runs.stem('build')}/*/")]
-    return sorted(path for path in found if not path.name.startswith("."))
+    built = (paths.home() / "runs").glob(f"*/{runs.stem('build')}/*/")
+    own = (path for path in built if not path.name.startswith("."))
+    return sorted([*files.folders(home()), *own])
 
 
 def find(key: str) -> Path:
     """Return the folder of a dataset, given its path or its key.
 
-    If several datasets have this key, prefer the one that belongs to no run, then the newest run's.
+    If several folders hold the same dataset, prefer the one that belongs to no run, then the newest
+    run's.
 
     Raises:
-      InputError: there is no such dataset.
+      InputError: there is no such dataset, or datasets with this key differ in content.
     """
     if (Path(key) / "manifest.json").exists():
         return Path(key)
@@ -87,8 +92,38 @@ def find(key: str) -> Path:
         if not known:
             raise InputError(f"dataset: {key!r} does not exist, there are no datasets: run 2_build")
         raise unknown("dataset", key, known)
-    own = [path for path in named if path.parent == home()]
-    return (own or sorted(named, key=lambda path: path.stat().st_mtime_ns))[-1]
+    return _only("dataset", key, named, "give one of these folders")
+
+
+def _only(what: str, key: str, named: list[Path], choose: str) -> Path:
+    """Return the best of the folders that hold one dataset.
+
+    Args:
+      what: the parameter that names the dataset; the error message begins with it.
+      key: the key of the dataset.
+      named: the folders, complete or not; one at least.
+      choose: what a user can do if the folders differ in content.
+
+    Raises:
+      InputError: the folders hold datasets with different content.
+    """
+    # Leave out interrupted builds, unless there is nothing else.
+    found = [path for path in named if (path / "manifest.json").exists()] or named
+    found.sort(key=lambda path: (path.parent == home(), path.stat().st_mtime_ns), reverse=True)
+    if len(found) > 1:
+        best = {_content(path): path for path in reversed(found)}  # content -> its best folder
+        if len(best) > 1:
+            places = first_of([str(path) for path in found if path in best.values()], most=5)
+            raise InputError(
+                f"{what}: {key!r} has {len(best)} different contents, {choose}: {', '.join(places)}"
+            )
+    return found[0]
+
+
+def _content(folder: Path) -> str | None:
+    """Return the hash of a dataset's content; None if the build was interrupted."""
+    path = folder / "manifest.json"
+    return read_manifest(folder)["sha256"] if path.exists() else None
 
 
 def listing(tag: str | None = None) -> Iterator[Row]:
@@ -102,7 +137,17 @@ def listing(tag: str | None = None) -> Iterator[Row]:
             if tag is None:
                 yield {"dataset": folder.name, "state": "incomplete", "folder": str(folder)}
             continue
-        manifest = read_manifest(folder)
+        try:
+            manifest = read_manifest(folder)
+        except InputError as error:
+            if tag is None:
+                yield {
+                    "dataset": folder.name,
+                    "state": "damaged",
+                    "folder": str(folder),
+                    "problem": str(error),
+                }
+            continue
         if tag is None or tag in manifest["tags"]:
             yield {
                 "dataset": manifest["dataset_key"],
@@ -143,19 +188,23 @@ def parent(spec: DatasetSpec, beside: Path) -> Manifest | None:
 
     Args:
       spec: the spec.
-      beside: a folder of datasets that is searched before all others.
+      beside: a folder of datasets that is searched too, besides those of all runs.
 
     Raises:
-      InputError: there is no dataset with this key or build id.
+      InputError: there is no dataset with this key or build id, or datasets with this key differ in
+        content.
     """
     if spec.parent_dataset_id is None:
         return None
-    others = [f for f in [*sorted(beside.glob("*/")), *folders()] if f.name != spec.key]
-    complete = [folder for folder in others if (folder / "manifest.json").exists()]
+    asked = spec.parent_dataset_id
+    others = dict.fromkeys([*sorted(beside.glob("*/")), *folders()])
+    complete = [f for f in others if f.name != spec.key and (f / "manifest.json").exists()]
+    if named := [folder for folder in complete if folder.name == asked]:
+        return read_manifest(_only("parent_dataset_id", asked, named, "give the build_id of one"))
     for folder in complete:
-        # Read the build id unchecked, because damage in another dataset does not matter here.
-        build_id = files.read_manifest(folder, "2_build").get("build_id")
-        if spec.parent_dataset_id in (folder.name, build_id):
-            return read_manifest(folder)
+        with suppress(InputError):  # damage in another dataset does not matter here
+            manifest = read_manifest(folder)
+            if manifest["build_id"] == asked:
+                return manifest
     known = sorted({folder.name for folder in complete})
-    raise unknown("parent_dataset_id", spec.parent_dataset_id, known or ["(there is none yet)"])
+    raise unknown("parent_dataset_id", asked, known or ["(there is none yet)"])

@@ -237,7 +237,7 @@ def _kept(path: Path) -> list[dict[str, Any]]:
     try:
         kept = list(map(json.loads, files.whole_lines(path)))
         return kept if all(made.keys() >= _FIELDS for made in kept) else _damaged(path)
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         return _damaged(path)
 
 

@@ -9,6 +9,7 @@ import importlib.metadata
 import lzma
 import os
 import re
+import site
 import subprocess
 import sys
 import tempfile
@@ -82,7 +83,12 @@ def install(needs: dict[str, list[str]]) -> None:
 
 
 def importable(folder: Path) -> None:
-    """Make the package in a folder importable in this process and in the processes it starts."""
+    """Make the package in a folder importable in this process and in the processes it starts.
+
+    A folder of installed packages stays at its place in the path.
+    """
+    if str(folder) in [*site.getsitepackages(), site.getusersitepackages()]:
+        return
     sys.path.insert(0, str(folder))
     paths = [str(folder), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))

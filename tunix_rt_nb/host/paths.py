@@ -1,11 +1,16 @@
 """The paths of the project's own files, and of the folder that holds `runs/`."""
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
-PROJECT = Path(__file__).resolve().parents[2]
+from tunix_rt_nb.common import InputError
+
 PACKAGE = Path(__file__).resolve().parents[1]
+IMPORTED_FROM = PACKAGE.parent  # the checkout, or a folder with installed packages
+_IN_WHEEL = PACKAGE / "project"  # setup.py copies the project's other files there
+PROJECT = _IN_WHEEL if _IN_WHEEL.is_dir() else IMPORTED_FROM
 NOTEBOOKS = PROJECT / "notebooks"
 SOURCES = (".py", ".pyi", ".sql", ".jinja")  # suffixes of the package files needed to run it
 EVAL_SETS = PROJECT / "data" / "evalsets"
@@ -16,11 +21,27 @@ def home() -> Path:
 
     This is the environment variable `TUNIX_RT_HOME` if it is set, else the checkout of the
     repository if there is one, else the working folder.
+
+    Raises:
+      InputError: `TUNIX_RT_HOME` cannot be the path of a folder on this machine.
     """
     chosen = os.environ.get("TUNIX_RT_HOME")
     if chosen:
-        return Path(chosen).expanduser().resolve()
-    return PROJECT if NOTEBOOKS.is_dir() else Path.cwd()
+        return _folder(chosen)
+    return PROJECT if PROJECT == IMPORTED_FROM and NOTEBOOKS.is_dir() else Path.cwd()
+
+
+def _folder(chosen: str) -> Path:
+    try:
+        if os.sep == "/" and re.match(r"[A-Za-z]:\\|\\\\", chosen):
+            raise OSError("is a path of Windows")
+        found = Path(chosen).expanduser().resolve()
+        found.exists()  # raises if a name in it is too long
+    except (RuntimeError, OSError) as error:  # a loop of links, `~` and no user of that name
+        told = str(getattr(error, "strerror", None) or error).rstrip(".")
+        short = chosen if len(chosen) < 200 else f"{chosen[:200]}..."
+        raise InputError(f"TUNIX_RT_HOME: {short}: {told}, expected a folder") from None
+    return found
 
 
 def sources(folder: Path = PACKAGE) -> Iterator[Path]:

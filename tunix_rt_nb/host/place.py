@@ -33,7 +33,7 @@ def settle() -> None:
     # In a kernel, the first cell has installed everything already.
     if (paths.PROJECT / "pyproject.toml").exists():
         bootstrap.install(needs.needed())
-        bootstrap.importable(paths.PROJECT)
+        bootstrap.importable(paths.IMPORTED_FROM)
     os.environ.setdefault("TUNIX_RT_HOME", str(Path.cwd()))
     for name in SECRETS:
         value = os.environ.get(name) or secret(name)

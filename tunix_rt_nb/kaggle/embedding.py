@@ -38,7 +38,8 @@ def sources() -> dict[str, str]:
     plain: dict[str, str] = {}
     packed: dict[str, str] = {}
     for path in [*paths.sources(), *sorted(paths.EVAL_SETS.glob("*.jsonl"))]:
-        name = path.relative_to(paths.PROJECT).as_posix()
+        top = paths.PROJECT if path.is_relative_to(paths.EVAL_SETS) else paths.IMPORTED_FROM
+        name = path.relative_to(top).as_posix()
         files = plain if name.startswith(_READABLE) else packed
         files[name] = path.read_bytes().decode()  # line breaks stay as they are
     for path in notebooks:

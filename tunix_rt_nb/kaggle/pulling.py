@@ -10,14 +10,13 @@ runs/quickstart/
 
 import contextlib
 import shutil
-import tempfile
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import requests
 
 from tunix_rt_nb.common import InputError, one_line
-from tunix_rt_nb.kaggle import account, session, version
+from tunix_rt_nb.kaggle import account, scratch, session, version
 from tunix_rt_nb.kaggle.account import Told
 from tunix_rt_nb.kaggle.submission import Submission
 from tunix_rt_nb.kaggle.version import Version
@@ -43,6 +42,7 @@ def pull(pushed: Submission, told: Told = print) -> Path:
       InputError: the kernel has not ended; a file name points outside the folder; a file is missing
         or has another hash; the run folder has files that were not pulled; Kaggle does not answer.
     """
+    scratch.clear(pushed.run_dir.parent)
     check_replaceable(pushed.run_dir)
     known = version.of(account.login(), pushed.handle, pushed.version)
     pushed = pushed._replace(version=known.number)
@@ -51,17 +51,15 @@ def pull(pushed: Submission, told: Told = print) -> Path:
         raise InputError(
             f"{pushed.handle}: is {state.lower()}: run tunix-rt-nb kaggle watch, then pull again"
         )
-    pushed.run_dir.parent.mkdir(parents=True, exist_ok=True)
     # Build everything in a scratch folder, so that a pull that fails changes nothing.
-    with tempfile.TemporaryDirectory(dir=pushed.run_dir.parent, prefix=".pull-") as scratch:
-        output = Path(scratch) / "output"
+    with scratch.scratch(pushed.run_dir) as folder:
+        output, made = folder / "output", folder / "run"
         log = _download(known, output, told)
-        made = Path(scratch) / "run"
         _take_run(pushed, output, made, told)
         _add_ours(pushed, made)
         (made / "kernel" / "kaggle.log").write_text(log, encoding="utf-8", errors="replace")
         _add_rest(known, output, made / "kernel", told)
-        _swap(made, pushed.run_dir, Path(scratch) / "old")
+        scratch.swap(made, pushed.run_dir, folder)
     return pushed.run_dir
 
 
@@ -84,17 +82,6 @@ def check_replaceable(run_dir: Path) -> None:
         raise InputError(
             f"{run_dir}: was changed since it was pulled, rename that folder first ({error})"
         ) from None
-
-
-def _swap(made: Path, run_dir: Path, old: Path) -> None:
-    """Move `run_dir` to `old` and `made` to `run_dir`; undo the first move if the second fails."""
-    try:
-        if run_dir.exists():
-            run_dir.rename(old)
-        made.rename(run_dir)
-    finally:
-        if old.exists() and not run_dir.exists():
-            old.rename(run_dir)
 
 
 def _download(known: Version, folder: Path, told: Told) -> str:

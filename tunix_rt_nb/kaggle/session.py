@@ -115,10 +115,11 @@ def keep(run_dir: Path, target: Path) -> Path:
 def _chosen(run_dir: Path) -> set[Path]:
     """Choose the files of a run that `keep` copies, as paths relative to `run_dir`."""
     found = _files(run_dir)
-    train = Path(runs.stem("train"))
+    done = Path(runs.stem("train"))
+    if done / "result.json" in found:
+        found -= {path for path in found if path.is_relative_to(done / "checkpoints")}
+    train = runs.working(run_dir / done).relative_to(run_dir)
     checkpoints = {path for path in found if path.is_relative_to(train / "checkpoints")}
-    if train / "result.json" in found:
-        return found - checkpoints
     # Training resumes from the newest checkpoint, so the older ones in `last` are left out.
     last = train / "checkpoints" / "last"
     newest = [path.relative_to(run_dir) for path in runs.checkpoints(run_dir / last)[-1:]]

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from tunix_rt_nb.common import InputError, check_name, files, one_line
 from tunix_rt_nb.host import handles, paths
-from tunix_rt_nb.kaggle import account, session, version
+from tunix_rt_nb.kaggle import account, scratch, session, version
 from tunix_rt_nb.kaggle.account import Told
 from tunix_rt_nb.kaggle.kernel import Accelerator, accelerator
 from tunix_rt_nb.models import catalog
@@ -63,6 +63,7 @@ def find(name: str) -> Submission:
       InputError: no kernel was pushed for this run; the handle is not valid; or the folder in
         `runs/` that belongs to this handle has another run in it.
     """
+    scratch.clear(paths.home() / "runs")
     if "/" in name:
         slug = handles.kernel(name).partition("/")[2].removeprefix("tunix-rt-")
         run_dir = paths.home() / "runs" / slug

@@ -7,6 +7,7 @@ from . import (
     sources as sources,
 )
 from .devices import (
+    check_processes as check_processes,
     describe_devices as describe_devices,
     devices_of as devices_of,
     mesh as mesh,

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 from tunix.models.gemma import model as gemma2
 from tunix.models.gemma3 import model as gemma3
 
-from tunix_rt_nb.common import InputError, files, one_line, unknown
-from tunix_rt_nb.models import catalog
+from tunix_rt_nb.common import InputError, one_line, unknown
+from tunix_rt_nb.models import catalog, parts
 
 Config: TypeAlias = gemma3.ModelConfig | gemma2.ModelConfig
 
@@ -30,6 +30,7 @@ _SIZES = {
     "num_kv_heads": "num_key_value_heads",
     "sliding_window_size": "sliding_window",
 }
+_MOST, _MOST_LAYERS = 1 << 20, 1000  # what a size can be; the largest Gemma 3 has 62 layers
 _FIXED: dict[str, tuple[Any, ...]] = {  # the only values Tunix supports; the first is the default
     "hidden_activation": ("gelu_pytorch_tanh",),
     "rms_norm_eps": (1e-6,),
@@ -96,9 +97,22 @@ def read(path: Path) -> Config:
     Raises:
       InputError: the file describes another model, or has a setting that Tunix does not support.
     """
-    settings = _Settings(path)
+    return parse(parts.settings(path), path)
+
+
+def parse(told: dict[str, Any], path: Path) -> Config:
+    """Return the architecture that the content of a config.json describes, as `read` does.
+
+    Args:
+      told: the content.
+      path: the file to name in errors.
+
+    Raises:
+      InputError: the file describes another model, or has a setting that Tunix does not support.
+    """
+    settings = _Settings(told, path)
     families = {"gemma3_text": _gemma3, "gemma3": _gemma3, "gemma2": _gemma2}
-    family = str(settings.told.get("model_type"))
+    family = one_line(str(settings.told.get("model_type")), 80)
     if family not in families:
         raise unknown(f"{path}: model_type", family, families)
     for name, values in _FIXED.items():
@@ -129,10 +143,7 @@ def written(config: Config, dtype: str) -> dict[str, Any]:
 class _Settings:
     """The settings in a config.json; Transformers' defaults stand in for missing ones."""
 
-    def __init__(self, path: Path) -> None:
-        told = files.read_json(path)
-        if not isinstance(told, dict):
-            raise InputError(f"{path}: expected a JSON object, found {type(told).__name__}")
+    def __init__(self, told: dict[str, Any], path: Path) -> None:
         text = told.get("text_config")
         self.path = path
         self.told = {**told, **text} if isinstance(text, dict) else told
@@ -153,10 +164,10 @@ class _Settings:
             raise self.refused(name, f"{values[0]}, as Tunix supports no other value")
 
     def count(self, name: str) -> int:
-        """Return the setting called `name`; raise InputError unless it is an integer above 0."""
-        value = self.get(name)
-        if type(value) is not int or value < 1:
-            raise self.refused(name, "a whole number from 1")
+        """Return the setting called `name`; raise InputError unless it is a plausible count."""
+        value, most = self.get(name), _MOST_LAYERS if "layers" in name else _MOST
+        if type(value) is not int or not 1 <= value <= most:
+            raise self.refused(name, f"a whole number from 1 to {most}")
         return value
 
     def sizes(self) -> dict[str, int]:
@@ -246,7 +257,9 @@ class _Settings:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    """Tell whether a setting is a number that float32 can hold."""
+    is_real = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_real and abs(value) < 2.0**127
 
 
 def _in_turn(layers: int) -> list[str]:

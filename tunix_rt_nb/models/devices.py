@@ -35,6 +35,19 @@ def mesh(tp: int = 1) -> jax.sharding.Mesh:
     return jax.make_mesh((devices // tp, tp), ("fsdp", "tp"), axis_types=automatic)
 
 
+def check_processes(what: str) -> None:
+    """Raise if JAX spans several processes, each of which would then work on all rows.
+
+    Args:
+      what: what the process is about to do, such as `training`.
+
+    Raises:
+      InputError: this process is one of several.
+    """
+    if (count := jax.process_count()) > 1:
+        raise InputError(f"{what}: this process is one of {count}, expected a single process")
+
+
 def mesh_of(model: nnx.Module) -> jax.sharding.Mesh:
     """Return the mesh of devices that a model was loaded onto."""
     return jax.tree.leaves(nnx.state(model, nnx.Param))[0].sharding.mesh

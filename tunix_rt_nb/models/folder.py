@@ -23,6 +23,7 @@ from tunix_rt_nb.models import (
     attention,
     hf_names,
     lora,
+    parts,
     sources,
     tokenizer_files,
     weights,
@@ -100,7 +101,7 @@ def load(
 
     Raises:
       InputError: the folder holds no model, only a part of one, or one that Tunix does not support;
-        or `tp`, `dtype` or `remat` is invalid.
+        a weight is NaN or infinite; or `tp`, `dtype` or `remat` is invalid.
     """
     keep_compilations()
     if dtype not in _DTYPES:
@@ -154,10 +155,10 @@ def _described(folder: Path) -> tuple[architecture.Config, Tokenizer]:
       InputError: a file is missing or invalid, or the two have different vocabularies.
     """
     for name in ("config.json", "tokenizer.model"):
-        if not (folder / name).exists():
-            raise InputError(f"{folder}: holds no model (no {name}){sources.remedy(folder, name)}")
+        if not (folder / name).is_file():
+            raise InputError(f"{folder}: holds no model (no {name}){parts.remedy(folder, name)}")
     config = architecture.read(folder / "config.json")
-    tokenizer = Tokenizer((folder / "tokenizer.model").read_bytes())
+    tokenizer = Tokenizer.read(folder / "tokenizer.model")
     if not 0 <= config.num_embed - len(tokenizer) <= _ROWS_FOR_IMAGES:
         raise InputError(
             f"{folder / 'config.json'}: vocab_size: {config.num_embed}, but tokenizer.model has"
@@ -168,7 +169,7 @@ def _described(folder: Path) -> tuple[architecture.Config, Tokenizer]:
 
 def content_hash(folder: Path) -> str:
     """Return one sha256 for a model folder's weights, config.json and tokenizer.model together."""
-    named = ("config.json", "tokenizer.model", *(p.name for p in sources.weight_files(folder)))
+    named = ("config.json", "tokenizer.model", *(p.name for p in parts.weight_files(folder)))
     return files.digest({name: files.sha256(folder / name) for name in named})
 
 

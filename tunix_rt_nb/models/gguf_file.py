@@ -10,17 +10,18 @@ and training refuses a dataset whose copy differs from the model's file in any b
 """
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-import gguf
 import numpy as np
 
-from tunix_rt_nb.common import InputError, files
+from tunix_rt_nb.common import InputError, files, one_line
+from tunix_rt_nb.models import parts
+from tunix_rt_nb.models.gguf_contents import FAMILIES, Contents
 from tunix_rt_nb.models.tokenizer import Tokenizer
 
-_FAMILIES = {"gemma3": "Gemma3ForCausalLM", "gemma2": "Gemma2ForCausalLM"}
 _NAMES = {
     "token_embd": "embed_tokens",
     "output_norm": "norm",
@@ -51,97 +52,49 @@ def convert(path: Path, cache: Path) -> Path:
     float32, which can hold the values of every quantisation.
 
     Raises:
-      InputError: the file is not GGUF, is cut off, or holds no Gemma 2 or 3; or the disk is full.
+      InputError: the file is not GGUF, is cut off, or holds no Gemma 2 or 3 that Tunix supports; a
+        weight is NaN or infinite; or the disk is full.
     """
     folder = cache / f"{path.stem}-{files.sha256(path)[:16]}"
-    if (folder / "config.json").exists():
+    if parts.missing(folder) is None:
         return folder
-    _write(_Contents(path), folder)
+    _write(Contents(path), folder)
     return folder
 
 
-class _Contents:
-    """The metadata and tensors of a GGUF file; tensors stay on the disk until they are read.
-
-    Raises:
-      InputError: the file is not GGUF, is cut off, or holds another model than Gemma 2 or 3.
-    """
-
-    def __init__(self, path: Path) -> None:
-        with path.open("rb") as file:
-            if file.read(4) != b"GGUF":
-                raise InputError(f"{path}: is not a GGUF file")
-        self.path = path
-        try:
-            reader = gguf.GGUFReader(path)
-            said = {name: field.contents() for name, field in reader.fields.items()}
-        except (IndexError, KeyError, OverflowError, TypeError, ValueError):
-            raise InputError(f"{path}: is cut off or damaged, get it again") from None
-        self.family: str = said.get("general.architecture", "")
-        if self.family not in _FAMILIES:
-            raise InputError(
-                f"{path}: its architecture is {self.family!r}, expected gemma3 or gemma2"
-            )
-        self._said = {name.removeprefix(f"{self.family}."): value for name, value in said.items()}
-        self.tensors = {tensor.name: tensor for tensor in reader.tensors}
-
-    def get(self, key: str, default: Any = None) -> Any:
-        """Return a metadata value by its key, or `default` if the file does not have it.
-
-        Leave out the model family in the key: write `block_count` for `gemma3.block_count`.
-        """
-        return self._said.get(key, default)
-
-    def need(self, key: str) -> Any:
-        """Return a metadata value that the file must have.
-
-        Args:
-          key: the key without the model family: `block_count` for `gemma3.block_count`.
-
-        Raises:
-          InputError: the file does not have it.
-        """
-        value = self.get(key)
-        if value is None:
-            raise InputError(f"{self.path}: its metadata has no {key}")
-        return value
-
-    def values(self, name: str) -> np.ndarray:
-        """Return a tensor in float32, with the values that Hugging Face's checkpoints have.
-
-        For the scale of a norm, llama.cpp stores 1 + w and Hugging Face stores w.
-
-        Args:
-          name: the tensor's name in the GGUF file, such as `output_norm.weight`.
-
-        Raises:
-          InputError: the library `gguf` cannot read the tensor's quantisation.
-        """
-        tensor = self.tensors[name]
-        try:
-            numbers = gguf.dequantize(tensor.data, tensor.tensor_type)
-        except NotImplementedError:
-            kind = tensor.tensor_type.name
-            raise InputError(
-                f"{self.path}: {name} has type {kind}, which the library gguf cannot read"
-            ) from None
-        numbers = np.ascontiguousarray(numbers, np.float32)
-        return numbers - 1 if name.endswith("norm.weight") else numbers
-
-
-def _write(contents: _Contents, folder: Path) -> None:
+def _write(contents: Contents, folder: Path) -> None:
     """Write a model folder from a GGUF file; `config.json` comes last and marks completion."""
-    names = _names(contents)  # first, because this checks the tensors that the next lines need
-    config, tokenizer = _config(contents), _tokenizer(contents)
+    names, config, tokenizer = _names(contents), _config(contents), _tokenizer(contents)
+    _check(contents, names, config)
     files.sweep(folder)
+    with files.atomic(folder / "model.safetensors") as file:  # first, as a weight may be refused
+        _write_weights(contents, names, file)
     with files.atomic(folder / "tokenizer.model") as file:
         file.write(tokenizer)
-    with files.atomic(folder / "model.safetensors") as file:
-        _write_weights(contents, names, file)
     files.write_json(folder / "config.json", config)
 
 
-def _write_weights(contents: _Contents, names: Mapping[str, str], file: IO[bytes]) -> None:
+def _check(contents: Contents, names: Mapping[str, str], config: dict[str, Any]) -> None:
+    """Raise `InputError` unless Tunix supports the model, and all tensors have its shapes.
+
+    Args:
+      contents: the GGUF file.
+      names: Hugging Face's name of each tensor -> its name in the GGUF file.
+      config: the content of the model's config.json.
+    """
+    # These modules load JAX, which a model that was converted before does not need.
+    from tunix_rt_nb.models import architecture, hf_names
+
+    for name, shape in hf_names.shapes(architecture.parse(config, contents.path)).items():
+        found = contents.tensors[names[name]].shape
+        if found != shape:
+            raise InputError(
+                f"{contents.path}: {names[name]} has the shape {list(found)}, expected"
+                f" {list(shape)} as its metadata says"
+            )
+
+
+def _write_weights(contents: Contents, names: Mapping[str, str], file: IO[bytes]) -> None:
     """Write a safetensors file one tensor at a time.
 
     The library `safetensors` would hold all tensors in memory, twice.
@@ -156,8 +109,8 @@ def _write_weights(contents: _Contents, names: Mapping[str, str], file: IO[bytes
     header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
     end = 0
     for name, theirs in names.items():
-        shape = [int(size) for size in reversed(contents.tensors[theirs].shape)]
-        start, end = end, end + 4 * int(np.prod(shape))
+        shape = contents.tensors[theirs].shape
+        start, end = end, end + 4 * math.prod(shape)
         header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [start, end]}
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
@@ -166,13 +119,18 @@ def _write_weights(contents: _Contents, names: Mapping[str, str], file: IO[bytes
         file.write(contents.values(theirs).data)
 
 
-def _names(contents: _Contents) -> dict[str, str]:
+def _names(contents: Contents) -> dict[str, str]:
     """List the names of all tensors: Hugging Face's name -> name in the GGUF file.
 
     Raises:
       InputError: the file lacks a tensor, or has one that a model of its family does not have.
     """
-    layers = contents.need("block_count")
+    layers = contents.count("block_count")
+    if layers > len(contents.tensors):
+        raise InputError(
+            f"{contents.path}: block_count: {layers}, but it has only {len(contents.tensors)}"
+            " tensors, get the whole file"
+        )
     inner = [name for name in _NAMES if name not in _OUTER]
     if contents.family != "gemma3":
         inner = [name for name in inner if name not in _OF_GEMMA_3]
@@ -181,16 +139,16 @@ def _names(contents: _Contents) -> dict[str, str]:
         for name in inner:
             wanted[f"blk.{n}.{name}.weight"] = f"model.layers.{n}.{_NAMES[name]}.weight"
     for name in [*wanted, *contents.tensors]:
-        if name not in contents.tensors:
-            raise InputError(f"{contents.path}: has no tensor {name}, get the whole file")
+        contents.tensor(name)
         if name not in wanted:
             raise InputError(
-                f"{contents.path}: has tensor {name}, which {contents.family} does not have"
+                f"{contents.path}: has tensor {one_line(name, 80)}, which {contents.family} does"
+                " not have"
             )
     return {name: theirs for theirs, name in wanted.items()}
 
 
-def _config(contents: _Contents) -> dict[str, Any]:
+def _config(contents: Contents) -> dict[str, Any]:
     """Build the content of Hugging Face's config.json for a GGUF file.
 
     A GGUF file leaves out settings that all models of a family, Gemma 2 or Gemma 3, share. This
@@ -199,26 +157,26 @@ def _config(contents: _Contents) -> dict[str, Any]:
     Raises:
       InputError: the file lacks a setting that differs between the models of a family.
     """
-    heads, hidden = contents.need("attention.head_count"), contents.need("embedding_length")
-    layers, head_dim = contents.need("block_count"), contents.need("attention.key_length")
+    heads, hidden = contents.count("attention.head_count"), contents.count("embedding_length")
+    layers, head_dim = contents.count("block_count"), contents.count("attention.key_length")
     largest = layers in (46, 62)  # only the 27B models scale queries by hidden_size / heads
     config = {
-        "architectures": [_FAMILIES[contents.family]],
-        "vocab_size": int(contents.tensors["token_embd.weight"].shape[1]),
+        "architectures": [FAMILIES[contents.family]],
+        "vocab_size": contents.tensor("token_embd.weight").shape[0],
         "hidden_size": hidden,
-        "intermediate_size": contents.need("feed_forward_length"),
+        "intermediate_size": contents.count("feed_forward_length"),
         "num_hidden_layers": layers,
         "num_attention_heads": heads,
-        "num_key_value_heads": contents.need("attention.head_count_kv"),
+        "num_key_value_heads": contents.count("attention.head_count_kv"),
         "head_dim": head_dim,
         "query_pre_attn_scalar": hidden // heads if largest else head_dim,
-        "sliding_window": contents.need("attention.sliding_window"),
-        "max_position_embeddings": contents.need("context_length"),
+        "sliding_window": contents.count("attention.sliding_window"),
+        "max_position_embeddings": contents.count("context_length"),
         "hidden_activation": "gelu_pytorch_tanh",
         "attention_bias": False,
-        "rms_norm_eps": round(contents.get("attention.layer_norm_rms_epsilon", 1e-6), 12),
+        "rms_norm_eps": round(contents.number("attention.layer_norm_rms_epsilon", 1e-6), 12),
         "pad_token_id": 0,
-        "eos_token_id": contents.get("tokenizer.ggml.eos_token_id", 1),
+        "eos_token_id": contents.count("tokenizer.ggml.eos_token_id", 1),
         "bos_token_id": 2,
         "tie_word_embeddings": True,
         "torch_dtype": "float32",
@@ -226,29 +184,29 @@ def _config(contents: _Contents) -> dict[str, Any]:
     return config | (_of_gemma_3 if contents.family == "gemma3" else _of_gemma_2)(contents)
 
 
-def _of_gemma_3(contents: _Contents) -> dict[str, Any]:
-    scaling = contents.get("rope.scaling.factor")
+def _of_gemma_3(contents: Contents) -> dict[str, Any]:
+    scaling = contents.number("rope.scaling.factor", 0)
     return {
         "model_type": "gemma3_text",
         "sliding_window_pattern": 6,  # five layers attend to a window, the sixth to everything
-        "rope_theta": contents.get("rope.freq_base", 1_000_000.0),
+        "rope_theta": contents.number("rope.freq_base", 1_000_000.0),
         "rope_local_base_freq": 10_000.0,
-        "rope_scaling": scaling and {"rope_type": "linear", "factor": scaling},
+        "rope_scaling": {"rope_type": "linear", "factor": scaling} if scaling else None,
         "attn_logit_softcapping": None,
         "final_logit_softcapping": None,
     }
 
 
-def _of_gemma_2(contents: _Contents) -> dict[str, Any]:
+def _of_gemma_2(contents: Contents) -> dict[str, Any]:
     return {
         "model_type": "gemma2",
-        "rope_theta": contents.get("rope.freq_base", 10_000.0),
-        "attn_logit_softcapping": contents.get("attn_logit_softcapping", 50.0),
-        "final_logit_softcapping": contents.get("final_logit_softcapping", 30.0),
+        "rope_theta": contents.number("rope.freq_base", 10_000.0),
+        "attn_logit_softcapping": contents.number("attn_logit_softcapping", 50.0),
+        "final_logit_softcapping": contents.number("final_logit_softcapping", 30.0),
     }
 
 
-def _tokenizer(contents: _Contents) -> bytes:
+def _tokenizer(contents: Contents) -> bytes:
     """Rebuild the content of `tokenizer.model` from the vocabulary in a GGUF file.
 
     The file has the text, score and kind of each piece (entry of the vocabulary).
@@ -257,26 +215,26 @@ def _tokenizer(contents: _Contents) -> bytes:
       InputError: the file has no tokenizer of a Gemma, or a damaged one.
     """
     tokens = contents.need("tokenizer.ggml.tokens")
-    if tokens[: len(_SPECIAL)] != _SPECIAL:
+    if not isinstance(tokens, list) or tokens[: len(_SPECIAL)] != _SPECIAL:
         first = ", ".join(_SPECIAL)
         raise InputError(
             f"{contents.path}: has no Gemma tokenizer, expected one whose first pieces are {first}"
         )
-    if len(tokens) > contents.tensors["token_embd.weight"].shape[1]:
+    if len(tokens) > contents.tensor("token_embd.weight").shape[0]:
         raise InputError(
             f"{contents.path}: its tokenizer has more pieces, {len(tokens)}, than the model has"
             " embeddings"
         )
     scores, kinds = (contents.need(f"tokenizer.ggml.{key}") for key in ("scores", "token_type"))
-    if not len(tokens) == len(scores) == len(kinds):
+    if not len(tokens) == np.size(scores) == np.size(kinds):
         raise InputError(
             f"{contents.path}: its tokenizer has different numbers of pieces, scores and kinds"
         )
-    pieces = map(_piece, tokens, scores, kinds)
     try:
+        pieces = map(_piece, tokens, scores.tolist(), kinds.tolist())
         model = b"".join(_message(1, piece) for piece in pieces) + _HOW
         Tokenizer(model)
-    except (InputError, TypeError, ValueError):
+    except (AttributeError, InputError, TypeError, ValueError):
         raise InputError(
             f"{contents.path}: no tokenizer can be built from its vocabulary"
         ) from None

@@ -1,5 +1,6 @@
 """The names and shapes that Hugging Face's Transformers gives to the weights of Tunix's models."""
 
+import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -111,8 +112,12 @@ def joined(path: str, parts: Sequence[np.ndarray], shape: tuple[int, ...]) -> np
 
 def shapes(config: Config) -> dict[str, tuple[int, ...]]:
     """Return the shapes that Transformers gives an architecture's weights: name -> shape."""
-    model = nnx.eval_shape(lambda: model_class(config)(config, rngs=nnx.Rngs(0)))
-    return {name: x.shape for name, x in jax.eval_shape(tensors, by_path(model)).items()}
+    one = dataclasses.replace(config, num_layers=1)  # all layers are alike, and tracing is slow
+    model = nnx.eval_shape(lambda: model_class(one)(one, rngs=nnx.Rngs(0)))
+    found = {name: x.shape for name, x in jax.eval_shape(tensors, by_path(model)).items()}
+    layers = [f"layers.{n}." for n in range(config.num_layers)]
+    every = {name.replace(layers[0], each): x for each in layers for name, x in found.items()}
+    return dict(sorted(every.items()))
 
 
 def by_path(model: nnx.Module) -> dict[str, jax.Array]:

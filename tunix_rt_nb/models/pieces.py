@@ -4,6 +4,7 @@ The SentencePiece library does not give the scores and kinds of all pieces. So t
 them from the model file. The file is a protocol buffer, described in sentencepiece_model.proto.
 Its field 1 occurs once per piece and holds the piece's text (field 1), score (2) and kind (3). All
 other fields of the file are messages too. https://protobuf.dev/programming-guides/encoding
+Every known writer writes the fields in this order; a file in any other form is refused.
 
 SentencePiece ships a reader, `sentencepiece_model_pb2`. It is faster: it finds the control tokens
 among the 262,144 pieces of Gemma in 0.05 s, this module in 0.42 s. But it runs with few versions of
@@ -13,12 +14,16 @@ break other packages in it: https://github.com/Kaggle/docker-python/blob/main/Do
 This module needs no protobuf.
 """
 
+import math
 import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
 NORMAL, CONTROL, USER_DEFINED = 1, 3, 4  # kinds of pieces
-_PIECE, _SCORE, _KIND = b"\x0a", b"\x15", b"\x18"  # the tag before each field: number and type
+_KINDS = range(1, 7)
+_MESSAGE = 2  # the type of a field that holds another message
+_PIECE = _TEXT = b"\x0a"  # the tag before each field: number and type
+_SCORE, _KIND = b"\x15", b"\x18"
 
 
 class Piece(NamedTuple):
@@ -91,16 +96,26 @@ def read(model: bytes) -> Iterator[Piece]:
             field, (size, start) = model[at : at + 1], _varint(model, at + 1)
             at = start + size
             if field == _PIECE:
-                length, text = _varint(model, start + 1)
-                piece = model[text : text + length].decode()
-                rest, score = model[text + length : at], 0.0
-                if rest.startswith(_SCORE):
-                    (score,), rest = struct.unpack_from("<f", rest, 1), rest[5:]
-                yield Piece(piece, score, rest[1] if rest.startswith(_KIND) else NORMAL)
+                yield _piece(model[start:at])
+            elif field[0] & 7 != _MESSAGE:
+                raise ValueError("the SentencePiece model has a field that is not a message")
     except (IndexError, struct.error):
         raise ValueError("the SentencePiece model is cut off or damaged in a piece") from None
     if at > len(model):
         raise ValueError("the SentencePiece model is cut off in its last field")
+
+
+def _piece(message: bytes) -> Piece:
+    """Decode a piece; raise `ValueError` if it has more than text, score and kind, in order."""
+    length, text = _varint(message, 1)
+    rest, score, kind = message[text + length :], 0.0, NORMAL
+    if rest.startswith(_SCORE):
+        (score,), rest = struct.unpack_from("<f", rest, 1), rest[5:]
+    if rest.startswith(_KIND):
+        kind, rest = rest[1], rest[2:]
+    if not message.startswith(_TEXT) or rest or not math.isfinite(score) or kind not in _KINDS:
+        raise ValueError("a piece of the SentencePiece model is damaged")
+    return Piece(message[text : text + length].decode(), score, kind)
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:

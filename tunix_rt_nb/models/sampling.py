@@ -12,7 +12,7 @@ import numpy as np
 from flax import nnx
 from tunix.sft.sharding_utils import shard_input
 
-from tunix_rt_nb.models.devices import devices_of
+from tunix_rt_nb.models.devices import check_processes, devices_of
 from tunix_rt_nb.models.folder import gemma3
 from tunix_rt_nb.models.tokenizer import PAD, Tokenizer
 from tunix_rt_nb.trace import Generation
@@ -84,7 +84,11 @@ def generate(
     Returns:
       One generation per prompt, in the order of the prompts: the text, its number of tokens, and
       whether a stop token ended it.
+
+    Raises:
+      InputError: JAX spans several processes.
     """
+    check_processes("generation")
     ends = jnp.array([tokenizer.control(piece) for piece in stops])
     # Sort by length, so that the prompts of a batch need little padding.
     order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))

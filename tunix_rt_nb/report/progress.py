@@ -40,7 +40,7 @@ def answering_lines(what: str, n: int, lines: int = 5) -> Callable[[int], None]:
 
     def report(done: int) -> None:
         nonlocal told
-        if done * lines // n > told:
+        if n and done * lines // n > told:
             told = done * lines // n
             print(f"{what}: {done:>6,}/{n:,} answered", flush=True)
 

@@ -5,11 +5,11 @@ from . import (
     promoted as promoted,
     registry as registry,
 )
-from .chain import (
+from .chain import StepReport as StepReport, begin as begin
+from .execution import (
     StepFailed as StepFailed,
-    StepReport as StepReport,
+    StepStopped as StepStopped,
     StepUnfinished as StepUnfinished,
-    begin as begin,
 )
 from .folder import (
     GROUND as GROUND,
@@ -17,7 +17,6 @@ from .folder import (
     ROOMS as ROOMS,
     STEPS as STEPS,
     Result as Result,
-    Step as Step,
     before as before,
     checkpoints as checkpoints,
     content_hash as content_hash,
@@ -29,5 +28,5 @@ from .folder import (
     outputs as outputs,
     result as result,
     stem as stem,
-    take as take,
 )
+from .step import Step as Step, restore as restore, take as take, working as working

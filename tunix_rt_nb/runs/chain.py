@@ -4,18 +4,16 @@ Each step of the chain is one notebook. A step is skipped if its outputs, and ev
 depend on, are unchanged since it last completed. They depend on its notebook, its parameters, its
 inputs and the code of the subpackages that it uses. An interrupted step starts again. If it was
 training, it resumes from its latest checkpoint. It refuses to resume with other data or settings,
-because the trained weights would then differ.
+because the trained weights would then differ. A complete step keeps its outputs until those of
+another run of it are complete.
 """
 
 import contextlib
 import hashlib
 import json
-import os
 import shutil
-import sys
 import time
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,13 +22,19 @@ from filelock import FileLock, Timeout
 import tunix_rt_nb
 from tunix_rt_nb.common import InputError, files
 from tunix_rt_nb.host import paths, plugins
+from tunix_rt_nb.runs import origin
+from tunix_rt_nb.runs.execution import (
+    StepFailed as StepFailed,
+    StepStopped,
+    StepUnfinished as StepUnfinished,
+    execute,
+)
 from tunix_rt_nb.runs.folder import (
     FORMAT,
     GROUND,
     READS,
     ROOMS,
     STEPS,
-    Step,
     before,
     content_hash,
     is_interrupted,
@@ -40,28 +44,11 @@ from tunix_rt_nb.runs.folder import (
     outputs,
     result,
     stem,
-    take,
 )
 from tunix_rt_nb.runs.parameters import named_files, resolve
 from tunix_rt_nb.runs.sieves import notes_of
+from tunix_rt_nb.runs.step import Step, restore, take, working
 from tunix_rt_nb.trace import inputs as sources
-
-_MALLOC = {  # for glibc; other C libraries ignore it
-    "MALLOC_ARENA_MAX": "1",  # one arena for all threads, because only the first can be large
-    "MALLOC_MMAP_MAX_": "0",
-    "MALLOC_TRIM_THRESHOLD_": str(2**40),
-}
-
-
-class StepFailed(Exception):
-    """The error for a notebook with a cell that raised, or whose kernel died.
-
-    The message says what failed, and where the executed notebook or its log is.
-    """
-
-
-class StepUnfinished(StepFailed):
-    """The error for a notebook that stopped itself at its deadline. Run it again to continue."""
 
 
 class StepReport(NamedTuple):
@@ -85,7 +72,8 @@ def begin(step: str, run_dir: str = "", dataset: str = "") -> Step:
 
     This is the first call of a notebook. A notebook that is run alone works in the folder
     `runs/notebook` and reads the newest output of the step before it, from any run. If no run has
-    such an output, the notebooks before it are run first.
+    such an output, the notebooks before it are run first. Print a line that says what the notebook
+    reads: the run, how much it has, and when it was written.
 
     Args:
       step: the step of the notebook, such as `train`.
@@ -97,15 +85,22 @@ def begin(step: str, run_dir: str = "", dataset: str = "") -> Step:
         or an earlier step was run again and wrote other outputs than the next step had read.
     """
     chosen = Path(run_dir) if run_dir else paths.home() / "runs" / "notebook"
+    for hidden in [*chosen.glob(".*.old"), *(paths.home() / "runs").glob("*/.*.old")]:
+        restore(hidden.parent)
     earlier = None if dataset else before(step)
     if earlier is None:
-        return take(step, chosen, {}, alone=not run_dir)
+        taken = take(step, chosen, {}, alone=not run_dir)
+        if dataset:
+            print(origin.of_dataset(dataset))
+        return taken
     source = chosen / stem(earlier) if run_dir else newest(earlier)
     if source is None:
         print(f"Nothing to go on from yet: running the notebooks up to {stem(earlier)} first.")
         run(chosen, {}, from_step=_next(chosen, step), to_step=earlier)
         source = chosen / stem(earlier)
-    return take(step, chosen, lineage(earlier, source), alone=not run_dir)
+    taken = take(step, chosen, lineage(earlier, source), alone=not run_dir)
+    print(origin.of_step(earlier, taken.inputs))
+    return taken
 
 
 def _next(run_dir: Path, step: str) -> str:
@@ -140,7 +135,7 @@ def run(
       values: parameters, by name. With a `DATASET`, the step generate is left out.
       from_step: the first step to run.
       to_step: the last step to run.
-      fresh: first remove the outputs of the first step and of all steps after it.
+      fresh: True to run every step from its beginning, even if nothing has changed.
       profile: the name of the profile that the values are from, to be recorded in `run.json`.
       job: the fields of the Tunix job (a YAML file, instead of a profile) that the values are from,
         to be recorded in `run.json`; None if they are from no job.
@@ -154,41 +149,59 @@ def run(
     Raises:
       InputError: a parameter is wrong, the run folder is in use or was written in another format,
         a step before `from_step` is not complete, or a notebook raised an `InputError`.
-      StepFailed: a cell raised an error, or the deadline passed (`StepUnfinished`).
+      StepFailed: a cell raised an error, the deadline passed (`StepUnfinished`), or SIGINT or
+        SIGTERM stopped the run (`StepStopped`).
     """
     # Check everything that can be checked before the folder is touched.
     parameters = resolve(values)
     steps = _steps(parameters, from_step, to_step)
-    _check_format(run_dir, fresh and from_step == STEPS[0])
+    other_format = _is_of_other_format(run_dir, fresh and from_step == STEPS[0])
+    restore(run_dir)
     for earlier in _reads(steps[0], parameters[steps[0]]):
         result(run_dir / stem(earlier))
     run_dir.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(run_dir / ".chain.lock")
     try:
-        lock.acquire(timeout=0)
+        lock = FileLock(run_dir / ".chain.lock").acquire(timeout=0)
     except Timeout:
         raise InputError(
             f"{run_dir}: another run uses this folder, wait for it or stop it"
         ) from None
     with lock:
-        if fresh:
-            for step in STEPS[STEPS.index(steps[0]) :]:
-                shutil.rmtree(run_dir / stem(step), ignore_errors=True)
-        told = {
+        files.sweep(run_dir)
+        for step in STEPS if other_format else ():
+            shutil.rmtree(run_dir / stem(step), ignore_errors=True)
+        told: dict[str, Any] = {
             "format": FORMAT,
             "version": tunix_rt_nb.__version__,
             "run_id": run_dir.name,
             "profile": profile,
             "job": job,
-            "parameters": parameters,
+            "parameters": {**parameters, **_of_complete(run_dir, steps)},
         }
         files.write_json(run_dir / "run.json", told)
         reports = []
         for step in steps:
             on_start(step)
-            reports.append(_run_step(run_dir, step, parameters[step], echo))
+            try:
+                reports.append(_run_step(run_dir, step, parameters[step], fresh, echo))
+            except KeyboardInterrupt:  # between two notebooks
+                raise StepStopped(f"{stem(step)}: stopped, run again to go on") from None
+            told["parameters"][step] = parameters[step]
+            files.write_json(run_dir / "run.json", told)
             on_step(reports[-1])
     return reports
+
+
+def _of_complete(run_dir: Path, steps: Sequence[str]) -> dict[str, Any]:
+    """Return the parameters in `run.json` of those steps that are complete: step -> parameters.
+
+    They tell how the outputs of a step were made, until it has made others.
+    """
+    path = run_dir / "run.json"
+    told = files.read_json(path) if path.exists() else {}
+    known = told.get("parameters") if isinstance(told, dict) else None
+    complete = [step for step in steps if (run_dir / stem(step) / "result.json").exists()]
+    return {s: known[s] for s in complete if s in known} if isinstance(known, dict) else {}
 
 
 def _steps(parameters: Mapping[str, Any], from_step: str, to_step: str) -> Sequence[str]:
@@ -209,10 +222,15 @@ def _reads(step: str, parameters: Mapping[str, Any]) -> tuple[str, ...]:
     return () if parameters.get("DATASET") else READS[step]
 
 
-def _check_format(run_dir: Path, fresh: bool) -> None:
+def _is_of_other_format(run_dir: Path, fresh: bool) -> bool:
+    """Tell whether a run folder was written in another format, which nothing here can read.
+
+    Raises:
+      InputError: it was, and the run is not to start again (`fresh`).
+    """
     path = run_dir / "run.json"
     if not path.exists():
-        return
+        return False
     told = files.read_json(path)
     found = told.get("format") if isinstance(told, dict) else None
     if found != FORMAT and not fresh:
@@ -220,29 +238,53 @@ def _check_format(run_dir: Path, fresh: bool) -> None:
             f"{path}: the run folder has format {found}, expected {FORMAT}:"
             " use another --run-id, or --fresh to start again"
         )
+    return bool(found != FORMAT)
 
 
-def _run_step(run_dir: Path, step: str, parameters: Mapping[str, Any], echo: bool) -> StepReport:
+def _run_step(
+    run_dir: Path, step: str, parameters: Mapping[str, Any], fresh: bool, echo: bool
+) -> StepReport:
     started = time.perf_counter()
     folder = run_dir / stem(step)
-    key, key_file = _key(run_dir, step, parameters), folder / "key"
-    same = key_file.exists() and key_file.read_text() == key
-    if same and _is_whole(folder):
+    key = _key(run_dir, step, parameters)
+    if not fresh and _has_key(folder, key) and _is_whole(folder):
         return StepReport(step, time.perf_counter() - started, True, notes_of(folder))
+    work = working(folder)
     # If something that the outputs depend on has changed, start anew and write the new key.
-    if not same:
-        if not is_interrupted(folder):  # else training decides if it can resume
-            shutil.rmtree(folder, ignore_errors=True)
-        with files.atomic(key_file) as file:
+    if fresh or not _has_key(work if work.exists() else folder, key):
+        if fresh or not is_interrupted(work):  # else training decides if it can resume
+            shutil.rmtree(work, ignore_errors=True)
+        with files.atomic(work / "key") as file:
             file.write(key.encode())
-    execute(
-        notebook_of(step),
-        run_dir / f"{stem(step)}.ipynb",
-        {**parameters, "RUN_DIR": str(run_dir)},
-        echo,
-    )
+    _execute(run_dir, step, {**parameters, "RUN_DIR": str(run_dir)}, work != folder, echo)
     told = notes_of(folder)  # raises if the notebook ended before it wrote its result
     return StepReport(step, time.perf_counter() - started, False, told)
+
+
+def _execute(
+    run_dir: Path, step: str, parameters: Mapping[str, Any], again: bool, echo: bool
+) -> None:
+    """Execute the notebook of a step; if it fails, keep the notebook of the complete step.
+
+    Args:
+      run_dir: the run folder.
+      step: the step.
+      parameters: the parameters of the notebook, with `RUN_DIR`.
+      again: True if the step is complete and is run again.
+      echo: also print here what the notebook prints.
+    """
+    kept = run_dir / f"{stem(step)}.ipynb"
+    made = kept.with_suffix(".new.ipynb") if again else kept
+    execute(notebook_of(step), made, parameters, echo)
+    if again:
+        if working(run_dir / stem(step)).exists():
+            raise InputError(f"{made}: ended before it wrote its result, run it again")
+        for suffix in (".ipynb", ".log"):
+            made.with_suffix(suffix).replace(kept.with_suffix(suffix))
+
+
+def _has_key(folder: Path, key: str) -> bool:
+    return (folder / "key").exists() and (folder / "key").read_text() == key
 
 
 def _is_whole(folder: Path) -> bool:
@@ -290,79 +332,3 @@ def _code_hash(step: str) -> str:
             name = path.relative_to(paths.PACKAGE).as_posix()
             found.update(f"{name}\0".encode() + path.read_bytes())
     return found.hexdigest()
-
-
-def _keep_freed() -> None:
-    """Set environment variables that make new child processes keep the memory that they free.
-
-    A train step on a CPU allocates and frees hundreds of megabytes. By default the C library
-    returns this memory to the system each time, and gets it back page by page, filled with zeros.
-    For Gemma 3 270M, these exchanges take a sixth of the time of a train step. The C library reads
-    the variables when a process starts, so they do not affect a notebook that already runs. A
-    variable that is already set keeps its value.
-
-    Source: mallopt(3).
-    """
-    for name, value in _MALLOC.items():
-        os.environ.setdefault(name, value)
-
-
-@contextlib.contextmanager
-def _stderr_to(path: Path) -> Iterator[None]:
-    """Redirect the stderr of this process and its children to a file, within a `with` block."""
-    sys.stderr.flush()
-    saved = os.dup(2)
-    with path.open("wb") as log:
-        os.dup2(log.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-
-
-def execute(
-    notebook: Path, output: Path, parameters: Mapping[str, Any], echo: bool = False
-) -> None:
-    """Execute one notebook with papermill. Keep the executed copy, even if a cell fails.
-
-    What papermill and the kernel write to stderr goes into a log next to the copy.
-
-    Args:
-      notebook: the notebook to execute.
-      output: the path of the executed copy.
-      parameters: parameters by name; they override those of the notebook.
-      echo: also print here what the notebook prints.
-
-    Raises:
-      InputError: a cell raised an `InputError`, which means bad input; the message is repeated.
-      StepUnfinished: the notebook stopped itself at its deadline.
-      StepFailed: a cell raised any other error, or the kernel died.
-    """
-    import papermill
-    from nbclient.exceptions import DeadKernelError
-
-    log = output.with_suffix(".log")
-    _keep_freed()
-    try:
-        with _stderr_to(log), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            papermill.execute_notebook(
-                str(notebook),
-                str(output),
-                parameters=dict(parameters),
-                kernel_name="python3",
-                progress_bar=False,
-                stdout_file=sys.stdout if echo else None,
-            )
-    except papermill.PapermillExecutionError as error:
-        told = "\n".join(" ".join(line.split()) for line in str(error.evalue).splitlines())
-        if error.ename == "InputError":
-            raise InputError(f"{notebook.name} failed: {told} (see {output})") from None
-        if error.ename == "OutOfTime":
-            raise StepUnfinished(f"{notebook.name}: {told}") from None
-        raise StepFailed(f"{notebook.name} failed: {error.ename}: {told} (see {output})") from None
-    except DeadKernelError:
-        raise StepFailed(
-            f"{notebook.name} failed: its kernel died, perhaps because memory ran out (see {log})"
-        ) from None

@@ -5,18 +5,13 @@ runs/quickstart/
   1_generate.ipynb    the executed notebook
   1_generate/         its outputs, and result.json, written last
   ...
+
+A complete step that is run again works in a hidden folder beside its own, see `step.py`.
 """
 
-import os
-import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict, cast
 
-from filelock import FileLock, Timeout
-
-import tunix_rt_nb
 from tunix_rt_nb.common import InputError, files
 from tunix_rt_nb.host import paths
 
@@ -37,8 +32,13 @@ ROOMS = {  # rooms whose code decides what each step writes: its own, and those 
     "train": ("train", "dataset", "models", "render"),
     "evaluate": ("evaluate", "dataset", "models", "render", "tasks"),
 }
-_KEPT = ("checkpoints", "metrics.jsonl", "tensorboard", "answers", "key")  # needed to resume
-_CARD = "model/README.md"  # not hashed, because evaluation adds the scores to it
+KEPT = ("checkpoints", "metrics.jsonl", "tensorboard", "answers", "key")  # needed to resume
+SKIPPED = "skipped.txt"  # in the folder of generate: which records an import left out, and why
+_NO_OUTPUT = (
+    "result.json",
+    SKIPPED,  # names the imported files by their paths, and nothing reads it
+    "model/README.md",  # evaluation adds the scores to the model card
+)
 
 
 def stem(step: str) -> str:
@@ -65,15 +65,16 @@ def before(step: str) -> str | None:
 def outputs(folder: Path) -> dict[str, str]:
     """Hash every file that a step wrote: relative path -> sha256.
 
-    Leave out `result.json`; files that the step needs only to resume; and the model card, because
-    evaluation adds the scores to it later.
+    Leave out `result.json`; files that the step needs only to resume; the list of skipped records,
+    because it has the paths of the imported files, and the same file may be imported by another
+    path; and the model card, because evaluation adds the scores to it later.
     """
     return {
         str(path.relative_to(folder)): files.sha256(path)
         for path in sorted(folder.rglob("*"))
         if path.is_file()
-        and path.relative_to(folder).parts[0] not in (*_KEPT, "result.json")
-        and path.relative_to(folder).as_posix() != _CARD
+        and path.relative_to(folder).parts[0] not in KEPT
+        and path.relative_to(folder).as_posix() not in _NO_OUTPUT
         and not path.name.endswith(".tmp")
     }
 
@@ -129,95 +130,6 @@ class Result(TypedDict, total=False):
     card: dict[str, Any]
     before: dict[str, Any]
     after: dict[str, Any]
-
-
-@dataclass
-class Step:
-    """A step of the chain that this process is running; it holds a lock on the step's folder.
-
-    Attributes:
-      step: the name of the step.
-      folder: the folder of its outputs.
-      inputs: step name -> folder of each step before it.
-    """
-
-    step: str
-    folder: Path
-    inputs: dict[str, Path]
-    _lock: FileLock
-
-    def place(self, path: Path) -> str:
-        """Return a path as text for `result.json`: relative if it is inside the step's folder.
-
-        A relative path stays right if the folder is moved.
-        """
-        return str(path.relative_to(self.folder) if path.is_relative_to(self.folder) else path)
-
-    def finish(self, result: Mapping[str, Any]) -> Result:
-        """Write `result.json`, which marks the step as complete, and unlock the folder.
-
-        Args:
-          result: the fields that only this step writes; `finish` adds those that every step has.
-
-        Returns:
-          The content of `result.json`.
-        """
-        whole: Any = {
-            "step": self.step,
-            "version": tunix_rt_nb.__version__,
-            "inputs": {
-                name: {
-                    "folder": os.path.relpath(path, self.folder),
-                    "sha256": content_hash(path),
-                }
-                for name, path in self.inputs.items()
-                if name in READS[self.step]
-            },
-            **result,
-            "outputs": outputs(self.folder),
-        }
-        files.write_json(self.folder / "result.json", whole)
-        self._lock.release()
-        return cast("Result", whole)
-
-
-_held: dict[Path, FileLock] = {}
-
-
-def take(step: str, run_dir: Path, inputs: dict[str, Path], alone: bool = False) -> Step:
-    """Lock a step's folder in `run_dir` for this process, and remove what an earlier try left.
-
-    Files that are needed to resume stay.
-
-    Args:
-      step: the name of the step.
-      run_dir: the run folder.
-      inputs: step name -> folder of each step before it.
-      alone: True if the notebook is run by itself, and not by `chain.run`. Then the file `key` is
-        removed too. There, `chain.run` keeps a hash of everything that the outputs depend on. It
-        would not fit the new outputs.
-
-    Raises:
-      InputError: another process is at work in the step's folder.
-    """
-    folder = run_dir / stem(step)
-    folder.mkdir(parents=True, exist_ok=True)
-    if folder in _held:  # the same kernel begins the step again
-        _held.pop(folder).release()
-    lock = FileLock(run_dir / f".{stem(step)}.lock")
-    try:
-        lock.acquire(timeout=20)  # a killed chain's kernel needs a moment to notice
-    except Timeout:
-        raise InputError(
-            f"{folder}: another process uses this folder, wait for it or stop it"
-        ) from None
-    _held[folder] = lock
-    # Remove the result first, because it marks the step as complete. Keep what is needed to resume.
-    (folder / "result.json").unlink(missing_ok=True)
-    for path in folder.iterdir():
-        if path.name not in _KEPT or (alone and path.name == "key"):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-    return Step(step, folder, inputs, lock)
 
 
 def checkpoints(folder: Path) -> list[Path]:
@@ -277,6 +189,8 @@ def lineage(step: str, folder: Path) -> dict[str, Path]:
     """
     found = {step: folder}
     for name, made in result(folder)["inputs"].items():
+        if name not in READS[step]:  # a loop would never end
+            raise InputError(f"{folder / 'result.json'}: inputs: {name} is no input of {step}")
         source = (folder / made["folder"]).resolve()
         if content_hash(source) != made["sha256"]:
             raise InputError(

@@ -9,6 +9,7 @@ A version never changes, and outlives its run. The same weights are promoted onl
 """
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -18,7 +19,7 @@ from typing import Any, NamedTuple, TypedDict, cast
 
 from filelock import FileLock
 
-from tunix_rt_nb.common import InputError, check_name, files, records, sql, unknown
+from tunix_rt_nb.common import InputError, check_name, files, one_line, records, sql, unknown
 from tunix_rt_nb.host import paths
 from tunix_rt_nb.runs import registry
 from tunix_rt_nb.runs.folder import content_hash, lineage, result, stem
@@ -93,6 +94,7 @@ class Row(TypedDict):
       steps_right: the mean share of right steps.
       bytes: the size of its files.
       sha256: one hash over its files, without the model card.
+      problem: what is damaged in its folder, so that it cannot be used; None if nothing is.
     """
 
     model: str
@@ -105,6 +107,7 @@ class Row(TypedDict):
     steps_right: float | None
     bytes: int | None
     sha256: str | None
+    problem: str | None
     folder: str
 
 
@@ -149,13 +152,25 @@ def promote(run: Path, name: str = "") -> Version:
 
 def names() -> list[str]:
     """List the names under which models were promoted."""
-    return sorted(path.name for path in home().glob("*/") if versions(path.name))
+    return [path.name for path in files.folders(home()) if versions(path.name)]
 
 
 def versions(name: str) -> list[Path]:
-    """List the folders of all versions of a name, v1 first."""
-    found = (path.parent for path in (home() / name).glob("v*/version.json"))
-    return sorted(filter(_number, found), key=_number)
+    """List the folders of all versions of a name, v1 first.
+
+    Raises:
+      InputError: the folder of this name cannot be read.
+    """
+    found = filter(_number, files.folders(home() / name))
+    return sorted(filter(_is_version, found), key=_number)
+
+
+def _is_version(folder: Path) -> bool:
+    """Tell whether a folder has a `version.json`, or cannot be read and so may have one."""
+    try:
+        return (folder / "version.json").exists()
+    except OSError:
+        return True
 
 
 def find(name: str) -> Path:
@@ -165,7 +180,8 @@ def find(name: str) -> Path:
       InputError: there is no such model or version.
     """
     model, _, version = name.partition("/")
-    made = {path.name: path for path in versions(model)} if model in names() else {}
+    known = model in {path.name for path in files.folders(home())}
+    made = {path.name: path for path in versions(model)} if known else {}
     if not made:
         none = "(none yet, make one with tunix-rt-nb models promote)"
         raise unknown("model", model, names() or [none])
@@ -176,9 +192,14 @@ def find(name: str) -> Path:
 
 def manifest(folder: Path) -> Manifest:
     """Read the `version.json` of a version's folder; raise `InputError` if it is damaged."""
-    found: Any = files.read_json(folder / "version.json")
-    if not isinstance(found, dict) or not {"sha256", "files"} <= found.keys():
-        raise InputError(f"{folder / 'version.json'}: is damaged, restore it or remove the version")
+    path = folder / "version.json"
+    found: Any = files.read_json(path)
+    content = found.get("files") if isinstance(found, dict) else None
+    if not isinstance(content, dict) or not isinstance(found.get("sha256"), str):
+        raise InputError(f"{path}: is damaged, restore it or remove the version")
+    for name, sha256 in content.items():
+        if not isinstance(sha256, str) or not _is_safe(name, sha256):
+            raise InputError(f"{path}: files: {one_line(name, 60)!r}: is no file of a model")
     return cast("Manifest", found)
 
 
@@ -194,18 +215,51 @@ def altered(folder: Path) -> list[str]:
 def listing(name: str = "") -> list[Row]:
     """List all promoted models by name, and the versions of each name from newest to oldest.
 
-    DuckDB reads their `version.json` files.
+    A damaged version is a row with a `problem`.
 
     Args:
       name: list only the versions of this name.
     """
     import duckdb  # slow to load
 
-    found = [path for model in ([name] if name else names()) for path in versions(model)]
-    paths = [str(path / "version.json") for path in found]
+    models = [home() / name] if name else files.folders(home())
+    places = [place for model in models for place in _places(model)]
     with duckdb.connect() as connection:
-        rows = records(connection.execute(sql("models"), {"paths": registry.literal(paths)}))
+        rows = records(connection.execute(sql("models"), {"places": places}))
     return cast("list[Row]", rows)
+
+
+def _places(model: Path) -> list[dict[str, str | None]]:
+    """Return what `models.sql` needs to make the rows of a model's versions.
+
+    Returns:
+      A dict for each version: `model`, `version`, `folder`; `problem`, what is damaged, or None;
+      and `told`, the text of its `version.json`, or None if that is damaged.
+    """
+    try:
+        found = versions(model.name)
+    except InputError as error:
+        return [_place(model, "", str(error), None)]
+    return [_place(model, folder.name, *_told(folder)) for folder in found]
+
+
+def _place(model: Path, version: str, problem: str, told: str | None) -> dict[str, str | None]:
+    folder = model / version
+    return {
+        "model": registry.utf8(model.name),
+        "version": version,
+        "folder": registry.utf8(str(folder)),
+        "problem": one_line(problem.replace(f"{folder}{os.sep}", "")) or None,
+        "told": told,
+    }
+
+
+def _told(folder: Path) -> tuple[str, str | None]:
+    """Return what is damaged in the folder of a version, and the text of its `version.json`."""
+    try:
+        return "", json.dumps(manifest(folder))
+    except InputError as error:
+        return str(error), None
 
 
 def _number(folder: Path) -> int:
@@ -303,6 +357,7 @@ def _blob(source: Path, sha256: str) -> Path:
     if not source.is_file():
         raise InputError(f"{source}: is missing, run {_STEP}.ipynb again")
     # Hash the file while it is copied. Publish the copy only if the hash is the expected one.
+    files.sweep(blobs)
     with source.open("rb") as file, files.draft(blobs) as new:
         while chunk := file.read(_CHUNK):
             found.update(chunk)

@@ -1,43 +1,25 @@
 """All runs beside each other: model and data, how far each run came, and what it scored.
 
-Nothing is cached: DuckDB reads the files in the run folders each time.
+Nothing is cached: the files in the run folders are read each time. A damaged run is a row, too.
 """
 
-import fcntl
 import json
-import math
-import re
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 
-from tunix_rt_nb.common import InputError, files, filter_condition, one_line, records, sql, unknown
+from tunix_rt_nb.common import InputError, files, filter_condition, records, sql, unknown
 from tunix_rt_nb.host import paths
-from tunix_rt_nb.runs.folder import STEPS, lineage, result, stem
+from tunix_rt_nb.runs.folder import STEPS, lineage, stem
+from tunix_rt_nb.runs.states import DAMAGE, EVALUATED, damage, is_run, state
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-PREDICTIONS = "predictions-after.jsonl"
-_EVALUATED = stem("evaluate")
 _DOCUMENTS = ("told", "trained", "evaluated", "rendered")
-
-
-class State(NamedTuple):
-    """The state of a run: how far it came, and what is wrong with it, if anything.
-
-    Attributes:
-      name: `completed`, `running`, `failed`, `stopped`, `damaged`, or `outdated` (a step was run
-        again, and the steps after it were not).
-      step: the step that is running, failed or was stopped; otherwise the last step that was begun.
-      problem: why the run's score does not count; None if the score counts.
-    """
-
-    name: str
-    step: str
-    problem: str | None
 
 
 class Row(TypedDict):
@@ -117,13 +99,7 @@ class Leaderboard(NamedTuple):
 
 def folders() -> list[Path]:
     """List the folders of all runs, complete or not."""
-    found = (path for path in (paths.home() / "runs").glob("*/") if not path.name.startswith("."))
-    return sorted(path for path in found if is_run(path))
-
-
-def is_run(folder: Path) -> bool:
-    """Tell whether a folder is a run's: it has a `run.json`, or a step has worked in it."""
-    return (folder / "run.json").exists() or bool(_begun(folder))
+    return [path for path in files.folders(paths.home() / "runs") if is_run(path)]
 
 
 def find(name: str) -> Path:
@@ -182,85 +158,6 @@ def row(folder: Path) -> Row:
         return _rows(connection, "SELECT * FROM runs", {})[0]
 
 
-def state(folder: Path) -> State:
-    """Find out how far a run came.
-
-    A step that has begun but has no result yet is running if a process holds the run's lock.
-    Otherwise it failed if its executed notebook has an error, and was stopped if not.
-    """
-    begun = _begun(folder)
-    for step in begun:
-        if not (folder / stem(step) / "result.json").exists():
-            name = "running" if _is_held(folder, step) else _ended(folder, step)
-            return State(name, step, f"{name} in {step}")
-    last = begun[-1] if begun else ""
-    try:
-        for step in begun:
-            result(folder / stem(step))
-        problem = _unusable(folder / _EVALUATED) if last == "evaluate" else "not evaluated"
-    except (InputError, OSError, KeyError, TypeError, AttributeError) as error:
-        return State("damaged", last, one_line(str(error)))
-    try:
-        if last:
-            lineage(last, folder / stem(last))
-        return State("completed", last, problem)
-    except (InputError, OSError) as error:
-        return State("outdated", last, one_line(str(error)))
-
-
-def _begun(folder: Path) -> list[str]:
-    return [step for step in STEPS if (folder / stem(step)).is_dir()]
-
-
-def _unusable(folder: Path) -> str | None:
-    """Return why the score of a complete evaluation does not count; None if it counts.
-
-    Args:
-      folder: the folder of the step evaluate.
-    """
-    told, path = result(folder), folder / PREDICTIONS
-    score = told["after"]["primary_score"]
-    if not isinstance(score, int | float) or not math.isfinite(score):
-        return f"its score is {score}, which is not a number"
-    if not path.is_file() or files.sha256(path) != told["outputs"].get(PREDICTIONS):
-        return f"{PREDICTIONS} was altered after the evaluation"
-    return None
-
-
-def _ended(folder: Path, step: str) -> str:
-    """Return `failed` if the executed notebook of a step has an error, else `stopped`.
-
-    Args:
-      folder: the run folder.
-      step: the step, which is neither complete nor running.
-    """
-    try:
-        notebook = files.read_json(folder / f"{stem(step)}.ipynb")
-        return "failed" if notebook["metadata"]["papermill"]["exception"] else "stopped"
-    except (OSError, InputError, KeyError, TypeError):
-        return "stopped"
-
-
-def _is_held(folder: Path, step: str) -> bool:
-    """Tell whether a process holds the lock of a run, or the lock of one of its steps.
-
-    To find out, try to take each lock for a moment.
-
-    Args:
-      folder: the run folder.
-      step: the step whose lock is tried.
-    """
-    for name in (".chain.lock", f".{stem(step)}.lock"):
-        try:
-            with (folder / name).open("rb") as lock:
-                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        except OSError:  # no lock file, or a file system without locks
-            continue
-    return False
-
-
 @contextmanager
 def _runs(found: Iterable[Path]) -> "Iterator[DuckDBPyConnection]":
     """Open DuckDB with a view `runs`: a row for each of these run folders.
@@ -269,9 +166,7 @@ def _runs(found: Iterable[Path]) -> "Iterator[DuckDBPyConnection]":
     """
     import duckdb  # slow to load
 
-    places = [_place(folder) for folder in found]
-    documents = sorted({place[name] for place in places for name in _DOCUMENTS} - {None})
-    values = {"places": places, "documents": literal(documents)}
+    values = {"places": [_place(folder) for folder in found]}
     with duckdb.connect() as connection:
         connection.execute(f"CREATE TEMP TABLE found AS {sql('runs')}", values)
         connection.execute("CREATE VIEW runs AS SELECT *, to_json(found) AS meta FROM found")
@@ -283,41 +178,62 @@ def _place(folder: Path) -> dict[str, Any]:
 
     Returns:
       run, state, step, finished, problem, folder: the fields of `Row` that are in no file.
-      told: the path of `run.json`; None if there is none.
-      trained, evaluated: the paths of `result.json` of the steps train and evaluate, or None.
-      rendered: the path of the manifest that the step render wrote, or None.
+      told: the text of `run.json`; None if there is none.
+      trained, evaluated: the texts of `result.json` of the steps train and evaluate, or None.
+      rendered: the text of the manifest that the step render wrote, or None.
     """
     name, step, problem = state(folder)
+    place: dict[str, Any] = {
+        "run": utf8(folder.name),
+        "state": name,
+        "step": step,
+        "problem": problem,
+        "folder": utf8(str(folder)),
+        "finished": None,
+        **dict.fromkeys(_DOCUMENTS),
+    }
+    try:
+        return {**place, "finished": _finished(folder), **_documents(folder, name)}
+    except DAMAGE as error:
+        return {**place, "state": "damaged", "problem": damage(folder, error)}
+
+
+def _finished(folder: Path) -> str | None:
+    """Return when the last step of a run completed, in UTC; None if none is complete."""
     results = [folder / stem(step) / "result.json" for step in STEPS]
     complete = [path.stat().st_mtime for path in results if path.exists()]
-    finished = datetime.fromtimestamp(max(complete), UTC) if complete else None
-    evaluated = folder / _EVALUATED / "result.json"
-    whole = evaluated.exists() and name == "completed"
+    if not complete:
+        return None
+    return datetime.fromtimestamp(max(complete), UTC).isoformat(timespec="seconds")
+
+
+def _documents(folder: Path, state: str) -> dict[str, str | None]:
+    """Read the files that the row of a run is made of: name in `_DOCUMENTS` -> text."""
+    evaluated = folder / EVALUATED / "result.json"
+    whole = evaluated.exists() and state == "completed"
     # A notebook that is run alone takes the outputs of any run.
     made_from = lineage("evaluate", evaluated.parent) if whole else {}
     trained = made_from.get("train", folder / stem("train"))
     rendered = made_from.get("render", folder / stem("render"))
     return {
-        "run": folder.name,
-        "state": name,
-        "step": step,
-        "finished": finished and finished.isoformat(timespec="seconds"),
-        "problem": problem,
-        "folder": str(folder),
-        "told": _existing(folder / "run.json"),
-        "trained": _existing(trained / "result.json"),
-        "evaluated": _existing(evaluated),
-        "rendered": _existing(rendered / "manifest.json"),
+        "told": _text(folder / "run.json"),
+        "trained": _text(trained / "result.json"),
+        "evaluated": _text(evaluated),
+        "rendered": _text(rendered / "manifest.json"),
     }
 
 
-def _existing(path: Path) -> str | None:
-    return str(path) if path.is_file() else None
+def _text(path: Path) -> str | None:
+    """Return the text of a JSON file; None if it is missing or damaged."""
+    try:
+        return json.dumps(files.read_json(path))
+    except InputError:
+        return None
 
 
-def literal(paths: Iterable[str]) -> list[str]:
-    """Escape `*`, `?`, `[` and `]` in paths, because DuckDB would read them as wildcards."""
-    return [re.sub(r"([*?\[\]])", r"[\1]", path) for path in paths]
+def utf8(name: str) -> str:
+    """Replace what is not UTF-8 in the name of a file, because DuckDB does not take it."""
+    return os.fsencode(name).decode(errors="replace")
 
 
 def _condition(
@@ -335,5 +251,7 @@ def _rows(connection: "DuckDBPyConnection", query: str, values: dict[str, Any]) 
     found = records(connection.execute(query, values))
     for row in found:
         del row["meta"]
-        row["parameters"] = json.loads(row["parameters"] or "{}")
+        told = json.loads(row["parameters"] or "{}")
+        by_step = told if isinstance(told, dict) else {}
+        row["parameters"] = {k: v for k, v in by_step.items() if k in STEPS and isinstance(v, dict)}
     return found

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tunix_rt_nb.common import counted, first_of
-from tunix_rt_nb.runs.folder import Result, result as result_of
+from tunix_rt_nb.runs.folder import SKIPPED, Result, result as result_of
 
 SIEVES = {  # reason -> what is left out, and the parameter that governs it
     "duplicate_prompt": ("duplicate prompts", "STRATEGY says which trace of a prompt is kept"),
@@ -11,8 +11,6 @@ SIEVES = {  # reason -> what is left out, and the parameter that governs it
     "in_eval_set": ("prompts of eval sets", "EVAL_SETS names the sets"),
     "too_long": ("long examples", "MAX_LENGTH sets the longest"),
 }
-
-SKIPPED = "skipped.txt"  # in the folder of generate: which records an import left out, and why
 
 
 def notes_of(folder: Path) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from tunix_rt_nb.common import InputError, strict_json
-from tunix_rt_nb.store import index, shards
+from tunix_rt_nb.store import index, listing, shards
 from tunix_rt_nb.store.shards import Stored
 from tunix_rt_nb.trace import id_of
 
@@ -27,7 +27,8 @@ class Contents:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._shards = shards.shards(folder)
+        there = listing.complete(folder)
+        self._shards = there.shards
         tables = [index.read(shard) for shard in self._shards]
         whole = index.concatenate(tables)
         shard_of = np.repeat(np.arange(len(tables)), [len(table) for table in tables])
@@ -36,7 +37,7 @@ class Contents:
             np.append(t["place"], s.stat().st_size)[1:]
             for t, s in zip(tables, self._shards, strict=True)
         ]
-        self._gone = shards.deleted(folder)
+        self._gone = shards.deleted(there.deletions)
         kept = ~index.among(whole, self._gone)
         self.table, self._shard_of = whole[kept], shard_of[kept]
         self._end = np.concatenate([np.empty(0, np.int64), *ends])[kept]
@@ -85,12 +86,15 @@ class Contents:
             Only its fields `hi` and `lo` are used, the two halves of each id.
 
         Raises:
-          InputError: a trace is missing, because it was deleted meanwhile, or a line is damaged.
+          InputError: a trace is missing, because it was deleted meanwhile, a shard or its index was
+            altered, or a line is damaged.
         """
         rows = index.places(self.table, wanted)
         if len(rows) < len(wanted):
             gone = len(wanted) - len(rows)
             raise InputError(f"{self._folder}: {gone} traces were deleted meanwhile, try again")
+        for shard in self._shards:
+            shards.check(shard)
         by_hand = [not index.path_of(shard).exists() for shard in self._shards]
         with ExitStack() as stack:
             handles = [stack.enter_context(shard.open("rb")).fileno() for shard in self._shards]
@@ -104,12 +108,26 @@ class Contents:
                     os.pread(handles[k], size, place)
                     for k, size, place in zip(of, sizes, places.tolist(), strict=True)
                 ]
+                self._check_begins(lines, block, by_hand)
                 if any(by_hand):
                     lines = [
                         self._rewritten(line, row) if by_hand[shard] else line
                         for line, row, shard in zip(lines, block.tolist(), of, strict=True)
                     ]
                 yield b"".join(lines)
+
+    def _check_begins(self, lines: list[bytes], block: np.ndarray, by_hand: list[bool]) -> None:
+        """Raise `InputError` if the indexes led to other lines than those of the wanted traces."""
+        begins = [b'{"id":"%08x' % n for n in (self.table["hi"][block] >> np.uint64(32)).tolist()]
+        for line, begin, shard in zip(lines, begins, self._shard_of[block].tolist(), strict=True):
+            if not (
+                by_hand[shard] or (line.startswith(begin) and line.find(b"\n") == len(line) - 1)
+            ):
+                raise self._misfit(shard)
+
+    def _misfit(self, shard: int) -> InputError:
+        path = index.path_of(self._shards[shard])
+        return InputError(f"{path}: this index does not match its shard, remove the index")
 
     def _rewritten(self, line: bytes, row: int) -> bytes:
         try:
@@ -128,9 +146,7 @@ class Contents:
         except InputError as error:  # count lines only now, because that reads the shard
             raise InputError(f"{shard}:{_line_number(shard, place)}{error}") from None
         if stored.trace.id not in self.ids([k]):
-            raise InputError(
-                f"{index.path_of(shard)}: this index does not match its shard, remove the index"
-            )
+            raise self._misfit(int(self._shard_of[k]))
         return stored
 
 

@@ -78,9 +78,14 @@ def read(shard: Path) -> np.ndarray:
     """
     check(shard)
     try:
-        return np.frombuffer(path_of(shard).read_bytes(), ROW, offset=_FIT.itemsize)
+        table = np.frombuffer(path_of(shard).read_bytes(), ROW, offset=_FIT.itemsize)
     except FileNotFoundError:
         return scan(shard)
+    # Every line begins where the one before it ends.
+    places = np.concatenate([[-1], table["place"], [shard.stat().st_size]])
+    if len(table) and (places[1] or not (places[1:] > places[:-1]).all()):
+        raise InputError(f"{path_of(shard)}: is damaged, remove it")
+    return table
 
 
 def check(shard: Path) -> None:

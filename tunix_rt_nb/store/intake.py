@@ -10,14 +10,25 @@ from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
-from tunix_rt_nb.common import InputError, counted, files, first_of, one_line, workers
+from tunix_rt_nb.common import (
+    InputError,
+    counted,
+    files,
+    first_of,
+    one_line,
+    strict_json,
+    workers,
+)
 from tunix_rt_nb.store.shards import Lines, lines_of
 from tunix_rt_nb.trace import EARLIER, Trace, formats, inputs, parse_object
 
 _MAP = "or --map prompt=FIELD,answer=FIELD"
 _SKIP = "--skip-bad (in a notebook: SKIP_BAD) leaves bad lines out"
 _MOST = 20  # errors that are told one by one
+_MOST_BAD = 1_000  # bad records after which an import that will be refused stops reading
+_MOST_SKIPPED = 30_000  # bad records of a file that are left out before any good one is found
 _BLOCK = 1 << 20  # bytes of records that are parsed at a time
+_MOST_IN_BLOCK = 10_000  # records that are parsed at a time, however short they are
 
 _Numbered = list[tuple[int, bytes]]  # records with their numbers
 
@@ -102,12 +113,14 @@ def read(
     Raises:
       InputError: `how` names an unknown format or part; raised before any file is read. Or a file
         cannot be read, lacks the fields of its format, or holds only bad records; or records are
-        bad and `how.skip_bad` is False; raised after all files are read. The message has
-        `file:line: field: reason` for each of the first 20 errors, and counts the others.
+        bad and `how.skip_bad` is False; raised after all files are read, or after 1,000 bad
+        records. The message has `file:line: field: reason` for each of the first 20 errors, and
+        counts the others.
     """
     formats.reader(how.form, how.names)  # raises if there is no such format
     every = [file for path in paths for file in inputs.files_of(path)]
-    parse = partial(_parsed, how.names, how.form == formats.AUTO, created_at)
+    auto = how.form == formats.AUTO
+    parse = partial(_parsed, how.names, auto, how.skip_bad, created_at)
     found = workers.ordered(parse, _blocks(every, how, progress), processes)
     refused: list[str] = []  # why nothing will be imported
     left_out: list[str] = []
@@ -122,6 +135,11 @@ def read(
             refused += [*([] if how.skip_bad else part.bad), *([wrong] if wrong else [])]
             if not refused:
                 yield part.lines
+            elif len(refused) >= _MOST_BAD:
+                raise InputError(_refusal(refused, True))
+            if counts.total() == counts["skipped"] >= _MOST_SKIPPED:
+                most = f"none of its first {_MOST_SKIPPED:,} records can be read"
+                raise InputError(f"{bad[0]}; {most}, see --as and --map")
         good = counts.total() > counts["skipped"]
         skippable |= good and bool(bad)
         if how.skip_bad and not (good or wrong):
@@ -144,7 +162,9 @@ def _refusal(wrong: Sequence[str], skippable: bool) -> str:
       skippable: True if `skip_bad` would help.
     """
     told = list(wrong[:_MOST])
-    if len(wrong) > 1:
+    if len(wrong) >= _MOST_BAD:
+        told.append(f"… stopped after {_MOST_BAD:,} bad lines; nothing was imported")
+    elif len(wrong) > 1:
         more = len(wrong) - _MOST
         count = f"and {more:,} more bad lines" if more > 0 else f"{len(wrong)} bad lines"
         told.append(f"{count}; nothing was imported")
@@ -186,22 +206,29 @@ def _details(trace: Trace) -> list[str]:
     return [name for name, held in zip(_DETAILS, holds, strict=True) if held]
 
 
-def _parsed(names: Mapping[str, str], auto: bool, created_at: str, block: _Block) -> _Read:
+def _parsed(
+    names: Mapping[str, str], auto: bool, skip_bad: bool, created_at: str, block: _Block
+) -> _Read:
     """Parse the records of a block.
 
     Args:
       names: part of a trace -> the field of a record that holds it, as in `How`.
       auto: True if the format of the file was recognised by its fields, and not named.
+      skip_bad: True to parse all records; False to stop at the 1,000th bad one.
       created_at: the time to store with every trace, ISO 8601 in UTC.
       block: the records.
     """
     parse = formats.reader(block.form, names)
     noun = formats.FORMATS["tagged" if names or block.form == formats.AUTO else block.form].noun
-    traces, bad = [], []
+    traces: list[Trace] = []
+    bad: list[str] = []
     counts = Counter[str]()
     for number, record in block.records:
+        if len(bad) >= _MOST_BAD and not skip_bad:
+            break
         try:
             trace = parse(record)
+            _check_keys(record)
             if trace.meta and "task" in trace.meta:
                 from tunix_rt_nb import tasks  # slow to load, and only these traces need it
 
@@ -215,6 +242,14 @@ def _parsed(names: Mapping[str, str], auto: bool, created_at: str, block: _Block
     counts[noun], counts["skipped"] = len(traces), len(bad)
     counts.update(name for trace in traces for name in _details(trace))
     return _Read(block.path, lines_of(traces, created_at), bad, counts, block.wrong)
+
+
+def _check_keys(record: bytes) -> None:
+    """Raise `InputError` if an object in a record repeats a key."""
+    try:
+        strict_json.check_keys(record)
+    except ValueError as error:
+        raise InputError(str(error)) from None
 
 
 def _no_format(line: bytes) -> str:
@@ -254,7 +289,7 @@ def _parts(path: Path, progress: inputs.Progress) -> Iterator[tuple[_Numbered, s
         for number, record in inputs.records(path, progress):
             found.append((number, record))
             size += len(record)
-            if size >= _BLOCK:
+            if size >= _BLOCK or len(found) >= _MOST_IN_BLOCK:
                 yield found, ""
                 found, size = [], 0
     except InputError as error:  # about the file, not about one of its records

@@ -28,23 +28,15 @@ from tunix_rt_nb.common import (
     sql,
     strict_json,
 )
-from tunix_rt_nb.store import index, intake, scores, shards, verify
+from tunix_rt_nb.store import index, intake, listing, locks, scores, shards, verify, views, writing
 from tunix_rt_nb.store.contents import Contents
-from tunix_rt_nb.store.shards import ShardDraft, Stored
+from tunix_rt_nb.store.draft import ShardDraft, draft
+from tunix_rt_nb.store.shards import Stored
 from tunix_rt_nb.trace import Trace, id_of, inputs
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-COLUMNS = {
-    "id": "VARCHAR",
-    "created_at": "VARCHAR",
-    "trace_version": "VARCHAR",
-    "prompt": "VARCHAR",
-    "steps": "STRUCT(i BIGINT, type VARCHAR, content VARCHAR)[]",
-    "final_answer": "VARCHAR",
-    "meta": "JSON",
-}
 _MEMORY = "600MB"  # beyond this, DuckDB spills to the disk
 _DELETED = {"id": "VARCHAR", "deleted_at": "VARCHAR"}
 
@@ -110,7 +102,8 @@ class TraceStore:
 
     def shards(self) -> list[Path]:
         """List the shard files, in the order of their names."""
-        return shards.shards(self.folder)
+        with locks.reading(self.folder):
+            return listing.complete(self.folder).shards
 
     def add(self, traces: Iterable[Trace], created_at: str) -> Added:
         """Add the traces that are not in the store yet, as one new shard: all of them or none.
@@ -124,7 +117,7 @@ class TraceStore:
         """
         time = _utc(created_at)
         at = index.micros(time)
-        with shards.draft(self.folder) as new:
+        with draft(self.folder) as new:
             for trace in traces:
                 key = trace.key
                 new.append(shards.line_of(trace, key, time), key, at)
@@ -138,7 +131,7 @@ class TraceStore:
         Raises:
           InputError: a line is bad: `file:line: field: reason`.
         """
-        with shards.draft(self.folder) as new, path.open("rb") as file:
+        with draft(self.folder) as new, path.open("rb") as file:
             for number, line in enumerate(files.lines(file, strict_json.MAX_LINE), 1):
                 trace, created_at = Stored.of(line, f"{path}:{number}")
                 key = trace.key
@@ -177,7 +170,7 @@ class TraceStore:
         time = _utc(created_at)
         at = index.micros(time)
         settings = intake.How(form, **how)
-        with shards.draft(self.folder) as new:
+        with draft(self.folder) as new:
             for lines in intake.read(map(Path, paths), time, settings, progress, processes):
                 new.extend(lines, at)
             return self._commit(new)
@@ -196,7 +189,7 @@ class TraceStore:
           InputError: one of `ids` matches no trace, or several. Then nothing is deleted.
         """
         time = _utc(deleted_at)
-        with shards.writing(self.folder):
+        with writing.writing(self.folder):
             here = Contents(self.folder)
             found = here.ids(list(dict.fromkeys(here.find(id) for id in ids)))
             if found:
@@ -205,8 +198,9 @@ class TraceStore:
 
     def deleted(self) -> list[str]:
         """List the ids of all deleted traces."""
-        with shards.reading(self.folder):
-            return [id_of(key) for key in index.keys(shards.deleted(self.folder))]
+        with locks.reading(self.folder):
+            gone = shards.deleted(listing.complete(self.folder).deletions)
+            return [id_of(key) for key in index.keys(gone)]
 
     def compact(self) -> int:
         """Merge all shards into one; drop the lines of deleted and repeated traces.
@@ -217,8 +211,8 @@ class TraceStore:
         Returns:
           The number of dropped lines.
         """
-        with shards.writing(self.folder):
-            return shards.compact(self.folder)
+        with writing.writing(self.folder):
+            return writing.compact(self.folder)
 
     def newest(
         self, limit: int | None = None, offset: int = 0, filters: Mapping[str, Any] | None = None
@@ -236,7 +230,7 @@ class TraceStore:
             where, parameters = filter_condition(filters)
             parameters |= {"limit": limit, "offset": offset}
             found = self.query(sql("list").format(where=where), parameters)
-        with shards.reading(self.folder):
+        with locks.reading(self.folder):
             here = Contents(self.folder)
             if filters:
                 return here.take(here.rows([row["id"] for row in found]))
@@ -249,16 +243,17 @@ class TraceStore:
         Raises:
           InputError: one of `ids` matches no trace, or several.
         """
-        with shards.reading(self.folder):
+        with locks.reading(self.folder):
             here = Contents(self.folder)
             return here.take([here.find(id) for id in ids])
 
     def __iter__(self) -> Iterator[Stored]:
         """Yield all traces, one at a time, shard by shard."""
-        with shards.reading(self.folder):
-            gone = set(index.keys(shards.deleted(self.folder)))
-            for shard in self.shards():
-                index.check(shard)
+        with locks.reading(self.folder):
+            there = listing.complete(self.folder)
+            gone = set(index.keys(shards.deleted(there.deletions)))
+            for shard in there.shards:
+                self._hold(shard)
                 with shard.open("rb") as file:
                     for number, line in enumerate(files.lines(file, strict_json.MAX_LINE), 1):
                         stored = Stored.of(line, f"{shard}:{number}")
@@ -267,7 +262,7 @@ class TraceStore:
 
     def count(self) -> int:
         """Count the traces."""
-        with shards.reading(self.folder):
+        with locks.reading(self.folder):
             return len(Contents(self.folder).table)
 
     @contextmanager
@@ -290,22 +285,25 @@ class TraceStore:
         import duckdb  # slow to load, and a list of the newest traces does not need it
 
         with ExitStack() as stack:
-            stack.enter_context(shards.reading(self.folder))
+            stack.enter_context(locks.reading(self.folder))
             spill = stack.enter_context(TemporaryDirectory(ignore_cleanup_errors=True))
             config: dict[str, Any] = {"temp_directory": spill, "memory_limit": _MEMORY}
             if self._threads:
                 config["threads"] = self._threads
             connection = stack.enter_context(duckdb.connect(config=config))
-            found, gone = self.shards(), shards.deletions(self.folder)
+            there = listing.complete(self.folder)
+            found, gone = there.shards, there.deletions
             try:
                 for shard in found:
-                    index.check(shard)
-                define(connection, "shards", COLUMNS, found)
-                define(connection, "deleted", _DELETED, gone)
+                    self._hold(shard)
+                for path in gone:
+                    shards.check(path)
+                views.define(connection, "shards", views.COLUMNS, found)
+                views.define(connection, "deleted", _DELETED, gone)
                 connection.execute(sql("traces"))
                 scores.define_counts(connection)
                 connection.execute(sql("fields"))
-                _lock(connection, [*found, *gone, *also])
+                views.lock(connection, [*found, *gone, *also])
                 yield connection
             except duckdb.Error as error:
                 self.check()  # if a shard is damaged, this raises an error that names the line
@@ -344,7 +342,7 @@ class TraceStore:
         Raises:
           InputError: a trace was deleted meanwhile, or a line is damaged.
         """
-        with shards.reading(self.folder):
+        with locks.reading(self.folder):
             yield from Contents(self.folder).lines(wanted)
 
     def check(self) -> None:
@@ -352,51 +350,32 @@ class TraceStore:
         for found in verify.Verification(self.folder, steps=False):
             raise InputError(found)
 
+    def _hold(self, shard: Path) -> None:
+        """Raise `InputError` if a shard was altered; if a line is broken, name it."""
+        index.check(shard)
+        if shards.is_altered(shard):
+            self.check()  # raises
+            shards.check(shard)
+
     def _commit(self, new: ShardDraft) -> Added:
         # Flush before taking the lock, because no other writer can come in while it is held.
-        draft, table = new.settle(), new.table()
-        with shards.writing(self.folder):
+        written, table = new.settle(), new.table()
+        with writing.writing(self.folder):
             # Nobody adds or deletes now, so this says for certain which traces are new: not
             # deleted, not repeated in the draft itself, and in no shard.
-            gone = index.among(table, shards.deleted(self.folder))
-            there = index.concatenate(index.read(shard) for shard in self.shards())
-            fresh = ~(gone | index.repeated(table) | index.among(table, there))
+            there = listing.complete(self.folder)
+            gone = index.among(table, shards.deleted(there.deletions))
+            known = index.concatenate(map(index.read, there.shards))
+            fresh = ~(gone | index.repeated(table) | index.among(table, known))
             # Publish the draft if all its traces are new, else a second one with only the new ones.
             # The rename in `publish` adds all of them at once. A kill before it adds none.
             if fresh.all() and len(table):
                 new.publish(self.folder)
             elif fresh.any():
-                with shards.draft(self.folder) as part:
-                    part.copy(draft, table, fresh)
+                with draft(self.folder) as part:
+                    part.copy(written, table, fresh)
                     part.publish(self.folder)
         return Added(int(fresh.sum()), int((~fresh & ~gone).sum()), int(gone.sum()))
-
-
-def _lock(connection: "DuckDBPyConnection", paths: Iterable[Path]) -> None:
-    # Allow these files, then forbid all others, then forbid any change of these settings.
-    connection.execute("SET allowed_paths = $paths", {"paths": [str(path) for path in paths]})
-    connection.execute("SET enable_external_access = false")
-    connection.execute("SET lock_configuration = true")
-
-
-def define(
-    connection: "DuckDBPyConnection", name: str, columns: Mapping[str, str], found: list[Path]
-) -> None:
-    """Create a view of JSON lines files, or an empty table if there are no files.
-
-    Args:
-      connection: the database.
-      name: the name of the view or table.
-      columns: column name -> DuckDB type.
-      found: the files.
-    """
-    if found:
-        paths = [str(path) for path in found]
-        lines = connection.read_json(paths, columns=columns, format="newline_delimited")  # type: ignore[arg-type]
-        lines.create_view(name)
-    else:
-        typed = ", ".join(f"{column} {kind}" for column, kind in columns.items())
-        connection.execute(f"CREATE TABLE {name} ({typed})")
 
 
 def _utc(created_at: str) -> str:

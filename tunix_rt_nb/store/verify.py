@@ -1,6 +1,5 @@
-"""Verification of a store from its files alone: every line, id, step and answer."""
+"""Verification of a store from its files alone: every file, line, id, step and answer."""
 
-import re
 from array import array
 from collections.abc import Iterator
 from itertools import chain, islice
@@ -10,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tunix_rt_nb.common import InputError, files, one_line, strict_json, workers
-from tunix_rt_nb.store import index, shards
+from tunix_rt_nb.store import index, listing, locks, shards
 from tunix_rt_nb.trace import id_of
 
 _CHUNK = 1 << 20  # bytes of a shard that a process checks at a time
@@ -47,6 +46,8 @@ class Verification:
       checked: the number of traces that one of `tasks.TASKS` has checked so far.
       sums: for the other traces so far, the numbers of steps that are right, that are wrong, and
         that cannot be checked.
+      recorded: False if no file in the folder tells which shards and deletion files it should hold,
+        because an earlier version wrote it; then nothing tells if one was removed.
 
     Example:
       >>> list(Verification(Path("nothing")))
@@ -57,12 +58,22 @@ class Verification:
         self._folder, self._steps, self._processes = folder, steps, processes
         self.traces = self.checked = 0
         self.sums = (0, 0, 0)
+        self.recorded = True
 
     def __iter__(self) -> Iterator[str]:
         keys, numbers, lengths = bytearray(), array("q"), []
-        with shards.reading(self._folder):
-            found = shards.shards(self._folder)
-            gone = frozenset(index.keys(shards.deleted(self._folder)))
+        with locks.reading(self._folder):
+            there = listing.found(self._folder)
+            found = there.shards
+            self.recorded = there.recorded or not found
+            yield from map(listing.removed, there.missing)
+            deleted = []
+            for path in there.deletions:
+                try:
+                    deleted.append(shards.deleted([path]))
+                except InputError as error:
+                    yield str(error)
+            gone = frozenset(index.keys(index.concatenate(deleted)))
             jobs = [list(_jobs(shard, self._steps, gone)) for shard in found]
             parts = workers.ordered(_check_part, chain.from_iterable(jobs), self._processes)
             # The parts come in the order of the jobs, so those of a shard follow each other.
@@ -140,9 +151,8 @@ def _altered(shard: Path, table: np.ndarray) -> Iterator[str]:
     except InputError as error:
         yield str(error)
         return
-    named = re.fullmatch(r"traces-([0-9a-f]{16})", shard.stem)
-    if named and not files.sha256(shard).startswith(named[1]):
-        yield f"{shard}: was altered after it was written, its name is the hash of other content"
+    if shards.is_altered(shard):
+        yield shards.altered(shard)
     elif not np.array_equal(table[["hi", "lo"]], indexed[["hi", "lo"]]):
         yield f"{index.path_of(shard)}: this index does not match its shard, remove the index"
 

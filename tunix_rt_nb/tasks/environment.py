@@ -13,6 +13,7 @@ from string import Template
 
 import tunix_rt_nb
 from tunix_rt_nb.common import InputError, files
+from tunix_rt_nb.host import origin
 from tunix_rt_nb.tasks.registry import get
 
 _OWN = "own_task.py"  # the name of a user's task file inside the package
@@ -30,7 +31,8 @@ def export_environment(name: str, folder: Path) -> list[Path]:
     module = f"tunix_rt_{name}"
     home = type(task).__module__
     own = getattr(sys.modules[home], "__file__", None) if home.startswith("_task_file_") else None
-    needed = [f"tunix_rt_nb @ git+{_REPOSITORY}"]
+    at = f"{origin.REPOSITORY}@{origin.COMMIT}"
+    needed = [f"tunix_rt_nb @ git+{at}"] if origin.REPOSITORY else []
     if not own and not home.startswith("tunix_rt_nb."):
         needed += packages_distributions()[home.partition(".")[0]]
     space = task.space()
@@ -42,6 +44,7 @@ def export_environment(name: str, folder: Path) -> list[Path]:
         "about": task.about,
         "prefix": "".join(part.capitalize() for part in name.split("_")),
         "version": tunix_rt_nb.__version__,
+        "install": "" if origin.REPOSITORY else "pip install path/to/tunix_rt_nb\n",
         "needed": ", ".join(f'"{one}"' for one in [*needed, "verifiers>=0.1.14"]),
         "n_eval": str(n_eval),
         "n_train": str(1000 if space is None else min(1000, space - n_eval - 1)),
@@ -58,8 +61,6 @@ def export_environment(name: str, folder: Path) -> list[Path]:
             file.write(text.encode())
     return written
 
-
-_REPOSITORY = "https://github.com/tunix-rt/tunix_rt_nb"
 
 _PYPROJECT = """\
 [build-system]
@@ -85,13 +86,13 @@ _README = """\
 
 An environment of [verifiers](https://github.com/PrimeIntellect-ai/verifiers): $about.
 
-Problems, their worked solutions and both rewards come from the task `$name` of
-[tunix_rt_nb](https://github.com/tunix-rt/tunix_rt_nb). `right_answer` is 1.0 if its verifier takes
-the answer, else 0.0. `right_steps` is the share of the written steps that its checker takes, in
-which a missing step counts as wrong. An example in the system prompt shows the form of a response.
+Problems, their worked solutions and both rewards come from the task `$name` of `tunix_rt_nb`.
+`right_answer` is 1.0 if its verifier takes the answer, else 0.0. `right_steps` is the share of the
+written steps that its checker takes, in which a missing step counts as wrong. An example in the
+system prompt shows the form of a response.
 
 ```sh
-pip install -e .
+${install}pip install -e .
 vf-eval $package -n 5
 ```
 

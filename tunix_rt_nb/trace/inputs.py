@@ -6,16 +6,15 @@ Every kind of file is read as numbered JSON objects, one for each record, so tha
 
 import csv
 import io
-import json
 import re
 import sys
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TextIO, cast
 
 import msgspec
 
@@ -91,6 +90,8 @@ def records(path: Path, progress: Progress = unseen) -> Iterator[tuple[int, byte
     """
     read = {".parquet": _parquet, ".csv": _csv, ".arrow": _arrow}.get(path.suffix.lower(), _json)
     number = 0
+    if path != STDIN:
+        files.opened(path).close()
     try:
         for number, record in read(path, progress):
             yield number, record
@@ -126,12 +127,22 @@ def _json(path: Path, progress: Progress) -> Iterator[tuple[int, bytes]]:
 def _array(path: Path) -> Iterator[tuple[int, bytes]]:
     """Yield (number, bytes) for each record in a JSON array; read the whole file into memory."""
     with path.open("rb") as raw:
-        data = b"".join(line for _, line in files.numbered(raw, _MOST))
+        data = b"".join(_at_most(files.numbered(raw, _MOST), path))
     try:
         found = msgspec.json.decode(data, type=list[msgspec.Raw])
     except (msgspec.MsgspecError, RecursionError) as error:
         raise InputError(f"{path}: is no JSON array: {one_line(str(error))}") from None
     yield from enumerate((b" ".join(bytes(one).splitlines()) for one in found), 1)
+
+
+def _at_most(lines: Iterable[tuple[int, bytes]], path: Path) -> Iterator[bytes]:
+    """Yield the lines of a file; raise `InputError` if they are more than fits in memory."""
+    size = 0
+    for _, line in lines:
+        size += len(line)
+        if size > _MOST:
+            raise InputError(f"{path}: a JSON array may take {_MOST >> 30} GiB, use JSON lines")
+        yield line
 
 
 def _csv(path: Path, progress: Progress) -> Iterator[tuple[int, bytes]]:
@@ -141,8 +152,9 @@ def _csv(path: Path, progress: Progress) -> Iterator[tuple[int, bytes]]:
     """
     csv.field_size_limit(strict_json.MAX_LINE)
     with path.open(encoding="utf-8-sig", newline="") as file:
-        rows = csv.DictReader(file, strict=True)
+        rows = csv.DictReader(_text_lines(file, path), strict=True)
         try:
+            _check_columns(path, rows.fieldnames or ())
             for row in rows:
                 if None in row or None in row.values():
                     columns = len(rows.fieldnames or ())
@@ -152,13 +164,30 @@ def _csv(path: Path, progress: Progress) -> Iterator[tuple[int, bytes]]:
             raise InputError(f"{path}:{rows.line_num + 1}: {one_line(str(error))}") from None
 
 
+def _text_lines(file: TextIO, path: Path) -> Iterator[str]:
+    """Yield the lines of a CSV file; raise `InputError` if one is longer than any trace can be."""
+    while line := file.readline(strict_json.MAX_LINE + 1):
+        if len(line) > strict_json.MAX_LINE:
+            raise InputError(f"{path}: a line takes over {strict_json.MAX_LINE >> 20} MiB")
+        yield line
+
+
+def _check_columns(path: Path, names: Sequence[str]) -> None:
+    """Raise `InputError` if two columns of a CSV file have the same name."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise InputError(f"{path}:1: column {one_line(name, 40)!r} appears twice")
+        seen.add(name)
+
+
 def _cell(text: str) -> Any:
     """Parse a cell that holds a JSON list or object; return any other cell unchanged."""
     if text[:1] not in ("[", "{"):
         return text
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
+        return strict_json.load(text.encode())
+    except ValueError:
         return text
 
 

@@ -309,9 +309,15 @@ def parse_object(line: bytes) -> dict[str, Any]:
     """Read any JSON object from a line.
 
     Raises:
-      InputError: the line is too long for a trace, is not JSON or holds something else.
+      InputError: the line is too long for a trace, is not JSON, holds something else, or has an
+        object that repeats a key.
     """
-    return _decoded(_READ_OBJECT, line)
+    found = _decoded(_READ_OBJECT, line)
+    try:
+        strict_json.check_keys(line)
+    except ValueError as error:
+        raise InputError(str(error)) from None
+    return found
 
 
 def _decoded(decode: Callable[[str | bytes], T], line: str | bytes) -> T:

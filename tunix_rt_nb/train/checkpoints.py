@@ -81,6 +81,7 @@ def claim(folder: Path, run: dict[str, Any]) -> Path:
     Raises:
       InputError: another run was interrupted here; the message says what is different.
     """
+    files.sweep(folder)
     path = folder / "run.json"
     found = files.read_json(path) if path.exists() else {}
     if found and (different := _different(found["run"], run)):

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tunix_rt_nb.common import checked
+from tunix_rt_nb.common import InputError, checked
 
 
 class SftConfig(BaseModel):
@@ -60,7 +60,8 @@ class SftConfig(BaseModel):
 
         A `LEARNING_RATE` of 0 stands for the rate that `fitting_rate` returns. `EPOCHS`, unless it
         is 0, replaces `STEPS`: `steps` is then the number of steps that these epochs take, and a
-        `batch_size` above `rows` is reduced to `rows`.
+        `batch_size` above `rows` is reduced to `rows`. There is a checkpoint at least every fifth
+        of the run, whatever `CHECKPOINT_EVERY` is.
 
         Args:
           parameters: the parameters by name, in capitals.
@@ -76,11 +77,12 @@ class SftConfig(BaseModel):
             model, rank = parameters["MODEL"], parameters.get("LORA_RANK", 0)
             fields["learning_rate"] = fitting_rate(model, rank)
         config = cls.of(**fields)
-        if not (epochs := parameters.get("EPOCHS")):
-            return config
-        batch = min(config.batch_size, rows)
-        steps = steps_of_epochs(epochs, rows, batch * config.accumulation)
-        return cls.of(**{**config.model_dump(), "batch_size": batch, "steps": steps})
+        if epochs := parameters.get("EPOCHS"):
+            batch = min(config.batch_size, rows)
+            steps = steps_of_epochs(epochs, rows, batch * config.accumulation)
+            config = cls.of(**{**config.model_dump(), "batch_size": batch, "steps": steps})
+        every = min(config.checkpoint_every, -(-config.steps // 5))
+        return config.model_copy(update={"checkpoint_every": every})
 
 
 def fitting_rate(model: str, lora_rank: int = 0) -> float:
@@ -113,3 +115,22 @@ def steps_of_epochs(epochs: int, rows: int, batch_size: int) -> int:
       8
     """
     return -(-epochs * rows // batch_size)
+
+
+def check_shares(batch_size: int, groups: int, tp: int, devices: str) -> None:
+    """Raise `InputError` if the rows of a batch do not divide over the tensor-parallel groups.
+
+    Args:
+      batch_size: rows per batch.
+      groups: the number of groups.
+      tp: devices per group.
+      devices: how the message names the devices, such as `chips`.
+
+    Example:
+      >>> check_shares(4, groups=4, tp=2, devices="chips")
+    """
+    if batch_size % groups:
+        over = f"{groups} {devices}" if tp == 1 else f"{groups} groups of {tp} {devices} (tp)"
+        raise InputError(
+            f"batch_size: {batch_size} rows do not divide over {over}, use a multiple of {groups}"
+        )

@@ -278,7 +278,7 @@ def _check_output(folder: Path, data: Path) -> None:
     field = "output.output_dir"
     try:
         folder, data = folder.resolve(), data.resolve()
-    except ValueError as error:  # the path has a null character
+    except (ValueError, RuntimeError) as error:  # a null character, a loop of symbolic links
         raise InputError(f"{field}: {error}") from None
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{field}: {folder} is a file, expected a folder or a new path")

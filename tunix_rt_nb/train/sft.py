@@ -1,6 +1,8 @@
 """Supervised fine-tuning on packed rows, with Tunix's `PeftTrainer`."""
 
 import os
+import signal
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,11 +13,11 @@ from flax import nnx
 from tunix.sft import hooks
 
 from tunix_rt_nb.common import InputError, OutOfTime, files, one_line
-from tunix_rt_nb.models import devices_of, mesh_of
+from tunix_rt_nb.models import check_processes, devices_of, mesh_of
 from tunix_rt_nb.render import Rows
 from tunix_rt_nb.train import checkpoints
 from tunix_rt_nb.train.batches import Batch, Batches
-from tunix_rt_nb.train.config import SftConfig
+from tunix_rt_nb.train.config import SftConfig, check_shares
 from tunix_rt_nb.train.metrics import Metrics, MetricsLine, Report
 from tunix_rt_nb.train.step import Trainer, trainer
 
@@ -25,13 +27,15 @@ def batches_of(rows: Rows, config: SftConfig) -> Batches:
     return Batches(rows, config.batch_size, config.accumulation, config.steps, config.seed)
 
 
-def _check_shares(model: nnx.Module, config: SftConfig) -> None:
-    shares = mesh_of(model).shape["fsdp"]
-    if config.batch_size % shares:
-        raise InputError(
-            f"batch_size: {config.batch_size} rows do not divide over {shares} devices, "
-            f"use a multiple of {shares}"
-        )
+class Stopped(OutOfTime):
+    """Raised when SIGINT or SIGTERM ended training; run the training again to continue."""
+
+
+def _check_devices(model: nnx.Module, config: SftConfig) -> None:
+    """Raise `InputError` if JAX spans several processes, or rows do not divide over the devices."""
+    check_processes("training")  # each would feed all rows, which doubles the loss
+    shape = mesh_of(model).shape
+    check_shares(config.batch_size, shape["fsdp"], shape["tp"], "devices")
 
 
 @contextmanager
@@ -45,7 +49,7 @@ def _told(folder: Path) -> Iterator[None]:
     """
     try:
         yield
-    except InputError:
+    except (InputError, OutOfTime):
         raise
     except Exception as error:
         if checkpoints.is_full(error):
@@ -75,6 +79,31 @@ def _deadline() -> float:
         ) from None
 
 
+@contextmanager
+def _signals() -> Iterator[list[int]]:
+    """Note SIGINT and SIGTERM in a list within a `with` block, instead of raising an error.
+
+    An error in the midst of a step would leave weights that no checkpoint may hold. The second
+    signal raises KeyboardInterrupt. Threads other than the first get no signals.
+    """
+    came: list[int] = []
+
+    def note(number: int, frame: object) -> None:
+        if came:
+            raise KeyboardInterrupt
+        came.append(number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield came
+        return
+    before = {n: signal.signal(n, note) for n in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield came
+    finally:
+        for number, earlier in before.items():
+            signal.signal(number, earlier or signal.SIG_DFL)
+
+
 class _Source(hooks.DataHooks):
     """Data hooks that give Tunix its next batch, and compute the held-out loss if it is due.
 
@@ -82,36 +111,59 @@ class _Source(hooks.DataHooks):
     count is the number of the next batch. Tunix calls these hooks between two batches, when the
     weights do not change. So the hooks can compute the held-out loss then.
 
+    Args:
+      batches: the batches of the run.
+      metrics: computes the held-out loss.
+      config: the training configuration.
+      signals: the signals that came so far; training ends after the step in which one comes.
+
     Attributes:
-      late: True if training ended before its last step because the deadline had passed.
+      ended: the error that says why training ended before its last step; None if it did not.
     """
 
-    def __init__(self, batches: Batches, metrics: Metrics, accumulation: int) -> None:
-        self._batches, self._metrics, self._accumulation = batches, metrics, accumulation
-        self._until = _deadline()
+    def __init__(
+        self, batches: Batches, metrics: Metrics, config: SftConfig, signals: list[int]
+    ) -> None:
+        self._batches, self._metrics, self._config = batches, metrics, config
+        self._until, self._signals = _deadline(), signals
         self._began_with: int | None = None
-        self.late = False
+        self.ended: OutOfTime | None = None
 
     def load_next_train_batch(self, train_ctx: Trainer) -> Batch | None:
-        self._metrics.look(train_ctx)
+        if not self._signals:
+            self._metrics.look(train_ctx)
         done = train_ctx.iter_steps
-        if done >= len(self._batches) or self._metrics.stop:
+        self.ended = self._end(done)
+        if self.ended or done >= len(self._batches) or self._metrics.stop:
             return None
-        self.late = self._is_over(done)
-        return None if self.late else self._batches[done]
+        return self._batches[done]
 
-    def _is_over(self, done: int) -> bool:
-        """Tell whether to end training now, between two steps, because the deadline has passed.
+    def _end(self, done: int) -> OutOfTime | None:
+        """Return why training ends now, between two steps; None if it goes on.
 
-        Return False until this process has trained a whole step, so that each try makes progress.
+        Before this process has trained a whole step, the deadline does not count, so that each try
+        makes progress. A signal then needs no checkpoint, so its error is raised at once.
 
         Args:
           done: the number of batches trained so far, earlier tries included.
         """
         if self._began_with is None:
             self._began_with = done
-        whole = done % self._accumulation == 0 and done > self._began_with
-        return whole and time.time() >= self._until
+        step, rest = divmod(done, self._config.accumulation)
+        if rest:
+            return None
+        of = f"step {step} of {self._config.steps}"
+        if self._signals:
+            stopped = Stopped(f"stopped at {of}, run again to go on")
+            if done == self._began_with:
+                raise stopped
+            return stopped
+        if self._began_with < done < len(self._batches) and time.time() >= self._until:
+            return OutOfTime(
+                f"training stopped at its deadline after {of},"
+                " its checkpoint is kept: run this again to continue"
+            )
+        return None
 
     def load_next_eval_batch(self, train_ctx: Trainer) -> None:
         return None
@@ -129,7 +181,8 @@ def fine_tune(
 
     If the model has adapters (`lora.apply`), only they are trained. If the environment variable
     `TUNIX_RT_DEADLINE` is set, in seconds since 1970, training ends after the first whole step past
-    that time.
+    that time. If SIGINT (Jupyter's stop button, Ctrl-C) or SIGTERM comes, it ends after the step
+    that is under way.
 
     Args:
       rows: the packed rows to train on.
@@ -142,16 +195,18 @@ def fine_tune(
 
     Raises:
       InputError: there are fewer rows than a step takes, the rows of a batch do not divide over the
-        devices, the folder has checkpoints of another, interrupted run, a checkpoint is damaged, a
-        loss or a gradient is not finite, the disk is full, or there is too little memory.
-      OutOfTime: the deadline has passed; the last step has a checkpoint, so a next call continues.
+        devices, JAX spans several processes, the folder has checkpoints of another, interrupted
+        run, a checkpoint is damaged, a loss or a gradient is not finite, the disk is full, or there
+        is too little memory.
+      OutOfTime: the deadline has passed, or a signal came (`Stopped`); the last step has a
+        checkpoint, so a next call continues.
     """
     batches = batches_of(rows, config)  # too few rows fail here, before anything is compiled
-    _check_shares(model, config)
+    _check_devices(model, config)
     run = checkpoints.identity(config, rows, eval_rows, model)
     metrics = Metrics(folder, batches, eval_rows, config, report)
-    source = _Source(batches, metrics, config.accumulation)
-    with devices_of(model), _told(folder):
+    with _signals() as signals, devices_of(model), _told(folder):
+        source = _Source(batches, metrics, config, signals)
         last = checkpoints.claim(folder / "checkpoints", run)
         with checkpoints.readable(last):
             made = trainer(model, config, last)
@@ -162,11 +217,8 @@ def fine_tune(
         finally:
             made.checkpoint_manager.close()
             metrics.close()
-    if source.late:
-        raise OutOfTime(
-            f"training stopped at its deadline after step {made.train_steps} of {config.steps},"
-            " its checkpoint is kept: run this again to continue"
-        )
+    if source.ended:
+        raise source.ended
     if config.keep == "best":
         checkpoints.load_best(folder / "checkpoints", model)
     checkpoints.complete(folder / "checkpoints", run)

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tunix_rt_nb.common import InputError, checked
 from tunix_rt_nb.models import chips
-from tunix_rt_nb.train.config import SftConfig
+from tunix_rt_nb.train.config import SftConfig, check_shares
 
 if TYPE_CHECKING:
     from tunix_rt_nb.render import Rows
@@ -89,11 +89,7 @@ class Training(Plan):
             raise InputError(
                 f"longest: {plan.longest} tokens do not fit into a row of {plan.length}"
             )
-        if plan.config.batch_size % plan.shares:
-            raise InputError(
-                f"batch_size: {plan.config.batch_size} rows do not divide over {plan.shares} chips,"
-                f" use a multiple of {plan.shares}"
-            )
+        check_shares(plan.config.batch_size, plan.shares, plan.tp, "chips")
         return plan
 
 

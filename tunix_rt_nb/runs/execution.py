@@ -1,0 +1,233 @@
+"""The execution of one notebook by papermill, in a kernel that a signal stops with care."""
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tunix_rt_nb.common import InputError
+
+if TYPE_CHECKING:
+    from jupyter_client.manager import KernelManager
+
+_MALLOC = {  # for glibc; other C libraries ignore it
+    "MALLOC_ARENA_MAX": "1",  # one arena for all threads, because only the first can be large
+    "MALLOC_MMAP_MAX_": "0",
+    "MALLOC_TRIM_THRESHOLD_": str(2**40),
+}
+_PATIENCE = 60.0  # seconds until a kernel that should end is killed
+
+
+class StepFailed(Exception):
+    """The error for a notebook with a cell that raised, or whose kernel died.
+
+    The message says what failed, and where the executed notebook or its log is.
+
+    Attributes:
+      code: the exit code of a command that ends with this error.
+    """
+
+    code = 1
+
+    def _render_traceback_(self) -> list[str]:
+        """Return what a notebook shows of this error: one line."""
+        return [f"{type(self).__name__}: {self}"]
+
+
+class StepUnfinished(StepFailed):
+    """The error for a notebook that stopped itself, such as at its deadline. Run it again."""
+
+
+class StepStopped(StepUnfinished):
+    """The error for a run that SIGINT (Ctrl-C) or SIGTERM stopped. Run it again to go on.
+
+    Args:
+      message: what was stopped.
+      number: the number of the signal.
+    """
+
+    def __init__(self, message: str, number: int = signal.SIGINT) -> None:
+        super().__init__(message)
+        self.code = 128 + number
+
+
+class _Stop:
+    """The handler of the signals that stop a run, while a notebook is executed.
+
+    The first signal interrupts the kernel, as Jupyter's stop button does. So training can write a
+    checkpoint. A second signal kills the kernel.
+
+    Attributes:
+      number: the number of the first signal; 0 if none came.
+    """
+
+    def __init__(self, notebook: str, terminal: int) -> None:
+        self.number = 0
+        self.kernel: KernelManager | None = None
+        self._notebook, self._terminal = notebook, terminal
+
+    def __call__(self, number: int, frame: object) -> None:
+        if not self.number:
+            told = f"stopping {self._notebook}, once more to stop at once"
+            os.write(self._terminal, f"\ntunix-rt-nb: {told}\n".encode())
+        sent = signal.SIGKILL if self.number else signal.SIGINT
+        self.number = self.number or number
+        process = getattr(self.kernel and self.kernel.provisioner, "pid", None)
+        if process:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process, sent)  # the kernel leads the group of its processes
+
+    def check(self, **of_cell: Any) -> None:
+        """Raise `StepStopped` if a signal came; a kernel between two cells ignores it."""
+        if self.number:
+            raise self.error()
+
+    def error(self, told: str = "") -> StepStopped:
+        """Return the error of the stopped notebook; `told` is what the notebook itself told."""
+        told = told or "stopped, run again to go on"
+        return StepStopped(f"{self._notebook}: {told}", self.number)
+
+
+@contextlib.contextmanager
+def _handling(handler: Callable[[int, Any], None]) -> Iterator[None]:
+    """Handle SIGINT and SIGTERM within a `with` block; threads other than the first cannot."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {n: signal.signal(n, handler) for n in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, earlier in before.items():
+            signal.signal(number, earlier or signal.SIG_DFL)
+
+
+def _keep_freed() -> None:
+    """Set environment variables that make new child processes keep the memory that they free.
+
+    A train step on a CPU allocates and frees hundreds of megabytes. By default the C library
+    returns this memory to the system each time, and gets it back page by page, filled with zeros.
+    For Gemma 3 270M, these exchanges take a sixth of the time of a train step. The C library reads
+    the variables when a process starts, so they do not affect a notebook that already runs. A
+    variable that is already set keeps its value.
+
+    Source: mallopt(3).
+    """
+    for name, value in _MALLOC.items():
+        os.environ.setdefault(name, value)
+
+
+@contextlib.contextmanager
+def _stderr_to(path: Path) -> Iterator[int]:
+    """Redirect the stderr of this process and its children to a file, within a `with` block.
+
+    Yields:
+      A file descriptor for what is still to be told to the terminal.
+    """
+    sys.stderr.flush()
+    saved = os.dup(2)
+    try:
+        with path.open("wb") as log:
+            os.dup2(log.fileno(), 2)
+        yield saved
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+
+
+def execute(
+    notebook: Path, output: Path, parameters: Mapping[str, Any], echo: bool = False
+) -> None:
+    """Execute one notebook with papermill. Keep the executed copy, even if a cell fails.
+
+    What papermill and the kernel write to stderr goes into a log next to the copy. SIGINT and
+    SIGTERM stop the notebook; see `_Stop`.
+
+    Args:
+      notebook: the notebook to execute.
+      output: the path of the executed copy.
+      parameters: parameters by name; they override those of the notebook.
+      echo: also print here what the notebook prints.
+
+    Raises:
+      InputError: a cell raised an `InputError`, which means bad input; the message is repeated.
+      StepUnfinished: the notebook stopped itself, at its deadline or because its kernel was
+        interrupted; `StepStopped` if this process got the signal.
+      StepFailed: a cell raised any other error, or the kernel died.
+    """
+    from nbclient.exceptions import DeadKernelError
+    from papermill import PapermillExecutionError
+
+    log = output.with_suffix(".log")
+    _keep_freed()
+    with _stderr_to(log) as terminal, _handling(stop := _Stop(notebook.name, terminal)):
+        try:
+            _papermill(notebook, output, parameters, echo, stop)
+        except StepStopped:
+            raise
+        except PapermillExecutionError as error:
+            raise _told(error, notebook, output, stop) from None
+        except DeadKernelError:
+            stop.check()
+            raise StepFailed(
+                f"{notebook.name} failed: its kernel died, perhaps because memory ran out"
+                f" (see {log})"
+            ) from None
+        except RuntimeError:  # the signal came while the kernel was starting
+            stop.check()
+            raise
+
+
+def _papermill(
+    notebook: Path, output: Path, parameters: Mapping[str, Any], echo: bool, stop: _Stop
+) -> None:
+    import papermill
+    from jupyter_client.manager import AsyncKernelManager
+
+    class Kernel(AsyncKernelManager):
+        """A kernel that `stop` can reach. It has time to end, so no stack trace of a kill."""
+
+        def __init__(self, **how: Any) -> None:
+            super().__init__(**how)
+            self.shutdown_wait_time = _PATIENCE
+            stop.kernel = self
+
+    def literal(path: Path) -> str:
+        return str(path).replace("{", "{{").replace("}", "}}")  # papermill formats the path
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        papermill.execute_notebook(
+            literal(notebook),
+            literal(output),
+            parameters=dict(parameters),
+            kernel_name="python3",
+            progress_bar=False,
+            stdout_file=sys.stdout if echo else None,
+            kernel_manager_class=Kernel,
+            on_cell_start=stop.check,
+        )
+
+
+def _told(error: Any, notebook: Path, output: Path, stop: _Stop) -> Exception:
+    """Return the error to raise for a cell that raised one.
+
+    Args:
+      error: papermill's error, with the name and the message of that of the cell.
+      notebook: the notebook that was executed.
+      output: the executed copy.
+      stop: says whether a signal stopped it.
+    """
+    told = "\n".join(" ".join(line.split()) for line in str(error.evalue).splitlines())
+    if stop.number:
+        return stop.error(told if error.ename == "Stopped" else "")
+    if error.ename in ("OutOfTime", "Stopped"):
+        return StepUnfinished(f"{notebook.name}: {told}")
+    if error.ename == "InputError":
+        return InputError(f"{notebook.name} failed: {told} (see {output})")
+    return StepFailed(f"{notebook.name} failed: {error.ename}: {told} (see {output})")

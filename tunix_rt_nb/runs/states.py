@@ -1,0 +1,170 @@
+"""The state of a run, told by the files in its folder: how far it came, and what is damaged."""
+
+import fcntl
+import math
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+import typing_extensions
+from pydantic import ConfigDict, with_config
+
+from tunix_rt_nb.common import InputError, checked, files, one_line
+from tunix_rt_nb.runs.folder import STEPS, Result, lineage, result, stem
+
+PREDICTIONS = "predictions-after.jsonl"
+EVALUATED = stem("evaluate")
+# Whatever a file of an unknown shape can make of the code that reads it.
+DAMAGE = (
+    *(InputError, OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError),
+    RecursionError,
+)
+
+
+@with_config(ConfigDict(strict=True))
+class _Made(typing_extensions.TypedDict):
+    folder: str
+    sha256: str
+
+
+@with_config(ConfigDict(strict=True))
+class _Parts(typing_extensions.TypedDict):
+    """The fields of every step's `result.json` that are needed to tell the state of a run."""
+
+    inputs: dict[str, _Made]
+    outputs: dict[str, str]
+
+
+class State(NamedTuple):
+    """The state of a run: how far it came, and what is wrong with it, if anything.
+
+    Attributes:
+      name: `completed`, `running`, `failed`, `stopped`, `damaged`, or `outdated` (a step was run
+        again, and the steps after it were not).
+      step: the step that is running, failed or was stopped; otherwise the last step that was begun.
+      problem: why the run's score does not count; None if the score counts.
+    """
+
+    name: str
+    step: str
+    problem: str | None
+
+
+def is_run(folder: Path) -> bool:
+    """Tell whether a folder is a run's: it has a `run.json`, or a step has worked in it.
+
+    A folder that cannot be read may be a run's, so it counts as one.
+    """
+    try:
+        return (folder / "run.json").exists() or bool(_begun(folder))
+    except OSError:
+        return True
+
+
+def state(folder: Path) -> State:
+    """Find out how far a run came.
+
+    A step that has begun but has no result yet is running if a process holds the run's lock.
+    Otherwise it failed if its executed notebook has an error, and was stopped if not.
+    """
+    last = ""
+    try:
+        begun = _begun(folder)
+        last = begun[-1] if begun else ""
+        for step in begun:
+            if not (folder / stem(step) / "result.json").exists():
+                name = "running" if _is_held(folder, step) else _ended(folder, step)
+                return State(name, step, f"{name} in {step}")
+        for step in begun:
+            _result(folder / stem(step))
+        problem = _unusable(folder / EVALUATED) if last == "evaluate" else "not evaluated"
+        return _up_to_date(folder, last, problem)
+    except DAMAGE as error:
+        return State("damaged", last, damage(folder, error))
+
+
+def _up_to_date(folder: Path, last: str, problem: str | None) -> State:
+    """Return `completed` or, if an earlier step was run again, `outdated`.
+
+    Args:
+      folder: the run folder.
+      last: the last step, which is complete.
+      problem: why the score does not count if the run is completed.
+    """
+    try:
+        if last:
+            lineage(last, folder / stem(last))
+        return State("completed", last, problem)
+    except InputError as error:
+        return State("outdated", last, one_line(str(error)))
+
+
+def _result(folder: Path) -> Result:
+    """Read the `result.json` of a complete step; raise `InputError` if a field has another type."""
+    told = result(folder)
+    checked(_Parts, told, f"{folder / 'result.json'}: ")
+    return told
+
+
+def damage(folder: Path, error: Exception) -> str:
+    """Return what is damaged in a run's folder, and why; `error` is what reading it raised."""
+    if isinstance(error, RecursionError):
+        return "its steps were made from each other"
+    if isinstance(error, OSError):
+        return one_line(f"{error.filename or folder}: cannot be read: {error.strerror}")
+    told = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
+    return one_line(told.replace(f"{folder}{os.sep}", ""))
+
+
+def _begun(folder: Path) -> list[str]:
+    return [step for step in STEPS if (folder / stem(step)).is_dir()]
+
+
+def _unusable(folder: Path) -> str | None:
+    """Return why the score of a complete evaluation does not count; None if it counts.
+
+    Args:
+      folder: the folder of the step evaluate.
+    """
+    told, path = result(folder), folder / PREDICTIONS
+    card = told.get("after")
+    score = card.get("primary_score") if isinstance(card, dict) else None
+    if type(score) not in (int, float) or not math.isfinite(score or 0):
+        return one_line(f"its score is {score}, which is not a number")
+    if not path.is_file() or files.sha256(path) != told["outputs"].get(PREDICTIONS):
+        return f"{PREDICTIONS} was altered after the evaluation"
+    return None
+
+
+def _ended(folder: Path, step: str) -> str:
+    """Return `failed` if the executed notebook of a step has an error, else `stopped`.
+
+    Args:
+      folder: the run folder.
+      step: the step, which is neither complete nor running.
+    """
+    try:
+        notebook = files.read_json(folder / f"{stem(step)}.ipynb")
+        return "failed" if notebook["metadata"]["papermill"]["exception"] else "stopped"
+    except (InputError, LookupError, TypeError):
+        return "stopped"
+
+
+def _is_held(folder: Path, step: str) -> bool:
+    """Tell whether a process holds the lock of a run, or the lock of one of its steps.
+
+    To find out, try to take each lock for a moment.
+
+    Args:
+      folder: the run folder.
+      step: the step whose lock is tried.
+    """
+    for name in (".chain.lock", f".{stem(step)}.lock"):
+        try:
+            with files.opened(folder / name) as lock:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except (OSError, InputError):  # no lock file, or a file system without locks
+            continue
+    return False
