@@ -104,3 +104,22 @@ def test_a_folder_without_splits_gives_all_its_files(tmp_path: Path) -> None:
     (tmp_path / "more.csv").touch()
     assert [path.name for path in files_of(tmp_path)] == ["constraint.jsonl", "more.csv"]
     assert files_of(tmp_path / "more.csv") == [tmp_path / "more.csv"]
+
+
+def test_hidden_files_and_folders_are_no_data(tmp_path: Path) -> None:
+    for name in (".held.json", ".cache/x.jsonl", "data/x.jsonl", "y.csv"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("{}\n")
+    found = files_of(tmp_path)
+    assert [path.relative_to(tmp_path).as_posix() for path in found] == ["data/x.jsonl", "y.csv"]
+
+
+def test_a_folder_with_too_many_files_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tunix_rt_nb.trace.inputs._MOST_FILES", 2)
+    for n in range(3):
+        (tmp_path / f"{n}.jsonl").touch()
+    with pytest.raises(InputError, match="has over 2 files, name the files to read"):
+        files_of(tmp_path)

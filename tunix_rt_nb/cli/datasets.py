@@ -1,5 +1,6 @@
 """tunix-rt-nb datasets: datasets from the command line."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -218,14 +219,16 @@ def tunix_yaml(
     else:
         source = dataset.versions.find(key)
     out = Path(output_dir) if output_dir else paths.home() / "runs" / train.job_name(source)
-    if not output_dir and (runs.is_taken(out) or source.resolve().is_relative_to(out)):
+    if not output_dir and (
+        runs.is_taken(out) or Path(os.path.realpath(source)).is_relative_to(out)
+    ):
         out = out.with_name(f"{out.name}-job")
     given = {name: value for name, value in training.items() if value is not None}
     job = train.Job.of(
         model={"model_id": model_id},
         training={**train.fitting(model_id), **given},
-        dataset={"format": form, "path": str(source.resolve())},
-        output={"output_dir": str(out.resolve())},
+        dataset={"format": form, "path": os.path.realpath(source)},
+        output={"output_dir": os.path.realpath(out)},
     )
     if path:
         train.write_job(job, path)

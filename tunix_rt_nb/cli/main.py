@@ -1,5 +1,6 @@
 """tunix-rt-nb: the top command, with `run` and `status`."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Any, NoReturn
@@ -194,7 +195,7 @@ def _own(data: tuple[str, ...], form: str, names: str, skip_bad: bool) -> dict[s
         if how != {"IMPORT_AS": formats.AUTO, "IMPORT_MAP": {}, "SKIP_BAD": False}:
             raise InputError("--as, --map and --skip-bad: expected files to read, give --data too")
         return {}
-    name = train.job_name(Path(data[0]).resolve())
+    name = train.job_name(Path(os.path.realpath(data[0])))
     return {"TRACES": {}, "IMPORT": list(data), "DATASET_NAME": name, **how}
 
 

@@ -20,12 +20,12 @@ def named() -> list[Path]:
       []
     """
     names = os.environ.get(VARIABLE, "").split(os.pathsep)
-    return [Path(name).resolve() for name in names if name]
+    return [Path(os.path.realpath(name)) for name in names if name]
 
 
 def name(path: Path) -> None:
     """Append a path to the variable `TUNIX_RT_TASKS`, for this process and those that it starts."""
-    paths = dict.fromkeys([*named(), path.resolve()])
+    paths = dict.fromkeys([*named(), Path(os.path.realpath(path))])
     os.environ[VARIABLE] = os.pathsep.join(map(str, paths))
 
 

@@ -1,6 +1,7 @@
 from . import (
     baseline as baseline,
     chain as chain,
+    origin as origin,
     parameters as parameters,
     promoted as promoted,
     registry as registry,

@@ -6,6 +6,7 @@ Every kind of file is read as numbered JSON objects, one for each record, so tha
 
 import csv
 import io
+import os
 import re
 import sys
 import zlib
@@ -50,8 +51,7 @@ def files_of(path: Path, split: str = "train") -> list[Path]:
     """
     if path == STDIN or not path.is_dir():
         return [path]
-    every = sorted(p for p in path.rglob("*") if p.is_file() and p.name.endswith(KINDS))
-    every = [p for p in every if p.suffix != ".json" or p.name not in _NOTES]
+    every = sorted(_data_files(path))
     if not every:
         kinds = ", ".join(KINDS)
         raise InputError(f"{path}: holds no data files, expected names that end in {kinds}")
@@ -61,6 +61,27 @@ def files_of(path: Path, split: str = "train") -> list[Path]:
         there = ", ".join(sorted({name for name in named.values() if name}))
         raise InputError(f"{path}: has no split {split}, only {there}: name the files themselves")
     return found or every
+
+
+_MOST_FILES = 100_000  # a folder with more entries is hardly a dataset
+
+
+def _data_files(folder: Path) -> Iterator[Path]:
+    """Yield the data files in a folder and its subfolders; pass over hidden ones.
+
+    Raises:
+      InputError: the folder has over 100,000 files.
+    """
+    seen = 0
+    for place, subfolders, names in os.walk(folder):
+        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
+        seen += len(names)
+        if seen > _MOST_FILES:
+            raise InputError(f"{folder}: has over {_MOST_FILES:,} files, name the files to read")
+        for name in names:
+            known = name.endswith(KINDS) and not name.startswith(".") and name not in _NOTES
+            if known and Path(place, name).is_file():
+                yield Path(place, name)
 
 
 _NOTES = {"dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json"}

@@ -315,6 +315,7 @@ def begin_job(step: str, path: Path | str, run_dir: str = "") -> Step:
         print(f"The notebooks up to {runs.stem(earlier)} run first, unless they are done.")
         chain.run(folder, job.parameters(), to_step=earlier, job=job.model_dump())
         inputs = runs.lineage(earlier, folder / runs.stem(earlier))
+        print(runs.origin.of_step(earlier, inputs))
     return runs.take(step, folder, inputs, alone=True)
 
 
