@@ -38,7 +38,7 @@ def test_runs_are_listed_and_filtered(home: Path) -> None:
     told = tool("runs", "list", "--where", "score>=0.7")
     assert told.exit_code == 0, told.output
     assert "one  completed  evaluate" in told.stdout and "75.0%" in told.stdout
-    assert "1 runs in" in told.stderr
+    assert "1 run in" in told.stderr
     rows = json.loads(tool("runs", "list", "--where", "step=train", "--json").stdout)
     assert [row["run"] for row in rows] == ["two"]
     unknown = tool("runs", "list", "--where", "scor=1")

@@ -258,7 +258,7 @@ def test_a_card_of_own_questions_says_how_they_were_graded() -> None:
     assert card["graders"] == {"number": 1, "text": 1}
     assert evaluate.notes(card) == [
         "own questions, answers graded by: number 1, text 1",
-        "their steps: 4 right, 2 wrong, 6 not checkable",
+        "all their steps: 4 right, 2 wrong, 6 not checkable",
         "graders disagree on 1 of the answers: see `disagree` in the predictions",
     ]
     assert evaluate.notes(evaluate.sum_up([{**PREDICTION, "grader": "task"}])) == []

@@ -91,7 +91,7 @@ def test_the_page_tells_the_run_from_scores_to_lineage(run: Path, text: str) -> 
     assert "all, in the style exactly 12 0.0 % 33.3 %" in text
     assert "✗ 12 items are few: the interval is 47 points wide" in text
     assert "easy 12 0.0 % 33.3 %" in text
-    assert "right answer, every step right 0 4" in text
+    assert "right answer, no wrong step 0 4" in text
     assert "wrong step, wrong answer 0 8" in text
     assert "no answer 12 0" in text
     assert "high_card_duel 2 6" in text  # where solutions go wrong first

@@ -492,3 +492,29 @@ def test_hostile_text_takes_no_long_time() -> None:
             with contextlib.suppress(InputError):
                 convert(form, {"question": "p", "answer": said})
             assert time.perf_counter() - started < 5  # takes 0.2; quadratic time would be minutes
+
+
+def test_a_bold_phrase_that_ends_the_last_line_is_the_answer() -> None:
+    said = "The adults pay 2 * 23 = 46.\n922 + 134 = 1056.\n\nThe train arrives at **17:36**."
+    trace = reader("auto")(json.dumps({"question": "When?", "output": said}).encode())
+    steps = [step.content for step in trace.steps]
+    assert steps == [
+        "The adults pay 2 * 23 = 46.",
+        "922 + 134 = 1056.",
+        "The train arrives at **17:36**.",
+    ]
+    assert trace.final_answer == "17:36"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Add both.\nIt is **4** or **5**.",
+        "Add both.\nIt is not **4**.",
+        "Add.\n**Note:**",
+        "So **4**.",
+    ],
+)
+def test_a_bold_phrase_in_doubt_or_alone_is_no_answer(said: str) -> None:
+    trace = reader("auto")(json.dumps({"question": "When?", "output": said}).encode())
+    assert (trace.steps, trace.final_answer) == ((), said)

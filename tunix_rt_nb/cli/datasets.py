@@ -8,7 +8,7 @@ import click
 
 from tunix_rt_nb import dataset, models, runs, store, train
 from tunix_rt_nb.cli import display, options, terminal
-from tunix_rt_nb.common import InputError, one_line, unknown
+from tunix_rt_nb.common import InputError, counted, one_line, unknown
 from tunix_rt_nb.host import paths
 from tunix_rt_nb.report import text_table
 from tunix_rt_nb.trace import formats
@@ -67,7 +67,7 @@ def list_(tag: str | None, as_json: bool) -> None:
     rows = list(dataset.listing(tag))
     shown = ("dataset", "state", "train", "eval", "created_at", "strategy", "tags", "folder")
     table = [display.only(row, *shown) | display.damage(row) for row in rows]
-    terminal.echo_rows(rows, table, as_json, f"{len(rows)} datasets")
+    terminal.echo_rows(rows, table, as_json, f"{counted(len(rows), 'dataset{s}')}")
 
 
 @datasets.command()

@@ -5,6 +5,7 @@ import click
 from tunix_rt_nb import runs
 from tunix_rt_nb.cli import display, terminal
 from tunix_rt_nb.cli.options import end, json_option
+from tunix_rt_nb.common import counted
 
 
 @click.group()
@@ -57,7 +58,9 @@ def list_(name: str, as_json: bool) -> None:
         }
         for row in rows
     ]
-    terminal.echo_rows(rows, table, as_json, f"{len(rows)} versions in {runs.promoted.home()}")
+    terminal.echo_rows(
+        rows, table, as_json, f"{counted(len(rows), 'version{s}')} in {runs.promoted.home()}"
+    )
 
 
 @models.command()

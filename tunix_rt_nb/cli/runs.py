@@ -10,7 +10,7 @@ import click
 
 from tunix_rt_nb import common, dataset, evaluate, render, report, runs, trace
 from tunix_rt_nb.cli import display, options, terminal
-from tunix_rt_nb.common import InputError, one_line
+from tunix_rt_nb.common import InputError, counted, one_line
 from tunix_rt_nb.host import paths
 from tunix_rt_nb.report import text_table
 
@@ -48,7 +48,7 @@ def list_(conditions: tuple[str, ...], as_json: bool) -> None:
       tunix-rt-nb runs list --where "score>=0.9" --where parameters.train.LORA_RANK=16 --json
     """
     rows = runs.registry.listing(options.filters_of(conditions))
-    told = f"{len(rows)} runs in {paths.home() / 'runs'}"
+    told = f"{counted(len(rows), 'run{s}')} in {paths.home() / 'runs'}"
     terminal.echo_rows(rows, [_listed(row) for row in rows], as_json, told)
 
 

@@ -27,7 +27,7 @@ FORM = ("template", "style", "form_sha256")  # the fields that say how a model w
 SECTIONS = ("core", "trace_sensitive", "edge_case")  # the sections of an eval set
 HELD_OUT = "held_out"  # the section of an item that is in no eval set
 OUTCOMES = {  # outcome of an answer and its steps -> its name for people
-    "right": "right answer, every step right",
+    "right": "right answer, no wrong step",
     "right_answer_wrong_reasons": "right answer for wrong reasons",
     "right_reasons_wrong_answer": "right steps, wrong answer",
     "wrong": "wrong step, wrong answer",

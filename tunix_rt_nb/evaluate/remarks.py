@@ -35,7 +35,7 @@ def notes(card: Scorecard) -> list[str]:
     Example:
       >>> counts = {"right": 9, "wrong": 1, "unchecked": 4}
       >>> notes({"graders": {"number": 8}, "disagreements": 0, "step_counts": counts})[1]
-      'their steps: 9 right, 1 wrong, 4 not checkable'
+      'all their steps: 9 right, 1 wrong, 4 not checkable'
     """
     if "graders" not in card:
         return []
@@ -46,7 +46,7 @@ def notes(card: Scorecard) -> list[str]:
     told = [
         f"own questions, answers graded by: {by or 'no grader'}"
         + (f"; {open:,} that no grader could decide count as wrong" if open else ""),
-        f"their steps: {steps['right']:,} right, {steps['wrong']:,} wrong,"
+        f"all their steps: {steps['right']:,} right, {steps['wrong']:,} wrong,"
         f" {steps['unchecked']:,} not checkable",
     ]
     if n := card.get("verbatim"):

@@ -10,9 +10,12 @@ A complete step that is run again works in a hidden folder beside its own, see `
 """
 
 from pathlib import Path
-from typing import Any, TypedDict, cast
+from typing import Any, NotRequired, TypedDict, cast
 
-from tunix_rt_nb.common import InputError, files
+import typing_extensions
+from pydantic import ConfigDict, with_config
+
+from tunix_rt_nb.common import InputError, checked, files, one_line
 from tunix_rt_nb.host import paths
 
 FORMAT = 1  # of a run folder; a folder with another format is not touched
@@ -33,6 +36,7 @@ ROOMS = {  # rooms whose code decides what each step writes: its own, and those 
     "evaluate": ("evaluate", "dataset", "models", "render", "tasks"),
 }
 KEPT = ("checkpoints", "metrics.jsonl", "tensorboard", "answers", "key")  # needed to resume
+_LONGEST = 1_000  # characters of the path from a step's folder to another's
 SKIPPED = "skipped.txt"  # in the folder of generate: which records an import left out, and why
 _NO_OUTPUT = (
     "result.json",
@@ -91,6 +95,26 @@ class MadeFrom(TypedDict):
     sha256: str
 
 
+@with_config(ConfigDict(strict=True))
+class _Made(typing_extensions.TypedDict):
+    folder: str
+    sha256: str
+
+
+@with_config(ConfigDict(strict=True))
+class _Parts(typing_extensions.TypedDict):
+    """The fields of `result.json` that are read of any run, old or damaged, and so are checked."""
+
+    inputs: dict[str, _Made]
+    outputs: dict[str, str]
+    traces: NotRequired[int]
+    split: NotRequired[dict[str, int]]
+    examples: NotRequired[dict[str, int]]
+    rejected: NotRequired[dict[str, int]]
+    read_otherwise: NotRequired[int]
+    steps: NotRequired[int]
+
+
 class Result(TypedDict, total=False):
     """The content of a step's `result.json`.
 
@@ -103,6 +127,7 @@ class Result(TypedDict, total=False):
       inputs: the earlier steps whose outputs the step read, by step name.
       outputs: relative path -> sha256 of each file that the step wrote.
       traces: the number of traces in the store, from generate.
+      imported: a line about each file that was imported, from generate; missing without IMPORT.
       dataset, split: the key of the dataset, and side -> number of traces, from build.
       examples, rows: side -> number of examples, and the number of packed rows, from render.
       rejected: reason -> number of traces left out for this reason, from build and render.
@@ -118,6 +143,7 @@ class Result(TypedDict, total=False):
     inputs: dict[str, MadeFrom]
     outputs: dict[str, str]
     traces: int
+    imported: list[str]
     dataset: str
     split: dict[str, int]
     examples: dict[str, int]
@@ -190,7 +216,13 @@ def lineage(step: str, folder: Path) -> dict[str, Path]:
     found = {step: folder}
     for name, made in result(folder)["inputs"].items():
         if name not in READS[step]:  # a loop would never end
-            raise InputError(f"{folder / 'result.json'}: inputs: {name} is no input of {step}")
+            raise InputError(
+                f"{folder / 'result.json'}: inputs: {one_line(name, 60)!r} is no input of {step}"
+            )
+        if not made["folder"].isprintable() or len(made["folder"]) > _LONGEST:
+            raise InputError(
+                f"{folder / 'result.json'}: inputs: {name}: is no path, run {folder.name} again"
+            )
         source = (folder / made["folder"]).resolve()
         if content_hash(source) != made["sha256"]:
             raise InputError(
@@ -209,6 +241,7 @@ def result(folder: Path) -> Result:
     found: Any = files.read_json(path)
     if not isinstance(found, dict) or not {"inputs", "outputs"} <= found.keys():
         raise InputError(f"{path}: is damaged, run {folder.name}.ipynb again")
+    checked(_Parts, found, f"{path}: ")
     return cast("Result", found)
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tunix_rt_nb.common import counted, first_of
+from tunix_rt_nb.common import counted, files, first_of, one_line
 from tunix_rt_nb.runs.folder import SKIPPED, Result, result as result_of
 
 SIEVES = {  # reason -> what is left out, and the parameter that governs it
@@ -16,18 +16,21 @@ SIEVES = {  # reason -> what is left out, and the parameter that governs it
 def notes_of(folder: Path) -> list[str]:
     """Return what a terminal tells about a complete step, given its folder.
 
-    These are the records that its import left out, and the lines of `notes`.
+    These are what its import found, the records that it left out, and the lines of `notes`.
 
     Raises:
       InputError: the step is not complete.
     """
-    return [*_skipped(folder), *notes(result_of(folder))]
+    found = result_of(folder)
+    told = [line for line in found.get("imported", []) if not line.startswith("skipped ")]
+    return [*told, *_skipped(folder), *notes(found)]
 
 
 def _skipped(folder: Path) -> list[str]:
     """Return how many records the import of a step left out, and the first of them."""
     path = folder / SKIPPED
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    found = files.all_lines(path) if path.exists() else []
+    lines = [one_line(line.decode(errors="replace"), 1_000) for line in found]
     told = f"{counted(len(lines), 'line{s} skipped')}, listed in {path}:"
     return [told, *first_of(lines)] if lines else []
 

@@ -195,14 +195,20 @@ def _summary(counts: Counter[str]) -> str:
     return ", ".join([f"{' and '.join(kinds) or 'nothing'}{about}", *skipped])
 
 
-_DETAILS = ("with a system message", "with earlier turns", "with an answer only")
+_DETAILS = (
+    "with a system message",
+    "with earlier turns",
+    "with an answer only",
+    "with an answer of several lines",
+)
 
 
 def _details(trace: Trace) -> list[str]:
-    if trace.steps and EARLIER not in (trace.meta or {}):  # true of most traces
+    several = "\n" in trace.final_answer
+    if trace.steps and not several and EARLIER not in (trace.meta or {}):  # true of most traces
         return []
     earlier = trace.earlier
-    holds = (bool(earlier.system), bool(earlier.turns), not trace.steps)
+    holds = (bool(earlier.system), bool(earlier.turns), not trace.steps, several)
     return [name for name, held in zip(_DETAILS, holds, strict=True) if held]
 
 

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from tunix_rt_nb.trace.marks import boxes, plain, polite, without_end
+from tunix_rt_nb.trace.marks import DOUBT, boxes, plain, polite, without_end
 from tunix_rt_nb.trace.tags import ANSWER, CLOSED, OPENED, unclosed
 
 
@@ -80,6 +80,7 @@ _BREAK = re.compile(
     r"|<\|im_end\|>(?:\n?<\|im_start\|>)?|<end_of_turn>(?:\n?<start_of_turn>)?|<\|eot_id\|>",
     re.IGNORECASE,
 )
+_BOLD_END = re.compile(r"\*\*([^*\n]{1,200})(?<!:)\*\*[.!]?[ \t]{0,9}$")
 _DELIMITERS = {"$$", r"\[", r"\]", "```"}
 _SENTENCE = re.compile(r"[.!?:;][*$]{0,4}\s{1,9}")
 _UNSAID = re.compile(  # words that keep a clause from being a statement
@@ -110,6 +111,7 @@ def loose(text: str) -> Parsed:
     After a closing tag such as `</think>`, an answer needs no mark. If no answer is marked or said
     after the tag, the first line after it is the answer. An answer before the tag counts only if
     none is found after the tag. If a text is just one formula or one bold phrase, it is the answer.
+    Without any of these, a bold phrase that ends the last of several lines is the answer.
 
     A line such as `That is wrong` withdraws the answer before it. The function `plain` strips marks
     such as `**` from the answer.
@@ -190,7 +192,9 @@ def _read(text: str) -> tuple[Parsed, int]:
     if unclosed(text):  # what it says of an answer is a thought, and cut off
         return Parsed(tuple(steps), None, False), len(text)
     given = thought or answer
-    found = given or (bare if bare and bare.answer else None) or before or _alone(text)
+    found = (
+        given or (bare if bare and bare.answer else None) or before or _alone(text) or _bold(text)
+    )
     parsed = Parsed(
         tuple(steps), found.answer if found else None, False, ran_on or (bool(given) and after)
     )
@@ -255,6 +259,18 @@ def _alone(text: str) -> _Told | None:
     if _ALONE.fullmatch(bare) and (answer := plain(bare)):
         return _Told(answer, 0, False)
     return None
+
+
+def _bold(text: str) -> _Told | None:
+    """Return the bold phrase that ends the last of several lines, as in `So it is **4**.`
+
+    Return None if there is none, or if the line has a word such as `not` or `or`.
+    """
+    head, _, line = text.rstrip().rpartition("\n")
+    found = _BOLD_END.search(line)
+    if not head.strip() or not found or DOUBT.search(line):
+        return None
+    return _Told(plain(found[1]), len(text.rstrip()) - len(line), False)
 
 
 def _lines(text: str) -> Iterator[_Line]:

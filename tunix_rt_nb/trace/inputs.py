@@ -232,10 +232,17 @@ def _arrow(path: Path, progress: Progress) -> Iterator[tuple[int, bytes]]:
         import pyarrow as arrow
     except ImportError:
         raise InputError(f"{path}: needs a library to be read: pip install pyarrow") from None
-    with arrow.memory_map(str(path)) as file:
-        batches = (batch.to_pylist() for batch in arrow.ipc.open_stream(file))
-        for number, row in enumerate(chain.from_iterable(batches), 1):
-            yield number, files.json_line(row)
+    number = 0
+    try:
+        with arrow.memory_map(str(path)) as file:
+            for batch in arrow.ipc.open_stream(file):
+                batch.validate(full=True)  # else a damaged length would be read past the end
+                for row in batch.to_pylist():
+                    number += 1
+                    yield number, files.json_line(row)
+    except (arrow.ArrowException, ValueError, TypeError, OverflowError, MemoryError) as error:
+        told = one_line(str(error)) or type(error).__name__
+        raise InputError(f"{path}:{number or 1}: cannot be read: {told}") from None
 
 
 @contextmanager

@@ -18,8 +18,8 @@ _WORD = re.compile(r"[^\W\d_]{2,}")
 _SENTENCE = 5  # words; a text of fewer is a name or a phrase
 _MOST = 2000  # characters that are looked at for words
 VERBATIM = (
-    "whole sentences, which only the same words match: GRADER=judge, or a file of yours as GRADER,"
-    " compares what they say"
+    "whole sentences or several lines, which only the same words match: GRADER=judge, or a file of"
+    " yours as GRADER, compares what they say"
 )
 
 
@@ -81,12 +81,16 @@ def shortened(answer: str, expected: str) -> tuple[str, str]:
 
 
 def verbatim(expected: str) -> bool:
-    """Tell whether an expected answer is a sentence that only the same words match.
+    """Tell whether an expected answer is a sentence or several lines.
+
+    Only the same words match it.
 
     Example:
       >>> verbatim("Plants turn light into sugar."), verbatim("He has 5 apples."), verbatim("Paris")
       (True, False, False)
     """
+    if "\n" in expected.strip():
+        return True
     words = _WORD.findall(expected[:_MOST])
     formula = any(sign in expected for sign in "=\\^")
     return len(words) >= _SENTENCE and not (formula or read(expected) or number.read(expected))
