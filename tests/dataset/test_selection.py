@@ -394,7 +394,6 @@ STRATEGIES = st.one_of(
 
 @pytest.mark.slow
 @given(STRATEGIES, st.one_of(st.none(), st.integers(1, 120)), st.floats(0, 0.9))
-@settings(max_examples=1000)
 def test_a_selection_is_the_same_on_any_thread_count_and_order_of_rows(
     connections: list[duckdb.DuckDBPyConnection],
     strategy: dict,

@@ -65,6 +65,11 @@ class Kaggle(ThreadingHTTPServer):
         self.processes = 0  # looks at a dataset before it is ready
         self.over = threading.Event()
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Print nothing if a client that was told to give up hung up."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
     def address(self) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}"
 
@@ -349,11 +354,8 @@ class Handler(Base):
 
 
 @contextmanager
-def serving() -> Iterator[Kaggle]:
-    """A Kaggle that runs meanwhile, and that the `kaggle` package takes for the real one."""
-    server = Kaggle()
-    thread = threading.Thread(target=server.serve_forever, args=[0.01])
-    thread.start()
+def asked(address: str) -> Iterator[None]:
+    """Lets the `kaggle` package take the server at an address for the real Kaggle."""
     with pytest.MonkeyPatch.context() as patch:
         for name in ("KAGGLE_API_TOKEN", "HTTP_PROXY", "https_proxy", "all_proxy", "ALL_PROXY"):
             patch.delenv(name, raising=False)
@@ -361,7 +363,7 @@ def serving() -> Iterator[Kaggle]:
             "KAGGLE_API_ENVIRONMENT": "LOCALHOST",
             "KAGGLE_USERNAME": USER,
             "KAGGLE_KEY": KEY,
-            "http_proxy": server.address(),
+            "http_proxy": address,
             "no_proxy": "",
             "NO_PROXY": "",
         }.items():
@@ -369,6 +371,16 @@ def serving() -> Iterator[Kaggle]:
         from kaggle.api.kaggle_api_extended import KaggleApi
 
         patch.setattr(KaggleApi, "args", ["--local"])  # read from the environment once, on import
+        yield
+
+
+@contextmanager
+def serving() -> Iterator[Kaggle]:
+    """A Kaggle that runs meanwhile, and that the `kaggle` package takes for the real one."""
+    server = Kaggle()
+    thread = threading.Thread(target=server.serve_forever, args=[0.01])
+    thread.start()
+    with asked(server.address()):
         try:
             yield server
         finally:

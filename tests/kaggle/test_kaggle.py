@@ -810,7 +810,8 @@ def test_the_next_pull_clears_away_what_a_killed_one_left(
     subprocess.run([sys.executable, "-c", KILLED, str(folder), str(renames)])
     assert folder.exists() is (renames != 1)
     assert list(folder.parent.glob(".pull-mine-*"))
-    scratch.clear(folder.parent)
+    with scratch.settled(folder.parent):
+        pass
     assert contents(folder) == ({"new.txt"} if renames == 2 else before)
     assert [path.name for path in folder.parent.iterdir()] == ["mine"]
     if renames != 2:
@@ -821,14 +822,16 @@ def test_the_next_pull_clears_away_what_a_killed_one_left(
 def test_a_run_that_an_earlier_version_hid_comes_back(tmp_path: Path, told: str) -> None:
     files.write_json(tmp_path / ".pull-a1_b2c3d" / "old" / told, {"run_id": "mine"})
     (tmp_path / ".pull-empty123").mkdir()
-    scratch.clear(tmp_path)
+    with scratch.settled(tmp_path):
+        pass
     assert contents(tmp_path) == {f"mine/{told}"}
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 
 
 def test_a_run_whose_name_nothing_tells_stays_where_it_is(tmp_path: Path) -> None:
     (tmp_path / ".pull-a1_b2c3d/old/1_generate").mkdir(parents=True)
-    scratch.clear(tmp_path)
+    with scratch.settled(tmp_path):
+        pass
     assert (tmp_path / ".pull-a1_b2c3d/old/1_generate").exists()
 
 
@@ -837,7 +840,8 @@ def test_a_pull_that_is_at_work_is_left_alone(tmp_path: Path) -> None:
         scratch.scratch(tmp_path / "runs/mine") as one,
         scratch.scratch(tmp_path / "runs/x") as two,
     ):
-        scratch.clear(tmp_path / "runs")
+        with scratch.settled(tmp_path / "runs"):
+            pass
         assert one.exists()
         assert two.exists()
     assert not list((tmp_path / "runs").iterdir())

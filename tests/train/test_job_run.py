@@ -133,7 +133,7 @@ def bad(result: Result) -> str:
     [
         ({"model__model_id": "tinny"}, "model.model_id: unknown 'tinny', did you mean tiny?"),
         ({"dataset__path": "none"}, "none' does not exist, expected the folder of a dataset or a"),
-        ({"dataset__path": "a\0\n"}, "does not exist, expected the folder of a dataset or a"),
+        ({"dataset__path": "a\0\n"}, "line 2: has a null character or half a surrogate pair"),
         ({"dataset__path": "."}, "has no manifest.json"),
         ({"dataset__path": "job.yaml"}, "job.yaml:1: not a JSON object"),
         ({"dataset__path": "traces20/shard"}, "metadata: Field required, the nearest format is"),
@@ -141,7 +141,7 @@ def bad(result: Result) -> str:
         ({"output__output_dir": "sums-v1"}, "is in the dataset's folder, which never changes"),
         ({"output__output_dir": "sums-v1/out"}, "is in the dataset's folder, which never changes"),
         ({"output__output_dir": "job.yaml"}, "job.yaml is a file, expected a folder or a new path"),
-        ({"output__output_dir": "a\0"}, "output.output_dir: embedded null byte"),
+        ({"output__output_dir": "a\0"}, "line 4: has a null character or half a surrogate pair"),
         ({"output__output_dir": "theirs"}, "theirs holds a run that no job made"),
         ({"output__output_dir": "notebooks"}, "notebooks holds a run that no job made"),
         ({"output__output_dir": "."}, "holds the dataset, which the run would replace"),

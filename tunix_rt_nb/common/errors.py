@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from tunix_rt_nb.common.text import one_line
+
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
@@ -44,7 +46,9 @@ def unknown(what: str, name: str, known: Iterable[str]) -> InputError:
     names = list(map(str, known))
     near = nearest(str(name), names)
     hint = f", did you mean {near}?" if near else ","
-    return InputError(f"{what}: unknown {name!r}{hint} expected one of: {', '.join(names)}")
+    return InputError(
+        f"{what}: unknown {_quoted(str(name))}{hint} expected one of: {', '.join(names)}"
+    )
 
 
 def nearest(name: str, known: Iterable[str], cutoff: float = 0.5) -> str:
@@ -67,6 +71,11 @@ def nearest(name: str, known: Iterable[str], cutoff: float = 0.5) -> str:
     return folded[near[0]] if near else ""
 
 
+def _quoted(name: str) -> str:
+    """Return a name in quotes, shortened if it is too long for a message."""
+    return repr(name if len(name) <= 120 else one_line(name, 120))
+
+
 def check_name(what: str, name: str) -> str:
     """Return a name unchanged if it is safe as a file name and in a shell.
 
@@ -79,8 +88,8 @@ def check_name(what: str, name: str) -> str:
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
         raise InputError(
-            f"{what}: {name!r} is unsafe, use letters, digits, '.', '_', '-', at most 64 in all,"
-            " a letter or digit first"
+            f"{what}: {_quoted(name)} is unsafe, use letters, digits, '.', '_', '-', at most 64"
+            " in all, a letter or digit first"
         )
     return name
 
@@ -108,7 +117,7 @@ def checked(kind: type[Checked], fields: Mapping[str, Any], where: str = "") -> 
         first = error.errors(include_url=False)[0]
         field = ".".join(map(str, first["loc"])) or kind.__name__
         reason = first["msg"].removeprefix("Value error, ")
-        raise InputError(f"{where}{field}: {reason}") from None
+        raise InputError(where + one_line(f"{field}: {reason}", 1_000)) from None
 
 
 @cache

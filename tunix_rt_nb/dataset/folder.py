@@ -13,7 +13,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypedDict, cast
 
-from tunix_rt_nb.common import InputError, check_name, files
+import typing_extensions
+
+from tunix_rt_nb.common import InputError, check_name, checked, files
 from tunix_rt_nb.dataset import clean, lock
 from tunix_rt_nb.dataset.manifest import Manifest
 from tunix_rt_nb.host import place
@@ -22,6 +24,34 @@ from tunix_rt_nb.trace import OWN, Trace, parse_line
 SIDES = ("train", "eval")
 ALTERED = "was altered after the build, build the dataset again"
 _OLD = {"unknown": OWN}  # names of tasks in manifests of earlier versions -> their names now
+
+
+class _Sides(typing_extensions.TypedDict):
+    train: int
+    eval: int
+
+
+class _Considered(typing_extensions.TypedDict):
+    in_store: int
+    matching: int
+
+
+class _Needed(typing_extensions.TypedDict):
+    """The fields of a manifest that lists, tables and copies are made of."""
+
+    dataset_key: str
+    files: dict[str, str]
+    sha256: str
+    split: _Sides
+    considered: _Considered
+    created_at: str
+    trace_count: int
+    tasks: dict[str, _Sides]
+    rejected: dict[str, int]
+    trace_ids: list[str]
+    selection_strategy: str
+    tags: list[str]
+    parent_dataset_id: str | None
 
 
 class Sieve(TypedDict):
@@ -61,6 +91,7 @@ def read_manifest(folder: Path) -> Manifest:
             f"{path}: manifest_sha256: does not match the manifest, which was altered after the"
             " build: remove this file and build the dataset again"
         )
+    checked(_Needed, manifest, f"{path}: ")
     return cast("Manifest", manifest)
 
 

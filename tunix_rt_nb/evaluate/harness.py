@@ -239,7 +239,7 @@ def responses(path: Path) -> list[Answered]:
             found.append({"id": f"{doc['id']}", "prompt": doc["prompt"], "response": f"{response}"})
             if earlier := json.loads(doc.get(EARLIER) or "[]"):
                 found[-1]["earlier_messages"] = earlier
-        except (ValueError, KeyError, IndexError, TypeError):
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             raise InputError(
                 f"{path}:{number}: is no logged sample, expected `doc` with an `id` and a `prompt`,"
                 " and `resps`: run lm_eval with --log_samples"

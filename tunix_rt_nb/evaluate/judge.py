@@ -236,9 +236,19 @@ def _kept(path: Path) -> list[dict[str, Any]]:
     """
     try:
         kept = list(map(json.loads, files.whole_lines(path)))
-        return kept if all(made.keys() >= _FIELDS for made in kept) else _damaged(path)
+        return kept if all(map(_is_judgement, kept)) else _damaged(path)
     except (ValueError, AttributeError, RecursionError):
         return _damaged(path)
+
+
+def _is_judgement(made: dict[str, Any]) -> bool:
+    """Tell whether a record has the keys that `judge` lists and, without a problem, all scores."""
+    if not (made.keys() >= _FIELDS and isinstance(made["judge"], str)):
+        return False
+    scores = made["scores"] if isinstance(made["scores"], dict) else {}
+    if made["problem"] is not None:
+        return isinstance(made["problem"], str)
+    return type(made["score"]) in (int, float) and all(_is_score(scores.get(c)) for c in CRITERIA)
 
 
 def _damaged(path: Path) -> NoReturn:

@@ -101,7 +101,11 @@ def _solved(prediction: Prediction) -> Trace:
         return Trace.of(prediction["prompt"], [], prediction["expected_answer"], meta)
     task = tasks.get(prediction["task"], prediction.get("difficulty") or "easy")
     section = prediction.get("section")
-    return task.write(prediction["prompt"], random.Random(0), section=section, **before)
+    try:
+        return task.write(prediction["prompt"], random.Random(0), section=section, **before)
+    except ValueError as error:
+        where = f"prediction {one_line(prediction['id'], 60)}: prompt"
+        raise InputError(f"{where}: {one_line(str(error))}") from None
 
 
 def check_of(predictions: Iterable[Asked], items: Sequence[tuple[str, Trace]]) -> None:

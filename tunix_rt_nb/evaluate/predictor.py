@@ -188,7 +188,7 @@ def _kept_answers(path: Path, asked: str) -> dict[int, Generation]:
         file.writelines(lines)
     try:
         found = [msgspec.json.decode(line, type=_Line) for line in lines[1:]]
-    except msgspec.MsgspecError as error:
+    except (ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors
         raise InputError(f"{path}: is damaged, remove it: {one_line(str(error))}") from None
     kept = [one for line in found for one in line.batch]
     return {one.number: Generation(one.text, one.tokens, one.stopped) for one in kept}

@@ -4,7 +4,6 @@ The first cell of a notebook imports this module, so it imports nothing that has
 """
 
 import importlib
-import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -93,8 +92,12 @@ def _marked(folder: Path, handle: str) -> Path:
       InputError: `handle.json` names another handle or version.
     """
     mark = folder / MARK
-    found = json.loads(mark.read_bytes())["handle"] if mark.exists() else handle
+    from tunix_rt_nb.common import files, one_line  # need packages
+
+    told = files.read_json(mark) if mark.exists() else {"handle": handle}
+    found = told.get("handle") if isinstance(told, dict) else None
     if found != handle:
+        found = one_line(str(found), 120)
         raise InputError(
             f"{handle}: is not attached, but {found} is: remove {found}, then use Add Input"
         )

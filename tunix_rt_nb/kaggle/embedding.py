@@ -62,6 +62,7 @@ def read(path: Path) -> NotebookNode:
         raise InputError(f"{path}: does not exist, save the notebook first")
     try:
         notebook = nbformat.read(path, as_version=4)
+        nbformat.validate(notebook)
     except Exception:  # nbformat raises many kinds of errors for other files
         raise InputError(f"{path}: is not a notebook, open it in Jupyter and save it") from None
     if not any(cell.source.strip() for cell in notebook.cells if cell.cell_type == "code"):

@@ -39,20 +39,21 @@ def pull(pushed: Submission, told: Told = print) -> Path:
       The run folder.
 
     Raises:
-      InputError: the kernel has not ended; a file name points outside the folder; a file is missing
-        or has another hash; the run folder has files that were not pulled; Kaggle does not answer.
+      InputError: another pull of this run is at work; the kernel has not ended; a file name points
+        outside the folder; a file is missing or has another hash; the run folder has files that
+        were not pulled; Kaggle does not answer.
     """
-    scratch.clear(pushed.run_dir.parent)
-    check_replaceable(pushed.run_dir)
-    known = version.of(account.login(), pushed.handle, pushed.version)
-    pushed = pushed._replace(version=known.number)
-    state, _ = known.state()
-    if version.is_under_way(state):
-        raise InputError(
-            f"{pushed.handle}: is {state.lower()}: run tunix-rt-nb kaggle watch, then pull again"
-        )
     # Build everything in a scratch folder, so that a pull that fails changes nothing.
     with scratch.scratch(pushed.run_dir) as folder:
+        check_replaceable(pushed.run_dir)
+        known = version.of(account.login(), pushed.handle, pushed.version)
+        pushed = pushed._replace(version=known.number)
+        state, _ = known.state()
+        if version.is_under_way(state):
+            raise InputError(
+                f"{pushed.handle}: is {state.lower()}: run tunix-rt-nb kaggle watch, then pull"
+                " again"
+            )
         output, made = folder / "output", folder / "run"
         log = _download(known, output, told)
         _take_run(pushed, output, made, told)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tunix_rt_nb import report, runs
-from tunix_rt_nb.common import InputError, OutOfTime, files
+from tunix_rt_nb.common import InputError, OutOfTime, files, one_line
 from tunix_rt_nb.evaluate import scorecards
 from tunix_rt_nb.host import paths, place
 from tunix_rt_nb.runs import chain
@@ -101,8 +101,10 @@ def keep(run_dir: Path, target: Path) -> Path:
     """
     found = {path.as_posix(): files.sha256(run_dir / path) for path in sorted(_chosen(run_dir))}
     listed = target / OUTPUT
-    kept = files.read_json(listed) if listed.exists() else {}
-    for name in kept.keys() - found.keys():
+    told = files.read_json(listed) if listed.exists() else {}
+    kept: dict[str, Any] = told if isinstance(told, dict) else {}
+    old = {path.as_posix() for path in _files(target)} if kept else set()
+    for name in old & kept.keys() - found.keys():  # a damaged list cannot name other folders' files
         (target / name).unlink()
     for name in found:
         if found[name] != kept.get(name):
@@ -169,7 +171,7 @@ def check(folder: Path, but: Collection[str] = ()) -> None:
         if name.partition("/")[0] in but:
             continue
         if name not in found:
-            raise InputError(f"{folder / name}: is missing, but {OUTPUT} lists it")
+            raise InputError(f"{folder}/{one_line(name)}: is missing, but {OUTPUT} lists it")
         if expected.get(name) != found[name]:
             raise InputError(f"{folder / name}: is new or altered, {OUTPUT} lacks its sha256")
 

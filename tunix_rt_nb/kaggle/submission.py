@@ -6,13 +6,15 @@ runs/quickstart/
   kaggle.jsonl    the part of its log that `watch` has reported
 """
 
-import json
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
-from tunix_rt_nb.common import InputError, check_name, files, one_line
+from pydantic import ConfigDict, Field, with_config
+from typing_extensions import TypedDict  # Pydantic accepts that of `typing` only from 3.12 on
+
+from tunix_rt_nb.common import InputError, check_name, checked, files, one_line
 from tunix_rt_nb.host import handles, paths
 from tunix_rt_nb.kaggle import account, scratch, session, version
 from tunix_rt_nb.kaggle.account import Told
@@ -22,6 +24,41 @@ from tunix_rt_nb.runs import parameters
 from tunix_rt_nb.train import preflight
 
 DATA = {"trained": 0.6, "fill": 0.95}  # assumed of the dataset, as `tunix-rt-nb preflight` does
+
+
+@with_config(ConfigDict(extra="allow", strict=True))
+class _Pushed(TypedDict):
+    """The content of `kaggle.json`."""
+
+    kernel: str
+    version: int
+    url: str
+
+
+@with_config(ConfigDict(extra="allow", strict=True))
+class _Event(TypedDict):
+    """A line of `kaggle.jsonl`."""
+
+    version: int
+    stream_name: str
+    time: Annotated[float, Field(allow_inf_nan=False)] | None
+    data: str
+
+
+@with_config(ConfigDict(extra="allow", strict=True))
+class _Plan(TypedDict):
+    """The fields of `plan.json` that are read again."""
+
+    accelerator: str
+    steps: list[str]
+    values: dict[str, Any]
+
+
+@with_config(ConfigDict(extra="allow", strict=True))
+class _Named(TypedDict):
+    """The field of `kernel-metadata.json` that is read again."""
+
+    id: str
 
 
 class Submission(NamedTuple):
@@ -52,8 +89,12 @@ class Submission(NamedTuple):
           One dict per event: `version`, `stream_name`, `time` (in seconds, or None), and `data`
           (the text of the event).
         """
-        lines = map(json.loads, files.whole_lines(self.run_dir / "kaggle.jsonl"))
-        return [event for event in lines if event.get("version") == self.version]
+        path = self.run_dir / "kaggle.jsonl"
+        found = [
+            checked(_Event, files.json_object(line, f"{path}:{number}: "), f"{path}:{number}: ")
+            for number, line in enumerate(files.whole_lines(path), 1)
+        ]
+        return [dict(event) for event in found if event["version"] == self.version]
 
 
 def find(name: str) -> Submission:
@@ -63,7 +104,11 @@ def find(name: str) -> Submission:
       InputError: no kernel was pushed for this run; the handle is not valid; or the folder in
         `runs/` that belongs to this handle has another run in it.
     """
-    scratch.clear(paths.home() / "runs")
+    with scratch.settled(paths.home() / "runs"):
+        return _found(name)
+
+
+def _found(name: str) -> Submission:
     if "/" in name:
         slug = handles.kernel(name).partition("/")[2].removeprefix("tunix-rt-")
         run_dir = paths.home() / "runs" / slug
@@ -87,9 +132,9 @@ def find(name: str) -> Submission:
 def _recorded(run_dir: Path) -> dict[str, Any]:
     path = run_dir / "kaggle.json"
     found = files.read_json(path) if path.exists() else {}
-    if found and not (isinstance(found, dict) and {"kernel", "version", "url"} <= found.keys()):
+    if not isinstance(found, dict):
         raise InputError(f"{path}: is damaged, remove it and push the kernel again")
-    return found
+    return dict(checked(_Pushed, found, f"{path}: ")) if found else {}
 
 
 def _url(handle: str) -> str:
@@ -115,7 +160,7 @@ def push(
         left; there are no credentials; Kaggle refuses the kernel, or an input to attach.
     """
     folder = run_dir / "kernel"
-    plan, metadata = _prepared(folder, "plan.json"), _prepared(folder, "kernel-metadata.json")
+    plan, metadata = plan_of(folder), _prepared(folder, "kernel-metadata.json", _Named)
     machine, handle = accelerator(plan["accelerator"]), handles.kernel(metadata["id"])
     metadata["kernel_sources"] = [handle] if resume else []
     files.write_json(folder / "kernel-metadata.json", metadata)
@@ -152,11 +197,19 @@ def _check_resumable(api: Any, handle: str, last: int, run_id: str) -> None:
         )
 
 
-def _prepared(folder: Path, name: str) -> dict[str, Any]:
-    if not (folder / name).exists():
-        command = f"tunix-rt-nb kaggle prepare --run-id {folder.parent.name}"
-        raise InputError(f"{folder / name}: is missing, run {command}")
-    return files.read_json(folder / name)
+def plan_of(folder: Path) -> dict[str, Any]:
+    """Read the `plan.json` of a kernel's folder; raise `InputError` if it is missing or damaged."""
+    return _prepared(folder, "plan.json", _Plan)
+
+
+def _prepared(folder: Path, name: str, kind: Any) -> dict[str, Any]:
+    path, command = folder / name, f"tunix-rt-nb kaggle prepare --run-id {folder.parent.name}"
+    if not path.exists():
+        raise InputError(f"{path}: is missing, run {command}")
+    found = files.read_json(path)
+    if not isinstance(found, dict):
+        raise InputError(f"{path}: is damaged, run {command}")
+    return dict(checked(kind, found, f"{path}: "))
 
 
 def fits(plan: Mapping[str, Any], machine: Accelerator, told: Told) -> None:

@@ -9,7 +9,7 @@ import requests
 from tunix_rt_nb.common import files, printable
 from tunix_rt_nb.kaggle import account, kernel, version
 from tunix_rt_nb.kaggle.account import Told
-from tunix_rt_nb.kaggle.submission import Submission
+from tunix_rt_nb.kaggle.submission import Submission, plan_of
 
 EVERY = 15.0  # seconds between two requests for the state
 TRIES = 12  # tries of a request; with the pauses between them they take about ten minutes
@@ -67,8 +67,9 @@ def _session(pushed: Submission) -> float:
 
     If the run folder has no `plan.json`, which names the machine, assume TpuV5E8.
     """
-    path = pushed.run_dir / "kernel" / "plan.json"
-    name = files.read_json(path)["accelerator"] if path.exists() else "TpuV5E8"
+    folder = pushed.run_dir / "kernel"
+    there = (folder / "plan.json").exists()
+    name = plan_of(folder)["accelerator"] if there else "TpuV5E8"
     return 3600.0 * kernel.accelerator(name).hours
 
 

@@ -13,9 +13,10 @@ from typing import IO, Any
 
 import numpy as np
 
-from tunix_rt_nb.common import arrays, files
+from tunix_rt_nb.common import InputError, arrays, files, one_line
 
 _TOKEN = np.dtype("<i4")
+_PLACES = ("start", "prompt", "length")  # fields of an index
 
 
 def _record(width: int = 36) -> np.dtype:
@@ -103,7 +104,7 @@ class Examples:
     def __getitem__(self, place: int) -> Example:
         one = self.index[place]
         ids = self.tokens[one["start"] : one["start"] + one["length"]]
-        return Example(one["id"].decode(), tuple(ids.tolist()), int(one["prompt"]))
+        return Example(one["id"].decode(errors="replace"), tuple(ids.tolist()), int(one["prompt"]))
 
     def __iter__(self) -> Iterator[Example]:
         return map(self.__getitem__, range(len(self)))
@@ -125,11 +126,31 @@ def load(folder: Path, side: str) -> Examples:
       folder: the folder that holds the files.
       side: `train` or `eval`.
     """
-    index, tokens = (
-        np.asarray(np.load(folder / name, mmap_mode="r", allow_pickle=False))
-        for name in names(side)
-    )
+    index, tokens = (_array(folder / name) for name in names(side))
+    _check(index, tokens, folder / names(side)[0])
     return Examples(index, tokens)
+
+
+def _array(path: Path) -> np.ndarray:
+    """Map the array in a .npy file; raise `InputError` if it is damaged."""
+    try:
+        return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+    except Exception as error:  # NumPy parses the header as Python, which raises many kinds
+        told = one_line(str(error))
+        raise InputError(f"{path}: is damaged, run 3_render again: {told}") from None
+
+
+def _check(index: np.ndarray, tokens: np.ndarray, path: Path) -> None:
+    """Raise `InputError` unless all examples lie in `tokens`; `path` is the file of the index."""
+    known = "id" in (index.dtype.names or ())
+    kind = _record(index.dtype["id"].itemsize) if known else None
+    whole = index.dtype == kind and index.ndim == tokens.ndim == 1 and tokens.dtype == _TOKEN
+    if whole and len(index):
+        start, prompt, length = (index[name].astype(np.int64) for name in _PLACES)
+        inside = (start >= 0) & (start <= len(tokens)) & (length <= len(tokens) - start)
+        whole = bool((inside & (length > 0) & (prompt >= 0) & (prompt <= length)).all())
+    if not whole:
+        raise InputError(f"{path}: is damaged, run 3_render again")
 
 
 @contextmanager

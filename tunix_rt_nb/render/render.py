@@ -8,9 +8,10 @@ from typing import Any, NotRequired, TypedDict, TypeVar, cast
 
 import msgspec
 import numpy as np
+import typing_extensions
 
 from tunix_rt_nb import dataset
-from tunix_rt_nb.common import InputError, files
+from tunix_rt_nb.common import InputError, checked, files
 from tunix_rt_nb.models import Tokenizer, sources, train_tokenizer
 from tunix_rt_nb.render import examples
 from tunix_rt_nb.render.checks import check
@@ -55,6 +56,16 @@ class Rendered(TypedDict):
     rejected: dict[str, int]
     read_otherwise: NotRequired[int]
     files: dict[str, str]
+
+
+class _Needed(typing_extensions.TypedDict):
+    """The fields of a manifest without which nothing in its folder can be used."""
+
+    template: str
+    style: str
+    system: NotRequired[str]
+    form_sha256: str
+    files: NotRequired[dict[str, str]]
 
 
 class Reject(TypedDict):
@@ -295,7 +306,7 @@ def load_tokenizer(folder: Path) -> Tokenizer:
 
 
 def _check_unaltered(folder: Path, names: Iterable[str]) -> None:
-    hashes = read_manifest(folder)["files"]
+    hashes = read_manifest(folder).get("files", {})
     for name in names:
         path = folder / name
         if not path.exists():
@@ -315,6 +326,7 @@ def read_manifest(folder: Path) -> Rendered:
       InputError: the folder is incomplete, so it has no manifest.
     """
     found: Any = files.read_manifest(folder, "3_render")
+    checked(_Needed, found, f"{folder / 'manifest.json'}: ")
     return cast("Rendered", found)
 
 

@@ -10,10 +10,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NotRequired
+
+from typing_extensions import TypedDict  # Pydantic accepts that of `typing` only from 3.12 on
 
 from tunix_rt_nb import render, runs
-from tunix_rt_nb.common import InputError, files, printable
+from tunix_rt_nb.common import InputError, checked, files, printable
 from tunix_rt_nb.evaluate import (
     OUTCOMES,
     Prediction,
@@ -39,6 +41,14 @@ _WORST, _PLACES = 10, 8  # the most bad answers, and first wrong steps, to show
 _STEPS, _LETTERS = 40, 2_000  # the most steps of a response, and characters of a text, to show
 # The lineage lists the fields of a `result.json` as facts, but not these.
 _NO_FACTS = ("step", "version", "inputs", "outputs", "card", "before", "after")
+
+
+class _Losses(TypedDict):
+    """The fields of a line of `metrics.jsonl` that the curves show."""
+
+    step: int
+    loss: NotRequired[float]
+    eval_loss: NotRequired[float]
 
 
 def write_page(run: Path) -> Path:
@@ -235,7 +245,11 @@ def _curves(trained: Path) -> str:
     path = trained / "metrics.jsonl"
     if not path.is_file():
         return ""
-    drawn = base64.b64encode(svg(loss_axes(files.read_lines(path)))).decode()
+    lines = [
+        checked(_Losses, line, f"{path}:{number}: ")
+        for number, line in enumerate(files.read_lines(path), 1)
+    ]
+    drawn = base64.b64encode(svg(loss_axes(lines))).decode()
     return f"data:image/svg+xml;base64,{drawn}"
 
 

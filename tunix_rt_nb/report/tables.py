@@ -38,7 +38,7 @@ def _figures(card: Scorecard) -> dict[str, Any]:
         "strict_accuracy": card["strict_score"],
         "interval": card["interval"],
         **whole,
-        "skipped": card["n_skipped"],
+        "skipped": card.get("n_skipped", 0),
     }
 
 

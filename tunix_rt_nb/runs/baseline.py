@@ -117,11 +117,11 @@ def check(baseline: Baseline, card: Card) -> Verdict:
       InputError: the card lacks the metric. Or its evaluation asked other items than the
         baseline's, or asked them in another template, style or system message.
     """
-    check_asked(baseline, card["items_sha256"], card["form_sha256"])
+    check_asked(baseline, card.get("items_sha256"), card.get("form_sha256"))
     return Verdict(baseline, value(card, baseline.metric))
 
 
-def check_asked(baseline: Baseline, items_sha256: str, form_sha256: str) -> None:
+def check_asked(baseline: Baseline, items_sha256: str | None, form_sha256: str | None) -> None:
     """Check that an evaluation asks the same items, in the same form, as a baseline.
 
     The form is the template, style and system message. Only hashes are compared, so this can be
@@ -198,4 +198,6 @@ def read(name: str) -> Baseline:
     fields = files.read_json(path)
     if not isinstance(fields, dict):
         raise InputError(f"{path}: expected a JSON object, found {type(fields).__name__}")
-    return checked(Baseline, fields, f"{path}: ")
+    found = checked(Baseline, fields, f"{path}: ")
+    check_name(f"{path}: name", found.name)
+    return found

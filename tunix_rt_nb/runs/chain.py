@@ -248,6 +248,8 @@ def _run_step(
     folder = run_dir / stem(step)
     key = _key(run_dir, step, parameters)
     if not fresh and _has_key(folder, key) and _is_whole(folder):
+        if not working(folder).exists():  # a kill can come after the outputs were published
+            _publish_notebook(run_dir, step)
         return StepReport(step, time.perf_counter() - started, True, notes_of(folder))
     work = working(folder)
     # If something that the outputs depend on has changed, start anew and write the new key.
@@ -279,12 +281,19 @@ def _execute(
     if again:
         if working(run_dir / stem(step)).exists():
             raise InputError(f"{made}: ended before it wrote its result, run it again")
-        for suffix in (".ipynb", ".log"):
-            made.with_suffix(suffix).replace(kept.with_suffix(suffix))
+        _publish_notebook(run_dir, step)
+
+
+def _publish_notebook(run_dir: Path, step: str) -> None:
+    """Let the executed notebook and log of a step that ran again take the place of the old ones."""
+    for suffix in (".ipynb", ".log"):
+        made = run_dir / f"{stem(step)}.new{suffix}"
+        if made.exists():
+            made.replace(run_dir / f"{stem(step)}{suffix}")
 
 
 def _has_key(folder: Path, key: str) -> bool:
-    return (folder / "key").exists() and (folder / "key").read_text() == key
+    return (folder / "key").exists() and (folder / "key").read_bytes() == key.encode()
 
 
 def _is_whole(folder: Path) -> bool:

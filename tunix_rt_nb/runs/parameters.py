@@ -91,7 +91,11 @@ def declared(notebook: Path) -> dict[str, tuple[str, Any]]:
         if kind not in _TYPES:
             expected = ", ".join(_TYPES)
             raise InputError(f"{notebook}: {name}: has type {kind}, expected one of {expected}")
-        found[name] = (kind, ast.literal_eval(parameter["default"]))
+        try:
+            found[name] = (kind, ast.literal_eval(parameter["default"]))
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+            told = one_line(str(parameter["default"]), 60)
+            raise InputError(f"{notebook}: {name}: {told}: expected a plain value") from None
     return found
 
 

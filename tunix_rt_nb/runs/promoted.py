@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypedDict, cast
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from tunix_rt_nb.common import InputError, check_name, files, one_line, records, sql, unknown
 from tunix_rt_nb.host import paths
@@ -27,6 +27,7 @@ from tunix_rt_nb.runs.folder import content_hash, lineage, result, stem
 _CARD = "README.md"
 _STEP = stem("train")
 _CHUNK = 1 << 20
+PATIENCE = 60.0  # seconds to wait for another process to release a lock
 
 
 class Version(NamedTuple):
@@ -139,7 +140,8 @@ def promote(run: Path, name: str = "") -> Version:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise files.unwritable(folder, error) from None
-    with FileLock(folder / ".lock"):
+    with _locked(folder):
+        _clear(folder)
         made = versions(name)
         for earlier in made:
             if manifest(earlier)["sha256"] == sha256:
@@ -148,6 +150,29 @@ def promote(run: Path, name: str = "") -> Version:
         told = {"model": name, "version": target.name, "sha256": sha256, **told}
         _make(target, run / _STEP, content, told)
     return Version(name, target.name, sha256, target, new=True)
+
+
+def _locked(folder: Path) -> FileLock:
+    """Return the lock on the folder of a name, held by this process."""
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=PATIENCE)
+    except Timeout:
+        raise InputError(
+            f"{folder}: another process promotes a model to it, wait for it or stop it"
+        ) from None
+    return lock
+
+
+def _clear(folder: Path) -> None:
+    """Remove what killed promotions left; `folder` is that of a name, locked by this process."""
+    for left in folder.glob(".v*.tmp"):
+        shutil.rmtree(left, ignore_errors=True)
+    files.sweep(_blobs())
+
+
+def _blobs() -> Path:
+    return home() / ".blobs"
 
 
 def names() -> list[str]:
@@ -330,7 +355,6 @@ def _make(target: Path, trained: Path, content: Mapping[str, str], told: dict[st
       told: the fields of `version.json`, but `bytes` and `files`.
     """
     aside = target.with_name(f".{target.name}.tmp")
-    shutil.rmtree(aside, ignore_errors=True)  # left by a killed call
     for name, sha256 in content.items():
         source = trained / (name if name.startswith("adapter/") else f"model/{name}")
         _link(_blob(source, sha256), aside / name)
@@ -349,24 +373,27 @@ def _blob(source: Path, sha256: str) -> Path:
     Raises:
       InputError: the file is missing, or was altered after training.
     """
-    blobs = home() / ".blobs"
-    blob = blobs / sha256
-    if blob.exists():
-        return blob
+    blob = _blobs() / sha256
+    if not blob.exists():
+        _copy(source, blob)
+    if blob.stat().st_mode & 0o222:  # a kill can come between the two calls
+        blob.chmod(0o444)
+    return blob
+
+
+def _copy(source: Path, blob: Path) -> None:
+    """Copy a file to `blob`, whose name is the hash that the content must have."""
     found = hashlib.sha256()
     if not source.is_file():
         raise InputError(f"{source}: is missing, run {_STEP}.ipynb again")
     # Hash the file while it is copied. Publish the copy only if the hash is the expected one.
-    files.sweep(blobs)
-    with source.open("rb") as file, files.draft(blobs) as new:
+    with source.open("rb") as file, files.draft(blob.parent) as new:
         while chunk := file.read(_CHUNK):
             found.update(chunk)
             new.file.write(chunk)
-        if found.hexdigest() != sha256:
+        if found.hexdigest() != blob.name:
             raise InputError(f"{source}: was altered after training, run {_STEP}.ipynb again")
         new.publish(blob)
-    blob.chmod(0o444)
-    return blob
 
 
 def _link(blob: Path, path: Path) -> None:

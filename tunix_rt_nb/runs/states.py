@@ -6,11 +6,8 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-import typing_extensions
-from pydantic import ConfigDict, with_config
-
-from tunix_rt_nb.common import InputError, checked, files, one_line
-from tunix_rt_nb.runs.folder import STEPS, Result, lineage, result, stem
+from tunix_rt_nb.common import InputError, files, one_line
+from tunix_rt_nb.runs.folder import STEPS, lineage, result, stem
 
 PREDICTIONS = "predictions-after.jsonl"
 EVALUATED = stem("evaluate")
@@ -19,20 +16,6 @@ DAMAGE = (
     *(InputError, OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError),
     RecursionError,
 )
-
-
-@with_config(ConfigDict(strict=True))
-class _Made(typing_extensions.TypedDict):
-    folder: str
-    sha256: str
-
-
-@with_config(ConfigDict(strict=True))
-class _Parts(typing_extensions.TypedDict):
-    """The fields of every step's `result.json` that are needed to tell the state of a run."""
-
-    inputs: dict[str, _Made]
-    outputs: dict[str, str]
 
 
 class State(NamedTuple):
@@ -76,7 +59,7 @@ def state(folder: Path) -> State:
                 name = "running" if _is_held(folder, step) else _ended(folder, step)
                 return State(name, step, f"{name} in {step}")
         for step in begun:
-            _result(folder / stem(step))
+            result(folder / stem(step))
         problem = _unusable(folder / EVALUATED) if last == "evaluate" else "not evaluated"
         return _up_to_date(folder, last, problem)
     except DAMAGE as error:
@@ -97,13 +80,6 @@ def _up_to_date(folder: Path, last: str, problem: str | None) -> State:
         return State("completed", last, problem)
     except InputError as error:
         return State("outdated", last, one_line(str(error)))
-
-
-def _result(folder: Path) -> Result:
-    """Read the `result.json` of a complete step; raise `InputError` if a field has another type."""
-    told = result(folder)
-    checked(_Parts, told, f"{folder / 'result.json'}: ")
-    return told
 
 
 def damage(folder: Path, error: Exception) -> str:

@@ -23,6 +23,8 @@ import tunix_rt_nb
 from tunix_rt_nb.common import InputError, files
 from tunix_rt_nb.runs.folder import KEPT, READS, Result, content_hash, outputs, stem
 
+PATIENCE = 20.0  # seconds to wait for another process; a killed chain's kernel notices late
+
 
 @dataclass
 class Step:
@@ -151,7 +153,7 @@ def _locked(folder: Path) -> FileLock:
     """Return the lock of a step's folder, held by this process."""
     lock = FileLock(_beside(folder, "lock"))
     try:
-        lock.acquire(timeout=20)  # a killed chain's kernel needs a moment to notice
+        lock.acquire(timeout=PATIENCE)
     except Timeout:
         raise InputError(
             f"{folder}: another process uses this folder, wait for it or stop it"

@@ -84,9 +84,11 @@ def claim(folder: Path, run: dict[str, Any]) -> Path:
     files.sweep(folder)
     path = folder / "run.json"
     found = files.read_json(path) if path.exists() else {}
+    if found and not (isinstance(found, dict) and isinstance(found.get("run"), dict)):
+        raise InputError(f"{path}: is damaged, remove the folder {folder} to start again")
     if found and (different := _different(found["run"], run)):
         # Another run gives way if it is complete or has nothing to resume from.
-        if not found["complete"] and listing(folder):
+        if not found.get("complete") and listing(folder):
             raise InputError(f"{folder}: {_told(found['run'], run, different)}")
         shutil.rmtree(folder)
     # A run with the same identity keeps its checkpoints. Tunix restores the latest one in the
@@ -193,11 +195,26 @@ def listing(folder: Path) -> list[dict[str, str | int]]:
     steps = [int(path.name) for path in runs.checkpoints(folder / "last")]
     found: list[dict[str, str | int]] = [{"checkpoint": "last", "step": step} for step in steps]
     if (path := folder / "best.safetensors").exists():
-        with safe_open(path, "numpy") as file:
-            told = json.loads(file.metadata()["best"])
-        loss = f"held-out loss {told['eval_loss']:.4f}"
-        found.append({"checkpoint": f"best, {loss}", "step": told["step"]})
+        with _best(path) as file:
+            step, loss = _told_of_best(file)
+        found.append({"checkpoint": f"best, held-out loss {loss:.4f}", "step": step})
     return found
+
+
+@contextmanager
+def _best(path: Path) -> Iterator[Any]:
+    """Open the file of the best weights; raise `InputError` if it is missing or damaged."""
+    try:
+        with safe_open(path, "numpy") as file:
+            yield file
+    except (OSError, SafetensorError, ValueError, LookupError, TypeError, RecursionError) as error:
+        raise InputError(f"{path}: cannot be read: {one_line(str(error))}") from None
+
+
+def _told_of_best(file: Any) -> tuple[int, float]:
+    """Return the step and the held-out loss of the best weights."""
+    told = json.loads(file.metadata()["best"])
+    return int(told["step"]), float(told["eval_loss"])
 
 
 def load_best(folder: Path, model: nnx.Module) -> int:
@@ -210,14 +227,15 @@ def load_best(folder: Path, model: nnx.Module) -> int:
       InputError: there are no best weights, or their file is damaged.
     """
     path = folder / "best.safetensors"
-    try:
-        with safe_open(path, "numpy") as file:
+    with _best(path) as file:
 
-            def read(path: Any, x: jax.Array) -> jax.Array:
-                # Read one weight at a time, straight to the devices of the one that it replaces.
-                return jax.device_put(file.get_tensor(_name(path)), x.sharding)
+        def read(path: Any, x: jax.Array) -> jax.Array:
+            # Read one weight at a time, straight to the devices of the one that it replaces.
+            found = file.get_tensor(_name(path))
+            if (found.shape, found.dtype) != (x.shape, x.dtype):
+                raise ValueError(f"{_name(path)}: has another shape or type than the model's")
+            return jax.device_put(found, x.sharding)
 
-            nnx.update(model, jax.tree.map_with_path(read, _state(model)))
-            return json.loads(file.metadata()["best"])["step"]
-    except (OSError, SafetensorError) as error:
-        raise InputError(f"{path}: cannot be read: {one_line(str(error))}") from None
+        nnx.update(model, jax.tree.map_with_path(read, _state(model)))
+        step, _ = _told_of_best(file)
+    return step

@@ -219,6 +219,11 @@ def read(path: Path) -> Job:
     except InputError as error:
         raise InputError(f"{path}: {one_line(str(error))}") from None
     here = path.parent.absolute()
+    for field in ("dataset.path", "output.output_dir"):
+        try:
+            (here / attrgetter(field)(job)).exists()
+        except OSError as error:  # too long to be a path
+            raise InputError(f"{path}: {field}: {error.strerror}") from None
     return job.model_copy(
         update={
             "model": ModelPart(model_id=_model(job.model.model_id, here)),
