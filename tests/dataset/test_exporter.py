@@ -209,9 +209,24 @@ def big(folder: Path, n: int) -> list[str]:
         files.write_lines(folder / f"{side}.jsonl", ({"id": id, **rest} for id in names))
     hashes = {f"{side}.jsonl": files.sha256(folder / f"{side}.jsonl") for side in sides}
     split = {side: len(names) for side, names in sides.items()}
-    files.write_json(
-        folder / "manifest.json", sealed({"dataset_key": "d", "files": hashes, "split": split})
+    made = sealed(
+        {
+            "dataset_key": "d",
+            "files": hashes,
+            "sha256": "0" * 64,
+            "split": split,
+            "considered": {"in_store": n, "matching": n},
+            "created_at": NOW,
+            "trace_count": n,
+            "tasks": {},
+            "rejected": {},
+            "trace_ids": ids,
+            "selection_strategy": "latest",
+            "tags": [],
+            "parent_dataset_id": None,
+        }
     )
+    files.write_json(folder / "manifest.json", made)
     return ids
 
 
