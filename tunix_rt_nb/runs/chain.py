@@ -17,12 +17,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from filelock import FileLock, Timeout
-
 import tunix_rt_nb
 from tunix_rt_nb.common import InputError, files
 from tunix_rt_nb.host import paths, plugins
-from tunix_rt_nb.runs import origin
+from tunix_rt_nb.runs import lock, origin
 from tunix_rt_nb.runs.execution import (
     StepFailed as StepFailed,
     StepStopped,
@@ -160,13 +158,7 @@ def run(
     for earlier in _reads(steps[0], parameters[steps[0]]):
         result(run_dir / stem(earlier))
     run_dir.mkdir(parents=True, exist_ok=True)
-    try:
-        lock = FileLock(run_dir / ".chain.lock").acquire(timeout=0)
-    except Timeout:
-        raise InputError(
-            f"{run_dir}: another run uses this folder, wait for it or stop it"
-        ) from None
-    with lock:
+    with lock.held(run_dir / ".chain.lock", 0, f"{run_dir}: another run uses this folder"):
         files.sweep(run_dir)
         for step in STEPS if other_format else ():
             shutil.rmtree(run_dir / stem(step), ignore_errors=True)

@@ -17,11 +17,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypedDict, cast
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from tunix_rt_nb.common import InputError, check_name, files, one_line, records, sql, unknown
 from tunix_rt_nb.host import paths
-from tunix_rt_nb.runs import registry
+from tunix_rt_nb.runs import lock, registry
 from tunix_rt_nb.runs.folder import content_hash, lineage, result, stem
 
 _CARD = "README.md"
@@ -154,14 +154,8 @@ def promote(run: Path, name: str = "") -> Version:
 
 def _locked(folder: Path) -> FileLock:
     """Return the lock on the folder of a name, held by this process."""
-    lock = FileLock(folder / ".lock")
-    try:
-        lock.acquire(timeout=PATIENCE)
-    except Timeout:
-        raise InputError(
-            f"{folder}: another process promotes a model to it, wait for it or stop it"
-        ) from None
-    return lock
+    told = f"{folder}: another process promotes a model to it"
+    return lock.held(folder / ".lock", PATIENCE, told)
 
 
 def _clear(folder: Path) -> None:

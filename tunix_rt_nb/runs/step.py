@@ -17,11 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 import tunix_rt_nb
-from tunix_rt_nb.common import InputError, files
+from tunix_rt_nb.common import files
 from tunix_rt_nb.runs.folder import KEPT, READS, Result, content_hash, outputs, stem
+from tunix_rt_nb.runs.lock import held
 
 PATIENCE = 20.0  # seconds to wait for another process; a killed chain's kernel notices late
 
@@ -151,14 +152,8 @@ def _beside(folder: Path, what: str) -> Path:
 
 def _locked(folder: Path) -> FileLock:
     """Return the lock of a step's folder, held by this process."""
-    lock = FileLock(_beside(folder, "lock"))
-    try:
-        lock.acquire(timeout=PATIENCE)
-    except Timeout:
-        raise InputError(
-            f"{folder}: another process uses this folder, wait for it or stop it"
-        ) from None
-    return lock
+    told = f"{folder}: another process uses this folder"
+    return held(_beside(folder, "lock"), PATIENCE, told)
 
 
 def _publish(folder: Path) -> Path:

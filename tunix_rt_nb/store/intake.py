@@ -16,7 +16,6 @@ from tunix_rt_nb.common import (
     files,
     first_of,
     one_line,
-    strict_json,
     workers,
 )
 from tunix_rt_nb.store.shards import Lines, lines_of
@@ -234,7 +233,6 @@ def _parsed(
             break
         try:
             trace = parse(record)
-            _check_keys(record)
             if trace.meta and "task" in trace.meta:
                 from tunix_rt_nb import tasks  # slow to load, and only these traces need it
 
@@ -248,14 +246,6 @@ def _parsed(
     counts[noun], counts["skipped"] = len(traces), len(bad)
     counts.update(name for trace in traces for name in _details(trace))
     return _Read(block.path, lines_of(traces, created_at), bad, counts, block.wrong)
-
-
-def _check_keys(record: bytes) -> None:
-    """Raise `InputError` if an object in a record repeats a key."""
-    try:
-        strict_json.check_keys(record)
-    except ValueError as error:
-        raise InputError(str(error)) from None
 
 
 def _no_format(line: bytes) -> str:

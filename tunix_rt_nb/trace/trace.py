@@ -313,11 +313,16 @@ def parse_object(line: bytes) -> dict[str, Any]:
         object that repeats a key.
     """
     found = _decoded(_READ_OBJECT, line)
+    check_keys(line)
+    return found
+
+
+def check_keys(line: bytes) -> None:
+    """Raise `InputError` if an object in a JSON line repeats a key."""
     try:
         strict_json.check_keys(line)
     except ValueError as error:
         raise InputError(str(error)) from None
-    return found
 
 
 def _decoded(decode: Callable[[str | bytes], T], line: str | bytes) -> T:

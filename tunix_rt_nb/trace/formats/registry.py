@@ -20,7 +20,7 @@ from tunix_rt_nb.trace.formats.tagged import (
 )
 from tunix_rt_nb.trace.formats.tunix_sft import TUNIX_SFT
 from tunix_rt_nb.trace.inputs import records
-from tunix_rt_nb.trace.trace import Trace, parse, parse_object
+from tunix_rt_nb.trace.trace import Trace, check_keys, parse, parse_object
 
 _ALL = (TRACE, TUNIX_SFT, TRAINING_EXAMPLE, MESSAGES, REFERENCE, GSM8K, TAGGED)
 AUTO = "auto"  # recognises the format of each record by its fields
@@ -74,8 +74,15 @@ def reader(name: str, names: Mapping[str, str] | None = None) -> Callable[[bytes
         return lambda line: _recognised(parse_object(line))
     one = named(name)
     if one is TRACE:
-        return parse  # decodes bytes directly, and accepts the two keys that a store adds
+        return _trace
     return lambda line: one.read(parse_object(line))
+
+
+def _trace(line: bytes) -> Trace:
+    # `parse` decodes bytes directly, and accepts the two keys that a store adds.
+    trace = parse(line)
+    check_keys(line)
+    return trace
 
 
 def _recognised(record: Record) -> Trace:
