@@ -44,7 +44,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> TraceStore:
 
 
 def found(store: TraceStore, filters: list[dict[str, Any]], field: str) -> list[list[int]]:
-    """What `field` is in the traces that each of the filters finds."""
+    """Return the value of `field` in the traces that each of the filters finds."""
     every = []
     with store.connect() as connection:
         for each in filters:

@@ -63,7 +63,7 @@ def at_once(*works: Callable[[], object]) -> list[str]:
 
 
 def pairs(store: TraceStore, parent: Path, count: int, seeds: tuple[int, int]) -> Counter[str]:
-    """How so many pairs of builds of one key end, each pair in a folder of its own."""
+    """Count how pairs of builds of one key end; each pair has a folder of its own."""
     ends: Counter[str] = Counter()
     for k in range(count):
         place = parent / str(k)

@@ -212,7 +212,7 @@ def test_a_notebook_that_was_imported_by_hand_finds_the_package_among_the_inputs
 
 
 def git(folder: Path, *arguments: str) -> str:
-    """What a git command prints that is run in a folder."""
+    """Run a git command in a folder; return what it prints."""
     me = ("-c", "user.name=me", "-c", "user.email=me@example.org")
     command = ["git", *me, *arguments]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout

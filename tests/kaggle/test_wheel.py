@@ -55,7 +55,7 @@ def site(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def command(package: Path, home: Path, *arguments: str) -> str:
-    """What the command prints in a folder, with the package from `package`."""
+    """Run the command in a folder, with the package from `package`; return what it prints."""
     told = subprocess.run(
         [sys.executable, "-m", "tunix_rt_nb.cli", *arguments],
         cwd=home,

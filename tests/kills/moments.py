@@ -160,7 +160,7 @@ class Torture:
             self._fault("acknowledged lost", f"{where}: after the next command, {gone[:5]}")
 
     def _is_done(self, seen: dict[str, Any] | None) -> bool | None:
-        """Whether the killed command is done; None where nothing that can be read tells."""
+        """Tell whether the killed command is done; None if nothing that can be read tells."""
         return None if self._before == self._after or seen is None else seen == self._after
 
     def _seen(self, where: str) -> dict[str, Any] | None:

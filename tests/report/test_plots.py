@@ -380,7 +380,7 @@ def test_where_no_step_can_be_checked_there_is_no_bar() -> None:
 
 
 def tops(picture: np.ndarray, colour: str) -> list[int]:
-    """Where each lying bar of a colour begins, from the top down."""
+    """Return where each horizontal bar of a colour begins, from the top down."""
     return [top for top, _ in stretches(longest(of(picture[LEGEND:], colour).T) > HANDLE)]
 
 
