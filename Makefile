@@ -8,7 +8,7 @@ UV := $(shell command -v uv 2>/dev/null)
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test quick lint bench lab notebooks lock help
+.PHONY: run test quick fuzz lint bench lab notebooks lock help
 
 help:  ## Show the targets.
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -21,6 +21,9 @@ test: $(READY)  ## Run every test; the notebooks too, their stored outputs compa
 
 quick: $(READY)  ## Run the tests that are quick: no training, no compilation, no notebook.
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+
+fuzz: $(READY)  ## Read 10,000 damaged copies of every kind of file: half an hour.
+	TUNIX_RT_FUZZ=10000 $(BIN)/python -m pytest -n 2 tests/road/test_fuzz.py tests/models/test_damaged.py
 
 lint: $(READY)  ## Format and lint check, notebooks too, and the type checker.
 	$(BIN)/ruff format --check .
