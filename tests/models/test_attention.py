@@ -1,6 +1,7 @@
 """Attention in blocks says what attention over the whole row says, of our own and of Tunix."""
 
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -114,6 +115,31 @@ def test_loss_and_gradients_are_those_of_tunix_own_attention(model: nnx.Module) 
     assert float(ours) == pytest.approx(float(theirs), rel=1e-6)
     leaves = zip(jax.tree.leaves(our_slopes), jax.tree.leaves(their_slopes), strict=True)
     for mine, other in leaves:
+        np.testing.assert_allclose(mine, other, atol=1e-5 * float(jnp.abs(other).max()) + 1e-6)
+
+
+@pytest.mark.parametrize("model", MODELS[::2], indirect=True)
+def test_weighted_losses_of_packed_rows_are_those_of_all_logits(model: nnx.Module) -> None:
+    batch = jax.tree.map(jnp.asarray, pack(Examples.of(EXAMPLES), LENGTH).take(np.arange(2)))
+    weights = np.random.default_rng(0).normal(size=batch["places"].shape)
+    weighted = {**batch, "weights": jnp.asarray(weights, jnp.float32)}
+
+    def plain(model: Any, batch: dict[str, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        tokens, places = batch["tokens"], batch["places"]
+        logits, _ = model(tokens, batch["positions"], None, batch["segments"])
+        said = jax.nn.log_softmax(logits[:, :-1])
+        said = jnp.take_along_axis(said, tokens[:, 1:, None], axis=2)[:, :, 0]
+        inside = jnp.minimum(places, LENGTH - 2)
+        said = jnp.where(places < LENGTH - 1, jnp.take_along_axis(said, inside, axis=1), 0.0)
+        return -(said * batch["weights"]).sum(), said
+
+    theirs = nnx.jit(nnx.value_and_grad(plain, has_aux=True))(model, weighted)
+    ours = nnx.jit(nnx.value_and_grad(lambda model, batch: loss.sums(model, batch)[0]))
+    total, slopes = ours(model, weighted)
+    assert float(total) == pytest.approx(float(theirs[0][0]), abs=1e-3)  # of hundreds of terms
+    said = nnx.jit(loss.token_log_probabilities)(model, batch)
+    np.testing.assert_allclose(said, theirs[0][1], atol=1e-5)
+    for mine, other in zip(jax.tree.leaves(slopes), jax.tree.leaves(theirs[1]), strict=True):
         np.testing.assert_allclose(mine, other, atol=1e-5 * float(jnp.abs(other).max()) + 1e-6)
 
 

@@ -28,6 +28,7 @@ from tunix_rt_nb.models import lora, sampling
 from tunix_rt_nb.render.examples import Examples
 from tunix_rt_nb.render.packing import Rows
 from tunix_rt_nb.train import checkpoints, loss
+from tunix_rt_nb.train.logits import cross_entropy
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -88,7 +89,7 @@ def measure(base: Path, out: Path, tp: int) -> dict[str, Any]:
     found["devices"] = list(models.mesh_of(model).devices.shape)
     hidden, embedding, targets = drawn(8, 9, 32, 0)
     with models.devices_of(model), jax.numpy_dtype_promotion("strict"):
-        value, slopes = jax.jit(jax.value_and_grad(loss.cross_entropy, (0, 1)))(
+        value, slopes = jax.jit(jax.value_and_grad(cross_entropy, (0, 1)))(
             hidden, embedding, targets
         )
     theirs, their_slopes = jax.value_and_grad(plain, (0, 1))(hidden, embedding, targets)
