@@ -51,6 +51,8 @@ def test_sampling_is_the_greedy_choice_of_the_full_model(model: gemma3.Gemma3) -
             example = Example("x", tuple(ids), len(ids))
             ids.append(int(logits(model, sft_rows(example))[0, len(ids) - 1].argmax()))
         assert TOKENIZER.decode(ids[len(prompt) :]) == generation.text
+        assert generation.ids[: generation.tokens] == tuple(ids[len(prompt) :])
+        assert len(generation.ids) == generation.tokens + generation.stopped
 
 
 def test_an_answer_ends_where_its_stop_token_comes_first_whatever_the_others_do(

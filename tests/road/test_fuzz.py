@@ -560,7 +560,7 @@ def _(folder: Path) -> Target:
 @target("answers that are kept")
 def _(folder: Path) -> Target:
     path = folder / "answers"
-    one = {"number": 3, "text": "a", "tokens": 5, "stopped": True}
+    one = {"number": 3, "text": "a", "tokens": 1, "stopped": True, "ids": [7, 1]}
     path.write_bytes(lines([{"asked": "b"}, {"batch": [one, one | {"number": 4}]}]))
     return of_file(path, lambda: predictor._kept_answers(path, "b"), 5000)
 

@@ -161,6 +161,7 @@ class _Kept(msgspec.Struct, forbid_unknown_fields=True):
     text: str
     tokens: int
     stopped: bool
+    ids: tuple[int, ...] = ()  # files made before have none
 
 
 class _Line(msgspec.Struct, forbid_unknown_fields=True):
@@ -191,4 +192,4 @@ def _kept_answers(path: Path, asked: str) -> dict[int, Generation]:
     except (ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors
         raise InputError(f"{path}: is damaged, remove it: {one_line(str(error))}") from None
     kept = [one for line in found for one in line.batch]
-    return {one.number: Generation(one.text, one.tokens, one.stopped) for one in kept}
+    return {one.number: Generation(one.text, one.tokens, one.stopped, one.ids) for one in kept}

@@ -82,8 +82,8 @@ def generate(
       on_batch: called after each new batch with its answers: index in `prompts` -> answer.
 
     Returns:
-      One generation per prompt, in the order of the prompts: the text, its number of tokens, and
-      whether a stop token ended it.
+      One generation per prompt, in the order of the prompts: the text, its number of tokens,
+      whether a stop token ended it, and the token ids.
 
     Raises:
       InputError: JAX spans several processes.
@@ -112,7 +112,7 @@ def generate(
 def _generation(ids: np.ndarray, ends: jax.Array, tokenizer: Tokenizer) -> Generation:
     stopped = bool(np.isin(ids[-1], ends))
     text = tokenizer.decode(ids[:-1] if stopped else ids)
-    return Generation(text, len(ids) - stopped, stopped)
+    return Generation(text, len(ids) - stopped, stopped, tuple(ids.tolist()))
 
 
 def _keys(seed: int, numbers: Sequence[int], rows: int) -> jax.Array:

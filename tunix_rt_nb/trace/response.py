@@ -162,8 +162,11 @@ class Generation(NamedTuple):
       text: the text, without its stop token.
       tokens: the number of its tokens, the stop token left out.
       stopped: True if the model wrote a stop token, False if it reached its limit of tokens.
+      ids: the token ids that the model wrote, its stop token included; empty if they are not known.
+        The text, encoded again, may give other ids.
     """
 
     text: str
     tokens: int
     stopped: bool
+    ids: tuple[int, ...] = ()
