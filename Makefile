@@ -8,7 +8,7 @@ UV := $(shell command -v uv 2>/dev/null)
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test quick fuzz lint bench lab notebooks lock help
+.PHONY: run test quick long lint bench lab notebooks lock help
 
 help:  ## Show the targets.
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -16,20 +16,21 @@ help:  ## Show the targets.
 run: $(READY)  ## Run the whole chain; ends with the before-and-after table.
 	@$(BIN)/tunix-rt-nb run $(ARGS)
 
-test: $(READY)  ## Run every test; the notebooks too, their stored outputs compared.
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+test: $(READY)  ## Run every test but the longest; the notebooks too, their stored outputs compared.
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not long"
 
 quick: $(READY)  ## Run the tests that are quick: no training, no compilation, no notebook.
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
-fuzz: $(READY)  ## Read 10,000 damaged copies of every kind of file: half an hour.
-	TUNIX_RT_FUZZ=10000 $(BIN)/python -m pytest -n 2 tests/road/test_fuzz.py tests/models/test_damaged.py
+long: $(READY)  ## Run what takes an hour: 10,000 damaged copies of each file, compiles for Kaggle's TPU.
+	TUNIX_RT_FUZZ=10000 $(BIN)/python -m pytest -n 2 -m "long or fuzz"
 
-lint: $(READY)  ## Format and lint check, notebooks too, and the type checker.
+lint: $(READY)  ## Check format, style, the order of the rooms, types and workflows.
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy
+	$(BIN)/zizmor --offline --pedantic --quiet .
 
 bench: $(READY)  ## Run the benchmarks; NAMES="pack grade" chooses.
 	$(BIN)/python -m tests.bench $(NAMES)
@@ -42,8 +43,8 @@ notebooks: $(READY)  ## Execute the notebooks in place, to renew their stored ou
 
 # reasoning-gym names pycosat, which has no wheel, for a puzzle that is not ours.
 lock:  ## Resolve the dependencies anew (needs uv).
-	uv pip compile --universal --python-version 3.11 --no-header --no-annotate \
-		--no-emit-package pycosat \
+	uv pip compile --universal --fork-strategy fewest --python-version 3.11 --no-header --no-annotate \
+		--no-emit-package pycosat --extra gym \
 		--extra train --extra notebook --extra tpu --extra kaggle --extra test pyproject.toml -o requirements.lock
 
 # The lock holds every version, so nothing has to be resolved: --no-deps.

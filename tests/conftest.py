@@ -10,7 +10,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault(  # many tests train the same shapes
     "JAX_COMPILATION_CACHE_DIR", str(Path(tempfile.gettempdir()) / "tunix-rt-tests-jax")
 )
-os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 # Many tests start Python anew: what it imports is compiled once, as where a package is installed.
 os.environ["PYTHONDONTWRITEBYTECODE"] = ""
 os.environ["PYTHONPYCACHEPREFIX"] = str(Path(tempfile.gettempdir()) / "tunix-rt-tests-pyc")
@@ -42,12 +42,27 @@ SLOW = (  # files full of what trains, compiles or starts servers; single tests 
 )
 
 
+FIRST = (  # the files that take longest, so that no worker is left with one at the end
+    *("road/test_notebooks.py", "runs/test_chain.py", "road/test_road.py", "road/test_resume.py"),
+    *(
+        "train/test_preflight.py",
+        "road/test_own_data.py",
+        "road/test_job.py",
+        "road/test_kaggle.py",
+    ),
+    *("train/test_mesh.py", "train/test_job_run.py", "road/test_kills.py", "models/test_lora.py"),
+    *("runs/test_execution.py", "road/test_fuzz.py"),
+)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks what takes long; `-m "not slow"` is the rest."""
-    slow = [Path(__file__).parent / name for name in SLOW]
+    """Marks what takes long, and puts the longest files first; `-m "not slow"` is the rest."""
+    here = Path(__file__).parent
+    slow, first = [here / name for name in SLOW], [here / name for name in FIRST]
     for item in items:
         if any(item.path.is_relative_to(path) for path in slow):
             item.add_marker("slow")
+    items.sort(key=lambda item: first.index(item.path) if item.path in first else len(first))
 
 
 def some(name: str, n: int, seed: int, difficulty: str = "easy", **how: Any) -> list[Trace]:

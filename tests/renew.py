@@ -3,7 +3,8 @@
 commands    docs/commands.md
 notebooks   the outputs of the notebooks
 security    docs/security.md, after every attack in tests/security was tried
-address     their first cells and badges, with the address in tunix_rt_nb/host/origin.py
+address     their first cells and links, with the address in tunix_rt_nb/host/origin.py
+pictures    docs/pictures, which README.md shows
 logits      tests/golden/logits.json; this needs PyTorch
 """
 
@@ -20,6 +21,7 @@ import nbformat
 from nbclient import NotebookClient
 
 from tests import security
+from tests.helpers import pictures
 from tests.helpers.gemma import CONFIGS, SHOWN, checkpoint, transformers_logits
 from tunix_rt_nb.cli import main
 from tunix_rt_nb.host import origin
@@ -35,7 +37,15 @@ The help of every command, as `--help` prints it. This page is generated: to ren
 `.venv/bin/python -m tests.renew commands`. A test compares the two.
 
 `make run` is `.venv/bin/tunix-rt-nb run`. Bad input ends with one line on stderr and exit code 2; a
-run or a check that fails ends with 1."""
+run or a check that fails ends with 1. Text has colours on a terminal only, and none if `NO_COLOR`
+is set; `--json` prints every figure in full.
+
+The shell completes commands and options after this line, in `~/.bashrc` for Bash; Zsh takes
+`zsh_source`, fish `fish_source`. The command has to be on the PATH: `source .venv/bin/activate`.
+
+```sh
+eval "$(_TUNIX_RT_NB_COMPLETE=bash_source tunix-rt-nb)"
+```"""
 
 
 def reference() -> str:
@@ -88,7 +98,7 @@ def renew_notebooks() -> None:
     """Executes every notebook in place, one after the other, in a home of their own."""
     with tempfile.TemporaryDirectory() as home:
         os.environ["TUNIX_RT_HOME"] = home
-        for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        for path in sorted((ROOT / "notebooks").glob("[0-9]_*.ipynb")):
             notebook = nbformat.read(path, as_version=4)
             client = NotebookClient(
                 notebook,
@@ -102,19 +112,18 @@ def renew_notebooks() -> None:
             print(path.relative_to(ROOT), flush=True)
 
 
-def badges(name: str) -> str:
-    """The lines that open a notebook on Kaggle and on Colab; none without an address."""
+def links(name: str) -> str:
+    """Return the line that opens a notebook on Kaggle and on Colab; empty without an address.
+
+    These are no badges: a badge is a picture on another server, which is missing offline.
+    """
     if not origin.REPOSITORY:
         return ""
     at = f"blob/main/notebooks/{name}"
     kaggle = f"https://kaggle.com/kernels/welcome?src={origin.REPOSITORY}/{at}"
     github = urlsplit(origin.REPOSITORY).path
     colab = f"https://colab.research.google.com/github{github}/{at}"
-    return (
-        "[![Open in Kaggle](https://kaggle.com/static/images/open-in-kaggle.svg)]"
-        f"({kaggle})\n[![Open in Colab]"
-        f"(https://colab.research.google.com/assets/colab-badge.svg)]({colab})\n\n"
-    )
+    return f"[Open in Kaggle]({kaggle}) · [Open in Colab]({colab})\n\n"
 
 
 def renew_address() -> None:
@@ -122,12 +131,19 @@ def renew_address() -> None:
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
         notebook = nbformat.read(path, as_version=4)
         title, first = notebook.cells[:2]
-        text = re.sub(r"(?s)\n\n\[!.*?\n\n", "\n\n", title.source, count=1)
-        title.source = text.replace("\n\n", f"\n\n{badges(path.name)}", 1)
+        text = re.sub(r"(?s)\n\n\[Open in .*?\n\n", "\n\n", title.source, count=1)
+        title.source = text.replace("\n\n", f"\n\n{links(path.name)}", 1)
         for name in ("REPOSITORY", "COMMIT"):
             line = f'{name} = "{getattr(origin, name)}"'
             first.source = re.sub(rf"(?m)^{name} = .*$", line, first.source)
         nbformat.write(notebook, path)
+
+
+def renew_pictures() -> None:
+    """Draw the pictures of README.md anew."""
+    for path, svg in pictures.drawn().items():
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(svg, encoding="utf-8")
 
 
 def renew_security() -> None:
@@ -153,6 +169,7 @@ if __name__ == "__main__":
         "commands": renew_commands,
         "notebooks": renew_notebooks,
         "address": renew_address,
+        "pictures": renew_pictures,
         "security": renew_security,
         "logits": renew_logits,
     }[sys.argv[1]]()

@@ -14,7 +14,7 @@ def declared() -> dict[str, str]:
     extras = PROJECT["optional-dependencies"]
     groups = [
         PROJECT["dependencies"],
-        *(extras[name] for name in ("train", "notebook", "tpu", "kaggle", "test")),
+        *(extras[name] for name in ("gym", "train", "notebook", "tpu", "kaggle", "test")),
     ]
     found = [Requirement(text) for group in groups for text in group]
     return {r.name.lower(): str(r.specifier) for r in found}
@@ -28,6 +28,7 @@ def test_environment_yml_and_pyproject_never_disagree() -> None:
     python = found.pop("python")
     assert set(python.split(",")) == set(PROJECT["requires-python"].split(","))
     assert found.pop("pip") == ""
+    assert found.pop("pycosat") == ""  # reasoning-gym needs it; PyPI has no wheel, conda-forge does
     assert found == declared()
 
 
@@ -42,6 +43,20 @@ def test_the_lock_holds_every_dependency_at_a_version_that_fits() -> None:
     for name, specifier in declared().items():
         assert name in locked, f"{name}: run make lock"
         assert all(v in Requirement(f"x{specifier}").specifier for v in locked[name])
+
+
+def locked(python: str) -> dict[str, str]:
+    """What the lock installs beside a version of Python."""
+    here = {"python_full_version": f"{python}.9", "python_version": python}
+    lines = map(Requirement, (ROOT / "requirements.lock").read_text().splitlines())
+    fit = [line for line in lines if line.marker is None or line.marker.evaluate(here)]
+    return {line.name: str(line.specifier) for line in fit}
+
+
+def test_both_pythons_get_the_same_jax_flax_and_numpy() -> None:
+    one, other = locked("3.11"), locked("3.12")
+    for name in ("jax", "jaxlib", "flax", "optax", "numpy", "orbax-checkpoint", "google-tunix"):
+        assert one[name] == other[name]
 
 
 def test_every_folder_and_query_is_packaged() -> None:

@@ -32,7 +32,7 @@ spec = DatasetSpec.of(
     near_duplicates=None,  # the other route looks for none
 )
 folder = build(TraceStore(Path(sys.argv[1])), spec, Path(tempfile.mkdtemp(dir=sys.argv[3])))
-export(Path(sys.argv[2]), "tunix_sft", dataset=folder)
+export(Path(sys.argv[2]), "tunix_sft", dataset=folder, split="all")
 """
 
 PEER = """

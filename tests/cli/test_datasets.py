@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from tunix_rt_nb import tasks
 from tunix_rt_nb.cli import main
 from tunix_rt_nb.common import files
 from tunix_rt_nb.dataset import folder
+from tunix_rt_nb.host import version
 from tunix_rt_nb.store.store import TraceStore
 from tunix_rt_nb.trace import Trace
 
@@ -81,7 +83,7 @@ def test_versions_are_compared_and_merged(home: Path) -> None:
         (["build", "none.yaml"], "none.yaml: cannot be read: No such file"),
         (["show", "sum-v1"], "dataset: unknown 'sum-v1', did you mean sums-v1?"),
         (["diff", "sums-v1", "x"], "dataset: unknown 'x'"),
-        (["merge", "sums-v1", "--name", "a b"], "dataset_name: 'a b' is unsafe"),
+        (["merge", "sums-v1", "--name", "a:b"], "dataset_name: 'a:b' is unsafe"),
     ],
 )
 def test_a_wrong_command_ends_with_one_line_and_2(
@@ -92,3 +94,26 @@ def test_a_wrong_command_ends_with_one_line_and_2(
     assert result.exit_code == 2
     assert result.stderr.startswith("tunix-rt-nb: ") and says in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+def test_a_name_that_is_made_safe_is_told(home: Path) -> None:
+    built = tool("build", spec(home, dataset_name="my sums", dataset_version="a/b"))
+    assert built.stderr == "made safe for a folder, its key is my_sums-a_b\n"
+    assert (home / "data" / "datasets" / "my_sums-a_b" / "manifest.json").exists()
+    merged = tool("merge", "my_sums-a_b", "--name", "a b")
+    assert merged.stderr == "made safe for a folder, its key is a_b-v1\n"
+    assert tool("build", spec(home)).stderr == ""
+
+
+def test_the_times_the_code_and_the_form_are_shown(home: Path) -> None:
+    tool("build", spec(home, template="chatml", system="Be brief."))
+    path = home / "data" / "datasets" / "sums-v1" / "manifest.json"
+    os.utime(path, (1.8e9, 1.8e9))
+    shown = tool("show", "sums-v1").stdout
+    assert f"built 2027-01-15T08:00:00Z by {version.of_code()}, the newest trace is of" in shown
+    assert "written in template chatml, system Be brief.\n" in shown
+    told = json.loads(tool("show", "sums-v1", "--json").stdout)
+    assert (told["built_at"], told["created_at"]) == ("2027-01-15T08:00:00Z", NOW)
+    assert (told["template"], told["style"]) == ("chatml", None)
+    [row] = json.loads(tool("list", "--json").stdout)
+    assert (row["built_at"], row["created_at"]) == ("2027-01-15T08:00:00Z", NOW)

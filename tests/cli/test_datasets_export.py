@@ -74,7 +74,7 @@ def test_a_dataset_is_found_by_key_or_path_in_data_or_the_newest_run(home: Path)
     assert find(str(cards)) == cards
     with pytest.raises(InputError) as error:
         find("card-v1")
-    expected = "did you mean cards-v1? expected one of: cards-v1, sums-v1"
+    expected = "did you mean cards-v1?"
     assert str(error.value) == f"dataset: unknown 'card-v1', {expected}"
 
 
@@ -87,10 +87,14 @@ def test_without_any_dataset_it_says_how_to_make_one() -> None:
 @pytest.mark.parametrize("form", FORMS)
 def test_a_dataset_is_exported_in_every_form(form: str, tmp_path: Path) -> None:
     out = tmp_path / "x.jsonl"
-    assert told("datasets", "export", "cards-v1", "--format", form, "-o", out) == (
-        f"30 records in format {form}: {out}\n"
-    )
+    export = ("datasets", "export", "cards-v1", "--format", form, "-o", out)
+    assert told(*export, "--split", "all") == f"30 records in format {form}: {out}\n"
     assert len(ids(out)) == 30
+    held_out = json.loads(told(*export, "--split", "eval", "--json"))["written"]
+    assert 0 < held_out < 30
+    trained = f"{30 - held_out} records in format {form}, {held_out} held out are not in it"
+    assert told(*export) == f"{trained} (--split all): {out}\n"
+    assert json.loads(told(*export, "--json"))["split"] == "train"
 
 
 def test_the_choices_are_those_of_the_export() -> None:
@@ -99,10 +103,11 @@ def test_the_choices_are_those_of_the_export() -> None:
 
 def test_deleted_traces_are_left_out_and_counted(own: TraceStore, tmp_path: Path) -> None:
     out = tmp_path / "x.jsonl"
-    told("datasets", "export", "cards-v1", "-o", out)
+    every = ("datasets", "export", "cards-v1", "--split", "all", "-o", out)
+    told(*every)
     before = ids(out)
     told("traces", "delete", before[2])
-    done = told("datasets", "export", "cards-v1", "-o", out)
+    done = told(*every)
     assert done == f"29 records in format tunix_sft, 1 deleted traces left out: {out}\n"
     assert ids(out) == before[:2] + before[3:]
     asked = f"{before[5]},{before[2]}, {before[0][:9]}"
@@ -120,12 +125,12 @@ def test_what_was_deleted_in_its_run_stays_out_of_a_dataset(
     told("traces", "delete", gone, "--store", run_store.folder)
     out = tmp_path / "x.jsonl"
     assert "29 records in format tunix_sft, 1 deleted" in told(
-        "datasets", "export", "sums-v1", "-o", out
+        "datasets", "export", "sums-v1", "--split", "all", "-o", out
     )
     assert gone not in ids(out)
     other = tmp_path / "other"
     other.mkdir()
-    told("datasets", "export", "sums-v1", "-o", out, "--store", other)
+    told("datasets", "export", "sums-v1", "--split", "all", "-o", out, "--store", other)
     assert gone in ids(out)
 
 
@@ -215,3 +220,70 @@ def test_smoke_ends_with_one_where_a_line_is_bad_and_two_where_there_is_no_file(
     assert (found["right"], found["records"], found["form"]) == (False, 1, None)
     assert found["checks"] == [{"name": "records", "right": False, "told": "1 of 1 lines are bad"}]
     assert bad("smoke", tmp_path / "y.jsonl").endswith("cannot be read: No such file or directory")
+
+
+@pytest.fixture
+def named(own: TraceStore, home: Path) -> Path:
+    """A dataset that names its form."""
+    form = {"template": "chatml", "style": "tags", "system": "Be brief."}
+    return build(own, DatasetSpec.of(dataset_name="named", **form), home / "data/datasets")
+
+
+def test_the_form_of_a_dataset_is_that_of_its_exports_and_its_job(
+    named: Path, tmp_path: Path
+) -> None:
+    form, out = {"template": "chatml", "style": "tags", "system": "Be brief."}, tmp_path / "x.jsonl"
+    told("datasets", "export", "named-v1", "-o", out)
+    first = next(files.read_lines(out))
+    assert first["prompts"].startswith("<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user")
+    assert first["metadata"]["form"] == form
+    found = yaml.safe_load(told("datasets", "tunix-yaml", out))
+    assert found["dataset"] == {"format": "tunix_sft", "path": str(out), **form}
+    of_dataset = ("datasets", "tunix-yaml", "named-v1", "-o", tmp_path / "job.yaml")
+    told(*of_dataset)
+    parameters = job.load_job(tmp_path / "job.yaml").parameters()
+    assert parameters.items() >= {name.upper(): value for name, value in form.items()}.items()
+    told("datasets", "export", "named-v1", "-o", out, "--template", "llama3", "--system", "")
+    assert next(files.read_lines(out))["prompts"].startswith("<|start_header_id|>user")
+    text = (tmp_path / "job.yaml").read_text()
+    (tmp_path / "job.yaml").write_text(text.replace("dataset:\n", "dataset:\n  style: numbered\n"))
+    with pytest.raises(InputError, match="dataset.style: is 'numbered', but the dataset names 'ta"):
+        job.load_job(tmp_path / "job.yaml")
+    (tmp_path / "job.yaml").write_text(text.replace("dataset:\n", "dataset:\n  style: tag\n"))
+    with pytest.raises(InputError, match="dataset.style: unknown 'tag', did you mean tags?"):
+        job.load_job(tmp_path / "job.yaml")
+    told_why = bad("datasets", "export", named, "-o", out, "--format", "trace", "--style", "tags")
+    assert told_why == "style: has no effect on records of format trace, leave it out"
+
+
+@pytest.mark.usefixtures("own")
+def test_a_job_that_run_would_refuse_is_not_written(home: Path, tmp_path: Path) -> None:
+    write = ("datasets", "tunix-yaml", "cards-v1", "-o", tmp_path / "job.yaml")
+    files.write_json(home / "runs/theirs/run.json", {"format": 1, "profile": "x"})
+    theirs = bad(*write, "--output-dir", home / "runs/theirs")
+    assert theirs.endswith("theirs holds a run that no job made, give another folder")
+    inside = bad(*write, "--output-dir", home / "data/datasets/cards-v1/out")
+    assert "is in the dataset's folder, which never changes" in inside
+    assert "training.num_epochs: Input should be greater" in bad(*write, "--epochs", 0)
+    build(
+        TraceStore(home / "data/traces"), DatasetSpec.of(dataset_name="all", eval_fraction=0), home
+    )
+    assert "has no held-out items" in bad("datasets", "tunix-yaml", home / "all-v1")
+    assert not (tmp_path / "job.yaml").exists()
+    repository = bad(*write, "--model-id", "google/gemma-3-1b-itt")
+    assert (
+        "--model-id: unknown 'google/gemma-3-1b-itt', did you mean google/gemma-3-1b-it"
+        in repository
+    )
+
+
+@pytest.mark.usefixtures("own")
+def test_a_job_may_lie_in_another_folder_than_its_model(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("model/config.json", "model/tokenizer.model", "model/model.safetensors"):
+        files.write_json(tmp_path / name, {})
+    (tmp_path / "jobs").mkdir()
+    told("datasets", "tunix-yaml", "cards-v1", "--model-id", "model", "-o", "jobs/job.yaml")
+    assert job.load_job(Path("jobs/job.yaml")).model.model_id == str(tmp_path / "model")

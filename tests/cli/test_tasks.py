@@ -6,7 +6,7 @@ from click.testing import CliRunner, Result
 
 from tests.tasks.test_plugins import EXAMPLE, registry
 from tunix_rt_nb import tasks
-from tunix_rt_nb.cli import main
+from tunix_rt_nb.cli import display, main
 
 __all__ = ["registry"]
 
@@ -15,18 +15,31 @@ def run(*args: object) -> Result:
     return CliRunner().invoke(main, ["tasks", *map(str, args)])
 
 
-def test_tasks_are_listed_with_their_size_and_a_solved_example() -> None:
-    told = run("arithmetic", "high_card_odds").stdout
-    assert "arithmetic (tunix_rt_nb): add and subtract two-digit numbers" in told
-    assert "easy 601,545, medium 49,294,935, hard 4e+09" in told
-    assert "1. " in told
-    assert "Answer: " in told
-    assert run("list", "arithmetic", "high_card_odds").stdout == told
+def test_tasks_are_listed_in_a_line_each_and_shown_with_a_solved_example() -> None:
+    listed = run("list")
+    head, *lines = listed.stdout.splitlines()
+    assert head.split() == ["task", "asks", *tasks.task.DIFFICULTIES]
+    assert [line.split()[0] for line in lines] == list(tasks.TASKS)
+    assert max(map(len, lines)) <= 100
+    assert "column by column   602k     49M   4e9" in listed.stdout
+    told = run("arithmetic", "high_card_odds")
+    assert "arithmetic (tunix_rt_nb): add and subtract two-digit numbers" in told.stdout
+    assert "easy 601,545, medium 49,294,935, hard 4e+09" in told.stdout
+    assert "1. " in told.stdout
+    assert "Answer: " in told.stdout
+    assert run("list", "arithmetic", "high_card_odds").stdout == told.stdout
+
+
+def test_tasks_as_json_are_whole_and_fit_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     listed = json.loads(run("--json").stdout)
+    for columns in (80, 300):
+        monkeypatch.setattr(display, "width", lambda columns=columns: columns)
+        assert max(map(len, display.task_table(listed).splitlines())) <= min(columns, 100)
     assert [entry["task"] for entry in listed] == list(tasks.TASKS)
+    assert listed[0]["problems"]["medium"] == 14_658_134_400 and listed[0]["steps"]
     unknown = run("arithmetics")
     assert unknown.exit_code == 2
-    assert "task: unknown 'arithmetics', did you mean arithmetic?" in unknown.stderr
+    assert unknown.stderr.endswith("task: unknown 'arithmetics', did you mean arithmetic?\n")
 
 
 @pytest.mark.slow

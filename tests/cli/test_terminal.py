@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 from hypothesis import given, strategies as st
@@ -13,8 +14,8 @@ from hypothesis import given, strategies as st
 from tests.conftest import NOW, some
 from tests.helpers.run_folders import evaluated
 from tunix_rt_nb import dataset
-from tunix_rt_nb.cli import main
-from tunix_rt_nb.common import escaped, files
+from tunix_rt_nb.cli import main, terminal
+from tunix_rt_nb.common import escaped, files, printable
 from tunix_rt_nb.dataset import folder
 from tunix_rt_nb.host.paths import PACKAGE
 from tunix_rt_nb.runs import promoted
@@ -116,6 +117,50 @@ def test_only_one_module_prints() -> None:
     prints = re.compile(r"\b(click\.(echo|secho|echo_via_pager)|print|sys\.std(out|err)\.write)\(")
     found = {p.name for p in (PACKAGE / "cli").glob("*.py") if prints.search(p.read_text())}
     assert found == {"terminal.py"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("NO_COLOR", "1"), ("TERM", "dumb"), ("TERM", "xterm")]
+)
+def test_colours_are_on_terminals_only_and_never_the_only_sign(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    for other in ("NO_COLOR", "TERM"):
+        monkeypatch.delenv(other, raising=False)
+    monkeypatch.setenv(name, value)
+    text = f"✓ right\n✗ wrong\n  ✓ inside\n{EVIL}"
+
+    def shown(color: bool) -> tuple[str, str]:
+        @click.command()
+        def command() -> None:
+            terminal.echo(text)
+            terminal.warn("w")
+            terminal.fail("f")
+
+        told = CliRunner().invoke(command, color=color)
+        return told.stdout, told.stderr
+
+    plain = shown(color=False)
+    assert plain == (f"{printable(text)}\n", "w\ntunix-rt-nb: f\n")
+    told, errors = shown(color=True)
+    assert (click.unstyle(told), click.unstyle(errors)) == plain
+    if value != "xterm":
+        assert (told, errors) == plain
+        return
+    green, red = click.style("✓", fg="green"), click.style("✗", fg="red")
+    assert told.startswith(f"{green} right\n{red} wrong\n  ✓ inside\n")
+    assert (
+        errors
+        == click.style("w", fg="yellow") + "\n" + click.style("tunix-rt-nb:", fg="red") + " f\n"
+    )
+    assert told.count("\x1b") == 4  # none of the text's own
+
+
+def test_figures_in_text_are_rounded_and_whole_in_json(home: Path) -> None:
+    told = tool("runs", "show", "one").stdout
+    assert not re.search(r"\d\.\d{5}", told)
+    found = json.loads(tool("runs", "show", "one", "--json").stdout)
+    assert len(str(found["low"])) > 12
 
 
 def test_a_damaged_folder_is_a_row_in_every_list_and_one_line_when_shown(home: Path) -> None:

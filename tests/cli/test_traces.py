@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from tests.conftest import NOW
 from tunix_rt_nb import runs, tasks
-from tunix_rt_nb.cli import display, main, terminal
+from tunix_rt_nb.cli import display, main
 from tunix_rt_nb.host import paths
 from tunix_rt_nb.store.scores import score, summary
 from tunix_rt_nb.store.shards import Stored
@@ -89,6 +89,11 @@ def test_steps_are_ticked_or_crossed(store: TraceStore) -> None:
     assert [row["mark"] for row in both["rows"]] == ["=", "=", "~", *"=" * (len(steps) - 1)]
     assert both["a"]["steps_verified"] == 1.0
     assert both["b"]["details"]["criteria"] == "baseline"
+    for side, trace in (("a", right), ("b", wrong)):
+        payload = json.loads(trace.canonical())
+        assert both[side].items() >= {**payload, "id": trace.id, "created_at": NOW}.items()
+    assert f"from   {NOW}" in compared
+    assert "meta   {" in compared and '"task": "arithmetic"' in compared
 
 
 def test_verify_lists_what_is_wrong_and_ends_with_one(store: TraceStore) -> None:
@@ -295,24 +300,6 @@ def test_a_scored_trace_of_a_foreign_prompt_counts_as_wrong() -> None:
     trace = Trace.of("What is love?", [("add", "1+1=2.")], "2", {"task": "arithmetic"})
     found = score(trace, NOW)
     assert (found["steps_verified"], found["answer_verified"]) == (0.0, False)
-
-
-def test_progress_is_a_bar_on_a_terminal_and_a_line_now_and_then_elsewhere(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    file = tmp_path / "f"
-    file.write_bytes(bytes(1000))
-    silent = terminal.Progress([file])
-    silent(5000, 500)
-    silent._told -= 11
-    silent(5000, 250)
-    silent.close()
-    assert capsys.readouterr().err == "  10,000 lines read\n"
-    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
-    bar = terminal.Progress([file])
-    bar(5000, 500)
-    bar.close()
-    assert capsys.readouterr().err == f"\r  [{'#' * 12:<24}]  50%  5,000 lines\r\x1b[K"
 
 
 def test_a_reader_that_stops_early_is_no_error(store: TraceStore) -> None:

@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from tunix_rt_nb.common.filters import filter_condition
 from tunix_rt_nb.dataset import DatasetSpec, build
 from tunix_rt_nb.dataset.folder import sealed
 from tunix_rt_nb.dataset.selection import select
+from tunix_rt_nb.host import version
 from tunix_rt_nb.store.store import TraceStore
 from tunix_rt_nb.trace.trace import Trace
 
@@ -140,7 +142,10 @@ def test_no_filter_can_become_sql(path: str, value: object) -> None:
     [
         ({"dataset_name": "../x"}, r"dataset_name: '../x' is unsafe"),
         ({"dataset_name": ""}, "dataset_name"),
-        ({"dataset_version": "v 1"}, "dataset_version: 'v 1' is unsafe"),
+        ({"dataset_version": "v\t1"}, r"dataset_version: 'v\\t1' is unsafe"),
+        ({"dataset_name": "../my cards"}, r"dataset_name: '../my cards' is unsafe"),
+        ({"template": "gema"}, "template: unknown 'gema', did you mean gemma?"),
+        ({"style": "tag"}, "style: unknown 'tag', did you mean tags?"),
         ({"selection_strategy": "random"}, "seed: selection_strategy random needs a seed"),
         ({"selection_strategy": "best"}, "selection_strategy"),
         ({"limit": 0}, "limit"),
@@ -257,3 +262,81 @@ def test_the_same_prompt_after_other_messages_is_another_problem(tmp_path: Path)
     spec = DatasetSpec.of(dataset_name="chats", near_duplicates=None, eval_fraction=0)
     manifest = dataset.read_manifest(dataset.build(store, spec, tmp_path))
     assert (manifest["trace_count"], manifest["rejected"]) == (3, {"duplicate_prompt": 1})
+
+
+def test_a_name_is_made_safe_as_the_service_made_it(store: TraceStore, tmp_path: Path) -> None:
+    named = spec(dataset_name="my cards/easy", dataset_version="v 1")
+    folder = build(store, named, tmp_path / "built")
+    assert folder.name == named.key == "my_cards_easy-v_1"
+    manifest = dataset.read_manifest(folder)
+    assert (manifest["dataset_key"], manifest["dataset_name"]) == (folder.name, "my cards/easy")
+    assert dataset.copy(folder, tmp_path / "run").name == folder.name
+    with pytest.raises(InputError, match="with another dataset_name"):
+        build(store, spec(dataset_name="my_cards easy", dataset_version="v_1"), tmp_path / "built")
+
+
+def test_the_manifest_names_the_form_and_the_code(store: TraceStore, tmp_path: Path) -> None:
+    form = {"template": "chatml", "style": "tags", "system": "Be brief."}
+    manifest = dataset.read_manifest(build(store, spec(**form), tmp_path))
+    assert manifest.items() >= form.items()
+    assert dataset.form_of(manifest) == ("chatml", "tags", "Be brief.")
+    assert manifest["code_version"] == version.of_code()
+    dataset.check_form(manifest, "chatml", "tags", "Be brief.")
+    with pytest.raises(InputError, match="STYLE: is 'numbered', but the dataset d-v1 names 'tags'"):
+        dataset.check_form(manifest, "chatml", "numbered", "Be brief.")
+    plain = dataset.read_manifest(build(store, spec(dataset_version="v2"), tmp_path))
+    assert dataset.form_of(plain) == (None, None, None)
+    dataset.check_form(plain, "llama3", "tags", "")
+
+
+def test_the_time_of_the_build_is_told_and_changes_no_byte(
+    store: TraceStore, tmp_path: Path
+) -> None:
+    folder = build(store, spec(), tmp_path / "a")
+    os.utime(folder / "manifest.json", (1.8e9, 1.8e9))
+    again = build(store, spec(), tmp_path / "b")
+    assert (folder / "manifest.json").read_bytes() == (again / "manifest.json").read_bytes()
+    assert dataset.read_manifest(folder)["created_at"] == NOW
+    assert dataset.built_at(folder) == "2027-01-15T08:00:00Z" != dataset.built_at(again)
+    assert dataset.built_at(dataset.copy(folder, tmp_path / "c")) == dataset.built_at(folder)
+
+
+def test_another_commit_makes_no_other_dataset(
+    store: TraceStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = build(store, spec(), tmp_path / "a")
+    monkeypatch.setattr(version, "of_code", lambda: "0.1.0+gffffffffffff")
+    later = build(store, spec(), tmp_path / "b")
+    before, after = (dict(dataset.read_manifest(one)) for one in (folder, later))
+    assert {name for name in before if before[name] != after[name]} == {
+        "code_version",
+        "manifest_sha256",
+    }
+    assert build(store, spec(), tmp_path / "a") == folder
+    assert dataset.read_manifest(folder) == before
+    assert dataset.copy(later, tmp_path / "a") == folder
+
+
+def test_the_training_side_alone_is_not_split_again(tmp_path: Path) -> None:
+    store = TraceStore(tmp_path / "s")
+    store.add(tasks.draw("arithmetic", 300, seed=1), NOW)
+    whole = build(store, spec(), tmp_path)
+    half = TraceStore(tmp_path / "half")
+    half.import_files([whole / "train.jsonl"], NOW, "trace")
+    with pytest.raises(InputError, match="holds out none of .* export it with `--split all`"):
+        build(half, spec(dataset_version="v2"), tmp_path)
+    assert (
+        dataset.read_manifest(build(half, spec(eval_fraction=0), tmp_path / "b"))["split"]["eval"]
+        == 0
+    )
+
+
+def test_a_manifest_of_an_earlier_version_names_no_form(store: TraceStore, tmp_path: Path) -> None:
+    folder = build(store, spec(), tmp_path)
+    manifest = dict(dataset.read_manifest(folder))
+    for name in ("template", "style", "system"):
+        del manifest[name]
+    files.write_json(folder / "manifest.json", sealed(manifest))
+    assert build(store, spec(), tmp_path) == folder
+    with pytest.raises(InputError, match="with another template"):
+        build(store, spec(template="gemma"), tmp_path)

@@ -144,6 +144,20 @@ def test_a_damaged_set_is_refused_with_file_and_line(tmp_path: Path, text: str, 
     assert "\n" not in str(error.value)
 
 
+def test_a_set_may_ask_the_same_in_capitals_or_with_more_spaces(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    asked = ["The capital of France?", "The capital of FRANCE?", "The capital of  France?"]
+    files.write_lines(
+        path, ({"id": f"{n}", "prompt": a, "expected_answer": "Paris"} for n, a in enumerate(asked))
+    )
+    assert [trace.prompt for _, trace in evalset.read(str(path))] == asked
+    files.write_lines(
+        path, ({"id": f"{n}", "prompt": asked[0], "expected_answer": "Paris"} for n in (0, 1))
+    )
+    with pytest.raises(InputError, match="x.jsonl:2: prompt: asks the same as item '0'"):
+        evalset.read(str(path))
+
+
 def test_a_set_that_is_not_there_is_named() -> None:
     with pytest.raises(InputError, match="eval set: unknown 'core-v2', did you mean core-v1"):
         evalset.read("core-v2")

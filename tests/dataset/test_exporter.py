@@ -31,7 +31,10 @@ from tunix_rt_nb.dataset.exporter import FORMS, KINDS, SIDES, Exported, export
 from tunix_rt_nb.dataset.folder import sealed
 from tunix_rt_nb.store.shards import write_deletion
 from tunix_rt_nb.store.store import TraceStore
-from tunix_rt_nb.trace.response import respond
+from tunix_rt_nb.trace.chat import Said, render
+from tunix_rt_nb.trace.formats import reader
+from tunix_rt_nb.trace.response import STYLES, respond
+from tunix_rt_nb.trace.templates import TEMPLATES
 from tunix_rt_nb.trace.trace import Trace
 
 EVERY_CONTROL = "".join(map(chr, [*range(32), *range(127, 160)]))
@@ -93,6 +96,8 @@ def expected(trace: Trace, form: str) -> dict[str, Any]:
     """What a record is to be, in the words of its definition."""
     meta = json.loads(trace.canonical())["meta"]
     facts = {"created_at": NOW, "trace_version": "1.0"}
+    if form == "training_example":
+        facts = {"source_trace_id": trace.id, **facts}
     if form == "tunix_sft":
         facts["format"] = "tunix_sft"
     metadata = {**facts, **(meta or {})}
@@ -108,7 +113,10 @@ def expected(trace: Trace, form: str) -> dict[str, Any]:
     records: dict[str, dict[str, Any]] = {
         "trace": {"prompts": trace.prompt, "trace_steps": contents, "final_answer": answer},
         "tunix_sft": {"prompts": text, "final_answer": answer},
-        "training_example": {"prompt": trace.prompt, "response": respond(trace)},
+        "training_example": {
+            "prompt": f"{trace.prompt}\n\nPlease show your reasoning steps.",
+            "response": respond(trace),
+        },
         "messages": {"messages": [user, assistant], "id": trace.id},
     }
     record = records[form] if form == "messages" else {"id": trace.id, **records[form]}
@@ -157,7 +165,7 @@ def test_records_are_what_their_definition_says_byte_for_byte(form: str, tmp_pat
     assert lines(out) == [as_json(expected(trace, form)) for trace in traces]
     spec = DatasetSpec.of(dataset_name="d", near_duplicates=None, eval_fraction=0.5)
     folder = build(store, spec, tmp_path)
-    export(out, form, dataset=folder)
+    export(out, form, dataset=folder, split="all")
     in_order = [trace for side in SIDES for _, trace in dataset.load(folder, side)]
     assert len(in_order) == len(traces)
     assert lines(out) == [as_json(expected(trace, form)) for trace in in_order]
@@ -241,7 +249,7 @@ def test_order_and_bytes_do_not_depend_on_the_threads(tmp_path: Path) -> None:
         hashes = set()
         for threads in (1, 2, 4):
             out = tmp_path / f"out{kind}"
-            done = export(out, dataset=tmp_path / "d", store=store, threads=threads)
+            done = export(out, dataset=tmp_path / "d", split="all", store=store, threads=threads)
             assert done == Exported(len(left), len(gone))
             hashes.add(files.sha256(out))
         assert len(hashes) == 1
@@ -288,7 +296,7 @@ def records(folder: Path, form: str) -> list[dict[str, Any]]:
 def test_parquet_keeps_lists_and_metadata_as_json(
     form: str, some_dataset: Path, tmp_path: Path
 ) -> None:
-    export(tmp_path / "x.parquet", form, dataset=some_dataset)
+    export(tmp_path / "x.parquet", form, dataset=some_dataset, split="all")
     rows = pyarrow.parquet.read_table(tmp_path / "x.parquet").to_pylist()
     wanted = records(some_dataset, form)
     assert rows == [{**record, "metadata": as_json(record["metadata"])} for record in wanted]
@@ -296,7 +304,7 @@ def test_parquet_keeps_lists_and_metadata_as_json(
 
 @pytest.mark.parametrize("form", FORMS)
 def test_csv_has_lists_and_metadata_as_json(form: str, some_dataset: Path, tmp_path: Path) -> None:
-    export(tmp_path / "x.csv", form, dataset=some_dataset)
+    export(tmp_path / "x.csv", form, dataset=some_dataset, split="all")
     with (tmp_path / "x.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert rows == [
@@ -339,16 +347,20 @@ def test_the_same_dataset_gives_the_same_bytes(
     assert (tmp_path / f"a{kind}").read_bytes() == (tmp_path / f"b{kind}").read_bytes()
 
 
-def test_one_side_is_exported_alone(some_dataset: Path, tmp_path: Path) -> None:
+def test_the_training_side_is_exported_unless_told_otherwise(
+    some_dataset: Path, tmp_path: Path
+) -> None:
     counts = dataset.read_manifest(some_dataset)["split"]
     both = []
     for side in SIDES:
         done = export(tmp_path / "x.jsonl", dataset=some_dataset, split=side)
         assert done == Exported(counts[side], 0)
         both += lines(tmp_path / "x.jsonl")
-    export(tmp_path / "x.jsonl", dataset=some_dataset)
+    assert export(tmp_path / "x.jsonl", dataset=some_dataset).written == counts["train"]
+    assert lines(tmp_path / "x.jsonl") == both[: counts["train"]]
+    export(tmp_path / "x.jsonl", dataset=some_dataset, split="all")
     assert lines(tmp_path / "x.jsonl") == both
-    with pytest.raises(InputError, match="split: unknown 'test', expected one of: train, eval"):
+    with pytest.raises(InputError, match="split: unknown 'test', expected one of: train, eval, a"):
         export(tmp_path / "x.jsonl", dataset=some_dataset, split="test")
 
 
@@ -357,9 +369,9 @@ def test_deleted_traces_stay_out_and_are_counted(store: TraceStore, tmp_path: Pa
     ids = [id for side in SIDES for id, _ in dataset.load(folder, side)]
     store.delete([ids[3], ids[-1]], NOW)
     out = tmp_path / "out.jsonl"
-    assert export(out, dataset=folder, store=store) == Exported(48, 2)
+    assert export(out, dataset=folder, split="all", store=store) == Exported(48, 2)
     assert [line[7:43] for line in lines(out)] == ids[:3] + ids[4:-1]
-    assert export(out, dataset=folder) == Exported(50, 0)
+    assert export(out, dataset=folder, split="all") == Exported(50, 0)
     asked = [ids[7], ids[3], ids[0][:13], ids[7].upper(), ids[-1], ids[0]]
     assert export(out, ids=asked, store=store) == Exported(2, 2)
     assert [line[7:43] for line in lines(out)] == [ids[7], ids[0]]
@@ -397,8 +409,8 @@ def test_an_altered_or_incomplete_dataset_is_not_exported(
     side = folder / "eval.jsonl"
     side.write_bytes(side.read_bytes().replace(b"a", b"b", 1))
     with pytest.raises(InputError, match=r"eval\.jsonl: was altered after the build"):
-        export(tmp_path / "x.jsonl", dataset=folder)
-    export(tmp_path / "x.jsonl", dataset=folder, split="train")
+        export(tmp_path / "x.jsonl", dataset=folder, split="all")
+    export(tmp_path / "x.jsonl", dataset=folder)
     (folder / "manifest.json").unlink()
     with pytest.raises(InputError, match=r"has no manifest\.json"):
         export(tmp_path / "x.jsonl", dataset=folder)
@@ -504,5 +516,101 @@ def test_a_library_that_is_missing_is_named(
 
 
 def test_an_unknown_form_is_named(some_dataset: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="format: unknown 'sft', did you mean tunix_sft?"):
-        export(tmp_path / "x.jsonl", "sft", dataset=some_dataset)
+    with pytest.raises(InputError, match="format: unknown 'tunix-sft', did you mean tunix_sft?"):
+        export(tmp_path / "x.jsonl", "tunix-sft", dataset=some_dataset)
+
+
+CHAT = [
+    {"role": "user", "content": "Emil is 28."},
+    {"role": "assistant", "content": "Ok."},
+]
+EARLIER = {
+    "none": [],
+    "system": [{"role": "system", "content": "Be kind."}],
+    "turns": CHAT,
+    "both": [{"role": "system", "content": "Be kind."}, *CHAT],
+}
+
+
+def chats() -> list[Trace]:
+    """A trace after each kind of earlier messages, with steps and without."""
+    steps = [("s", "28 + 4 = 32.\nSo it is."), ("s", "It's 32.")]
+    return [
+        Trace.of(f"{name}: in {n} years?", steps[:n], "32", {"earlier_messages": earlier})
+        for name, earlier in EARLIER.items()
+        for n in (0, 2)
+    ]
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("system", ["", 'It\'s "brief"; $stop {form}.'])
+def test_a_text_is_that_of_the_form_and_reads_back(
+    template: str, style: str, system: str, tmp_path: Path
+) -> None:
+    traces, out = chats(), tmp_path / "x.jsonl"
+    named: Any = {"template": template, "style": style, "system": system}
+    export(out, ids=[t.id for t in traces], store=keep(tmp_path, traces), **named)
+    usual = named == {"template": "gemma", "style": "numbered", "system": ""}
+    for trace, line in zip(traces, lines(out), strict=True):
+        record = json.loads(line)
+        assert record["prompts"] == render(trace, template, style, system).text
+        assert record["metadata"].get("form") == (None if usual else named)
+        again = reader("tunix_sft")(line.encode())
+        assert Said.of(again) == Said.of(trace)
+        kept = {name: value for name, value in (again.meta or {}).items() if name != "imported"}
+        assert kept == trace.meta
+
+
+@pytest.mark.parametrize("form", ["messages", "training_example"])
+def test_other_records_take_the_parts_of_a_form_that_they_have(form: str, tmp_path: Path) -> None:
+    traces, out = chats(), tmp_path / "x.jsonl"
+    spec = DatasetSpec.of(dataset_name="d", eval_fraction=0, style="tags", system="Be brief.")
+    folder = build(keep(tmp_path, traces), spec, tmp_path)
+    export(out, form, dataset=folder)
+    for (_, trace), line in zip(dataset.load(folder, "train"), lines(out), strict=True):
+        record = json.loads(line)
+        said = record.get("response") or record["messages"][-1]["content"]
+        assert said == respond(trace, "tags")
+        told = {"style": "tags", "system": "Be brief."} if form == "messages" else {"style": "tags"}
+        assert record["metadata"]["form"] == told
+        again = reader(form)(line.encode())
+        assert Said.of(again)[:3] == Said.of(trace)[:3]
+        if form == "messages":
+            own = trace.earlier.system
+            assert record["messages"][0] == {"role": "system", "content": own or "Be brief."}
+            assert again.earlier.turns == trace.earlier.turns
+
+
+def test_a_dataset_is_exported_in_the_form_that_it_names(tmp_path: Path) -> None:
+    store, out = keep(tmp_path, odd_traces()), tmp_path / "x.jsonl"
+    spec = DatasetSpec.of(dataset_name="d", near_duplicates=None, template="chatml")
+    folder = build(store, spec, tmp_path)
+    export(out, dataset=folder)
+    [*found] = dataset.load(folder, "train")
+    texts = [json.loads(line)["prompts"] for line in lines(out)]
+    assert texts == [render(trace, "chatml").text for _, trace in found]
+    export(out, dataset=folder, template="gemma", system="Be brief.")
+    texts = [json.loads(line)["prompts"] for line in lines(out)]
+    assert texts == [render(trace, "gemma", "numbered", "Be brief.").text for _, trace in found]
+    export(out, "trace", dataset=folder)  # has no text in a template
+    with pytest.raises(InputError, match="template: has no effect on records of format trace"):
+        export(out, "trace", dataset=folder, template="gemma")
+    with pytest.raises(InputError, match="template: unknown 'gema', did you mean gemma?"):
+        export(out, dataset=folder, template="gema")
+
+
+def test_what_the_metadata_of_a_trace_calls_its_own_stays_its_own(tmp_path: Path) -> None:
+    own: list[Any] = [
+        {"form": "sonnet"},
+        {"form": {"lines": 14}},
+        {"source_trace_id": "x"},
+        {"form": {}},
+    ]
+    traces = [Trace.of(f"{n}?", [("s", "t")], "a", meta) for n, meta in enumerate(own)]
+    out, store = tmp_path / "x.jsonl", keep(tmp_path, traces)
+    for form in ("tunix_sft", "messages"):
+        export(out, form, ids=[trace.id for trace in traces], store=store)
+        for trace, line in zip(traces, lines(out), strict=True):
+            again = reader(form)(line.encode()).meta or {}
+            assert {k: v for k, v in again.items() if k != "imported"} == trace.meta

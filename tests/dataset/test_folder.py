@@ -4,7 +4,8 @@ import pytest
 
 from tests.conftest import NOW, some
 from tunix_rt_nb import dataset
-from tunix_rt_nb.common import InputError
+from tunix_rt_nb.common import InputError, files
+from tunix_rt_nb.dataset import folder
 from tunix_rt_nb.store import TraceStore
 
 
@@ -42,3 +43,11 @@ def test_what_an_interrupted_build_left_and_what_is_no_dataset_are_passed_over(
     assert dataset.built_in(built.parent) == built
     with pytest.raises(InputError, match="has no dataset, run 2_build again"):
         dataset.built_in(built.parent / "other-1")
+
+
+@pytest.mark.parametrize("part", ["template", "style", "system"])
+def test_a_form_of_another_type_is_named(built: Path, part: str) -> None:
+    path = built / "manifest.json"
+    files.write_json(path, folder.sealed({**files.read_json(path), part: ["gemma"]}))
+    with pytest.raises(InputError, match=f"manifest.json: {part}"):
+        dataset.read_manifest(built)

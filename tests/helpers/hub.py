@@ -1,5 +1,6 @@
 """Servers on this machine that speak as much of the hubs' protocols as their own clients need."""
 
+import base64
 import hashlib
 import json
 import threading
@@ -34,6 +35,11 @@ class Hub(ThreadingHTTPServer):
     serves: dict[str, bytes]
     asked: list[tuple[str, str, str | None]]  # method, file and range
     tokens: set[str | None]
+    refuses_at: str = ""  # the calls that are refused: all that have this in their path
+    received: dict[str, bytes]  # the files of all commits
+    objects: dict[str, bytes]  # the large ones by their hash
+    validated: list[dict[str, str]]  # the cards that were sent to be checked
+    repositories: dict[str, bool]  # name of a repository -> whether it is private
 
 
 class Base(BaseHTTPRequestHandler):
@@ -101,6 +107,87 @@ class HuggingFace(Base):
             self.wfile.write(data[start:end])
 
 
+class Upload(Base):
+    """What the client of https://huggingface.co asks for when it uploads a folder."""
+
+    def do_GET(self) -> None:
+        name = self.path.removeprefix("/api/models/").partition("?")[0]
+        if name not in self.server.repositories:
+            return self.told({"error": "not found"}, 404)
+        told = {"id": name, "sha": "0" * 40, "private": self.server.repositories[name]}
+        return self.told({**told, "siblings": []})
+
+    def do_PUT(self) -> None:
+        self.server.objects[self.path.rpartition("/")[2]] = self.body()
+        self.answer(200)
+
+    def do_POST(self) -> None:
+        self.server.tokens.add(self.headers["Authorization"])
+        call = self.path.partition("?")[0]
+        asked = self.body()
+        if self.server.refuses and self.server.refuses_at in call:
+            return self.told({"error": "no"}, self.server.refuses)
+        if call == "/api/repos/create":
+            return self.create(json.loads(asked))
+        if call == "/api/validate-yaml":
+            self.server.validated.append(json.loads(asked))
+            return self.told({"errors": [], "warnings": []})
+        if "/preupload/" in call:
+            return self.told({"files": [*map(self.mode, json.loads(asked)["files"])]})
+        if call.endswith("/info/lfs/objects/batch"):
+            return self.told({"transfer": "basic", "objects": self.places(json.loads(asked))})
+        return self.commit([json.loads(line) for line in asked.splitlines()])
+
+    def body(self) -> bytes:
+        length = self.headers["Content-Length"]
+        if length is not None:
+            return self.rfile.read(int(length))
+        chunks = []  # each after its size in hexadecimal
+        while size := int(self.rfile.readline(), 16):
+            chunks.append(self.rfile.read(size))
+            self.rfile.readline()
+        return b"".join(chunks)
+
+    def told(self, value: Any, status: int = 200) -> None:
+        self.answer(status, json.dumps(value).encode(), Content_Type="application/json")
+
+    @property
+    def here(self) -> str:
+        return f"http://127.0.0.1:{self.server.server_port}"
+
+    def create(self, asked: dict[str, Any]) -> None:
+        name = f"{asked['organization']}/{asked['name']}"
+        if name in self.server.repositories:
+            return self.told({"error": "exists", "url": f"{self.here}/{name}"}, 409)
+        self.server.repositories[name] = asked["visibility"] == "private"
+        return self.told({"url": f"{self.here}/{name}"})
+
+    def mode(self, file: dict[str, Any]) -> dict[str, Any]:
+        large = file["path"].endswith((".safetensors", ".model"))
+        return {
+            "path": file["path"],
+            "uploadMode": "lfs" if large else "regular",
+            "shouldIgnore": False,
+        }
+
+    def places(self, asked: dict[str, Any]) -> list[dict[str, Any]]:
+        return [
+            {**each, "actions": {"upload": {"href": f"{self.here}/objects/{each['oid']}"}}}
+            for each in asked["objects"]
+        ]
+
+    def commit(self, lines: list[dict[str, Any]]) -> None:
+        for line in lines:
+            value = line["value"]
+            if line["key"] == "file":
+                self.server.received[value["path"]] = base64.b64decode(value["content"])
+            elif line["key"] == "lfsFile":
+                self.server.received[value["path"]] = self.server.objects[value["oid"]]
+        name = self.path.split("/")[3:5]
+        url = f"{self.here}/{'/'.join(name)}/commit/{'0' * 40}"
+        self.told({"success": True, "commitOid": "0" * 40, "commitUrl": url})
+
+
 class Kaggle(Base):
     """The two calls that Kaggle's client makes for a model, as a proxy sees them."""
 
@@ -126,6 +213,7 @@ def serving(handler: type[Base]) -> Iterator[Hub]:
     """A server that runs meanwhile."""
     server = Hub(("127.0.0.1", 0), handler)
     server.serves, server.asked, server.tokens = dict(FILES), [], set()
+    server.received, server.objects, server.repositories, server.validated = {}, {}, {}, []
     thread = threading.Thread(target=server.serve_forever, args=[0.01])
     thread.start()
     try:

@@ -135,6 +135,16 @@ def test_a_push_is_recorded_and_each_next_one_is_another_version(
     }
 
 
+def test_a_kernel_that_names_no_owner_becomes_that_of_whoever_pushes_it(
+    server: Kaggle, folder: Path
+) -> None:
+    path = folder / "kernel/kernel-metadata.json"
+    files.write_json(path, {**files.read_json(path), "id": "tunix-rt-mine"})
+    assert kaggle("push", "mine").stdout.startswith(f"{HANDLE} version 1")
+    assert files.read_json(path)["id"] == HANDLE
+    assert kaggle("push", "mine", "--resume").exit_code == 2  # it left nothing
+
+
 def test_the_request_asks_for_what_was_prepared_and_for_no_image(
     server: Kaggle, folder: Path
 ) -> None:

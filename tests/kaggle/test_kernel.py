@@ -8,6 +8,7 @@ import lzma
 import os
 import re
 import shutil
+import socket
 import stat
 import subprocess
 import sys
@@ -24,12 +25,12 @@ from click.testing import CliRunner
 from nbformat import NotebookNode
 from slugify import slugify
 
-from tunix_rt_nb import runs
+from tunix_rt_nb import kaggle, runs
 from tunix_rt_nb.cli import main
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.host import bootstrap, handles, needs, paths, place
-from tunix_rt_nb.kaggle import account, embedding, kernel, session, submission
+from tunix_rt_nb.kaggle import embedding, kernel, session, submission
 from tunix_rt_nb.models import catalog
 
 HANDLE = "me/tunix-rt-mine"
@@ -323,6 +324,9 @@ def test_the_first_cell_stops_on_kaggle_where_the_accelerator_is_not_there(
     monkeypatch.setenv("KAGGLE_KERNEL_RUN_TYPE", "Batch")
     with pytest.raises(RuntimeError, match="JAX finds cpu 1, expected tpu 8: Kaggle started"):
         bootstrap.require("tpu 8")
+    monkeypatch.setattr(bootstrap, "PATIENCE", 0.01)
+    with pytest.raises(RuntimeError, match=r"finds nothing in 0.01 s, .* Save & Run All"):
+        bootstrap.require("tpu 8")
 
 
 def test_what_is_missing_is_pinned_and_what_is_there_stays(prepared: Path) -> None:
@@ -353,7 +357,7 @@ def prepare(*arguments: str) -> str:
             "accelerator: Tpu1VmV38 (TPU v3-8) was retired, use TpuV5",
         ),
         (["--accelerator", "TpuV5E9"], "accelerator: unknown 'TpuV5E9', did you mean TpuV5E8?"),
-        (["--kernel", "me/My Kernel!"], "kernel: expected OWNER/SLUG, found 'me/My Kernel!'"),
+        (["--kernel", "me/My Kernel!"], "kernel: expected [OWNER/]SLUG, found 'me/My Kernel!'"),
         (["--kernel", "me/four"], "a slug has 5 to 50 small letters, digits and single hyphens"),
         (["--run-id", "../x"], "run-id: '../x' is unsafe"),
         (["--set", "STEPS=many"], "STEPS: expected a whole number from 1, found 'many'"),
@@ -404,12 +408,35 @@ def test_a_long_name_makes_a_slug(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, length: int
 ) -> None:
     monkeypatch.setenv("TUNIX_RT_HOME", str(tmp_path))
-    monkeypatch.setattr(account, "login", lambda: None)
-    monkeypatch.setattr(account, "username", lambda api: "me")
     name = "a" * length + "-b-c-d-e-f-g-h"
     made = ["kaggle", "prepare", "quickstart", "--accelerator", "none", "--run-id", name]
     told = CliRunner().invoke(main, made)
     assert told.exit_code == 0, told.output
+
+
+def test_preparing_needs_no_credentials_and_tells_how_to_run_it_in_the_editor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in os.environ if name.startswith("KAGGLE_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("TUNIX_RT_HOME", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "kaggle", None)  # importing it would log in
+    monkeypatch.setattr(socket, "socket", None)  # nor is anything asked
+    told = CliRunner().invoke(main, ["kaggle", "prepare", "kaggle-tpu"])
+    assert told.exit_code == 0, told.output
+    folder = tmp_path / "runs/kaggle-tpu/kernel"
+    assert told.stdout == f"{folder}\n"
+    assert told.stderr.splitlines() == [
+        f"In Kaggle's editor: File, Import Notebook, {folder}/kernel.ipynb",
+        "  Title: tunix-rt-kaggle-tpu",
+        "  Settings: Accelerator TPU v5e-8, Internet on",
+        "  Add Input: google/gemma-3/transformers/gemma-3-1b-pt/1",
+        "  Save Version: Save & Run All",
+        "Or from here: tunix-rt-nb kaggle push kaggle-tpu",
+    ]
+    assert read(folder)[1]["id"] == "tunix-rt-kaggle-tpu"
+    assert kaggle.by_hand(folder) == told.stderr.splitlines()[:-1]
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,19 @@ def test_an_unknown_name_is_told_the_nearest() -> None:
         catalog.get("gemma3-1b-lt")
 
 
+def test_a_repository_on_the_hub_is_another_name_of_its_model() -> None:
+    for known in DOWNLOADED:
+        assert catalog.named(known.hugging_face) == known.name
+        assert catalog.get(known.hugging_face) == known
+        assert catalog.is_known(known.hugging_face)
+    with pytest.raises(
+        InputError, match="'google/gemma-3-270m-itt', did you mean google/gemma-3-270m-it"
+    ):
+        catalog.get("google/gemma-3-270m-itt")
+    told = str(catalog.unknown_model("MODEL", "runs/best"))
+    assert told.startswith("MODEL: runs/best does not exist, known names: tiny, gemma3-270m")
+
+
 def test_the_catalog_is_light() -> None:
     heavy = "jax", "numpy", "huggingface_hub", "kagglehub", "gguf"
     code = (

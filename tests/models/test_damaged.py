@@ -16,7 +16,11 @@ from tunix_rt_nb.common import files
 from tunix_rt_nb.models import architecture, gguf_file, hf_names, pieces, sources, weights
 from tunix_rt_nb.models.tokenizer import Tokenizer
 
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.fuzz,
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+]
 TIMES = 2000
 SMALL = {**GEMMA3, "num_hidden_layers": 1, "hidden_size": 8, "intermediate_size": 8, "head_dim": 4}
 SMALL |= {"query_pre_attn_scalar": 4}

@@ -1,14 +1,22 @@
 """A model's card says where it comes from and what it scored, and nothing in it is markup."""
 
+import ast
 from pathlib import Path
 from typing import Any
 
+import mistune
 import pytest
 import yaml
+from huggingface_hub import ModelCard
 from hypothesis import given
+from transformers import AutoTokenizer
 
+from tests.helpers.gemma import TOKENIZER
 from tests.helpers.odd import texts
+from tunix_rt_nb.models import tokenizer_files
 from tunix_rt_nb.report import model_card
+from tunix_rt_nb.trace.chat import form
+from tunix_rt_nb.trace.templates import text_of
 
 FACTS: dict[str, Any] = {
     "name": "columns",
@@ -27,6 +35,27 @@ FACTS: dict[str, Any] = {
 def parts(card: str) -> tuple[dict[str, Any], str]:
     _, front, text = card.split("---\n", 2)
     return yaml.safe_load(front), text
+
+
+def code_of(card: str) -> str:
+    """The snippet of a card, as a reader of Markdown finds it."""
+    tokens: Any = mistune.create_markdown(renderer=None)(card)
+    [found] = [
+        token["raw"]
+        for token in tokens
+        if token["type"] == "block_code" and token.get("attrs", {}).get("info") == "python"
+    ]
+    return str(found)
+
+
+def messages_of(card: str) -> Any:
+    """The messages that the snippet of a card asks the model."""
+    [value] = [
+        node.value
+        for node in ast.parse(code_of(card)).body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "messages"
+    ]
+    return ast.literal_eval(value)
 
 
 def test_a_card_tells_lineage_and_scores(tmp_path: Path) -> None:
@@ -61,13 +90,14 @@ def test_what_a_run_knows_becomes_a_card() -> None:
     assert "| all, in the style exactly | 0.0% | 45.0% | 40 |" in text
     assert [entry["dataset"]["name"] for entry in front["model-index"][0]["results"]] == ["sums"]
     made_here = model_card.facts("adder", "tiny", rendered, {})
-    assert (made_here["base"], made_here["license"]) == (None, None)
+    assert (made_here["base"], made_here["license"]) == (None, "unknown")
 
 
 def test_what_is_not_known_is_left_out() -> None:
     front, text = parts(model_card.card({"name": "adder"}))
     assert front.keys() == {"library_name", "pipeline_tag", "tags"}
-    assert "##" not in text
+    assert [line for line in text.splitlines() if line[:3] == "## "] == ["## Use", "## Limitations"]
+    assert "It was not evaluated yet." in text
 
 
 def test_emoji_stand_in_the_front_matter_as_they_are() -> None:
@@ -83,14 +113,72 @@ def test_every_text_stays_what_it_is(text: str) -> None:
         "base": text,
         "license": text,
         "tags": [text],
-        "data": {text: text},
+        "data": {text: text, "system": text, "dataset_key": text},
         "scores": {text: {"before": 0.5, "after": 0.5, "n": 2}},
+        "sample": {"prompt": text, "response": text},
     }
     front, rest = parts(model_card.card(facts))
-    assert (front["base_model"], front["license"], front["tags"][2]) == (text, text, text)
+    assert (front["license"], front["tags"][2]) == (text, text)
+    assert front.get("base_model", text) == text and front.get("datasets", [text]) == [text]
     assert front["model-index"][0]["name"] == text
     assert front["model-index"][0]["results"][0]["dataset"]["name"] == text
-    assert rest.count("\n## ") == 2
-    assert len(rest.splitlines()) == len(
-        parts(model_card.card({**facts, "name": "x"}))[1].splitlines()
+    assert messages_of(rest) == [
+        {"role": "system", "content": text},
+        {"role": "user", "content": text},
+    ]
+    plain = {**facts, "name": "x"}
+    assert len(rest.splitlines()) == len(parts(model_card.card(plain))[1].splitlines())
+
+
+def test_the_hubs_own_library_reads_a_card() -> None:
+    told = {**FACTS, "sample": {"prompt": "1 + 1?", "response": "Answer: 2"}, "name": "me: x"}
+    scores = {"arithmetic": {"after": 0.5, "n": 2}}
+    read = ModelCard(model_card.card({**told, "data": {"dataset_key": "x-v1"}, "scores": scores}))
+    data = read.data
+    assert (data.license, data.base_model, data.datasets) == (
+        *("gemma", "google/gemma-3-270m"),
+        ["x-v1"],
     )
+    assert (data.language, data.library_name) == (["en"], "transformers")
+    assert data.pipeline_tag == "text-generation"
+    [result] = data.eval_results or []  # it refuses scores that lack a field
+    assert (result.dataset_name, result.metric_type) == ("arithmetic", "accuracy")
+    assert (data.model_name, result.metric_value) == ("me: x", 0.5)
+
+
+@pytest.mark.parametrize(
+    "base", ["runs/x/4_train/model", "/a/b", "a b/c", "tiny", "google/", "a/b/c"]
+)
+def test_only_a_repository_is_named_as_base_model(base: str) -> None:
+    front, _ = parts(model_card.card({"name": "x", "base": base}))
+    assert "base_model" not in front
+
+
+def test_a_sample_is_a_right_answer_to_one_question() -> None:
+    one: Any = {"prompt": "1 + 1?", "response": "Answer: 2", "score": 1.0}
+    told = {**one, "prompt": "And 2?", "earlier_messages": []}
+    assert model_card.sample([{**one, "score": 0.0}, told]) == model_card.sample([told])
+    assert model_card.sample([{**one, "score": 0.5}]) is None
+    text = model_card.card({"name": "x", "sample": model_card.sample([one])})
+    assert "## An answer\n\nTo a prompt that it was not trained on:\n\n```text\n1 + 1?\n" in text
+    assert messages_of(text) == [{"role": "user", "content": "1 + 1?"}]
+
+
+@pytest.mark.parametrize("system", ["", "Be brief.\n```"])
+def test_the_snippet_asks_as_the_model_was_trained(
+    system: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What needs PyTorch is cut off: the tensors, and all from the model on."""
+    for name, content in tokenizer_files.contents(TOKENIZER).items():
+        (tmp_path / name).write_bytes(content)
+    sample: Any = {"prompt": "What is 1 + 1?", "response": "Answer: 2"}
+    code = code_of(model_card.card({"name": "x", "data": {"system": system}, "sample": sample}))
+    lines = [
+        line for line in code.splitlines() if not line.startswith(("model", "written", "print"))
+    ]
+    monkeypatch.chdir(tmp_path)
+    here: dict[str, Any] = {}
+    exec("\n".join(lines).replace(', "return_tensors": "pt"', ""), here)
+    found = AutoTokenizer.from_pretrained(tmp_path).decode(here["asked"]["input_ids"])
+    asked = form("gemma").template.prompt("What is 1 + 1?", system)
+    assert found == f"<bos>{text_of(asked)}"

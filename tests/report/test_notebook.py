@@ -16,10 +16,11 @@ from tunix_rt_nb import report, tasks
 from tunix_rt_nb.common import printable
 from tunix_rt_nb.models import Tokenizer, train_tokenizer
 from tunix_rt_nb.render import Example, encode
+from tunix_rt_nb.report import theme
 from tunix_rt_nb.trace import Trace, respond
 from tunix_rt_nb.trace.chat import render
 
-VOID = {"br", "hr"}
+VOID = {"br", "hr", "wbr"}
 OPENED, CLOSED = '<div class="tex2jax_ignore mathjax_ignore">', "</div>"
 HOSTILE = '<script>alert("a & b")</script> &lt; it\'s <b>✓</b>'
 TRACE = TRACES[0]  # of four steps
@@ -147,10 +148,12 @@ def test_whatever_a_trace_or_a_problem_says_is_shown_as_text(trace: Trace, data:
         trace.prompt, [("s", s.content) for s in trace.steps], trace.final_answer, meta
     )
     found = Shown(report.trace_html(trace, [f"step 1: {said}"]))
-    breaks = {"br": lines} if (lines := trace.prompt.count("\n")) else {}
+    lines = sum(text.count("\n") for text in (trace.prompt, *(s.content for s in trace.steps)))
     n = len(trace.steps)
+    breaks = {"br": lines} if lines else {}
     assert found.elements == {"h4": 1, "p": 3, "b": 3, "ol": 1, "li": n, **breaks}
-    assert found.attributes == []
+    [(name, style)] = found.attributes
+    assert name == "li style" and theme.WRONG in style
     first, *later = [plain(step.content) for step in trace.steps]
     items = [("b", f"{first} ✗"), *(("li", f"{text} ✓") for text in later)]
     answer = plain(trace.final_answer)
@@ -162,13 +165,23 @@ TOKENIZER = Tokenizer(train_tokenizer([*map(respond, TRACES), *[HOSTILE] * 9], 4
 EXAMPLES = list(encode([render(trace) for trace in TRACES], TOKENIZER, [t.id for t in TRACES]))
 
 
+LEGEND = [("b", "trained on"), ("p", " "), ("span", "only read")]
+
+
+def tokens_shown(html: Any) -> list[tuple[str, str]]:
+    """Return the tokens that a mask shows, without the legend above them."""
+    found = shown(html)
+    assert found[:3] == LEGEND
+    return found[3:]
+
+
 def readable(text: str) -> str:
     return plain(text).replace(" ", "\xa0").replace("\n", "⏎\n")
 
 
 @pytest.mark.parametrize("place", range(len(TRACES)))
 def test_of_a_chat_the_response_is_marked_and_nothing_else(place: int) -> None:
-    tokens = shown(report.mask_html(EXAMPLES[place], TOKENIZER))
+    tokens = tokens_shown(report.mask_html(EXAMPLES[place], TOKENIZER))
     marked = "".join(text for tag, text in tokens if tag == "b")
     assert marked == readable(f"{respond(TRACES[place])}<end_of_turn>")
     plain = "".join(text for tag, text in tokens if tag == "span")
@@ -186,9 +199,10 @@ def test_exactly_the_tokens_that_are_trained_are_marked(ids: list[int], data: An
     tags = ["b" if trained else "span" for trained in example.mask]
     assert tags == ["span"] * prompt + ["b"] * (len(ids) - prompt)
     told = [(tag, readable(TOKENIZER.piece(i))) for tag, i in zip(tags, ids, strict=True)]
-    assert found.said == told
-    greens = [style.startswith("background:#cdeccd;") for _, style in found.attributes[1:]]
-    assert greens == list(example.mask)
+    assert found.said == [*LEGEND, *told]
+    colours = {"b style": theme.TRAINED, "span style": theme.READ}
+    for name, style in found.attributes:
+        assert name == "p style" or f"background:{colours[name]};" in style
 
 
 def test_a_token_that_looks_like_markup_is_shown_as_text() -> None:
@@ -197,83 +211,103 @@ def test_a_token_that_looks_like_markup_is_shown_as_text() -> None:
     assert any("<" in piece and len(piece) > 3 for piece in pieces)
     assert any("&" in piece for piece in pieces) and any('"' in piece for piece in pieces)
     found = Shown(report.mask_html(Example("x", tuple(ids), 0), TOKENIZER))
-    assert "".join(text for _, text in found.said) == HOSTILE.replace(" ", "\xa0")
-    assert found.elements == {"p": 1, "b": len(ids)}
+    assert "".join(text for _, text in found.said[3:]) == HOSTILE.replace(" ", "\xa0")
+    assert found.elements == {"p": 2, "b": 1 + len(ids), "span": 1, "wbr": len(ids) - 1}
 
 
 RIGHT, WRONG = (predictions([text(TRACE)], [TRACE])[0] for text in (right, wrong))
 
 
-def test_a_right_answer_is_ticked_and_shown_line_by_line() -> None:
-    assert shown(report.predictions_html([RIGHT])) == [
-        ("b", TRACE.prompt),
-        ("p", respond(TRACE)),
-        ("i", "✓ answer right; 100.0 % of the steps right"),
-    ]
-    assert report.predictions_html([RIGHT]).data.count("<br>") == respond(TRACE).count("\n") == 5
+def answered(prediction: Any) -> list[tuple[str, str]]:
+    return shown(report.predictions_html([prediction]))
 
 
-def test_a_wrong_answer_is_crossed_with_the_right_one_and_why_each_step_is_wrong() -> None:
-    reason = WRONG["wrong_steps"]["2"]
-    assert shown(report.predictions_html([WRONG])) == [
+def test_each_step_of_a_right_answer_is_ticked() -> None:
+    assert answered(RIGHT) == [
         ("b", TRACE.prompt),
-        ("p", wrong(TRACE)),
-        (
-            "i",
-            f"✗ answer wrong, expected {TRACE.final_answer}; 25.0 % of the steps right\n"
-            f"✗ step 2: {reason}",
-        ),
+        *(("li", f"{text} ✓") for text in STEPS),
+        ("p", "Answer: "),
+        ("b", TRACE.final_answer),
+        ("p", " ✓ "),
+        ("i", "(right answer, no wrong step; 100.0 % of the steps right)"),
     ]
 
 
-def test_a_right_answer_for_wrong_reasons_shows_both() -> None:
-    mixed = {**RIGHT, "steps_right": 0.5, "wrong_steps": {"2": "no", "10": "nor this"}}
-    *_, (_, verdict) = shown(report.predictions_html([mixed]))
-    assert verdict == (
-        "✓ answer right; 50.0 % of the steps right\n✗ step 2: no\n✗ step 10: nor this"
-    )
+def test_the_first_wrong_step_is_bold_on_red_with_the_reason_and_the_right_answer_is_told() -> None:
+    assert answered(WRONG) == [
+        ("b", TRACE.prompt),
+        ("li", f"{STEPS[0]} ✓"),
+        ("b", "I guess. ✗"),
+        ("li", "\n"),
+        ("i", WRONG["wrong_steps"]["2"]),
+        ("p", "Answer: "),
+        ("b", "4096"),
+        ("p", " ✗, expected "),
+        ("b", TRACE.final_answer),
+        ("p", " "),
+        ("i", "(wrong step, wrong answer; 25.0 % of the steps right)"),
+    ]
+    reds = [style for _, style in Shown(report.predictions_html([WRONG])).attributes]
+    assert [theme.WRONG in style for style in reds] == [False, True]  # the first is a class
 
 
-def test_steps_that_nobody_can_check_are_told() -> None:
-    *_, (_, verdict) = shown(report.predictions_html([{**RIGHT, "steps_right": None}]))
-    assert verdict == "✓ answer right; no step can be checked"
+def test_later_wrong_steps_are_crossed_but_not_bold() -> None:
+    mixed = {**RIGHT, "steps_right": 0.5, "first_wrong": 2, "wrong_steps": {"2": "no", "4": "nor"}}
+    said = answered(mixed)
+    items = [(tag, text) for tag, text in said if text.strip()[-2:] in (" ✓", " ✗")]
+    told = ["✓", "✗", "✓", "✗"]
+    expected = [f"{text} {tick}" for text, tick in zip(STEPS, told, strict=True)]
+    assert [text.strip() for _, text in items] == expected
+    assert [tag for tag, _ in items] == ["li", "b", "li", "li"]
+
+
+def test_a_missing_step_is_told_where_it_is_missing() -> None:
+    short = predictions([f"Reasoning:\n1. {STEPS[0]}\nAnswer: 7"], [TRACE])[0]
+    assert short["first_wrong"] == 2
+    assert ("b", "a step is missing here ✗") in answered(short)
+
+
+def test_steps_that_nobody_can_check_get_a_dot() -> None:
+    found = answered({**RIGHT, "steps_right": None, "grader": "number"})
+    assert [text for tag, text in found if tag == "li"] == [f"{text} ·" for text in STEPS]
+    assert found[-1][1].endswith("no step can be checked)")
 
 
 def test_an_answer_that_is_right_in_part_is_not_right() -> None:
-    *_, (_, verdict) = shown(report.predictions_html([{**RIGHT, "score": 0.99}]))
-    assert verdict.startswith(f"✗ answer wrong, expected {TRACE.final_answer}; 100.0 %")
+    assert ("p", " ✗, expected ") in answered({**RIGHT, "score": 0.99})
+
+
+def test_what_is_not_in_the_style_can_be_unfolded() -> None:
+    [free] = predictions(["<b>so</b> it is 7"], [TRACE])
+    found = Shown(report.predictions_html([free]))
+    assert found.elements["details"] == 1
+    assert found.said[-1] == ("details", "<b>so</b> it is 7")
 
 
 def test_all_answers_are_shown_in_their_order_and_none_if_there_are_none() -> None:
-    one, two = ([text for _, text in shown(report.predictions_html([p]))] for p in (RIGHT, WRONG))
+    one, two = answered(RIGHT), answered(WRONG)
     found = Shown(report.predictions_html([WRONG, RIGHT, {**WRONG}]))
-    assert [text for _, text in found.said] == [*two, *one, *two]
-    assert found.elements["hr"] == 3
+    assert found.said == [*two, *one, *two]
+    assert found.elements["hr"] == 2
     assert shown(report.predictions_html([])) == []
-
-
-@pytest.mark.parametrize("n", [1, 5, 8, 9, 10, 12])
-def test_the_first_five_and_the_last_five_are_each_shown_once(n: int) -> None:
-    some = [{**RIGHT, "prompt": f"Question {k}?"} for k in range(n)]
-    told = [
-        text for tag, text in shown(report.predictions_html(some[:5] + some[-5:])) if tag == "b"
-    ]
-    assert told == [p["prompt"] for k, p in enumerate(some) if k < 5 or k >= n - 5]
 
 
 @given(odd.texts([HOSTILE, "</div>", "</i></p>", "&amp;", "<hr>"]))
 def test_whatever_a_model_says_is_shown_as_text(said: str) -> None:
-    fields = dict.fromkeys(("prompt", "response", "expected_answer"), said)
-    found = Shown(report.predictions_html([{**WRONG, **fields, "wrong_steps": {said: said}}]))
-    assert found.elements.pop("br") > said.count("\n")
-    assert found.elements == {"p": 3, "b": 1, "div": 1, "i": 1, "hr": 1}
-    assert found.attributes == [("div class", "model")]
-    said = plain(said)
-    assert found.said == [
-        ("b", said),
-        ("p", said),
-        ("i", f"✗ answer wrong, expected {said}; 25.0 % of the steps right\n✗ step {said}: {said}"),
-    ]
+    fields = dict.fromkeys(("prompt", "answer", "expected_answer"), said)
+    found = Shown(report.predictions_html([{**WRONG, **fields, "wrong_steps": {"2": said}}]))
+    assert found.elements.pop("br") == 1 + sum(text.count("\n") for text in fields.values())
+    assert found.elements == {"div": 1, "p": 2, "ol": 1, "li": 2, "b": 4, "i": 2}
+    assert [name for name, _ in found.attributes] == ["div class", "li style"]
+    texts = [text for _, text in found.said]
+    assert texts.count(plain(said)) >= 4
+
+
+def test_a_response_of_any_text_is_shown_as_text() -> None:
+    [odd_one] = predictions([f"Reasoning:\n1. {HOSTILE}\nAnswer: {HOSTILE}"], [TRACE])
+    found = Shown(report.predictions_html([odd_one]))
+    assert ("b", f"{HOSTILE} ✗") in found.said and ("b", HOSTILE) in found.said
+    assert not {"script", "a"} & found.elements.keys()
 
 
 CHAT = {
@@ -299,6 +333,17 @@ def test_the_messages_before_a_prompt_are_shown_as_text() -> None:
 def test_an_answer_without_wrong_steps_on_record_is_shown() -> None:
     older = {name: value for name, value in RIGHT.items() if name != "wrong_steps"}
     assert report.predictions_html([older]).data == report.predictions_html([RIGHT]).data
+
+
+def test_traces_of_tasks_that_were_not_asked_for_are_folded_away() -> None:
+    other = TRACES[-1]
+    html = report.traces_html([TRACE, other, other], {"arithmetic": 9})
+    found = Shown(html)
+    assert found.elements["details"] == found.elements["summary"] == 1
+    one, two = (shown(report.trace_html(trace)) for trace in (TRACE, other))
+    assert found.said == [*one, ("summary", "2 more traces"), *two, *two]
+    assert html.data.index("<details>") > html.data.index(TRACE.prompt)
+    assert "details" not in Shown(report.traces_html([TRACE], {"arithmetic"})).elements
 
 
 def test_the_files_of_a_folder_are_told_by_name_with_their_bytes(tmp_path: Path) -> None:

@@ -102,11 +102,11 @@ def test_the_page_tells_the_run_from_scores_to_lineage(run: Path, text: str) -> 
 
 
 def test_the_first_wrong_step_of_the_worst_items_is_marked(text: str) -> None:
-    articles = re.findall("<article>.*?</article>", text, re.DOTALL)
+    articles = re.findall('<article class="wrong">.*?</article>', text, re.DOTALL)
     assert len(articles) == 8
     for article in articles:
         [(first, reason)] = re.findall(
-            r'<li class="first"><span class="text">(.*?)</span>.*?<span class="text">(.*?)<',
+            r'<li class="first"><span class="text">(.*?)</span>.*?<span class="text why">(.*?)<',
             article,
         )
         assert first == "I guess."
@@ -115,11 +115,38 @@ def test_the_first_wrong_step_of_the_worst_items_is_marked(text: str) -> None:
         assert "the first wrong step" in article
 
 
+def test_beside_a_wrong_answer_stands_a_right_one_of_its_task(text: str) -> None:
+    pairs = re.findall('<div class="pair">.*?</div>', text, re.DOTALL)
+    kinds = [re.findall('<article class="(.*?)">', pair) for pair in pairs]
+    assert kinds.count(["wrong", "good"]) == 2  # none of the other task is right
+    assert kinds.count(["wrong"]) == 6
+    for pair in pairs:
+        assert len(set(re.findall("(arithmetic|high_card_duel), easy", pair))) == 1
+
+
+def test_the_chart_has_a_bar_for_each_share_of_the_table(text: str) -> None:
+    [chart] = re.findall('<div class="chart".*?</div>', text, re.DOTALL)
+    assert told(chart).startswith("arithmetic: answers 0.0 % 66.7 % arithmetic: steps 0.0 % 75.0 %")
+    assert re.findall('class="after" style="width: (.*?)%"', chart)[0] == "66.7"
+
+
+def test_each_table_scrolls_in_a_box_and_says_what_its_heads_are_for(text: str) -> None:
+    boxes = re.findall(r'<div class="scroll" role="region" aria-label="[^"]+" tabindex="0">', text)
+    assert len(boxes) == text.count("<table>") > 6
+    assert "<th>" not in text and text.count('scope="row"') > 10
+
+
+def shown_ids(text: str) -> list[str]:
+    """Return the ids of the wrong answers on a page."""
+    articles = re.findall('<article class="wrong">.*?</article>', text, re.DOTALL)
+    return [found for one in articles for found in re.findall('class="hash">([0-9a-f-]{36})<', one)]
+
+
 def test_ten_items_are_shown_the_worst_first(tmp_path: Path) -> None:
     run = trained(tmp_path)
     after = predictions([wrong(t) if n else "" for n, t in enumerate(TRACES)])
     complete(run, after, after)
-    ids = re.findall(r'class="hash">([0-9a-f-]{36})<', page.page(run))
+    ids = shown_ids(page.page(run))
     assert len(ids) == 10
     assert ids[0] == TRACES[0].id
 
@@ -133,7 +160,7 @@ def test_an_item_that_was_answered_several_times_is_one_item(tmp_path: Path) -> 
     ]
     complete(run, after, after)
     text = page.page(run)
-    assert re.findall(r'class="hash">([0-9a-f-]{36})<', text) == sorted(t.id for t in TRACES[:2])
+    assert shown_ids(text) == sorted(t.id for t in TRACES[:2])
     assert "arithmetic 2 2 expected" in told(text)
 
 
@@ -151,9 +178,9 @@ def test_a_missing_step_is_marked_where_it_is_missing(tmp_path: Path) -> None:
     after = predictions([short, *map(right, TRACES[1:])])
     run = trained(tmp_path)
     complete(run, [{**p, "first_wrong": 2 if p["steps_right"] < 1 else None} for p in after], after)
-    [article] = re.findall("<article>.*?</article>", page.page(run), re.DOTALL)
+    [article] = re.findall('<article class="wrong">.*?</article>', page.page(run), re.DOTALL)
     assert "✗ (a step is missing here)" in article
-    assert "right answer for wrong reasons" in article
+    assert "✗ Right answer for wrong reasons" in article
 
 
 def test_steps_that_nobody_can_check_are_neither_ticked_nor_counted(tmp_path: Path) -> None:
@@ -170,7 +197,7 @@ def test_steps_that_nobody_can_check_are_neither_ticked_nor_counted(tmp_path: Pa
     text = page.page(run)
     assert "A program checked each step" not in text
     assert '<li class="unchecked">' in text
-    assert "✓" not in text
+    assert "</span>&nbsp;✓" not in text and "</span>&nbsp;·" in text
 
 
 def test_own_questions_have_no_difficulty(tmp_path: Path) -> None:
@@ -178,13 +205,15 @@ def test_own_questions_have_no_difficulty(tmp_path: Path) -> None:
     rows = [{**p, "difficulty": None} for p in predictions([wrong(t) for t in TRACES])]
     complete(run, rows, rows)
     text = page.page(run)
-    assert "<td>no difficulty</td>" in text
+    assert '<th scope="row">no difficulty</th>' in text
     assert "None" not in text
 
 
 def test_where_nothing_is_wrong_the_page_says_so(tmp_path: Path) -> None:
     run = evaluated(tmp_path, n_right=12)
-    assert "None: every answer is right, and so is every step." in page.page(run)
+    text = page.page(run)
+    assert "None is wrong: every answer is right, and so is every step." in text
+    assert text.count('<article class="good">') == 4
 
 
 def test_the_page_needs_nothing_else(text: str) -> None:
@@ -228,12 +257,14 @@ def test_whatever_a_trace_or_a_model_says_is_text(
         | {"answer": odd, "wrong_steps": {"1": odd}, "strict_format": False}
         for p in of_run(run / "5_evaluate", "after")[-8:]
     ]
-    shown = [page._shown(p, "numbered") for p in after]
-    said: Any = {"run": odd, "worst": shown, "places": page._places(after)}
+    shown = [page.laid_out(p) for p in after]
+    told = [(one, good) for one, (_, good) in zip(shown, values["pairs"], strict=True)]
+    said: Any = {"run": odd, "pairs": told, "places": page._places(after)}
     said["form"] = {"template": odd, "style": odd, "system": odd}
     found = Reader(page._template().render({**values, **said}))
     assert found.elements["article"] == plain.elements["article"]
-    assert found.elements["li"] == sum(len(item["steps"]) + item["missing"] for item in shown)
+    items = [item for pair in told for item in pair if item]
+    assert found.elements["li"] == sum(len(item["steps"]) + item["missing"] for item in items)
     assert not found.elements.keys() - plain.elements.keys() - {"q", "details", "summary"}
     assert {name for name, _ in found.attributes} == {name for name, _ in plain.attributes}
 

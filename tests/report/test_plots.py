@@ -17,20 +17,22 @@ from tests.helpers.run_folders import TRACES, predictions, right, wrong
 from tunix_rt_nb import dataset, report
 from tunix_rt_nb.evaluate import sum_up
 from tunix_rt_nb.render import Example, Examples, Rows, pack
+from tunix_rt_nb.report import theme
 from tunix_rt_nb.report.plots import AFTER, BEFORE, label
 from tunix_rt_nb.store import TraceStore
 
-FIRST, SECOND, THIRD, FOURTH = "#1f77b4", "#ff7f0e", "#2ca02c", "#d62728"
+FIRST, SECOND, THIRD, FOURTH, *_ = theme.SERIES
 HANDLE = 24  # pixels of a legend's handle, at most
 
 
 def pixels(image: Any) -> np.ndarray:
-    """The picture as [rows, columns, colours], each from 0 to 1."""
-    assert isinstance(image, Image)
+    """Return the picture on white as [rows, columns, colours], each from 0 to 1."""
+    assert isinstance(image, Image) and image.alt
     assert (image.format, image.data[:8]) == ("png", b"\x89PNG\r\n\x1a\n")
-    found = imread(BytesIO(image.data))[..., :3]
-    assert found.shape[0] > 200 and found.shape[1] > 700
-    return found
+    found = imread(BytesIO(image.data))[::2, ::2]  # there are two pixels for each of a page
+    assert found.shape[0] > 200 and found.shape[1] == image.width == 770
+    assert not found[[0, -1]][..., 3].any()  # its ground is transparent
+    return found[..., :3] * found[..., 3:] + 1 - found[..., 3:]
 
 
 def of(picture: np.ndarray, colour: str, near: float = 0.02) -> np.ndarray:
@@ -78,21 +80,24 @@ def row(traces: int, task: str, difficulty: str = "easy", steps: int = 3) -> dic
     return {**told, "traces": traces}
 
 
-def third(picture: np.ndarray, n: int) -> np.ndarray:
-    width = picture.shape[1] // 3
-    return picture[:, n * width : (n + 1) * width]
+def part(picture: np.ndarray, n: int) -> np.ndarray:
+    """Return one of the plots of a store: bars on top, below them two histograms side by side."""
+    bottom, middle = len(picture) - 220, picture.shape[1] // 2
+    if n == 0:
+        return picture[:bottom]
+    return picture[bottom:, :middle] if n == 1 else picture[bottom:, middle:]
 
 
 def test_each_task_has_a_bar_as_long_as_it_has_traces() -> None:
     rows = [row(30, "b"), row(5, "a"), row(15, "a", steps=5), row(10, "c")]
-    picture = third(pixels(report.store_plot(rows)), 0)
+    picture = part(pixels(report.store_plot(rows)), 0)
     assert in_ratio(widths(of(picture, FIRST)), 20, 30, 10)  # a to c from the top down
 
 
 def test_difficulties_are_stacked_from_easy_to_hard_and_the_unknown_last() -> None:
     levels = ("", "hard", "easy", "medium")
     rows = [row(10 * (k + 1), "a", level) for k, level in enumerate(levels)]
-    picture = third(pixels(report.store_plot(rows)), 0)
+    picture = part(pixels(report.store_plot(rows)), 0)
     each = [of(picture, colour) for colour in (FIRST, SECOND, THIRD, FOURTH)]
     across = [[stretches(flags[y]) for flags in each] for y in range(len(picture))]
     clear = [row for row in across if all(len(found) == 1 for found in row)]  # of the legend
@@ -105,14 +110,14 @@ def test_lengths_are_counted_in_traces_and_not_in_rows() -> None:
     rows = [row(30, "a", steps=3), row(4, "a", steps=5), row(6, "b", steps=5)]
     picture = pixels(report.store_plot(rows))
     for n in (1, 2):  # steps, characters
-        assert in_ratio(heights(of(third(picture, n), FIRST)), 30, 10)
+        assert in_ratio(heights(of(part(picture, n), FIRST)), 30, 10)
 
 
 def test_one_trace_without_a_difficulty_makes_one_bar_in_each_plot() -> None:
     picture = pixels(report.store_plot([row(1, "a", "")]))
-    assert len(widths(of(third(picture, 0), FIRST))) == 1
+    assert len(widths(of(part(picture, 0), FIRST))) == 1
     for n in (1, 2):
-        assert len(heights(of(third(picture, n), FIRST))) == 1
+        assert len(heights(of(part(picture, n), FIRST))) == 1
 
 
 @pytest.mark.slow
@@ -120,7 +125,7 @@ def test_a_real_store_is_plotted(tmp_path: Path) -> None:
     store = TraceStore(tmp_path)
     store.add([*some("arithmetic", 20, seed=0), *some("products", 30, seed=0)], NOW)
     picture = pixels(report.store_plot(store.distribution()))
-    fewer, more = widths(of(third(picture, 0), FIRST))
+    fewer, more = widths(of(part(picture, 0), FIRST))
     assert fewer < more
 
 
@@ -135,69 +140,84 @@ NAMES = ["$5 and $6", "$\\nonsense$", "$", "_hidden", "two\nlines\t\x1b[0m", "x"
 def test_a_name_is_shown_as_text_and_not_as_a_formula(name: str) -> None:
     assert not is_math_text(label(name)) and len(label(name)) < 40
     picture = pixels(report.store_plot([row(3, name, name), row(6, "b", name)]))
-    assert len(widths(of(third(picture, 0), FIRST))) == 2
+    assert len(widths(of(part(picture, 0), FIRST))) == 2
     pixels(report.length_plot({name: [3]}, 4))
 
 
 def test_tasks_whose_names_begin_alike_have_a_bar_each() -> None:
     rows = [row(10, "x" * 50 + end) for end in "abc"]
-    assert len(widths(of(third(pixels(report.store_plot(rows)), 0), FIRST))) == 3
+    assert len(widths(of(part(pixels(report.store_plot(rows)), 0), FIRST))) == 3
 
 
 def tokens(*bins: tuple[int, int]) -> dict[str, Any]:
     return {"unit": "words", "sample": sum(n for _, n in bins), "histogram": list(bins)}
 
 
-def funnel(*counts: int) -> list[dict[str, Any]]:
-    return [{"sieve": f"sieve {k}", "traces": n} for k, n in enumerate(counts)]
+def funnel(*stages: int, sides: tuple[int, int] = (3, 1)) -> list[dict[str, Any]]:
+    rows = [{"sieve": f"sieve {k}", "traces": n} for k, n in enumerate(stages)]
+    return [*rows, *({"sieve": name, "traces": n} for name, n in zip("ab", sides, strict=True))]
 
 
-def halves(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    middle = picture.shape[1] // 2
-    return of(picture[:, :middle], AFTER), of(picture[:, middle:], AFTER)
+def split(picture: np.ndarray) -> list[int]:
+    """Return the lengths of the three parts of the bar on top."""
+    top = picture[40:100]
+    each = [widths(of(top, colour)) for colour in (FIRST, SECOND, THIRD)]
+    return [length for found in each for length in found]
 
 
-def test_the_funnel_gets_narrower_from_the_top_down() -> None:
-    sieves, lengths = halves(
-        pixels(report.funnel_plot(funnel(400, 400, 200, 100), tokens((10, 4), (20, 0), (30, 8))))
-    )
-    assert in_ratio(widths(sieves), 400, 400, 200, 100)
-    assert in_ratio(heights(lengths), 4, 8)
+def left_out(picture: np.ndarray) -> list[int]:
+    return widths(of(picture[110:370], THIRD))
+
+
+def lengths_of(picture: np.ndarray) -> np.ndarray:
+    return of(picture[380:], FIRST)
+
+
+def test_the_funnel_shows_what_each_stage_loses() -> None:
+    told = funnel(800, 400, 400, 200, 100, sides=(75, 25))
+    picture = pixels(report.funnel_plot(told, tokens((10, 4), (20, 0), (30, 8))))
+    assert in_ratio(left_out(picture), 400, 200, 100)
+    assert in_ratio(heights(lengths_of(picture)), 4, 8)
+
+
+def test_on_top_are_both_sides_of_the_split_and_all_that_was_left_out() -> None:
+    told = funnel(800, 500, 400, sides=(300, 100))
+    picture = pixels(report.funnel_plot(told, tokens((10, 4))))
+    assert in_ratio(split(picture), 300, 100, 400)
 
 
 def test_a_bin_reaches_from_the_one_before_it_up_to_its_own_length() -> None:
-    _, lengths = halves(pixels(report.funnel_plot(funnel(3), tokens((10, 5), (20, 5), (30, 5)))))
+    told = tokens((10, 5), (20, 5), (30, 5))
+    lengths = lengths_of(pixels(report.funnel_plot(funnel(4, 4), told)))
     [(start, end)] = stretches(lengths.any(axis=0))
     assert end - start > 0.6 * lengths.shape[1]  # three bins without a gap
     assert heights(lengths) == [longest(lengths)[(start + end) // 2]]
 
 
-def test_a_funnel_of_one_trace_and_one_length_is_plotted() -> None:
-    sieves, lengths = halves(pixels(report.funnel_plot(funnel(1), tokens((10, 1)))))
-    assert len(widths(sieves)) == len(heights(lengths)) == 1
-
-
-def test_a_sieve_that_leaves_nothing_has_no_bar() -> None:
-    sieves, _ = halves(pixels(report.funnel_plot(funnel(40, 40, 0), tokens((10, 40)))))
-    assert in_ratio(widths(sieves), 40, 40)
+def test_a_funnel_that_loses_nothing_has_no_bars_for_it() -> None:
+    picture = pixels(report.funnel_plot(funnel(4, 4, 4), tokens((10, 1))))
+    assert left_out(picture) == []
+    assert in_ratio(split(picture), 3, 1)
+    assert len(heights(lengths_of(picture))) == 1
 
 
 def test_the_funnel_of_a_real_dataset_is_plotted(tmp_path: Path) -> None:
     store = TraceStore(tmp_path / "traces")
     store.add(some("arithmetic", 40, seed=0), NOW)
-    spec = dataset.DatasetSpec.of(dataset_name="x", near_duplicates=None, eval_fraction=0.25)
+    spec = dataset.DatasetSpec.of(dataset_name="x", near_duplicates=None, limit=20)
     manifest = dataset.read_manifest(dataset.build(store, spec, tmp_path))
     told = dataset.funnel(manifest)
-    sieves, lengths = halves(pixels(report.funnel_plot(told, manifest["tokens"])))
-    assert in_ratio(widths(sieves), *[line["traces"] for line in told])
-    assert heights(lengths)
+    picture = pixels(report.funnel_plot(told, manifest["tokens"]))
+    assert len(left_out(picture)) == 1  # 20 were not selected
+    assert in_ratio(split(picture), *[line["traces"] for line in told[-2:]], 20)
+    assert heights(lengths_of(picture))
 
 
 def limit(picture: np.ndarray) -> int:
     """The column of the dotted line that marks the maximum length."""
-    dark = picture.max(axis=-1) < 0.2
-    dark[:, :90] = dark[260:] = False  # without the axes
-    return int(dark.sum(axis=0).argmax())
+    line = of(picture, theme.INK, near=0.1)
+    line[:, :90] = line[260:] = line[:45] = False  # without the axes and the legend
+    return int(line.sum(axis=0).argmax())
 
 
 def test_lengths_of_each_task_have_their_colour_and_number() -> None:
@@ -233,7 +253,14 @@ def test_one_example_and_none_are_plotted_with_the_maximum_length() -> None:
     assert np.flatnonzero(of(one, FIRST)[250]).max() < limit(one)
     none = pixels(report.length_plot({}, 40))
     assert not of(none, FIRST).any()
-    assert (none.max(axis=-1) < 0.2)[40:260, limit(none)].sum() > 40
+    assert of(none, theme.INK, near=0.1)[45:260, limit(none)].sum() > 40
+
+
+def test_of_more_than_six_tasks_the_smallest_share_a_colour() -> None:
+    picture = pixels(report.length_plot({f"task {k}": [10 * k] * k for k in range(1, 9)}, 90))
+    each = [heights(of(picture, colour)[60:]) for colour in theme.SERIES]
+    assert in_ratio([max(found) for found in each], 8, 7, 6, 5, 4, 3)
+    assert len([n for n in each[-1] if n > 8]) == 3  # three other tasks
 
 
 def packed(*lengths: int, length: int = 16) -> Rows:
@@ -243,11 +270,11 @@ def packed(*lengths: int, length: int = 16) -> Rows:
 
 def inside(picture: np.ndarray) -> np.ndarray:
     """What is within the axes: the number of each pixel's colour, 0 for white."""
-    dark = picture.max(axis=-1) < 0.2
+    dark = of(picture, theme.INK, near=0.1)
     bottom = int(longest(dark.T).argmax())
     left, right = max(stretches(dark[bottom]), key=lambda s: s[1] - s[0])
     top = int(np.argmax((picture[:, left + 9 : right] < 0.9).any(axis=(1, 2))))
-    found = picture[top + 2 : bottom - 2, left + 3 : right - 3]
+    found = picture[top + 2 : bottom - 2, left + 4 : right - 3]
     numbers = (255 * found).round().astype(int) @ [1 << 16, 1 << 8, 1]
     return np.where(numbers == 0xFFFFFF, 0, numbers + 1)
 
@@ -351,8 +378,15 @@ def test_a_loss_that_was_never_taken_has_no_line() -> None:
     assert len(line(picture, FIRST)) > 400
     assert not of(picture, SECOND).any()
     held_out = pixels(report.loss_plot([{"step": n, "eval_loss": 2.0} for n in (1, 2)]))
-    assert of(held_out, FIRST).any()
+    assert of(held_out, SECOND).any() and not of(held_out, FIRST).any()
     assert not of(pixels(report.loss_plot([])), FIRST).any()
+
+
+def test_the_loss_of_many_steps_is_smoothed_over_a_faint_line() -> None:
+    noisy = [{"step": n, "loss": 1.0 + n % 3} for n in range(1, 401)]
+    columns, values = line(pixels(report.loss_plot(noisy)), FIRST).T
+    assert np.ptp(columns) > 400
+    assert np.ptp(values) < 30  # the loss itself goes up and down over 250 pixels
 
 
 LEGEND = 45  # rows of pixels at the top, that hold the legend

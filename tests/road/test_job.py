@@ -88,7 +88,7 @@ def test_every_form_gives_the_tokens_that_the_dataset_gives(
     home: Path, tmp_path: Path, form: str
 ) -> None:
     source = home / "data/datasets/sums-v1"
-    export(tmp_path / "x.jsonl", form, dataset=source)
+    export(tmp_path / "x.jsonl", form, dataset=source, split="all")
     store = TraceStore(tmp_path / "traces")
     store.import_files([tmp_path / "x.jsonl"], NOW, reads_back(form))
     folder = dataset.build(store, dataset.DatasetSpec.of(**SPEC), tmp_path)
@@ -98,7 +98,7 @@ def test_every_form_gives_the_tokens_that_the_dataset_gives(
 
 
 def test_the_job_of_a_file_gives_the_tokens_that_the_dataset_gives(home: Path) -> None:
-    tool(home, "datasets", "export", "sums-v1", "-o", str(home / "x.jsonl"))
+    tool(home, "datasets", "export", "sums-v1", "--split", "all", "-o", str(home / "x.jsonl"))
     assert tool(home, "datasets", "tunix-yaml", str(home / "x.jsonl"), "-o", str(home / "x.yaml"))
     told = tool(home, "run", str(home / "x.yaml"), "--to", "render")
     assert told.returncode == 0, told.stderr

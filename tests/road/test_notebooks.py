@@ -16,7 +16,7 @@ from tunix_rt_nb.host import paths
 from tunix_rt_nb.runs import parameters
 
 ROOT = paths.PROJECT
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]_*.ipynb"))  # the panel shows no outputs
 
 
 def read(path: Path) -> NotebookNode:

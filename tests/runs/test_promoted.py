@@ -145,7 +145,7 @@ def test_an_unknown_model_or_version_is_named(home: Path) -> None:
     with pytest.raises(InputError, match="none yet, make one with tunix-rt-nb models promote"):
         promoted.find("sums")
     promoted.promote(trained(home), "sums")
-    with pytest.raises(InputError, match="sums: version: unknown 'v2', did you mean v1"):
+    with pytest.raises(InputError, match="sums: version: unknown 'v2', expected one of: v1"):
         promoted.find("sums/v2")
     with pytest.raises(InputError, match="model: unknown 'sum', did you mean sums"):
         promoted.find("sum")

@@ -12,6 +12,7 @@ import pytest
 from tests.helpers.run_folders import evaluated, finished
 from tunix_rt_nb import runs
 from tunix_rt_nb.common import files
+from tunix_rt_nb.runs.step import adopt
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -162,3 +163,34 @@ def test_the_same_file_imported_by_another_path_makes_the_same_outputs(tmp_path:
         for n, told in enumerate(skipped)
     ]
     assert hashes[0] == hashes[1]
+
+
+def test_a_step_is_taken_over_from_another_run_as_if_it_had_run_there(tmp_path: Path) -> None:
+    one, two = tmp_path / "runs/one", tmp_path / "runs/two"
+    finished(one, "generate", {"traces/x.jsonl": b"traces"}, traces=1)
+    (one / "1_generate/key").write_text("of the chain")
+    (one / "1_generate.ipynb").write_text("executed")
+    two.mkdir()
+    adopt("generate", two, one)
+    finished(two, "build", {"out.txt": b"x"})
+    assert contents(two / "1_generate") == contents(one / "1_generate")
+    assert runs.lineage("build", two / "2_build")["generate"] == (two / "1_generate").resolve()
+    assert not any(path.is_symlink() for path in two.rglob("*"))
+    # each stays whole, whatever happens to the other
+    (two / "1_generate.ipynb").write_text("executed again")
+    shutil.rmtree(one / "1_generate")
+    assert runs.outputs(two / "1_generate") == runs.result(two / "1_generate")["outputs"]
+    assert (one / "1_generate.ipynb").read_text() == "executed"
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["complete", "interrupted"])
+def test_what_is_taken_over_replaces_what_stood_there(tmp_path: Path, whole: bool) -> None:
+    one, two = tmp_path / "runs/one", tmp_path / "runs/two"
+    finished(one, "generate", {"traces/x.jsonl": b"traces"})
+    if whole:
+        finished(two, "generate", {"old.txt": b"old"})
+    else:
+        (two / "1_generate/old").mkdir(parents=True)
+    adopt("generate", two, one)
+    assert contents(two / "1_generate") == contents(one / "1_generate")
+    assert {path.name for path in two.iterdir()} == {"1_generate", ".1_generate.lock"}

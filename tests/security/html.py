@@ -13,6 +13,7 @@ from matplotlib.cbook import is_math_text
 from tests.helpers.run_folders import TRACES, evaluated, predictions, wrong
 from tunix_rt_nb import report
 from tunix_rt_nb.report import page, plots
+from tunix_rt_nb.report.answers import laid_out
 from tunix_rt_nb.trace import Trace
 
 _TEXTS = (
@@ -120,7 +121,8 @@ def _page(text: str) -> str:
         _values()
         | {
             "run": text,
-            "worst": [page._shown(_answer(text), "numbered")],
+            "pairs": [(laid_out(_answer(text)), laid_out(_answer(text)))],
+            "chart": [{"name": text, "before": "1.0", "after": "2.0"}],
             "places": [{"task": text, "step": 1, "n": 1, "reason": text}],
             "form": dict.fromkeys(("template", "style", "system"), text),
             "judges": [judged],
@@ -159,7 +161,7 @@ class _Outline(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.found.append((tag, attrs))
-        if tag in ("br", "hr", "img", "meta", "link"):
+        if tag in ("br", "hr", "img", "meta", "link", "wbr"):
             return
         self.depth += 1
         if not self.since and "tex2jax_ignore mathjax_ignore" in (dict(attrs).get("class") or ""):

@@ -210,3 +210,30 @@ def test_the_training_of_a_job_fits_its_model() -> None:
 
 
 PARAMETERS = {"MODEL": "tiny", "LEARNING_RATE": 0.0, "STEPS": 10}
+
+
+def test_a_job_that_cannot_begin_names_the_field(tmp_path: Path) -> None:
+    (tmp_path / "x.jsonl").write_text('{"prompt": "p", "response": "Answer: a"}\n')
+    data, out = {"path": str(tmp_path / "x.jsonl"), "format": "auto"}, {"output_dir": "out"}
+    train.check_job(Job.of(dataset=data, output=out, model={"model_id": "google/gemma-3-1b-it"}))
+    for changes, says in (
+        ({"model": {"model_id": "google/gemma-3-1b-itt"}}, "model.model_id: .*gemma-3-1b-it[?]"),
+        ({"dataset": {**data, "path": "none"}}, "dataset.path: 'none' does not exist"),
+        ({"dataset": {**data, "template": "gema"}}, "dataset.template: unknown 'gema', did you"),
+        ({"dataset": {**data, "style": "tag"}}, "dataset.style: unknown 'tag', did you mean tags"),
+        ({"output": {"output_dir": data["path"]}}, "output.output_dir: .* is a file"),
+    ):
+        with pytest.raises(InputError, match=says):
+            train.check_job(Job.of(**{"dataset": data, "output": out, **changes}))
+
+
+def test_the_form_of_a_job_is_what_its_notebooks_take(tmp_path: Path) -> None:
+    form = {"template": "chatml", "style": "tags", "system": "Be brief."}
+    job = Job.of(**{**LEAST, "dataset": {"path": "d", **form}})
+    parameters = {name.upper(): value for name, value in form.items()}
+    assert job.parameters().items() >= parameters.items()
+    assert not Job.of(**LEAST).parameters().keys() & parameters.keys()
+    with pytest.raises(InputError, match="STYLE: is set by the job, change dataset.style in it"):
+        job.and_settings({"style": "numbered"})
+    write_job(job, tmp_path / "job.yaml")
+    assert read(tmp_path / "job.yaml").dataset.model_dump().items() >= form.items()

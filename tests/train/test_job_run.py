@@ -112,7 +112,7 @@ def test_a_job_runs_again_from_what_has_changed_on(road: Path) -> None:
 @pytest.mark.parametrize(("form", "reader"), [("tunix_sft", "tunix_sft"), ("trace", "reference")])
 def test_a_job_of_a_file_begins_with_its_import(road: Path, form: str, reader: str) -> None:
     path = road / "my sums.jsonl.gz"
-    export(path, form, dataset=road / "sums-v1")
+    export(path, form, dataset=road / "sums-v1", split="all")
     say(road, dataset__path=path.name, dataset__format=form)
     assert go(road, "--to", "build") == ["generate", "build"]
     assert told(road, "generate") == f"[{{}}, ['{path}'], '{reader}']"

@@ -44,7 +44,7 @@ def compare_command(a: str, b: str, show: int, as_json: bool) -> None:
     terminal.echo(f"{found['gained']} items gained, {found['lost']} lost")
     if found["n"] < evaluate.FEWEST:
         few = f"{found['n']} items are few, {evaluate.FEWEST} and more decide better"
-        terminal.echo(few, err=True)
+        terminal.warn(few)
     before, after = evaluate.by_item(one), evaluate.by_item(two)
     for name in found["changed"][:show]:
         kind, of_a, of_b = evaluate.change(before[name], after[name])

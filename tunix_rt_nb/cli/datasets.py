@@ -1,20 +1,21 @@
 """tunix-rt-nb datasets: datasets from the command line."""
 
-import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
 from tunix_rt_nb import dataset, models, runs, store, train
-from tunix_rt_nb.cli import display, options, terminal
-from tunix_rt_nb.common import InputError, counted, one_line, unknown
-from tunix_rt_nb.host import paths
+from tunix_rt_nb.cli import display, options, progress, terminal
+from tunix_rt_nb.cli.checks import check_run
+from tunix_rt_nb.cli.groups import Group
+from tunix_rt_nb.common import InputError, counted, files, one_line
 from tunix_rt_nb.report import text_table
 from tunix_rt_nb.trace import formats
 
 
-@click.group()
+@click.group(cls=Group)
 def datasets() -> None:
     """Build, list, show, compare, merge and export datasets.
 
@@ -40,8 +41,9 @@ def build(spec: Path, folder: Path | None, out: Path | None, as_json: bool) -> N
 
     The file's fields are dataset_name, dataset_version, filters, limit, selection_strategy (latest,
     random, stratified, quality, custom) and its settings, eval_fraction, near_duplicates,
-    eval_sets, parent_dataset_id, tags, session_id, training_run_id. A dataset never changes: other
-    content needs another version.
+    eval_sets, parent_dataset_id, template, style, system, tags, session_id, training_run_id. A
+    dataset never changes: other content needs another version. In the name of its folder, a space
+    or `/` of its name and version becomes `_`.
 
     \b
     Examples:
@@ -49,7 +51,9 @@ def build(spec: Path, folder: Path | None, out: Path | None, as_json: bool) -> N
       tunix-rt-nb datasets build cards.yaml --store runs/quickstart/1_generate/traces
     """
     chosen = dataset.DatasetSpec.read(spec)
-    built = dataset.build(options.open_store(folder), chosen, out or dataset.versions.home())
+    with progress.progress("building"):
+        built = dataset.build(options.open_store(folder), chosen, out or dataset.versions.home())
+    _tell_key(chosen)
     _tell(built, as_json)
 
 
@@ -59,13 +63,16 @@ def build(spec: Path, folder: Path | None, out: Path | None, as_json: bool) -> N
 def list_(tag: str | None, as_json: bool) -> None:
     """List the datasets of data/datasets and of all runs.
 
+    built_at is the time of the build, created_at that of the newest trace.
+
     \b
     Examples:
       tunix-rt-nb datasets list
       tunix-rt-nb datasets list --tag cards --json
     """
-    rows = list(dataset.listing(tag))
-    shown = ("dataset", "state", "train", "eval", "created_at", "strategy", "tags", "folder")
+    rows = [{**row, **_built(row)} for row in dataset.listing(tag)]
+    times = ("built_at", "created_at")
+    shown = ("dataset", "state", "train", "eval", *times, "strategy", "tags", "folder")
     table = [display.only(row, *shown) | display.damage(row) for row in rows]
     terminal.echo_rows(rows, table, as_json, f"{counted(len(rows), 'dataset{s}')}")
 
@@ -126,7 +133,10 @@ def merge_command(
     """
     spec = dataset.DatasetSpec.of(dataset_name=name, dataset_version=version)
     sources = [dataset.find(key) for key in keys]
-    _tell(dataset.merge(sources, spec, out or dataset.versions.home()), as_json)
+    with progress.progress("merging"):
+        merged = dataset.merge(sources, spec, out or dataset.versions.home())
+    _tell_key(spec)
+    _tell(merged, as_json)
 
 
 @datasets.command()
@@ -138,7 +148,14 @@ def merge_command(
 @options.output_option(
     "File to write: .jsonl, .jsonl.gz, .parquet, .csv, .array_record or .tfrecord.", required=True
 )
-@click.option("--split", type=click.Choice(["train", "eval"]), help="Export only this part.")
+@click.option(
+    "--split",
+    type=options.Choice(["train", "eval", "all"]),
+    help="The traces to train on (the default), those held out, or all.",
+)
+@click.option("--template", help="Chat template; by default the dataset's own, or gemma.")
+@click.option("--style", help="Style of a response; by default the dataset's own, or numbered.")
+@click.option("--system", help="System message; by default the dataset's own, or none.")
 @options.store_option(
     "Folder of the traces: those deleted in it are left out; by default the run's, or data/traces."
 )
@@ -149,27 +166,47 @@ def export(
     form: str,
     path: Path,
     split: str | None,
+    template: str | None,
+    style: str | None,
+    system: str | None,
     folder: Path | None,
     as_json: bool,
 ) -> None:
     """Write the traces of a dataset, or those with given ids, as records for other programs.
 
-    KEY is the key of a dataset or the path of its folder. First come the traces to train on, then
-    those held out. Traces that were deleted since the build stay out, and are counted.
+    KEY is the key of a dataset or the path of its folder. Its traces to train on are written; with
+    `--split all`, those held out come after them. Traces that were deleted since the build stay
+    out, and are counted.
 
     \b
     Examples:
       tunix-rt-nb datasets export quickstart-v1 -o quickstart.jsonl
-      tunix-rt-nb datasets export quickstart-v1 --format messages --split train -o train.parquet
+      tunix-rt-nb datasets export quickstart-v1 --format messages --split all -o all.parquet
+      tunix-rt-nb datasets export quickstart-v1 --template chatml --style tags -o qwen.jsonl
       tunix-rt-nb datasets export --ids 1f3a,77c0 --format trace -o two.csv
     """
     found = dataset.find(key) if key else None
     asked = [id.strip() for id in (ids or "").split(",") if id.strip()]
     kept = _store(found, folder)
-    done = dataset.export(path, form, dataset=found, split=split, ids=asked, store=kept)
+    with progress.progress("exporting"):
+        done = dataset.export(
+            path,
+            form,
+            dataset=found,
+            split=split,
+            ids=asked,
+            store=kept,
+            template=template,
+            style=style,
+            system=system,
+        )
     left_out = f", {done.deleted:,} deleted traces left out" if done.deleted else ""
-    told = f"{done.written:,} records in format {form}{left_out}: {path}"
     record = {**done._asdict(), "format": form, "path": str(path)}
+    if found:
+        record["split"] = split or "train"
+        held_out = dataset.read_manifest(found)["split"]["eval"] if not split else 0
+        left_out += f", {held_out:,} held out are not in it (--split all)" if held_out else ""
+    told = f"{done.written:,} records in format {form}{left_out}: {path}"
     terminal.echo_result(record, told, as_json)
 
 
@@ -196,50 +233,69 @@ def _store(dataset: Path | None, folder: Path | None) -> "store.TraceStore":
 @click.option("--batch-size", type=int, help="Sequences per optimiser step.")
 @click.option("--max-length", "max_seq_length", type=int, help="Tokens per sequence.")
 @click.option("--output-dir", help="Folder of the job's run; by default runs/KEY.")
+@options.default_option(
+    "--for",
+    "program",
+    type=options.Choice(["tunix-rt-nb", "tunix-grpo"]),
+    default="tunix-rt-nb",
+    help="The program that is to run the job.",
+)
 def tunix_yaml(
-    key: str, path: Path | None, model_id: str, output_dir: str | None, **training: Any
+    key: str,
+    path: Path | None,
+    model_id: str,
+    output_dir: str | None,
+    program: str,
+    **training: Any,
 ) -> None:
     """Print a Tunix job that trains on a dataset, as YAML for `tunix-rt-nb run`.
 
     KEY is the key of a dataset, the path of its folder, or a JSON lines file that was exported.
     By default, the job writes its run to runs/KEY. If that folder holds another run or the dataset
-    itself, the job writes to runs/KEY-job instead.
+    itself, the job writes to runs/KEY-job instead. A job that `run` would refuse is not written.
+
+    With `--for tunix-grpo`, the YAML is for Tunix's own command line instead:
+    `python -m tunix.cli.grpo_main FILE` lets a model's folder answer prompts, and rewards answers
+    and steps that our checkers find right.
 
     \b
     Examples:
       tunix-rt-nb datasets tunix-yaml quickstart-v1
       tunix-rt-nb datasets tunix-yaml quickstart-v1 --output-dir out -o job.yaml
       tunix-rt-nb datasets tunix-yaml cards-v1 --model-id gemma3-1b-it --epochs 2
+      tunix-rt-nb datasets tunix-yaml cards-v1 --for tunix-grpo --model-id my/model -o grpo.yaml
     """
     if not models.catalog.is_known(model_id):
-        raise unknown("--model-id", model_id, models.catalog.MODELS)
-    source, form = Path(key), "tunix_sft"
-    if source.is_file():
-        form = formats.export_in(source)
+        raise models.catalog.unknown_model("--model-id", model_id)
+    job = train.draft_job(key, model_id, output_dir or "", **training)
+    if program == "tunix-grpo":
+        text = train.grpo_yaml(job)
     else:
-        source = dataset.versions.find(key)
-    out = Path(output_dir) if output_dir else paths.home() / "runs" / train.job_name(source)
-    if not output_dir and (
-        runs.is_taken(out) or Path(os.path.realpath(source)).is_relative_to(out)
-    ):
-        out = out.with_name(f"{out.name}-job")
-    given = {name: value for name, value in training.items() if value is not None}
-    job = train.Job.of(
-        model={"model_id": model_id},
-        training={**train.fitting(model_id), **given},
-        dataset={"format": form, "path": os.path.realpath(source)},
-        output={"output_dir": os.path.realpath(out)},
-    )
+        check_run(runs.parameters.resolve(job.parameters()))
+        text = job.yaml()
     if path:
-        train.write_job(job, path)
+        with files.atomic(path) as file:
+            file.write(text.encode())
     else:
-        terminal.echo(job.yaml().rstrip("\n"))
+        terminal.echo(text.rstrip("\n"))
+
+
+def _built(row: Mapping[str, Any]) -> dict[str, str]:
+    """Return when a dataset was built, as a field of its row; nothing if it is not complete."""
+    return {"built_at": dataset.built_at(row["folder"])} if row["state"] == "complete" else {}
+
+
+def _tell_key(spec: "dataset.DatasetSpec") -> None:
+    """Say what the key of a dataset is if its name or version was made safe for a folder."""
+    if spec.key != f"{spec.dataset_name}-{spec.dataset_version}":
+        terminal.echo(f"made safe for a folder, its key is {spec.key}", err=True)
 
 
 def _tell(folder: Path, as_json: bool) -> None:
     manifest = dataset.read_manifest(folder)
     if as_json:
-        terminal.echo_json({"folder": str(folder), **manifest})
+        found = {"folder": str(folder), "built_at": dataset.built_at(folder), **manifest}
+        terminal.echo_json(found)
         return
     try:
         text = _page(folder, manifest)
@@ -249,11 +305,22 @@ def _tell(folder: Path, as_json: bool) -> None:
     terminal.echo(text)
 
 
+def _form(manifest: "dataset.Manifest") -> list[str]:
+    """Return a line with the form that a dataset names; none if it names no part of one."""
+    named = dataset.form_of(manifest)._asdict().items()
+    told = [f"{part} {one_line(value, 60)}" for part, value in named if value is not None]
+    return [f"written in {', '.join(told)}"] if told else []
+
+
 def _page(folder: Path, manifest: "dataset.Manifest") -> str:
     """Return the figures of a manifest as text."""
     sha256 = manifest["sha256"][:16]
     lines = [
-        f"{one_line(manifest['dataset_key'])}  sha256 {one_line(sha256)}  {folder}\n",
+        f"{one_line(manifest['dataset_key'])}  sha256 {one_line(sha256)}  {folder}",
+        f"built {dataset.built_at(folder)} by {one_line(manifest['code_version'])},"
+        f" the newest trace is of {one_line(manifest['created_at'])}",
+        *_form(manifest),
+        "",
         f"{text_table(dataset.funnel(manifest))}\n",
         f"{text_table(dataset.by_task(manifest))}\n",
         "{unit} a trace: median {median}, 95 % up to {p95}, at most {max}".format(

@@ -2,11 +2,12 @@
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tunix_rt_nb import store, tasks
 from tunix_rt_nb.common import counted, one_line, printable
+from tunix_rt_nb.report import text_table
 from tunix_rt_nb.trace import EARLIER
 
 
@@ -34,15 +35,25 @@ def page(stored: "store.Stored", checked: "tasks.Checks") -> str:
     earlier = [text.replace("\n", "\n  ") for text in trace.earlier.labelled()]
     before = ["", *earlier] if earlier else []
     lines = [f"{trace.id}  {stored.created_at}", *meta, *before, "", trace.prompt, ""]
-    for step, reason, right in zip(trace.steps, checked.steps, checked.right, strict=True):
-        text = step.content.replace("\n", "\n       ")
-        lines.append(f"{_tick(right)} {step.i + 1:>3}. {text}")
-        if reason:
-            lines.append(f"       {one_line(reason)}")
+    for each, reason, right in zip(trace.steps, checked.steps, checked.right, strict=True):
+        lines.append(step(each.i + 1, each.content, right, reason))
     if checked.end:
         lines.append(f"✗ {len(trace.steps) + 1:>3}. is missing: {one_line(checked.end)}")
-    lines.append(f"{_tick(checked.answer)} Answer: {trace.final_answer}")
+    lines.append(answer(trace.final_answer, checked.answer))
     return printable("\n".join(lines))
+
+
+def step(number: int, text: str, right: bool | None, reason: str | None) -> str:
+    """Return a step as text: its mark, its number, and the reason below if it is wrong."""
+    indented = text.replace("\n", "\n       ")
+    told = f"\n       {one_line(reason)}" if reason else ""
+    return f"{_tick(right)} {number:>3}. {indented}{told}"
+
+
+def answer(text: str, right: bool | None) -> str:
+    """Return a final answer as text, with its mark."""
+    indented = text.replace("\n", "\n  ")  # so that no line of it begins with a mark of its own
+    return f"{_tick(right)} Answer: {indented}"
 
 
 def score(found: "store.Score") -> str:
@@ -76,6 +87,26 @@ def percent(share: float | None) -> str:
     return "" if share is None else f"{share:.1%}"
 
 
+def states(rows: Sequence[Mapping[str, str]]) -> str:
+    """Return the rows of `status` as text: ✓ for what is there, · for missing, ✗ for broken."""
+    marked = [{"": _mark(row), **row} for row in rows]
+    return text_table(marked, head=False)
+
+
+def _mark(row: Mapping[str, str]) -> str:
+    return _tick(None if row["state"] == "missing" else not row["install"])
+
+
+def figure(value: object) -> str:
+    """Return a value as text; round a float to four significant digits.
+
+    Example:
+      >>> figure(0.9749999), figure(3e-05), figure(12), figure("tiny")
+      ('0.975', '3e-05', '12', 'tiny')
+    """
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
 def only(row: Mapping[str, Any], *names: str) -> dict[str, Any]:
     """Return these fields of a row; None for a field that the row lacks."""
     return {name: row.get(name) for name in names}
@@ -101,6 +132,43 @@ def task(entry: dict[str, Any]) -> str:
         f"    Answer: {entry['answer']}\n",
     ]
     return "\n".join(lines)
+
+
+def task_table(entries: list[dict[str, Any]]) -> str:
+    """Return tasks of the catalogue as a table: what each asks, and its number of problems.
+
+    A row takes one line of the terminal, or of 100 columns on a wider one.
+    """
+    levels = list(entries[0]["problems"]) if entries else []
+    rows = [
+        {"task": entry["task"], "asks": entry["about"].partition(" (")[0]}
+        | {level: _short_size(n) for level, n in entry["problems"].items()}
+        for entry in entries
+    ]
+    taken = sum(2 + max(len(row[name]) for row in [*rows, {name: name}]) for name in levels)
+    room = min(width(), 100) - taken - 2 - max((len(row["task"]) for row in rows), default=0)
+    shown = [{**row, "asks": _cut(row["asks"], max(room, 20))} for row in rows]
+    return text_table(shown, right=levels)
+
+
+def _cut(text: str, room: int) -> str:
+    """Return a text in at most `room` characters, cut between words."""
+    return text if len(text) <= room else text[: room - 2].rpartition(" ")[0].rstrip(",;:") + " …"
+
+
+def _short_size(n: int | None) -> str:
+    """Return a number of problems in at most four characters, such as `49M`.
+
+    Example:
+      >>> [_short_size(n) for n in (2652, 49294935, 4 * 10**9, None)]
+      ['2.7k', '49M', '4e9', '∞']
+    """
+    if n is None:
+        return "∞"
+    if n >= 10**9:
+        return f"{n:.0e}".replace("e+0", "e").replace("e+", "e")
+    unit, name = (10**6, "M") if n >= 10**6 else (10**3, "k") if n >= 10**3 else (1, "")
+    return f"{n / unit:.1f}{name}" if unit > 1 and n / unit < 9.95 else f"{n / unit:.0f}{name}"
 
 
 def finding(found: "tasks.Finding") -> str:

@@ -7,11 +7,12 @@ from typing import Any
 import click
 
 from tunix_rt_nb import dataset, evaluate
-from tunix_rt_nb.cli import options, terminal
+from tunix_rt_nb.cli import options, progress, terminal
+from tunix_rt_nb.cli.groups import Group
 from tunix_rt_nb.common import counted
 
 
-@click.group()
+@click.group(cls=Group)
 def evalsets() -> None:
     """Check eval sets, and make one from the held-out traces of a dataset.
 
@@ -38,7 +39,8 @@ def check(names: tuple[str, ...], as_json: bool) -> None:
       tunix-rt-nb evalsets check mine.jsonl
       tunix-rt-nb evalsets check core-v1 --json
     """
-    found = [_summary(name) for name in names]
+    with progress.progress("checking"):
+        found = [_summary(name) for name in names]
     text = "\n".join(map(_told, found))
     terminal.echo_result(found, text, as_json)
 

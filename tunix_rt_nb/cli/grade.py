@@ -8,7 +8,7 @@ from pydantic import ConfigDict, with_config
 from typing_extensions import TypedDict
 
 from tunix_rt_nb import evaluate
-from tunix_rt_nb.cli import terminal
+from tunix_rt_nb.cli import progress, terminal
 from tunix_rt_nb.cli.options import FILE, json_option
 from tunix_rt_nb.common import InputError, checked, files, one_line
 from tunix_rt_nb.report import text_table
@@ -117,13 +117,15 @@ def _mark_file(path: Path, own: "evaluate.Own | evaluate.Judge | None", as_json:
     Args:
       own: the user's grader, which decides first, or a judge, which decides last.
     """
-    for pair in _pairs(path):
-        mark = evaluate.mark(pair["answer"], pair["expected"], pair.get("prompt", ""), own)
-        if as_json:
-            names = ("score", "strict_score", "grader")
-            terminal.echo_json({name: getattr(mark, name) for name in names})
-        else:
-            terminal.echo(f"{mark.score:<4g} {mark.grader:<7} {one_line(pair['answer'], 80)}")
+    pairs = _pairs(path)
+    with progress.progress("graded", len(pairs)) as shown:
+        for pair in shown.through(pairs):
+            mark = evaluate.mark(pair["answer"], pair["expected"], pair.get("prompt", ""), own)
+            if as_json:
+                names = ("score", "strict_score", "grader")
+                terminal.echo_json({name: getattr(mark, name) for name in names})
+            else:
+                terminal.echo(f"{mark.score:<4g} {mark.grader:<7} {one_line(pair['answer'], 80)}")
 
 
 def _pairs(path: Path) -> list[_Pair]:

@@ -9,16 +9,17 @@ from typing import Any
 import click
 
 from tunix_rt_nb import dataset, kaggle, runs
-from tunix_rt_nb.cli import terminal
+from tunix_rt_nb.cli import progress, terminal
 from tunix_rt_nb.cli.checks import check_run
+from tunix_rt_nb.cli.groups import Group
 from tunix_rt_nb.cli.options import default_option, end, set_option, settings_of
 from tunix_rt_nb.common import InputError, check_name
 from tunix_rt_nb.host import paths
 
 
-@click.group("kaggle")
+@click.group("kaggle", cls=Group)
 def kaggle_group() -> None:
-    """Run notebooks as Kaggle kernels: prepare, push, watch, pull; push datasets and models.
+    """Run notebooks as Kaggle kernels; push datasets and models.
 
     \b
     Example: tunix-rt-nb kaggle run kaggle-tpu
@@ -28,8 +29,8 @@ def kaggle_group() -> None:
 _run_id = click.option("--run-id", help="Name of the run folder; by default the profile's.")
 _kernel = click.option(
     "--kernel",
-    metavar="OWNER/SLUG",
-    help="The kernel's name on Kaggle; by default YOU/tunix-rt-RUN.",
+    metavar="[OWNER/]SLUG",
+    help="The kernel's name on Kaggle; by default tunix-rt-RUN, and yours.",
 )
 _accelerator = default_option(
     "--accelerator",
@@ -77,12 +78,9 @@ def _prepare(
     if not alone:
         values = runs.parameters.load_profile(source) | given
         check_run(runs.parameters.resolve(values), here=False)
-    if kernel is None:
-        account = _kernels("account")
-        slug = re.sub(r"[^a-z0-9]+", "-", f"tunix-rt-{name}".lower())[:50].strip("-")
-        kernel = f"{account.username(account.login())}/{slug}"
+    slug = re.sub(r"[^a-z0-9]+", "-", f"tunix-rt-{name}".lower())[:50].strip("-")
     run_dir = paths.home() / "runs" / name
-    return kaggle.prepare(source, given, run_dir, kernel, accelerator)
+    return kaggle.prepare(source, given, run_dir, kernel or slug, accelerator)
 
 
 @kaggle_group.command("prepare")
@@ -92,7 +90,8 @@ def prepare_command(**how: Any) -> None:
 
     Given a PROFILE, the kernel runs all five notebooks; given a notebook, only that one. The first
     cells hold the package as readable source, and the parameters are filled in. The notebook also
-    runs on this machine.
+    runs on this machine. Nothing is sent to Kaggle and no credentials are needed. Prints the folder
+    of the kernel, and on stderr how to run it in Kaggle's editor.
 
     \b
     Examples:
@@ -100,7 +99,11 @@ def prepare_command(**how: Any) -> None:
       tunix-rt-nb kaggle prepare quickstart --accelerator none --set STEPS=100 --run-id try
       tunix-rt-nb kaggle prepare notebooks/3_render.ipynb --kernel me/rendering
     """
-    terminal.echo(_prepare(**how))
+    folder = _prepare(**how)
+    terminal.echo(folder)
+    for line in kaggle.by_hand(folder):
+        _told(line)
+    _told(f"Or from here: tunix-rt-nb kaggle push {folder.parent.name}")
 
 
 @kaggle_group.command("push")
@@ -121,7 +124,9 @@ def push_command(run_id: str, resume: bool, force: bool) -> None:
     """
     submission = _kernels("submission")
     run_dir = paths.home() / "runs" / check_name("run-id", run_id)
-    _say(submission.push(run_dir, force, resume, _told))
+    with progress.progress("pushing"):
+        pushed = submission.push(run_dir, force, resume, _told)
+    _say(pushed)
 
 
 def _say(pushed: "kaggle.Submission") -> None:
@@ -153,7 +158,10 @@ def pull_command(run_id: str) -> None:
     \b
     Example: tunix-rt-nb kaggle pull kaggle-tpu
     """
-    terminal.echo(_kernels("pulling").pull(_kernels("submission").find(run_id), _told))
+    pushed = _kernels("submission").find(run_id)
+    with progress.progress("pulling"):
+        pulled = _kernels("pulling").pull(pushed, _told)
+    terminal.echo(pulled)
 
 
 @kaggle_group.command("run")
@@ -166,15 +174,18 @@ def run_command(force: bool, **how: Any) -> None:
     Example: tunix-rt-nb kaggle run kaggle-tpu --set EPOCHS=3
     """
     submission, folder = _kernels("submission"), _prepare(**how)
-    pushed = submission.push(folder.parent, force, False, _told)
+    with progress.progress("pushing"):
+        pushed = submission.push(folder.parent, force, False, _told)
     _say(pushed)
     completed = _kernels("watching").watch(pushed, terminal.echo)
     if completed:
-        terminal.echo(_kernels("pulling").pull(pushed, _told))
+        with progress.progress("pulling"):
+            pulled = _kernels("pulling").pull(pushed, _told)
+        terminal.echo(pulled)
     end(completed)
 
 
-@kaggle_group.group("datasets")
+@kaggle_group.group("datasets", cls=Group)
 def datasets_group() -> None:
     """Push datasets to Kaggle.
 
@@ -194,10 +205,12 @@ def push_dataset_command(key: str, handle: str) -> None:
     \b
     Example: tunix-rt-nb kaggle datasets push all-tasks-v1 me/all-tasks
     """
-    terminal.echo(_kernels("uploads").push_dataset(dataset.find(key), handle, _told))
+    with progress.progress("pushing"):
+        pushed = _kernels("uploads").push_dataset(dataset.find(key), handle, _told)
+    terminal.echo(pushed)
 
 
-@kaggle_group.group("models")
+@kaggle_group.group("models", cls=Group)
 def models_group() -> None:
     """Push models to Kaggle.
 
@@ -219,4 +232,6 @@ def push_model_command(run_id: str, handle: str) -> None:
     """
     of_run = paths.home() / "runs" / run_id / runs.stem("train") / "model"
     folder = Path(run_id) if Path(run_id).is_dir() else of_run
-    terminal.echo(_kernels("uploads").push_model(folder, handle, _told))
+    with progress.progress("pushing"):
+        pushed = _kernels("uploads").push_model(folder, handle, _told)
+    terminal.echo(pushed)

@@ -1,5 +1,6 @@
 """tunix-rt-nb: the top command, with `run` and `status`."""
 
+import math
 import os
 import sys
 from pathlib import Path
@@ -9,15 +10,19 @@ import click
 
 import tunix_rt_nb
 from tunix_rt_nb import evaluate, report, runs, train
-from tunix_rt_nb.cli import status, terminal
+from tunix_rt_nb.cli import display, progress, status, terminal
+from tunix_rt_nb.cli.chat import chat_command
 from tunix_rt_nb.cli.checks import check_run
 from tunix_rt_nb.cli.compare import baseline_command, compare_command
 from tunix_rt_nb.cli.datasets import datasets
+from tunix_rt_nb.cli.duration import Duration
 from tunix_rt_nb.cli.evalsets import evalsets
 from tunix_rt_nb.cli.grade import grade_command
+from tunix_rt_nb.cli.groups import Group
 from tunix_rt_nb.cli.kaggle import kaggle_group
 from tunix_rt_nb.cli.models import models
 from tunix_rt_nb.cli.options import (
+    Choice,
     form_option,
     json_option,
     map_option,
@@ -25,9 +30,11 @@ from tunix_rt_nb.cli.options import (
     settings_of,
     skip_option,
 )
+from tunix_rt_nb.cli.panel import panel_command
 from tunix_rt_nb.cli.preflight import preflight_command
 from tunix_rt_nb.cli.runs import runs_commands
 from tunix_rt_nb.cli.smoke import smoke_command
+from tunix_rt_nb.cli.sweep import sweep_command
 from tunix_rt_nb.cli.tasks import tasks_group
 from tunix_rt_nb.cli.traces import traces
 from tunix_rt_nb.common import InputError, check_name, printable
@@ -35,7 +42,7 @@ from tunix_rt_nb.host import paths
 from tunix_rt_nb.trace import formats
 
 
-class _Group(click.Group):
+class _Group(Group):
     """The top command: bad input ends with one line on stderr and exit code 2.
 
     A failed run ends with exit code 1.
@@ -56,11 +63,14 @@ class _Group(click.Group):
 
 
 def _fail(message: str, code: int) -> NoReturn:
-    terminal.echo(f"tunix-rt-nb: {message}", err=True)
+    terminal.fail(message)
     sys.exit(code)
 
 
-@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+_CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+@click.group(cls=_Group, context_settings=_CONTEXT)
 @click.version_option(tunix_rt_nb.__version__, prog_name="tunix-rt-nb")
 def main() -> None:
     """Turn reasoning traces into a model that shows its work.
@@ -76,8 +86,11 @@ for command in (tasks_group, traces, datasets, evalsets, runs_commands, models):
     main.add_command(command)
 for command in (smoke_command, preflight_command, grade_command, kaggle_group):
     main.add_command(command)
+main.add_command(chat_command)
+main.add_command(panel_command)
+main.add_command(sweep_command)
 
-_step = click.Choice(runs.STEPS)
+_step = Choice(runs.STEPS)
 
 
 @main.command()
@@ -98,6 +111,13 @@ _step = click.Choice(runs.STEPS)
     "--run-id", help="Name of the run folder; by default that of the profile or data. Not for jobs."
 )
 @click.option("--fresh", is_flag=True, help="Run every step, even if nothing changed.")
+@click.option(
+    "--timeout",
+    type=Duration(),
+    default=math.inf,
+    show_default="none",
+    help="Stop after this time, such as 90m or 1.5h; s, m, h or d, and seconds without one.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON line at the end.")
 def run(
     profile: str,
@@ -110,6 +130,7 @@ def run(
     to_step: str,
     run_id: str | None,
     fresh: bool,
+    timeout: float,
     as_json: bool,
 ) -> None:
     """Run the five notebooks with the parameters of PROFILE, a profile or a Tunix job.
@@ -117,7 +138,7 @@ def run(
     A profile is a YAML file of parameters. PROFILE is its path, or the name of a built-in one.
 
     Steps whose code, parameters and inputs have not changed are skipped; an interrupted run goes
-    on where it stopped.
+    on where it stopped. So does one that --timeout stopped: a training writes a checkpoint first.
 
     With --data, the traces are those of your files alone, unless --set TRACES asks for more. A file
     holds JSON lines, a JSON array, Parquet or CSV; a folder is a dataset as Hugging Face lays it
@@ -131,6 +152,7 @@ def run(
       tunix-rt-nb run
       tunix-rt-nb run quickstart --set LEARNING_RATE=0.003 --run-id slower
       tunix-rt-nb run quickstart --to build
+      tunix-rt-nb run quickstart --timeout 90m
       tunix-rt-nb run --data mine.jsonl
       tunix-rt-nb run job.yaml --set ITEMS=100
     """
@@ -152,17 +174,19 @@ def run(
     base = parameters["evaluate"].get("BASELINE")
     held_to = runs.baseline.read(base) if base and to_step == "evaluate" else None
     try:
-        reports = runs.chain.run(
-            run_dir,
-            values,
-            from_step=from_step,
-            to_step=to_step,
-            fresh=fresh,
-            profile=profile,
-            job=job.model_dump() if job else None,
-            on_start=_tell_start,
-            on_step=_tell_end,
-        )
+        with progress.line() as line:
+            reports = runs.chain.run(
+                run_dir,
+                values,
+                from_step=from_step,
+                to_step=to_step,
+                fresh=fresh,
+                profile=profile,
+                job=job.model_dump() if job else None,
+                timeout=timeout,
+                on_step=_tell_end,
+                **progress.of_chain(line),
+            )
     except runs.StepStopped as error:
         _fail(str(error), error.code)
     except runs.StepFailed as error:
@@ -199,14 +223,9 @@ def _own(data: tuple[str, ...], form: str, names: str, skip_bad: bool) -> dict[s
     return {"TRACES": {}, "IMPORT": list(data), "DATASET_NAME": name, **how}
 
 
-def _tell_start(step: str) -> None:
-    """Show on a terminal which step runs; `_tell_end` overwrites that line."""
-    terminal.echo_running(runs.stem(step))
-
-
 def _tell_end(step: "runs.StepReport") -> None:
     what = "skipped, nothing changed" if step.skipped else f"{step.seconds:6.1f} s"
-    terminal.echo(f"  {runs.stem(step.name):<12} {what:<24}", err=True)
+    terminal.echo(f"  {runs.stem(step.name):<12} {what}", err=True)
     for note in step.notes:
         terminal.echo(f"  {'':<12} {note}", err=True)
 
@@ -216,8 +235,11 @@ def _tell_end(step: "runs.StepReport") -> None:
 def status_command(as_json: bool) -> None:
     """Show versions, JAX devices, what is installed and how to install what is missing.
 
+    RediAI is a service of yours. If REDIAI_MODE is `real`, its health is asked at REDIAI_BASE_URL,
+    for five seconds at most, and the answer counts for half a minute. Without it, `mock` is shown.
+
     \b
     Example: tunix-rt-nb status
     """
     rows = status.rows()
-    terminal.echo_result(rows, report.text_table(rows, head=False), as_json)
+    terminal.echo_result(rows, display.states(rows), as_json)

@@ -1,16 +1,19 @@
-"""tunix-rt-nb models: promoted models, which are models of runs that are kept for good."""
+"""tunix-rt-nb models: models of runs, kept for good as promoted models, exported and pushed."""
+
+from pathlib import Path
 
 import click
 
-from tunix_rt_nb import runs
-from tunix_rt_nb.cli import display, terminal
-from tunix_rt_nb.cli.options import end, json_option
-from tunix_rt_nb.common import counted
+from tunix_rt_nb import models as weights, runs
+from tunix_rt_nb.cli import display, progress, terminal
+from tunix_rt_nb.cli.groups import Group
+from tunix_rt_nb.cli.options import Choice, end, json_option
+from tunix_rt_nb.common import InputError, counted
 
 
-@click.group()
+@click.group(cls=Group)
 def models() -> None:
-    """Promote models of runs, that is, keep them for good; list, show and verify promoted models.
+    """Keep models of runs for good (promote them), list and verify those; export and push models.
 
     \b
     Example: tunix-rt-nb models promote quickstart
@@ -32,7 +35,8 @@ def promote(run: str, name: str, as_json: bool) -> None:
       tunix-rt-nb models promote quickstart
       tunix-rt-nb models promote quickstart --as sums --json
     """
-    made = runs.promoted.promote(runs.registry.find(run), name)
+    with progress.progress("copying"):
+        made = runs.promoted.promote(runs.registry.find(run), name)
     known = "" if made.new else ", exists already"
     told = f"{made.model}/{made.version}  sha256 {made.sha256[:16]}  {made.folder}{known}"
     record = {**made._asdict(), "folder": str(made.folder)}
@@ -87,9 +91,82 @@ def verify(model: str) -> None:
     Example: tunix-rt-nb models verify sums
     """
     folder = runs.promoted.find(model)
-    altered = runs.promoted.altered(folder)
+    with progress.progress("checking"):
+        altered = runs.promoted.altered(folder)
     for name in altered:
         terminal.echo(f"✗ {folder / name}: was changed or removed after it was promoted")
     if not altered:
         terminal.echo(f"✓ {folder}: every file is unchanged")
     end(not altered)
+
+
+@models.command("export")
+@click.argument("run")
+@click.option(
+    "--as",
+    "form",
+    type=Choice(["gguf", "orbax"]),
+    required=True,
+    help="gguf: a file for llama.cpp; orbax: a checkpoint for Tunix's own code.",
+)
+@click.option(
+    "--type",
+    "kind",
+    type=Choice(["f32", "f16", "q8_0"]),
+    help="Type of the numbers in a GGUF file; by default f16.",
+)
+@click.option(
+    "-o",
+    "--output",
+    "path",
+    metavar="PATH",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="File to write, or for orbax a new folder.",
+)
+def export_command(run: str, form: str, kind: str | None, path: Path) -> None:
+    """Write the trained model of RUN in another format; LoRA adapters are merged into it.
+
+    \b
+    Examples:
+      tunix-rt-nb models export quickstart --as gguf -o quickstart.gguf
+      tunix-rt-nb models export quickstart --as gguf --type q8_0 -o small.gguf
+      tunix-rt-nb models export quickstart --as orbax -o quickstart_orbax
+    """
+    if kind and form != "gguf":
+        raise InputError("--type: only a GGUF file has types, expected --as gguf with it")
+    folder = _trained(run)
+    with progress.progress("writing"):
+        if form == "gguf":
+            weights.write_gguf(folder, path, kind or "f16")
+        else:
+            weights.write_orbax(folder, path)
+    terminal.echo(path)
+
+
+@models.command()
+@click.argument("run")
+@click.argument("repository", metavar="OWNER/NAME")
+@click.option("--public", is_flag=True, help="Let everyone see the repository.")
+def push(run: str, repository: str, public: bool) -> None:
+    """Upload the trained model of RUN, with its card, to the Hugging Face hub.
+
+    The repository is made if it does not exist, and is private without --public. The token is
+    HF_TOKEN or that of `hf auth login`.
+
+    \b
+    Example: tunix-rt-nb models push quickstart me/quickstart
+    """
+    folder = _trained(run)
+    with progress.progress("uploading"):
+        address = weights.upload(folder, repository, public)
+    terminal.echo(address)
+
+
+def _trained(run: str) -> Path:
+    """Return the folder of the trained model of a run.
+
+    Raises:
+      InputError: there is no such run, or its training is not complete.
+    """
+    return runs.lineage("train", runs.registry.find(run) / runs.stem("train"))["train"] / "model"

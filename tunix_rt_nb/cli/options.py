@@ -10,11 +10,22 @@ from typing import Any, NoReturn
 import click
 
 from tunix_rt_nb import common, runs, store
-from tunix_rt_nb.common import InputError
+from tunix_rt_nb.common import InputError, nearest
 from tunix_rt_nb.host import paths
 
 FILE = click.Path(path_type=Path)
 default_option = partial(click.option, show_default=True)  # an option whose default the help shows
+
+
+class Choice(click.Choice):
+    """One of some names; for an unknown name it suggests the nearest one, or else lists all."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the name that `value` is."""
+        near = "" if value in self.choices else nearest(str(value), map(str, self.choices))
+        if near:
+            self.fail(f"unknown {value!r}, did you mean {near}?", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 def folder_option(*names: str, **how: Any) -> Callable[[Any], Any]:
@@ -35,7 +46,7 @@ def output_option(help: str, kind: click.Path = FILE, required: bool = False) ->
 
 def form_option(name: str, known: Iterable[str], default: str) -> Callable[[Any], Any]:
     """Return the option `name`, which takes the format of the records in a file, one of `known`."""
-    kind = click.Choice(list(known))
+    kind = Choice(list(known))
     return default_option(name, "form", type=kind, default=default, help="Format of the records.")
 
 

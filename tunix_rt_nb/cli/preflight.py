@@ -3,7 +3,7 @@
 import click
 
 from tunix_rt_nb import runs, train
-from tunix_rt_nb.cli import terminal
+from tunix_rt_nb.cli import progress, terminal
 from tunix_rt_nb.cli.options import default_option, end, json_option, set_option, settings_of
 
 
@@ -45,8 +45,10 @@ def preflight_command(
     def told(line: str) -> None:
         terminal.echo(f"  {line}", err=True)
 
-    step = train.preflight.train(training, told)
-    generation = train.preflight.generate(answers, told)
+    with progress.progress("compiling a step of training") as shown:
+        step = train.preflight.train(training, told)
+        shown.say("compiling the programs that answer")
+        generation = train.preflight.generate(answers, told)
     page = f"{train.preflight.page(step)}\n{train.preflight.page(generation)}"
     found = {"training": step, "generation": generation}
     terminal.echo_result(found, page, as_json)

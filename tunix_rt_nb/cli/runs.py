@@ -2,20 +2,21 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import click
 
 from tunix_rt_nb import common, dataset, evaluate, render, report, runs, trace
-from tunix_rt_nb.cli import display, options, terminal
+from tunix_rt_nb.cli import display, options, progress, terminal
+from tunix_rt_nb.cli.groups import Group
+from tunix_rt_nb.cli.leaderboard import index_command, leaderboard_command, where_runs
 from tunix_rt_nb.common import InputError, counted, one_line
 from tunix_rt_nb.host import paths
 from tunix_rt_nb.report import text_table
 
 
-@click.group("runs")
+@click.group("runs", cls=Group)
 def runs_commands() -> None:
     """List, rank, show and judge runs, and write their pages.
 
@@ -26,19 +27,17 @@ def runs_commands() -> None:
     """
 
 
-_HOW = ("samples", "temperature", "max_new_tokens")  # how answers were generated
-
-_where = options.where_option(
-    "FIELD=VALUE", "Only runs with this value of a field, such as model, dataset, score"
-)
+for command in (leaderboard_command, index_command):
+    runs_commands.add_command(command)
 
 
 @runs_commands.command("list")
-@_where
+@where_runs
 @options.json_option
 def list_(conditions: tuple[str, ...], as_json: bool) -> None:
     """List the runs; the one that finished last comes first.
 
+    A state is pending, running, completed, failed, timeout, cancelled, stopped, outdated or damaged.
     The field of --where may be a parameter of a step, such as parameters.train.STEPS.
 
     \b
@@ -50,37 +49,6 @@ def list_(conditions: tuple[str, ...], as_json: bool) -> None:
     rows = runs.registry.listing(options.filters_of(conditions))
     told = f"{counted(len(rows), 'run{s}')} in {paths.home() / 'runs'}"
     terminal.echo_rows(rows, [_listed(row) for row in rows], as_json, told)
-
-
-@runs_commands.command()
-@_where
-@options.json_option
-def leaderboard(conditions: tuple[str, ...], as_json: bool) -> None:
-    """Rank the runs by right answers, then by right steps.
-
-    A board holds only runs that answered the same items, asked in the same template and style;
-    others cannot be compared. If its runs differ in the number of answers per item, the temperature
-    or the longest answer allowed, the board shows that. A run is left out, and listed with the
-    reason, if it is not evaluated, or if a step was run again after its evaluation.
-
-    \b
-    Examples:
-      tunix-rt-nb runs leaderboard
-      tunix-rt-nb runs leaderboard --where model=gemma3-270m --json
-    """
-    found = runs.registry.leaderboard(options.filters_of(conditions))
-    if as_json:
-        terminal.echo_json(found._asdict())
-        return
-    for board, rows in groupby(found.ranked, lambda row: row["board"]):
-        ranked = list(rows)
-        first = ranked[0]
-        asked = f"{first['items']:,} items, template {first['template']}, style {first['style']}"
-        differ = [name for name in _HOW if len({row.get(name) for row in ranked}) > 1]
-        shown = [{**_ranked(row), **display.only(row, *differ)} for row in ranked]
-        terminal.echo(f"board {board}: {asked}\n\n{text_table(shown)}\n")
-    for row in found.left_out:
-        terminal.echo(f"left out: {one_line(row['run'])}: {row['problem']}", err=True)
 
 
 @runs_commands.command()
@@ -104,7 +72,7 @@ def show(run: str, as_json: bool) -> None:
     scores = _scores(folder / runs.stem("evaluate")) if row["problem"] is None else ""
     for name, value in row.items():
         if value is not None and name != "parameters":
-            terminal.echo(f"{name:<15} {one_line(str(value), 1_000)}")
+            terminal.echo(f"{name:<15} {one_line(display.figure(value), 1_000)}")
     for step, values in row["parameters"].items():
         pairs = [{"parameter": name, "value": json.dumps(value)} for name, value in values.items()]
         terminal.echo(f"\n{runs.stem(step)}\n{text_table(pairs)}")
@@ -141,6 +109,25 @@ def report_command(run: str) -> None:
     Example: tunix-rt-nb runs report quickstart
     """
     terminal.echo(report.write_page(runs.registry.find(run)))
+
+
+@runs_commands.command("cancel")
+@click.argument("run")
+def cancel_command(run: str) -> None:
+    """Stop a run that another process is at work on, with the same care as Ctrl-C there.
+
+    A training writes a checkpoint first. The command waits for that. The next `tunix-rt-nb run`
+    goes on from there.
+
+    \b
+    Example: tunix-rt-nb runs cancel quickstart
+    """
+    folder = runs.registry.find(run)
+    with progress.progress(f"stopping {folder.name}"):
+        cancelled = runs.cancel(folder)
+    state = runs.registry.row(folder)["state"]
+    told = "cancelled, run it again to go on" if cancelled else f"ended by itself: {state}"
+    terminal.echo(f"{folder.name}: {told}")
 
 
 @runs_commands.command("judge")
@@ -258,7 +245,7 @@ def grade_command(
         common.files.write_lines(path, graded)
     terminal.echo_result(card, evaluate.headline(card), as_json)
     for line in evaluate.warnings(card):
-        terminal.echo(line, err=True)
+        terminal.warn(line)
 
 
 def _listed(row: "runs.registry.Row") -> dict[str, Any]:
@@ -269,15 +256,4 @@ def _listed(row: "runs.registry.Row") -> dict[str, Any]:
         "before": display.percent(row["before"]),
         "after": display.percent(row["score"]),
         **(display.damage(row) if row["state"] == "damaged" else {}),
-    }
-
-
-def _ranked(row: "runs.registry.Ranked") -> dict[str, Any]:
-    return {
-        **display.only(row, "rank", "run"),
-        "answers": display.percent(row["score"]),
-        "95 % interval": f"{display.percent(row['low'])} to {display.percent(row['high'])}",
-        "steps right": display.percent(row["steps_right"]),
-        "before": display.percent(row["before"]),
-        **display.only(row, "model", "dataset", "steps"),
     }

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from tunix_rt_nb import train
-from tunix_rt_nb.cli import terminal
+from tunix_rt_nb.cli import progress, terminal
 from tunix_rt_nb.cli.options import default_option, end, json_option
 
 
@@ -26,7 +26,8 @@ def smoke_command(path: Path, samples: int, as_json: bool) -> None:
     \b
     Example: tunix-rt-nb smoke quickstart.jsonl --samples 16
     """
-    found = train.smoke.smoke(path, samples)
+    with progress.progress("checking"):
+        found = train.smoke.smoke(path, samples)
     checks = [check._asdict() for check in found.checks]
     record = {**found._asdict(), "checks": checks, "right": found.right}
     text = "\n".join([*found.wrong, *map(_row, found.checks)])

@@ -1,12 +1,15 @@
 """The state of this machine: what is installed, what is missing, and what JAX finds."""
 
 import importlib.metadata
+import importlib.util
 import os
 import platform
 from pathlib import Path
 
 import tunix_rt_nb
-from tunix_rt_nb import models
+from tunix_rt_nb import models, tasks
+from tunix_rt_nb.cli import rediai
+from tunix_rt_nb.common import counted
 
 _INSTALL = "pip install -e '.[{}]'"
 _COMPONENTS = (  # extras, and distributions that they bring
@@ -23,13 +26,17 @@ _COMPONENTS = (  # extras, and distributions that they bring
 
 
 def rows() -> list[dict[str, str]]:
-    """Return a row for each component: its name, its state and how to install it.
+    """Return a row for each component: its name, its state, and what to do about it.
 
-    A missing or broken component is a row, not an error.
+    The field `install` is empty if nothing is wrong. A missing or broken component is a row, not an
+    error.
     """
     return [
         _row("tunix_rt_nb", tunix_rt_nb.__version__),
         _row("python", platform.python_version()),
+        _ungar(),
+        _tunix(),
+        _rediai(),
         *(_component(name, extra) for extra, names in _COMPONENTS for name in names),
         _devices(),
         _kaggle_login(),
@@ -46,6 +53,24 @@ def _component(name: str, extra: str) -> dict[str, str]:
         return _row(name, importlib.metadata.version(name))
     except importlib.metadata.PackageNotFoundError:
         return _row(name, "missing", _INSTALL.format(extra) if extra else "pip install -e .")
+
+
+def _ungar() -> dict[str, str]:
+    """Return the row of the card games; they are ours, so nothing has to be installed."""
+    games = sum(task.source == "ungar" for task in tasks.TASKS.values())
+    return _row("UNGAR", f"built in, {counted(games, 'task{s}')}")
+
+
+def _tunix() -> dict[str, str]:
+    """Return the row that tells whether Tunix can train here; not imported, because it is slow."""
+    if importlib.util.find_spec("tunix") and importlib.util.find_spec("jax"):
+        return _row("Tunix", "ready to train")
+    return _row("Tunix", "missing", _INSTALL.format("train"))
+
+
+def _rediai() -> dict[str, str]:
+    found = rediai.health()
+    return _row("RediAI", f"{found.status} ({found.mode})", found.error)
 
 
 def _devices() -> dict[str, str]:

@@ -6,22 +6,25 @@ import click
 
 from tunix_rt_nb import tasks
 from tunix_rt_nb.cli import display, terminal
-from tunix_rt_nb.cli.options import end, folder_option, json_option
-from tunix_rt_nb.common import unknown
+from tunix_rt_nb.cli.groups import Group
+from tunix_rt_nb.cli.options import Choice, end, folder_option, json_option
+from tunix_rt_nb.common import counted, nearest, unknown
 
 
-class _Listing(click.Group):
-    """A group that runs its command `list` if no command is named."""
+class _Listing(Group):
+    """A group that runs its command `list` if no command is named, not even by a near name."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if not args or args[0] not in {*self.commands, *ctx.help_option_names}:
-            args = ["list", *args]
+        name = args[0] if args else ""
+        near = name not in tasks.TASKS and nearest(name, [*tasks.TASKS, *self.commands])
+        if not near or near not in self.commands:
+            args = args if name in ctx.help_option_names else ["list", *args]
         return super().parse_args(ctx, args)
 
 
 @click.group("tasks", cls=_Listing)
 def tasks_group() -> None:
-    """List and check the tasks that traces are drawn from; without a command, list them.
+    """List, show and check the tasks that traces are drawn from.
 
     A task is a kind of problem. It draws problems, solves them step by step, and checks each step.
     Your own tasks come from the files in TUNIX_RT_TASKS, which are separated like those in PATH.
@@ -32,16 +35,25 @@ def tasks_group() -> None:
 @click.argument("names", metavar="[NAME]...", nargs=-1)
 @json_option
 def list_tasks(names: tuple[str, ...], as_json: bool) -> None:
-    """List the tasks that traces can be drawn from, each with an example.
+    """List the tasks that traces can be drawn from; given NAMEs, show each with an example.
+
+    The list tells what a task asks, and how many different problems each difficulty has: k stands
+    for thousands, M for millions, 1e10 for ten thousand millions, ∞ for more than can be counted.
 
     \b
     Examples:
       tunix-rt-nb tasks
-      tunix-rt-nb tasks arithmetic gin_melds --json
+      tunix-rt-nb tasks arithmetic gin_melds
+      tunix-rt-nb tasks --json
     """
     found = list(tasks.catalogue(names))
-    told = "\n".join(map(display.task, found))
-    terminal.echo_result(found, told, as_json)
+    if names or as_json:
+        terminal.echo_result(found, "\n".join(map(display.task, found)), as_json)
+        return
+    terminal.echo(display.task_table(found))
+    terminal.echo(f"{counted(len(found), 'task{s}')}; `tasks NAME` shows an example", err=True)
+    if missing := len(tasks.TASKS) - len(tasks.available()):
+        terminal.warn(f"{missing} more need reasoning-gym: {tasks.INSTALL}")
 
 
 @tasks_group.command("check")
@@ -81,7 +93,7 @@ def check_task(what: str, names: tuple[str, ...], as_json: bool) -> None:
 @tasks_group.command("export")
 @click.argument("name")
 @click.option(
-    "--as", "form", type=click.Choice(["verifiers"]), required=True, help="Library to write it for."
+    "--as", "form", type=Choice(["verifiers"]), required=True, help="Library to write it for."
 )
 @folder_option(
     "-o", "--output", "folder", required=True, help="Folder to write to; it must be new or empty."

@@ -1,30 +1,57 @@
 """Everything that the command line prints, made safe for a terminal.
 
 The text may come from files and servers of unknown origin, and a terminal would obey some of its
-characters. No other file in this folder prints anything.
+characters. No other file in this folder prints anything, apart from the line of `progress`.
 """
 
 import json
-import sys
-import time
+import os
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import click
 
+from tunix_rt_nb.cli.progress import aside
 from tunix_rt_nb.common import escaped, printable
 from tunix_rt_nb.report import text_table
 
+PROGRAM = "tunix-rt-nb:"  # what an error begins with
 
-def echo(text: object, err: bool = False) -> None:
+_COLOURS = {"✓": "green", "✗": "red", PROGRAM: "red"}  # of what a line begins with
+
+
+def echo(text: object, err: bool = False, colour: str | None = None) -> None:
     """Print a text; replace unprintable characters by U+FFFD, and keep line breaks.
+
+    On a terminal, a tick that a line begins with is green, and a cross is red. The environment
+    variable NO_COLOR turns colours off.
 
     Args:
       text: the text, or an object such as a path.
       err: True to print on stderr instead of stdout.
+      colour: a colour for the whole text, as click names it.
     """
-    click.echo(printable(str(text)), err=err)
+    shown = printable(str(text))
+    lines = map(_painted, shown.split("\n"))
+    painted = click.style(shown, fg=colour) if colour else "\n".join(lines)
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    with aside():
+        click.echo(painted, err=err, color=False if plain else None)  # None: only on a terminal
+
+
+def warn(text: object) -> None:
+    """Print a warning on stderr, on a terminal in yellow."""
+    echo(text, err=True, colour="yellow")
+
+
+def fail(message: str) -> None:
+    """Print an error on stderr, after the name of the program."""
+    echo(f"{PROGRAM} {message}", err=True)
+
+
+def _painted(line: str) -> str:
+    mark = next((mark for mark in _COLOURS if line.startswith(mark)), "")
+    return click.style(mark, fg=_COLOURS[mark]) + line[len(mark) :] if mark else line
 
 
 def echo_json(value: Any, indent: int | None = None) -> None:
@@ -34,7 +61,8 @@ def echo_json(value: Any, indent: int | None = None) -> None:
       value: the value.
       indent: the number of spaces for each level; None for JSON of one line.
     """
-    click.echo(escaped(json.dumps(value, ensure_ascii=False, indent=indent)))
+    with aside():
+        click.echo(escaped(json.dumps(value, ensure_ascii=False, indent=indent)))
 
 
 def echo_result(record: Any, text: str, as_json: bool) -> None:
@@ -70,36 +98,3 @@ def echo_array(records: Iterable[dict[str, Any]]) -> None:
         click.echo(before + escaped(json.dumps(record, ensure_ascii=False)), nl=False)
         before = ",\n"
     click.echo("[]" if before == "[" else "]")
-
-
-def echo_running(what: str) -> None:
-    """Show on a terminal that a step runs; the next line that is printed overwrites this."""
-    if sys.stderr.isatty():
-        click.echo(f"  {printable(what):<12} running ...\r", err=True, nl=False)
-
-
-class Progress:
-    """Progress of an import: a bar on a terminal, elsewhere a line every ten seconds."""
-
-    def __init__(self, paths: Iterable[Path]) -> None:
-        self._total = sum(path.stat().st_size for path in paths if path.is_file())
-        self._lines = self._bytes = 0
-        self._terminal = sys.stderr.isatty()
-        self._told = time.monotonic()
-
-    def __call__(self, lines: int, size: int) -> None:
-        """Add `lines` lines and `size` bytes that were read, and show the progress."""
-        self._lines += lines
-        self._bytes += size
-        if self._terminal:
-            share = min(self._bytes / self._total, 1.0) if self._total else 0.0
-            bar = "#" * round(24 * share)
-            click.echo(f"\r  [{bar:<24}] {share:4.0%}  {self._lines:,} lines", err=True, nl=False)
-        elif time.monotonic() - self._told >= 10:
-            self._told = time.monotonic()
-            click.echo(f"  {self._lines:,} lines read", err=True)
-
-    def close(self) -> None:
-        """Wipe the bar from the terminal."""
-        if self._terminal:
-            click.echo("\r\x1b[K", err=True, nl=False)

@@ -1,17 +1,18 @@
 """tunix-rt-nb traces: the trace store from the command line."""
 
-from contextlib import closing
+import json
 from pathlib import Path
 
 import click
 
 from tunix_rt_nb import report, store, tasks
-from tunix_rt_nb.cli import display, options, terminal
+from tunix_rt_nb.cli import display, options, progress, terminal
+from tunix_rt_nb.cli.groups import Group
 from tunix_rt_nb.common import counted, workers
 from tunix_rt_nb.trace import formats
 
 
-@click.group()
+@click.group(cls=Group)
 def traces() -> None:
     """Import, list, show, compare, score, delete, verify and compact traces.
 
@@ -54,9 +55,9 @@ def import_(
     skipped = opened.folder / "skipped.txt"
     how = {"names": formats.parts_of(names), "skip_bad": skip_bad, "skipped": skipped}
     lines: list[str] = []
-    with closing(terminal.Progress(paths)) as progress:
+    with progress.progress("reading", progress.size(paths)) as shown:
         added = opened.import_files(
-            paths, store.now(), form, progress, workers.processes(), report=lines.append, **how
+            paths, store.now(), form, shown.read, workers.processes(), report=lines.append, **how
         )
     for line in lines:
         terminal.echo(line, err=True)
@@ -126,7 +127,7 @@ def show(id: str, folder: Path | None, as_json: bool) -> None:
 @options.store_to_read
 @options.json_option
 def compare(a: str, b: str, folder: Path | None, as_json: bool) -> None:
-    """Compare two traces, their steps aligned.
+    """Compare two traces, all that they say and their scores, with their steps aligned.
 
     The mark between two steps is = if both say the same, ~ if they differ, < or > if only one trace
     has the step. A and B are ids or their beginnings.
@@ -141,7 +142,10 @@ def compare(a: str, b: str, folder: Path | None, as_json: bool) -> None:
     record = {"a": sides[0], "b": sides[1], "rows": [row._asdict() for row in rows]}
     ids = report.Row("id", " ", both[0].trace.id, both[1].trace.id)
     values = report.Row("score", " ", display.score(scored[0]), display.score(scored[1]))
-    text = report.two_columns([ids, values, *rows], display.width())
+    written = report.Row("from", " ", *(stored.created_at for stored in both))
+    metas = [json.dumps(stored.trace.meta, ensure_ascii=False) for stored in both]
+    meta = report.Row("meta", "=" if metas[0] == metas[1] else "~", *metas)
+    text = report.two_columns([ids, written, values, *rows, meta], display.width())
     terminal.echo_result(record, text, as_json)
 
 
@@ -209,10 +213,11 @@ def verify_command(folder: Path | None, as_json: bool) -> None:
     opened = options.open_store(folder)
     verification = store.Verification(opened.folder, processes=workers.processes())
     wrong = []
-    for line in verification:
-        wrong.append(line)
-        if not as_json:
-            terminal.echo(line)
+    with progress.progress("checking"):
+        for line in verification:
+            wrong.append(line)
+            if not as_json:
+                terminal.echo(line)
     seen, checked = verification.traces, verification.checked
     right, false, unchecked = verification.sums
     steps = {"right": right, "wrong": false, "unchecked": unchecked}
@@ -225,7 +230,7 @@ def verify_command(folder: Path | None, as_json: bool) -> None:
     text = f"{told}: {len(wrong) or 'nothing'} wrong in {opened.folder}"
     terminal.echo_result(record, text, as_json)
     if not verification.recorded:
-        terminal.echo("removed files cannot be told: an earlier version wrote this store", err=True)
+        terminal.warn("removed files cannot be told: an earlier version wrote this store")
     options.end(not wrong)
 
 
@@ -240,7 +245,8 @@ def compact(folder: Path | None, as_json: bool) -> None:
     """
     store = options.open_store(folder, to_read=False)
     before = len(store.shards())
-    left_out = store.compact()
+    with progress.progress("merging"):
+        left_out = store.compact()
     counts = {"shards_before": before, "shards": len(store.shards()), "left_out": left_out}
     told = f"{before} shards became {counts['shards']}, {left_out} deleted traces left out"
     terminal.echo_result(counts, told, as_json)

@@ -32,7 +32,7 @@ class OutOfTime(_Told):
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> InputError:
-    """Return the error for an unknown name; it suggests the nearest known name.
+    """Return the error for an unknown name; it suggests the nearest known name, or lists all.
 
     Args:
       what: what is being named, such as `task`; the message begins with this word.
@@ -41,14 +41,12 @@ def unknown(what: str, name: str, known: Iterable[str]) -> InputError:
 
     Example:
       >>> str(unknown("task", "arithmetics", ["arithmetic", "cards"]))
-      "task: unknown 'arithmetics', did you mean arithmetic? expected one of: arithmetic, cards"
+      "task: unknown 'arithmetics', did you mean arithmetic?"
     """
     names = list(map(str, known))
-    near = nearest(str(name), names)
-    hint = f", did you mean {near}?" if near else ","
-    return InputError(
-        f"{what}: unknown {_quoted(str(name))}{hint} expected one of: {', '.join(names)}"
-    )
+    near = nearest(str(name), names, cutoff=0.6)  # what is less like it would mislead
+    hint = f"did you mean {near}?" if near else f"expected one of: {', '.join(names)}"
+    return InputError(f"{what}: unknown {_quoted(str(name))}, {hint}")
 
 
 def nearest(name: str, known: Iterable[str], cutoff: float = 0.5) -> str:

@@ -4,9 +4,12 @@ from .exporter import export as export
 from .folder import (
     SIDES as SIDES,
     Sieve as Sieve,
+    built_at as built_at,
     built_in as built_in,
     by_task as by_task,
+    check_form as check_form,
     copy as copy,
+    form_of as form_of,
     funnel as funnel,
     load as load,
     read_manifest as read_manifest,

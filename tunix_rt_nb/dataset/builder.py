@@ -1,6 +1,7 @@
 """The build of a dataset: select, clean and split traces into a folder that never changes."""
 
 import hashlib
+import math
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-import tunix_rt_nb
 from tunix_rt_nb.common import InputError, files, records, sql
 from tunix_rt_nb.dataset import clean, evalset, lock, versions
 from tunix_rt_nb.dataset.card import card, token_statistics
@@ -20,6 +20,7 @@ from tunix_rt_nb.dataset.folder import ALTERED, SIDES, read_manifest, sealed
 from tunix_rt_nb.dataset.manifest import Manifest
 from tunix_rt_nb.dataset.selection import select
 from tunix_rt_nb.dataset.spec import DatasetSpec
+from tunix_rt_nb.host import version
 from tunix_rt_nb.store import ROW, TraceStore
 from tunix_rt_nb.trace import parse_line
 
@@ -74,6 +75,12 @@ def build(
             f" {selected} selected, {len(rejects)} refused, {len(sides['eval'])} held out"
             f" (refused: {dict(Counter(reject['reason'] for reject in rejects)) or 'none'})"
         )
+    if not len(sides["eval"]) and _is_one_side(_sample(store, rows), spec.eval_fraction):
+        raise InputError(
+            f"eval_fraction: {spec.eval_fraction} holds out none of {len(sides['train']):,} traces,"
+            " so they are the training side of a dataset: export it with `--split all`, or give an"
+            " eval_fraction of 0"
+        )
     found = {
         "merged_from": merged_from,
         "considered": considered,
@@ -120,6 +127,17 @@ def merge(sources: Sequence[Path], spec: DatasetSpec, parent: Path) -> Path:
                 store.add_lines(path)
         spec = spec.model_copy(update={"eval_fraction": fraction})
         return build(store, spec, parent, merged_from)
+
+
+def _is_one_side(lines: Iterable[bytes], fraction: float) -> bool:
+    """Tell whether traces of which none is held out have been split before.
+
+    Args:
+      lines: a sample of the traces, as JSON lines.
+      fraction: the share of prompts that is held out.
+    """
+    prompts = {parse_line(line, "").prompt.lower() for line in lines}
+    return len(prompts) * -math.log1p(-fraction) > 20  # by chance: 1 in 10^8
 
 
 def _contents(manifests: Mapping[Path, Manifest]) -> dict[str, str]:
@@ -224,7 +242,7 @@ def _write_manifest(
         "dataset_key": spec.key,
         "build_id": str(uuid.uuid5(_NAMESPACE, content)),
         "dataset_schema_version": SCHEMA_VERSION,
-        "code_version": tunix_rt_nb.__version__,
+        "code_version": version.of_code(),
         **spec.model_dump(),
         "eval_sets": _hashes(spec),
         "sha256": content,
@@ -261,7 +279,9 @@ def _check_same(folder: Path, spec: DatasetSpec, hashes: Mapping[str, str]) -> N
             " give another dataset_version"
         )
     asked = {**spec.model_dump(), "eval_sets": _hashes(spec)}
-    other = [name for name, value in asked.items() if manifest[name] != value]
+    # A manifest of an earlier version lacks some fields; it was built with their defaults.
+    defaults = DatasetSpec.of(dataset_name="x").model_dump()
+    other = [n for n, value in asked.items() if manifest.get(n, defaults[n]) != value]
     if other:
         raise InputError(
             f"{folder}: already holds the same traces with another {', '.join(other)},"

@@ -11,12 +11,22 @@ from collections.abc import Iterable, Mapping
 from statistics import fmean
 from typing import Any
 
+from tunix_rt_nb import tasks
 from tunix_rt_nb.common import markdown
 from tunix_rt_nb.trace import Trace, parse_line, respond
 
 _TOKEN = re.compile(r"\d|\w+?(?=\d|\b)|[^\w\s]")
 _BARS = 12  # of the histogram, at most
 _WIDTH = 40  # characters of the longest bar
+_FIELDS = (
+    ("id", "string", "a UUID, made from the rest of the trace"),
+    ("prompt", "string", "the question"),
+    ("steps", "list of objects", "the steps in order: `i` from 0, `type` and `content`, the text"),
+    ("final_answer", "string", "the answer"),
+    ("meta", "object", "what is known about the trace, such as its `task` and `difficulty`"),
+    ("created_at", "string", "when the trace was made, in UTC"),
+    ("trace_version", "string", "the version of this format"),
+)
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (10**6, "100K<n<1M"))
 
 
@@ -72,6 +82,30 @@ checked by a program. Built by tunix_rt_nb {manifest["code_version"]}.
 | --- | ---: | ---: |
 {by_task}
 
+## Use
+
+The sides are the splits `train` and `eval`:
+
+```python
+from datasets import load_dataset
+
+folder = {manifest["dataset_key"]!r}  # the path of this folder, or its name on the hub
+dataset = load_dataset(folder)
+print(dataset["train"][0]["prompt"])
+```
+
+## Fields
+
+| field | type | what it holds |
+| --- | --- | --- |
+{markdown.table(_FIELDS)}
+
+## An example
+
+{markdown.fenced(asked)}
+
+{markdown.fenced(respond(example))}
+
 ## Length
 
 {tokens["unit"].capitalize()} of prompt and response, of {tokens["sample"]:,} traces: mean
@@ -86,11 +120,9 @@ Steps a trace: {manifest["stats"]["min_step_count"]} to {manifest["stats"]["max_
 
 {_refused(manifest)}
 
-## An example
+## Limitations
 
-{markdown.fenced(asked)}
-
-{markdown.fenced(respond(example))}
+{_limitations(manifest)}
 
 ## How it was chosen
 
@@ -110,11 +142,33 @@ def _metadata(manifest: Mapping[str, Any]) -> dict[str, Any]:
     files = [{"split": side, "path": f"{side}.jsonl"} for side in manifest["split"]]
     return {
         "pretty_name": manifest["dataset_key"],
+        "license": "unknown",  # whoever publishes the dataset chooses one
+        "language": ["en"] if _known(manifest) else None,
         "task_categories": ["text-generation"],
         "tags": ["reasoning", *manifest["tags"]],
         "size_categories": [size],
         "configs": [{"config_name": "default", "data_files": files}],
     }
+
+
+def _known(manifest: Mapping[str, Any]) -> bool:
+    """Tell whether all traces are of tasks that this package knows; these are in English."""
+    return manifest["tasks"].keys() <= tasks.TASKS.keys()
+
+
+def _limitations(manifest: Mapping[str, Any]) -> str:
+    origin = (
+        "Its problems are drawn by programs: their wording varies little, and their steps are as"
+        " regular as those of a program"
+        if _known(manifest)
+        else "Traces of other tasks than this package knows are as their author wrote them, and no"
+        " program checked their answers"
+    )
+    return (
+        f"{origin}. The held-out side is drawn like the other one, so it does not tell how a model"
+        " does on problems of another kind. No license was chosen: whoever publishes the dataset"
+        " writes one into the first lines of this file."
+    )
 
 
 def _refused(manifest: Mapping[str, Any]) -> str:

@@ -145,7 +145,7 @@ def read(name: str) -> list[tuple[str, Trace]]:
             found[item.id] = item.known() or item.own()
         except InputError as error:
             raise InputError(f"{where}{error}") from None
-        earlier = problems.setdefault(problem(found[item.id]), item.id)
+        earlier = problems.setdefault(_identity(found[item.id]), item.id)
         if earlier != item.id:
             raise InputError(f"{where}prompt: asks the same as item {one_line(earlier, 60)!r}")
     return list(found.items())
@@ -191,6 +191,11 @@ def _told(record: Mapping[str, Any], number: int) -> dict[str, Any]:
     found = {k: record.get(k, meta.get(k)) for k in ("section", "category", "difficulty")}
     told = {"id": record.get("id", record.get("task_id", number)), **found}
     return {k: str(v) if type(v) in (int, float) else v for k, v in told.items() if v is not None}
+
+
+def _identity(trace: Trace) -> Hashable:
+    """Return a key that two items of a set must not share; it may ask in capitals, too."""
+    return problem(trace) if trace.task in tasks.TASKS else (trace.prompt, trace.earlier)
 
 
 def problem(trace: Trace) -> Hashable:

@@ -1,25 +1,35 @@
 """Export of traces as records in JSON lines, Parquet, CSV, ArrayRecord or TFRecord files.
 
 DuckDB makes the records, with one query per format in `common/queries/`. It also writes the files,
-except ArrayRecord and TFRecord. The records of a dataset have the order of its `train.jsonl` and
-then its `eval.jsonl`; those of given ids have the order of the ids. The number of threads does not
-change the order.
+except ArrayRecord and TFRecord. The records of a dataset have the order of its `train.jsonl`, or
+of this and then its `eval.jsonl`; those of given ids have the order of the ids. The number of
+threads does not change the order.
 """
 
+import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from tunix_rt_nb.common import InputError, files, one_line, sql, unknown
-from tunix_rt_nb.dataset.folder import ALTERED, SIDES, check_output, read_manifest
+from tunix_rt_nb.dataset.folder import ALTERED, SIDES, Named, check_output, form_of, read_manifest
 from tunix_rt_nb.store import COLUMNS, TraceStore, define
-from tunix_rt_nb.trace import formats
+from tunix_rt_nb.trace import Form, form as form_named, formats
 
 # A single thread would cut Parquet into different row groups; many threads need over a gigabyte.
 _LEAST, _MOST, _MEMORY = 2, 4, "600MB"
 FORMS = tuple(formats.EXPORTS)
+SPLITS = (*SIDES, "all")
+_USUAL = Named("gemma", "numbered", "")  # the form in which the service `tunix-rt` exported
+_APPLIES = {  # format -> the parts of a form that its records are written in
+    "tunix_sft": ("template", "style", "system"),
+    "messages": ("style", "system"),
+    "training_example": ("style",),
+    "trace": (),
+}
 
 
 class Exported(NamedTuple):
@@ -37,6 +47,9 @@ def export(
     split: str | None = None,
     ids: Sequence[str] = (),
     store: TraceStore | None = None,
+    template: str | None = None,
+    style: str | None = None,
+    system: str | None = None,
     threads: int | None = None,
 ) -> Exported:
     """Write the traces of a dataset, or the traces with the given ids, one record per trace.
@@ -47,17 +60,21 @@ def export(
         It replaces a file of the same name.
       form: the format of the records: `tunix_sft`, `training_example`, `messages` or `trace`.
       dataset: the folder of a dataset.
-      split: `train` or `eval`, one side of the dataset; None for both.
+      split: `train` or `eval`, one side of the dataset, or `all`; None for `train`.
       ids: given instead of a dataset: the ids of traces in the store, or beginnings of ids that
         only one trace has.
       store: the store that has the traces of `ids`. If a dataset is given, the traces that were
         deleted in this store are left out; None leaves out none.
+      template, style, system: the form to write the texts in; None for the one that the dataset
+        names, or else Gemma's template with numbered steps. Records in any other form name it in
+        `metadata.form`.
       threads: the number of threads that DuckDB may use on a dataset; with ids, the store decides.
 
     Raises:
-      InputError: both a dataset and ids are given, or neither; the format, kind, side or an id is
-        unknown; the dataset is incomplete or was altered; there is nothing to write; the library
-        for the kind is missing; or the file cannot be written.
+      InputError: both a dataset and ids are given, or neither; the format, kind, side, template,
+        style or an id is unknown; records of this format have no template, style or system message,
+        but one is given; the dataset is incomplete or was altered; there is nothing to write; the
+        library for the kind is missing; or the file cannot be written.
 
     Example:
       >>> import tempfile
@@ -76,29 +93,50 @@ def export(
         raise InputError("export: give either the key of a dataset or ids of traces")
     source: _Dataset | _Picked
     if dataset is not None:
-        if split is not None and split not in SIDES:
-            raise unknown("split", split, SIDES)
-        source = _Dataset(dataset, [split] if split else SIDES, store, threads)
+        split = split or "train"
+        if split not in SPLITS:
+            raise unknown("split", split, SPLITS)
+        source = _Dataset(dataset, SIDES if split == "all" else [split], store, threads)
     elif store is None or split is not None:
         raise InputError("export: ids need a store, and cannot be combined with a split")
     else:
         source = _Picked(store, ids)
+    named = _named(form, Named(template, style, system), source.named)
     _check_output(path, source.folder)
     files.sweep(path.parent)
     with files.draft(path.parent) as new:
         if kind in _LIBRARIES:
-            written = _write_records(source, form, _writer(kind, str(new.path)), path.parent)
+            writer = _writer(kind, str(new.path))
+            written = _write_records(source, form, named, writer, path.parent)
         else:
-            written = source.copy(*_copy(source.rows, form, kind, new.path))
+            written = source.copy(*_copy(source.rows, form, named, kind, new.path))
         if not written:
             raise InputError(f"{source.folder}: there is nothing to export, all traces are deleted")
         new.publish(path)
     return Exported(written, source.count - written)
 
 
+def _named(form: str, asked: Named, dataset: Named) -> Named:
+    """Return the whole form to export in.
+
+    Args:
+      form: the format of the records, one of `FORMS`.
+      asked: the parts that the caller gives, which come first.
+      dataset: the parts that the dataset names.
+
+    Raises:
+      InputError: records of this format have no part that the caller gives.
+    """
+    for part, value in asked._asdict().items():
+        if value is not None and part not in _APPLIES[form]:
+            raise InputError(f"{part}: has no effect on records of format {form}, leave it out")
+    found = zip(asked, dataset, _USUAL, strict=True)
+    return Named(*(next(value for value in each if value is not None) for each in found))
+
+
 # The two sources of traces have the same attributes: `folder`, where the traces are; `rows`, a
-# query for them; `count`, their number, deleted ones included; and `copy`, which runs a COPY
-# statement on them and returns how many records it wrote.
+# query for them; `count`, their number, deleted ones included; `named`, the form that they name;
+# and `copy`, which runs a COPY statement on them and returns how many records it wrote.
 
 
 class _Dataset:
@@ -108,7 +146,7 @@ class _Dataset:
         self, folder: Path, sides: Sequence[str], store: TraceStore | None, threads: int | None
     ) -> None:
         manifest = read_manifest(folder)
-        self.folder = folder
+        self.folder, self.named = folder, form_of(manifest)
         self.count = sum(n for side, n in manifest["split"].items() if side in sides)
         if not self.count:
             raise InputError(f"{folder}: there is nothing to export, {sides[0]}.jsonl is empty")
@@ -150,7 +188,7 @@ class _Picked:
         whole = dict(zip(short, (found.trace.id for found in store.get(short)), strict=True))
         deleted = set(store.deleted())
         asked = dict.fromkeys(whole.get(id, id.lower()) for id in ids)
-        self.folder = store.folder
+        self.folder, self.named = store.folder, form_of({})
         self.count = len(asked)
         self._store = store
         self._ids = [id for id in asked if id not in deleted]
@@ -172,12 +210,15 @@ _OPTIONS = {
 }
 
 
-def _copy(rows: str, form: str, kind: str, path: Path) -> tuple[str, dict[str, str]]:
+def _copy(
+    rows: str, form: str, named: Named, kind: str, path: Path
+) -> tuple[str, dict[str, str | bool]]:
     """Build the COPY statement of DuckDB that writes traces to a file as records.
 
     Args:
       rows: a query for the traces.
       form: the format of the records, one of `FORMS`.
+      named: the template, style and system message.
       kind: the kind of file, one of `KINDS`.
       path: the file to write.
 
@@ -185,7 +226,11 @@ def _copy(rows: str, form: str, kind: str, path: Path) -> tuple[str, dict[str, s
       statement: the COPY statement, with parameters written as `$name`.
       parameters: parameter name -> the value to bind.
     """
+    how = form_named(named.template or "", named.style or "", named.system or "")
+    applied = {part: getattr(named, part) for part in _APPLIES[form]}
+    is_usual = applied.items() <= _USUAL._asdict().items()
     parts = {part: sql(f"export_{part}") for part in ("earlier", "metadata", "response")}
+    parts["form"] = "" if is_usual else ", 'form', $form::JSON"
     records = sql(f"export_{form}").format(**parts)
     lists = [f"to_json({name}) AS {name}" for name in formats.named(form).lists]
     as_text = {".parquet": [_METADATA], ".csv": [_METADATA, *lists]}.get(kind, [])
@@ -193,7 +238,22 @@ def _copy(rows: str, form: str, kind: str, path: Path) -> tuple[str, dict[str, s
     # DuckDB must write to this path itself and rename nothing, because only this file is flushed.
     options = f"{_OPTIONS[kind]}, USE_TMP_FILE false"
     query = f"WITH exported AS (\n{rows}) SELECT * {replace} FROM (\n{records})"
-    return f"COPY ({query}) TO $path ({options})", {"path": str(path)}
+    values = {**_texts(how, form), "form": json.dumps(applied), "path": str(path)}
+    copy = f"COPY ({query}) TO $path ({options})"
+    used = set(re.findall(r"\$([a-z_]+)", copy))  # DuckDB takes no others
+    return copy, {name: value for name, value in values.items() if name in used}
+
+
+def _texts(how: Form, form: str) -> dict[str, str | bool]:
+    """Return the texts between the parts of a trace, by the names that the queries give them."""
+    template, style = how.template, how.style
+    names = ("before_prompt", "before_system", "after_system", "after_prompt", "next_turn", "stop")
+    return {
+        **{name: getattr(template, name) for name in (*names, "before_response", "system_last")},
+        **{name: getattr(style, name) for name in ("opening", "middle", "closing")},
+        "system": how.system or (template.default_system if form == "tunix_sft" else ""),
+        "request": formats.REQUEST,
+    }
 
 
 class _Writer(Protocol):
@@ -202,7 +262,9 @@ class _Writer(Protocol):
     def close(self) -> None: ...
 
 
-def _write_records(source: _Dataset | _Picked, form: str, writer: _Writer, folder: Path) -> int:
+def _write_records(
+    source: _Dataset | _Picked, form: str, named: Named, writer: _Writer, folder: Path
+) -> int:
     """Write an ArrayRecord or TFRecord file, and return the number of its records.
 
     Each record is the JSON text that the `.jsonl` export has for the trace.
@@ -210,13 +272,14 @@ def _write_records(source: _Dataset | _Picked, form: str, writer: _Writer, folde
     Args:
       source: the traces to write.
       form: the format of the records, one of `FORMS`.
+      named: the template, style and system message.
       writer: the writer of an ArrayRecord or TFRecord file; it is closed at the end.
       folder: the folder for a temporary file of JSON lines.
     """
     with files.draft(folder) as lines:
         try:
             with closing(writer):
-                written = source.copy(*_copy(source.rows, form, ".jsonl", lines.path))
+                written = source.copy(*_copy(source.rows, form, named, ".jsonl", lines.path))
                 with lines.path.open("rb") as file:
                     for line in file:
                         writer.write(line.removesuffix(b"\n"))

@@ -8,16 +8,19 @@ datasets/cards-v1/
   README.md           the card
 """
 
+import os
 import shutil
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypedDict, cast
+from typing import Any, NamedTuple, TypedDict, cast
 
 import typing_extensions
 
 from tunix_rt_nb.common import InputError, check_name, checked, files
 from tunix_rt_nb.dataset import clean, lock
 from tunix_rt_nb.dataset.manifest import Manifest
+from tunix_rt_nb.dataset.spec import key_of
 from tunix_rt_nb.host import place
 from tunix_rt_nb.trace import OWN, Trace, parse_line
 
@@ -52,6 +55,17 @@ class _Needed(typing_extensions.TypedDict):
     selection_strategy: str
     tags: list[str]
     parent_dataset_id: str | None
+    template: typing_extensions.NotRequired[str | None]
+    style: typing_extensions.NotRequired[str | None]
+    system: typing_extensions.NotRequired[str | None]
+
+
+class Named(NamedTuple):
+    """The form that a dataset names in its spec; None for each part that it leaves open."""
+
+    template: str | None
+    style: str | None
+    system: str | None
 
 
 class Sieve(TypedDict):
@@ -98,8 +112,8 @@ def read_manifest(folder: Path) -> Manifest:
 def copy(source: Path | str, parent: Path) -> Path:
     """Copy a dataset unchanged to the folder `parent/{key}`, and return this folder.
 
-    Write the manifest last, because it marks the copy as complete. If the folder is the same
-    dataset already, restore its files.
+    The files keep their times. Write the manifest last, because it marks the copy as complete. If
+    the folder is the same dataset already, restore its files.
 
     Args:
       source: the folder of the dataset, or the handle of a dataset attached to a Kaggle session.
@@ -111,15 +125,16 @@ def copy(source: Path | str, parent: Path) -> Path:
     """
     source = place.folder(str(source))
     manifest = read_manifest(source)
-    parts = ("dataset_name", "dataset_version")  # these make its key
-    folder = parent / "-".join(check_name(name, str(manifest.get(name))) for name in parts)
+    name, number = (str(manifest.get(part)) for part in ("dataset_name", "dataset_version"))
+    folder = parent / key_of(name, number)
     for name in manifest["files"]:
         path = source / check_name("files", name)
         if not path.is_file():
             raise InputError(f"{path}: is missing, build the dataset again")
         files.check_unaltered(path, manifest, ALTERED)
     with lock.writing(folder):
-        if (folder / "manifest.json").exists() and read_manifest(folder) != manifest:
+        complete = (folder / "manifest.json").exists()
+        if complete and _identity(read_manifest(folder)) != _identity(manifest):
             raise InputError(
                 f"{folder}: already holds another dataset, and a dataset never changes:"
                 " copy to another folder"
@@ -128,7 +143,51 @@ def copy(source: Path | str, parent: Path) -> Path:
             if (source / name).exists():
                 with (source / name).open("rb") as there, files.atomic(folder / name) as here:
                     shutil.copyfileobj(there, here)
+                time = (source / name).stat().st_mtime_ns  # of the manifest: of the build
+                os.utime(folder / name, ns=(time, time))
     return folder
+
+
+def _identity(manifest: Manifest) -> dict[str, Any]:
+    """Return the fields of a manifest that do not depend on the commit which built the dataset."""
+    by_code = ("code_version", "manifest_sha256")
+    return {name: value for name, value in manifest.items() if name not in by_code}
+
+
+def built_at(folder: Path | str) -> str:
+    """Return when a complete dataset was built, as ISO 8601; `created_at` is of its newest trace.
+
+    This is the time of its manifest's file. A manifest does not hold it, because building the same
+    traces again must give the same bytes.
+    """
+    seconds = int((Path(folder) / "manifest.json").stat().st_mtime)
+    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
+
+
+def form_of(manifest: Mapping[str, Any]) -> Named:
+    """Return the template, style and system message that a dataset names; None for each it omits.
+
+    Example:
+      >>> form_of({"template": "chatml", "style": None})
+      Named(template='chatml', style=None, system=None)
+    """
+    return Named(*(manifest.get(name) for name in Named._fields))
+
+
+def check_form(manifest: Mapping[str, Any], template: str, style: str, system: str) -> None:
+    """Check that a dataset which names a form is written in that form.
+
+    Raises:
+      InputError: the dataset names another template, style or system message. The message begins
+        with the notebook parameter that decides it, such as `TEMPLATE`.
+    """
+    asked = Named(template, style, system)
+    for name, named, given in zip(Named._fields, form_of(manifest), asked, strict=True):
+        if named is not None and named != given:
+            raise InputError(
+                f"{name.upper()}: is {given!r}, but the dataset {manifest['dataset_key']} names"
+                f" {named!r}: give {name.upper()}={named}"
+            )
 
 
 def check_output(path: Path) -> None:

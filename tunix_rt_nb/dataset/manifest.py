@@ -44,7 +44,9 @@ class Manifest(TypedDict):
       eval_sets: eval set -> its sha256; traces with prompts of these sets were left out.
       considered: the number of traces at each stage of selection.
       split: the number of traces on each side, `train` and `eval`.
-      created_at: the time of the newest trace.
+      code_version: the version of this package that built it, with the commit of a checkout.
+      created_at: the time of the newest trace. The time of the build is that of the file; it is not
+        in it, so that the same traces give the same bytes on any day.
       tasks: task -> side -> the number of traces.
       rejected: reason -> the number of traces that cleaning left out for this reason.
       trace_ids: the ids of all traces, the train side first.
@@ -74,6 +76,9 @@ class Manifest(TypedDict):
     near_duplicates: float | None
     eval_sets: dict[str, str]
     parent_dataset_id: str | None
+    template: NotRequired[str | None]
+    style: NotRequired[str | None]
+    system: NotRequired[str | None]
     tags: list[str]
     session_id: str | None
     training_run_id: str | None

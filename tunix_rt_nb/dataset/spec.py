@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from tunix_rt_nb.common import InputError, check_name, checked, one_line, strict_yaml
+from tunix_rt_nb.trace import form
 
 _OPTIONS = {  # strategy -> the fields that belong to it
     "random": ("seed",),
@@ -21,11 +22,35 @@ _NEEDED = {
 }
 
 
+def key_of(name: str, version: str) -> str:
+    """Return the key of a dataset: its name and version, each made safe as a folder's name.
+
+    As in the service `tunix-rt`, a space or `/` becomes `_`.
+
+    Raises:
+      InputError: the name or the version has other unsafe characters.
+
+    Example:
+      >>> key_of("my cards", "v1/b")
+      'my_cards-v1_b'
+    """
+    return f"{_safe('dataset_name', name)}-{_safe('dataset_version', version)}"
+
+
+def _safe(field: str, name: str) -> str:
+    made = name.replace(" ", "_").replace("/", "_")
+    try:
+        return check_name(field, made)
+    except InputError:
+        return check_name(field, name)  # raises an error that quotes the name as it was given
+
+
 class DatasetSpec(BaseModel):
     """The specification of a dataset. Its fields are those of a YAML spec.
 
     Attributes:
-      dataset_name, dataset_version: together the key; letters, digits, `.`, `_`, `-`.
+      dataset_name, dataset_version: together the key, in which a space or `/` becomes `_`; else
+        letters, digits, `.`, `_`, `-`.
       filters: field -> the value that it must have, or `{operator: value}` with `=`, `!=`, `<`,
         `<=`, `>`, `>=`, `in`, `exists`. A trace must pass all filters. A field is a dotted path in
         `meta`, or one of `score`, `step_count` and `length` (see `filters.py`).
@@ -55,6 +80,8 @@ class DatasetSpec(BaseModel):
         such as `core-v1`, or the path of a file.
       parent_dataset_id: the key or build id of the version before; the manifest then counts the
         traces that changed since that version.
+      template, style, system: the form in which the dataset is exported and trained on: the names
+        of a template and of a style, and a system message. None leaves it open.
       tags: words to find the dataset by.
       session_id, training_run_id: any text; nothing uses it, but the manifest keeps it.
     """
@@ -77,6 +104,9 @@ class DatasetSpec(BaseModel):
     near_duplicates: float | None = Field(default=0.8, ge=0.5, le=1.0)
     eval_sets: list[str] = []
     parent_dataset_id: str | None = None
+    template: str | None = None
+    style: str | None = None
+    system: str | None = None
     tags: list[str] = []
     session_id: str | None = None
     training_run_id: str | None = None
@@ -84,7 +114,7 @@ class DatasetSpec(BaseModel):
     @property
     def key(self) -> str:
         """The name of the dataset's folder."""
-        return f"{self.dataset_name}-{self.dataset_version}"
+        return key_of(self.dataset_name, self.dataset_version)
 
     @classmethod
     def of(cls, where: str = "", /, **fields: Any) -> "DatasetSpec":
@@ -103,8 +133,8 @@ class DatasetSpec(BaseModel):
         """
         spec = checked(cls, fields, where)
         try:
-            check_name("dataset_name", spec.dataset_name)
-            check_name("dataset_version", spec.dataset_version)
+            key_of(spec.dataset_name, spec.dataset_version)
+            form(spec.template or "gemma", spec.style or "numbered")  # raises if one is unknown
             spec._check_text()
             spec._check_strategy(fields)
         except InputError as error:

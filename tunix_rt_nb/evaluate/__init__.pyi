@@ -5,6 +5,7 @@ from .comparison import (
     compare as compare,
     verdict as verdict,
 )
+from .conversation import Conversation as Conversation, Reply as Reply
 from .graders.judged import Judge as Judge
 from .graders.ladder import (
     Marked as Marked,

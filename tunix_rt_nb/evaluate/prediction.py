@@ -22,6 +22,7 @@ def _in_turn(messages: list[dict[str, str]]) -> list[dict[str, str]]:
 
 Text = Annotated[str, Field(min_length=1)]
 Share = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
+_Number = Annotated[str, Field(pattern="^[1-9][0-9]{0,8}$")]  # of a step, from 1
 
 FORM = ("template", "style", "form_sha256")  # the fields that say how a model was asked
 SECTIONS = ("core", "trace_sensitive", "edge_case")  # the sections of an eval set
@@ -85,7 +86,7 @@ class Grade(Answered):
     grader: NotRequired[str]
     disagree: NotRequired[dict[str, float]]
     step_counts: NotRequired[dict[str, int]]
-    wrong_steps: NotRequired[dict[str, str]]
+    wrong_steps: NotRequired[dict[_Number, str]]
     first_wrong: NotRequired[int | None]
     outcome: NotRequired[str]
     strict_format: NotRequired[bool]

@@ -8,12 +8,11 @@ from pathlib import Path
 from statistics import fmean, pstdev
 from typing import Any, NotRequired, TypedDict, TypeVar, cast
 
-import typing_extensions
-
 from tunix_rt_nb import runs
 from tunix_rt_nb.common import InputError, checked, files, one_line
+from tunix_rt_nb.evaluate.card_fields import Cards
 from tunix_rt_nb.evaluate.graders import sentences
-from tunix_rt_nb.evaluate.prediction import OUTCOMES, Prediction, Share
+from tunix_rt_nb.evaluate.prediction import OUTCOMES, Prediction
 from tunix_rt_nb.evaluate.samples import several
 from tunix_rt_nb.evaluate.uncertainty import wilson
 
@@ -107,31 +106,6 @@ class Scorecard(TypedDict):
     items_sha256: str
 
 
-class _Group(typing_extensions.TypedDict):
-    n: int
-    score: Share
-    steps_right: Share | None
-
-
-class _Card(typing_extensions.TypedDict):
-    """The fields of a scorecard that every version wrote, and that texts and tables show."""
-
-    n_scored: int
-    n_skipped: NotRequired[int]
-    primary_score: Share
-    interval: tuple[Share, Share]
-    strict_score: Share
-    steps_right: Share | None
-    category_scores: dict[str, _Group]
-    items_sha256: NotRequired[str]
-    form_sha256: NotRequired[str | None]
-
-
-class _Cards(typing_extensions.TypedDict):
-    before: _Card
-    after: _Card
-
-
 def sum_up(
     predictions: Sequence[Prediction], skipped: Mapping[str, int] | None = None
 ) -> Scorecard:
@@ -192,7 +166,7 @@ def scorecards(evaluated: Path) -> tuple[Scorecard, Scorecard]:
     """
     told = runs.result(evaluated)
     where = f"{evaluated / 'result.json'}: "
-    cards = checked(_Cards, told, where)
+    cards = checked(Cards, told, where)
     if cards["before"]["category_scores"].keys() != cards["after"]["category_scores"].keys():
         raise InputError(f"{where}before, after: are of other categories, run 5_evaluate again")
     return cast("Scorecard", told["before"]), cast("Scorecard", told["after"])

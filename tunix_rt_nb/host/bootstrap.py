@@ -17,13 +17,15 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
+PATIENCE = 60  # seconds that JAX gets to find the accelerator; a TPU takes some ten
 FILES: dict[str, str] = {}  # path -> content of each package file; the cells below fill it
 
 
 def require(accelerator: str) -> None:
     """Check on Kaggle that JAX finds the accelerator; elsewhere only print what JAX finds.
 
-    A separate process asks JAX, because only one process at a time can hold a TPU.
+    A separate process asks JAX, because only one process at a time can hold a TPU. It gets
+    `PATIENCE` seconds, because JAX may look for a TPU that is not there for minutes.
 
     Args:
       accelerator: the backend and the number of its devices, such as `tpu 8`.
@@ -32,14 +34,19 @@ def require(accelerator: str) -> None:
       RuntimeError: on Kaggle, JAX finds something else.
     """
     code = "import jax; print(jax.default_backend(), jax.device_count())"
-    asked = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    found = asked.stdout.strip() or "no JAX"
+    command = [sys.executable, "-c", code]
+    try:
+        asked = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+        found = asked.stdout.strip() or "no JAX"
+    except subprocess.TimeoutExpired:
+        found = f"nothing in {PATIENCE} s"
     if found == accelerator or "KAGGLE_KERNEL_RUN_TYPE" not in os.environ:
         print(f"accelerator: {found}")
         return
     raise RuntimeError(
-        f"accelerator: JAX finds {found}, expected {accelerator}: Kaggle started another machine,"
-        " push this kernel again"
+        f"accelerator: JAX finds {found}, expected {accelerator}: Kaggle started another machine."
+        " Open this notebook in Kaggle's editor, choose the accelerator in its settings, then"
+        " Save Version, Save & Run All"
     )
 
 

@@ -8,8 +8,12 @@ _SLUG = r"[a-z0-9]+(?:-[a-z0-9]+)*"
 _OWNER = r"[A-Za-z0-9][A-Za-z0-9_-]*"
 
 
-def kernel(handle: str) -> str:
+def kernel(handle: str, owned: bool = True) -> str:
     """Return the handle of a kernel, OWNER/SLUG, if it is valid.
+
+    Args:
+      handle: the handle.
+      owned: whether it must have an owner; if not, SLUG alone is valid too.
 
     Raises:
       InputError: it is not valid. A slug has only small letters, digits and hyphens.
@@ -18,7 +22,8 @@ def kernel(handle: str) -> str:
       >>> kernel("me/tunix-rt-quickstart")
       'me/tunix-rt-quickstart'
     """
-    return _checked("kernel", handle, rf"{_OWNER}/(?=.{{5,50}}$){_SLUG}", "OWNER/SLUG", 5)
+    owner, form = (f"{_OWNER}/", "OWNER/SLUG") if owned else (f"(?:{_OWNER}/)?", "[OWNER/]SLUG")
+    return _checked("kernel", handle, rf"{owner}(?=[^/]{{5,50}}$){_SLUG}", form, 5)
 
 
 def dataset(handle: str) -> str:

@@ -10,9 +10,19 @@ from packaging.requirements import Requirement
 
 from tunix_rt_nb.host import paths
 
+_EXTRAS = ("gym", "train", "notebook")
 # Keep the image's own JAX and the packages that go with it: in a TPU image they match the driver.
-# A session needs no jupyterlab or ipykernel.
-_LEFT_OUT = {"jax", "flax", "optax", "orbax-checkpoint", "numpy", "jupyterlab", "ipykernel"}
+# A session needs no jupyterlab, ipykernel, voila or mistune.
+_LEFT_OUT = {
+    "jax",
+    "flax",
+    "optax",
+    "orbax-checkpoint",
+    "numpy",
+    "jupyterlab",
+    "ipykernel",
+    "voila",
+}
 # Package -> its dependencies, listed because pip installs each pin without dependencies. pycosat,
 # which reasoning-gym requires, is left out because it has no wheel.
 _OF_OTHERS = {
@@ -33,7 +43,10 @@ def needed() -> dict[str, list[str]]:
     text = (paths.PROJECT / "pyproject.toml").read_text(encoding="utf-8")
     project = tomllib.loads(text)["project"]
     extras = project["optional-dependencies"]
-    direct = map(Requirement, [*project["dependencies"], *extras["train"], *extras["notebook"]])
+    direct = map(
+        Requirement,
+        [*project["dependencies"], *(need for name in _EXTRAS for need in extras[name])],
+    )
     wanted = [str(need) for need in direct if need.name.lower() not in _LEFT_OUT]
     wanted += " ".join(_OF_OTHERS.values()).split()
     pinned = pins((paths.PROJECT / "requirements.lock").read_text(encoding="utf-8"))

@@ -1,2 +1,2 @@
-from .kernel import kinds_of as kinds_of, prepare as prepare
+from .kernel import by_hand as by_hand, kinds_of as kinds_of, prepare as prepare
 from .submission import Submission as Submission

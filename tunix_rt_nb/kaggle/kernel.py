@@ -17,7 +17,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from tunix_rt_nb import runs
-from tunix_rt_nb.common import InputError, files, unknown
+from tunix_rt_nb.common import InputError, files, nearest, unknown
 from tunix_rt_nb.host import handles
 from tunix_rt_nb.kaggle import embedding
 from tunix_rt_nb.models import catalog
@@ -32,6 +32,7 @@ class Accelerator(NamedTuple):
     """A kind of machine on Kaggle.
 
     Attributes:
+      title: its name in the menu of Kaggle's editor.
       found: the backend and number of chips that JAX has to find, such as `tpu 8`; empty for no
         check.
       topology: its TPU, such as `v5e:2x4`, for the memory check before a push; empty without one.
@@ -42,6 +43,7 @@ class Accelerator(NamedTuple):
     https://www.kaggle.com/docs/notebooks for the hours.
     """
 
+    title: str
     found: str = ""
     topology: str = ""
     quota: str = ""
@@ -49,10 +51,10 @@ class Accelerator(NamedTuple):
 
 
 ACCELERATORS = {
-    "TpuV5E8": Accelerator("tpu 8", "v5e:2x4", "tpu", 9),
-    "TpuV6E8": Accelerator("tpu 8", "v6e:2x4", "tpu", 9),
-    "NvidiaTeslaT4": Accelerator("gpu 2", "", "gpu"),
-    "none": Accelerator(),
+    "TpuV5E8": Accelerator("TPU v5e-8", "tpu 8", "v5e:2x4", "tpu", 9),
+    "TpuV6E8": Accelerator("TPU v6e-8", "tpu 8", "v6e:2x4", "tpu", 9),
+    "NvidiaTeslaT4": Accelerator("GPU T4 x2", "gpu 2", "", "gpu"),
+    "none": Accelerator("None"),
 }
 
 
@@ -79,7 +81,7 @@ def prepare(
         of a notebook, ending with `.ipynb`.
       values: parameters by name; they override those of the profile or notebook.
       run_dir: the run folder.
-      handle: the handle of the kernel, OWNER/SLUG.
+      handle: the handle of the kernel, OWNER/SLUG; a push adds your name to SLUG alone.
       machine: a name in `ACCELERATORS`.
 
     Returns:
@@ -90,7 +92,7 @@ def prepare(
         machine; the notebook was never saved; the source is larger than Kaggle accepts; the run
         folder has a run that was made on this machine.
     """
-    handles.kernel(handle)
+    handles.kernel(handle, owned=False)
     asked_for = accelerator(machine)
     if (run_dir / "run.json").exists() and not (run_dir / "kernel").is_dir():
         raise InputError(f"{run_dir}: holds a run made on this machine, give another --run-id")
@@ -210,6 +212,24 @@ def _training(notebook: NotebookNode, given: Mapping[str, Any]) -> dict[str, Any
     return {name: given.get(name, declared[name][1]) for name in sorted(names)}
 
 
+def by_hand(folder: Path) -> list[str]:
+    """Return what to do in Kaggle's editor to run a prepared kernel there, a line for each step.
+
+    Args:
+      folder: the folder of the kernel.
+    """
+    metadata = files.read_json(folder / "kernel-metadata.json")
+    machine = ACCELERATORS[files.read_json(folder / "plan.json")["accelerator"]]
+    inputs = [*metadata["dataset_sources"], *metadata["model_sources"]]
+    return [
+        f"In Kaggle's editor: File, Import Notebook, {folder / 'kernel.ipynb'}",
+        f"  Title: {metadata['title']}",
+        f"  Settings: Accelerator {machine.title}, Internet on",
+        *(f"  Add Input: {handle}" for handle in inputs),
+        "  Save Version: Save & Run All",
+    ]
+
+
 def kinds_of(notebook: Path) -> dict[str, str]:
     """Return the types of a notebook's parameters: name -> type, as it is annotated there.
 
@@ -250,9 +270,11 @@ def sources(given: Mapping[str, Any]) -> dict[str, list[str]]:
         handle = catalog.MODELS[model].kaggle
         found["model_sources"] += [handle] if handle else []
     elif not handles.is_handle(str(model)):
+        near = nearest(str(model), catalog.MODELS)
+        known = f"did you mean {near}?" if near else f"give one of {', '.join(catalog.MODELS)},"
         raise InputError(
-            f"MODEL: {model} is not on Kaggle: give one of {', '.join(catalog.MODELS)}, or push"
-            " it first: tunix-rt-nb kaggle models push"
+            f"MODEL: {model} is not on Kaggle: {known} or push it first: tunix-rt-nb kaggle models"
+            " push"
         )
     else:
         found["model_sources"].append(handles.model(str(model)))
@@ -284,7 +306,7 @@ def _text(notebook: NotebookNode) -> str:
 def _metadata(handle: str, machine: str, attached: Mapping[str, list[str]]) -> dict[str, Any]:
     return {
         "id": handle,
-        "title": handle.partition("/")[2],  # Kaggle makes the slug from the title
+        "title": handle.rpartition("/")[2],  # Kaggle makes the slug from the title
         "code_file": "kernel.ipynb",
         "language": "python",
         "kernel_type": "notebook",

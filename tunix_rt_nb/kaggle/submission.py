@@ -161,10 +161,11 @@ def push(
     """
     folder = run_dir / "kernel"
     plan, metadata = plan_of(folder), _prepared(folder, "kernel-metadata.json", _Named)
-    machine, handle = accelerator(plan["accelerator"]), handles.kernel(metadata["id"])
-    metadata["kernel_sources"] = [handle] if resume else []
-    files.write_json(folder / "kernel-metadata.json", metadata)
+    machine, name = accelerator(plan["accelerator"]), handles.kernel(metadata["id"], owned=False)
     api = account.login()
+    handle = name if "/" in name else handles.kernel(f"{account.username(api)}/{name}")
+    metadata |= {"id": handle, "kernel_sources": [handle] if resume else []}
+    files.write_json(folder / "kernel-metadata.json", metadata)
     before = version.current(api, handle)
     if resume:
         _check_resumable(api, handle, before, run_dir.name)

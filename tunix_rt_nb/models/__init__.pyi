@@ -23,6 +23,10 @@ from .folder import (
     save as save,
     to_hugging_face as to_hugging_face,
 )
+from .gguf_export import write_gguf as write_gguf
+from .hub_upload import upload as upload
+from .orbax_export import write_orbax as write_orbax
+from .streaming import stream as stream
 from .tokenizer import (
     PAD as PAD,
     Tokenizer as Tokenizer,

@@ -83,7 +83,7 @@ def named(name: str) -> Config:
             " runs/quickstart/4_train/base"
         )
     if name not in catalog.MODELS:
-        raise unknown("model", name, catalog.MODELS)
+        raise catalog.unknown_model("model", name)
     config = _NAMED[plain]()
     config.num_embed = _ROWS.get(plain, config.num_embed)
     return config

@@ -6,7 +6,7 @@ This module imports nothing slow, so names can be checked before JAX is imported
 from pathlib import Path
 from typing import NamedTuple
 
-from tunix_rt_nb.common import unknown
+from tunix_rt_nb.common import InputError, nearest, unknown
 
 
 class Known(NamedTuple):
@@ -120,6 +120,25 @@ def is_known(model: str) -> bool:
         return False
 
 
+def unknown_model(what: str, name: str) -> InputError:
+    """Return the error for an unknown model; it suggests the nearest name or hub repository.
+
+    Args:
+      what: what names the model, such as `model`; the message begins with it.
+      name: the unknown name.
+
+    Example:
+      >>> print(unknown_model("model", "google/gemma-3-1b-itt"))
+      model: unknown 'google/gemma-3-1b-itt', did you mean google/gemma-3-1b-it?
+    """
+    if "/" not in name:
+        return unknown(what, name, MODELS)
+    repositories = [known.hugging_face for known in MODELS.values() if known.hugging_face]
+    if nearest(name, repositories):
+        return unknown(what, name, repositories)
+    return InputError(f"{what}: {name} does not exist, known names: {', '.join(MODELS)}")
+
+
 def get(name: str) -> Known:
     """Return the entry of a model in `MODELS`, by its name or its Hugging Face repository.
 
@@ -131,5 +150,5 @@ def get(name: str) -> Known:
       'google/gemma-3-1b-pt'
     """
     if named(name) not in MODELS:
-        raise unknown("model", name, MODELS)
+        raise unknown_model("model", name)
     return MODELS[named(name)]

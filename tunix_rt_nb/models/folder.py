@@ -106,7 +106,7 @@ def load(
     keep_compilations()
     if dtype not in _DTYPES:
         raise unknown("dtype", dtype, _DTYPES)
-    config, tokenizer = _described(folder)
+    config, tokenizer = described(folder)
     of_gemma3 = isinstance(config, gemma3.ModelConfig)
     kinds = (gemma3 if of_gemma3 else gemma2).RematConfig
     if remat.upper() not in kinds.__members__:
@@ -148,7 +148,7 @@ def _filled(
     return nnx.merge(graph, jax.tree.map_with_path(put, state, shardings))
 
 
-def _described(folder: Path) -> tuple[architecture.Config, Tokenizer]:
+def described(folder: Path) -> tuple[architecture.Config, Tokenizer]:
     """Read the architecture and the tokenizer of a model folder.
 
     Raises:

@@ -22,7 +22,7 @@ from tunix_rt_nb.models import parts
 from tunix_rt_nb.models.gguf_contents import FAMILIES, Contents
 from tunix_rt_nb.models.tokenizer import Tokenizer
 
-_NAMES = {
+NAMES = {
     "token_embd": "embed_tokens",
     "output_norm": "norm",
     "attn_norm": "input_layernorm",
@@ -39,6 +39,7 @@ _NAMES = {
     "ffn_down": "mlp.down_proj",
     "post_ffw_norm": "post_feedforward_layernorm",
 }
+LARGEST = (46, 62)  # layers of the 27B models, which scale queries by hidden_size / heads
 _OF_GEMMA_3 = ("attn_q_norm", "attn_k_norm")
 _OUTER = ("token_embd", "output_norm")
 _SPECIAL = ["<pad>", "<eos>", "<bos>", "<unk>"]  # ids 0 to 3 in every Gemma
@@ -131,13 +132,13 @@ def _names(contents: Contents) -> dict[str, str]:
             f"{contents.path}: block_count: {layers}, but it has only {len(contents.tensors)}"
             " tensors, get the whole file"
         )
-    inner = [name for name in _NAMES if name not in _OUTER]
+    inner = [name for name in NAMES if name not in _OUTER]
     if contents.family != "gemma3":
         inner = [name for name in inner if name not in _OF_GEMMA_3]
-    wanted = {f"{name}.weight": f"model.{_NAMES[name]}.weight" for name in _OUTER}
+    wanted = {f"{name}.weight": f"model.{NAMES[name]}.weight" for name in _OUTER}
     for n in range(layers):
         for name in inner:
-            wanted[f"blk.{n}.{name}.weight"] = f"model.layers.{n}.{_NAMES[name]}.weight"
+            wanted[f"blk.{n}.{name}.weight"] = f"model.layers.{n}.{NAMES[name]}.weight"
     for name in [*wanted, *contents.tensors]:
         contents.tensor(name)
         if name not in wanted:
@@ -159,7 +160,7 @@ def _config(contents: Contents) -> dict[str, Any]:
     """
     heads, hidden = contents.count("attention.head_count"), contents.count("embedding_length")
     layers, head_dim = contents.count("block_count"), contents.count("attention.key_length")
-    largest = layers in (46, 62)  # only the 27B models scale queries by hidden_size / heads
+    longest = contents.count("context_length")
     config = {
         "architectures": [FAMILIES[contents.family]],
         "vocab_size": contents.tensor("token_embd.weight").shape[0],
@@ -169,9 +170,9 @@ def _config(contents: Contents) -> dict[str, Any]:
         "num_attention_heads": heads,
         "num_key_value_heads": contents.count("attention.head_count_kv"),
         "head_dim": head_dim,
-        "query_pre_attn_scalar": hidden // heads if largest else head_dim,
-        "sliding_window": contents.count("attention.sliding_window"),
-        "max_position_embeddings": contents.count("context_length"),
+        "query_pre_attn_scalar": hidden // heads if layers in LARGEST else head_dim,
+        "sliding_window": contents.count("attention.sliding_window", longest),
+        "max_position_embeddings": longest,
         "hidden_activation": "gelu_pytorch_tanh",
         "attention_bias": False,
         "rms_norm_eps": round(contents.number("attention.layer_norm_rms_epsilon", 1e-6), 12),
@@ -190,7 +191,7 @@ def _of_gemma_3(contents: Contents) -> dict[str, Any]:
         "model_type": "gemma3_text",
         "sliding_window_pattern": 6,  # five layers attend to a window, the sixth to everything
         "rope_theta": contents.number("rope.freq_base", 1_000_000.0),
-        "rope_local_base_freq": 10_000.0,
+        "rope_local_base_freq": contents.number("rope.freq_base_swa", 10_000.0),
         "rope_scaling": {"rope_type": "linear", "factor": scaling} if scaling else None,
         "attn_logit_softcapping": None,
         "final_logit_softcapping": None,

@@ -20,6 +20,7 @@ from tunix_rt_nb.trace import Generation
 BUCKET = 32  # prompts are padded to a multiple of this many tokens
 ROOM = 256  # tokens per row in the first, shortest cache
 FEWEST = 8  # rows in the smallest batch: with fewer, a decode step is no faster
+_FOREVER = 2**31 - 1
 
 
 class Answers(NamedTuple):
@@ -278,11 +279,18 @@ def _cache(model: Any, rows: int, room: int) -> dict[str, dict[str, jax.Array]]:
 
 
 @partial(nnx.jit, donate_argnames="state")
-def write(model: Any, state: Answers, ends: jax.Array, fewest: int, temperature: float) -> Answers:
+def write(
+    model: Any,
+    state: Answers,
+    ends: jax.Array,
+    fewest: int,
+    temperature: float,
+    until: int = _FOREVER,
+) -> Answers:
     """Decode: generate tokens until at most `fewest` answers are unfinished.
 
-    Stop earlier if the cache is full, or if the answers have as many tokens as `state.tokens` can
-    hold. `state` is donated.
+    Stop earlier if the cache is full, if the answers have as many tokens as `state.tokens` can
+    hold, or if they have `until` tokens. `state` is donated.
 
     Args:
       model: the model to sample from.
@@ -290,6 +298,7 @@ def write(model: Any, state: Answers, ends: jax.Array, fewest: int, temperature:
       ends: ids of the stop tokens.
       fewest: the number of unfinished answers at which to stop.
       temperature: as for `generate`.
+      until: the number of tokens of an answer at which to stop, to show what is written so far.
 
     Returns:
       The state with the new tokens.
@@ -298,7 +307,8 @@ def write(model: Any, state: Answers, ends: jax.Array, fewest: int, temperature:
 
     def under_way(state: Answers) -> jax.Array:
         most, room = state.tokens.shape[1], state.seen.shape[1]
-        left = (state.at - state.first < most) & (state.at < room)
+        written = state.at - state.first
+        left = (written < most) & (written < until) & (state.at < room)
         return left & ((~state.done).sum() > fewest)
 
     def step(state: Answers) -> Answers:

@@ -50,7 +50,7 @@ def find(name: str, report: Report = print, kaggle_input: Path = KAGGLE_INPUT) -
     if given.suffix == ".gguf":
         return _gguf(given, report)
     if "/" in name and catalog.named(name) == name:
-        raise InputError(f"model: {name} does not exist, known names: {', '.join(catalog.MODELS)}")
+        raise catalog.unknown_model("model", name)  # no folder either
     known = catalog.get(name)
     if not known.hugging_face:
         raise InputError(f"model: {name} is made from scratch, there are no weights to find")

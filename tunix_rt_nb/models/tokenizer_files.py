@@ -28,7 +28,7 @@ def contents(tokenizer: Tokenizer) -> dict[str, bytes]:
     return {
         "tokenizer.model": tokenizer.model,
         "tokenizer.json": _json(_tokenizer(tokenizer), indent=None),
-        "tokenizer_config.json": _json(_settings(tokenizer)),
+        "tokenizer_config.json": _json(settings(tokenizer)),
         "generation_config.json": _json(_generation(tokenizer)),
     }
 
@@ -43,12 +43,22 @@ def _generation(tokenizer: Tokenizer) -> dict[str, Any]:
     It holds the ids of BOS, of PAD and of the tokens that end an answer.
     """
     controls = tokenizer.controls
-    stops = [stop for stop in ("<eos>", *_chat_pieces(tokenizer, "stops")) if stop in controls]
+    ends = [stop for stop in ("<eos>", *stops(tokenizer)) if stop in controls]
     return {
         "bos_token_id": controls.get("<bos>"),
-        "eos_token_id": list(dict.fromkeys(controls[stop] for stop in stops)),
+        "eos_token_id": list(dict.fromkeys(controls[stop] for stop in ends)),
         "pad_token_id": controls.get("<pad>"),
     }
+
+
+def stops(tokenizer: Tokenizer) -> list[str]:
+    """List the tokens that end an answer in the chat templates that a tokenizer supports."""
+    return _chat_pieces(tokenizer, "stops")
+
+
+def special(tokenizer: Tokenizer) -> set[str]:
+    """Return the control tokens that no text of a user may become, such as `<start_of_turn>`."""
+    return {*_NAMED.values(), *_chat_pieces(tokenizer, "pieces")}
 
 
 def _chat_pieces(tokenizer: Tokenizer, which: str) -> list[str]:
@@ -65,7 +75,8 @@ def _chat_pieces(tokenizer: Tokenizer, which: str) -> list[str]:
     return [piece for template in known for piece in getattr(template, which)]
 
 
-def _settings(tokenizer: Tokenizer) -> dict[str, Any]:
+def settings(tokenizer: Tokenizer) -> dict[str, Any]:
+    """Build the content of tokenizer_config.json, the chat template included."""
     controls = tokenizer.controls.keys() | {"<unk>"}
     chat = {"chat_template": _GEMMA_CHAT} if "<start_of_turn>" in controls else {}
     return {
@@ -81,12 +92,11 @@ def _settings(tokenizer: Tokenizer) -> dict[str, Any]:
 def _tokenizer(tokenizer: Tokenizer) -> dict[str, Any]:
     """Build the content of tokenizer.json: the SentencePiece model as `tokenizers` reads it."""
     every = list(pieces.read(tokenizer.model))
-    special = {*_NAMED.values(), *_chat_pieces(tokenizer, "pieces")}
     return {
         "version": "1.0",
         "truncation": None,
         "padding": None,
-        "added_tokens": list(_added(every, special)),
+        "added_tokens": list(_added(every, special(tokenizer))),
         "normalizer": {"type": "Replace", "pattern": {"String": " "}, "content": "▁"},
         "pre_tokenizer": None,
         "post_processor": _opening(tokenizer.controls),

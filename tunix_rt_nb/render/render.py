@@ -11,7 +11,7 @@ import numpy as np
 import typing_extensions
 
 from tunix_rt_nb import dataset
-from tunix_rt_nb.common import InputError, checked, files
+from tunix_rt_nb.common import InputError, checked, files, printable
 from tunix_rt_nb.models import Tokenizer, sources, train_tokenizer
 from tunix_rt_nb.render import examples
 from tunix_rt_nb.render.checks import check
@@ -108,11 +108,14 @@ def render_dataset(
       The manifest, with the fields that `Rendered` explains.
 
     Raises:
-      InputError: the template or style is unknown; the dataset was altered after its build; no
-        training example fits; the tokenizer lacks a control token of the template; or a trace's
-        token ids break a law of `checks.check` (the message names the trace).
+      InputError: the template or style is unknown, or is not the one that the dataset names; the
+        dataset was altered after its build; no training example fits; the tokenizer lacks a control
+        token of the template; or a trace's token ids break a law of `checks.check` (the message
+        names the trace).
     """
     how = form(template_name, style, system)
+    made_from = dataset.read_manifest(source)
+    dataset.check_form(made_from, template_name, style, system)
     for piece in how.template.pieces:
         tokenizer.control(piece)
     folder.mkdir(parents=True, exist_ok=True)
@@ -132,7 +135,6 @@ def render_dataset(
         raise InputError(f"max_length: no training example fits into {max_length} tokens")
     with files.atomic(folder / "tokenizer.model") as file:
         file.write(tokenizer.model)
-    made_from = dataset.read_manifest(source)
     manifest: Rendered = {
         "dataset_key": made_from["dataset_key"],
         "dataset_sha256": made_from["sha256"],
@@ -315,7 +317,7 @@ def _check_unaltered(folder: Path, names: Iterable[str]) -> None:
         if found != hashes.get(name):
             raise InputError(
                 f"{path}: was altered after it was rendered, its sha256 is {found[:12]}"
-                f" and not {hashes.get(name, 'none')[:12]}: run 3_render again"
+                f" and not {printable(hashes.get(name, 'none')[:12])}: run 3_render again"
             )
 
 

@@ -1,11 +1,15 @@
-from . import model_card as model_card
+from . import model_card as model_card, theme as theme
+from .answers import telling as telling
+from .asking import ask as ask
 from .columns import text_table as text_table
+from .index import write_index as write_index
 from .notebook import (
     files_table as files_table,
     mask_html as mask_html,
     predictions_html as predictions_html,
     table as table,
     trace_html as trace_html,
+    traces_html as traces_html,
 )
 from .page import write_page as write_page
 from .plots import (
@@ -16,13 +20,17 @@ from .plots import (
     rows_plot as rows_plot,
     store_plot as store_plot,
 )
-from .progress import answering_lines as answering_lines, training_lines as training_lines
+from .progress import (
+    answering_progress as answering_progress,
+    training_progress as training_progress,
+)
 from .side_by_side import (
     Row as Row,
     align as align,
     answers_side_by_side as answers_side_by_side,
     two_columns as two_columns,
 )
+from .sweep_plot import write_sweep_plot as write_sweep_plot
 from .tables import (
     before_after as before_after,
     before_after_text as before_after_text,

@@ -5,12 +5,14 @@ why the package `huggingface_hub` is not used for that.
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
+from tunix_rt_nb import tasks
 from tunix_rt_nb.common import files, markdown
-from tunix_rt_nb.evaluate import STRICT, Scorecard
+from tunix_rt_nb.evaluate import STRICT, Prediction, Scorecard
 from tunix_rt_nb.models import catalog
 from tunix_rt_nb.render import Rendered
 
@@ -23,6 +25,19 @@ class Score(TypedDict):
     n: int
 
 
+_REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
+_DATASET = re.compile(r"[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
+_LETTERS = 2_000  # the most of a sample's text to show
+_QUESTION = "What is 59 + 31 - 26?"  # of the snippet, if there is no sample
+
+
+class Sample(TypedDict):
+    """A held-out prompt, and the trained model's response to it."""
+
+    prompt: str
+    response: str
+
+
 class Facts(TypedDict):
     """The content of a model's card; what is not known is left out or None.
 
@@ -33,6 +48,7 @@ class Facts(TypedDict):
       data, training: name -> value, the rows of the tables in the sections Data and Training.
       scores: task -> its scores. One more key, `STRICT`, has the scores over all tasks by a
         stricter rule: an answer must also be written exactly in the trained style.
+      sample: an answer to show.
     """
 
     name: str
@@ -42,6 +58,7 @@ class Facts(TypedDict):
     data: NotRequired[Mapping[str, object]]
     training: NotRequired[Mapping[str, object]]
     scores: NotRequired[Mapping[str, Score]]
+    sample: NotRequired[Sample | None]
 
 
 def facts(name: str, model: str, rendered: Rendered, training: Mapping[str, object]) -> Facts:
@@ -58,12 +75,12 @@ def facts(name: str, model: str, rendered: Rendered, training: Mapping[str, obje
       'google/gemma-3-1b-pt'
     """
     names = "dataset_key", "dataset_sha256", "template", "style", "system", "examples"
-    known = catalog.MODELS.get(model)
+    known = catalog.MODELS.get(catalog.named(model))
     base = (known.hugging_face if known else model) or None
     return {
         "name": name,
         "base": base,
-        "license": "gemma" if known and base else None,
+        "license": "gemma" if known and base else "unknown",
         "data": {key: value for key in names if (value := rendered.get(key))},
         "training": dict(training),
     }
@@ -90,6 +107,19 @@ def scores(before: Scorecard, after: Scorecard) -> dict[str, Score]:
     return {**by_task, STRICT: {"before": strict[0], "after": strict[1], "n": after["n_scored"]}}
 
 
+def sample(predictions: Sequence[Prediction]) -> Sample | None:
+    """Return the first right answer to a single question, to be shown in a model's card, or None.
+
+    Example:
+      >>> told = {"prompt": "1 + 1?", "response": "Answer: 2", "score": 1.0}
+      >>> sample([{**told, "score": 0.0}, told])
+      {'prompt': '1 + 1?', 'response': 'Answer: 2'}
+    """
+    alone = (p for p in predictions if p["score"] == 1.0 and not p.get("earlier_messages"))
+    found = next(alone, None)
+    return {"prompt": found["prompt"], "response": found["response"]} if found else None
+
+
 def write(folder: Path, facts: Facts) -> Path:
     """Write the card of a model into its folder; return the path of the card.
 
@@ -107,7 +137,10 @@ def write(folder: Path, facts: Facts) -> Path:
 def card(facts: Facts) -> str:
     """Return the card as Markdown; text in the facts is escaped, so it never acts as markup."""
     sections = [
+        ("Use", _use(facts)),
+        ("An answer", _shown(facts.get("sample"))),
         ("Scores", _scores(facts.get("scores", {}))),
+        ("Limitations", _limitations(facts)),
         ("Data", _listed(facts.get("data", {}))),
         ("Training", _listed(facts.get("training", {}))),
     ]
@@ -118,8 +151,64 @@ def card(facts: Facts) -> str:
 # {markdown.cell(facts["name"])}
 
 Trained{origin} with tunix_rt_nb on reasoning traces each step of which a program checked: it writes
-its steps, then the answer. `transformers.AutoModelForCausalLM.from_pretrained` loads this folder.
+its steps, then the answer.
 {told}"""
+
+
+def _use(facts: Facts) -> str:
+    """Return the code that asks the model a question with the library Transformers.
+
+    Only the folder of a model that was trained in Gemma's template has a chat template.
+    """
+    data = facts.get("data", {})
+    loads = "`transformers.AutoModelForCausalLM.from_pretrained` loads this folder"
+    if data.get("template", "gemma") != "gemma":
+        return f"{loads}. Prompts are in the template {markdown.cell(str(data['template']))}."
+    asked = facts.get("sample") or {"prompt": _QUESTION}
+    said = [{"role": "user", "content": asked["prompt"][:_LETTERS]}]
+    if system := data.get("system"):
+        said.insert(0, {"role": "system", "content": str(system)})
+    return f"""{loads}:
+
+```python
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+folder = "."  # the path of this folder, or its name on the hub
+tokenizer = AutoTokenizer.from_pretrained(folder)
+model = AutoModelForCausalLM.from_pretrained(folder)
+messages = {said!r}
+how = {{"add_generation_prompt": True, "return_tensors": "pt", "return_dict": True}}
+asked = tokenizer.apply_chat_template(messages, **how)
+written = model.generate(**asked, max_new_tokens=256, do_sample=False)
+print(tokenizer.decode(written[0][asked["input_ids"].shape[1] :], skip_special_tokens=True))
+```"""
+
+
+def _shown(sample: Sample | None) -> str:
+    """Return a sample as Markdown: the prompt in a block, the response in another; "" for none."""
+    if not sample:
+        return ""
+    asked, said = sample["prompt"][:_LETTERS], sample["response"][:_LETTERS]
+    return f"To a prompt that it was not trained on:\n\n{_block(asked)}\n\n{_block(said)}"
+
+
+def _block(text: str) -> str:
+    return markdown.fenced(text.replace("\0", "\ufffd"))  # as CommonMark asks
+
+
+def _limitations(facts: Facts) -> str:
+    asked = ", ".join(markdown.cell(task) for task in facts.get("scores", {}) if task != STRICT)
+    known = f"It was graded on {asked} only" if asked else "It was not evaluated yet"
+    told = (
+        f"{known}. It answers other questions in the same form, and often wrongly. An answer may be"
+        " right although a step is wrong, or the other way round, so check both."
+    )
+    if facts.get("license") != "unknown":
+        return told
+    return (
+        f"{told} No license was chosen: whoever publishes the model writes one into the first lines"
+        " of this file."
+    )
 
 
 def _scores(scores: Mapping[str, Score]) -> str:
@@ -150,11 +239,16 @@ def _metadata(facts: Facts) -> dict[str, Any]:
 
     Source: https://huggingface.co/docs/hub/model-cards
     """
+    base, dataset = facts.get("base") or "", str(facts.get("data", {}).get("dataset_key", ""))
+    scored = facts.get("scores", {}).keys() - {STRICT}
     fields: dict[str, Any] = {
         "library_name": "transformers",
         "pipeline_tag": "text-generation",
-        "base_model": facts.get("base"),
         "license": facts.get("license"),
+        "language": ["en"] if scored and scored <= tasks.TASKS.keys() else None,
+        # The hub refuses a name that no repository can have, such as the path of a folder.
+        "base_model": base if _REPOSITORY.fullmatch(base) else None,
+        "datasets": [dataset] if _DATASET.fullmatch(dataset) else None,
         "tags": ["reasoning", "tunix", *facts.get("tags", ())],
     }
     if scores := facts.get("scores"):

@@ -2,15 +2,18 @@
 
 Text from a trace or a model is escaped, so it shows as text and never acts as markup. Jupyter also
 typesets TeX in HTML, such as `$5 and $6`; the classes in `TEXT` tell MathJax 2 and 3 not to do so.
-Trained tokens are bold as well as coloured, because some web viewers strip colours.
+Texts have the viewer's own colour, on translucent backgrounds, so they read in light and in dark.
+What is coloured is bold too or has a mark, because some web viewers strip colours.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunix_rt_nb.common import printable
+from tunix_rt_nb.report import theme
+from tunix_rt_nb.report.answers import laid_out
 from tunix_rt_nb.report.tables import _percent
 from tunix_rt_nb.trace import Earlier
 
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from tunix_rt_nb.trace import Trace
 
 TEXT = "tex2jax_ignore mathjax_ignore"  # the classes of an element without formulas
+_BAD = f"background:{theme.WRONG};border-left:3px solid #e5484d;padding-left:4px"
 _SPACES = str.maketrans("\t\r", "  ")  # HTML shows a tab and a carriage return as a space
 
 
@@ -41,14 +45,29 @@ def _text(text: str) -> str:
 def trace_html(trace: "Trace", problems: Sequence[str] | None = None) -> "HTML":
     """Show a trace under its task's name, each step ticked or crossed, with its problems below.
 
-    The first wrong step is bold. A known task is one that this package can check. If no known task
-    made the trace, its answer and its steps without sums cannot be checked; they get a dot.
+    The first wrong step is bold, on red. A known task is one that this package can check. If no
+    known task made the trace, its answer and its steps without sums cannot be checked; they get a
+    dot.
 
     Args:
       trace: the trace.
       problems: what is wrong with the trace; each text begins with `step N:` or `answer:`. What a
         text names is crossed, all else is ticked. If None, this function checks the trace itself.
     """
+    return _html(_trace(trace, problems))
+
+
+def traces_html(traces: Iterable["Trace"], open_tasks: Container[str | None]) -> "HTML":
+    """Show traces as `trace_html` does; fold those of other tasks than `open_tasks` away."""
+    shown: list[str] = []
+    folded: list[str] = []
+    for trace in traces:
+        (shown if trace.task in open_tasks else folded).append(_trace(trace))
+    rest = f"<details><summary>{len(folded)} more traces</summary>{''.join(folded)}</details>"
+    return _html("".join(shown) + (rest if folded else ""))
+
+
+def _trace(trace: "Trace", problems: Sequence[str] | None = None) -> str:
     from tunix_rt_nb import tasks  # slow to load
 
     checked = tasks.check(trace) if problems is None else None
@@ -59,25 +78,31 @@ def trace_html(trace: "Trace", problems: Sequence[str] | None = None) -> "HTML":
     answer = checked.answer if checked else "answer" not in wrong
     first = marks.index(False) if False in marks else None
     steps = "".join(
-        _item(f"{_text(step.content)} {_tick(mark)}", bold=step.i == first)
+        _item(step.content, _tick(mark), bad=step.i == first)
         for step, mark in zip(trace.steps, marks, strict=True)
     )
     said = "".join(f"<p>{_text(p)}</p>" for p in problems)
     task = f"<h4>{_text(trace.task)}</h4>" if trace.task else ""
-    prompt = _text(trace.prompt).replace("\n", "<br>")
-    return _html(
-        f"{task}{_before(trace.earlier)}<p><b>{prompt}</b></p><ol>{steps}</ol>"
+    return (
+        f"{task}{_before(trace.earlier)}<p><b>{_lines(trace.prompt)}</b></p><ol>{steps}</ol>"
         f"<p>Answer: <b>{_text(trace.final_answer)}</b> {_tick(answer)}</p>{said}"
     )
 
 
+def _lines(text: str) -> str:
+    return _text(text).replace("\n", "<br>")
+
+
 def _before(earlier: Earlier) -> str:
     """Return a paragraph for each message before a prompt."""
-    return "".join(f"<p>{_text(told)}</p>" for told in earlier.labelled()).replace("\n", "<br>")
+    return "".join(f"<p>{_lines(told)}</p>" for told in earlier.labelled())
 
 
-def _item(html: str, bold: bool) -> str:
-    return f"<li><b>{html}</b></li>" if bold else f"<li>{html}</li>"
+def _item(text: str, tick: str, reason: str = "", bad: bool = False) -> str:
+    """Return a step as an item of a list; a `bad` one is bold, on red."""
+    html = f"{_lines(text)} {tick}"
+    why = f"<br><i>{_lines(reason)}</i>" if reason else ""
+    return f'<li style="{_BAD}"><b>{html}</b>{why}</li>' if bad else f"<li>{html}{why}</li>"
 
 
 def _tick(right: bool | None) -> str:
@@ -89,10 +114,16 @@ def mask_html(example: "Example", tokenizer: "Tokenizer") -> "HTML":
     spans = []
     for token, trained in zip(example.ids, example.mask, strict=True):
         piece = _text(tokenizer.piece(token)).replace(" ", "&nbsp;").replace("\n", "⏎<br>")
-        style = "background:#cdeccd" if trained else "background:#eef0f3"
-        tag = "b" if trained else "span"
-        spans.append(f'<{tag} style="{style};padding:1px 2px;margin:1px">{piece}</{tag}>')
-    return _html(f'<p style="font-family:monospace;line-height:1.7">{"".join(spans)}</p>')
+        spans.append(_token(piece, trained))
+    legend = f"<p>{_token('trained on', True)} {_token('only read', False)}</p>"
+    tokens = "<wbr>".join(spans)  # a line may end after each token, on a narrow screen
+    return _html(f'{legend}<p style="font-family:monospace;line-height:1.8">{tokens}</p>')
+
+
+def _token(piece: str, trained: bool) -> str:
+    tag, background = ("b", theme.TRAINED) if trained else ("span", theme.READ)
+    style = f"background:{background};border-radius:3px;padding:1px 2px;margin:1px"
+    return f'<{tag} style="{style}">{piece}</{tag}>'
 
 
 def table(rows: Iterable[Mapping[str, Any]], index: str | None = None) -> "pd.DataFrame":
@@ -127,26 +158,31 @@ def files_table(folder: Path) -> "pd.DataFrame":
 
 
 def predictions_html(predictions: Sequence["Prediction"]) -> "HTML":
-    """Show graded answers, each ticked or crossed, with the reason for each wrong step.
+    """Show graded answers, each step ticked or crossed, the first wrong one bold and on red.
 
-    An answer that is listed twice, as in the first five and the last five of eight, is shown once.
+    A step gets a dot if no program can check it.
     """
-    once = {id(p): p for p in predictions}  # by identity, because two samples may say the same
-    return _html("".join(map(_prediction, once.values())))
+    return _html(f'<div class="model">{"<hr>".join(map(_prediction, predictions))}</div>')
 
 
 def _prediction(prediction: "Prediction") -> str:
-    right = prediction["score"] == 1.0
-    lines = _text(prediction["response"]).replace("\n", "<br>")
-    wrong = "".join(
-        f"<br>✗ step {_text(number)}: {_text(reason)}"
-        for number, reason in prediction.get("wrong_steps", {}).items()
+    told = laid_out(prediction)
+    steps = "".join(
+        _item(step["text"], step["tick"], step["reason"], bad=step["mark"] == "first")
+        for step in told["steps"]
     )
-    expected = "" if right else f", expected {_text(prediction['expected_answer'])}"
-    verdict = f"{_tick(right)} answer {'right' if right else 'wrong'}{expected}"
+    if told["more"]:
+        steps += f"<li>... and {told['more']} steps more</li>"
+    if told["missing"]:
+        steps += f'<li style="{_BAD}"><b>a step is missing here ✗</b></li>'
+    expected = "" if told["right"] else f", expected <b>{_text(told['expected'])}</b>"
+    answer = "none" if told["answer"] is None else told["answer"]
     share = _percent(prediction["steps_right"])
-    steps = f"{share} of the steps right" if share else "no step can be checked"
+    checked = f"{share} of the steps right" if share else "no step can be checked"
+    written = f"<summary>As it was written, not in the style</summary>{_lines(told['response'])}"
     return (
-        f"{_before(Earlier.of(prediction))}<p><b>{_text(prediction['prompt'])}</b></p>"
-        f'<div class="model"><p>{lines}</p><p><i>{verdict}; {steps}{wrong}</i></p></div><hr>'
+        f"{_before(Earlier.of(prediction))}<p><b>{_lines(told['prompt'])}</b></p><ol>{steps}</ol>"
+        f"<p>Answer: <b>{_lines(answer)}</b> {_tick(told['right'])}{expected}"
+        f" <i>({_text(told['outcome'])}; {checked})</i></p>"
+        + (f"<details>{written}</details>" if told["response"] else "")
     )

@@ -20,7 +20,6 @@ from tunix_rt_nb.evaluate import (
     OUTCOMES,
     Prediction,
     Scorecard,
-    by_item,
     first_wrong,
     grouped,
     judge,
@@ -30,15 +29,15 @@ from tunix_rt_nb.evaluate import (
     scorecards,
     warnings,
 )
+from tunix_rt_nb.report import theme
+from tunix_rt_nb.report.answers import beside, earlier, laid_out, shorten, worst
 from tunix_rt_nb.report.plots import level, loss_axes, svg
 from tunix_rt_nb.report.tables import before_after
-from tunix_rt_nb.trace import Earlier, parse_response
 
 if TYPE_CHECKING:
     from jinja2 import Template
 
-_WORST, _PLACES = 10, 8  # the most bad answers, and first wrong steps, to show
-_STEPS, _LETTERS = 40, 2_000  # the most steps of a response, and characters of a text, to show
+_MOST, _PLACES = 10, 8  # the most bad answers, and first wrong steps, to show
 # The lineage lists the fields of a `result.json` as facts, but not these.
 _NO_FACTS = ("step", "version", "inputs", "outputs", "card", "before", "after")
 
@@ -76,30 +75,57 @@ def page(run: Path) -> str:
 def _values(run: Path) -> dict[str, Any]:
     evaluated = run / runs.stem("evaluate")
     lineage = runs.lineage("evaluate", evaluated)
-    earlier, card = scorecards(evaluated)
+    first, card = scorecards(evaluated)
     before, after = (predictions.of_run(evaluated, when) for when in ("before", "after"))
     rendered = render.read_manifest(lineage["render"])
     return {
         "run": run.name,
         "card": card,
-        "earlier": earlier,
+        "earlier": first,
         "warnings": warnings(card),
         "notes": notes(card),
-        "disagreements": [{**p, "earlier": _earlier(p)} for p in after if "disagree" in p][:_WORST],
-        "before_after": before_after(earlier, card),
+        "disagreements": [{**p, "earlier": earlier(p)} for p in after if "disagree" in p][:_MOST],
+        "before_after": before_after(first, card),
+        "chart": _chart(before_after(first, card)[:-1]),
         "groups": [
-            _groups(earlier, card, after, "difficulty"),
-            _groups(earlier, card, after, "section"),
+            _groups(first, card, after, "difficulty"),
+            _groups(first, card, after, "section"),
         ],
         "outcomes": _outcomes(before, after),
         "manners": _manners(before, after),
         "places": _places(after),
-        "worst": [_shown(p, rendered["style"]) for p in _worst(after)],
+        **_answers(after),
         "curves": _curves(lineage["train"]),
         "judges": _judges(run, after),
         "lineage": [_made(run, step, folder) for step, folder in lineage.items()],
         "form": {name: rendered.get(name) for name in ("template", "style", "system")},
         "parameters": _parameters(run),
+    }
+
+
+def _chart(rows: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
+    """Return the bars of the before-and-after table: a `name`, and percents `before`, `after`."""
+    return [
+        {
+            "name": f"{row['task']}: {what}",
+            "before": row[f"{what} before"].removesuffix(" %") or "0.0",
+            "after": row[f"{what} after"].removesuffix(" %"),
+        }
+        for row in rows
+        for what in ("answers", "steps")
+        if row[f"{what} after"]
+    ]
+
+
+def _answers(after: Sequence[Prediction]) -> dict[str, Any]:
+    """Return the worst answers, each paired with a right one of its task, as far as there are."""
+    bad = worst(after, _MOST)
+    pairs = [tuple(p and laid_out(p) for p in pair) for pair in beside(bad, after)]
+    return {
+        "bad": len(bad),
+        "matched": any(right for _, right in pairs),
+        "pairs": pairs,
+        "sound": OUTCOMES["right"],
     }
 
 
@@ -177,67 +203,9 @@ def _places(after: Sequence[Prediction]) -> list[dict[str, Any]]:
             found.setdefault((str(p["task"]), step), {})[p["id"]] = reason
     ordered = sorted(found.items(), key=lambda place: (-len(place[1]), place[0]))
     return [
-        {"task": task, "step": step, "n": len(reasons), "reason": _short(min(reasons.values()))}
+        {"task": task, "step": step, "n": len(reasons), "reason": shorten(min(reasons.values()))}
         for (task, step), reasons in ordered[:_PLACES]
     ]
-
-
-def _worst(after: Sequence[Prediction]) -> list[Prediction]:
-    """List the worst answer to each item, the worst first, at most `_WORST` of them.
-
-    A wrong answer is worse than a right one. Of two answers with the same score, the one with fewer
-    right steps is worse. Leave out an item if all answers to it are right, with every step right.
-    """
-    worst = [min(answers, key=_badness) for answers in by_item(after).values()]
-    return sorted((p for p in worst if outcome(p) != "right"), key=_badness)[:_WORST]
-
-
-def _badness(prediction: Prediction) -> tuple[float, float, str]:
-    return prediction["score"], prediction["steps_right"] or 0.0, prediction["id"]
-
-
-def _shown(prediction: Prediction, style: str) -> dict[str, Any]:
-    """Return what the template shows of a graded answer; long texts and long solutions are cut."""
-    written = parse_response(prediction["response"], style).steps
-    first = first_wrong(prediction)
-    known = prediction.get("grader", "task") == "task"  # else a step may be unchecked
-    steps = [
-        {
-            "text": _short(text),
-            "mark": _mark(n, first) if known or n == first else "unchecked",
-            "reason": _short(prediction.get("wrong_steps", {}).get(str(n), "")),
-        }
-        for n, text in enumerate(written[:_STEPS], 1)
-    ]
-    return {
-        "id": prediction["id"],
-        "task": prediction["task"],
-        "difficulty": prediction.get("difficulty"),
-        "earlier": _earlier(prediction),
-        "prompt": _short(prediction["prompt"]),
-        "steps": steps,
-        "more": max(0, len(written) - _STEPS),
-        "missing": first is not None and first > len(written),
-        "answer": prediction["answer"] and _short(prediction["answer"]),
-        "right": prediction["score"] == 1.0,
-        "expected": _short(prediction["expected_answer"]),
-        "outcome": OUTCOMES[outcome(prediction)],
-        "response": "" if prediction["strict_format"] else _short(prediction["response"]),
-    }
-
-
-def _earlier(prediction: Prediction) -> str:
-    """Return the messages before a prompt, cut if they are long; empty if there are none."""
-    return _short("\n".join(Earlier.of(prediction).labelled()))
-
-
-def _mark(n: int, first: int | None) -> str:
-    return "first" if n == first else "later" if first and n > first else "right"
-
-
-def _short(text: str) -> str:
-    more = len(text) - _LETTERS
-    return f"{text[:_LETTERS]} ... ({more:,} characters more)" if more > 0 else text
 
 
 def _curves(trained: Path) -> str:
@@ -249,7 +217,7 @@ def _curves(trained: Path) -> str:
         checked(_Losses, line, f"{path}:{number}: ")
         for number, line in enumerate(files.read_lines(path), 1)
     ]
-    drawn = base64.b64encode(svg(loss_axes(lines))).decode()
+    drawn = base64.b64encode(theme.adaptive(svg(loss_axes(lines)))).decode()
     return f"data:image/svg+xml;base64,{drawn}"
 
 
@@ -301,6 +269,7 @@ def _parameters(run: Path) -> list[tuple[str, str, Any]]:
 @cache
 def _template() -> "Template":
     import jinja2
+    from markupsafe import Markup
 
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
@@ -310,5 +279,6 @@ def _template() -> "Template":
         lstrip_blocks=True,
         finalize=lambda value: printable(value) if type(value) is str else value,
     )
+    environment.globals["css"] = Markup(theme.CSS)
     environment.filters["percent"] = lambda share: "" if share is None else f"{100 * share:.1f} %"
     return environment.get_template("page.html.jinja")

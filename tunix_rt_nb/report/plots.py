@@ -1,4 +1,4 @@
-"""Curves and bars, as pictures that show in every viewer.
+"""Curves and bars, as pictures that show in every viewer, light or dark.
 
 Names from data, such as those of tasks, are shown as text: `label` cuts them and keeps matplotlib
 from typesetting what stands between two dollar signs.
@@ -7,9 +7,11 @@ from typesetting what stands between two dollar signs.
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from io import BytesIO
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
 from tunix_rt_nb.common import one_line
+from tunix_rt_nb.report import theme
 from tunix_rt_nb.report.tables import before_after
 from tunix_rt_nb.tasks import DIFFICULTIES
 
@@ -22,32 +24,31 @@ if TYPE_CHECKING:
     from tunix_rt_nb.store import Share
     from tunix_rt_nb.train import MetricsLine
 
-BEFORE, AFTER = "#b0b7c3", "#2f6fde"
+BEFORE, AFTER = "#8a8d96", theme.SERIES[0]
+WIDTH = 7.0  # inches: the output of a notebook on a laptop is wider
+_MANY = 200  # from so many steps on, their loss is smoothed
+_TASKS = 6  # the most tasks with a colour of their own
 
 
-def panel(width: float = 7, height: float = 3) -> Any:
+def panel(width: float = WIDTH, height: float = 3) -> Any:
     """Return the axes of a new figure with one plot, `width` by `height` inches."""
-    [axes] = panels(1, width, height)
-    return axes
+    return panels([["all"]], width, height)["all"]
 
 
-def panels(n: int, width: float, height: float) -> list[Any]:
-    """Return the axes of a new figure, `width` by `height` inches, with `n` plots side by side."""
+def panels(
+    places: Sequence[Sequence[str]], width: float, height: float, **how: Any
+) -> dict[str, Any]:
+    """Return the axes of a new figure by name, laid out as the rows of `places` say.
+
+    Args:
+      places: rows of names; a name that stands twice has a plot over both places.
+      width, height: the size of the figure in inches.
+      how: options of matplotlib's `subplot_mosaic`, such as `height_ratios`.
+    """
     from matplotlib.figure import Figure
 
-    found = Figure((width, height), layout="constrained").subplots(1, n, squeeze=False)[0]
-    for axes in found:
-        axes.spines[["top", "right"]].set_visible(False)
-    return list(found)
-
-
-def image(axes: Any) -> "Image":
-    """Return the figure of some axes as a PNG: it shows in every viewer, with any backend."""
-    from IPython.display import Image
-
-    png = BytesIO()
-    axes.figure.savefig(png, format="png", dpi=110)
-    return Image(png.getvalue())
+    figure = Figure((width, height), layout="constrained")
+    return figure.subplot_mosaic([*map(list, places)], **how)
 
 
 def svg(axes: Any) -> bytes:
@@ -71,6 +72,7 @@ def label(name: str) -> str:
     return f" {text}" if text.startswith("_") else text  # else a legend leaves it out
 
 
+@theme.drawing()
 def store_plot(rows: "Iterable[Share]") -> "Image":
     """Plot the number of traces by task and difficulty, by steps, and by characters.
 
@@ -84,24 +86,38 @@ def store_plot(rows: "Iterable[Share]") -> "Image":
         shares.setdefault(row["difficulty"], Counter())[row["task"]] += row["traces"]
         for field, found in lengths.items():
             found[row[field]] += row["traces"]
-    names = sorted({name for counts in shares.values() for name in counts}, reverse=True)
-    bars, *histograms = panels(3, 10.5, max(2.4, 0.3 * len(names) + 0.8))
-    left, places = [0] * len(names), range(len(names))
-    for difficulty, counts in sorted(shares.items(), key=lambda share: level(share[0])):
-        share = [counts[name] for name in names]
-        bars.barh(places, share, left=left, label=label(difficulty) or "no difficulty")
-        left = [a + b for a, b in zip(left, share, strict=True)]
-    bars.set_yticks(places, map(label, names))
-    bars.set(xlabel="traces")
-    if names:
-        bars.legend(frameon=False)
-    for axes, (field, found) in zip(histograms, lengths.items(), strict=True):
-        axes.set(xlabel=f"{field} a trace")
+    high = max(1.4, 0.3 * len({name for counts in shares.values() for name in counts}) + 0.8)
+    axes = panels([["tasks", "tasks"], [*lengths]], WIDTH, high + 2, height_ratios=[high, 2])
+    _stack(axes["tasks"], shares)
+    for field, found in lengths.items():
+        axes[field].set(xlabel=f"{field} a trace", ylabel="traces")
+        axes[field].xaxis.get_major_locator().set_params(integer=True)
         if found:
             width = max(1, (max(found) - min(found)) // 30)  # whole numbers, about 30 bars
             edges = range(min(found), max(found) + width + 1, width)
-            axes.hist(list(found), weights=list(found.values()), bins=list(edges), align="left")
-    return image(bars)
+            weights = list(found.values())
+            axes[field].hist(list(found), weights=weights, bins=list(edges), align="left")
+    return theme.image(axes["tasks"].figure, "Traces by task, by steps and by characters")
+
+
+def _stack(axes: Any, shares: Mapping[str, Counter[str]]) -> None:
+    """Draw a lying bar for each task, with a part for each difficulty, the easiest first."""
+    names = sorted({name for counts in shares.values() for name in counts}, reverse=True)
+    left, places = [0] * len(names), range(len(names))
+    for difficulty, counts in sorted(shares.items(), key=lambda share: level(share[0])):
+        share = [counts[name] for name in names]
+        axes.barh(places, share, left=left, label=label(difficulty) or "no difficulty")
+        left = [a + b for a, b in zip(left, share, strict=True)]
+    axes.set_yticks(places, map(label, names))
+    axes.set(xlabel="traces")
+    if names:
+        _legend_above(axes)
+
+
+def _legend_above(axes: Any) -> None:
+    n = min(3, len(axes.get_legend_handles_labels()[0]))
+    close = {"handlelength": 1, "columnspacing": 1.2, "borderaxespad": 0.2}
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=n, **close)
 
 
 def level(difficulty: str) -> int:
@@ -109,83 +125,136 @@ def level(difficulty: str) -> int:
     return DIFFICULTIES.index(difficulty) if difficulty in DIFFICULTIES else len(DIFFICULTIES)
 
 
+@theme.drawing()
 def funnel_plot(funnel: "Sequence[Sieve]", tokens: "Tokens") -> "Image":
-    """Plot how many traces each stage of a build left, and how long the dataset's traces are.
+    """Plot both sides of the split, what each stage of a build left out, and lengths of traces.
 
     Args:
-      funnel: each stage (a sieve) in order, with the number of traces left after it.
+      funnel: each stage (a sieve) in order, with the number of traces left after it; the last two
+        are the sides of the split.
       tokens: the lengths of a sample of traces, `tokens` in the dataset's manifest.
     """
-    sieves, lengths = panels(2, 10.5, 3)
-    left = {row["sieve"]: row["traces"] for row in reversed(funnel)}
-    bars = sieves.barh(list(left), list(left.values()), color=AFTER)
-    sieves.bar_label(bars, fmt="{:,.0f}", padding=3)
-    sieves.margins(x=0.15)
-    sieves.set(xlabel="traces")
+    stages, sides = funnel[:-2], funnel[-2:]
+    lost = {b["sieve"]: a["traces"] - b["traces"] for a, b in pairwise(stages)}
+    kept = {side["sieve"]: side["traces"] for side in sides}
+    axes = panels([["split"], ["lost"], ["lengths"]], WIDTH, 6, height_ratios=[0.5, 2, 2])
+    left = 0
+    for name, n in {**kept, "left out": sum(lost.values())}.items():
+        axes["split"].barh([""], [n], left=left, label=f"{name}: {n:,}")
+        left += n
+    axes["split"].set_axis_off()
+    _legend_above(axes["split"])
+    bars = axes["lost"].barh([*lost], [*lost.values()], color=theme.SERIES[2])
+    axes["lost"].bar_label(bars, fmt="{:,.0f}", padding=3)
+    axes["lost"].set(xlabel="traces left out", xlim=(0, 1.1 * max(1, *lost.values())))
+    axes["lost"].xaxis.get_major_locator().set_params(integer=True)
+    axes["lost"].invert_yaxis()
     upto, heights = zip(*tokens["histogram"], strict=True)
     width = upto[1] - upto[0] if len(upto) > 1 else 1
-    lengths.bar(upto, heights, width=-width, align="edge", color=AFTER)
-    lengths.set(xlabel=f"{label(tokens['unit'])} a trace", ylabel=f"of {tokens['sample']:,} traces")
-    return image(sieves)
+    axes["lengths"].bar(upto, heights, width=-width, align="edge", color=AFTER)
+    unit, sample = label(tokens["unit"]), tokens["sample"]
+    axes["lengths"].set(xlabel=f"{unit} a trace", ylabel=f"of {sample:,} traces")
+    return theme.image(axes["split"].figure, "Both sides of the split, and what was left out")
 
 
+@theme.drawing()
 def length_plot(lengths: Mapping[str, Sequence[int]], limit: int) -> "Image":
     """Plot a histogram of tokens per example, by task, with the maximum length marked.
 
     Args:
-      lengths: task -> the number of tokens of each of its examples.
+      lengths: task -> the number of tokens of each of its examples. If there are more than six
+        tasks, the smallest ones share a colour.
       limit: the maximum length in tokens.
     """
+    shown = _few(lengths)
     axes = panel()
-    axes.hist(list(lengths.values()), bins=40, label=[*map(label, lengths)], stacked=True)
-    axes.axvline(limit, color="black", linestyle=":", label=f"maximum length {limit}")
+    axes.hist(list(shown.values()), bins=40, label=[*map(label, shown)], stacked=True)
+    axes.axvline(limit, color=theme.INK, linestyle=":", label=f"maximum length {limit}")
     axes.set(xlabel="tokens an example", ylabel="examples")
-    axes.legend(frameon=False)
-    return image(axes)
+    _legend_above(axes)
+    return theme.image(axes.figure, "Lengths of examples by task, and the maximum length")
 
 
+def _few(lengths: Mapping[str, Sequence[int]]) -> dict[str, Sequence[int]]:
+    """Merge all but the largest tasks, so that each has a colour of its own."""
+    if len(lengths) <= _TASKS:
+        return dict(lengths)
+    by_size = sorted(lengths, key=lambda task: -len(lengths[task]))
+    large, small = by_size[: _TASKS - 1], by_size[_TASKS - 1 :]
+    rest = [n for task in small for n in lengths[task]]
+    return {**{task: lengths[task] for task in large}, f"{len(small)} other tasks": rest}
+
+
+@theme.drawing()
 def rows_plot(rows: "Rows", most: int = 24) -> "Image":
-    """Plot a sample of at most `most` packed rows, each example in one colour, padding in white."""
+    """Plot a sample of at most `most` packed rows, each example in one colour, padding empty."""
     import numpy as np
+    from matplotlib.colors import ListedColormap
 
     every = max(1, -(-len(rows) // most))
     shown = rows.arrays(np.arange(0, len(rows), every))["segments"]
+    colours = np.where(shown > 0, (shown - 1) % len(theme.SERIES), np.nan)
     axes = panel(height=2.6)
-    axes.imshow(np.where(shown > 0, (shown - 1) % 10, np.nan), aspect="auto", cmap="tab10")
+    how = {"cmap": ListedColormap(theme.SERIES), "vmin": 0, "vmax": len(theme.SERIES) - 1}
+    axes.imshow(colours, aspect="auto", interpolation="nearest", **how)
     axes.set(xlabel="token of the row", ylabel="packed row")
-    return image(axes)
+    return theme.image(axes.figure, "Packed rows, each example in one colour")
 
 
+@theme.drawing()
 def loss_plot(metrics: "Iterable[MetricsLine]") -> "Image":
     """Plot the losses in lines of `metrics.jsonl`, training and held out, on a log scale."""
-    return image(loss_axes(metrics))
+    return theme.image(loss_axes(metrics).figure, "Training loss and held-out loss by step")
 
 
+@theme.drawing()
 def loss_axes(metrics: Iterable[Mapping[str, Any]]) -> Any:
-    """Draw what `loss_plot` shows; return the axes, which can be saved in any image format."""
+    """Draw what `loss_plot` shows; return the axes, which can be saved in any image format.
+
+    The training loss of many steps is faint, with its running mean over a fiftieth of them on top.
+    """
     lines = list(metrics)
     axes = panel()
+    taken = {
+        field: [(line["step"], line[field]) for line in lines if field in line]
+        for field in ("loss", "eval_loss")
+    }
+    if len(taken["loss"]) >= _MANY:
+        axes.plot(*zip(*taken["loss"], strict=True), color=AFTER, linewidth=0.8, alpha=0.35)
+        taken["loss"] = _smooth(taken["loss"])
     for field, name, style in (("loss", "training", "-"), ("eval_loss", "held out", "o-")):
-        if points := [(line["step"], line[field]) for line in lines if field in line]:
-            axes.plot(*zip(*points, strict=True), style, label=name, linewidth=1.2)
+        if taken[field]:
+            colour = theme.SERIES[field != "loss"]
+            axes.plot(*zip(*taken[field], strict=True), style, label=name, color=colour)
     axes.set(xlabel="step", ylabel="loss (nats a token)", yscale="log")
     if lines:
-        axes.legend(frameon=False)
+        axes.legend()
     return axes
 
 
+def _smooth(points: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
+    """Return the running mean of a curve, each point in the middle of its window."""
+    import numpy as np
+
+    width = len(points) // 50 | 1  # odd, so that it has a middle
+    steps, values = zip(*points, strict=True)
+    means = np.convolve(values, np.full(width, 1 / width), "valid").tolist()
+    return list(zip(steps[width // 2 : len(steps) - width // 2], means, strict=True))
+
+
+@theme.drawing()
 def before_after_plot(before: "Scorecard", after: "Scorecard") -> "Image":
     """Plot right answers and right steps before and after training, as lying bars, by task."""
     rows = before_after(before, after)[:-1]
     both = [(row, what) for row in rows for what in ("answers", "steps") if row[f"{what} after"]]
-    axes = panel(height=max(2.4, 0.32 * len(both) + 1))  # as high as the bars need
+    axes = panel(height=max(2.4, 0.42 * len(both) + 1))  # as high as the bars need
     for offset, when, colour in ((-0.2, "before", BEFORE), (0.2, "after", AFTER)):
         shares = [float(row[f"{what} {when}"].removesuffix(" %") or 0) for row, what in both]
         places = [k + offset for k in range(len(both))]
         bars = axes.barh(places, shares, height=0.38, color=colour, label=f"{when} training")
-        axes.bar_label(bars, fmt="%.0f", padding=2, fontsize=7)
+        axes.bar_label(bars, fmt="%.0f", padding=3, fontsize=9)
     names = [f"{label(row['task'])}: {what}" for row, what in both]
-    axes.set_yticks(range(len(names)), names, fontsize=8)
+    axes.set_yticks(range(len(names)), names)
     axes.set(xlabel="right (%)", xlim=(0, 108), ylim=(len(names) - 0.5, -0.5))
-    axes.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
-    return image(axes)
+    _legend_above(axes)
+    return theme.image(axes.figure, "Right answers and steps by task, before and after training")

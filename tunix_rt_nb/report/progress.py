@@ -1,47 +1,220 @@
-"""Progress of training and generation: a few printed lines, the same in a notebook and a log."""
+"""Progress of training and answering: one display of a notebook that is updated in place.
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+Its plain text is one line, such as `1,240/2,400  loss 0.0213  12,300 tokens/s  1 min 20 s left`.
+Whoever executes the notebook shows that line: see `runs.watching`.
+"""
+
+import contextlib
+import os
+import time
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterator
+from html import escape
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from tunix_rt_nb.common import live, one_line
+from tunix_rt_nb.report.curve import Curve
+from tunix_rt_nb.report.theme import CSS
 
 if TYPE_CHECKING:
     from tunix_rt_nb.train import MetricsLine
 
+_OFTEN = 1.0  # seconds between two updates of a display
+_STYLE = f"""<style>{CSS}
+.trnb-live {{ max-width: 45rem; font-variant-numeric: tabular-nums; }}
+.trnb-live .told {{ display: flex; flex-wrap: wrap; gap: 0 1.5em; }}
+.trnb-live .told > :last-child:not(:first-child) {{ margin-left: auto; }}
+.trnb-live .bar {{ height: 6px; margin: 6px 0; border-radius: 3px; overflow: hidden;
+  background: rgba(127, 127, 127, .25); }}
+.trnb-live .bar > div {{ height: 100%; background: var(--trnb-series-1); }}
+</style>"""
 
-def training_lines(steps: int, lines: int = 10) -> "Callable[[MetricsLine], None]":
-    """Return a function that prints the progress of training.
 
-    Call it with each line of `metrics.jsonl`. It prints about `lines` train steps, and every
-    held-out loss.
+class _State:
+    """A task of many parts, how far it is, and when it will be done.
+
+    Args:
+      total: the number of parts.
+      noun: what is counted, for screen readers.
+
+    Attributes:
+      over: True once the work has ended; a task that was stopped may have parts left.
+    """
+
+    def __init__(self, total: int, noun: str) -> None:
+        self.over = False
+        self._total, self._noun = total, noun
+        self._done, self._began = 0, time.monotonic()
+        self._first: tuple[int, float] | None = None
+        self._last = self._ended = self._began
+
+    def _reach(self, done: int) -> None:
+        """Note that so many parts are done. The first call starts the clock of the rate."""
+        self._done, self._last = done, time.monotonic()
+        self._first = self._first or (done, self._last)
+
+    def rate(self) -> float:
+        """Return the parts done per second since the first call of `_reach`; 0 if unknown."""
+        first, since = self._first or (0, self._last)
+        return (self._done - first) / (self._last - since) if self._last > since else 0.0
+
+    def elapsed(self) -> str:
+        """Return how long the work has taken, in words."""
+        return live.duration((self._ended if self.over else time.monotonic()) - self._began)
+
+    def when(self) -> str:
+        """Return how much time is left, or how long all took; empty if this is unknown."""
+        if self.over:
+            return f"in {self.elapsed()}"
+        rate = self.rate()
+        if not rate or self._done >= self._total:
+            return ""
+        left = (self._total - self._done) / rate - (time.monotonic() - self._last)
+        return f"{live.duration(left)} left"
+
+    def end(self) -> None:
+        """Note that the work has ended."""
+        self.over, self._ended = True, time.monotonic()
+
+    def parts(self) -> list[str]:
+        """Return the parts of the line."""
+        raise NotImplementedError
+
+    def below(self) -> str:
+        """Return HTML to show below the bar."""
+        return ""
+
+    def __repr__(self) -> str:
+        return "  ".join(filter(None, self.parts()))
+
+    def html(self) -> str:
+        """Return the line, a bar and what is below it as HTML."""
+        share = self._done / self._total if self._total else 0.0
+        told = "".join(f"<span>{escape(part)}</span>" for part in self.parts() if part)
+        return (
+            f'<div class="trnb-live">{_STYLE}<div class="told">{told}</div>'
+            f'<div class="bar" role="progressbar" aria-label="{self._noun}"'
+            f' aria-valuemin="0" aria-valuemax="{self._total}" aria-valuenow="{self._done}">'
+            f'<div style="width:{share:.1%}"></div></div>{self.below()}</div>'
+        )
+
+    def _repr_mimebundle_(self, **how: Any) -> dict[str, str]:
+        return {"text/plain": repr(self), "text/html": self.html()}
+
+
+class _Training(_State):
+    """The progress of a training: its steps and its losses."""
+
+    def __init__(self, steps: int) -> None:
+        super().__init__(steps, "steps")
+        self._recent = deque["MetricsLine"](maxlen=20)
+        self._curve = Curve(steps)
+
+    def __call__(self, line: "MetricsLine") -> None:
+        if "eval_loss" in line:
+            self._curve.hold_out(line["step"], line["eval_loss"])
+            return
+        self._reach(line["step"])
+        self._recent.append(line)
+        self._curve.add(line["step"], line["loss"])
+
+    def parts(self) -> list[str]:
+        recent = list(self._recent)  # at once, because training goes on in another thread
+        if not recent:
+            return [f"compiling, {self.elapsed()}"]
+        loss = median(line["loss"] for line in recent)
+        speed = median(line["tokens_per_second"] for line in recent)
+        counts = f"{self._done:,}/{self._total:,}"
+        return [counts, f"loss {loss:.4f}", f"{speed:,.0f} tokens/s", self.when() or self.elapsed()]
+
+    def below(self) -> str:
+        # A whole training is plotted by `loss_plot` next.
+        return "" if self.over and self._done == self._total else self._curve.html()
+
+
+class _Answering(_State):
+    """The progress of answering."""
+
+    def __init__(self, what: str, n: int) -> None:
+        super().__init__(n, "answers")
+        self._what = what
+
+    def __call__(self, done: int) -> None:
+        self._reach(done)
+
+    def parts(self) -> list[str]:
+        told = f"{self._done:,}/{self._total:,} answered {self._what}"
+        rate = self.rate()
+        speed = f"{rate:,.{0 if rate >= 10 else 1}f} a second" if rate else ""
+        return [told, speed, self.when() or self.elapsed()]
+
+
+@contextlib.contextmanager
+def training_progress(steps: int) -> "Iterator[Callable[[MetricsLine], None]]":
+    """Show the progress of a training while a `with` block runs.
+
+    It shows the steps, the time left, the tokens a second, and the curve of the losses.
 
     Args:
       steps: the number of steps of the whole training.
+
+    Yields:
+      A function to call with each line of `metrics.jsonl`.
     """
-    every = max(1, steps // lines)
-
-    def report(line: "MetricsLine") -> None:
-        if "eval_loss" in line:
-            print(f"step {line['step']:>5}/{steps}  held-out loss {line['eval_loss']:.4f}")
-        elif line["step"] % every == 0:
-            speed = f"{line['tokens_per_second']:,} tokens/s"
-            print(f"step {line['step']:>5}/{steps}  loss {line['loss']:.4f}  {speed}", flush=True)
-
-    return report
+    with _shown(state := _Training(steps)):
+        yield state
 
 
-def answering_lines(what: str, n: int, lines: int = 5) -> Callable[[int], None]:
-    """Return a function that prints progress of generation: about `lines` lines for `n` answers.
-
-    Call it with the number of answers so far.
+@contextlib.contextmanager
+def answering_progress(what: str, n: int) -> Iterator[Callable[[int], None]]:
+    """Show the progress of answering while a `with` block runs.
 
     Args:
-      what: the beginning of each line.
+      what: which answers, such as `before training`.
+      n: the number of answers in the end.
+
+    Yields:
+      A function to call with the number of answers so far.
     """
-    told = 0
+    with _shown(state := _Answering(one_line(what, 40), n)):
+        yield state
+        state(n)  # answers that an earlier call kept are not reported
 
-    def report(done: int) -> None:
-        nonlocal told
-        if n and done * lines // n > told:
-            told = done * lines // n
-            print(f"{what}: {done:>6,}/{n:,} answered", flush=True)
 
-    return report
+@contextlib.contextmanager
+def _shown(state: _State) -> Iterator[None]:
+    """Show a state while a `with` block runs, and how it ended."""
+    show = _display(state)
+    try:
+        with live.ticking(show, _OFTEN):
+            yield
+    finally:
+        state.end()
+        show()
+
+
+def _display(state: _State) -> Callable[[], None]:
+    """Begin to show a state. Return a function that shows how it is by then.
+
+    In a notebook this is a display. Elsewhere, and in the log of a Kaggle session that nobody
+    watches, it is a line now and then.
+    """
+    from IPython import get_ipython
+    from IPython.display import display
+
+    tells: list[Callable[[], None]] = []
+    in_notebook = hasattr(get_ipython(), "kernel")
+    if in_notebook:
+        handle = display(state, display_id=f"{live.DISPLAY}-{uuid.uuid4().hex}")
+        tells.append(lambda: handle.update(state))
+    if not in_notebook or os.environ.get("KAGGLE_KERNEL_RUN_TYPE") == "Batch":
+        tell = live.every(60 if in_notebook else 10, print)
+        tells.append(lambda: print(state) if state.over else tell(str(state)))
+
+    def show() -> None:
+        for tell in tells:
+            tell()
+
+    return show

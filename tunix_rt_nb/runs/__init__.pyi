@@ -5,8 +5,10 @@ from . import (
     parameters as parameters,
     promoted as promoted,
     registry as registry,
+    sweep as sweep,
 )
 from .chain import StepReport as StepReport, begin as begin
+from .ending import cancel as cancel
 from .execution import (
     StepFailed as StepFailed,
     StepStopped as StepStopped,
@@ -30,4 +32,5 @@ from .folder import (
     result as result,
     stem as stem,
 )
+from .settings import read_settings as read_settings
 from .step import Step as Step, restore as restore, take as take, working as working

@@ -11,16 +11,19 @@ another run of it are complete.
 import contextlib
 import hashlib
 import json
+import math
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import tunix_rt_nb
-from tunix_rt_nb.common import InputError, files
+from tunix_rt_nb.common import InputError, files, live
 from tunix_rt_nb.host import paths, plugins
 from tunix_rt_nb.runs import lock, origin
+from tunix_rt_nb.runs.ending import CHAIN, Ending
 from tunix_rt_nb.runs.execution import (
     StepFailed as StepFailed,
     StepStopped,
@@ -45,8 +48,10 @@ from tunix_rt_nb.runs.folder import (
 )
 from tunix_rt_nb.runs.parameters import named_files, resolve
 from tunix_rt_nb.runs.sieves import notes_of
-from tunix_rt_nb.runs.step import Step, restore, take, working
+from tunix_rt_nb.runs.step import Step, adopt, restore, take, working
 from tunix_rt_nb.trace import inputs as sources
+
+_SHARED = ("generate", "build", "render")  # their outputs do not say in which run they were made
 
 
 class StepReport(NamedTuple):
@@ -57,12 +62,14 @@ class StepReport(NamedTuple):
       seconds: how long it took.
       skipped: True if it was not run, because nothing that it depends on has changed.
       notes: warnings, such as that the step left out many traces, and why.
+      taken_from: the run whose outputs the step took; empty if it took none.
     """
 
     name: str
     seconds: float
     skipped: bool
     notes: Sequence[str] = ()
+    taken_from: str = ""
 
 
 def begin(step: str, run_dir: str = "", dataset: str = "") -> Step:
@@ -94,7 +101,14 @@ def begin(step: str, run_dir: str = "", dataset: str = "") -> Step:
     source = chosen / stem(earlier) if run_dir else newest(earlier)
     if source is None:
         print(f"Nothing to go on from yet: running the notebooks up to {stem(earlier)} first.")
-        run(chosen, {}, from_step=_next(chosen, step), to_step=earlier)
+        told = live.every(10, print)
+        run(
+            chosen,
+            {},
+            from_step=_next(chosen, step),
+            to_step=earlier,
+            on_progress=lambda step, state: told(f"  {stem(step):<12} {state}"),
+        )
         source = chosen / stem(earlier)
     taken = take(step, chosen, lineage(earlier, source), alone=not run_dir)
     print(origin.of_step(earlier, taken.inputs))
@@ -124,7 +138,11 @@ def run(
     job: Mapping[str, Any] | None = None,
     on_start: Callable[[str], None] = lambda step: None,
     on_step: Callable[[StepReport], None] = lambda report: None,
+    on_progress: Callable[[str, str], None] = lambda step, state: None,
     echo: bool = False,
+    by_step: Mapping[str, Mapping[str, Any]] | None = None,
+    donors: Sequence[Path] = (),
+    timeout: float = math.inf,
 ) -> list[StepReport]:
     """Run the notebooks from one step to another in a run folder.
 
@@ -139,7 +157,13 @@ def run(
         to be recorded in `run.json`; None if they are from no job.
       on_start: called before each step.
       on_step: called after each step.
+      on_progress: called every second with the step and what it is doing, such as
+        `1,240/2,400  loss 0.0213`; in another thread, and while stderr is a log.
       echo: also print here what the notebooks print.
+      by_step: parameters of single steps, which count instead of `values`: step -> name -> value.
+      donors: other run folders. If generate, build or render is complete in one of them, and was
+        made from the same code, parameters and inputs, its outputs are taken over.
+      timeout: seconds after which the run is stopped, as a signal stops it.
 
     Returns:
       A report for each step, in order.
@@ -147,41 +171,82 @@ def run(
     Raises:
       InputError: a parameter is wrong, the run folder is in use or was written in another format,
         a step before `from_step` is not complete, or a notebook raised an `InputError`.
-      StepFailed: a cell raised an error, the deadline passed (`StepUnfinished`), or SIGINT or
-        SIGTERM stopped the run (`StepStopped`).
+      StepFailed: a cell raised an error; the deadline or `timeout` passed, or `cancel` ended the
+        run (`StepUnfinished`); or SIGINT or SIGTERM stopped it (`StepStopped`).
     """
     # Check everything that can be checked before the folder is touched.
-    parameters = resolve(values)
+    parameters = resolve(values, by_step)
     steps = _steps(parameters, from_step, to_step)
     other_format = _is_of_other_format(run_dir, fresh and from_step == STEPS[0])
     restore(run_dir)
     for earlier in _reads(steps[0], parameters[steps[0]]):
         result(run_dir / stem(earlier))
     run_dir.mkdir(parents=True, exist_ok=True)
-    with lock.held(run_dir / ".chain.lock", 0, f"{run_dir}: another run uses this folder"):
+    with lock.held(run_dir / CHAIN, 0, f"{run_dir}: another run uses this folder"):
+        ending = Ending(run_dir, timeout)
         files.sweep(run_dir)
         for step in STEPS if other_format else ():
             shutil.rmtree(run_dir / stem(step), ignore_errors=True)
-        told: dict[str, Any] = {
-            "format": FORMAT,
-            "version": tunix_rt_nb.__version__,
-            "run_id": run_dir.name,
-            "profile": profile,
-            "job": job,
-            "parameters": {**parameters, **_of_complete(run_dir, steps)},
-        }
+        told = _told(run_dir, profile, job, {**parameters, **_of_complete(run_dir, steps)})
         files.write_json(run_dir / "run.json", told)
         reports = []
         for step in steps:
             on_start(step)
-            try:
-                reports.append(_run_step(run_dir, step, parameters[step], fresh, echo))
-            except KeyboardInterrupt:  # between two notebooks
-                raise StepStopped(f"{stem(step)}: stopped, run again to go on") from None
+            how = {"echo": echo, "on_progress": partial(on_progress, step), "ending": ending}
+            with _recording(run_dir, told, step):
+                reports.append(_run_step(run_dir, step, parameters[step], fresh, donors, **how))
             told["parameters"][step] = parameters[step]
             files.write_json(run_dir / "run.json", told)
             on_step(reports[-1])
     return reports
+
+
+def accept(
+    run_dir: Path,
+    values: Mapping[str, Any],
+    profile: str = "",
+    by_step: Mapping[str, Mapping[str, Any]] | None = None,
+) -> None:
+    """Write the `run.json` of a run that waits for its turn, so that it is listed as `pending`.
+
+    The arguments are those of `run`. A run folder that exists is left as it is.
+    """
+    if not run_dir.exists():
+        told = _told(run_dir, profile, None, resolve(values, by_step))
+        files.write_json(run_dir / "run.json", told)
+
+
+def _told(run_dir: Path, profile: str, job: Any, parameters: dict[str, Any]) -> dict[str, Any]:
+    """Return the content of `run.json`."""
+    return {
+        "format": FORMAT,
+        "version": tunix_rt_nb.__version__,
+        "run_id": run_dir.name,
+        "profile": profile,
+        "job": job,
+        "parameters": parameters,
+    }
+
+
+@contextlib.contextmanager
+def _recording(run_dir: Path, told: Mapping[str, Any], step: str) -> Iterator[None]:
+    """Record in `run.json` how a step ended in a `with` block, if it ended before its time.
+
+    Args:
+      run_dir: the run folder.
+      told: the content of `run.json`; the next chain writes it without the record.
+      step: the step.
+    """
+    try:
+        try:
+            yield
+        except KeyboardInterrupt:  # between two notebooks
+            raise StepStopped(f"{stem(step)}: stopped, run again to go on") from None
+    except (StepFailed, InputError) as error:
+        ended = {"step": step, "state": getattr(error, "state", StepFailed.state)}
+        with contextlib.suppress(InputError):  # a full disk; the error itself says more
+            files.write_json(run_dir / "run.json", {**told, "ended": ended})
+        raise
 
 
 def _of_complete(run_dir: Path, steps: Sequence[str]) -> dict[str, Any]:
@@ -234,7 +299,12 @@ def _is_of_other_format(run_dir: Path, fresh: bool) -> bool:
 
 
 def _run_step(
-    run_dir: Path, step: str, parameters: Mapping[str, Any], fresh: bool, echo: bool
+    run_dir: Path,
+    step: str,
+    parameters: Mapping[str, Any],
+    fresh: bool,
+    donors: Sequence[Path],
+    **how: Any,
 ) -> StepReport:
     started = time.perf_counter()
     folder = run_dir / stem(step)
@@ -243,6 +313,11 @@ def _run_step(
         if not working(folder).exists():  # a kill can come after the outputs were published
             _publish_notebook(run_dir, step)
         return StepReport(step, time.perf_counter() - started, True, notes_of(folder))
+    for donor in donors if step in _SHARED and not fresh else ():
+        if _has_key(donor / stem(step), key) and _is_whole(donor / stem(step)):
+            adopt(step, run_dir, donor)
+            seconds = time.perf_counter() - started
+            return StepReport(step, seconds, True, taken_from=donor.name)
     work = working(folder)
     # If something that the outputs depend on has changed, start anew and write the new key.
     if fresh or not _has_key(work if work.exists() else folder, key):
@@ -250,13 +325,13 @@ def _run_step(
             shutil.rmtree(work, ignore_errors=True)
         with files.atomic(work / "key") as file:
             file.write(key.encode())
-    _execute(run_dir, step, {**parameters, "RUN_DIR": str(run_dir)}, work != folder, echo)
+    _execute(run_dir, step, {**parameters, "RUN_DIR": str(run_dir)}, work != folder, **how)
     told = notes_of(folder)  # raises if the notebook ended before it wrote its result
     return StepReport(step, time.perf_counter() - started, False, told)
 
 
 def _execute(
-    run_dir: Path, step: str, parameters: Mapping[str, Any], again: bool, echo: bool
+    run_dir: Path, step: str, parameters: Mapping[str, Any], again: bool, **how: Any
 ) -> None:
     """Execute the notebook of a step; if it fails, keep the notebook of the complete step.
 
@@ -265,11 +340,11 @@ def _execute(
       step: the step.
       parameters: the parameters of the notebook, with `RUN_DIR`.
       again: True if the step is complete and is run again.
-      echo: also print here what the notebook prints.
+      how: `echo`, `on_progress` and `ending` of `execute`.
     """
     kept = run_dir / f"{stem(step)}.ipynb"
     made = kept.with_suffix(".new.ipynb") if again else kept
-    execute(notebook_of(step), made, parameters, echo)
+    execute(notebook_of(step), made, parameters, **how)
     if again:
         if working(run_dir / stem(step)).exists():
             raise InputError(f"{made}: ended before it wrote its result, run it again")

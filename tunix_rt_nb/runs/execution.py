@@ -5,12 +5,15 @@ import os
 import signal
 import sys
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tunix_rt_nb.common import InputError
+from tunix_rt_nb.common import InputError, live
+from tunix_rt_nb.runs.ending import TIMEOUT
+from tunix_rt_nb.runs.watching import Watch, engine
 
 if TYPE_CHECKING:
     from jupyter_client.manager import KernelManager
@@ -20,6 +23,7 @@ _MALLOC = {  # for glibc; other C libraries ignore it
     "MALLOC_MMAP_MAX_": "0",
     "MALLOC_TRIM_THRESHOLD_": str(2**40),
 }
+_OFTEN = 1.0  # seconds between two looks at what may end the run
 _PATIENCE = 60.0  # seconds until a kernel that should end is killed
 
 
@@ -30,9 +34,11 @@ class StepFailed(Exception):
 
     Attributes:
       code: the exit code of a command that ends with this error.
+      state: the state of the run after it, as in `State`.
     """
 
     code = 1
+    state = "failed"
 
     def _render_traceback_(self) -> list[str]:
         """Return what a notebook shows of this error: one line."""
@@ -40,7 +46,16 @@ class StepFailed(Exception):
 
 
 class StepUnfinished(StepFailed):
-    """The error for a notebook that stopped itself, such as at its deadline. Run it again."""
+    """The error for a notebook that was stopped, such as at its deadline. Run it again to go on.
+
+    Args:
+      message: what was stopped.
+      state: the state of the run: `stopped`, `timeout` or `cancelled`.
+    """
+
+    def __init__(self, message: str, state: str = "stopped") -> None:
+        super().__init__(message)
+        self.state = state
 
 
 class StepStopped(StepUnfinished):
@@ -57,40 +72,64 @@ class StepStopped(StepUnfinished):
 
 
 class _Stop:
-    """The handler of the signals that stop a run, while a notebook is executed.
+    """What stops a run while a notebook is executed: a signal, or `ending`.
 
     The first signal interrupts the kernel, as Jupyter's stop button does. So training can write a
-    checkpoint. A second signal kills the kernel.
+    checkpoint. A second signal kills the kernel. `ending` interrupts it too, and kills it if it has
+    not ended after `_PATIENCE`.
 
     Attributes:
-      number: the number of the first signal; 0 if none came.
+      number: the number of the first signal, SIGINT if there was none; 0 if nothing stops the run.
     """
 
-    def __init__(self, notebook: str, terminal: int) -> None:
+    def __init__(self, notebook: str, terminal: int, ending: Callable[[], str] = str) -> None:
         self.number = 0
         self.kernel: KernelManager | None = None
-        self._notebook, self._terminal = notebook, terminal
+        self._notebook, self._terminal, self._ending = notebook, terminal, ending
+        self._state, self._since = "", 0.0
 
     def __call__(self, number: int, frame: object) -> None:
+        """Handle a signal."""
+        if self.number:
+            self._send(signal.SIGKILL)
+        else:
+            self.number = number
+            self._tell(f"stopping {self._notebook}, once more to stop at once")
+            self._send(signal.SIGINT)
+
+    def look(self) -> None:
+        """Stop the notebook if `ending` says so. Call it every second, in any thread."""
         if not self.number:
-            told = f"stopping {self._notebook}, once more to stop at once"
-            os.write(self._terminal, f"\ntunix-rt-nb: {told}\n".encode())
-        sent = signal.SIGKILL if self.number else signal.SIGINT
-        self.number = self.number or number
-        process = getattr(self.kernel and self.kernel.provisioner, "pid", None)
-        if process:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process, sent)  # the kernel leads the group of its processes
+            self._state = self._ending()
+            if self._state:
+                self.number, self._since = signal.SIGINT, time.monotonic()
+                self._tell(f"{self._state}, stopping {self._notebook}")
+                self._send(signal.SIGINT)
+        elif self._state and time.monotonic() > self._since + _PATIENCE:
+            self._send(signal.SIGKILL)
 
     def check(self, **of_cell: Any) -> None:
-        """Raise `StepStopped` if a signal came; a kernel between two cells ignores it."""
+        """Raise an error if the run is to stop; a kernel between two cells ignores a signal."""
         if self.number:
             raise self.error()
 
-    def error(self, told: str = "") -> StepStopped:
+    def error(self, told: str = "") -> StepUnfinished:
         """Return the error of the stopped notebook; `told` is what the notebook itself told."""
         told = told or "stopped, run again to go on"
+        if self._state:
+            return StepUnfinished(f"{self._notebook}: {self._state}: {told}", self._state)
         return StepStopped(f"{self._notebook}: {told}", self.number)
+
+    def _tell(self, told: str) -> None:
+        # On a terminal this takes the place of the line that tells progress.
+        start = "\r\x1b[K" if os.isatty(self._terminal) else "\n"
+        os.write(self._terminal, f"{start}tunix-rt-nb: {told}\n".encode())
+
+    def _send(self, number: int) -> None:
+        process = getattr(self.kernel and self.kernel.provisioner, "pid", None)
+        if process:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process, number)  # the kernel leads the group of its processes
 
 
 @contextlib.contextmanager
@@ -140,24 +179,39 @@ def _stderr_to(path: Path) -> Iterator[int]:
         os.close(saved)
 
 
+def _write_log(state: str) -> None:
+    """Write a line to stderr, which `_stderr_to` sends to the log."""
+    with contextlib.suppress(OSError):  # a full disk stops what is written next, not this thread
+        os.write(2, f"{state}\n".encode())
+
+
 def execute(
-    notebook: Path, output: Path, parameters: Mapping[str, Any], echo: bool = False
+    notebook: Path,
+    output: Path,
+    parameters: Mapping[str, Any],
+    echo: bool = False,
+    on_progress: Callable[[str], None] = lambda state: None,
+    ending: Callable[[], str] = str,
 ) -> None:
     """Execute one notebook with papermill. Keep the executed copy, even if a cell fails.
 
-    What papermill and the kernel write to stderr goes into a log next to the copy. SIGINT and
-    SIGTERM stop the notebook; see `_Stop`.
+    What papermill and the kernel write to stderr goes into a log next to the copy, with a line
+    about its progress every ten seconds. SIGINT and SIGTERM stop the notebook; see `_Stop`.
 
     Args:
       notebook: the notebook to execute.
       output: the path of the executed copy.
       parameters: parameters by name; they override those of the notebook.
       echo: also print here what the notebook prints.
+      on_progress: called every second with what the notebook is doing, in another thread. Stderr is
+        the log then.
+      ending: called every second, in another thread. If it returns a state, such as `timeout`, the
+        notebook is stopped. By default it returns an empty text.
 
     Raises:
       InputError: a cell raised an `InputError`, which means bad input; the message is repeated.
       StepUnfinished: the notebook stopped itself, at its deadline or because its kernel was
-        interrupted; `StepStopped` if this process got the signal.
+        interrupted, or `ending` said so; `StepStopped` if this process got the signal.
       StepFailed: a cell raised any other error, or the kernel died.
     """
     from nbclient.exceptions import DeadKernelError
@@ -165,10 +219,18 @@ def execute(
 
     log = output.with_suffix(".log")
     _keep_freed()
-    with _stderr_to(log) as terminal, _handling(stop := _Stop(notebook.name, terminal)):
+    watch = Watch(on_progress, _write_log)
+    with (
+        _stderr_to(log) as terminal,
+        _handling(stop := _Stop(notebook.name, terminal, ending)),
+        live.ticking(stop.look, _OFTEN),
+        watch.running,
+    ):
+        stop.look()
+        stop.check()
         try:
-            _papermill(notebook, output, parameters, echo, stop)
-        except StepStopped:
+            _papermill(notebook, output, parameters, echo, stop, watch)
+        except StepUnfinished:
             raise
         except PapermillExecutionError as error:
             raise _told(error, notebook, output, stop) from None
@@ -184,10 +246,16 @@ def execute(
 
 
 def _papermill(
-    notebook: Path, output: Path, parameters: Mapping[str, Any], echo: bool, stop: _Stop
+    notebook: Path,
+    output: Path,
+    parameters: Mapping[str, Any],
+    echo: bool,
+    stop: _Stop,
+    watch: Watch,
 ) -> None:
     import papermill
     from jupyter_client.manager import AsyncKernelManager
+    from papermill.engines import papermill_engines
 
     class Kernel(AsyncKernelManager):
         """A kernel that `stop` can reach. It has time to end, so no stack trace of a kill."""
@@ -197,9 +265,14 @@ def _papermill(
             self.shutdown_wait_time = _PATIENCE
             stop.kernel = self
 
+    def at_cell(**of_cell: Any) -> None:
+        stop.check()
+        watch.at_cell(**of_cell)
+
     def literal(path: Path) -> str:
         return str(path).replace("{", "{{").replace("}", "}}")  # papermill formats the path
 
+    papermill_engines.register("watched", engine(watch))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         papermill.execute_notebook(
@@ -210,7 +283,8 @@ def _papermill(
             progress_bar=False,
             stdout_file=sys.stdout if echo else None,
             kernel_manager_class=Kernel,
-            on_cell_start=stop.check,
+            on_cell_start=at_cell,
+            engine_name="watched",
         )
 
 
@@ -221,13 +295,14 @@ def _told(error: Any, notebook: Path, output: Path, stop: _Stop) -> Exception:
       error: papermill's error, with the name and the message of that of the cell.
       notebook: the notebook that was executed.
       output: the executed copy.
-      stop: says whether a signal stopped it.
+      stop: says whether it was stopped.
     """
     told = "\n".join(" ".join(line.split()) for line in str(error.evalue).splitlines())
     if stop.number:
         return stop.error(told if error.ename == "Stopped" else "")
     if error.ename in ("OutOfTime", "Stopped"):
-        return StepUnfinished(f"{notebook.name}: {told}")
+        state = TIMEOUT if error.ename == "OutOfTime" else "stopped"
+        return StepUnfinished(f"{notebook.name}: {told}", state)
     if error.ename == "InputError":
         return InputError(f"{notebook.name} failed: {told} (see {output})")
     return StepFailed(f"{notebook.name} failed: {error.ename}: {told} (see {output})")

@@ -37,6 +37,7 @@ ROOMS = {  # rooms whose code decides what each step writes: its own, and those 
 }
 KEPT = ("checkpoints", "metrics.jsonl", "tensorboard", "answers", "key")  # needed to resume
 _LONGEST = 1_000  # characters of the path from a step's folder to another's
+_LONGEST_PART = 255  # bytes of a name, on all usual file systems
 SKIPPED = "skipped.txt"  # in the folder of generate: which records an import left out, and why
 _NO_OUTPUT = (
     "result.json",
@@ -219,7 +220,7 @@ def lineage(step: str, folder: Path) -> dict[str, Path]:
             raise InputError(
                 f"{folder / 'result.json'}: inputs: {one_line(name, 60)!r} is no input of {step}"
             )
-        if not made["folder"].isprintable() or len(made["folder"]) > _LONGEST:
+        if not _is_path(made["folder"]):
             raise InputError(
                 f"{folder / 'result.json'}: inputs: {name}: is no path, run {folder.name} again"
             )
@@ -230,6 +231,13 @@ def lineage(step: str, folder: Path) -> dict[str, Path]:
             )
         found = lineage(name, source) | found
     return found
+
+
+def _is_path(text: str) -> bool:
+    """Tell whether a text can be a path: it is printable, and neither it nor a part is too long."""
+    if not text.isprintable() or len(text) > _LONGEST:
+        return False
+    return all(len(part.encode()) <= _LONGEST_PART for part in Path(text).parts)
 
 
 def result(folder: Path) -> Result:

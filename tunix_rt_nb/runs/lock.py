@@ -1,10 +1,11 @@
 """A lock on a file of a run or of a promoted model, which only one process can hold."""
 
+import fcntl
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from tunix_rt_nb.common import InputError
+from tunix_rt_nb.common import InputError, files
 
 
 def held(path: Path, seconds: float, told: str) -> FileLock:
@@ -24,3 +25,15 @@ def held(path: Path, seconds: float, told: str) -> FileLock:
     except Timeout:
         raise InputError(f"{told}, wait for it or stop it") from None
     return lock
+
+
+def is_held(path: Path) -> bool:
+    """Tell whether a process holds the lock on a file; to find out, try to take it for a moment."""
+    try:
+        with files.opened(path) as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except (OSError, InputError):  # no lock file, or a file system without locks
+        pass
+    return False

@@ -110,17 +110,23 @@ def kinds() -> dict[str, str]:
     return {name: kind for each in every for name, (kind, _) in each.items() if name not in OURS}
 
 
-def resolve(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def resolve(
+    values: Mapping[str, Any], by_step: Mapping[str, Mapping[str, Any]] | None = None
+) -> dict[str, dict[str, Any]]:
     """Return all parameters of all steps, typed and checked: step -> name -> value.
 
     `values` replace the defaults. Names are matched in any case. A name that several notebooks
     declare goes to all of them.
 
+    Args:
+      values: name -> value.
+      by_step: values for single steps, which count instead: step -> name, in capitals -> value.
+
     Raises:
       InputError: a name is unknown, or a value has another type or is beyond its limits.
     """
-    by_step = {step: declared(notebook_of(step)) for step in STEPS}
-    known = {name for parameters in by_step.values() for name in parameters} - OURS
+    every = {step: declared(notebook_of(step)) for step in STEPS}
+    known = {name for parameters in every.values() for name in parameters} - OURS
     given = {}
     for name, value in values.items():
         if name.upper() not in known:
@@ -128,11 +134,11 @@ def resolve(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         given[name.upper()] = value
     return {
         step: {
-            name: typed(name, kind, given.get(name, default))
+            name: typed(name, kind, {**given, **(by_step or {}).get(step, {})}.get(name, default))
             for name, (kind, default) in parameters.items()
             if name not in OURS
         }
-        for step, parameters in by_step.items()
+        for step, parameters in every.items()
     }
 
 

@@ -8,17 +8,27 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 
 from tunix_rt_nb.common import InputError, files, filter_condition, records, sql, unknown
 from tunix_rt_nb.host import paths
+from tunix_rt_nb.runs.differing import differing
 from tunix_rt_nb.runs.folder import STEPS, lineage, stem
 from tunix_rt_nb.runs.states import DAMAGE, EVALUATED, damage, is_run, state
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+SET_BY = {  # fields of a `Row` that say how its run was made -> the parameter that sets each
+    "model": "MODEL",
+    "dataset": "DATASET_NAME",
+    "steps": "STEPS",
+    "samples": "SAMPLES",
+    "temperature": "TEMPERATURE",
+    "max_new_tokens": "MAX_NEW_TOKENS",
+}
 _DOCUMENTS = ("told", "trained", "evaluated", "rendered")
 
 
@@ -79,11 +89,14 @@ class Ranked(Row):
       board: the name of the board.
       runs: the number of runs on it.
       rank: the rank of this run on it, from 1.
+      differs: the parameters in which the runs on it differ, with this run's values: name -> value.
+        They are in the order that `differing` tells.
     """
 
     board: str
     runs: int
     rank: int
+    differs: dict[str, Any]
 
 
 class Leaderboard(NamedTuple):
@@ -147,9 +160,15 @@ def leaderboard(filters: Mapping[str, Any] | None = None) -> Leaderboard:
     """
     with _runs(folders()) as connection:
         where, values = _condition(connection, filters or {})
-        ranked = sql("leaderboard").format(where=where)
+        query = sql("leaderboard").format(where=where)
+        ranked: list[Ranked] = _rows(connection, query, values)
+        for _, rows in groupby(ranked, lambda row: row["board"]):
+            board = list(rows)
+            found = differing([row["parameters"] for row in board])
+            for row, differs in zip(board, found, strict=True):
+                row["differs"] = differs
         out = f"SELECT * FROM runs WHERE problem IS NOT NULL AND ({where}) ORDER BY run"
-        return Leaderboard(_rows(connection, ranked, values), _rows(connection, out, values))
+        return Leaderboard(ranked, _rows(connection, out, values))
 
 
 def row(folder: Path) -> Row:

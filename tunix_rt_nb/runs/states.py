@@ -1,14 +1,18 @@
 """The state of a run, told by the files in its folder: how far it came, and what is damaged."""
 
-import fcntl
 import math
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from tunix_rt_nb.common import InputError, files, one_line
+from tunix_rt_nb.runs import lock
+from tunix_rt_nb.runs.ending import CHAIN, ended
 from tunix_rt_nb.runs.folder import STEPS, lineage, result, stem
 
+EARLY = ("failed", "timeout", "cancelled", "stopped")  # of a step that ended before its time
+STATES = ("pending", "running", "completed", *EARLY, "outdated", "damaged")
 PREDICTIONS = "predictions-after.jsonl"
 EVALUATED = stem("evaluate")
 # Whatever a file of an unknown shape can make of the code that reads it.
@@ -21,10 +25,27 @@ DAMAGE = (
 class State(NamedTuple):
     """The state of a run: how far it came, and what is wrong with it, if anything.
 
+    The state is that of the first step without outputs. A complete step that is run again keeps its
+    outputs until the new ones are complete, so its run stays `completed`, however the second try
+    ends. The names, all in `STATES`, are
+
+    - `pending`: the run waits for its turn, or has not begun its first step;
+    - `running`: a process is at work on a step;
+    - `completed`: every step that was begun has its outputs;
+    - `failed`: a cell raised an error, or its kernel died;
+    - `timeout`: the limit of `run --timeout`, or that of a session on Kaggle, was reached;
+    - `cancelled`: `runs cancel` ended it;
+    - `stopped`: a signal such as that of Ctrl-C ended it, or its process was killed;
+    - `outdated`: it was completed, but a step was run again, and the steps after it were not;
+    - `damaged`: a file of it cannot be read.
+
+    After a failure, and in the states `timeout`, `cancelled` and `stopped`, the same command goes
+    on with the run.
+
     Attributes:
-      name: `completed`, `running`, `failed`, `stopped`, `damaged`, or `outdated` (a step was run
-        again, and the steps after it were not).
-      step: the step that is running, failed or was stopped; otherwise the last step that was begun.
+      name: the name of the state.
+      step: the step that is running, or in which the run ended before its time; otherwise the last
+        step that was begun, empty if none was.
       problem: why the run's score does not count; None if the score counts.
     """
 
@@ -47,17 +68,22 @@ def is_run(folder: Path) -> bool:
 def state(folder: Path) -> State:
     """Find out how far a run came.
 
-    A step that has begun but has no result yet is running if a process holds the run's lock.
-    Otherwise it failed if its executed notebook has an error, and was stopped if not.
+    A step that has begun but has no result yet is running if a process holds the run's lock. If
+    not, `run.json` says how it ended. A killed process could not write that: then the step failed
+    if its executed notebook has an error, and was stopped if not.
     """
     last = ""
     try:
-        begun = _begun(folder)
+        begun, early = _begun(folder), ended(folder)
         last = begun[-1] if begun else ""
-        for step in begun:
-            if not (folder / stem(step) / "result.json").exists():
-                name = "running" if _is_held(folder, step) else _ended(folder, step)
+        for step in STEPS:
+            if (step in begun or step in early) and not (
+                folder / stem(step) / "result.json"
+            ).exists():
+                name = "running" if _is_held(folder, step) else _ended(folder, step, early)
                 return State(name, step, f"{name} in {step}")
+        if not begun:
+            return State("pending", "", "has not begun")
         for step in begun:
             result(folder / stem(step))
         problem = _unusable(folder / EVALUATED) if last == "evaluate" else "not evaluated"
@@ -75,8 +101,7 @@ def _up_to_date(folder: Path, last: str, problem: str | None) -> State:
       problem: why the score does not count if the run is completed.
     """
     try:
-        if last:
-            lineage(last, folder / stem(last))
+        lineage(last, folder / stem(last))
         return State("completed", last, problem)
     except InputError as error:
         return State("outdated", last, one_line(str(error)))
@@ -112,13 +137,16 @@ def _unusable(folder: Path) -> str | None:
     return None
 
 
-def _ended(folder: Path, step: str) -> str:
-    """Return `failed` if the executed notebook of a step has an error, else `stopped`.
+def _ended(folder: Path, step: str, early: Mapping[str, str]) -> str:
+    """Return how a step ended that is neither complete nor running.
 
     Args:
       folder: the run folder.
-      step: the step, which is neither complete nor running.
+      step: the step.
+      early: what `ended` returns.
     """
+    if early.get(step) in EARLY:
+        return early[step]
     try:
         notebook = files.read_json(folder / f"{stem(step)}.ipynb")
         return "failed" if notebook["metadata"]["papermill"]["exception"] else "stopped"
@@ -129,18 +157,8 @@ def _ended(folder: Path, step: str) -> str:
 def _is_held(folder: Path, step: str) -> bool:
     """Tell whether a process holds the lock of a run, or the lock of one of its steps.
 
-    To find out, try to take each lock for a moment.
-
     Args:
       folder: the run folder.
       step: the step whose lock is tried.
     """
-    for name in (".chain.lock", f".{stem(step)}.lock"):
-        try:
-            with files.opened(folder / name) as lock:
-                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        except (OSError, InputError):  # no lock file, or a file system without locks
-            continue
-    return False
+    return lock.is_held(folder / CHAIN) or lock.is_held(folder / f".{stem(step)}.lock")

@@ -146,6 +146,37 @@ def restore(run_dir: Path) -> None:
             lock.release()
 
 
+def adopt(step: str, run_dir: Path, source: Path) -> None:
+    """Give a run the outputs that a step has in another run, as if the step had run here.
+
+    The files are hard links, or copies where the file system has none: the runs stay apart, because
+    no output is ever changed in place. The executed notebook is written in place, so it is copied.
+
+    Args:
+      step: the name of the step. Its outputs must not say in which run they were made.
+      run_dir: the run folder that gets the outputs; those that it has are replaced.
+      source: the other run folder, in which the step is complete.
+
+    Raises:
+      InputError: another process is at work in the step's folder.
+    """
+    folder = run_dir / stem(step)
+    part, new = _beside(folder, "part"), _beside(folder, "new")
+    lock = _locked(folder)
+    try:
+        for old in (part, new):
+            shutil.rmtree(old, ignore_errors=True)
+        shutil.copytree(source / stem(step), part, copy_function=_link)
+        for suffix in (".ipynb", ".log"):
+            with suppress(FileNotFoundError):
+                shutil.copyfile(*(at / f"{stem(step)}{suffix}" for at in (source, run_dir)))
+        part.rename(new if folder.exists() else folder)
+        if new.exists():
+            _publish(folder)
+    finally:
+        lock.release()
+
+
 def _beside(folder: Path, what: str) -> Path:
     return folder.with_name(f".{folder.name}.{what}")
 

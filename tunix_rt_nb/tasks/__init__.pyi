@@ -2,6 +2,12 @@ from .certificate import Finding as Finding, certify as certify
 from .checks import Checks as Checks, Counts as Counts, check as check, problems as problems
 from .drawing import catalogue as catalogue, draw as draw, mixture as mixture
 from .environment import export_environment as export_environment
-from .registry import TASKS as TASKS, get as get, load_from as load_from
+from .gym import INSTALL as INSTALL
+from .registry import (
+    TASKS as TASKS,
+    available as available,
+    get as get,
+    load_from as load_from,
+)
 from .sums.equations import Claim as Claim, claims as claims, judge_step as judge_step
 from .task import DIFFICULTIES as DIFFICULTIES, GRAINS as GRAINS, Solution as Solution, Task as Task

@@ -7,7 +7,7 @@ from typing import Any
 
 from tunix_rt_nb.common import InputError, unknown
 from tunix_rt_nb.tasks.checks import problems
-from tunix_rt_nb.tasks.registry import TASKS, get
+from tunix_rt_nb.tasks.registry import available, get
 from tunix_rt_nb.tasks.task import DIFFICULTIES, GRAINS
 from tunix_rt_nb.trace import Trace
 
@@ -102,7 +102,7 @@ def mixture(
 
 
 def catalogue(names: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
-    """Describe each of the named tasks, or of all tasks if none is named.
+    """Describe each of the named tasks, or each one that can be drawn here if none is named.
 
     Yields:
       A dict for each task: `task` (its name), `source`, `about`, `problems` (for each difficulty
@@ -116,7 +116,7 @@ def catalogue(names: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
       >>> next(catalogue())["problems"]["easy"]
       2652
     """
-    for task in [get(name) for name in names or TASKS]:
+    for task in [get(name) for name in names or available()]:
         [trace] = draw(task.name, 1, seed=0)
         yield {
             "task": task.name,

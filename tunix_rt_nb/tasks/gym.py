@@ -9,10 +9,15 @@ import sys
 import warnings
 from collections.abc import Sequence
 from functools import cache
+from importlib.util import find_spec
 from types import ModuleType
 from typing import Any, ClassVar
 
+from tunix_rt_nb.common import InputError
 from tunix_rt_nb.tasks.task import DIFFICULTIES, Task
+
+SOURCE = "reasoning-gym"
+INSTALL = "pip install 'tunix_rt_nb[gym]', which needs a C compiler"
 
 
 def by_level(**values: Sequence[Any]) -> dict[str, dict[str, Any]]:
@@ -36,7 +41,7 @@ class GymTask(Task):
       settings: the configuration of the reasoning-gym task for each difficulty.
     """
 
-    source = "reasoning-gym"
+    source = SOURCE
     settings: ClassVar[dict[str, dict[str, Any]]]
 
     def prompt(self, rng: random.Random) -> str:
@@ -82,8 +87,17 @@ def _dataset(task: type[GymTask], difficulty: str) -> Any:
     return gym().create_dataset(task.name, seed=0, size=1, **task.settings[difficulty])
 
 
+def is_installed() -> bool:
+    """Tell whether reasoning-gym is installed; without it, none of its problems can be drawn."""
+    return find_spec("reasoning_gym") is not None
+
+
 def gym() -> ModuleType:
-    """Import and return reasoning-gym, only when first needed, because that takes seconds."""
+    """Import and return reasoning-gym, only when first needed, because that takes seconds.
+
+    Raises:
+      InputError: it is not installed.
+    """
     # pycosat has no wheel, and only a puzzle that we do not use needs it. An empty module in its
     # place spares the user a compiler.
     try:
@@ -92,6 +106,9 @@ def gym() -> ModuleType:
         sys.modules["pycosat"] = ModuleType("pycosat")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SyntaxWarning)  # from libraries that it imports
-        import reasoning_gym
+        try:
+            import reasoning_gym
+        except ImportError as error:
+            raise InputError(f"reasoning-gym is missing ({error}): {INSTALL}") from None
 
     return reasoning_gym

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tunix_rt_nb.common import InputError, unknown
 from tunix_rt_nb.host import plugins as named
-from tunix_rt_nb.tasks import plugins
+from tunix_rt_nb.tasks import gym, plugins
 from tunix_rt_nb.tasks.cards.gin import GinDiscard, GinKnock, GinMelds
 from tunix_rt_nb.tasks.cards.high_card import HighCardDuel, HighCardOdds
 from tunix_rt_nb.tasks.cards.spades import SpadesLegal, SpadesScore, SpadesTrick
@@ -77,6 +77,17 @@ def get(name: str, difficulty: str = "easy") -> Task:
     if name not in TASKS:
         raise unknown("task", name, TASKS)
     return TASKS[name](difficulty)
+
+
+def available() -> list[str]:
+    """Return the names of the tasks that can be drawn here: all, if reasoning-gym is installed.
+
+    Example:
+      >>> "arithmetic" in available()
+      True
+    """
+    here = gym.is_installed()
+    return [name for name, task in TASKS.items() if here or task.source != gym.SOURCE]
 
 
 def load_from(paths: Iterable[str | Path]) -> list[str]:

@@ -5,11 +5,14 @@ from . import (
 )
 from .checkpoints import trained_count as trained_count
 from .config import SftConfig as SftConfig, steps_of_epochs as steps_of_epochs
+from .draft import draft_job as draft_job
 from .estimate import estimate_step as estimate_step
+from .grpo import grpo_yaml as grpo_yaml
 from .job import (
     Job as Job,
     begin_job as begin_job,
     check_device as check_device,
+    check_job as check_job,
     fitting as fitting,
     job_name as job_name,
     load_job as load_job,

@@ -29,10 +29,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from tunix_rt_nb import runs
-from tunix_rt_nb.common import InputError, checked, files, one_line, strict_yaml, unknown
+from tunix_rt_nb.common import InputError, checked, files, one_line, strict_yaml
 from tunix_rt_nb.models import catalog
 from tunix_rt_nb.runs import Step, chain
-from tunix_rt_nb.trace import formats
+from tunix_rt_nb.trace import form, formats
 from tunix_rt_nb.train.config import fitting_rate
 
 _FIELDS = {  # notebook parameter -> the field of a job that sets it
@@ -44,6 +44,7 @@ _FIELDS = {  # notebook parameter -> the field of a job that sets it
     "BATCH_SIZE": "training.batch_size",
     "DEVICE": "training.device",
 }
+_FORM = ("template", "style", "system")  # fields of `dataset`, and in capitals parameters
 _OF_DATA = ("DATASET", "TRACES", "IMPORT", "IMPORT_AS")  # set by `dataset`
 if TYPE_CHECKING:
     _Format = str
@@ -80,10 +81,15 @@ class DatasetPart(_Part):
       format: how a record is written in a file, one of `formats.FORMATS`, or `auto`.
       path: the folder of a dataset, which is used as it is; or a file with records of this format,
         from which a dataset is built.
+      template, style, system: the form to train in. Without them it is the one that the dataset
+        names, or else Gemma's template with numbered steps.
     """
 
     format: _Format = "tunix_sft"
     path: _Text
+    template: str | None = None
+    style: str | None = None
+    system: str | None = None
 
 
 class TrainingPart(_Part):
@@ -142,6 +148,7 @@ class Job(_Part):
           (['x.jsonl'], 3)
         """
         given = {name: attrgetter(field)(self) for name, field in _FIELDS.items()}
+        given |= {part.upper(): value for part, value in self._form().items()}
         path = Path(self.dataset.path)
         if path.is_dir():
             return {**given, "DATASET": str(path)}
@@ -152,6 +159,18 @@ class Job(_Part):
             "IMPORT_AS": formats.reads_back(self.dataset.format),
             "DATASET_NAME": job_name(path),
         }
+
+    def form(self) -> dict[str, str]:
+        """Return the form to train in: `template`, `style` and `system`, whoever names them."""
+        return {"template": "gemma", "style": "numbered", "system": "", **self._form()}
+
+    def _form(self) -> dict[str, str]:
+        """Return the parts of the form that the job names, or else the dataset: part -> value."""
+        found = {part: getattr(self.dataset, part) for part in _FORM}
+        if Path(self.dataset.path).is_dir():
+            named = _form_of(Path(self.dataset.path))
+            found = {part: named[part] if value is None else value for part, value in found.items()}
+        return {part: value for part, value in found.items() if value is not None}
 
     def and_settings(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """Return the job's parameters together with settings that the job leaves open.
@@ -169,6 +188,8 @@ class Job(_Part):
         others = {name.upper(): value for name, value in settings.items()}
         for name in others:
             field = {**_FIELDS, "STEPS": "training.num_epochs"}.get(name)
+            if name.lower() in _FORM and name in given:
+                field = f"dataset.{name.lower()}"
             if name in _OF_DATA:
                 field = "dataset.path"
             if field:
@@ -184,7 +205,7 @@ class Job(_Part):
 
     def yaml(self) -> str:
         """Return the job as YAML, the text of its file."""
-        return strict_yaml.dump(self.model_dump())
+        return strict_yaml.dump(self.model_dump(exclude_none=True))
 
 
 def fitting(model: str) -> dict[str, Any]:
@@ -248,28 +269,54 @@ def load_job(path: Path | str) -> Job:
     """Read a job and check that it can begin.
 
     Raises:
-      InputError: the job's file cannot be read or has a wrong field; the model or dataset does not
-        exist; the data has another format than the job says; the output folder is a file, holds a
-        run that no job made, or lies in the dataset's folder; or the dataset lies in a folder that
-        the run would replace.
+      InputError: the job's file cannot be read or has a wrong field, or the job cannot begin, for a
+        reason that `check_job` lists.
     """
     job = read(Path(path))
     try:
-        if not catalog.is_known(job.model.model_id):
-            raise unknown("model.model_id", job.model.model_id, catalog.MODELS)
-        _check_dataset(job.dataset)
-        _check_output(Path(job.output.output_dir), Path(job.dataset.path))
+        check_job(job)
     except InputError as error:
         raise InputError(f"{path}: {one_line(str(error), 1_000)}") from None
     return job
 
 
-def _check_dataset(data: DatasetPart) -> None:
+def check_job(job: Job) -> None:
+    """Check that a job can begin.
+
+    Raises:
+      InputError: the model or dataset does not exist; the data has another format than the job
+        says; the template or style is unknown, or not the one that the dataset names; the output
+        folder is a file, holds a run that no job made, or lies in the dataset's folder; or the
+        dataset lies in a folder that the run would replace. The message begins with the field.
+    """
+    if not catalog.is_known(job.model.model_id):
+        raise catalog.unknown_model("model.model_id", job.model.model_id)
+    _check_dataset(job.dataset)
+    _check_output(Path(job.output.output_dir), Path(job.dataset.path))
+
+
+def _form_of(folder: Path) -> dict[str, str | None]:
+    """Return the form that a dataset names: part -> value, or None if the part is left open."""
     from tunix_rt_nb import dataset
 
+    return dataset.form_of(dataset.read_manifest(folder))._asdict()
+
+
+def _check_form(data: DatasetPart) -> None:
+    try:
+        form(data.template or "gemma", data.style or "numbered")
+    except InputError as error:
+        raise InputError(f"dataset.{error}") from None
+
+
+def _check_dataset(data: DatasetPart) -> None:
+    _check_form(data)
     path = Path(data.path)
     if path.is_dir():
-        dataset.read_manifest(path)
+        for part, named in _form_of(path).items():
+            given = getattr(data, part)
+            if None not in (named, given) and named != given:
+                raise InputError(f"dataset.{part}: is {given!r}, but the dataset names {named!r}")
     elif not path.is_file():
         raise InputError(
             f"dataset.path: {data.path!r} does not exist,"
@@ -308,7 +355,7 @@ def begin_job(step: str, path: Path | str, run_dir: str = "") -> Step:
       The step, with its folder ready to be written to.
 
     Raises:
-      InputError: the job cannot begin, for a reason that `load_job` lists; `run_dir` is not empty;
+      InputError: the job cannot begin, for a reason that `check_job` lists; `run_dir` is not empty;
         or another process is at work in the run's folder.
     """
     if run_dir:

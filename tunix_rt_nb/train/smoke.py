@@ -167,7 +167,7 @@ class _Reader:
         distinguish them from the control tokens of the template.
         """
         if self.form == "tunix_sft" and not self._bad:
-            yield Check("template", True, "every text begins, turns and ends as Gemma's does")
+            yield Check("template", True, "every text begins, turns and ends as its template does")
         if self._marked:
             told = f"{self._marked:,} records have a control token inside their text: only trainers"
             more = "that tokenise turn by turn can tell it from the template's"

@@ -6,8 +6,8 @@
 CASE
     WHEN meta IS NULL OR meta::VARCHAR = '{}'
         THEN facts
-    WHEN regexp_matches(meta::VARCHAR, '"(?:created_at|trace_version|format)"|\\u')
+    WHEN regexp_matches(meta::VARCHAR, '"(?:created_at|trace_version|format|source_trace_id|form)"|\\u')
         AND list_has_any(json_keys(meta), json_keys(facts))
         THEN to_json(map_concat(facts::MAP(VARCHAR, JSON), meta::MAP(VARCHAR, JSON)))
-    ELSE (rtrim(facts::VARCHAR, '}') || ',' || substr(meta::VARCHAR, 2))::JSON
+    ELSE (left(facts::VARCHAR, -1) || ',' || substr(meta::VARCHAR, 2))::JSON
 END

@@ -1,9 +1,11 @@
--- The response that a model learns, in the style `numbered`.
+-- The response that a model learns, in a style: its opening, the steps, its middle, the answer and
+-- its closing. A style without a closing has no opening either where there are no steps.
 concat(
-    CASE WHEN len(steps) > 0 THEN E'Reasoning:\n' ELSE '' END,
+    CASE WHEN len(steps) > 0 OR $closing <> '' THEN $opening ELSE '' END,
     array_to_string(
         list_transform(steps, lambda step, n: concat(n, '. ', step.content, E'\n')), ''
     ),
-    'Answer: ',
-    final_answer
+    $middle,
+    final_answer,
+    $closing
 )

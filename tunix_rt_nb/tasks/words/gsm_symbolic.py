@@ -14,7 +14,7 @@ from functools import cache, lru_cache
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, NamedTuple
 
-from tunix_rt_nb.tasks.gym import gym
+from tunix_rt_nb.tasks.gym import SOURCE, gym
 from tunix_rt_nb.tasks.numbers.digits import whole
 from tunix_rt_nb.tasks.sums.equations import claims
 from tunix_rt_nb.tasks.task import Line, Solution, Task
@@ -51,7 +51,7 @@ class GsmSymbolic(Task):
     """A story with a question whose answer is a whole number, solved sentence by sentence."""
 
     name = "gsm_symbolic"
-    source = "reasoning-gym"
+    source = SOURCE
     about = "a word problem of grade school, solved in 2 steps (medium 3, hard 4 to 7)"
 
     def prompt(self, rng: random.Random) -> str:

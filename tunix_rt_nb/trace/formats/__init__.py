@@ -2,7 +2,7 @@
 
 from tunix_rt_nb.trace.formats.columns import misfit
 from tunix_rt_nb.trace.formats.mapping import check_parts, parts_of
-from tunix_rt_nb.trace.formats.record import Exported
+from tunix_rt_nb.trace.formats.record import GEMMA_NUMBERED, Exported
 from tunix_rt_nb.trace.formats.registry import (
     AUTO,
     EXPORTS,
@@ -12,6 +12,7 @@ from tunix_rt_nb.trace.formats.registry import (
     NoFormat,
     export_in,
     export_of,
+    form_in,
     form_of,
     named,
     prompt_of,
@@ -19,4 +20,4 @@ from tunix_rt_nb.trace.formats.registry import (
     reads_back,
     recognise,
 )
-from tunix_rt_nb.trace.formats.tunix_sft import GEMMA_NUMBERED
+from tunix_rt_nb.trace.formats.tagged import REQUEST

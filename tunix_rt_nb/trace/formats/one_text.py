@@ -10,14 +10,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from tunix_rt_nb.common import InputError
-from tunix_rt_nb.trace.formats.record import Record, as_steps, is_ours, make_trace
+from tunix_rt_nb.trace.formats.record import Record, as_steps, form_of, is_ours, make_trace
 from tunix_rt_nb.trace.free_text import answer_in
 from tunix_rt_nb.trace.marks import plain, without_end
-from tunix_rt_nb.trace.response import STYLES, unwrite, write
+from tunix_rt_nb.trace.response import STYLES, Style, unwrite, write
 from tunix_rt_nb.trace.tags import ANSWER, CLOSED, unclosed, untagged
 from tunix_rt_nb.trace.trace import Trace
 
-STYLE = STYLES["numbered"]  # the style in which our exports write a response
+STYLE = STYLES["numbered"]  # the style of an exported response that names no other
 _NUMBER = re.compile(r"[ \t]{0,8}([0-9]{1,4})[.)][ \t]+(?=\S)")
 _HASHED = re.compile(r"^####[ \t]{1,9}(\S.{0,999}?)\s{0,9}\Z", re.MULTILINE)  # as in GSM8K
 _FENCE = "```"
@@ -67,7 +67,7 @@ def read_text(
     """
     if not (prompt.strip() or is_ours(record)):
         raise InputError("prompt: is blank")
-    steps, found, whole = split(said, is_ours(record))
+    steps, found, whole = split(said, is_ours(record), form_of(record).style)
     if not (answer or found) and (tag := unclosed(said)):
         raise InputError(f"response: reasoning begins with {tag} and never ends: no answer")
     if answer and not steps:  # all of the response is reasoning, as the answer is elsewhere
@@ -83,7 +83,7 @@ def read_text(
     )
 
 
-def split(said: str, ours: bool = False) -> Split:
+def split(said: str, ours: bool = False, how: Style = STYLE) -> Split:
     """Split a response into the steps of its reasoning and its answer.
 
     Reasoning is the text in tags such as `<think>`, or the text before an answer that `answer_in`
@@ -91,7 +91,8 @@ def split(said: str, ours: bool = False) -> Split:
 
     Args:
       said: the response.
-      ours: True if this package exported the text, which is then in the style `numbered`.
+      ours: True if this package exported the text.
+      how: the style in which it was exported.
 
     Example:
       >>> split("<think>2 + 2 = 4.</think>So **4**.\\nFinal answer: 4")
@@ -99,10 +100,10 @@ def split(said: str, ours: bool = False) -> Split:
       >>> split("Paris").answer
       'Paris'
     """
-    found, answer = unwrite(said, STYLE)
+    found, answer = unwrite(said, how)
     lines = 0 if ours else answer.count("\n")
     exact = answer and (ours or found) and not lines and all(found)
-    if exact and write(found, answer, STYLE) == said:
+    if exact and write(found, answer, how) == said:
         return Split(found, answer, whole=True)
     if unclosed(said):
         return Split(steps_of(untagged(said)), "", whole=True)

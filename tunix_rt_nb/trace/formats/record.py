@@ -7,6 +7,9 @@ from typing import Annotated, Any, NamedTuple, get_origin
 import msgspec
 
 from tunix_rt_nb.common import InputError, one_line
+from tunix_rt_nb.trace.chat import Form, form
+from tunix_rt_nb.trace.response import STYLES
+from tunix_rt_nb.trace.templates import TEMPLATES
 from tunix_rt_nb.trace.trace import Earlier, Trace
 
 Record = Mapping[str, Any]
@@ -19,6 +22,7 @@ THOUGHTS = (
     *("rationale", "cot", "chain_of_thought"),
 )
 
+GEMMA_NUMBERED = form("gemma", "numbered")  # the form of an exported record that names no other
 # Keys in the metadata of an exported record that are not the trace's own: the export added the
 # first three, and an earlier import the last.
 _FACTS = ("created_at", "trace_version", "format", "imported")
@@ -84,8 +88,9 @@ def make_trace(record: Record, used: Iterable[str], meta: Record, **fields: Any)
     if is_ours(record):
         told = record["metadata"]
         rest.pop("metadata", None)
-        rest |= {name: told[name] for name in _FACTS if name in told}
-        meta = {name: value for name, value in {**meta, **told}.items() if name not in _FACTS}
+        facts = [name for name in _facts(record) if name in told]
+        rest |= {name: told[name] for name in facts}
+        meta = {name: value for name, value in {**meta, **told}.items() if name not in facts}
     whole = {**meta, "imported": rest} if rest else dict(meta)
     return Trace.model_validate({**fields, "meta": whole or None})
 
@@ -94,6 +99,49 @@ def is_ours(record: Record) -> bool:
     """Tell whether this package exported a record, by the `trace_version` in its `metadata`."""
     told = record.get("metadata")
     return isinstance(told, dict) and "trace_version" in told
+
+
+def is_example(record: Record) -> bool:
+    """Tell whether an exported record is of the format `training_example`.
+
+    Records of this format that were exported by an earlier version do not count: their prompts ask
+    for no steps.
+    """
+    return is_ours(record) and "response" in record and "source_trace_id" in record["metadata"]
+
+
+def form_of(record: Record) -> Form:
+    """Return the form in which an exported record is written; Gemma's, numbered, if it names none.
+
+    Example:
+      >>> told = {"trace_version": "1.0", "form": {"template": "chatml", "style": "tags"}}
+      >>> form_of({"metadata": told}).template.stop
+      '<|im_end|>'
+    """
+    named = named_form(record)
+    if not named:
+        return GEMMA_NUMBERED
+    template, style = named.get("template", "gemma"), named.get("style", "numbered")
+    return form(template, style, named.get("system", ""))
+
+
+def named_form(record: Record) -> dict[str, str]:
+    """Return the parts of the form that a record names; none if its `form` is the trace's own."""
+    named = record["metadata"].get("form") if is_ours(record) else None
+    if not isinstance(named, dict) or not named.keys() <= {"template", "style", "system"}:
+        return {}
+    right = (
+        all(isinstance(value, str) for value in named.values())
+        and named.get("template", "gemma") in TEMPLATES
+        and named.get("style", "numbered") in STYLES
+    )
+    return named if right else {}
+
+
+def _facts(record: Record) -> tuple[str, ...]:
+    """Return the keys in an exported record's metadata that may be the export's own."""
+    example = ("source_trace_id",) if is_example(record) else ()
+    return (*_FACTS, *example, *(("form",) if named_form(record) else ()))
 
 
 def as_steps(texts: Iterable[str]) -> list[dict[str, Any]]:

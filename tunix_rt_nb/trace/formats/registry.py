@@ -8,7 +8,15 @@ from tunix_rt_nb.common import InputError, unknown
 from tunix_rt_nb.trace.formats.gsm8k import GSM8K
 from tunix_rt_nb.trace.formats.mapping import check_parts, renamed
 from tunix_rt_nb.trace.formats.messages import LISTS, MESSAGES
-from tunix_rt_nb.trace.formats.record import Exported, Format, Record, listed, present, text
+from tunix_rt_nb.trace.formats.record import (
+    Exported,
+    Format,
+    Record,
+    listed,
+    named_form,
+    present,
+    text,
+)
 from tunix_rt_nb.trace.formats.reference import REFERENCE, TRACE
 from tunix_rt_nb.trace.formats.tagged import (
     ANSWERS,
@@ -191,3 +199,12 @@ def export_in(path: Path) -> str:
         return export_of(parse_object(line))
     except InputError as error:
         raise InputError(f"{path}:{number}: {error}") from None
+
+
+def form_in(path: Path) -> dict[str, str]:
+    """Return the form that the first record of an exported file names.
+
+    Return part -> value for each of `template`, `style` and `system` that it names.
+    """
+    _, line = next(records(path))
+    return named_form(parse_object(line))

@@ -11,6 +11,7 @@ from tunix_rt_nb.trace.formats.record import (
     Format,
     Full,
     Record,
+    is_example,
     present,
     system_of,
     text,
@@ -19,6 +20,7 @@ from tunix_rt_nb.trace.trace import EARLIER, Earlier, Trace
 
 PROMPTS = ("prompt", "question", "problem", "instruction", "query", "input")
 RESPONSES = ("response", "output", "completion", "generations", "generation", "solution", "answer")
+REQUEST = "\n\nPlease show your reasoning steps."  # ends each prompt of a `training_example`
 ANSWERS = ("final_answer", "expected_answer", "ground_truth", "gold_answer", "answer", "final")
 
 
@@ -46,6 +48,8 @@ def tagged(record: Record) -> Trace:
       '4'
     """
     prompt, names = _prompt(record)
+    if is_example(record):
+        prompt = prompt.removesuffix(REQUEST) or prompt
     system = system_of(record)
     meta = {EARLIER: [{"role": "system", "content": system}]} if system else {}
     if EARLIER in record:

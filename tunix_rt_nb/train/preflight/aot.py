@@ -25,7 +25,7 @@ from tunix.utils import sharding_utils
 from tunix_rt_nb.common import InputError
 from tunix_rt_nb.models import architecture, attention, chips, devices_of, lora, sampling
 from tunix_rt_nb.render import packing
-from tunix_rt_nb.train import estimate, hlo, loss
+from tunix_rt_nb.train import estimate, hlo, logits
 from tunix_rt_nb.train.preflight.ask import Fit, largest
 from tunix_rt_nb.train.preflight.plan import Generation, Plan, Training
 from tunix_rt_nb.train.step import lower, placed, states, trainer
@@ -224,8 +224,8 @@ def loss_alone(plan: Training) -> tuple[Fit, int]:
     )
     wanted = 0 if plan.lora_rank else (0, 1)
     with jax.set_mesh(place), place:
-        step = jax.jit(jax.value_and_grad(loss.cross_entropy, wanted)).lower(*arguments)
-        chunks, _ = loss.in_chunks(rows, places, config.num_embed)
+        step = jax.jit(jax.value_and_grad(logits.cross_entropy, wanted)).lower(*arguments)
+        chunks, _ = logits.in_chunks(rows, places, config.num_embed)
     found, _ = fit(step, {}, "state", chips.of(plan.topology).memory)
     return found, chunks
 

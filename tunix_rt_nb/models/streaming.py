@@ -1,0 +1,60 @@
+"""Generation of one answer that can be read while it is written."""
+
+import warnings
+from collections.abc import Iterator, Sequence
+
+import jax.numpy as jnp
+import numpy as np
+
+from tunix_rt_nb.models import sampling
+from tunix_rt_nb.models.devices import check_processes, devices_of
+from tunix_rt_nb.models.folder import Model
+from tunix_rt_nb.models.tokenizer import Tokenizer
+from tunix_rt_nb.trace import Generation
+
+TOKENS = 4  # written between two looks; with fewer, the looks take longer than the tokens
+_CUT_OFF = "\ufffd"  # what a character becomes of whose bytes only some are written
+
+
+def stream(
+    model: Model,
+    tokenizer: Tokenizer,
+    prompt: Sequence[int],
+    stops: Sequence[str],
+    max_new_tokens: int,
+    temperature: float = 0.0,
+    seed: int = 0,
+) -> Iterator[tuple[Generation, bool]]:
+    """Generate an answer to one prompt, and yield it again and again, each time a bit longer.
+
+    Yield pairs: the answer so far, and whether it is whole. The last one is whole, and the same
+    that `sampling.generate` returns for this prompt alone, up to rounding.
+
+    Args:
+      model, tokenizer, stops, max_new_tokens, temperature, seed: as for `sampling.generate`.
+      prompt: the token ids of the prompt.
+
+    Raises:
+      InputError: JAX spans several processes.
+    """
+    check_processes("generation")
+    ends = jnp.array([tokenizer.control(piece) for piece in stops])
+    ids = sampling._padded([prompt], 1)
+    limit = ids.shape[1] + max_new_tokens
+    room = sampling._room(ids.shape[1], limit)
+    with devices_of(model), warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # Tunix 0.1.7 with Flax 0.12
+        none, keys = np.zeros(1, bool), sampling._keys(seed, [0], 1)
+        state = sampling.read(model, ids, none, keys, room=room, most=max_new_tokens)
+        n = 0
+        while n < max_new_tokens:
+            state = sampling.write(model, state, ends, 0, temperature, n + TOKENS)
+            n = int(state.at - state.first)
+            found = sampling._generation(np.asarray(state.tokens)[0, :n], ends, tokenizer)
+            if found.stopped or n == max_new_tokens:
+                yield found, True
+                return
+            yield found._replace(text=found.text.rstrip(_CUT_OFF)), False
+            if int(state.at) == room:
+                room = sampling._room(room, limit)
+                state = sampling._chosen(state, np.arange(1), room)

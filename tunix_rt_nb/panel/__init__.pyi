@@ -1,0 +1,2 @@
+from .board import show as show
+from .server import serve as serve
