@@ -13,16 +13,8 @@ from tunix_rt_nb.host import paths
 _EXTRAS = ("gym", "train", "notebook")
 # Keep the image's own JAX and the packages that go with it: in a TPU image they match the driver.
 # A session needs no jupyterlab, ipykernel, voila or mistune.
-_LEFT_OUT = {
-    "jax",
-    "flax",
-    "optax",
-    "orbax-checkpoint",
-    "numpy",
-    "jupyterlab",
-    "ipykernel",
-    "voila",
-}
+_LEFT_OUT = {"jax", "flax", "optax", "orbax-checkpoint", "numpy"}
+_LEFT_OUT |= {"jupyterlab", "ipykernel", "voila", "mistune"}
 # Package -> its dependencies, listed because pip installs each pin without dependencies. pycosat,
 # which reasoning-gym requires, is left out because it has no wheel.
 _OF_OTHERS = {
