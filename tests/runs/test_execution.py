@@ -19,7 +19,7 @@ from tunix_rt_nb import runs
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.host import paths
-from tunix_rt_nb.runs import chain
+from tunix_rt_nb.runs import chain, states
 
 pytestmark = pytest.mark.slow
 
@@ -94,6 +94,7 @@ def test_a_signal_stops_the_chain_with_its_kernel(
     assert says in told.splitlines()[-1]
     assert "Traceback" not in told
     assert found == code
+    assert states.state(road / "home/runs/r") == ("stopped", "build", "stopped in build")
     write(paths.NOTEBOOKS, "build", ["pass"])
     with pytest.raises(InputError, match=r"result.json: is missing"):  # and goes on from there
         chain.run(road / "home/runs/r", {}, to_step="build")

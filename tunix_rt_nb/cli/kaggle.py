@@ -89,9 +89,10 @@ def prepare_command(**how: Any) -> None:
     """Write a kernel: a notebook that runs on Kaggle as it is, and its metadata.
 
     Given a PROFILE, the kernel runs all five notebooks; given a notebook, only that one. The first
-    cells hold the package as readable source, and the parameters are filled in. The notebook also
-    runs on this machine. Nothing is sent to Kaggle and no credentials are needed. Prints the folder
-    of the kernel, and on stderr how to run it in Kaggle's editor.
+    cells hold the package: what renders and trains as readable source, the rest compressed. The
+    parameters are filled in. The notebook also runs on this machine. Nothing is sent to Kaggle and
+    no credentials are needed. Prints the folder of the kernel, and on stderr how to run it in
+    Kaggle's editor.
 
     \b
     Examples:

@@ -115,7 +115,6 @@ _step = Choice(runs.STEPS)
     "--timeout",
     type=Duration(),
     default=math.inf,
-    show_default="none",
     help="Stop after this time, such as 90m or 1.5h; s, m, h or d, and seconds without one.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON line at the end.")

@@ -37,7 +37,7 @@ for command in (leaderboard_command, index_command):
 def list_(conditions: tuple[str, ...], as_json: bool) -> None:
     """List the runs; the one that finished last comes first.
 
-    A state is pending, running, completed, failed, timeout, cancelled, stopped, outdated or damaged.
+    A run is pending, running, completed, failed, timeout, cancelled, stopped, outdated or damaged.
     The field of --where may be a parameter of a step, such as parameters.train.STEPS.
 
     \b

@@ -12,7 +12,7 @@ from nbformat import NotebookNode
 from tunix_rt_nb.common import InputError
 from tunix_rt_nb.host import bootstrap, needs, paths
 
-_READABLE = tuple(f"tunix_rt_nb/{room}/" for room in ("dataset", "render", "train", "evaluate"))
+_READABLE = tuple(f"tunix_rt_nb/{room}/" for room in ("render", "train"))
 PACKED = "package.xz"
 _HIDDEN = {"_kg_hide-input": True, "jupyter": {"source_hidden": True}}
 
@@ -20,8 +20,8 @@ _HIDDEN = {"_kg_hide-input": True, "jupyter": {"source_hidden": True}}
 def sources() -> dict[str, str]:
     """Collect the package, its eval sets, and the notebooks without outputs: path -> text.
 
-    Kaggle takes at most a million bytes of source. So only the subpackages for the steps from build
-    to evaluate, and the notebooks, stay plain text. All other files are compressed together (xz, as
+    Kaggle takes at most a million bytes of source. So only the subpackages for the steps render and
+    train, and the notebooks, stay plain text. All other files are compressed together (xz, as
     base64) in one file, `PACKED`.
 
     Raises:

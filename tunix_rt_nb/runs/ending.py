@@ -1,7 +1,7 @@
 """What ends a run before it is complete: its time limit, or another process that cancels it.
 
 A run is cancelled by a file in its folder, which its chain looks for every second. So it does not
-matter where the chain runs, in a container or in a notebook, and no other process is ever signalled.
+matter where the chain runs, in a container or in a notebook, and no process signals a wrong one.
 """
 
 import math
@@ -54,7 +54,8 @@ def cancel(folder: Path, seconds: float = _LONGEST) -> bool:
     """
     if not lock.is_held(folder / CHAIN):
         raise InputError(f"{folder}: is not running, so there is nothing to cancel")
-    (folder / _REQUEST).touch()
+    request = folder / _REQUEST
+    request.touch()
     until = time.monotonic() + seconds
     while lock.is_held(folder / CHAIN):
         if time.monotonic() >= until:
@@ -62,6 +63,7 @@ def cancel(folder: Path, seconds: float = _LONGEST) -> bool:
                 f"{folder}: still runs {live.duration(seconds)} after it was asked to stop"
             )
         time.sleep(_OFTEN)
+    request.unlink(missing_ok=True)
     return CANCELLED in ended(folder).values()
 
 
