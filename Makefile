@@ -1,9 +1,9 @@
-# Every target makes its own environment; nothing has to be installed first but Python 3.11 or 3.12.
+# Every target makes its own environment; nothing has to be installed first but Python 3.11, 3.12 or 3.13.
 
 SHELL := /bin/bash
 VENV ?= .venv
-PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
-	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null && echo $$p && break; done)
+PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$p && break; done)
 UV := $(shell command -v uv 2>/dev/null)
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -49,15 +49,16 @@ lock:  ## Resolve the dependencies anew (needs uv).
 
 # The lock holds every version, so nothing has to be resolved: --no-deps.
 $(READY): requirements.lock pyproject.toml
-	@test -n "$(PYTHON)" || { echo "Python 3.11 or 3.12 is needed and was not found on PATH" >&2; exit 1; }
+	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed and was not found on PATH" >&2; exit 1; }
+	@echo "Installing into $(VENV): some 2 GB, once, a few minutes."
 ifdef UV
 	@$(UV) venv --quiet --clear --python "$(PYTHON)" $(VENV)
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps -r requirements.lock -e .
 else
 	@"$(PYTHON)" -m venv --clear $(VENV)
-	@echo "Installing into $(VENV): some 2 GB, a few minutes, once."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile \
-		-r requirements.lock
+	@set -o pipefail; $(BIN)/python -m pip install --disable-pip-version-check --no-deps --no-compile \
+		-r requirements.lock | awk -v all=$$(grep -c == requirements.lock) \
+		'/^Collecting/ && ++n % 20 == 0 { print "  " n " of some " all " packages are here"; fflush() }'
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	@$(BIN)/python -m compileall -q -j 0 $(VENV)/lib || true # on all cores, unlike pip
 endif

@@ -69,7 +69,9 @@ def laid_out(prediction: Prediction) -> dict[str, Any]:
     written = parse_response(prediction["response"], prediction.get("style") or "numbered").steps
     first = first_wrong(prediction)
     wrong = prediction.get("wrong_steps", {})
-    known = prediction.get("grader", "task") == "task"  # else a step may be unchecked
+    # Own questions may have unchecked steps; a prediction tells how many, but not which.
+    unchecked = prediction.get("step_counts", {}).get("unchecked", 1)
+    known = prediction.get("grader", "task") == "task" or not unchecked
     steps = [
         {
             "text": shorten(text),

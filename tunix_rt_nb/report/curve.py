@@ -73,7 +73,7 @@ class Curve:
             f'<path d="M{drawn}" stroke="var(--trnb-series-1)" stroke-width="2"/>'
             f'<path d="{dots}" stroke="var(--trnb-series-2)" stroke-width="8"'
             ' stroke-linecap="round"/></svg></div><div class="trnb-keys">'
-            f"<span>{_swatch(1, 16, 2)}loss (nats a token), smoothed</span>"
+            f"<span>{_swatch(1, 16, 2)}loss (nats per token), smoothed</span>"
             f"<span>{last}</span><span>{self._steps:,} steps</span></div>"
         )
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunix_rt_nb.common import printable
+from tunix_rt_nb.evaluate import outcome
 from tunix_rt_nb.report import theme
 from tunix_rt_nb.report.answers import laid_out
 from tunix_rt_nb.report.tables import _percent
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 TEXT = "tex2jax_ignore mathjax_ignore"  # the classes of an element without formulas
 _BAD = f"background:{theme.WRONG};border-left:3px solid #e5484d;padding-left:4px"
+_RULE = '<hr style="border:0;border-top:1px solid rgba(127,127,127,.4)">'
 _SPACES = str.maketrans("\t\r", "  ")  # HTML shows a tab and a carriage return as a space
 
 
@@ -129,7 +131,8 @@ def _token(piece: str, trained: bool) -> str:
 def table(rows: Iterable[Mapping[str, Any]], index: str | None = None) -> "pd.DataFrame":
     """Return records as a DataFrame, and make pandas show long texts whole and no text as TeX.
 
-    Unprintable characters of a text are replaced, as in a terminal.
+    Unprintable characters of a text are replaced, as in a terminal. Integers become texts with a
+    comma at each thousand.
 
     Args:
       index: the column that becomes the index; None to number the rows.
@@ -144,6 +147,8 @@ def table(rows: Iterable[Mapping[str, Any]], index: str | None = None) -> "pd.Da
 
 def _plain(value: Any) -> Any:
     """Replace the unprintable characters of a text, and of each text in a list or a dict."""
+    if type(value) is int:
+        return f"{value:,}"
     if isinstance(value, str):
         return printable(value.translate(_SPACES))
     if isinstance(value, list):
@@ -162,7 +167,7 @@ def predictions_html(predictions: Sequence["Prediction"]) -> "HTML":
 
     A step gets a dot if no program can check it.
     """
-    return _html(f'<div class="model">{"<hr>".join(map(_prediction, predictions))}</div>')
+    return _html(f'<div class="model">{_RULE.join(map(_prediction, predictions))}</div>')
 
 
 def _prediction(prediction: "Prediction") -> str:
@@ -178,11 +183,13 @@ def _prediction(prediction: "Prediction") -> str:
     expected = "" if told["right"] else f", expected <b>{_text(told['expected'])}</b>"
     answer = "none" if told["answer"] is None else told["answer"]
     share = _percent(prediction["steps_right"])
-    checked = f"{share} of the steps right" if share else "no step can be checked"
+    checked = f"; {share} of the steps right" if share else "; no step can be checked"
+    if outcome(prediction) == "right" and prediction["steps_right"] == 1.0:
+        checked = ""  # the outcome says so
     written = f"<summary>As it was written, not in the style</summary>{_lines(told['response'])}"
     return (
         f"{_before(Earlier.of(prediction))}<p><b>{_lines(told['prompt'])}</b></p><ol>{steps}</ol>"
         f"<p>Answer: <b>{_lines(answer)}</b> {_tick(told['right'])}{expected}"
-        f" <i>({_text(told['outcome'])}; {checked})</i></p>"
+        f" <i>({_text(told['outcome'])}{checked})</i></p>"
         + (f"<details>{written}</details>" if told["response"] else "")
     )

@@ -78,8 +78,10 @@ def _values(run: Path) -> dict[str, Any]:
     first, card = scorecards(evaluated)
     before, after = (predictions.of_run(evaluated, when) for when in ("before", "after"))
     rendered = render.read_manifest(lineage["render"])
+    sections = _groups(first, card, after, "section")
     return {
         "run": run.name,
+        "about": _about(lineage),
         "card": card,
         "earlier": first,
         "warnings": warnings(card),
@@ -89,7 +91,7 @@ def _values(run: Path) -> dict[str, Any]:
         "chart": _chart(before_after(first, card)[:-1]),
         "groups": [
             _groups(first, card, after, "difficulty"),
-            _groups(first, card, after, "section"),
+            sections if len(sections) > 1 else [],
         ],
         "outcomes": _outcomes(before, after),
         "manners": _manners(before, after),
@@ -101,6 +103,18 @@ def _values(run: Path) -> dict[str, Any]:
         "form": {name: rendered.get(name) for name in ("template", "style", "system")},
         "parameters": _parameters(run),
     }
+
+
+def _about(lineage: Mapping[str, Path]) -> str:
+    """Tell in a line which model was trained, on what and for how long, as far as it is known."""
+    trained, built = (runs.result(lineage[step]) for step in ("train", "build"))
+    base = trained["card"].get("base") or "made from scratch" if "card" in trained else ""
+    told = [
+        f"model {base}" if base else "",
+        f"dataset {built['dataset']}" if "dataset" in built else "",
+        f"{trained['steps']:,} steps of training" if "steps" in trained else "",
+    ]
+    return ", ".join(filter(None, told))
 
 
 def _chart(rows: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
@@ -181,7 +195,7 @@ def _manners(before: Sequence[Prediction], after: Sequence[Prediction]) -> list[
     wrong = {
         "not in the style that was trained": lambda p: not p["strict_format"],
         "went on after the answer": lambda p: p.get("ran_on", False),
-        "did not end in the room that was given": lambda p: not p["stopped"],
+        "cut off at the limit of tokens": lambda p: not p["stopped"],
     }
     return [
         {"name": name, "before": sum(map(is_so, before)), "after": sum(map(is_so, after))}
@@ -239,7 +253,11 @@ def _made(run: Path, step: str, folder: Path) -> dict[str, Any]:
       hash of the folder's content, `sha256`; and the `version` of the package that ran it.
     """
     result = runs.result(folder)
-    facts = [f"{k}: {_fact(v)}" for k, v in result.items() if k not in _NO_FACTS]
+    facts = [
+        f"{name.replace('_', ' ')}: {_fact(value)}"
+        for name, value in result.items()
+        if name not in _NO_FACTS and value not in ({}, [], "", None)
+    ]
     return {
         "step": step,
         "folder": os.path.relpath(folder, run),

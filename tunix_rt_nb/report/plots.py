@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tunix_rt_nb.common import one_line
 from tunix_rt_nb.report import theme
+from tunix_rt_nb.report.curve import ticks
 from tunix_rt_nb.report.tables import before_after
 from tunix_rt_nb.tasks import DIFFICULTIES
 
@@ -90,7 +91,7 @@ def store_plot(rows: "Iterable[Share]") -> "Image":
     axes = panels([["tasks", "tasks"], [*lengths]], WIDTH, high + 2, height_ratios=[high, 2])
     _stack(axes["tasks"], shares)
     for field, found in lengths.items():
-        axes[field].set(xlabel=f"{field} a trace", ylabel="traces")
+        axes[field].set(xlabel=f"{field} per trace", ylabel="traces")
         axes[field].xaxis.get_major_locator().set_params(integer=True)
         if found:
             width = max(1, (max(found) - min(found)) // 30)  # whole numbers, about 30 bars
@@ -110,7 +111,7 @@ def _stack(axes: Any, shares: Mapping[str, Counter[str]]) -> None:
         left = [a + b for a, b in zip(left, share, strict=True)]
     axes.set_yticks(places, map(label, names))
     axes.set(xlabel="traces")
-    if names:
+    if len(shares) > 1 or "" in shares:
         _legend_above(axes)
 
 
@@ -146,14 +147,15 @@ def funnel_plot(funnel: "Sequence[Sieve]", tokens: "Tokens") -> "Image":
     _legend_above(axes["split"])
     bars = axes["lost"].barh([*lost], [*lost.values()], color=theme.SERIES[2])
     axes["lost"].bar_label(bars, fmt="{:,.0f}", padding=3)
-    axes["lost"].set(xlabel="traces left out", xlim=(0, 1.1 * max(1, *lost.values())))
+    axes["lost"].set_title("traces left out at each stage", loc="left", fontsize="medium")
+    axes["lost"].set_xlim(0, 1.1 * max(1, *lost.values()))
     axes["lost"].xaxis.get_major_locator().set_params(integer=True)
     axes["lost"].invert_yaxis()
     upto, heights = zip(*tokens["histogram"], strict=True)
     width = upto[1] - upto[0] if len(upto) > 1 else 1
     axes["lengths"].bar(upto, heights, width=-width, align="edge", color=AFTER)
     unit, sample = label(tokens["unit"]), tokens["sample"]
-    axes["lengths"].set(xlabel=f"{unit} a trace", ylabel=f"of {sample:,} traces")
+    axes["lengths"].set(xlabel=f"{unit} per trace", ylabel=f"traces, of {sample:,}")
     return theme.image(axes["split"].figure, "Both sides of the split, and what was left out")
 
 
@@ -170,7 +172,7 @@ def length_plot(lengths: Mapping[str, Sequence[int]], limit: int) -> "Image":
     axes = panel()
     axes.hist(list(shown.values()), bins=40, label=[*map(label, shown)], stacked=True)
     axes.axvline(limit, color=theme.INK, linestyle=":", label=f"maximum length {limit}")
-    axes.set(xlabel="tokens an example", ylabel="examples")
+    axes.set(xlabel="tokens per example", ylabel="examples")
     _legend_above(axes)
     return theme.image(axes.figure, "Lengths of examples by task, and the maximum length")
 
@@ -197,7 +199,8 @@ def rows_plot(rows: "Rows", most: int = 24) -> "Image":
     axes = panel(height=2.6)
     how = {"cmap": ListedColormap(theme.SERIES), "vmin": 0, "vmax": len(theme.SERIES) - 1}
     axes.imshow(colours, aspect="auto", interpolation="nearest", **how)
-    axes.set(xlabel="token of the row", ylabel="packed row")
+    told = f"{len(shown)} of {len(rows):,} rows" if every > 1 else "packed rows"
+    axes.set(xlabel="token of the row", ylabel=told, yticks=[])  # a place is no row's number
     return theme.image(axes.figure, "Packed rows, each example in one colour")
 
 
@@ -222,11 +225,14 @@ def loss_axes(metrics: Iterable[Mapping[str, Any]]) -> Any:
     if len(taken["loss"]) >= _MANY:
         axes.plot(*zip(*taken["loss"], strict=True), color=AFTER, linewidth=0.8, alpha=0.35)
         taken["loss"] = _smooth(taken["loss"])
-    for field, name, style in (("loss", "training", "-"), ("eval_loss", "held out", "o-")):
+    for field, name, style in (("loss", "training", "-"), ("eval_loss", "held out", "o")):
         if taken[field]:
             colour = theme.SERIES[field != "loss"]
             axes.plot(*zip(*taken[field], strict=True), style, label=name, color=colour)
-    axes.set(xlabel="step", ylabel="loss (nats a token)", yscale="log")
+    axes.set(xlabel="step", ylabel="loss (nats per token)", yscale="log")
+    places = ticks(*axes.get_ylim())
+    axes.set_yticks(places, [f"{place:.3g}" for place in places])
+    axes.minorticks_off()
     if lines:
         axes.legend()
     return axes
@@ -252,9 +258,9 @@ def before_after_plot(before: "Scorecard", after: "Scorecard") -> "Image":
         shares = [float(row[f"{what} {when}"].removesuffix(" %") or 0) for row, what in both]
         places = [k + offset for k in range(len(both))]
         bars = axes.barh(places, shares, height=0.38, color=colour, label=f"{when} training")
-        axes.bar_label(bars, fmt="%.0f", padding=3, fontsize=9)
+        axes.bar_label(bars, fmt="%.1f", padding=3, fontsize=9)
     names = [f"{label(row['task'])}: {what}" for row, what in both]
     axes.set_yticks(range(len(names)), names)
-    axes.set(xlabel="right (%)", xlim=(0, 108), ylim=(len(names) - 0.5, -0.5))
+    axes.set(xlabel="right (%)", xlim=(0, 110), ylim=(len(names) - 0.5, -0.5))
     _legend_above(axes)
     return theme.image(axes.figure, "Right answers and steps by task, before and after training")
