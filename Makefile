@@ -60,6 +60,6 @@ else
 		-r requirements.lock | awk -v all=$$(grep -c == requirements.lock) \
 		'/^Collecting/ && ++n % 20 == 0 { print "  " n " of some " all " packages are here"; fflush() }'
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
-	@$(BIN)/python -m compileall -q -j 0 $(VENV)/lib || true # on all cores, unlike pip
+	@PYTHONWARNINGS=ignore $(BIN)/python -m compileall -q -j 0 $(VENV)/lib || true # on all cores, unlike pip
 endif
 	@touch $@

@@ -46,6 +46,23 @@ def test_runs_are_listed_and_filtered(home: Path) -> None:
     assert "field: unknown 'scor', did you mean score" in unknown.stderr
 
 
+def test_runs_are_listed_by_state_and_only_one_that_runs_is_cancelled(home: Path) -> None:
+    trained(home, "whole")
+    chain.accept(home / "runs" / "later", {})
+    told = tool("runs", "list", "--where", "state=pending")
+    assert "later  pending" in told.stdout and "whole" not in told.stdout
+    assert "has not begun" in tool("runs", "show", "later").stdout
+    for run in ("later", "whole"):
+        told = tool("runs", "cancel", run)
+        says = (
+            f"tunix-rt-nb: {home / 'runs' / run}: is not running, so there is nothing to cancel\n"
+        )
+        assert (told.exit_code, told.stderr) == (2, says)
+    told = tool("runs", "cancel", "nowhere")
+    assert told.exit_code == 2 and "run: unknown 'nowhere'" in told.stderr
+    assert "runs cancel quickstart" in tool("runs", "cancel", "--help").stdout
+
+
 def test_the_leaderboard_shows_each_board_and_who_is_left_out(home: Path) -> None:
     evaluated(home, "one", n_right=9)
     evaluated(home, "two", n_right=3)

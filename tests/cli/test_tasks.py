@@ -71,3 +71,4 @@ def test_a_line_that_does_not_hold_ends_with_1(tmp_path: Path) -> None:
 def test_a_task_that_ships_is_checked_by_its_name() -> None:
     assert run("check", "high_card_duel").exit_code == 0
     assert "none.py: cannot be read" in run("check", "none.py").stderr
+    assert "did you mean arithmetic?" in run("check", "arithmetik").stderr

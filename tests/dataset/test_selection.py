@@ -437,7 +437,7 @@ def test_a_spec_is_read_from_yaml(tmp_path: Path) -> None:
         "dataset_name: [1]": r"spec\.yaml: dataset_name: ",
         "dataset_name: x\ndataset_name: y": r"spec\.yaml: .*line 2: 'dataset_name'.*twice",
         "- a": r"spec\.yaml: expected `NAME: value` lines, found list",
-        "dataset_name: a b": r"spec\.yaml: dataset_name: 'a b' is unsafe",
+        "dataset_name: a;b": r"spec\.yaml: dataset_name: 'a;b' is unsafe",
         "a: [": r"spec\.yaml: .*(is not YAML|line 1|tag)",
         "dataset_name: !!python/object:os.system x": r"spec\.yaml: .*(is not YAML|line 1|tag)",
     }.items():

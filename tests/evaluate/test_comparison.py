@@ -324,6 +324,7 @@ def test_runs_are_compared_from_the_command_line(home: Path) -> None:
     few = written(home / "few.jsonl", MORE[:49])
     assert "49 items are few, 50 and more decide better" in invoke("compare", str(few), str(few))
     assert "three: has no predictions" in invoke("compare", "one", "three", code=2)
+    assert "unknown 'twoo', did you mean two?" in invoke("compare", "one", "twoo", code=2)
 
 
 def test_an_item_is_gained_by_the_mean_of_its_answers(home: Path) -> None:

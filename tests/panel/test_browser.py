@@ -112,7 +112,7 @@ def read_status(page: "Page") -> None:
     look(page)
     for name in ("Traces", "Datasets", "Job", "Runs"):
         tab(page, name)
-        page.get_by_text("in the section Run").locator("visible=true").wait_for()
+        page.get_by_text("in the tab Run").locator("visible=true").wait_for()
 
 
 def make_traces(page: "Page") -> None:
@@ -183,7 +183,8 @@ def run_to_the_end(page: "Page") -> None:
     """Start the chain, stop it, close the page, start again, and watch it from another page."""
     tab(page, "Run")
     page.get_by_text("Finished. Everything is in").wait_for()  # that of the page before
-    page.get_by_label("Settings, one a line").fill(TINY)
+    assert page.get_by_label("Settings, one a line").input_value() == TINY
+    page.get_by_label("To", exact=True).select_option(label="5_evaluate")
     page.get_by_text("Works in").wait_for()
     press(page, "Start")
     page.get_by_text("Running …").wait_for()

@@ -59,7 +59,7 @@ def test_where_there_is_nothing_it_says_what_to_do(home: Path, kind: Any) -> Non
     section = kind()
     section.refresh()
     line = next(w for w in section.widget.children if "trnb-told" in w._dom_classes)
-    until(lambda: "in the section Run" in line.value)
+    until(lambda: "in the tab Run" in line.value)
 
 
 def shown(section: Traces) -> list[str]:
@@ -175,6 +175,7 @@ def test_the_traces_of_a_dataset_are_found(built: Path, traces: store.TraceStore
         ("STEPS", "settings: expected NAME=VALUE, found 'STEPS'"),
         ("LEARNING_RAT=3", "unknown 'LEARNING_RAT', did you mean LEARNING_RATE?"),
         ("STEPS=0", "STEPS: expected a whole number from 1, found 0"),
+        ("STEPS=20\nsteps=30", "settings: STEPS is set twice"),
         ("TRACES={", "settings: TRACES: "),
     ],
 )
@@ -184,7 +185,7 @@ def test_a_wrong_setting_is_told_at_once(home: Path, text: str, told: str) -> No
     until(lambda: "alert" in section._checked.line.value)
     assert run.parts.safe(told) in section._checked.line.value
     section._start.click()
-    until(lambda: "alert" in section._started.line.value)
+    until(lambda: not section._start.disabled and "alert" in section._checked.line.value)
     assert chains.started() == []
 
 
@@ -200,6 +201,7 @@ def test_settings_are_read_by_the_types_of_their_parameters() -> None:
         (["  1_generate   0.4 s"], True, "✓ … . . ."),
         (["  1_generate   skipped, nothing changed", "  2_build   0/8 s"], True, "✓ … . . ."),
         (["  4_train   what it will take: 7 s", "tunix-rt-nb: stopped"], False, ". . . ✗ ."),
+        (["  2_build   2 s", "tunix-rt-nb: 3_render.ipynb: stopped"], False, ". ✓ ✗ . ."),
     ],
 )
 def test_the_steps_of_a_chain_are_marked(lines: list[str], running: bool, marks: str) -> None:
@@ -241,6 +243,76 @@ def test_two_runs_are_compared_item_by_item_and_a_report_is_opened(home: Path) -
     until(lambda: "<iframe" in section._page.value)
     assert 'sandbox srcdoc="' in section._page.value
     assert (home / "runs" / "nine" / "report.html").exists()
+
+
+def test_at_first_two_different_runs_are_compared(home: Path) -> None:
+    evaluated(home, "five", 5)
+    section = Results()
+    section.refresh()
+    until(lambda: section._b.value == "five")
+    evaluated(home, "nine", 9)
+    section.refresh()
+    until(lambda: {section._a.value, section._b.value} == {"five", "nine"})
+
+
+def test_a_job_is_drafted_for_one_of_two_datasets_with_the_same_name(
+    built: Path, traces: store.TraceStore, home: Path
+) -> None:
+    """Each run of a profile calls its dataset the same, whatever it holds."""
+    spec = dataset.DatasetSpec.of(dataset_name="sums", dataset_version="v1", eval_fraction=0.5)
+    other = dataset.build(traces, spec, home / "runs" / "half" / "2_build")
+    section = JobDraft(print)
+    section.refresh()
+    assert dict(section._folder.options) == {
+        "sums-v1": str(built),
+        "sums-v1 (run half)": str(other),
+    }
+    section._folder.value = str(other)
+    until(lambda: f"path: {other}" in section._yaml.value)
+
+
+def test_a_job_that_no_run_would_take_by_its_name_is_refused(built: Path, home: Path) -> None:
+    section = JobDraft(print)
+    section.refresh()
+    section._to.value = "job.txt"
+    section._button.click()
+    until(lambda: "expected one with .yaml" in section._written.line.value)
+    assert not (home / "job.txt").exists()
+
+
+def test_nothing_of_another_folder_is_left_beside_an_error(traces: store.TraceStore) -> None:
+    section = Traces()
+    section.refresh()
+    until(lambda: shown(section))
+    section._store.value = ""
+    section._folder.value = "no-such-folder"
+    until(lambda: "is not a folder" in section._work.line.value)
+    assert section._found.layout.display == section._filters.layout.display == "none"
+
+
+def test_a_chain_from_a_later_step_to_an_earlier_one_is_refused(home: Path) -> None:
+    section = Run()
+    section._from.value, section._to.value = "evaluate", "build"
+    until(lambda: "5_evaluate comes after 2_build" in section._checked.line.value)
+
+
+def test_the_form_holds_what_the_watched_chain_was_started_with(home: Path) -> None:
+    """Or else who starts a stopped chain again would start another one."""
+    log = home / "runs" / ".panel" / "mine.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("tunix-rt-nb: 4_train.ipynb: stopped, run again to go on\n")
+    asked = {"run": "mine", "to": "train", "from": "nowhere", "settings": "STEPS=20"}
+    files.write_json(log.with_suffix(".json"), {"process": 1, "form": asked})
+    section, typed = Run(), Run()
+    section.refresh()
+    assert (section._run.value, section._settings.value) == ("mine", "STEPS=20")
+    assert (section._from.value, section._to.value) == ("generate", "train")
+    typed._settings.value = "STEPS=30"
+    typed.refresh()
+    assert (typed._run.value, typed._settings.value) == ("", "STEPS=30")
+    section.use(home / "job.yaml")
+    assert (section._run.value, section._settings.value) == ("", "")
+    assert chains.asked("no-such-run") == {}
 
 
 def test_a_port_that_is_taken_is_told_in_one_line(home: Path) -> None:

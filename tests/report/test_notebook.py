@@ -229,7 +229,7 @@ def test_each_step_of_a_right_answer_is_ticked() -> None:
         ("p", "Answer: "),
         ("b", TRACE.final_answer),
         ("p", " ✓ "),
-        ("i", "(right answer, no wrong step; 100.0 % of the steps right)"),
+        ("i", "(right answer, no wrong step)"),
     ]
 
 
@@ -271,6 +271,14 @@ def test_steps_that_nobody_can_check_get_a_dot() -> None:
     found = answered({**RIGHT, "steps_right": None, "grader": "number"})
     assert [text for tag, text in found if tag == "li"] == [f"{text} ·" for text in STEPS]
     assert found[-1][1].endswith("no step can be checked)")
+
+
+def test_steps_of_an_own_question_are_ticked_if_a_program_checked_all_of_them() -> None:
+    counts = {"right": len(STEPS), "wrong": 0, "unchecked": 0}
+    for unchecked, tick in ((0, "✓"), (1, "·")):
+        own = {**RIGHT, "grader": "number", "step_counts": {**counts, "unchecked": unchecked}}
+        items = [text for tag, text in answered(own) if tag == "li"]
+        assert items == [f"{text} {tick}" for text in STEPS]
 
 
 def test_an_answer_that_is_right_in_part_is_not_right() -> None:
@@ -350,18 +358,22 @@ def test_the_files_of_a_folder_are_told_by_name_with_their_bytes(tmp_path: Path)
     for name, size in (("model.safetensors", 3_000), ("README.md", 5), ("config.json", 0)):
         (tmp_path / name).write_bytes(bytes(size))
     found = report.files_table(tmp_path)
-    assert found["bytes"].to_dict() == {"README.md": 5, "config.json": 0, "model.safetensors": 3000}
+    assert found["bytes"].to_dict() == {
+        "README.md": "5",
+        "config.json": "0",
+        "model.safetensors": "3,000",
+    }
     assert list(found.index) == ["README.md", "config.json", "model.safetensors"]
     assert list(found.columns) == ["bytes"]
     assert str(found) == (
         "                   bytes\nREADME.md              5\nconfig.json            0\n"
-        "model.safetensors   3000"
+        "model.safetensors  3,000"
     )
 
 
 def test_bytes_are_counted_and_not_characters(tmp_path: Path) -> None:
     (tmp_path / "a & <b>.txt").write_text("é✓")
-    assert report.files_table(tmp_path)["bytes"].to_dict() == {"a & <b>.txt": 5}
+    assert report.files_table(tmp_path)["bytes"].to_dict() == {"a & <b>.txt": "5"}
 
 
 FORMULAS = ["$5 and $6", "$$x$$", "\\(x\\)", "\\[x\\]", "\\begin{align}x\\end{align}", "\\ref{x}"]

@@ -170,7 +170,10 @@ def test_items_that_were_skipped_are_told(tmp_path: Path) -> None:
     complete(run, after, after, {"of no known task": 1_000, "beyond 6 of a task": 3})
     text = told(page.page(run))
     assert "after it (95 % interval 75.8 % to 100.0 %), of 12 items" in text
-    assert "3 more were skipped, beyond 6 of a task. 1,000 more were skipped, of no known" in text
+    assert (
+        "3 more items were skipped: beyond 6 of a task. 1,000 more items were skipped: of no"
+        in text
+    )
 
 
 def test_a_missing_step_is_marked_where_it_is_missing(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
-"""Names of runs, datasets and baselines: a file is made elsewhere, or the refusal is not one line."""
+"""Names of runs, datasets and baselines: a file is made elsewhere, a name is not made safe, or the refusal is not one line."""
 
 import os
+import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -76,7 +77,9 @@ def attempt(attack: tuple[str, str]) -> bool:
         home.mkdir()
         os.environ["TUNIX_RT_HOME"] = str(home)
         try:
-            _PLACES[place](name)
+            found = _PLACES[place](name)
+            if isinstance(found, dataset.DatasetSpec):  # a space or `/` became `_`
+                return not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,200}", found.key)
         except InputError as error:
             made = [path for path in Path(folder).rglob("*") if path.is_file()]
             return "\n" in str(error) or bool(made)

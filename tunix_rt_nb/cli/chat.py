@@ -1,5 +1,6 @@
 """tunix-rt-nb chat: a conversation with the model of a run, in the terminal."""
 
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -62,6 +63,9 @@ def chat_command(run: str, questions: tuple[str, ...], turns: bool | None, as_js
         if question == _RESET:
             conversation.reset()
             terminal.echo("  (forgotten)", err=True)
+            continue
+        if by_hand and re.fullmatch(r"/\w{1,20}", question):
+            terminal.echo(f"  (unknown {question}: {_RESET} forgets, Ctrl-D ends)", err=True)
             continue
         if not as_json and not by_hand and len(questions) != 1:
             terminal.echo(f"> {question}")

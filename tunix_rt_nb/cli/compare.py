@@ -8,7 +8,7 @@ import click
 from tunix_rt_nb import evaluate, report, runs
 from tunix_rt_nb.cli import display, terminal
 from tunix_rt_nb.cli.options import default_option, end, json_option
-from tunix_rt_nb.common import InputError, one_line
+from tunix_rt_nb.common import InputError, nearest, one_line, unknown
 from tunix_rt_nb.host import paths
 from tunix_rt_nb.report import text_table
 
@@ -34,7 +34,7 @@ def compare_command(a: str, b: str, show: int, as_json: bool) -> None:
       tunix-rt-nb runs compare quickstart slower
       tunix-rt-nb runs compare before.jsonl after.jsonl --show 10
     """
-    one, two = (evaluate.predictions.find(name) for name in (a, b))
+    one, two = (_predictions(name) for name in (a, b))
     found = evaluate.compare(one, two)
     if as_json:
         terminal.echo_json(found)
@@ -50,6 +50,18 @@ def compare_command(a: str, b: str, show: int, as_json: bool) -> None:
         kind, of_a, of_b = evaluate.change(before[name], after[name])
         terminal.echo(f"\n{one_line(name, 60)}, {kind}:")
         terminal.echo(report.answers_side_by_side(of_a, of_b, display.width()))
+
+
+def _predictions(name: str) -> "list[evaluate.Prediction]":
+    """Read the predictions of a run or file.
+
+    Raises:
+      InputError: there are none; for a name that is nearly that of a run, the message tells that.
+    """
+    known = [folder.name for folder in runs.registry.folders()]
+    if name not in known and not Path(name).exists() and nearest(name, known, cutoff=0.6):
+        raise unknown("run", name, known)
+    return evaluate.predictions.find(name)
 
 
 def _rows(found: "evaluate.Comparison") -> list[dict[str, Any]]:

@@ -56,6 +56,8 @@ def health() -> Health:
 
 def _in_time(url: str) -> str:
     """Ask in a thread, because a name server or a slow sender outlasts every timeout of HTTP."""
+    import httpx  # noqa: F401 - loaded before the clock runs, because that can take seconds
+
     answers: queue.SimpleQueue[str] = queue.SimpleQueue()
     threading.Thread(target=lambda: answers.put(_asked(url)), daemon=True).start()
     try:

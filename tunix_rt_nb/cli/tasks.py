@@ -72,6 +72,8 @@ def check_task(what: str, names: tuple[str, ...], as_json: bool) -> None:
       tunix-rt-nb tasks check mine.py
       tunix-rt-nb tasks check arithmetic --json
     """
+    if what not in tasks.TASKS and not Path(what).suffix and not Path(what).exists():
+        raise unknown("task", what, tasks.TASKS)
     defined = [what] if what in tasks.TASKS else tasks.load_from([Path(what)])
     for name in names:
         if name not in defined:

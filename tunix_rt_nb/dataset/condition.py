@@ -79,6 +79,7 @@ _GROWING = _words(
 _FUNCTIONS = _SMALL | _SAME_SIZE | _GROWING
 _MOST_GROWING = 12  # in one condition, so that lengths are multiplied by some dozens at most
 _MOST_TEXTS = 200
+_MOST_LEVELS = 100  # of expressions in each other
 
 
 def check_condition(condition: str, connection: "DuckDBPyConnection") -> str:
@@ -126,10 +127,14 @@ def _parse(query: str, connection: "DuckDBPyConnection") -> list[dict[str, Any]]
     try:
         found = json.loads(text)
     except RecursionError:
-        raise InputError("condition: is nested too deeply, write it with fewer levels") from None
+        raise _too_deep() from None
     if found["error"]:
         raise InputError(f"condition: is not valid SQL: {one_line(found['error_message'])}")
     return list(found["statements"])
+
+
+def _too_deep() -> InputError:
+    return InputError("condition: is nested too deeply, write it with fewer levels")
 
 
 def _only_expression(statements: list[dict[str, Any]]) -> dict[str, Any]:
@@ -149,10 +154,15 @@ class _Within:
     Attributes:
       parent: the expression that it is an argument of; None for the whole condition.
       names: the parameters of the lambda that it is in; empty outside a lambda.
+      level: how many expressions it is in.
     """
 
-    def __init__(self, parent: dict[str, Any] | None, names: frozenset[str]) -> None:
-        self.parent, self.names = parent, names
+    def __init__(
+        self, parent: dict[str, Any] | None, names: frozenset[str], level: int = 0
+    ) -> None:
+        self.parent, self.names, self.level = parent, names, level
+        if level > _MOST_LEVELS:
+            raise _too_deep()
 
 
 def _walk(expression: dict[str, Any]) -> Iterator[tuple[dict[str, Any], _Within]]:
@@ -165,10 +175,11 @@ def _walk(expression: dict[str, Any]) -> Iterator[tuple[dict[str, Any], _Within]
         node, within = waiting.pop()
         if node["class"] == "LAMBDA" and node["syntax_type"] == "LAMBDA_KEYWORD":
             names = _parameters(node, within)
-            waiting.append((node["expr"], _Within(node, names)))
+            waiting.append((node["expr"], _Within(node, names, within.level + 1)))
             continue
         yield node, within
-        waiting += [(child, _Within(node, within.names)) for child in _children(node)]
+        inside = _Within(node, within.names, within.level + 1)
+        waiting += [(child, inside) for child in _children(node)]
 
 
 def _children(value: Any) -> Iterator[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """The paths of the project's own files, and of the folder that holds `runs/`."""
 
+import contextlib
 import os
 import re
 from collections.abc import Iterator
@@ -36,7 +37,8 @@ def _folder(chosen: str) -> Path:
         if os.sep == "/" and re.match(r"[A-Za-z]:\\|\\\\", chosen):
             raise OSError("is a path of Windows")
         found = Path(chosen).expanduser().resolve()
-        found.exists()  # raises if a name in it is too long
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            found.lstat()  # raises for a name that is too long and a loop of links
     except (RuntimeError, OSError) as error:  # a loop of links, `~` and no user of that name
         told = str(getattr(error, "strerror", None) or error).rstrip(".")
         short = chosen if len(chosen) < 200 else f"{chosen[:200]}..."

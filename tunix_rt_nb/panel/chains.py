@@ -2,7 +2,7 @@
 
 runs/.panel/
   quickstart.log    what the command prints; locked as long as the command runs
-  quickstart.json   the id of its process
+  quickstart.json   the id of its process, and what the form held
 
 So a chain goes on if the page or its kernel ends, and a page that is opened again finds it.
 """
@@ -13,6 +13,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -26,12 +27,13 @@ _OF_KERNEL = ("FORCE_COLOR", "CLICOLOR_FORCE", "CLICOLOR", "MPLBACKEND")
 _processes: list[subprocess.Popen[bytes]] = []  # those that this process has to wait for
 
 
-def start(run: str, arguments: list[str]) -> None:
+def start(run: str, arguments: list[str], form: Mapping[str, str] | None = None) -> None:
     """Start `tunix-rt-nb run` with these arguments.
 
     Args:
       run: the name of the run.
       arguments: the arguments of the command.
+      form: what the arguments were made of, for `asked`.
 
     Raises:
       InputError: the run is running already, or its name is unsafe.
@@ -53,7 +55,15 @@ def start(run: str, arguments: list[str]) -> None:
             preexec_fn=_interruptible,
         )
     _processes.append(process)
-    files.write_json(log.with_suffix(".json"), {"process": process.pid})
+    files.write_json(log.with_suffix(".json"), {"process": process.pid, "form": {**(form or {})}})
+
+
+def asked(run: str) -> dict[str, str]:
+    """Return what the form held as a chain was started; empty if that is unknown."""
+    with suppress(OSError, InputError, TypeError, KeyError, AttributeError):
+        form = files.read_json(_log(run).with_suffix(".json"))["form"]
+        return {name: value for name, value in form.items() if isinstance(value, str)}
+    return {}
 
 
 def _interruptible() -> None:

@@ -66,10 +66,8 @@ class Datasets:
     def _list(self) -> str | None:
         rows = list(dataset.listing())
         self._all.value = parts.table([_row(row) for row in rows], "All datasets")
-        whole = [row for row in rows if row["state"] == "complete"]
-        parts.reveal(self._one, bool(whole))
-        home = paths.home()
-        named = [(_named(Path(row["folder"]), home), row["folder"]) for row in whole]
+        named = choices()
+        parts.reveal(self._one, bool(named))
         parts.choose(self._key, named)
         return None if rows else parts.empty(parts.NO_DATASETS)
 
@@ -98,6 +96,12 @@ class Datasets:
         }
         folder, to = Path(self._key.value), self._to.value
         self._exported("Exporting", lambda: export(folder, to, **how))
+
+
+def choices() -> list[tuple[str, str]]:
+    """List the complete datasets for a dropdown: the name of each, with its run, and its folder."""
+    whole = [row["folder"] for row in dataset.listing() if row["state"] == "complete"]
+    return [(_named(Path(folder)), folder) for folder in whole]
 
 
 def export(folder: Path, to: str, **how: Any) -> str:
@@ -159,6 +163,7 @@ def _row(row: "dataset.versions.Row") -> dict[str, Any]:
     problem = {"problem": row["problem"]} if "problem" in row else {}
     return {
         "dataset": row["dataset"],
+        "run": _run_of(Path(row["folder"])),
         "state": row["state"],
         "train": row.get("train"),
         "held out": row.get("eval"),
@@ -168,6 +173,12 @@ def _row(row: "dataset.versions.Row") -> dict[str, Any]:
     }
 
 
-def _named(folder: Path, home: Path) -> str:
-    inner = folder.relative_to(home)
-    return f"{folder.name} (run {inner.parts[1]})" if inner.parts[0] == "runs" else folder.name
+def _named(folder: Path) -> str:
+    run = _run_of(folder)
+    return f"{folder.name} (run {run})" if run else folder.name
+
+
+def _run_of(folder: Path) -> str:
+    """Return the run that built a dataset; empty if none did."""
+    inner = folder.relative_to(paths.home()).parts
+    return inner[1] if inner[0] == "runs" else ""

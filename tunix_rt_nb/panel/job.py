@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-from tunix_rt_nb import dataset, models, train
+from tunix_rt_nb import models, train
 from tunix_rt_nb.common import InputError
 from tunix_rt_nb.host import paths
-from tunix_rt_nb.panel import parts
+from tunix_rt_nb.panel import datasets, parts
 from tunix_rt_nb.panel.parts import widgets
 from tunix_rt_nb.panel.work import Work, on_change
 
@@ -30,7 +30,7 @@ class JobDraft:
 
     def __init__(self, on_written: Any) -> None:
         self._on_written = on_written
-        self._key = parts.field(widgets.Dropdown, "Dataset", wide=True)
+        self._folder = parts.field(widgets.Dropdown, "Dataset", wide=True)
         known = list(models.catalog.MODELS)
         self._model = parts.field(
             *(widgets.Combobox, "Model id"),
@@ -52,7 +52,7 @@ class JobDraft:
         self._button = parts.button("Generate", self._write, main=True)
         self._shown, self._written = Work(), Work(self._button)
         fields = parts.stack(
-            parts.row(self._key),
+            parts.row(self._folder),
             parts.row(self._model, self._out),
             parts.row(*self._numbers.values(), self._device),
         )
@@ -71,15 +71,15 @@ class JobDraft:
         )
         self._fit()
         on_change(self._fit, self._model)
-        on_change(self._name, self._key)
-        on_change(self._preview, self._key, self._out, self._device, *self._numbers.values())
+        on_change(self._name, self._folder)
+        on_change(self._preview, self._folder, self._out, self._device, *self._numbers.values())
 
     def refresh(self) -> None:
         """List the datasets again."""
-        keys = [row["dataset"] for row in dataset.listing() if row["state"] == "complete"]
-        self._empty.value = "" if keys else parts.empty(parts.NO_DATASETS)
-        parts.reveal(self._all, bool(keys))
-        parts.choose(self._key, [(key, key) for key in dict.fromkeys(keys)])
+        named = datasets.choices()
+        self._empty.value = "" if named else parts.empty(parts.NO_DATASETS)
+        parts.reveal(self._all, bool(named))
+        parts.choose(self._folder, named)
         self._preview()
 
     def _fit(self) -> None:
@@ -94,8 +94,9 @@ class JobDraft:
         self._preview()
 
     def _name(self) -> None:
-        if self._key.value:
-            self._to.value = str(paths.home() / "data" / "jobs" / f"{self._key.value}.yaml")
+        if self._folder.value:
+            name = f"{Path(self._folder.value).name}.yaml"
+            self._to.value = str(paths.home() / "data" / "jobs" / name)
 
     def _draft(self) -> train.Job:
         training = {
@@ -105,10 +106,12 @@ class JobDraft:
         out = self._out.value.strip()
         where = str(paths.home() / Path(out).expanduser()) if out else ""
         model = self._model.value.strip()
-        return train.draft_job(self._key.value, model, where, device=self._device.value, **training)
+        return train.draft_job(
+            self._folder.value, model, where, device=self._device.value, **training
+        )
 
     def _preview(self) -> None:
-        if self._key.value:
+        if self._folder.value:
             self._shown("", self._show)
 
     def _show(self) -> None:
@@ -122,10 +125,12 @@ class JobDraft:
         if not self._to.value.strip():
             raise InputError("File: is empty, expected the path of the file to write")
         path = paths.home() / Path(self._to.value.strip()).expanduser()
+        if path.suffix not in (".yaml", ".yml"):  # or a run would not take it
+            raise InputError(f"File: {path.name} is no name of a job, expected one with .yaml")
         path.parent.mkdir(parents=True, exist_ok=True)
         train.write_job(self._draft(), path)
         self._on_written(path)
-        return f"{parts.written(path, 'Job')} The section Run starts it: its profile is set."
+        return f"{parts.written(path, 'Job')} The tab Run starts it: its profile is set."
 
 
 def _number(name: str, text: str, kind: Any) -> float | int:

@@ -15,7 +15,7 @@ import ipywidgets as widgets  # type: ignore[import-untyped]
 from tunix_rt_nb.common import InputError, one_line, printable
 
 Widget = Any  # ipywidgets has no types
-NO_DATASETS = "No datasets yet. Start a run in the section Run: its second step builds one."
+NO_DATASETS = "No datasets yet. Start a run in the tab Run: its second step builds one."
 _PERCENT = re.compile(r"[+-]?[\d.]{1,8} ?%?")
 _MOST = 8 << 20  # bytes of a file that a link carries within the page
 

@@ -10,7 +10,7 @@ from tunix_rt_nb.panel import parts
 from tunix_rt_nb.panel.parts import widgets
 from tunix_rt_nb.panel.work import Work, on_change
 
-_NOTHING = "No runs yet. Start one in the section Run; quickstart takes some minutes on a laptop."
+_NOTHING = "No runs yet. Start one in the tab Run; quickstart takes some minutes on a laptop."
 
 
 class Results:
@@ -69,6 +69,8 @@ class Results:
         parts.reveal(self._evaluated, bool(scored))
         for chooser in (self._a, self._b, self._run):
             parts.choose(chooser, scored)
+        if self._a.value == self._b.value and len(scored) > 1:  # a run equals itself
+            self._b.value = next(run for _, run in scored if run != self._a.value)
         return None if rows else parts.empty(_NOTHING)
 
     def _compare(self) -> None:
@@ -156,7 +158,7 @@ def _listed(row: "runs.registry.Row") -> dict[str, Any]:
     found: dict[str, Any] = dict(row)
     return {
         **{name: found[name] for name in names},
-        "finished": (row["finished"] or "")[:16].replace("T", " "),
+        "finished": "" if row["state"] == "running" else _minute(row["finished"]),
         "model": row["model"],
         "dataset": row["dataset"],
         "items": row["items"],
@@ -178,6 +180,10 @@ def _ranked(row: "runs.registry.Ranked") -> dict[str, Any]:
         "dataset": row["dataset"],
         "steps": row["steps"],
     }
+
+
+def _minute(time: str | None) -> str:
+    return (time or "")[:16].replace("T", " ")
 
 
 def _percent(share: float | None) -> str:

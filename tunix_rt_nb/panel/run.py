@@ -4,10 +4,13 @@ import re
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
+from traitlets import TraitError
+
 from tunix_rt_nb import runs, train
-from tunix_rt_nb.common import InputError, check_name
+from tunix_rt_nb.common import InputError, check_name, one_line
 from tunix_rt_nb.host import paths
 from tunix_rt_nb.panel import chains, parts
 from tunix_rt_nb.panel.parts import widgets
@@ -32,12 +35,13 @@ class Run:
         names = runs.parameters.profile_names()
         self._profile = parts.field(
             *(widgets.Combobox, "Profile or job"),
+            wide=True,
             options=names,
             value="quickstart",
             continuous_update=False,
         )
         self._run = parts.field(
-            widgets.Text, "Name of the run", placeholder="by default the profile's"
+            widgets.Text, "Name of the run", wide=True, placeholder="by default the profile's"
         )
         steps = [(runs.stem(step), step) for step in runs.STEPS]
         self._from = parts.field(widgets.Dropdown, "From", options=steps)
@@ -48,11 +52,19 @@ class Run:
             rows=4,
             placeholder="STEPS=200\nLEARNING_RATE=0.003",
         )
+        self._form = {
+            "profile": self._profile,
+            "run": self._run,
+            "from": self._from,
+            "to": self._to,
+            "settings": self._settings,
+        }
+        self._recalled = self._filled()
         self._start = parts.button("Start", self._begin, main=True)
         self._stop = parts.button("Stop", self._interrupt)
         self._watched = parts.field(widgets.Dropdown, "Watch", wide=True)
         self._steps, self._state, self._log, self._others = (parts.html() for _ in range(4))
-        self._checked, self._started, self._looked = Work(), Work(self._start), Work()
+        self._checked, self._looked = Work(), Work()
         self._shown = parts.stack(
             parts.heading("The chain"),
             parts.row(self._watched),
@@ -68,12 +80,12 @@ class Run:
             parts.row(self._settings),
             self._checked.line,
             parts.row(self._start, self._stop),
-            self._started.line,
             self._shown,
             self._others,
         )
         self._stop.disabled = True
-        on_change(self._check, self._profile, self._run, self._settings, self._from, self._to)
+        on_change(self._check, *self._form.values())
+        on_change(self._recall, self._watched)
         on_change(self._follow, self._watched)
         self._check()  # the first check loads papermill, which takes seconds
 
@@ -85,8 +97,24 @@ class Run:
         self._looked("", self._elsewhere)
 
     def use(self, job: Path) -> None:
-        """Make the job in a file the next to start."""
-        self._profile.value = str(job)
+        """Make the job in a file the next to start; it names its run and has settings."""
+        self._profile.value, self._run.value, self._settings.value = str(job), "", ""
+
+    def _filled(self) -> dict[str, str]:
+        return {name: one.value for name, one in self._form.items()}
+
+    def _recall(self) -> None:
+        """Fill the form with what the watched chain was started with, unless something was typed.
+
+        So who comes back to a chain that was stopped can start it again, and it goes on.
+        """
+        if not self._watched.value or self._filled() != self._recalled:
+            return
+        for name, value in chains.asked(self._watched.value).items():
+            if name in self._form:
+                with suppress(TraitError):  # a step that there is not
+                    self._form[name].value = value
+        self._recalled = self._filled()
 
     def _list(self, run: str = "") -> None:
         known = chains.started()
@@ -116,6 +144,7 @@ class Run:
         profile, run = self._profile.value.strip(), self._run.value.strip()
         values = runs.parameters.load_profile(profile)
         given = runs.read_settings(self._lines(), "settings")
+        _check_once(self._lines())
         if "runner" in values:
             job = train.load_job(Path(profile))
             if run:
@@ -124,7 +153,8 @@ class Run:
             return Path(job.output.output_dir).name
         runs.parameters.resolve(values | given)
         if runs.STEPS.index(self._from.value) > runs.STEPS.index(self._to.value):
-            raise InputError(f"From: {self._from.value} comes after {self._to.value}")
+            first, last = runs.stem(self._from.value), runs.stem(self._to.value)
+            raise InputError(f"From: {first} comes after {last}")
         return check_name("Name of the run", run or Path(profile).stem)
 
     def _check(self) -> None:
@@ -135,14 +165,20 @@ class Run:
         return f'<span class="trnb-muted">Works in {parts.safe(paths.home() / "runs" / run)}</span>'
 
     def _begin(self) -> None:
-        self._started("Starting", self._start_chain)
+        self._start.disabled = True
+        self._checked("Starting", self._start_chain)
 
-    def _start_chain(self) -> None:
-        run = self._named()
-        chains.start(run, self._arguments())
-        self._stops = 0
+    def _start_chain(self) -> str:
+        try:
+            told, run = self._promise(), self._named()
+            chains.start(run, self._arguments(), self._filled())
+        except Exception:
+            self._start.disabled = False
+            raise
+        self._stops, self._recalled = 0, self._filled()
         self._list(run)
         self._follow()
+        return told
 
     def _arguments(self) -> list[str]:
         given = [part for line in self._lines() for part in ("--set", line)]
@@ -185,6 +221,14 @@ class Run:
         return running
 
 
+def _check_once(lines: Sequence[str]) -> None:
+    """Raise `InputError` if a parameter is set twice, because only its last value would count."""
+    names = [line.partition("=")[0].strip().upper() for line in lines]
+    twice = [name for k, name in enumerate(names) if name in names[:k]]
+    if twice:
+        raise InputError(f"settings: {one_line(twice[0])} is set twice")
+
+
 def progress(lines: Sequence[str], running: bool) -> str:
     """Return HTML with the five steps: done, at work, failed or still to come.
 
@@ -198,7 +242,7 @@ def progress(lines: Sequence[str], running: bool) -> str:
     """
     states = dict.fromkeys(map(runs.stem, runs.STEPS), "waiting")
     for line in lines:
-        name = line.split()[0]
+        name = line.removeprefix(_FAILED[0]).split()[0].partition(".ipynb:")[0]  # or its problem
         if name in states:
             states[name] = "done" if _ENDED.fullmatch(line.strip()) else "running"
     if running and "running" not in states.values():
@@ -226,7 +270,8 @@ def state(lines: Sequence[str], running: bool, stopping: bool) -> str:
     last = lines[-1] if lines else ""
     if running:
         doing = "Stopping …" if stopping else "Running …"
-        return f'<p role="status">{doing} {parts.safe(" ".join(last.split()))}</p>'
+        last = " ".join(last.removeprefix(_FAILED[0]).split())
+        return f'<p role="status">{doing} {parts.safe(last)}</p>'
     if not lines:
         return ""
     if any(line.startswith(_WHOLE) for line in lines):

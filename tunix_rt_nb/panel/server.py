@@ -92,7 +92,9 @@ def serve(
     try:
         listening = socket.create_server((ip, port), family=family)
     except OSError as error:
-        raise InputError(f"panel: {ip}:{port}: {error.strerror}, give another --port") from None
+        raise InputError(
+            f"panel: {ip}:{port}: {_reason(error)}, give another --port or --ip"
+        ) from None
     listening.setblocking(False)
     for name in ("tornado.general", "tornado.access"):
         logging.getLogger(name).setLevel(logging.ERROR)
@@ -102,6 +104,16 @@ def serve(
         app = Panel(config=_config(theme, ip, templates))
         app.initialize([str(NOTEBOOK)])
         app.start()
+
+
+def _reason(error: OSError) -> str:
+    """Return why an address cannot be listened on; Python adds the address, which is told already.
+
+    Example:
+      >>> _reason(OSError(98, "Address already in use (while attempting to bind on ...)"))
+      'Address already in use'
+    """
+    return str(error.strerror or error).partition(" (")[0]
 
 
 def _config(theme: str, ip: str, folder: str) -> Any:

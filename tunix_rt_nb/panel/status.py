@@ -36,8 +36,17 @@ class Status:
         self._work("Looking at this machine", self._show)
 
     def _show(self) -> None:
-        rows = [{name: row[name] for name in ("component", "state", "install")} for row in _rows()]
-        self._rows.value = parts.table(rows, "What is installed")
+        self._rows.value = parts.table([_marked(row) for row in _rows()], "What is installed")
+
+
+def _marked(row: dict[str, str]) -> dict[str, str]:
+    """Return a row of the table, its state with the mark that the command line gives it."""
+    mark = "✓" if not row["install"] else "·" if row["state"] == "missing" else "✗"
+    return {
+        "component": row["component"],
+        "state": f"{mark} {row['state']}",
+        "install": row["install"],
+    }
 
 
 def _rows() -> list[dict[str, str]]:

@@ -15,7 +15,7 @@ _OURS = """
 .trnb-pages > .widget-html { align-self: center; }
 .trnb-panel .jupyter-widgets { margin-left: 0; margin-right: 0; }
 .trnb-panel.jupyter-widgets { margin: 0 auto; }
-.trnb-panel p { margin: 0 0 8px; }
+.trnb-panel p { margin: 0 0 8px; overflow-wrap: anywhere; }
 .trnb-panel h2 { font-size: 17px; font-weight: 600; margin: 24px 0 8px; }
 .trnb-two > :last-child > :first-child h2 { margin-top: 0; }
 .trnb-panel h3, .trnb-panel h4 { font-size: 14px; font-weight: 600; margin: 12px 0 6px; }
@@ -37,7 +37,8 @@ _OURS = """
   max-width: none; border: 0; margin: 0 28px 0 0; padding: 0; line-height: 42px; min-height: 42px;
   background: none; font-size: 15px; color: var(--trnb-muted); transform: none; }
 .trnb-panel .jupyter-widget-tab > .lm-TabBar .lm-TabBar-tab.lm-mod-current { color: inherit;
-  background: none;  font-weight: 600; box-shadow: inset 0 -3px 0 var(--trnb-series-1); }
+  background: none; transform: none; font-weight: 600;
+  box-shadow: inset 0 -3px 0 var(--trnb-series-1); }
 .trnb-panel .jupyter-widget-tab > .lm-TabBar .lm-TabBar-tab.lm-mod-current::before {
   display: none; }
 .trnb-panel .jupyter-widget-tab > .widget-tab-contents { border: 0; padding: 20px 0 48px;
@@ -75,7 +76,9 @@ _OURS = """
 .trnb-panel :is(button, input, select, textarea, summary, a, .trnb-scroll):focus-visible {
   outline: 2px solid var(--trnb-series-1); outline-offset: 1px; }
 
-.trnb-panel .trnb-field > select { appearance: auto; background-image: none; }
+.trnb-panel .trnb-field > select { appearance: auto; background-image: none; padding-right: 26px;
+  text-overflow: ellipsis; }
+@media (max-width: 600px) { .trnb-panel .trnb-field.jupyter-widgets { max-width: none; } }
 body[data-jp-theme-light="false"] .trnb-panel { color-scheme: dark; }
 
 /* Tables scroll in their own box, so the page never does. */
@@ -96,8 +99,10 @@ body[data-jp-theme-light="false"] .trnb-panel { color-scheme: dark; }
 /* Two beside each other where there is room. */
 .trnb-panel .trnb-two, .trnb-panel .trnb-list-and-one { display: grid; gap: 8px 32px;
   grid-template-columns: repeat(auto-fit, minmax(min(340px, 100%), 1fr)); align-items: start; }
-.trnb-card { padding: 4px 18px 10px; border: 1px solid var(--trnb-line); border-radius: 8px;
+.trnb-card { padding: 12px 18px 10px; border: 1px solid var(--trnb-line); border-radius: 8px;
   overflow-wrap: anywhere; min-width: 0; }
+details.trnb-card { padding-top: 4px; }
+.trnb-card :is(h3, h4):first-child { margin-top: 0; }
 .trnb-card hr { display: none; }
 .trnb-card summary { cursor: pointer; line-height: 2.2; }
 .trnb-card table { border-collapse: collapse; }

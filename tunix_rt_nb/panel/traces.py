@@ -14,7 +14,7 @@ from tunix_rt_nb.trace import OWN
 _PAGE = 8  # traces at a time
 _OTHER = ""  # the choice of a folder that is typed
 _ALL, _ANY = ("all tasks", ""), ("any", "")  # ipywidgets shows no choice whose value is None
-_NOTHING = "No traces yet. Start quickstart in the section Run: its first step makes some."
+_NOTHING = "No traces yet. Start quickstart in the tab Run: its first step makes some."
 
 
 class Traces:
@@ -24,7 +24,13 @@ class Traces:
 
     def __init__(self) -> None:
         self._store = parts.field(widgets.Dropdown, "Traces of", wide=True)
-        self._folder = parts.field(widgets.Text, "Folder", wide=True, continuous_update=False)
+        self._folder = parts.field(
+            widgets.Text,
+            "Folder",
+            wide=True,
+            continuous_update=False,
+            placeholder="path of a folder with traces",
+        )
         self._task = parts.field(widgets.Dropdown, "Task", options=[_ALL])
         self._level = parts.field(widgets.Dropdown, "Difficulty", options=[_ANY])
         self._text = parts.field(
@@ -79,9 +85,12 @@ class Traces:
         return store.TraceStore(folder)
 
     def _show_store(self) -> str | None:
-        opened = self._opened()
-        parts.reveal(self._filters, opened is not None)
-        parts.reveal(self._found, opened is not None)
+        opened = None
+        try:
+            opened = self._opened()
+        finally:  # nor is anything of another folder left if this one is none
+            parts.reveal(self._filters, opened is not None)
+            parts.reveal(self._found, opened is not None)
         if opened is None:
             return "" if len(self._store.options) > 1 else parts.empty(_NOTHING)
         rows = opened.overview()
@@ -135,7 +144,7 @@ class Traces:
             self._read.value = ""
             return
         shown = report.trace_html(stored.trace).data
-        meta = {"id": stored.trace.id[:8], "written": stored.created_at[:19]}
+        meta = {"id": stored.trace.id[:8], "written": stored.created_at[:16].replace("T", " ")}
         about = ", ".join(f"{name} {parts.safe(value)}" for name, value in meta.items())
         self._read.value = f'<div class="trnb-card">{shown}<p class="trnb-muted">{about}</p></div>'
 

@@ -71,7 +71,8 @@ def laid_out(prediction: Prediction) -> dict[str, Any]:
     wrong = prediction.get("wrong_steps", {})
     # Own questions may have unchecked steps; a prediction tells how many, but not which.
     unchecked = prediction.get("step_counts", {}).get("unchecked", 1)
-    known = prediction.get("grader", "task") == "task" or not unchecked
+    checked = prediction["steps_right"] is not None and not unchecked
+    known = prediction.get("grader", "task") == "task" or checked
     steps = [
         {
             "text": shorten(text),

@@ -69,7 +69,8 @@ class Curve:
         last = f"{_swatch(2, 8, 8)}held out {self._held_out[-1][1]:.4f}" if points else ""
         return (
             f'{_STYLE}<div class="trnb-curve">{names}<svg viewBox="0 0 100 100"'
-            ' preserveAspectRatio="none" role="img" aria-label="loss by step, on a log scale">'
+            ' preserveAspectRatio="none" fill="none" role="img"'
+            ' aria-label="loss by step, on a log scale">'
             f'<path d="M{drawn}" stroke="var(--trnb-series-1)" stroke-width="2"/>'
             f'<path d="{dots}" stroke="var(--trnb-series-2)" stroke-width="8"'
             ' stroke-linecap="round"/></svg></div><div class="trnb-keys">'

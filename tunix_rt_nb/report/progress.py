@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 _OFTEN = 1.0  # seconds between two updates of a display
 _STYLE = f"""<style>{CSS}
 .trnb-live {{ max-width: 45rem; font-variant-numeric: tabular-nums; }}
-.trnb-live .told {{ display: flex; flex-wrap: wrap; gap: 0 1.5em; }}
+.trnb-live .told {{ display: flex; flex-wrap: wrap; }}
+.trnb-live .told > :last-child {{ margin-right: 0 !important; }}
 .trnb-live .told > :last-child:not(:first-child) {{ margin-left: auto; }}
 .trnb-live .bar {{ height: 6px; margin: 6px 0; border-radius: 3px; overflow: hidden;
   background: rgba(127, 127, 127, .25); }}
@@ -92,7 +93,9 @@ class _State:
     def html(self) -> str:
         """Return the line, a bar and what is below it as HTML."""
         share = self._done / self._total if self._total else 0.0
-        told = "".join(f"<span>{escape(part)}</span>" for part in self.parts() if part)
+        # Viewers that do not trust a stored notebook drop `<style>`, but keep this space.
+        apart = '<span style="margin-right:1.5em">'
+        told = " ".join(f"{apart}{escape(part)}</span>" for part in self.parts() if part)
         return (
             f'<div class="trnb-live">{_STYLE}<div class="told">{told}</div>'
             f'<div class="bar" role="progressbar" aria-label="{self._noun}"'

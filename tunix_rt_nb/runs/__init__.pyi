@@ -9,7 +9,7 @@ from . import (
 )
 from .chain import StepReport as StepReport, begin as begin
 from .ending import cancel as cancel
-from .execution import (
+from .errors import (
     StepFailed as StepFailed,
     StepStopped as StepStopped,
     StepUnfinished as StepUnfinished,

@@ -24,12 +24,12 @@ from tunix_rt_nb.common import InputError, files, live
 from tunix_rt_nb.host import paths, plugins
 from tunix_rt_nb.runs import lock, origin
 from tunix_rt_nb.runs.ending import CHAIN, Ending
-from tunix_rt_nb.runs.execution import (
+from tunix_rt_nb.runs.errors import (
     StepFailed as StepFailed,
     StepStopped,
     StepUnfinished as StepUnfinished,
-    execute,
 )
+from tunix_rt_nb.runs.execution import execute
 from tunix_rt_nb.runs.folder import (
     FORMAT,
     GROUND,

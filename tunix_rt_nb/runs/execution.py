@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tunix_rt_nb.common import InputError, live
 from tunix_rt_nb.runs.ending import TIMEOUT
+from tunix_rt_nb.runs.errors import StepFailed, StepStopped, StepUnfinished
 from tunix_rt_nb.runs.watching import Watch, engine
 
 if TYPE_CHECKING:
@@ -25,50 +26,6 @@ _MALLOC = {  # for glibc; other C libraries ignore it
 }
 _OFTEN = 1.0  # seconds between two looks at what may end the run
 _PATIENCE = 60.0  # seconds until a kernel that should end is killed
-
-
-class StepFailed(Exception):
-    """The error for a notebook with a cell that raised, or whose kernel died.
-
-    The message says what failed, and where the executed notebook or its log is.
-
-    Attributes:
-      code: the exit code of a command that ends with this error.
-      state: the state of the run after it, as in `State`.
-    """
-
-    code = 1
-    state = "failed"
-
-    def _render_traceback_(self) -> list[str]:
-        """Return what a notebook shows of this error: one line."""
-        return [f"{type(self).__name__}: {self}"]
-
-
-class StepUnfinished(StepFailed):
-    """The error for a notebook that was stopped, such as at its deadline. Run it again to go on.
-
-    Args:
-      message: what was stopped.
-      state: the state of the run: `stopped`, `timeout` or `cancelled`.
-    """
-
-    def __init__(self, message: str, state: str = "stopped") -> None:
-        super().__init__(message)
-        self.state = state
-
-
-class StepStopped(StepUnfinished):
-    """The error for a run that SIGINT (Ctrl-C) or SIGTERM stopped. Run it again to go on.
-
-    Args:
-      message: what was stopped.
-      number: the number of the signal.
-    """
-
-    def __init__(self, message: str, number: int = signal.SIGINT) -> None:
-        super().__init__(message)
-        self.code = 128 + number
 
 
 class _Stop:

@@ -90,7 +90,8 @@ def declared(notebook: Path) -> dict[str, tuple[str, Any]]:
         kind = str(parameter["inferred_type_name"]).replace(" ", "")
         if kind not in _TYPES:
             expected = ", ".join(_TYPES)
-            raise InputError(f"{notebook}: {name}: has type {one_line(kind, 60)}, expected one of {expected}")
+            told = f"has type {one_line(kind, 60)}, expected one of {expected}"
+            raise InputError(f"{notebook}: {name}: {told}")
         try:
             found[name] = (kind, ast.literal_eval(parameter["default"]))
         except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
