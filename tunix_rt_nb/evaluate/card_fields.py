@@ -21,7 +21,10 @@ class _Group(typing_extensions.TypedDict):
     n: int
     score: Share
     steps_right: Share | None
-    interval: NotRequired[_Interval]
+
+
+class _WithInterval(_Group):
+    interval: _Interval
 
 
 @with_config(_STRICT)
@@ -36,9 +39,9 @@ class _Card(typing_extensions.TypedDict):
     min_score: NotRequired[Share]
     max_score: NotRequired[Share]
     steps_right: Share | None
-    section_scores: NotRequired[dict[str, _Group]]
+    section_scores: NotRequired[dict[str, _WithInterval]]
     category_scores: dict[str, _Group]
-    difficulty_scores: NotRequired[dict[str, _Group]]
+    difficulty_scores: NotRequired[dict[str, _WithInterval]]
     strict_score: Share
     strict_format: NotRequired[Share]
     ran_on: NotRequired[Share]
