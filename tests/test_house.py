@@ -11,7 +11,7 @@ from tunix_rt_nb.host.paths import PACKAGE, PROJECT
 
 ROOMS = (
     *("common", "host", "trace", "runs", "tasks", "store", "dataset", "models", "render"),
-    *("train", "evaluate", "report", "kaggle", "panel", "cli"),
+    *("train", "evaluate", "improve", "report", "kaggle", "panel", "cli"),
 )
 MODULES = sorted(PACKAGE.rglob("*.py"))
 # A function's docstring says what it does, so its first word is none of these.

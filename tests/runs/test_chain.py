@@ -19,7 +19,7 @@ from tunix_rt_nb.cli import main
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.host import paths
-from tunix_rt_nb.runs import chain
+from tunix_rt_nb.runs import chain, keys as keys_of
 from tunix_rt_nb.runs.parameters import load_profile, resolve
 
 PARAMETERS = """
@@ -31,7 +31,7 @@ RUN_DIR: str = ""
 """
 WORK = """
 from pathlib import Path
-from tunix_rt_nb.runs import chain
+from tunix_rt_nb.runs import chain, keys as keys_of
 stop = chain.begin("{step}", RUN_DIR)
 (stop.folder / "out.txt").write_text(f"{{NUMBER}} {{NAME}}{extra}")
 with Path("{log}").open("a") as log:
@@ -110,6 +110,7 @@ RERUN = {  # room -> what a changed byte of it makes run again
     "render": ("render", "train", "evaluate"),
     "train": ("train",),
     "evaluate": ("evaluate",),
+    "improve": (),
     "report": (),
     "kaggle": (),
     "panel": (),
@@ -142,7 +143,7 @@ def keys(road: Path) -> dict[str, str]:
     if not run_dir.exists():
         for step in runs.STEPS:
             finished(run_dir, step, {})
-    return {step: chain._key(run_dir, step, resolve({})[step]) for step in runs.STEPS}
+    return {step: keys_of.key_of(run_dir, step, resolve({})[step]) for step in runs.STEPS}
 
 
 def test_a_step_knows_every_room_that_its_own_room_imports() -> None:
@@ -244,7 +245,7 @@ def test_a_notebook_that_leaves_no_result_did_not_do_its_step(road: Path) -> Non
     ("arguments", "says"),
     [
         (["quikstart"], "profile: unknown 'quikstart', did you mean quickstart?"),
-        (["nothing.yaml"], "profile: unknown 'nothing.yaml'"),
+        (["nothing.yaml"], "profile: nothing.yaml: expected a YAML file (.yaml) that exists"),
         (["--set", "NUMBR=1"], "parameter: unknown 'NUMBR', did you mean NUMBER?"),
         (["--set", "RUN_DIR=/tmp"], "parameter: unknown 'RUN_DIR'"),
         (["--set", "NUMBER"], "--set: expected KEY=VALUE, found 'NUMBER'"),
@@ -255,7 +256,7 @@ def test_a_notebook_that_leaves_no_result_did_not_do_its_step(road: Path) -> Non
         (["--set", "FILES=a"], "FILES: expected a list such as [a, b], found 'a'"),
         (["--set", "NUMBER=" + "9" * 5000], "is an integer beyond 64 bits"),
         (["--set", "NAME=2026-01-01T00:00:00Z", "--set", "NUMBER=x"], "NUMBER: expected a whole"),
-        (["x" * 300 + ".yaml"], "profile: unknown"),
+        (["x" * 300 + ".yaml"], "…: expected a YAML file"),
         (["--run-id", "../x"], "run-id: '../x' is unsafe"),
         (["--from", "train", "--to", "build"], "--from train comes after --to build"),
         (["--from", "train"], "3_render/result.json: is missing, run 3_render.ipynb"),

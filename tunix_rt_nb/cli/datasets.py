@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from tunix_rt_nb import dataset, models, runs, store, train
+from tunix_rt_nb import dataset, improve, models, runs, store, train
 from tunix_rt_nb.cli import display, options, progress, terminal
 from tunix_rt_nb.cli.checks import check_run
 from tunix_rt_nb.cli.groups import Group
@@ -269,7 +269,7 @@ def tunix_yaml(
         raise models.catalog.unknown_model("--model-id", model_id)
     job = train.draft_job(key, model_id, output_dir or "", **training)
     if program == "tunix-grpo":
-        text = train.grpo_yaml(job)
+        text = improve.grpo_yaml(job)
     else:
         check_run(runs.parameters.resolve(job.parameters()))
         text = job.yaml()

@@ -263,7 +263,7 @@ def _made(run: Path, step: str, folder: Path) -> dict[str, Any]:
         "folder": os.path.relpath(folder, run),
         "facts": facts,
         "sha256": runs.content_hash(folder),
-        "version": result["version"],
+        "version": result.get("version", "unknown"),
     }
 
 

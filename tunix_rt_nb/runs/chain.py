@@ -9,8 +9,6 @@ another run of it are complete.
 """
 
 import contextlib
-import hashlib
-import json
 import math
 import shutil
 import time
@@ -21,7 +19,7 @@ from typing import Any, NamedTuple
 
 import tunix_rt_nb
 from tunix_rt_nb.common import InputError, files, live
-from tunix_rt_nb.host import paths, plugins
+from tunix_rt_nb.host import paths
 from tunix_rt_nb.runs import lock, origin
 from tunix_rt_nb.runs.ending import CHAIN, Ending
 from tunix_rt_nb.runs.errors import (
@@ -32,12 +30,8 @@ from tunix_rt_nb.runs.errors import (
 from tunix_rt_nb.runs.execution import execute
 from tunix_rt_nb.runs.folder import (
     FORMAT,
-    GROUND,
-    READS,
-    ROOMS,
     STEPS,
     before,
-    content_hash,
     is_interrupted,
     lineage,
     newest,
@@ -46,10 +40,10 @@ from tunix_rt_nb.runs.folder import (
     result,
     stem,
 )
-from tunix_rt_nb.runs.parameters import named_files, resolve
+from tunix_rt_nb.runs.keys import key_of, reads
+from tunix_rt_nb.runs.parameters import resolve
 from tunix_rt_nb.runs.sieves import notes_of
 from tunix_rt_nb.runs.step import Step, adopt, restore, take, working
-from tunix_rt_nb.trace import inputs as sources
 
 _SHARED = ("generate", "build", "render")  # their outputs do not say in which run they were made
 
@@ -179,7 +173,7 @@ def run(
     steps = _steps(parameters, from_step, to_step)
     other_format = _is_of_other_format(run_dir, fresh and from_step == STEPS[0])
     restore(run_dir)
-    for earlier in _reads(steps[0], parameters[steps[0]]):
+    for earlier in reads(steps[0], parameters[steps[0]]):
         result(run_dir / stem(earlier))
     run_dir.mkdir(parents=True, exist_ok=True)
     with lock.held(run_dir / CHAIN, 0, f"{run_dir}: another run uses this folder"):
@@ -265,18 +259,13 @@ def _steps(parameters: Mapping[str, Any], from_step: str, to_step: str) -> Seque
     first, last = STEPS.index(from_step), STEPS.index(to_step)
     if first > last:
         raise InputError(f"--from {from_step} comes after --to {to_step}")
-    if not _reads("build", parameters["build"]):
+    if not reads("build", parameters["build"]):
         first = max(first, STEPS.index("build"))
     if first > last:
         raise InputError(
             f"--to {to_step}: comes before build, the first step of a run that has a DATASET"
         )
     return STEPS[first : last + 1]
-
-
-def _reads(step: str, parameters: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the steps whose outputs a step reads; none if its `DATASET` replaces them."""
-    return () if parameters.get("DATASET") else READS[step]
 
 
 def _is_of_other_format(run_dir: Path, fresh: bool) -> bool:
@@ -308,7 +297,7 @@ def _run_step(
 ) -> StepReport:
     started = time.perf_counter()
     folder = run_dir / stem(step)
-    key = _key(run_dir, step, parameters)
+    key = key_of(run_dir, step, parameters)
     if not fresh and _has_key(folder, key) and _is_whole(folder):
         if not working(folder).exists():  # a kill can come after the outputs were published
             _publish_notebook(run_dir, step)
@@ -373,38 +362,3 @@ def _is_whole(folder: Path) -> bool:
         return outputs(folder) == result(folder)["outputs"]
     except InputError:  # interrupted before it wrote its result, or while it did
         return False
-
-
-def _key(run_dir: Path, step: str, parameters: Mapping[str, Any]) -> str:
-    """Hash everything that a step's outputs depend on.
-
-    Hash its code, its parameters, the outputs that it reads, and the files that parameters name.
-    """
-    earlier = _reads(step, parameters)
-    inputs = [content_hash(run_dir / stem(name)) for name in earlier]
-    named = [Path(name) for name in named_files(parameters)]
-    folders = [Path(parameters[name]) for name in ("DATASET", "MODEL") if parameters.get(name)]
-    named += sorted(path for folder in folders for path in folder.glob("*") if path.is_file())
-    own = [Path(name) for name in parameters.get("IMPORT", ())]
-    named += [path for folder in own if folder.is_dir() for path in sources.files_of(folder)]
-    if "tasks" in ROOMS[step]:
-        named += plugins.sources()
-    read = {str(path): files.sha256(path) for path in named}
-    if any(name.startswith("EVAL_SET") for name in parameters):  # it may name one that ships
-        read |= {path.name: files.sha256(path) for path in paths.EVAL_SETS.glob("*.jsonl")}
-    return files.digest([FORMAT, _code_hash(step), parameters, inputs, read])
-
-
-def _code_hash(step: str) -> str:
-    """Hash the code of a step's notebook and of the subpackages that it uses.
-
-    No other code counts, so a change to other code does not make the step run again.
-    """
-    notebook = json.loads(notebook_of(step).read_text(encoding="utf-8"))
-    cells = ["".join(c["source"]) for c in notebook["cells"] if c["cell_type"] == "code"]
-    found = hashlib.sha256(json.dumps(cells).encode())
-    for room in (*GROUND, *ROOMS[step]):
-        for path in paths.sources(paths.PACKAGE / room):
-            name = path.relative_to(paths.PACKAGE).as_posix()
-            found.update(f"{name}\0".encode() + path.read_bytes())
-    return found.hexdigest()

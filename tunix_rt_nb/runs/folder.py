@@ -106,6 +106,7 @@ class _Made(typing_extensions.TypedDict):
 class _Parts(typing_extensions.TypedDict):
     """The fields of `result.json` that are read of any run, old or damaged, and so are checked."""
 
+    version: NotRequired[str]
     inputs: dict[str, _Made]
     outputs: dict[str, str]
     traces: NotRequired[int]

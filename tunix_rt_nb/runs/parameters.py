@@ -64,8 +64,10 @@ def load_profile(name: str) -> dict[str, Any]:
     path = paths.NOTEBOOKS / "profiles" / f"{name}.yaml"
     if name not in profile_names():
         path = Path(name)
-        if path.suffix not in (".yaml", ".yml") or not is_file(name):
+        if path.suffix not in (".yaml", ".yml") and "/" not in name:
             raise unknown("profile", name, profile_names())
+        if path.suffix not in (".yaml", ".yml") or not is_file(name):
+            raise InputError(f"profile: {one_line(name)}: expected a YAML file (.yaml) that exists")
     values, texts, types = strict_yaml.read(path), strict_yaml.read(path, texts=True), kinds()
     found: dict[str, Any] = {}
     for (given, value), text in zip(values.items(), texts.values(), strict=True):

@@ -7,7 +7,6 @@ from .checkpoints import trained_count as trained_count
 from .config import SftConfig as SftConfig, steps_of_epochs as steps_of_epochs
 from .draft import draft_job as draft_job
 from .estimate import estimate_step as estimate_step
-from .grpo import grpo_yaml as grpo_yaml
 from .job import (
     Job as Job,
     begin_job as begin_job,

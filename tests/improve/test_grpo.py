@@ -9,12 +9,12 @@ import yaml
 from click.testing import CliRunner
 
 from tests.conftest import NOW, some
-from tunix_rt_nb import dataset, models, render, train
+from tunix_rt_nb import dataset, improve, models, render, train
 from tunix_rt_nb.cli import main
 from tunix_rt_nb.common import InputError
+from tunix_rt_nb.improve import grpo_data, grpo_reward
 from tunix_rt_nb.store.store import TraceStore
 from tunix_rt_nb.trace import chat, respond
-from tunix_rt_nb.train import grpo_data, grpo_reward
 
 pytestmark = [pytest.mark.filterwarnings("ignore::DeprecationWarning"), pytest.mark.slow]
 
@@ -81,7 +81,7 @@ def test_a_job_without_a_dataset_or_a_model_that_answers_is_refused(home: Path) 
     out = {"output_dir": str(home / "out")}
     data = {"path": str(home / "sums-v1")}
     with pytest.raises(InputError, match="model.model_id: tiny: expected a folder with tokenizer"):
-        train.grpo_yaml(train.Job.of(dataset=data, output=out))
+        improve.grpo_yaml(train.Job.of(dataset=data, output=out))
     file = {"path": str(home / "sums-v1" / "train.jsonl")}
     with pytest.raises(InputError, match="dataset.path: .* expected the folder of a dataset"):
-        train.grpo_yaml(train.Job.of(dataset=file, output=out))
+        improve.grpo_yaml(train.Job.of(dataset=file, output=out))

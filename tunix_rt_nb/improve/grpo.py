@@ -6,7 +6,7 @@ from typing import Any
 from tunix_rt_nb import dataset, models
 from tunix_rt_nb.common import InputError, strict_yaml
 from tunix_rt_nb.trace import form
-from tunix_rt_nb.train.job import Job
+from tunix_rt_nb.train import Job
 
 _GENERATIONS = 4  # answers to each prompt, which GRPO compares with each other
 
@@ -60,10 +60,10 @@ def _config(job: Job, folder: Path, model: Path) -> dict[str, Any]:
             "add_bos": False,  # Tunix's sampler adds it
             "add_eos": False,
         },
-        "data_module": "tunix_rt_nb.train.grpo_data",
+        "data_module": "tunix_rt_nb.improve.grpo_data",
         "data_config": {"folder": str(folder), **written},
         "apply_chat_template_to_dataset": False,
-        "reward_functions": ["tunix_rt_nb.train.grpo_reward"],
+        "reward_functions": ["tunix_rt_nb.improve.grpo_reward"],
         "verl_compatible": False,
         "batch_size": batch,
         "num_batches": None,

@@ -1,0 +1,1 @@
+from .grpo import grpo_yaml as grpo_yaml
