@@ -899,6 +899,7 @@ FOUND = [  # what once ended in a traceback: a target, a text of its file, anoth
     ("the result of build", b'"folder"', b'"folders"', "inputs.generate.folder: Field required"),
     ("the result of build", b"1_generate", b"1\x7fgenerate", "inputs: generate: is no path"),
     ("the result of build", b"1_generate", b"1" * 300, "inputs: generate: is no path"),
+    ("the page of a run", b'"strict_format"', b'"strict"', "damaged: KeyError: 'strict_format'"),
     ("the page of a run", b'"interval"', b'"intervals"', "interval: Field required"),
     ("the page of a run", b'"ran_on": 0.0', b'"ran_on": "x"', "before.ran_on: Input should be a"),
     ("the result of evaluate", b'"n_scored"', b'"scored"', "before.n_scored: Field required"),

@@ -33,6 +33,7 @@ from tunix_rt_nb.report import theme
 from tunix_rt_nb.report.answers import beside, earlier, laid_out, shorten, worst
 from tunix_rt_nb.report.plots import level, loss_axes, svg
 from tunix_rt_nb.report.tables import before_after
+from tunix_rt_nb.runs import states
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -67,9 +68,18 @@ def page(run: Path) -> str:
     """Return the page of an evaluated run as HTML.
 
     Raises:
-      InputError: the run is not evaluated, or an earlier step was run again after the evaluation.
+      InputError: the run is not evaluated, an earlier step was run again after the evaluation, or a
+        file lacks a field.
     """
-    return _template().render(_values(run))
+    from jinja2 import UndefinedError
+
+    try:
+        return _template().render(_values(run))
+    except InputError:
+        raise
+    except (*states.DAMAGE, UndefinedError) as error:
+        told = states.damage(run, error)
+        raise InputError(f"{run}: damaged: {told}, run 5_evaluate again") from error
 
 
 def _values(run: Path) -> dict[str, Any]:
