@@ -59,6 +59,7 @@ else
 	@set -o pipefail; $(BIN)/python -m pip install --disable-pip-version-check --no-deps --no-compile \
 		-r requirements.lock | awk -v all=$$(grep -c == requirements.lock) \
 		'/^Collecting/ && ++n % 20 == 0 { print "  " n " of some " all " packages are here"; fflush() }'
+	@echo "  all are here; they are compiled now"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	@PYTHONWARNINGS=ignore $(BIN)/python -m compileall -q -j 0 $(VENV)/lib || true # on all cores, unlike pip
 endif
