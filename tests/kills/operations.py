@@ -222,7 +222,7 @@ def kaggle() -> Iterator[None]:
 # runs
 
 
-def notebook(source: Path, made: Path, parameters: dict[str, Any], echo: bool) -> None:
+def notebook(source: Path, made: Path, parameters: dict[str, Any], **how: Any) -> None:
     """Does as papermill and a kernel do with the notebook of training."""
     cell = nbformat.v4.new_code_cell(repr(parameters["SEED"]), id="seed")
     book = nbformat.v4.new_notebook(cells=[cell])

@@ -102,9 +102,9 @@ def begin(run_dir: Path, wait: Callable[[], None]) -> None:
 
 
 def run(run_dir: Path, wait: Callable[[], None]) -> None:
-    def notebook(*how: Any) -> None:
+    def notebook(*which: Any, **how: Any) -> None:
         wait()
-        operations.notebook(*how)
+        operations.notebook(*which, **how)
 
     with mock.patch.object(chain, "execute", notebook):
         chain.run(run_dir, {"SEED": 1}, from_step="train", to_step="train", fresh=True)

@@ -24,6 +24,11 @@ from tunix_rt_nb.host import paths
 _TAIL = 1 << 16  # bytes of a log that are read
 # What a notebook's kernel sets for its own output, and a log must not have.
 _OF_KERNEL = ("FORCE_COLOR", "CLICOLOR_FORCE", "CLICOLOR", "MPLBACKEND")
+# The command, which SIGINT interrupts: a notebook's kernel ignores it, and so would its children.
+_COMMAND = (
+    "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
+    " runpy.run_module('tunix_rt_nb.cli', run_name='__main__', alter_sys=True)"
+)
 _processes: list[subprocess.Popen[bytes]] = []  # those that this process has to wait for
 
 
@@ -46,13 +51,12 @@ def start(run: str, arguments: list[str], form: Mapping[str, str] | None = None)
         file.truncate(0)
         made = {k: v for k, v in os.environ.items() if k not in _OF_KERNEL}
         process = subprocess.Popen(
-            [sys.executable, "-m", "tunix_rt_nb.cli", "run", *arguments],
+            [sys.executable, "-c", _COMMAND, "run", *arguments],
             stdin=subprocess.DEVNULL,
             stdout=file,  # the lock lasts until the last process with this file has ended
             stderr=file,
             env={**made, "TUNIX_RT_HOME": str(paths.home()), "NO_COLOR": "1"},
             start_new_session=True,
-            preexec_fn=_interruptible,
         )
     _processes.append(process)
     files.write_json(log.with_suffix(".json"), {"process": process.pid, "form": {**(form or {})}})
@@ -64,11 +68,6 @@ def asked(run: str) -> dict[str, str]:
         form = files.read_json(_log(run).with_suffix(".json"))["form"]
         return {name: value for name, value in form.items() if isinstance(value, str)}
     return {}
-
-
-def _interruptible() -> None:
-    """Let SIGINT interrupt this process; a notebook's kernel ignores it, and its children would."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def stop(run: str) -> None:

@@ -113,9 +113,13 @@ class _Training(_State):
     def __init__(self, steps: int) -> None:
         super().__init__(steps, "steps")
         self._recent = deque["MetricsLine"](maxlen=20)
+        self._seen = False  # any line
         self._curve = Curve(steps)
 
     def __call__(self, line: "MetricsLine") -> None:
+        if not self._seen and line["step"] > 1:
+            print(f"goes on after step {line['step'] - ('loss' in line):,}")
+        self._seen = True
         if "eval_loss" in line:
             self._curve.hold_out(line["step"], line["eval_loss"])
             return
@@ -158,7 +162,8 @@ class _Answering(_State):
 def training_progress(steps: int) -> "Iterator[Callable[[MetricsLine], None]]":
     """Show the progress of a training while a `with` block runs.
 
-    It shows the steps, the time left, the tokens a second, and the curve of the losses.
+    It shows the steps, the time left, the tokens a second, and the curve of the losses. If the
+    training was interrupted before, it prints after which step it goes on.
 
     Args:
       steps: the number of steps of the whole training.
