@@ -70,3 +70,12 @@ def test_a_manifest_of_another_shape_has_no_hashes(tmp_path: Path) -> None:
     for manifest in manifests:
         with pytest.raises(InputError, match="x: was altered"):
             files.check_unaltered(tmp_path / "x", manifest, "was altered")
+
+
+def test_a_folder_is_no_name_of_a_file(tmp_path: Path) -> None:
+    with (
+        pytest.raises(InputError, match=r": is a folder, expected the name of a file$"),
+        files.atomic(tmp_path),
+    ):
+        pytest.fail("nothing is written")
+    assert list(tmp_path.iterdir()) == []

@@ -68,10 +68,15 @@ def draft(folder: Path) -> Iterator[Draft]:
 def atomic(path: Path) -> Iterator[IO[bytes]]:
     """Open a file for writing; it appears at `path` complete and on disk, or not at all.
 
+    Raises:
+      InputError: `path` is a folder, or its folder cannot be written to.
+
     Example:
       >>> with atomic(Path(tempfile.mkdtemp()) / "x") as file:
       ...     _ = file.write(b"whole")
     """
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder, expected the name of a file")
     with draft(path.parent) as new:
         yield new.file
         new.publish(path)

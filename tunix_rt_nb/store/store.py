@@ -314,7 +314,7 @@ class TraceStore:
 
         Returns:
           A dict for each combination: `task`, `difficulty`, `traces` (their number), and the means
-          `steps a trace` and `characters a prompt`.
+          `steps per trace` and `characters per prompt`.
         """
         return self.query(sql("overview"))
 

@@ -189,11 +189,14 @@ def save_best(folder: Path, model: nnx.Module, step: int, loss: float) -> None:
 def listing(folder: Path) -> list[dict[str, str | int]]:
     """List the checkpoints in `last/`, then the best weights, as records for a table.
 
-    Each record has a `step` and a `checkpoint`. `checkpoint` is `last` for each one in `last/`, and
-    a text such as `best, held-out loss 0.1234` for the best weights.
+    Each record has a `step` and a `checkpoint`. `checkpoint` is `last` or `the one before` for those
+    in `last/`, and a text such as `best, held-out loss 0.1234` for the best weights.
     """
     steps = [int(path.name) for path in runs.checkpoints(folder / "last")]
-    found: list[dict[str, str | int]] = [{"checkpoint": "last", "step": step} for step in steps]
+    found: list[dict[str, str | int]] = [
+        {"checkpoint": "last" if step == steps[-1] else "the one before", "step": step}
+        for step in steps
+    ]
     if (path := folder / "best.safetensors").exists():
         with _best(path) as file:
             step, loss = _told_of_best(file)
