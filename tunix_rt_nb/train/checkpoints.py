@@ -189,8 +189,8 @@ def save_best(folder: Path, model: nnx.Module, step: int, loss: float) -> None:
 def listing(folder: Path) -> list[dict[str, str | int]]:
     """List the checkpoints in `last/`, then the best weights, as records for a table.
 
-    Each record has a `step` and a `checkpoint`. `checkpoint` is `last` or `the one before` for those
-    in `last/`, and a text such as `best, held-out loss 0.1234` for the best weights.
+    Each record has a `step` and a `checkpoint`. `checkpoint` is `last` or `the one before` for
+    those in `last/`, and a text such as `best, held-out loss 0.1234` for the best weights.
     """
     steps = [int(path.name) for path in runs.checkpoints(folder / "last")]
     found: list[dict[str, str | int]] = [
