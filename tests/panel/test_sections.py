@@ -166,6 +166,7 @@ def test_a_draft_goes_beside_the_run_that_holds_its_dataset(built: Path, home: P
 
 def test_the_traces_of_a_dataset_are_found(built: Path, traces: store.TraceStore) -> None:
     assert store.store_of(built) == traces.folder
+    assert store.traces_of(built) is None  # no run built it
     assert store.stores() == [traces.folder]
 
 

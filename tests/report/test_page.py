@@ -25,7 +25,7 @@ from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.evaluate import judge
 from tunix_rt_nb.evaluate.predictions import of_run
-from tunix_rt_nb.report import page
+from tunix_rt_nb.report import page, templates
 from tunix_rt_nb.trace import Earlier
 
 VOID = {"meta", "br", "img"}
@@ -264,7 +264,7 @@ def test_whatever_a_trace_or_a_model_says_is_text(
     told = [(one, good) for one, (_, good) in zip(shown, values["pairs"], strict=True)]
     said: Any = {"run": odd, "pairs": told, "places": page._places(after)}
     said["form"] = {"template": odd, "style": odd, "system": odd}
-    found = Reader(page._template().render({**values, **said}))
+    found = Reader(templates.template("page.html.jinja").render({**values, **said}))
     assert found.elements["article"] == plain.elements["article"]
     items = [item for pair in told for item in pair if item]
     assert found.elements["li"] == sum(len(item["steps"]) + item["missing"] for item in items)

@@ -12,7 +12,7 @@ from matplotlib.cbook import is_math_text
 
 from tests.helpers.run_folders import TRACES, evaluated, predictions, wrong
 from tunix_rt_nb import report
-from tunix_rt_nb.report import page, plots
+from tunix_rt_nb.report import page, plots, templates
 from tunix_rt_nb.report.answers import laid_out
 from tunix_rt_nb.trace import Trace
 
@@ -117,7 +117,7 @@ def _page(text: str) -> str:
     scores = dict.fromkeys((text,), 1.0)
     judged = {"judge": text, "n": 1, "scored": 1, "score": 1.0, "criteria": scores}
     said = {**_answer(text), "earlier": text, "grader": text, "expected_answer": text}
-    return page._template().render(
+    return templates.template("page.html.jinja").render(
         _values()
         | {
             "run": text,

@@ -187,7 +187,7 @@ def export(
     """
     found = dataset.find(key) if key else None
     asked = [id.strip() for id in (ids or "").split(",") if id.strip()]
-    kept = _store(found, folder)
+    kept = options.open_store(folder or (store.traces_of(found) if found else None))
     with progress.progress("exporting"):
         done = dataset.export(
             path,
@@ -208,18 +208,6 @@ def export(
         left_out += f", {held_out:,} held out are not in it (--split all)" if held_out else ""
     told = f"{done.written:,} records in format {form}{left_out}: {path}"
     terminal.echo_result(record, told, as_json)
-
-
-def _store(dataset: Path | None, folder: Path | None) -> "store.TraceStore":
-    """Open the store in `folder`; without it, the store of the run that built the dataset.
-
-    If neither is known, open the store that commands read by default.
-    """
-    if dataset and not folder and (dataset.parent / "result.json").is_file():
-        made_from = runs.result(dataset.parent)["inputs"].get("generate")
-        traces = dataset.parent / made_from["folder"] / "traces" if made_from else None
-        folder = traces if traces and traces.is_dir() else None
-    return options.open_store(folder)
 
 
 @datasets.command("tunix-yaml")

@@ -191,9 +191,8 @@ def _run(
             folder,
             {**values, **point.values},
             profile=profile,
-            on_start=lambda step: line.begin(),
             on_step=_tell_end,
-            on_progress=lambda step, state: line(f"  {runs.stem(step):<12}  {state}"),
+            **progress.of_chain(line),
             by_step=point.by_step,
             donors=[other for other in folders if other != folder],
         )

@@ -7,21 +7,18 @@ The same run folders give the same bytes.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from tunix_rt_nb import runs
-from tunix_rt_nb.common import InputError, files, one_line, printable
+from tunix_rt_nb.common import InputError, files, one_line
 from tunix_rt_nb.host import paths
-from tunix_rt_nb.report import theme
 from tunix_rt_nb.report.overlay import Losses, Overlay, overlay, read_losses
+from tunix_rt_nb.report.templates import template
 
 if TYPE_CHECKING:
-    from jinja2 import Template
-
     from tunix_rt_nb.runs import registry
 
 _BOARDS, _ROWS = 20, 100  # the most boards, and rows of a table
@@ -45,12 +42,9 @@ def write_index() -> Path:
 
 def index() -> str:
     """Return the page of all runs as HTML."""
-    from markupsafe import Markup
-
     found = runs.registry.leaderboard()
     boards = [list(rows) for _, rows in groupby(found.ranked, lambda row: row["board"])]
-    return _template().render(
-        css=Markup(theme.CSS),
+    return template("index.html.jinja").render(
         runs=len(found.ranked) + len(found.left_out),
         ranked=len(found.ranked),
         boards=[_board(rows, k < _DRAWN) for k, rows in enumerate(boards[:_BOARDS])],
@@ -140,20 +134,3 @@ def _split(row: "registry.Row") -> Mapping[str, int | None]:
     except InputError:
         split = {}
     return {side: split.get(side) for side in ("train", "eval")}
-
-
-@cache
-def _template() -> "Template":
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=lambda value: printable(value) if type(value) is str else value,
-    )
-    environment.filters["percent"] = lambda share: "" if share is None else f"{100 * share:.1f} %"
-    environment.filters["number"] = lambda n: "" if n is None else f"{n:,}"
-    return environment.get_template("index.html.jinja")

@@ -8,14 +8,13 @@ import base64
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NotRequired
+from typing import Any, Literal, NotRequired
 
 from typing_extensions import TypedDict  # Pydantic accepts that of `typing` only from 3.12 on
 
 from tunix_rt_nb import render, runs
-from tunix_rt_nb.common import InputError, checked, files, printable
+from tunix_rt_nb.common import InputError, checked, files
 from tunix_rt_nb.evaluate import (
     OUTCOMES,
     Prediction,
@@ -33,10 +32,8 @@ from tunix_rt_nb.report import theme
 from tunix_rt_nb.report.answers import beside, earlier, laid_out, shorten, worst
 from tunix_rt_nb.report.plots import level, loss_axes, svg
 from tunix_rt_nb.report.tables import before_after
+from tunix_rt_nb.report.templates import template
 from tunix_rt_nb.runs import states
-
-if TYPE_CHECKING:
-    from jinja2 import Template
 
 _MOST, _PLACES = 10, 8  # the most bad answers, and first wrong steps, to show
 # The lineage lists the fields of a `result.json` as facts, but not these.
@@ -74,7 +71,7 @@ def page(run: Path) -> str:
     from jinja2 import UndefinedError
 
     try:
-        return _template().render(_values(run))
+        return template("page.html.jinja").render(_values(run))
     except InputError:
         raise
     except (*states.DAMAGE, UndefinedError) as error:
@@ -292,21 +289,3 @@ def _parameters(run: Path) -> list[tuple[str, str, Any]]:
     if not all(isinstance(some, dict) for some in (told, *getattr(told, "values", list)())):
         raise InputError(f"{path}: parameters: expected an object for each step")
     return [(step, name, value) for step, of in told.items() for name, value in of.items()]
-
-
-@cache
-def _template() -> "Template":
-    import jinja2
-    from markupsafe import Markup
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=lambda value: printable(value) if type(value) is str else value,
-    )
-    environment.globals["css"] = Markup(theme.CSS)
-    environment.filters["percent"] = lambda share: "" if share is None else f"{100 * share:.1f} %"
-    return environment.get_template("page.html.jinja")

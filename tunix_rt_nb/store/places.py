@@ -15,6 +15,15 @@ def stores() -> list[Path]:
     return [folder for folder in every if listing.found(folder).shards]
 
 
+def traces_of(dataset: Path) -> Path | None:
+    """Return the folder of the traces in the run that built a dataset; None if there is none."""
+    if (dataset.parent / "result.json").is_file():
+        made_from = runs.result(dataset.parent)["inputs"].get("generate")
+        if made_from and (traces := dataset.parent / made_from["folder"] / "traces").is_dir():
+            return traces
+    return None
+
+
 def store_of(dataset: Path) -> Path:
     """Return the folder of the traces that a dataset was built from, as far as that is known.
 
@@ -25,8 +34,6 @@ def store_of(dataset: Path) -> Path:
       The traces of its run; for the dataset of no run, `data/traces` or, if that is empty, the
       traces of the newest run.
     """
-    if (dataset.parent / "result.json").is_file():
-        made_from = runs.result(dataset.parent)["inputs"].get("generate")
-        if made_from and (traces := dataset.parent / made_from["folder"] / "traces").is_dir():
-            return traces
+    if traces := traces_of(dataset):
+        return traces
     return next(iter(stores()), paths.home() / "data" / "traces")
