@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from tunix.models.gemma3 import model as gemma3
 
+from tests.helpers.gemma import shallow
 from tests.train.test_sft import CONFIG, EXAMPLES, TOKENIZER, rows
 from tunix_rt_nb import models, train
 from tunix_rt_nb.common import files
@@ -38,7 +39,7 @@ PROCESSES.set_forkserver_preload([__name__])
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return models.create("tiny", TOKENIZER, seed=0, folder=tmp_path_factory.mktemp("model"))
+    return shallow(tmp_path_factory.mktemp("model"), TOKENIZER)
 
 
 def whole_run(base: Path, out: Path, kind: str, fill_at: int, told: Connection) -> None:
@@ -217,11 +218,13 @@ def test_an_interrupted_run_goes_on_with_nothing_else_than_it_began_with(
 def test_adapters_do_not_go_on_at_another_scale_or_on_another_base(
     folder: Path, tmp_path: Path
 ) -> None:
-    other = models.create("tiny", TOKENIZER, seed=1, folder=tmp_path / "other")
+    other = shallow(tmp_path / "other", TOKENIZER, seed=1)
 
     def known(base: Path, alpha: float) -> dict[str, Any]:
         model = lora.apply(models.load(base)[0], 4, alpha)
-        return checkpoints.identity(CONFIG, rows(), rows(EXAMPLES[:9]), model)
+        return checkpoints.identity(
+            CONFIG, train.batches_of(rows(), CONFIG), rows(EXAMPLES[:9]), model
+        )
 
     kept = tmp_path / "checkpoints"
     checkpoints.claim(kept, known(folder, 8.0))

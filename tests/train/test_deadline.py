@@ -6,6 +6,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from tests.helpers.gemma import shallow
 from tests.train.test_sft import CONFIG, EXAMPLES, TOKENIZER, rows
 from tunix_rt_nb import models, train
 from tunix_rt_nb.common import files
@@ -21,7 +22,7 @@ SHORT = CONFIG.model_copy(update={"accumulation": 2, "steps": 2})
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return models.create("tiny", TOKENIZER, seed=0, folder=tmp_path_factory.mktemp("model"))
+    return shallow(tmp_path_factory.mktemp("model"), TOKENIZER)
 
 
 def run_training(folder: Path, out: Path) -> str:

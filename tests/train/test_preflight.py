@@ -16,6 +16,7 @@ from jax.experimental.compilation_cache import compilation_cache
 from tunix.utils import sharding_utils
 
 from tests.bench import tpu
+from tests.helpers.gemma import shallow
 from tests.train.test_sft import TOKENIZER
 from tunix_rt_nb import models
 from tunix_rt_nb.cli import main
@@ -36,7 +37,7 @@ LENGTH = 256
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return models.create("tiny", TOKENIZER, seed=0, folder=tmp_path_factory.mktemp("model"))
+    return shallow(tmp_path_factory.mktemp("model"), TOKENIZER)
 
 
 def plan(folder: Path, batch_size: int = 16, **fields: Any) -> Training:

@@ -14,6 +14,7 @@ from safetensors.numpy import load_file
 from tensorboardX.proto import event_pb2
 from tunix.models.gemma3 import model as gemma3
 
+from tests.helpers.gemma import shallow
 from tunix_rt_nb import models, tasks, train
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
@@ -47,7 +48,7 @@ CONFIG = SftConfig(
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A new model's folder."""
-    return models.create("tiny", TOKENIZER, seed=0, folder=tmp_path_factory.mktemp("model"))
+    return shallow(tmp_path_factory.mktemp("model"), TOKENIZER)
 
 
 @pytest.fixture
@@ -79,15 +80,13 @@ def _called(model: gemma3.Gemma3, tokens: jax.Array, positions: jax.Array, mask:
     return model(tokens, positions, None, mask)
 
 
-def test_the_same_seed_makes_the_same_model(folder: Path, tmp_path: Path) -> None:
-    again = models.create("tiny", TOKENIZER, seed=0, folder=tmp_path / "again")
-    other = models.create("tiny", TOKENIZER, seed=1, folder=tmp_path / "other")
-    weights = [(f / "model.safetensors").read_bytes() for f in (folder, again, other)]
-    assert weights[0] == weights[1] != weights[2]
-
-
-def test_feed_forward_kernels_do_not_start_at_zero(folder: Path) -> None:
-    weights = load_file(folder / "model.safetensors")
+def test_the_same_seed_makes_the_same_model_and_no_feed_forward_kernel_is_zero(
+    tmp_path: Path,
+) -> None:
+    made = [models.create("tiny", TOKENIZER, s, tmp_path / f"{n}") for n, s in enumerate((0, 0, 1))]
+    first, again, other = ((folder / "model.safetensors").read_bytes() for folder in made)
+    assert first == again != other
+    weights = load_file(made[0] / "model.safetensors")
     kernels = [w for name, w in weights.items() if ".mlp." in name]
     assert len(kernels) == 9
     assert all(np.std(kernel) > 0.01 for kernel in kernels)

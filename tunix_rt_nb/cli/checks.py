@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tunix_rt_nb import dataset, evaluate, runs, tasks
+from tunix_rt_nb import dataset, evaluate, improve, runs, tasks
 from tunix_rt_nb.common import InputError, filter_condition, unknown
 from tunix_rt_nb.host import place
 from tunix_rt_nb.models import catalog, chips, sources
@@ -23,7 +23,7 @@ _ON_KAGGLE = "/kaggle/input/"
 def check_run(
     parameters: Mapping[str, Parameters],
     first: str = runs.STEPS[0],
-    last: str = runs.STEPS[-1],
+    last: str = runs.LAST,
     here: bool = True,
 ) -> None:
     """Check the parameters of the steps that will run.
@@ -181,12 +181,24 @@ def _evaluate(given: Parameters, here: bool) -> None:
             evaluate.judge.endpoint(given["JUDGE"], given["JUDGE_MODEL"])
 
 
+def _improve(given: Parameters, here: bool) -> None:
+    for name in given.get("ASK", []):
+        if name not in tasks.TASKS:
+            raise unknown("ASK", name, tasks.TASKS)
+    if given.get("ASK_FROM") and here:
+        with _named("ASK_FROM", "eval set: "):
+            improve.traces_to_ask(Path(), asked=given["ASK_FROM"])
+    if "METHOD" in given:
+        improve.Settings.of_parameters(given)
+
+
 _CHECKS: dict[str, Callable[[Parameters, bool], None]] = {
     "generate": _generate,
     "build": _build,
     "render": _model,
     "train": _train,
     "evaluate": _evaluate,
+    "improve": _improve,
 }
 
 

@@ -218,7 +218,7 @@ def _asked(trace: Trace) -> Hashable:
     return (words, trace.earlier) if any(trace.earlier) else words
 
 
-def _keys(trace: Trace) -> Iterator[Hashable]:
+def keys(trace: Trace) -> Iterator[Hashable]:
     """Yield a key of the words of a trace's prompt, and a key of its problem.
 
     There is no second key if the trace's task is not in `tasks.TASKS`, or cannot read the problem.
@@ -244,8 +244,8 @@ def check_unseen(items: Sequence[tuple[str, Trace]], trained: Iterable[Trace]) -
       InputError: some items were trained on. The message says how many, and how to build a dataset
         without them.
     """
-    asked = {key: name for name, trace in items for key in _keys(trace)}
-    seen = sorted({asked[key] for trace in trained for key in _keys(trace) if key in asked})
+    asked = {key: name for name, trace in items for key in keys(trace)}
+    seen = sorted({asked[key] for trace in trained for key in keys(trace) if key in asked})
     if seen:
         raise InputError(
             f"eval set: {len(seen)} of {len(items)} items were trained on, such as"

@@ -16,6 +16,7 @@ from .graders.ladder import (
 from .graders.named import named_grader as named_grader
 from .graders.own import Own as Own, load_grader as load_grader
 from .graders.sentences import VERBATIM as VERBATIM, verbatim as verbatim
+from .graded import predictions_of as predictions_of
 from .items import choose as choose, digest as digest
 from .prediction import (
     OUTCOMES as OUTCOMES,
@@ -32,6 +33,7 @@ from .scorecard import (
     by_item as by_item,
     grouped as grouped,
     headline as headline,
+    improved_scorecard as improved_scorecard,
     scorecards as scorecards,
     sum_up as sum_up,
 )

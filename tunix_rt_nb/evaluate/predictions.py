@@ -94,6 +94,12 @@ def items_of(predictions: Sequence[Prediction]) -> list[tuple[str, Trace]]:
     return [(name, _solved(prediction)) for name, prediction in asked.items()]
 
 
+def how_asked(predictions: Sequence[Prediction]) -> dict[str, Any]:
+    """Return how a model was asked, as arguments of `predict`: room, temperature and samples."""
+    asked = {name: predictions[0].get(name) for name in ("max_new_tokens", "temperature")}
+    return {**asked, "samples": 1 + max(one.get("sample", 0) for one in predictions)}
+
+
 def _solved(prediction: Prediction) -> Trace:
     before: dict[str, Any] = {EARLIER: prediction[EARLIER]} if EARLIER in prediction else {}
     if prediction.get("grader", "task") != "task":  # an item of no known task has no solution

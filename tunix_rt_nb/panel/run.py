@@ -45,7 +45,7 @@ class Run:
         )
         steps = [(runs.stem(step), step) for step in runs.STEPS]
         self._from = parts.field(widgets.Dropdown, "From", options=steps)
-        self._to = parts.field(widgets.Dropdown, "To", options=steps, value=runs.STEPS[-1])
+        self._to = parts.field(widgets.Dropdown, "To", options=steps, value=runs.LAST)
         self._settings = parts.field(
             *(widgets.Textarea, "Settings, one a line"),
             wide=True,

@@ -1,6 +1,6 @@
 from .encoding import encode as encode, encode_prompts as encode_prompts
 from .examples import Example as Example, Examples as Examples
-from .packing import Rows as Rows, pack as pack, pack_full as pack_full
+from .packing import Least as Least, Rows as Rows, pack as pack, pack_full as pack_full
 from .render import (
     Rendered as Rendered,
     lengths_by_task as lengths_by_task,

@@ -59,6 +59,8 @@ class Examples:
       index: one record per example: its `id`, the place in `tokens` where it begins (`start`), its
         number of prompt tokens (`prompt`) and its number of tokens in all (`length`).
       tokens: int32, the token ids of all examples, one example after the other.
+      weights: float32, like `tokens`: what the loss of each trained token is multiplied by; None if
+        all count the same.
 
     Example:
       >>> examples = Examples.of([Example("a", (2, 7, 8), 1), Example("b", (2, 9), 1)])
@@ -70,6 +72,7 @@ class Examples:
 
     index: np.ndarray
     tokens: np.ndarray
+    weights: np.ndarray | None = None
 
     @classmethod
     def of(cls, examples: Iterable[Example]) -> "Examples":
@@ -111,7 +114,7 @@ class Examples:
 
     def chosen(self, places: Any) -> "Examples":
         """Select examples by any NumPy index, such as a mask or slice, without copying tokens."""
-        return Examples(self.index[places], self.tokens)
+        return Examples(self.index[places], self.tokens, self.weights)
 
 
 def names(side: str) -> tuple[str, str]:

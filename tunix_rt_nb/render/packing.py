@@ -3,6 +3,7 @@
 from bisect import bisect_left, insort
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,6 +11,23 @@ from tunix_rt_nb.common import InputError, arrays
 from tunix_rt_nb.render.examples import Examples
 
 BLOCK = 32  # the size of a block of a row is a multiple of this many tokens
+
+
+class Least(NamedTuple):
+    """Sizes that are assumed even if all examples are smaller.
+
+    Rows of other examples then give batches of the same shapes, and JAX compiles one train step.
+
+    Attributes:
+      longest: the length of the longest example, in tokens.
+      trained: the largest number of trained tokens in a row.
+    """
+
+    longest: int = 0
+    trained: int = 0
+
+
+_NONE = Least()
 
 
 @dataclass(frozen=True)
@@ -21,12 +39,14 @@ class Rows:
       length: the length of every row, in tokens.
       order: indices into `examples`, row after row.
       ends: for each row, the index in `order` after its last example.
+      least: sizes that batches are made for at least.
     """
 
     examples: Examples
     length: int
     order: np.ndarray
     ends: np.ndarray
+    least: Least = _NONE
 
     def __len__(self) -> int:
         return len(self.ends)
@@ -52,11 +72,12 @@ class Rows:
 
         JAX compiles the train step for each shape, and rounding gives fewer shapes.
         """
-        return -(-int(self.trained_tokens.max()) // 16) * 16
+        return -(-max(self.least.trained, int(self.trained_tokens.max())) // 16) * 16
 
     @cached_property
     def _blocks(self) -> tuple[int, int]:
-        return blocks(self.length, int(self.examples.index["length"].max()))
+        longest = max(self.least.longest, int(self.examples.index["length"].max()))
+        return blocks(self.length, longest)
 
     def ids(self, row: int) -> list[bytes]:
         """Return the ids, as bytes, of the examples in the row with index `row`."""
@@ -74,6 +95,7 @@ class Rows:
             token may attend only to itself and earlier tokens of its own segment.
           positions: int32, the position of each token in its segment, from 0.
           trained: bool, True if the loss counts the prediction of this token.
+          weights: float32, the weight of each token; only if the examples have weights.
         """
         shape = (len(rows), self.length)
         tokens, segments, positions = (np.zeros(shape, np.int32) for _ in range(3))
@@ -90,11 +112,16 @@ class Rows:
         position = arrays.spans(np.zeros_like(lengths), lengths)
         # Fill all arrays at those places. The segments keep examples apart in attention, and
         # positions restart, so an example computes the same as in a row of its own.
-        tokens.flat[place] = self.examples.tokens[arrays.spans(index["start"], lengths)]
+        source = arrays.spans(index["start"], lengths)
+        tokens.flat[place] = self.examples.tokens[source]
         segments.flat[place] = np.repeat(arrays.spans(np.ones_like(held), held), lengths)
         positions.flat[place] = position
         trained.flat[place] = position >= np.repeat(index["prompt"], lengths)
-        return {"tokens": tokens, "segments": segments, "positions": positions, "trained": trained}
+        found = {"tokens": tokens, "segments": segments, "positions": positions, "trained": trained}
+        if self.examples.weights is not None:
+            found["weights"] = np.zeros(shape, np.float32)
+            found["weights"].flat[place] = self.examples.weights[source]
+        return found
 
     def take(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         """Build a training batch of the chosen rows.
@@ -110,6 +137,8 @@ class Rows:
             as `attention.attend` needs them.
           places: int32 [rows, most_trained], the columns that predict a trained token: each is the
             column just before such a token. Unused entries at the end of a row are length - 1.
+          weights: float32 [rows, most_trained], the weight of each of these trained tokens; 0 if
+            unused. Only if the examples have weights.
         """
         arrays = self.arrays(rows)
         blocks, size = self._blocks
@@ -121,6 +150,9 @@ class Rows:
         follows = arrays.pop("trained")[:, 1:]
         order = np.argsort(~follows, axis=1, kind="stable")[:, : self.most_trained]
         used = np.take_along_axis(follows, order, axis=1)
+        if "weights" in arrays:
+            weights = np.take_along_axis(arrays["weights"][:, 1:], order, axis=1)
+            arrays["weights"] = np.where(used, weights, np.float32(0))
         return arrays | {"places": np.where(used, order, self.length - 1).astype(np.int32)}
 
 
@@ -142,11 +174,17 @@ def blocks(length: int, longest: int) -> tuple[int, int]:
     return (1, length) if 2 * size >= length else (-(-length // size), size)
 
 
-def pack(examples: Examples, length: int) -> Rows:
+def pack(examples: Examples, length: int, least: Least = _NONE, together: int = 1) -> Rows:
     """Pack examples into rows of `length` tokens by best fit decreasing.
 
     Place the longest examples first, each into the fullest row that still has space for it. The
     same examples give the same rows.
+
+    Args:
+      examples: the examples.
+      length: the length of a row, in tokens.
+      least: sizes that batches of these rows are made for at least.
+      together: each run of this many examples stays in one row; their number is a multiple of it.
 
     Raises:
       InputError: an example is longer than a row, or there are no examples.
@@ -163,19 +201,18 @@ def pack(examples: Examples, length: int) -> Rows:
     if not len(examples):
         raise InputError("pack: there are no examples")
     # Decreasing: sort by length, stable, so that the result depends on the examples alone.
-    lengths = examples.index["length"]
+    lengths = examples.index["length"].reshape(-1, together).sum(axis=1)
     order = np.argsort(-lengths, kind="stable")
-    longest = examples[int(order[0])]
-    if len(longest) > length:
+    if (longest := int(lengths[order[0]])) > length:
         raise InputError(
-            f"example {longest.id}: {len(longest)} tokens do not fit into a row of {length},"
-            f" render again with max_length: {length}"
+            f"example {examples[int(order[0]) * together].id}: {longest} tokens do not fit into a"
+            f" row of {length}, render again with max_length: {length}"
         )
     # Find a row for each example, then list the examples row after row.
     rows = _best_fit(lengths[order], length)
-    return Rows(
-        examples, length, order[np.argsort(rows, kind="stable")], np.cumsum(np.bincount(rows))
-    )
+    units = order[np.argsort(rows, kind="stable")]
+    in_rows = (units[:, None] * together + np.arange(together)).ravel()
+    return Rows(examples, length, in_rows, np.cumsum(np.bincount(rows)) * together, least)
 
 
 def pack_full(examples: Examples, longest: int, fill: float = 0.95) -> Rows:

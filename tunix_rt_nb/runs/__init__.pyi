@@ -16,6 +16,7 @@ from .errors import (
 )
 from .folder import (
     GROUND as GROUND,
+    LAST as LAST,
     READS as READS,
     ROOMS as ROOMS,
     STEPS as STEPS,

@@ -1,4 +1,4 @@
-"""The five notebooks as one chain, driven by papermill.
+"""The six notebooks as one chain, driven by papermill.
 
 Each step of the chain is one notebook. A step is skipped if its outputs, and everything that they
 depend on, are unchanged since it last completed. They depend on its notebook, its parameters, its
@@ -30,6 +30,7 @@ from tunix_rt_nb.runs.errors import (
 from tunix_rt_nb.runs.execution import execute
 from tunix_rt_nb.runs.folder import (
     FORMAT,
+    LAST,
     STEPS,
     before,
     is_interrupted,
@@ -126,7 +127,7 @@ def run(
     run_dir: Path,
     values: Mapping[str, Any],
     from_step: str = STEPS[0],
-    to_step: str = STEPS[-1],
+    to_step: str = LAST,
     fresh: bool = False,
     profile: str = "",
     job: Mapping[str, Any] | None = None,

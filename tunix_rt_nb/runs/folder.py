@@ -1,4 +1,4 @@
-"""Run folders: where each step works, from generate to evaluate, and what it leaves behind.
+"""Run folders: where each step works, from generate to improve, and what it leaves behind.
 
 runs/quickstart/
   run.json            profile or job, parameters, versions
@@ -19,13 +19,15 @@ from tunix_rt_nb.common import InputError, checked, files, one_line
 from tunix_rt_nb.host import paths
 
 FORMAT = 1  # of a run folder; a folder with another format is not touched
-STEPS = ("generate", "build", "render", "train", "evaluate")
+STEPS = ("generate", "build", "render", "train", "evaluate", "improve")
+LAST = "evaluate"  # the last step of a chain, unless a later one is asked for
 READS = {  # the steps whose outputs each step reads
     "generate": (),
     "build": ("generate",),
     "render": ("build",),
     "train": ("render",),
     "evaluate": ("build", "render", "train"),
+    "improve": ("build", "render", "train", "evaluate"),
 }
 GROUND = ("common", "host", "trace", "runs")  # rooms that every step depends on
 ROOMS = {  # rooms whose code decides what each step writes: its own, and those it imports
@@ -34,8 +36,16 @@ ROOMS = {  # rooms whose code decides what each step writes: its own, and those 
     "render": ("render", "dataset", "models"),
     "train": ("train", "dataset", "models", "render"),
     "evaluate": ("evaluate", "dataset", "models", "render", "tasks"),
+    "improve": ("improve", "evaluate", "train", "dataset", "models", "render", "store", "tasks"),
 }
-KEPT = ("checkpoints", "metrics.jsonl", "tensorboard", "answers", "key")  # needed to resume
+KEPT = (
+    "checkpoints",
+    "metrics.jsonl",
+    "tensorboard",
+    "answers",
+    "rounds",
+    "key",
+)  # needed to resume
 _LONGEST = 1_000  # characters of the path from a step's folder to another's
 _LONGEST_PART = 255  # bytes of a name, on all usual file systems
 SKIPPED = "skipped.txt"  # in the folder of generate: which records an import left out, and why

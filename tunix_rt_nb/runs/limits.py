@@ -146,4 +146,17 @@ LIMITS: dict[str, Any] = {
     "BASELINE": None,
     "JUDGE": None,
     "JUDGE_MODEL": None,
+    # 6 improve
+    "METHOD": ("filter", "reward", "prefer"),
+    "CREDIT": ("answer", "gated", "first_wrong"),
+    "ROUNDS": Field(ge=1, le=1_000),
+    "PROMPTS": Field(ge=1, le=100_000),
+    "GROUP": Field(ge=2, le=1_024),
+    "ROUND_STEPS": _SOME,
+    "ASK": None,
+    "ASK_FROM": None,
+    "REPLAY": Field(ge=0, lt=1),
+    "BETA": Field(ge=0, le=10),
+    "ANSWER_TEMPERATURE": Field(gt=0, le=10),
+    "IMPROVE_RATE": Field(ge=0, le=1),
 }

@@ -86,7 +86,7 @@ def state(folder: Path) -> State:
             return State("pending", "", "has not begun")
         for step in begun:
             result(folder / stem(step))
-        problem = _unusable(folder / EVALUATED) if last == "evaluate" else "not evaluated"
+        problem = _unusable(folder / EVALUATED) if "evaluate" in begun else "not evaluated"
         return _up_to_date(folder, last, problem)
     except DAMAGE as error:
         return State("damaged", last, damage(folder, error))

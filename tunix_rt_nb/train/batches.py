@@ -1,6 +1,9 @@
 """The rows that each step of a training run trains on."""
 
+import hashlib
+from collections.abc import Mapping
 from functools import lru_cache
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -8,6 +11,32 @@ from tunix_rt_nb.common import InputError
 from tunix_rt_nb.render import Rows
 
 Batch = dict[str, np.ndarray]  # the arrays of `Rows.take`, and `weight`
+
+
+class Feed(Protocol):
+    """The batches of a training run, by number, as training asks for them: in order, each once.
+
+    A resumed run begins with any of them. `Batches` has them ready; others may make a batch when it
+    is asked for, by the model as it is then.
+    """
+
+    @property
+    def rows(self) -> Rows:
+        """The packed rows that the last batch was taken from."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, k: int) -> Batch:
+        """Return batch number `k`, counted from 0."""
+
+    def rows_of(self, step: int) -> np.ndarray:
+        """Return the indices in `rows` of the rows that a step takes, int [rows]."""
+
+    def identity(self) -> dict[str, Any]:
+        """Return what determines the batches; a run resumes only if it is the same."""
+
+    def figures(self, step: int) -> Mapping[str, float]:
+        """Return what is to be recorded before a step, by name; empty if nothing is."""
 
 
 class Batches:
@@ -29,9 +58,6 @@ class Batches:
       steps: optimiser steps.
       seed: determines the order of the rows.
 
-    Raises:
-      InputError: there are fewer rows than a step takes.
-
     Example:
       >>> from tunix_rt_nb.render.examples import Example, Examples
       >>> from tunix_rt_nb.render.packing import pack
@@ -44,11 +70,6 @@ class Batches:
     def __init__(
         self, rows: Rows, batch_size: int, accumulation: int, steps: int, seed: int
     ) -> None:
-        if len(rows) < batch_size * accumulation:
-            raise InputError(
-                f"batch_size: a step needs {batch_size * accumulation} rows, but there are only"
-                f" {len(rows)}"
-            )
         self.rows, self._seed = rows, seed
         self._batch_size, self._accumulation, self._steps = batch_size, accumulation, steps
         self._trained = rows.trained_tokens
@@ -79,3 +100,27 @@ class Batches:
 
     def _epoch(self, epoch: int) -> np.ndarray:
         return np.random.default_rng([self._seed, epoch]).permutation(len(self.rows))
+
+    def check_enough(self) -> None:
+        """Raise `InputError` if there are fewer rows than a step takes."""
+        needed = self._batch_size * self._accumulation
+        if len(self.rows) < needed:
+            raise InputError(
+                f"batch_size: a step needs {needed} rows, but there are only {len(self.rows)}"
+            )
+
+    def identity(self) -> dict[str, Any]:
+        """Return the length of the rows and the hash of their content."""
+        return {"max_length": self.rows.length, "rows": hash_of_rows(self.rows)}
+
+    def figures(self, step: int) -> Mapping[str, float]:
+        """Return nothing: all there is to record of these batches is their loss."""
+        return {}
+
+
+def hash_of_rows(rows: Rows) -> str:
+    """Hash which tokens stand where in some packed rows."""
+    content = hashlib.sha256()
+    for array in (rows.order, rows.ends, rows.examples.index, rows.examples.tokens):
+        content.update(np.ascontiguousarray(array).view(np.uint8).data)
+    return content.hexdigest()

@@ -24,6 +24,7 @@ from tunix_rt_nb import runs
 from tunix_rt_nb.common import InputError, files, one_line
 from tunix_rt_nb.models import lora
 from tunix_rt_nb.render import Rows
+from tunix_rt_nb.train.batches import Feed, hash_of_rows
 from tunix_rt_nb.train.config import SftConfig
 
 _OTHER = {  # fields that an identity holds only as a hash
@@ -34,26 +35,18 @@ _OTHER = {  # fields that an identity holds only as a hash
 _FULL = ("No space left", "File too large", "Disk quota")  # how systems report a full disk
 
 
-def identity(config: SftConfig, rows: Rows, eval_rows: Rows, model: nnx.Module) -> dict[str, Any]:
-    """Return what identifies a run: its settings, and hashes of its rows and its model.
+def identity(config: SftConfig, feed: Feed, eval_rows: Rows, model: nnx.Module) -> dict[str, Any]:
+    """Return what identifies a run: its settings, its batches, and hashes of the rest.
 
     A run resumes only from checkpoints of a run with the same identity.
     """
     return {
         **config.model_dump(),
-        "max_length": rows.length,
-        "rows": _hash_of_rows(rows),
-        "eval_rows": _hash_of_rows(eval_rows),
+        **feed.identity(),
+        "eval_rows": hash_of_rows(eval_rows),
         "model": _hash_of_model(model),
         "lora_scale": model.lora_scale if lora.is_applied(model) else None,
     }
-
-
-def _hash_of_rows(rows: Rows) -> str:
-    content = hashlib.sha256()
-    for array in (rows.order, rows.ends, rows.examples.index, rows.examples.tokens):
-        content.update(np.ascontiguousarray(array).view(np.uint8).data)
-    return content.hexdigest()
 
 
 def _hash_of_model(model: nnx.Module) -> str:

@@ -2,10 +2,10 @@
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
-from typing import NotRequired, TypedDict
+from typing import NotRequired, TypedDict, cast
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +16,7 @@ from tunix.sft import hooks, peft_trainer
 from tunix_rt_nb.common import InputError, files
 from tunix_rt_nb.render import Rows
 from tunix_rt_nb.train import checkpoints
-from tunix_rt_nb.train.batches import Batches
+from tunix_rt_nb.train.batches import Feed
 from tunix_rt_nb.train.config import SftConfig
 from tunix_rt_nb.train.flops import peak_flops, useful_flops
 from tunix_rt_nb.train.loss import held_out_loss
@@ -27,7 +27,7 @@ class MetricsLine(TypedDict):
     """A line of `metrics.jsonl`.
 
     The line of a train step has all fields except `eval_loss`. The line of a held-out loss has only
-    `step` and `eval_loss`.
+    `step` and `eval_loss`. A line of `Feed.figures` has `step`, the steps before it, and these.
 
     Attributes:
       utilisation: the useful floating-point operations per second, as a share of the devices' peak.
@@ -65,7 +65,7 @@ class Metrics(hooks.TrainingHooks):
     def __init__(
         self,
         folder: Path,
-        feed: Batches,
+        feed: Feed,
         eval_rows: Rows,
         config: SftConfig,
         report: Report = lambda line: None,
@@ -77,8 +77,9 @@ class Metrics(hooks.TrainingHooks):
         # Compute all rates beforehand: one computed later would wait for the running step.
         self._rates = np.asarray(jax.vmap(schedule(config))(jnp.arange(config.steps)))
         self._losses: list[float] = []  # held-out losses, without the one before the first step
-        self._since = self._flops = 0.0
+        self._since = 0.0
         self._speed, self._evaluated = 0, -1
+        self._of_rows: tuple[Rows | None, float, float] = (None, 0.0, 0.0)
 
     def on_train_start(self, train_ctx: peft_trainer.PeftTrainer) -> None:
         from tensorboardX import SummaryWriter
@@ -91,7 +92,6 @@ class Metrics(hooks.TrainingHooks):
         self._board = SummaryWriter(str(self._logs), purge_step=done + 1 if done else None)
         # Early stopping and the best weights continue from the held-out losses so far.
         self._losses = [r["eval_loss"] for r in kept if "eval_loss" in r and r["step"]]
-        self._flops = useful_flops(train_ctx.model, self._feed.rows) * self._share()
         self._peak = peak_flops(self._config.dtype)
         self._since = time.perf_counter()
 
@@ -103,10 +103,6 @@ class Metrics(hooks.TrainingHooks):
         whole = map(json.loads, files.whole_lines(self._path) if done else [])
         # The held-out loss at the checkpoint's own step is computed again, so drop its line too.
         return [r for r in whole if r["step"] < done + ("loss" in r)]
-
-    def _share(self) -> float:
-        """Return the share of all rows that a step takes."""
-        return self._config.batch_size * self._config.accumulation / len(self._feed.rows)
 
     def on_train_step_end(
         self, train_ctx: peft_trainer.PeftTrainer, train_step: int, train_loss: float
@@ -126,9 +122,10 @@ class Metrics(hooks.TrainingHooks):
         self._check(train_step, float(train_loss), norm, train_ctx.sound.pop(train_step))
         # A step reported before the next one is under way gives no speed: keep the last speed.
         now = time.perf_counter()
+        tokens, flops = self._load(self._feed.rows, train_ctx.model)
         if train_step < train_ctx.train_steps:
-            self._speed = round(self._tokens() / (now - self._since))
-        used = self._flops * self._speed / self._tokens() / self._peak
+            self._speed = round(tokens / (now - self._since))
+        used = flops * self._speed / tokens / self._peak
         self._write(
             {
                 "step": train_step,
@@ -141,9 +138,13 @@ class Metrics(hooks.TrainingHooks):
         )
         self._since = now
 
-    def _tokens(self) -> float:
-        """Return the mean number of example tokens per step."""
-        return self._feed.rows.examples.index["length"].sum() * self._share()
+    def _load(self, rows: Rows, model: nnx.Module) -> tuple[float, float]:
+        """Return the mean number of example tokens per step, and of useful operations on them."""
+        if self._of_rows[0] is not rows:
+            share = self._config.batch_size * self._config.accumulation / len(rows)
+            tokens = float(rows.examples.index["length"].sum())
+            self._of_rows = rows, tokens * share, useful_flops(model, rows) * share
+        return self._of_rows[1:]
 
     def _check(self, step: int, loss: float, norm: float, sound: Sequence[jax.Array]) -> None:
         """Raise `InputError` if a step's loss or gradient is not finite; name the examples.
@@ -208,6 +209,18 @@ class Metrics(hooks.TrainingHooks):
         self._write({"step": step, "eval_loss": value})
         # Leave the evaluation out of the time that counts for the step's speed.
         self._since += time.perf_counter() - started
+
+    def add(self, step: int, figures: Mapping[str, float], seconds: float) -> None:
+        """Write what a feed records before a step.
+
+        Args:
+          step: the number of steps trained so far.
+          figures: what `Feed.figures` returns.
+          seconds: how long the feed took; the speed of the step does not count them.
+        """
+        self._since += seconds
+        if figures:
+            self._write(cast("MetricsLine", {"step": step, **figures}))
 
     def _write(self, line: MetricsLine) -> None:
         with self._path.open("ab") as file:

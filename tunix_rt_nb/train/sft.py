@@ -16,15 +16,21 @@ from tunix_rt_nb.common import InputError, OutOfTime, files, one_line
 from tunix_rt_nb.models import check_processes, devices_of, mesh_of
 from tunix_rt_nb.render import Rows
 from tunix_rt_nb.train import checkpoints
-from tunix_rt_nb.train.batches import Batch, Batches
+from tunix_rt_nb.train.batches import Batch, Batches, Feed
 from tunix_rt_nb.train.config import SftConfig, check_shares
 from tunix_rt_nb.train.metrics import Metrics, MetricsLine, Report
 from tunix_rt_nb.train.step import Trainer, trainer
 
 
 def batches_of(rows: Rows, config: SftConfig) -> Batches:
-    """Return the batches of a whole run."""
-    return Batches(rows, config.batch_size, config.accumulation, config.steps, config.seed)
+    """Return the batches of a whole run.
+
+    Raises:
+      InputError: there are fewer rows than a step takes.
+    """
+    made = Batches(rows, config.batch_size, config.accumulation, config.steps, config.seed)
+    made.check_enough()
+    return made
 
 
 class Stopped(OutOfTime):
@@ -122,7 +128,7 @@ class _Source(hooks.DataHooks):
     """
 
     def __init__(
-        self, batches: Batches, metrics: Metrics, config: SftConfig, signals: list[int]
+        self, batches: Feed, metrics: Metrics, config: SftConfig, signals: list[int]
     ) -> None:
         self._batches, self._metrics, self._config = batches, metrics, config
         self._until, self._signals = _deadline(), signals
@@ -136,7 +142,12 @@ class _Source(hooks.DataHooks):
         self.ended = self._end(done)
         if self.ended or done >= len(self._batches) or self._metrics.stop:
             return None
-        return self._batches[done]
+        started = time.perf_counter()
+        batch = self._batches[done]
+        step, rest = divmod(done, self._config.accumulation)
+        if not rest:
+            self._metrics.add(step, self._batches.figures(step), time.perf_counter() - started)
+        return batch
 
     def _end(self, done: int) -> OutOfTime | None:
         """Return why training ends now, between two steps; None if it goes on.
@@ -177,7 +188,27 @@ def fine_tune(
     folder: Path,
     report: Report = lambda line: None,
 ) -> list[MetricsLine]:
-    """Train the model in place, from the latest checkpoint if there is one.
+    """Train the model in place on packed rows, from the latest checkpoint if there is one.
+
+    The arguments are those of `learn`, except that the batches are made of `rows`.
+
+    Raises:
+      InputError: there are fewer rows than a step takes; or for a reason of `learn`.
+      OutOfTime: as for `learn`.
+    """
+    batches = batches_of(rows, config)  # too few rows fail here, before anything is compiled
+    return learn(model, batches, eval_rows, config, folder, report)
+
+
+def learn(
+    model: nnx.Module,
+    batches: Feed,
+    eval_rows: Rows,
+    config: SftConfig,
+    folder: Path,
+    report: Report = lambda line: None,
+) -> list[MetricsLine]:
+    """Train the model in place on batches, from the latest checkpoint if there is one.
 
     If the model has adapters (`lora.apply`), only they are trained. If the environment variable
     `TUNIX_RT_DEADLINE` is set, in seconds since 1970, training ends after the first whole step past
@@ -185,7 +216,8 @@ def fine_tune(
     that is under way.
 
     Args:
-      rows: the packed rows to train on.
+      model: the model.
+      batches: the batches of the whole run.
       eval_rows: the packed rows to compute the held-out loss on.
       folder: the folder for `checkpoints/`, `metrics.jsonl` and `tensorboard/`.
       report: called with each line of `metrics.jsonl` as it is written.
@@ -194,16 +226,14 @@ def fine_tune(
       The lines of `metrics.jsonl`.
 
     Raises:
-      InputError: there are fewer rows than a step takes, the rows of a batch do not divide over the
-        devices, JAX spans several processes, the folder has checkpoints of another, interrupted
-        run, a checkpoint is damaged, a loss or a gradient is not finite, the disk is full, or there
-        is too little memory.
+      InputError: the rows of a batch do not divide over the devices, JAX spans several processes,
+        the folder has checkpoints of another, interrupted run, a checkpoint is damaged, a loss or a
+        gradient is not finite, the disk is full, or there is too little memory.
       OutOfTime: the deadline has passed, or a signal came (`Stopped`); the last step has a
         checkpoint, so a next call continues.
     """
-    batches = batches_of(rows, config)  # too few rows fail here, before anything is compiled
     _check_devices(model, config)
-    run = checkpoints.identity(config, rows, eval_rows, model)
+    run = checkpoints.identity(config, batches, eval_rows, model)
     metrics = Metrics(folder, batches, eval_rows, config, report)
     with _signals() as signals, devices_of(model), _told(folder):
         source = _Source(batches, metrics, config, signals)
