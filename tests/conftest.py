@@ -25,7 +25,9 @@ from tunix_rt_nb import tasks
 from tunix_rt_nb.store.store import TraceStore
 from tunix_rt_nb.trace.trace import Trace
 
-settings.register_profile("default", deadline=None, derandomize=True, max_examples=200)
+EXAMPLES = int(os.environ.get("TUNIX_RT_EXAMPLES", "60"))  # of each property; `make long`: more
+THOROUGH = 5 * EXAMPLES  # of those that much depends on
+settings.register_profile("default", deadline=None, derandomize=True, max_examples=EXAMPLES)
 settings.load_profile("default")
 
 NOW = "2026-01-01T00:00:00Z"

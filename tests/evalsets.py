@@ -113,7 +113,7 @@ def items() -> Iterator[dict[str, Any]]:
 
 
 def takes_steps(trace: Trace) -> bool:
-    """Whether a problem takes several steps, and its answer does not stand in the prompt."""
+    """Tell whether a problem takes several steps, and its answer does not stand in the prompt."""
     stands = re.search(rf"(?<![\w.]){re.escape(trace.final_answer)}(?![\w.])", trace.prompt)
     return len(trace.steps) >= FEWEST_STEPS and not stands
 

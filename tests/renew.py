@@ -155,7 +155,7 @@ def renew_security() -> None:
 
 
 def renew_logits() -> None:
-    """What Transformers makes of each small checkpoint."""
+    """Return what Transformers makes of each small checkpoint."""
     with tempfile.TemporaryDirectory() as home:
         lines = []
         for name, config in CONFIGS.items():

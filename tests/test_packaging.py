@@ -10,7 +10,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
 def declared() -> dict[str, str]:
-    """What `make` installs: everything but the extras for other machines."""
+    """Return what `make` installs: everything but the extras for other machines."""
     extras = PROJECT["optional-dependencies"]
     groups = [
         PROJECT["dependencies"],
@@ -18,6 +18,10 @@ def declared() -> dict[str, str]:
     ]
     found = [Requirement(text) for group in groups for text in group]
     return {r.name.lower(): str(r.specifier) for r in found}
+
+
+def lines_of(*locks: str) -> list[str]:
+    return [line for lock in locks for line in (ROOT / lock).read_text().splitlines()]
 
 
 def test_environment_yml_and_pyproject_never_disagree() -> None:
@@ -32,10 +36,9 @@ def test_environment_yml_and_pyproject_never_disagree() -> None:
     assert found == declared()
 
 
-def test_the_lock_holds_every_dependency_at_a_version_that_fits() -> None:
-    lines = (ROOT / "requirements.lock").read_text().splitlines()
+def test_the_locks_hold_every_dependency_at_a_version_that_fits() -> None:
     locked: dict[str, list[str]] = {}
-    for line in lines:
+    for line in lines_of("requirements.lock", "requirements-test.lock"):
         requirement = Requirement(line)
         [pin] = requirement.specifier
         assert pin.operator == "=="
@@ -45,10 +48,21 @@ def test_the_lock_holds_every_dependency_at_a_version_that_fits() -> None:
         assert all(v in Requirement(f"x{specifier}").specifier for v in locked[name])
 
 
+def test_running_needs_nothing_of_the_lock_for_tests() -> None:
+    run, test = (
+        {Requirement(line).name for line in lines_of(lock)}
+        for lock in ("requirements.lock", "requirements-test.lock")
+    )
+    assert not run & test
+    assert {"libtpu", "open-spiel", "pytest", "playwright", "mypy"} <= test
+    # Each is named by another package, and neither imported nor missed; see the Makefile.
+    assert not {"pycosat", "numba", "llvmlite", "rfc3987-syntax"} & (run | test)
+
+
 def locked(python: str) -> dict[str, str]:
-    """What the lock installs beside a version of Python."""
+    """Return what the lock installs beside a version of Python."""
     here = {"python_full_version": f"{python}.9", "python_version": python}
-    lines = map(Requirement, (ROOT / "requirements.lock").read_text().splitlines())
+    lines = map(Requirement, lines_of("requirements.lock"))
     fit = [line for line in lines if line.marker is None or line.marker.evaluate(here)]
     return {line.name: str(line.specifier) for line in fit}
 

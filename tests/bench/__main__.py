@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Iterator
 
-from tests.bench import large, pipeline, rendering, sampling, tpu, traces, training
+from tests.bench import large, pipeline, rendering, sampling, start, tpu, traces, training
 from tests.bench.measure import Line, seconds
 from tunix_rt_nb.evaluate.grade import grade as grade_one
 from tunix_rt_nb.trace.response import Generation, respond
@@ -24,6 +24,7 @@ def grade() -> Iterator[Line]:
 
 BENCHMARKS = {
     "generate": traces.generate,
+    "mix": traces.mix,
     "import": traces.add,
     "list": traces.listing,
     "verify": traces.verify,
@@ -31,6 +32,7 @@ BENCHMARKS = {
     "pack": rendering.packing,
     "grade": grade,
     "sample": sampling.sample,
+    "checked": sampling.checked,
     "train_tiny": training.train_tiny,
     "train_270m": large.train_270m,
     "memory_270m": large.memory_270m,
@@ -38,6 +40,7 @@ BENCHMARKS = {
     "tpu_hbm": tpu.tpu_hbm,
     "tpu_flops": tpu.tpu_flops,
     "tpu_cpu": tpu.tpu_cpu,
+    "start": start.start,
 }
 
 

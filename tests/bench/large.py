@@ -47,7 +47,7 @@ def train_270m() -> Iterator[Line]:
 
 
 def memory_270m() -> Iterator[Line]:
-    """What a step takes beside weights and optimiser: as compiled, and resident in the process."""
+    """Measure what a step takes beside weights and optimiser: as compiled, and as it is resident."""
     for kind in KINDS:
         for what in ("temporaries", "resident"):
             size, peer = (_median(side, kind, what) for side in SIDES)

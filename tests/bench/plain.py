@@ -59,7 +59,7 @@ def train(
 
 
 def model_input(batch: peft_trainer.TrainingInput) -> dict[str, Any]:
-    """What Tunix's model takes for a batch."""
+    """Return what Tunix's model takes for a batch."""
     there = batch.input_tokens != 0
     return {
         "input_tokens": batch.input_tokens,

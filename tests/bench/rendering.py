@@ -146,7 +146,7 @@ def _prepare(home: Path, n: int) -> None:
 
 
 def _run(home: Path, code: str, name: str) -> tuple[dict[str, Any], float]:
-    """What a route says of itself, and its peak memory in MiB."""
+    """Return what a route says of itself, and its peak memory in MiB."""
     cache = tempfile.mkdtemp(dir=home)
     _, peak = process(["-c", code, str(home)], {"HF_HUB_OFFLINE": "1", "HF_DATASETS_CACHE": cache})
     return files.read_json(home / f"{name}.json"), peak

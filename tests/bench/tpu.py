@@ -54,7 +54,7 @@ def plan(rows: int) -> preflight.Training:
 
 
 def tpu_hbm() -> Iterator[Line]:
-    """What a step takes of a chip beside weights and optimiser; and a step of 65,536 tokens."""
+    """Measure what a step, and one of 65,536 tokens, takes of a chip beside weights and optimiser."""
     size, peer = (_figures()[side]["parts"]["temporaries"] / 2**20 for side in ("ours", "plain"))
     yield Line(f"tpu_hbm {ROWS} x {LENGTH}, temporaries", size, "MiB", peer, peer / size)
     whole = _figures()["whole"]
@@ -87,7 +87,7 @@ def _figures() -> dict[str, Mapping[str, Any]]:
 
 
 def _compiled(which: str, topology: str) -> dict[str, Any]:
-    """What a process has found that may compile for a topology."""
+    """Return what a process has found that may compile for a topology."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "figures.json"
         process(["-m", "tests.bench.tpu", which, str(out)], preflight.environment(topology))
@@ -106,7 +106,7 @@ def both() -> dict[str, dict[str, Fit]]:
 
 
 def on_both(plan: preflight.Training) -> dict[str, Fit]:
-    """What the step of a model takes by the compilers for a chip and for the processor."""
+    """Return what the step of a model takes by the compilers for a chip and for the processor."""
     there = aot.train(plan, lambda line: None)["fit"]
     model, _ = models.load(Path(plan.model), remat=plan.remat)
     step = lowered(model, aot.batch(plan, plan.config.batch_size), plan.config)

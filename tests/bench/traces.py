@@ -4,15 +4,18 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from statistics import median
 
 from tests.bench.measure import Line, seconds
 from tunix_rt_nb import tasks
 from tunix_rt_nb.common import files
 from tunix_rt_nb.store.store import TraceStore
+from tunix_rt_nb.tasks.gym import SOURCE, GymTask, gym
 from tunix_rt_nb.trace.trace import Trace
 
 _COMPILED = {
@@ -32,6 +35,45 @@ def generate() -> Iterator[Line]:
         draw(name, 1)  # imports what it needs
         n = min(3_000, (tasks.get(name).space() or 12_000) // 4)
         yield Line(f"generate {name}", n / seconds(partial(draw, name, n)), "traces/s")
+
+
+def mix() -> Iterator[Line]:
+    """Drawing every task and difficulty in equal shares; reasoning-gym draws problems alone."""
+    pairs = [(name, level) for name in tasks.TASKS for level in tasks.DIFFICULTIES]
+    shared = [pair for pair in pairs if tasks.TASKS[pair[0]].source == SOURCE]
+    turns = []
+    _pace(_checked, pairs, 1)  # imports what they need
+    for _ in range(3):
+        few, many = (_pace(_checked, pairs, n) for n in (100, 1_000))
+        turns.append((many, few / many, _pace(_checked, shared, 100), _pace(_bare, shared, 100)))
+    rate, growth, ours, theirs = map(median, zip(*turns, strict=True))
+    yield Line(f"mix of {len(pairs)} pairs", rate, "traces/s a core")
+    yield Line("mix, time a trace at 10 times", growth, "times")
+    yield Line(f"mix of {len(shared)} shared pairs", ours, "traces/s a core", theirs, ours / theirs)
+
+
+def _pace(draw: Callable[[str, str, int], object], pairs: list[tuple[str, str]], n: int) -> float:
+    """Draws a second of one core, where all pairs have the same share; each is drawn n times."""
+    spent = 0.0
+    for name, level in pairs:
+        most = min(n, (tasks.get(name, level).space() or 4 * n) // 4)
+        started = time.process_time()
+        draw(name, level, most)
+        spent += (time.process_time() - started) / most
+    return len(pairs) / spent
+
+
+def _checked(name: str, level: str, n: int) -> None:
+    for _ in tasks.draw(name, n, 0, level):
+        pass
+
+
+def _bare(name: str, level: str, n: int) -> None:
+    task = tasks.TASKS[name]
+    how = task.settings[level] if issubclass(task, GymTask) else {}
+    dataset = gym().create_dataset(name, seed=0, size=n, **how)
+    for k in range(n):
+        dataset[k]
 
 
 def add() -> Iterator[Line]:

@@ -175,12 +175,12 @@ def test_nothing_is_begun_with_a_wrong_value(
 
 
 @pytest.mark.slow
-def test_the_checks_load_no_jax() -> None:
+def test_the_checks_load_neither_jax_nor_papermill() -> None:
     code = (
         "import sys\nfrom tunix_rt_nb.cli.checks import check_run\n"
         "from tunix_rt_nb.runs.parameters import resolve\n"
         "check_run(resolve({'EVAL_SET': 'core-v1', 'TOPOLOGY': 'v5e:2x4'}))\n"
-        "print([name for name in ('jax', 'flax', 'tunix', 'pandas') if name in sys.modules])"
+        "print([name for name in ('jax', 'flax', 'tunix', 'pandas', 'papermill', 'nbformat') if name in sys.modules])"
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "[]"

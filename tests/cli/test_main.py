@@ -51,11 +51,38 @@ def test_status_tells_how_to_install_what_is_missing(monkeypatch: pytest.MonkeyP
     assert row["install"] == "pip install -e '.[train]'"
 
 
-def test_the_base_install_is_enough_for_the_command_line() -> None:
-    heavy = ("jax", "flax", "tunix", "pandas", "matplotlib", "papermill", "IPython")
-    code = f"import sys, tunix_rt_nb.cli; print([m for m in {heavy} if m in sys.modules])"
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert told.stdout.strip() == "[]"
+SLOW = {"jax", "flax", "tunix", "pandas", "matplotlib", "papermill", "nbformat", "IPython"}
+SLOW |= {"reasoning_gym", "transformers", "pyarrow", "scipy"}
+SLOWISH = {"numpy", "duckdb", "pydantic", "tabulate", "packaging", "importlib.metadata"}
+
+
+@pytest.mark.parametrize(
+    ("command", "slow"),
+    [
+        ("--help", SLOW | SLOWISH),
+        ("run --help", SLOW | SLOWISH),
+        ("runs list", SLOW | {"numpy", "packaging"}),
+        ("tasks", SLOW | {"numpy", "duckdb", "pydantic", "packaging"}),
+        ("status", SLOW | {"duckdb", "pydantic"}),
+    ],
+)
+def test_a_command_that_answers_at_once_loads_nothing_slow(
+    command: str, slow: set[str], tmp_path: Path
+) -> None:
+    code = (
+        "import sys; from tunix_rt_nb.cli import main\n"
+        f"main({command.split()}, standalone_mode=False)\n"
+        f"print(sorted({slow} & sys.modules.keys()))"
+    )
+    home = {name: value for name, value in os.environ.items() if not name.startswith("JAX_")}
+    told = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**home, "TUNIX_RT_HOME": str(tmp_path)},
+    )
+    assert told.stdout.splitlines()[-1] == "[]"
 
 
 def test_the_installed_command_runs() -> None:

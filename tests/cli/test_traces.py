@@ -319,3 +319,44 @@ def test_a_trace_without_steps_scores_nothing(tmp_path: Path) -> None:
     result = invoke("score", "--store", tmp_path / "s")
     assert (result.exit_code, result.exception) == (0, None), result.output
     assert "0.0" in result.output.splitlines()[-1]
+
+
+def test_shards_of_many_machines_join_to_what_one_machine_draws(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    how = ("high_card_odds", "-n", 60, "--seed", 5, "--grain", "coarse", "--mistakes", 0.5)
+    parts = ("--shards", tmp_path / "parts")
+    for index in range(3):
+        monkeypatch.setenv("JOB_COMPLETION_INDEX", str(index))
+        path = Path(told("generate", *how, *parts, "--shard", "auto/3").strip())
+        assert path.name.startswith(f"high_card_odds-easy-coarse-mistakes0.5-seed5-n60-{index}-")
+    single, joined = tmp_path / "single", tmp_path / "joined"
+    assert told("generate", *how, "--store", single).startswith("60 new traces")
+    assert json.loads(told("generate", *how, *parts, "--store", joined, "--json"))["new"] == 60
+    drawn = [stored.trace for stored in TraceStore(joined)]
+    assert drawn == [stored.trace for stored in TraceStore(single)]
+    assert told("verify", "--store", joined).startswith("60 traces, 60 of them of known tasks")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (
+            ("--shard", "3/2", "--shards", "p"),
+            "--shard: '3/2', expected K/N with K from 0 to N - 1",
+        ),
+        (("--shard", "0/0", "--shards", "p"), "--shard: '0/0', expected K/N"),
+        (("--shard", "-1/4", "--shards", "p"), "--shard: '-1/4', expected K/N"),
+        (("--shard", "0/4"), "--shard: expected --shards FOLDER to write to, and no --store"),
+        (("--shards", "p"), "p: has no shards of arithmetic-easy-fine-mistakes0.0-seed0-n9"),
+        (("--mistakes", "2"), "mistakes: is 2.0, expected a share from 0.0 to 1.0"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused_in_one_line(
+    arguments: tuple[str, ...], line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = bad("generate", "arithmetic", "-n", 9, *arguments)
+    assert found.startswith(line)
+    assert "\n" not in found
+    assert list(tmp_path.glob("p/*")) == []

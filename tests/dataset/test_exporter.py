@@ -93,7 +93,7 @@ def odd_traces() -> list[Trace]:
 
 
 def expected(trace: Trace, form: str) -> dict[str, Any]:
-    """What a record is to be, in the words of its definition."""
+    """Return what a record is to be, in the words of its definition."""
     meta = json.loads(trace.canonical())["meta"]
     facts = {"created_at": NOW, "trace_version": "1.0"}
     if form == "training_example":

@@ -3,7 +3,6 @@
 import multiprocessing
 import os
 import signal
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -155,9 +154,7 @@ def test_a_killed_build_is_no_dataset_and_hinders_no_other(
     (folder / ".draft-1.tmp").touch()
     with pytest.raises(InputError, match=r"has no manifest\.json"):
         dataset.read_manifest(folder)
-    started = time.monotonic()
     assert dataset.build(store, spec(2), tmp_path) == folder
-    assert time.monotonic() - started < 10
     assert dataset.read_manifest(folder)["seed"] == 2
     assert (
         len(list(dataset.load(folder, "train"))) == dataset.read_manifest(folder)["split"]["train"]

@@ -8,7 +8,7 @@ import duckdb
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from tests.conftest import NOW
+from tests.conftest import NOW, THOROUGH
 from tunix_rt_nb import tasks
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.common.queries import sql
@@ -101,7 +101,7 @@ def test_a_number_of_steps_can_be_a_stratum(marble_store: TraceStore) -> None:
     st.integers(1, 300),
     st.randoms(use_true_random=False),
 )
-@settings(max_examples=1000)
+@settings(max_examples=THOROUGH)
 def test_quotas_are_never_more_than_there_are(
     found: dict[str, int], limit: int, rng: random.Random
 ) -> None:
@@ -273,7 +273,7 @@ def connections(
 
 @pytest.mark.slow
 @given(st.text(alphabet="abc1 '\"()-;/*$.=<>[]\\\n,%_", max_size=40))
-@settings(max_examples=1000)
+@settings(max_examples=THOROUGH)
 def test_any_text_is_one_condition_or_is_refused(
     connections: list[duckdb.DuckDBPyConnection], text: str
 ) -> None:

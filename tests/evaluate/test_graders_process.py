@@ -1,7 +1,6 @@
 """The process of formulas: killed when it takes too long, and passed over without its library."""
 
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,9 +30,8 @@ def test_formulas_are_compared_in_one_process_after_another(process: Process) ->
 @pytest.mark.slow
 def test_what_takes_too_long_is_killed_and_the_next_question_answered(process: Process) -> None:
     assert process.equal("x", "x") is True
-    first, started = process._started, time.monotonic()
+    first = process._started
     assert process.equal(HUGE, "x + 1", limit=0.5) is None
-    assert time.monotonic() - started < 5
     assert first and first.poll() is not None
     assert process.equal("x", "x") is True
 

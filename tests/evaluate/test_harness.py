@@ -60,7 +60,7 @@ def written(folder: Path, name: str = "sums", **how: str) -> tuple[dict[str, Any
 
 
 def exact_match(task: dict[str, Any], line: dict[str, Any], response: str) -> bool:
-    """What the harness does with a response: the last match of its filter against the target."""
+    """Grade a response as the harness does: the last match of its filter against the target."""
     [kept] = task["filter_list"]
     pattern, first = kept["filter"]
     found = re.findall(pattern["regex_pattern"], response)
@@ -151,7 +151,7 @@ def test_what_the_harness_logged_is_graded_as_here(tmp_path: Path, how: dict[str
 
 
 def samples(path: Path, rows: list[dict[str, Any]]) -> Path:
-    """What the harness logs of these answers."""
+    """Return what the harness logs of these answers."""
     files.write_lines(path, [{"doc": row, "resps": [[row["response"]]]} for row in rows])
     return path
 

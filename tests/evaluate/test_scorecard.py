@@ -6,13 +6,22 @@ import pytest
 from hypothesis import given, strategies as st
 
 from tests.conftest import some
-from tests.helpers.run_folders import TRACES, evaluated, predictions, right, trained, wrong
+from tests.helpers.run_folders import (
+    TRACES,
+    evaluated,
+    finished,
+    predictions,
+    right,
+    trained,
+    wrong,
+)
 from tunix_rt_nb import evaluate, tasks
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.evaluate import by_item, headline, scorecards, sum_up, warnings
 from tunix_rt_nb.evaluate.grade import grade
 from tunix_rt_nb.evaluate.samples import majority, pass_at
+from tunix_rt_nb.evaluate.scorecard import improved_scorecard
 from tunix_rt_nb.evaluate.uncertainty import wilson
 from tunix_rt_nb.trace.response import Generation, respond
 
@@ -47,10 +56,31 @@ def test_it_has_the_figures_of_all_items_and_of_each_task() -> None:
     assert (card["min_score"], card["max_score"]) == (0.0, 1.0)
 
 
+def test_an_item_is_all_right_if_its_answer_is_right_and_no_step_is_wrong() -> None:
+    names = ["right", "right_answer_wrong_reasons", "right", "wrong"]
+    rows = [{**row, "outcome": name} for row, name in zip(ROWS, names, strict=True)]
+    card = sum_up(rows)
+    assert (card["all_right"], card["all_right_interval"]) == (0.5, wilson(2, 4))
+    asked = {"answer": "7", "sample": 0}
+    twice = [{**row, **asked, "outcome": name} for row in ROWS for name in names[:2]]
+    assert sum_up(twice)["all_right"] == 0.5
+    assert "all_right" not in sum_up([*rows[1:], ROWS[0]])  # an older one tells no outcome
+
+
 def test_the_order_of_predictions_does_not_matter() -> None:
     rows = [one(str(k), "ab"[k % 2], k % 3 / 2, section="core") for k in range(200)]
     shuffled = random.Random(0).sample(rows, len(rows))
     assert files.digest(sum_up(shuffled)) == files.digest(sum_up(rows))
+
+
+def test_the_scorecard_of_an_improvement_is_read_and_checked(tmp_path: Path) -> None:
+    run = evaluated(tmp_path)
+    card = scorecards(run / "5_evaluate")[1]
+    improved = finished(run, "improve", {}, improved=card)
+    assert improved_scorecard(improved) == card
+    damaged = finished(run, "improve", {}, improved={**card, "all_right": 2.0})
+    with pytest.raises(InputError, match=r"6_improve/result.json: improved.all_right: "):
+        improved_scorecard(damaged)
 
 
 def test_items_that_were_not_answered_are_counted_as_skipped() -> None:

@@ -57,7 +57,7 @@ def opened(
 
 
 def _failed(request: Any) -> list[str]:
-    """What a request failed for; nothing if the browser ended it, because the page was left."""
+    """Tell why a request failed; return nothing if the browser ended it as the page was left."""
     told = f"failed: {request.url}: {request.failure}"
     return [] if request.failure == "net::ERR_ABORTED" else [told]
 
@@ -70,12 +70,12 @@ def page(width: int = 1280, scheme: Scheme = "light") -> "Iterator[tuple[Page, l
 
 
 def scrolls_sideways(page: "Page") -> bool:
-    """Whether the page as a whole is wider than its window."""
+    """Tell whether the page as a whole is wider than its window."""
     return bool(page.evaluate("document.documentElement.scrollWidth > window.innerWidth"))
 
 
 def violations(page: "Page", exclude: list[str] | None = None, only: str = "body") -> list[str]:
-    """What axe finds serious or critical: its rule, and the elements that break it.
+    """Return what axe finds serious or critical: its rule, and the elements that break it.
 
     Args:
       exclude: selectors of what is not ours.

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
+from tunix_rt_nb import models
 from tunix_rt_nb.common import files
 from tunix_rt_nb.models.tokenizer import Tokenizer, train_tokenizer
 
@@ -105,6 +106,18 @@ def checkpoint(
     files.write_json(folder / "config.json", config)
     (folder / "tokenizer.model").write_bytes(tokenizer.model)
     save_file(tensors(config, seed), folder / "model.safetensors", {"format": "pt"})
+    return folder
+
+
+def shallow(folder: Path, tokenizer: Tokenizer, seed: int = 0) -> Path:
+    """Make the model `tiny` with the first of its three layers alone: it compiles much sooner."""
+    models.create("tiny", tokenizer, seed, folder)
+    config = files.read_json(folder / "config.json")
+    config |= {"num_hidden_layers": 1, "layer_types": config["layer_types"][:1]}
+    files.write_json(folder / "config.json", config)
+    weights = load_file(folder / "model.safetensors")
+    kept = {k: w for k, w in weights.items() if "layers." not in k or ".layers.0." in k}
+    save_file(kept, folder / "model.safetensors", {"format": "pt"})
     return folder
 
 

@@ -79,7 +79,7 @@ class Kaggle(ThreadingHTTPServer):
         return self.kernels[handle][-1]
 
     def pushed(self, handle: str) -> list[dict[str, Any]]:
-        """What was asked for, version by version."""
+        """Return what was asked for, version by version."""
         return [version.pushed for version in self.kernels[handle]]
 
     def execute(self, handle: str, version: Version) -> None:
@@ -161,7 +161,7 @@ class Handler(Base):
             self.answer(200)
 
     def parts(self) -> Iterator[bytes]:
-        """What is uploaded, in one piece or in chunks."""
+        """Return what is uploaded, in one piece or in chunks."""
         if length := self.headers["Content-Length"]:
             yield self.rfile.read(int(length))
             return

@@ -104,7 +104,7 @@ def refused(result: Result, says: str) -> None:
 
 
 def left(folder: Path, more: dict[str, bytes] | None = None) -> dict[str, bytes]:
-    """What a kernel leaves of a run of two files, with their hashes."""
+    """Return what a kernel leaves of a run of two files, with their hashes."""
     output = folder.parent.parent / "there/runs/mine"
     (output / "1_generate").mkdir(parents=True)
     (output / "run.json").write_text('{"format": 1}')

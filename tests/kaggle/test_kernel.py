@@ -74,7 +74,7 @@ def embedded(made: NotebookNode) -> dict[str, str]:
 
 
 def contents(found: Mapping[str, str]) -> dict[str, bytes]:
-    """What those files are where they are unpacked."""
+    """Return what those files are where they are unpacked."""
     packed = lzma.decompress(base64.b64decode(found[embedding.PACKED])).decode()
     plain = {name: text for name, text in found.items() if name != embedding.PACKED}
     return {name: text.encode() for name, text in {**plain, **bootstrap.split(packed)}.items()}

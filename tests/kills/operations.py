@@ -183,7 +183,7 @@ def pulled(folder: Path) -> dict[str, Any]:
 
 
 def left(version: int) -> dict[str, bytes]:
-    """What the kernel left: a run of some files, with their hashes."""
+    """Return what the kernel left: a run of some files, with their hashes."""
     from hashlib import sha256
 
     found = {f"1_generate/{n}.txt": bytes([version]) * 50_000 for n in range(30)}

@@ -51,7 +51,7 @@ def original() -> bytes:
 
 @cache
 def pieces() -> list[tuple[str, float, int]]:
-    """What a GGUF file says of it: llama.cpp marks what steers as control pieces."""
+    """Return what a GGUF file says of it: llama.cpp marks what steers as control pieces."""
     model = sentencepiece_model_pb2.ModelProto.FromString(original())
     steers = {"<unk>", "<start_of_turn>", "<end_of_turn>"}
     return [(p.piece, p.score, 3 if p.piece in steers else p.type) for p in model.pieces]

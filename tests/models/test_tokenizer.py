@@ -9,6 +9,7 @@ import pytest
 import sentencepiece
 from hypothesis import given, settings, strategies as st
 
+from tests.conftest import THOROUGH
 from tests.golden import published
 from tests.helpers import odd
 from tunix_rt_nb import tasks
@@ -110,7 +111,7 @@ def test_every_piece_that_steers_is_known() -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=1000)
+@settings(max_examples=THOROUGH)
 @given(controlled)
 def test_literal_text_holds_no_control_token_and_reads_back(text: str) -> None:
     for each in ALL:
@@ -124,7 +125,7 @@ def test_literal_text_holds_no_control_token_and_reads_back(text: str) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=1000)
+@settings(max_examples=THOROUGH)
 @given(st.lists(st.sampled_from([*CONTROLS, *PARTS, "▁", " "]), min_size=1, max_size=8))
 def test_text_in_several_segments_is_tokenised_as_one(parts: list[str]) -> None:
     for each in ALL:
@@ -142,7 +143,7 @@ def test_every_control_piece_is_literal_in_a_text() -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=1000)
+@settings(max_examples=THOROUGH)
 @given(
     odd.traces(controlled),
     st.sampled_from(FORMS),
@@ -199,7 +200,7 @@ def ids_of(name: str, text: str) -> list[int]:
 
 
 @pytest.mark.slow
-@settings(max_examples=1000)
+@settings(max_examples=THOROUGH)
 @given(
     name=st.sampled_from(sorted(TEMPLATES)),
     trace=st.sampled_from(DRAWN) | odd.traces(plain),

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from tests.conftest import THOROUGH
 from tunix_rt_nb import tasks
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.models.tokenizer import Tokenizer, train_tokenizer
@@ -29,7 +30,7 @@ def arrays(rows: Rows) -> dict[str, np.ndarray]:
     return rows.arrays(np.arange(len(rows)))
 
 
-@settings(max_examples=1000)
+@settings(max_examples=THOROUGH)
 @given(examples)
 def test_packing_keeps_every_example_whole_and_apart(packed: list[Example]) -> None:
     found = []
@@ -60,7 +61,7 @@ def one_by_one(packed: list[Example]) -> list[list[str]]:
     return [[each.id for each in row] for row in rows]
 
 
-@settings(max_examples=1000)
+@settings(max_examples=THOROUGH)
 @given(examples)
 def test_packing_is_best_fit_decreasing(packed: list[Example]) -> None:
     rows = pack(Examples.of(packed), LENGTH)

@@ -168,7 +168,7 @@ def test_a_sample_is_a_right_answer_to_one_question() -> None:
 def test_the_snippet_asks_as_the_model_was_trained(
     system: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What needs PyTorch is cut off: the tensors, and all from the model on."""
+    """Cut off what needs PyTorch: the tensors, and all from the model on."""
     for name, content in tokenizer_files.contents(TOKENIZER).items():
         (tmp_path / name).write_bytes(content)
     sample: Any = {"prompt": "What is 1 + 1?", "response": "Answer: 2"}

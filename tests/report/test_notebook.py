@@ -401,3 +401,28 @@ def test_whatever_a_table_holds_is_shown_as_text(said: str) -> None:
 
 def test_an_empty_folder_has_an_empty_table(tmp_path: Path) -> None:
     assert len(report.files_table(tmp_path)) == 0
+
+
+def test_one_prompt_is_watched_over_the_rounds() -> None:
+    rounds = [[WRONG, RIGHT], [RIGHT, WRONG]]
+    told = shown(report.watched_html(rounds))
+    prompt, wrong_answer, right_answer = ("b", TRACE.prompt), answered(WRONG), answered(RIGHT)
+    assert told == [
+        prompt,
+        ("h4", "Round 1"),
+        *wrong_answer[1:],
+        ("h4", "Round 2"),
+        *right_answer[1:],
+    ]
+    assert shown(report.watched_html([])) == shown(report.watched_html([[], []])) == []
+    many = shown(report.watched_html([[RIGHT]] * 100))
+    assert [text for tag, text in many if tag == "h4"][-2:] == ["Round 86", "Round 100"]
+
+
+@pytest.mark.parametrize("said", [HOSTILE, "</h4><script>", "\n1. <b>"])
+def test_whatever_a_watched_answer_says_is_text(said: str) -> None:
+    fields = dict.fromkeys(("prompt", "response", "expected_answer", "answer"), said)
+    odd_one = {**WRONG, **fields, "wrong_steps": {"1": said}, "strict_format": True}
+    found = Shown(report.watched_html([[odd_one], [odd_one]]))
+    assert found.elements.keys() <= {"div", "p", "b", "h4", "ol", "li", "i", "br"}
+    assert found.elements["h4"] == 2

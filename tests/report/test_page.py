@@ -95,7 +95,7 @@ def test_the_page_tells_the_run_from_scores_to_lineage(run: Path, text: str) -> 
     assert "wrong step, wrong answer 0 8" in text
     assert "no answer 12 0" in text
     assert "high_card_duel 2 6" in text  # where solutions go wrong first
-    for step in runs.STEPS:
+    for step in runs.STEPS[:-1]:
         assert runs.content_hash(run / runs.stem(step)) in text
     assert "dataset: sums-v1" in text
     assert "train STEPS 8" in text

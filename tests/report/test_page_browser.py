@@ -8,6 +8,7 @@ import pytest
 
 from tests.helpers import browser
 from tests.helpers.run_folders import TRACES, evaluated, predictions, right, wrong
+from tests.report.test_improved import improved
 from tunix_rt_nb import report
 from tunix_rt_nb.common import files
 from tunix_rt_nb.models import Tokenizer, train_tokenizer
@@ -30,6 +31,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = evaluated(tmp_path_factory.mktemp("home"))
     losses = [{"step": n, "loss": 4.0 / n} for n in range(1, 9)]
     files.write_lines(run / "4_train" / "metrics.jsonl", losses)
+    improved(run)
     return report.write_page(run)
 
 
@@ -43,6 +45,7 @@ def notebook(tmp_path_factory: pytest.TempPathFactory) -> Path:
         report.traces_html(TRACES, {"arithmetic"}),
         report.mask_html(example, tokenizer),
         report.predictions_html(answers),
+        report.watched_html([answers, answers]),
     ]
     style = (
         "body { background: #fff; color: #000 }"

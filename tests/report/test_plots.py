@@ -18,7 +18,8 @@ from tunix_rt_nb import dataset, report
 from tunix_rt_nb.evaluate import sum_up
 from tunix_rt_nb.render import Example, Examples, Rows, pack
 from tunix_rt_nb.report import theme
-from tunix_rt_nb.report.plots import AFTER, BEFORE, label
+from tunix_rt_nb.report.plots import AFTER, BEFORE, IMPROVED, label, loss_axes
+from tunix_rt_nb.report.rounds import rounds_axes
 from tunix_rt_nb.store import TraceStore
 
 FIRST, SECOND, THIRD, FOURTH, *_ = theme.SERIES
@@ -69,7 +70,7 @@ def widths(flags: np.ndarray) -> list[int]:
 
 
 def in_ratio(found: Sequence[int], *expected: float) -> bool:
-    """Whether lengths in pixels are as these, but for some pixels at their ends."""
+    """Tell whether lengths in pixels are as these, but for some pixels at their ends."""
     assert len(found) == len(expected), found
     scale = max(found) / max(expected)
     return all(abs(one - scale * other) <= 5 for one, other in zip(found, expected, strict=True))
@@ -269,7 +270,7 @@ def packed(*lengths: int, length: int = 16) -> Rows:
 
 
 def inside(picture: np.ndarray) -> np.ndarray:
-    """What is within the axes: the number of each pixel's colour, 0 for white."""
+    """Return what is within the axes: the number of each pixel's colour, 0 for white."""
     dark = of(picture, theme.INK, near=0.1)
     bottom = int(longest(dark.T).argmax())
     left, right = max(stretches(dark[bottom]), key=lambda s: s[1] - s[0])
@@ -407,6 +408,19 @@ def test_right_answers_and_steps_are_bars_by_task_and_for_all() -> None:
     assert in_ratio([scale, *bars(picture, BEFORE)], 1.0, *told)
 
 
+def test_an_improved_model_has_the_third_of_three_bars() -> None:
+    cards = [
+        sum_up(predictions([right(t) if k % 4 <= n else wrong(t) for k, t in enumerate(TRACES)]))
+        for n in range(3)
+    ]
+    picture = pixels(report.before_after_plot(*cards))
+    colours = (BEFORE, AFTER, IMPROVED)
+    each = [tops(picture, colour) for colour in colours]
+    assert [len(found) for found in each] == [6, 6, 6]
+    assert all(one < two < three for one, two, three in zip(*each, strict=True))
+    assert in_ratio([bars(picture, colour)[4] for colour in colours], 25, 50, 75)
+
+
 def test_where_no_step_can_be_checked_there_is_no_bar() -> None:
     card = sum_up([{**p, "steps_right": None} for p in predictions([right(TRACES[0])], TRACES[:1])])
     picture = pixels(report.before_after_plot(card, card))
@@ -449,3 +463,30 @@ def test_a_model_that_got_worse_has_the_lower_bars_after_training() -> None:
     picture = pixels(report.before_after_plot(good, none))
     assert len(bars(picture, BEFORE)) == 6
     assert bars(picture, AFTER) == []
+
+
+def test_a_loss_that_is_not_positive_has_a_linear_scale() -> None:
+    metrics = [{"step": n, "loss": 0.2 - 0.1 * n} for n in range(1, 9)]
+    columns, values = line(pixels(report.loss_plot(metrics)), FIRST).T
+    assert loss_axes(metrics).get_yscale() == "linear"
+    assert abs(np.corrcoef(columns, values)[0, 1] + 1) < 1e-3
+
+
+FIGURES = {"answer": 0.5, "steps": 0.25, "form": 0.75, "right": 0.2, "wrong_reasons": 0.4}
+
+
+def test_parts_of_the_reward_and_right_answers_are_lines_over_rounds() -> None:
+    lines = [{"step": 40 * n, "round": n + 1, **FIGURES} for n in range(4)]
+    pixels(report.rounds_plot([*METRICS, *lines]))
+    both = rounds_axes([*METRICS, *lines]).figure.axes
+    told = [(one.get_label(), one.get_xydata().tolist()) for axes in both for one in axes.lines]
+    names = ["answer", "steps", "form", "right", "right for wrong reasons"]
+    assert told == [
+        (name, [[n, 100 * share] for n in (1, 2, 3, 4)])
+        for name, share in zip(names, FIGURES.values(), strict=True)
+    ]
+
+
+def test_a_training_without_rounds_has_no_points() -> None:
+    pixels(report.rounds_plot(METRICS))
+    assert not any(len(one.get_xdata()) for one in rounds_axes(METRICS).lines)

@@ -51,6 +51,35 @@ def test_training_is_compiled_then_counted_and_says_when_it_will_end(clock: Cloc
         assert repr(told) == "1,240/2,400  loss 0.0065  12,300 tokens/s  9 min 20 s left"
 
 
+def test_while_a_round_is_answered_its_answers_are_counted(clock: Clock) -> None:
+    with training_progress(160) as told:
+        told.answering(0, 1_024, 1, 4)
+        clock.now += 8
+        assert repr(told) == "round 1 of 4: 0/1,024 answers  8 s"
+        told.answering(320, 1_024, 1, 4)
+        assert repr(told) == "round 1 of 4: 320/1,024 answers  40 a second  17 s left"
+        clock.now += 17.6
+        told.answering(1_024, 1_024, 1, 4)
+        clock.now += 4  # of grading and compiling
+        assert repr(told) == "round 1 of 4: 1,024/1,024 answers  40 a second  29 s"
+        told({"step": 0, "round": 1, "reward": 0.5})
+        assert repr(told).startswith("round 1 of 4")
+        train(told, 1, 40, clock)
+        assert repr(told).startswith("40/160  loss 0.2624")
+        told.answering(80, 1_024, 2, 4)
+        assert repr(told) == "round 2 of 4: 80/1,024 answers  0 s"
+
+
+def test_a_training_that_was_stopped_while_it_answered_says_how_far_it_was(
+    clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(KeyboardInterrupt), training_progress(160) as told:
+        told.answering(80, 1_024, 1, 4)
+        clock.now += 9
+        raise KeyboardInterrupt
+    assert capsys.readouterr().out == "round 1 of 4: 80/1,024 answers  in 9 s\n"
+
+
 def test_the_last_line_says_how_long_it_took(
     clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -66,9 +95,9 @@ def test_a_training_that_was_stopped_keeps_its_curve_and_a_whole_one_is_plotted_
         train(told, 1, 7, clock)
         raise KeyboardInterrupt
     assert repr(told) == "7/20  loss 2.0000  12,300 tokens/s  in 3 s"
-    assert "<path" in told._repr_mimebundle_()["text/html"]  # type: ignore[attr-defined]
+    assert "<path" in told._repr_mimebundle_()["text/html"]
     train(told, 8, 20, clock)
-    assert "<path" not in told._repr_mimebundle_()["text/html"]  # type: ignore[attr-defined]
+    assert "<path" not in told._repr_mimebundle_()["text/html"]
 
 
 def test_answers_are_counted_with_their_rate(clock: Clock) -> None:
@@ -135,11 +164,24 @@ def test_every_curve_is_well_formed_and_within_its_frame(
     for held_out, share, loss in given:
         (curve.hold_out if held_out else curve.add)(round(share * steps), loss)
     html = curve.html()
-    assert not html or sum(1e-9 < loss < 1e9 for held_out, _, loss in given if not held_out) > 1
+    assert (
+        not html or sum(1e-9 < abs(loss) < 1e9 for held_out, _, loss in given if not held_out) > 1
+    )
     page = ElementTree.fromstring(f"<div>{html}</div>")
     for path in page.iter("path"):
         places = re.findall(r"[ML](\S+) ([^\sh]+)", str(path.get("d")))
         assert all(0 <= float(value) <= 100 for place in places for value in place)
+
+
+def test_losses_that_are_not_positive_are_drawn_on_a_linear_scale() -> None:
+    curve = Curve(20)
+    for step in range(1, 21):
+        curve.add(step, 0.52 - step / 20)
+    html = curve.html()
+    assert "on a linear scale" in html
+    path, _ = ElementTree.fromstring(f"<div>{html}</div>").iter("path")
+    heights = [float(place.split()[1]) for place in str(path.get("d"))[1:].split(" L")]
+    assert heights == pytest.approx([8.3, 36.1, 63.9, 91.7], abs=0.1)
 
 
 @given(st.floats(1e-12, 1e12), st.floats(1.3, 1e20))

@@ -5,7 +5,7 @@ from hypothesis import given, settings, strategies as st
 from tests.conftest import some, with_step
 from tests.helpers import odd
 from tests.helpers.run_folders import TRACES, predictions, right, wrong
-from tunix_rt_nb.report import Row, align, answers_side_by_side, two_columns
+from tunix_rt_nb.report.side_by_side import Row, align, answers_side_by_side, two_columns
 from tunix_rt_nb.trace import Trace
 
 BRIEF = {"role": "system", "content": "Be brief."}

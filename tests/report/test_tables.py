@@ -6,11 +6,14 @@ from hypothesis import given, settings, strategies as st
 from tests.conftest import some
 from tests.helpers.run_folders import TRACES, predictions, right, wrong
 from tunix_rt_nb import report
+from tunix_rt_nb.common import InputError
 from tunix_rt_nb.evaluate import STRICT, sum_up
 from tunix_rt_nb.evaluate.uncertainty import wilson
 
 BEFORE = sum_up(predictions([""] * 12))
 AFTER = sum_up(predictions([right(t) if n < 9 else wrong(t) for n, t in enumerate(TRACES)]))
+TEXTS = [*map(right, TRACES)]
+IMPROVED = sum_up(predictions(TEXTS))
 SUMS = some("arithmetic", 60, seed=3)
 
 
@@ -24,6 +27,7 @@ def test_shares_of_answers_and_steps_are_told_by_task_for_all_and_strictly() -> 
         row("arithmetic", 6, "0.0 %", "100.0 %", "0.0 %", "100.0 %"),
         row("high_card_duel", 6, "0.0 %", "50.0 %", "0.0 %", "66.7 %"),
         row("all", 12, "0.0 %", "75.0 %", "0.0 %", "83.3 %"),
+        row("all, every step right", 12, "0.0 %", "75.0 %", "", ""),
         row("all, in the style exactly", 12, "0.0 %", "75.0 %", "", ""),
     ]
 
@@ -36,9 +40,65 @@ def test_before_and_after_are_told_apart() -> None:
             assert one[f"{what} after"] == two[f"{what} before"]
 
 
+def test_right_answers_with_a_wrong_step_count_in_all_but_one_row() -> None:
+    lucky = [{**p, "outcome": "right_answer_wrong_reasons"} for p in predictions(TEXTS)]
+    *_, whole, sound, strict = report.before_after(BEFORE, sum_up(lucky))
+    told = [found["answers after"] for found in (whole, sound, strict)]
+    assert told == ["100.0 %", "0.0 %", "100.0 %"]
+
+
+def test_scorecards_of_older_runs_have_no_row_for_what_they_do_not_tell() -> None:
+    older = {name: value for name, value in AFTER.items() if not name.startswith("all_right")}
+    assert [found["task"] for found in report.before_after(BEFORE, older)][-2:] == ["all", STRICT]
+    assert "all_right" not in report.summary(BEFORE, older)["after"]
+
+
+def test_with_an_improved_model_each_share_has_a_row_and_each_model_a_column() -> None:
+    names = ["task", "before", "after", "improved", "held-out items"]
+    rows = report.before_after(BEFORE, AFTER, IMPROVED)
+    assert [*map(list, rows)] == [names] * 8
+    assert [[*found.values()] for found in rows] == [
+        ["arithmetic: answers", "0.0 %", "100.0 %", "100.0 %", "6"],
+        ["arithmetic: steps", "0.0 %", "100.0 %", "100.0 %", "6"],
+        ["high_card_duel: answers", "0.0 %", "50.0 %", "100.0 %", "6"],
+        ["high_card_duel: steps", "0.0 %", "66.7 %", "100.0 %", "6"],
+        ["all: answers", "0.0 %", "75.0 %", "100.0 %", "12"],
+        ["all: steps", "0.0 %", "83.3 %", "100.0 %", "12"],
+        ["all, every step right", "0.0 %", "75.0 %", "100.0 %", "12"],
+        ["all, in the style exactly", "0.0 %", "75.0 %", "100.0 %", "12"],
+    ]
+    text = report.before_after_text(BEFORE, AFTER, IMPROVED)
+    assert max(map(len, text.splitlines()[:10])) <= 80
+    assert "answers after, 95 % interval: 46.8 % to 91.1 %" in text
+    assert "answers improved, 95 % interval: 75.8 % to 100.0 %" in text
+
+
+def test_steps_that_nobody_can_check_have_no_row_beside_an_improved_model() -> None:
+    card = sum_up([{**p, "steps_right": None} for p in predictions(TEXTS)])
+    tasks = [found["task"] for found in report.before_after(card, card, card)]
+    assert not [task for task in tasks if task.endswith("steps")]
+
+
+def test_an_improved_model_that_was_asked_other_tasks_is_refused() -> None:
+    other = sum_up(predictions(TEXTS[:1], TRACES[:1]))
+    with pytest.raises(InputError, match="improved: are of other categories"):
+        report.before_after(BEFORE, AFTER, other)
+
+
+def test_json_tells_who_is_right_in_every_step_and_of_an_improved_model_if_there_is_one() -> None:
+    told = report.summary(BEFORE, AFTER, IMPROVED)
+    assert [told[when]["all_right"] for when in ("before", "after", "improved")] == [0, 0.75, 1]
+    assert told["after"]["all_right_interval"] == pytest.approx(wilson(9, 12))
+    assert told["improved"]["accuracy"] == told["improved"]["steps_right"] == 1.0
+    assert told["improved"]["n"] == 12
+    assert told["by_task"]["high_card_duel"]["improved"] == 1.0
+    plain = report.summary(BEFORE, AFTER)
+    assert "improved" not in plain and "improved" not in plain["by_task"]["arithmetic"]
+
+
 def test_an_answer_that_is_right_but_not_in_the_style_counts_in_all_but_the_last_row() -> None:
     texts = [f"{right(t)}\nThat is it." for t in TRACES]
-    *_, whole, strict = report.before_after(BEFORE, sum_up(predictions(texts)))
+    *_, whole, _, strict = report.before_after(BEFORE, sum_up(predictions(texts)))
     assert (whole["task"], whole["answers after"]) == ("all", "100.0 %")
     assert (strict["task"], strict["answers after"]) == (STRICT, "0.0 %")
 
@@ -49,6 +109,7 @@ def test_one_task_has_a_row_and_so_have_all() -> None:
     assert report.before_after(card, card) == [
         row("arithmetic", 1, *shares),
         row("all", 1, *shares),
+        row("all, every step right", 1, *shares[:2], "", ""),
         row(STRICT, 1, *shares[:2], "", ""),
     ]
 
@@ -97,6 +158,7 @@ def test_the_table_is_aligned_text_with_the_interval_and_doubts_below() -> None:
             "         0.0 %       66.7 %",
             "  all                                    12           0.0 %         75.0 %"
             "         0.0 %       83.3 %",
+            "  all, every step right                  12           0.0 %         75.0 %",
             "  all, in the style exactly              12           0.0 %         75.0 %",
             "  answers after, 95 % interval: 46.8 % to 91.1 %",
             "  12 items are few: the interval is 44 points wide, 50 items and more decide better",
@@ -111,7 +173,7 @@ def test_a_card_without_doubts_has_the_interval_alone_below() -> None:
     low, high = (f"{100 * share:.1f} %" for share in wilson(60, 60))
     told = report.before_after_text(before, after).split("\n")
     assert told[-2:] == [f"  answers after, 95 % interval: {low} to {high}", ""]
-    assert len(told) == 1 + 4 + 1 + 1
+    assert len(told) == 1 + 5 + 1 + 1
 
 
 @pytest.mark.parametrize("n_right", [0, 1, 12])

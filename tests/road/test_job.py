@@ -2,18 +2,18 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
+from click.testing import CliRunner, Result
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 from tests.conftest import NOW
 from tunix_rt_nb import dataset, render, runs, tasks, train
+from tunix_rt_nb.cli import main
 from tunix_rt_nb.common import files
 from tunix_rt_nb.dataset.exporter import FORMS, export
 from tunix_rt_nb.store.store import TraceStore
@@ -34,23 +34,18 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
-def tool(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [str(Path(sys.executable).parent / "tunix-rt-nb"), *arguments],
-        env={**os.environ, "TUNIX_RT_HOME": str(home)},
-        capture_output=True,
-        text=True,
-    )
+def tool(home: Path, *arguments: str) -> Result:
+    return CliRunner(env={"TUNIX_RT_HOME": str(home)}).invoke(main, arguments)
 
 
 def test_the_job_of_a_dataset_is_run(home: Path) -> None:
     path = home / "job.yaml"
-    assert tool(home, "datasets", "tunix-yaml", "sums-v1", "-o", str(path)).returncode == 0
+    assert tool(home, "datasets", "tunix-yaml", "sums-v1", "-o", str(path)).exit_code == 0
     written = path.read_text()  # could be run as it is, but twenty epochs take longer
     path.write_text(written.replace("num_epochs: 20", "num_epochs: 3"))
     settings = [f"--set={name}={value}" for name, value in SMALL.items()]
     told = tool(home, "run", str(path), "--json", *settings)
-    assert told.returncode == 0, told.stderr
+    assert told.exit_code == 0, told.output
     found = json.loads(told.stdout)
     assert found["run_id"] == "sums-v1"
     assert [step["name"] for step in found["steps"]] == ["build", "render", "train", "evaluate"]
@@ -99,9 +94,14 @@ def test_every_form_gives_the_tokens_that_the_dataset_gives(
 
 def test_the_job_of_a_file_gives_the_tokens_that_the_dataset_gives(home: Path) -> None:
     tool(home, "datasets", "export", "sums-v1", "--split", "all", "-o", str(home / "x.jsonl"))
-    assert tool(home, "datasets", "tunix-yaml", str(home / "x.jsonl"), "-o", str(home / "x.yaml"))
+    assert (
+        tool(
+            home, "datasets", "tunix-yaml", str(home / "x.jsonl"), "-o", str(home / "x.yaml")
+        ).exit_code
+        == 0
+    )
     told = tool(home, "run", str(home / "x.yaml"), "--to", "render")
-    assert told.returncode == 0, told.stderr
+    assert told.exit_code == 0, told.output
     expected = render_it(home / "data/datasets/sums-v1", home / "expected")
     assert rendered(home / "runs/x/3_render") == expected
     held_out = dataset.load(home / "runs/x/2_build/x-v1", "eval")

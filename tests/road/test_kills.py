@@ -25,7 +25,7 @@ def test_killed_commands_and_two_at_once_lose_nothing_show_no_half_and_leave_not
     pytest.importorskip("slugify")
     # In a process of its own, because one with threads must not fork.
     told = subprocess.run(
-        [sys.executable, "-m", "tests.kills", "5", "5"], capture_output=True, text=True
+        [sys.executable, "-m", "tests.kills", "3", "3"], capture_output=True, text=True
     )
     assert told.returncode == 0, told.stdout + told.stderr
 

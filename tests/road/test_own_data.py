@@ -47,21 +47,24 @@ def test_three_hundred_questions_of_ones_own_end_with_a_graded_table(tmp_path: P
     assert "300 GSM8K problems" in notebook
 
 
-def test_questions_with_answers_only_are_trained_and_graded(tmp_path: Path) -> None:
+def test_questions_with_answers_only_are_trained_and_graded_beside_drawn_ones(
+    tmp_path: Path,
+) -> None:
     data = tmp_path / "answers.csv"
     rows = [(r["question"], r["answer"].split("#### ")[1]) for r in word_problems.records(60)]
     data.write_text("frage,antwort\n" + "".join(f'"{q}",{a}\n' for q, a in rows))
-    found = run(tmp_path / "home", data, "--map", "prompt=frage,answer=antwort")
-    assert found["after"]["n"] == SMALL["ITEMS"]
-    assert all(one["expected_answer"].isdigit() for one in predictions(found))
-
-
-def test_own_questions_stand_beside_drawn_ones(tmp_path: Path) -> None:
-    data = tmp_path / "mixed.jsonl"
-    records = [*word_problems.records(60), {"question": "broken"}]
-    files.write_lines(data, records)
-    found = run(tmp_path / "home", data, "--skip-bad", "--set", "TRACES={high_card_duel: 40}")
+    more = ["--map", "prompt=frage,answer=antwort", "--set", "TRACES={high_card_duel: 40}"]
+    found = run(tmp_path / "home", data, *more)
     assert found["by_task"].keys() == {"own", "high_card_duel"}
+    graded = predictions(found)
+    own = [one for one in graded if one["expected_answer"].isdigit()]
+    assert (len(own), len(graded)) == (SMALL["ITEMS"], 2 * SMALL["ITEMS"])
+
+
+def test_a_bad_line_is_skipped_and_named(tmp_path: Path) -> None:
+    data = tmp_path / "mixed.jsonl"
+    files.write_lines(data, [*word_problems.records(60), {"question": "broken"}])
+    found = run(tmp_path / "home", data, "--skip-bad", "--to", "generate")
     notebook = (found["run"] / "1_generate.ipynb").read_text()
     assert "60 GSM8K problems, 1 line skipped" in notebook
     assert "1 line skipped, listed in " in found["told"]

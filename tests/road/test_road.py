@@ -9,8 +9,10 @@ import time
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
 
 from tunix_rt_nb import runs
+from tunix_rt_nb.cli import main
 from tunix_rt_nb.common import files
 from tunix_rt_nb.host import paths
 
@@ -60,7 +62,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def is_under_way(home: Path, step: str) -> bool:
-    """Whether a step has begun to leave something; training: a checkpoint."""
+    """Tell whether a step has begun to leave something; training: a checkpoint."""
     folder = home / "runs/quickstart" / runs.stem(step)
     if step == "train":
         return any(path.name.isdigit() for path in folder.glob("checkpoints/*/*"))
@@ -110,19 +112,27 @@ def test_running_again_skips_every_step_and_shows_the_same_table(undisturbed: Pa
     assert {"before", "after", "n"} <= set(told["by_task"]["arithmetic"])
 
 
-def test_a_training_parameter_repeats_training_and_evaluation_only(undisturbed: Path) -> None:
+def test_a_training_parameter_repeats_no_step_before_training(undisturbed: Path) -> None:
     before = contents(undisturbed, "generate", "build", "render")
-    told = go(undisturbed, "--set", "learning_rate=0.002")
+    told = go(undisturbed, "--to", "train", "--set", "STEPS=2", "--set", "learning_rate=0.002")
     assert told.returncode == 0, told.stderr
     ran = [s["name"] for s in json.loads(told.stdout)["steps"] if not s["skipped"]]
-    assert ran == ["train", "evaluate"]
+    assert ran == ["train"]
     assert contents(undisturbed, "generate", "build", "render") == before
 
 
-def test_traces_of_ones_own_join_the_generated_ones(tmp_path: Path) -> None:
+def here(home: Path, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Result:
+    """Run the command in this process, up to the dataset."""
+    monkeypatch.setenv("TUNIX_RT_HOME", str(home))
+    return CliRunner().invoke(main, [*command("--to", "build")[1:], *arguments])
+
+
+def test_traces_of_ones_own_join_the_generated_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     example = paths.PROJECT / "data/traces/example.jsonl"
-    told = go(tmp_path, "--to", "build", f"--set=IMPORT=[{example}]")
-    assert told.returncode == 0, told.stderr
+    told = here(tmp_path, monkeypatch, f"--set=IMPORT=[{example}]")
+    assert told.exit_code == 0, told.output
     manifest = files.read_json(tmp_path / "runs/quickstart/2_build/quickstart-v1/manifest.json")
     assert manifest["trace_count"] == 122
 
@@ -137,12 +147,14 @@ def test_traces_of_ones_own_join_the_generated_ones(tmp_path: Path) -> None:
         ("TRACES={{chess: 3}}", "TRACES: unknown 'chess'"),
     ],
 )
-def test_bad_input_stops_the_road_in_one_line(tmp_path: Path, setting: str, says: str) -> None:
+def test_bad_input_stops_the_road_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str, says: str
+) -> None:
     bad = tmp_path / "bad.jsonl"
     good = '{"prompt": "p", "steps": [{"i": 0, "type": "s", "content": "t"}], "final_answer": "a"}'
     bad.write_text(f"{good}\n{good.replace('final', 'last')}\n")
-    told = go(tmp_path, "--to", "build", "--set", setting.format(bad=bad))
-    assert told.returncode == 2
+    told = here(tmp_path, monkeypatch, "--set", setting.format(bad=bad))
+    assert told.exit_code == 2, told.output
     assert says in told.stderr, told.stderr
     assert "Traceback" not in told.stderr
     assert told.stderr.splitlines()[-1].startswith("tunix-rt-nb: ")

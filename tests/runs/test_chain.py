@@ -55,7 +55,7 @@ def write(folder: Path, step: str, cells: list[str], parameters: str = PARAMETER
 
 @pytest.fixture
 def road(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Five notebooks that copy their number on; `done.txt` logs which of them ran."""
+    """Six notebooks that copy their number on; `done.txt` logs which of them ran."""
     notebooks = tmp_path / "notebooks"
     (notebooks / "profiles").mkdir(parents=True)
     (notebooks / "profiles/quickstart.yaml").write_text("{}")
@@ -82,14 +82,14 @@ def ran(road: Path) -> list[str]:
 
 
 def go(road: Path, **settings: Any) -> list[str]:
-    """Runs build and train only where little is needed; returns the steps that really ran."""
-    to = settings.pop("to_step", "build")
+    """Run the first step, or those up to `to_step`; return the steps that really ran."""
+    to = settings.pop("to_step", "generate")
     chain.run(road / "home/runs/r", settings, to_step=to)
     return ran(road)
 
 
 def test_unchanged_steps_are_skipped_and_changed_ones_run_with_all_after(road: Path) -> None:
-    assert go(road, to_step="evaluate") == list(runs.STEPS)
+    assert go(road, to_step="improve") == list(runs.STEPS)
     assert go(road, to_step="evaluate") == []
     assert go(road, to_step="evaluate", steps=4) == ["train", "evaluate"]
     out = road / "home/runs/r/2_build/out.txt"
@@ -103,14 +103,14 @@ RERUN = {  # room -> what a changed byte of it makes run again
     "host": runs.STEPS,
     "trace": runs.STEPS,
     "runs": runs.STEPS,
-    "tasks": ("generate", "build", "evaluate"),
-    "store": ("generate", "build"),
-    "dataset": ("build", "render", "train", "evaluate"),
-    "models": ("render", "train", "evaluate"),
-    "render": ("render", "train", "evaluate"),
-    "train": ("train",),
-    "evaluate": ("evaluate",),
-    "improve": (),
+    "tasks": ("generate", "build", "evaluate", "improve"),
+    "store": ("generate", "build", "improve"),
+    "dataset": ("build", "render", "train", "evaluate", "improve"),
+    "models": ("render", "train", "evaluate", "improve"),
+    "render": ("render", "train", "evaluate", "improve"),
+    "train": ("train", "improve"),
+    "evaluate": ("evaluate", "improve"),
+    "improve": ("improve",),
     "report": (),
     "kaggle": (),
     "panel": (),
@@ -176,8 +176,8 @@ def test_a_file_that_a_parameter_names_counts_by_its_content(road: Path) -> None
 
 def test_a_step_that_was_cut_off_runs_again(road: Path) -> None:
     go(road)
-    (road / "home/runs/r/2_build/result.json").unlink()
-    assert go(road) == ["build"]
+    (road / "home/runs/r/1_generate/result.json").unlink()
+    assert go(road) == ["generate"]
 
 
 @pytest.mark.parametrize("complete", [False, True])
@@ -198,8 +198,8 @@ def test_only_the_checkpoints_of_a_training_that_was_cut_off_outlive_a_changed_p
 
 def test_fresh_runs_everything(road: Path) -> None:
     go(road)
-    chain.run(road / "home/runs/r", {}, to_step="build", fresh=True)
-    assert ran(road) == ["generate", "build"]
+    chain.run(road / "home/runs/r", {}, to_step="generate", fresh=True)
+    assert ran(road) == ["generate"]
 
 
 def test_the_executed_notebooks_are_kept(road: Path) -> None:
@@ -312,8 +312,8 @@ def test_a_damaged_run_folder_is_left_alone(road: Path, content: str) -> None:
 
 def test_a_damaged_result_makes_its_step_run_again(road: Path) -> None:
     go(road)
-    (road / "home/runs/r/2_build/result.json").write_text("{}")
-    assert go(road) == ["build"]
+    (road / "home/runs/r/1_generate/result.json").write_text("{}")
+    assert go(road) == ["generate"]
 
 
 def test_a_home_that_is_a_file_is_named(road: Path, monkeypatch: pytest.MonkeyPatch) -> None:

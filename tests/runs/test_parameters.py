@@ -1,6 +1,8 @@
 """Parameters as profiles and people give them: typed, and within the limits of their rooms."""
 
+import json
 import math
+import re
 import typing
 from pathlib import Path
 from typing import Any
@@ -178,6 +180,43 @@ def test_a_name_has_the_same_type_in_every_notebook() -> None:
     for step in runs.STEPS:
         for name, (kind, _) in declared(runs.notebook_of(step)).items():
             assert name in OURS or kinds()[name] == kind
+
+
+@pytest.mark.parametrize(
+    ("cell", "says"),
+    [
+        (
+            "STEPS = 5",
+            "STEPS: has type None, expected one of int, float, str, bool, dict, list[str]",
+        ),
+        ("STEPS: set = 5", "STEPS: has type set, expected one of int"),
+        ("STEPS: int = five", "STEPS: five: expected a plain value"),
+        ("STEPS: int = (", "the cell of parameters is not Python: '(' was never closed"),
+        ("%time 1", "the cell of parameters is not Python: invalid syntax"),
+    ],
+)
+def test_a_cell_that_does_not_declare_parameters_is_refused(
+    cell: str, says: str, tmp_path: Path
+) -> None:
+    path = notebook_with(cell, tmp_path)
+    with pytest.raises(InputError, match=re.escape(f"{path}: {says}")):
+        declared(path)
+
+
+def test_parameters_may_take_several_lines_and_have_remarks(tmp_path: Path) -> None:
+    cell = "# how long\nSTEPS: int = 5  # = steps\nTASKS: list[ str ] = [\n    'a',  # first\n]\nUNSET: int\n"
+    assert declared(notebook_with(cell, tmp_path)) == {
+        "STEPS": ("int", 5),
+        "TASKS": ("list[str]", ["a"]),
+    }
+
+
+def notebook_with(cell: str, folder: Path) -> Path:
+    """Write a notebook whose cell of parameters has this source."""
+    tagged = {"metadata": {"tags": ["parameters"]}, "source": cell.splitlines(keepends=True)}
+    path = folder / "mine.ipynb"
+    path.write_text(json.dumps({"cells": [{"metadata": {}, "source": "x = 1"}, tagged]}))
+    return path
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from tunix_rt_nb.runs.step import adopt
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """What can be seen of a folder, with the links that its files share with others."""
+    """Return what can be seen of a folder, with the links that its files share with others."""
     found = (path for path in folder.rglob("*") if path.is_file())
     return {str(path.relative_to(folder)): path.read_bytes() for path in found}
 
@@ -49,9 +49,9 @@ def test_a_complete_step_keeps_its_outputs_until_another_run_of_it_is_complete(r
     assert step.folder == run / "5_evaluate"
     assert (run / "5_evaluate/out.txt").read_text() == "newer"
     assert runs.result(run / "5_evaluate")["after"] == 1
-    assert runs.lineage("evaluate", run / "5_evaluate").keys() == set(runs.STEPS)
+    assert runs.lineage("evaluate", run / "5_evaluate").keys() == {*runs.STEPS} - {"improve"}
     assert not (run / "5_evaluate/predictions-after.jsonl").exists()
-    assert {path.name for path in run.glob(".*")} == {f".{runs.stem(s)}.lock" for s in runs.STEPS}
+    assert {path.name for path in run.glob(".*")} == {f".{runs.stem(s)}.lock" for s in runs.STEPS[:5]}
 
 
 def test_what_is_needed_to_resume_is_there_when_a_complete_step_runs_again(run: Path) -> None:

@@ -23,7 +23,7 @@ def test_a_swept_seed_is_that_of_training_and_sampling_alone() -> None:
     point = points("try", GRID)[1]
     told = runs.parameters.resolve(point.values, point.by_step)
     assert {step: of["SEED"] for step, of in told.items() if "SEED" in of} == {
-        "generate": 0, "build": 0, "train": 1, "evaluate": 1,
+        "generate": 0, "build": 0, "train": 1, "evaluate": 1, "improve": 1,
     }  # fmt: skip
     assert told["train"]["LEARNING_RATE"] == 0.001
 

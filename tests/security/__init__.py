@@ -56,7 +56,7 @@ def _named(module: Any, through: list[Any]) -> Tried:
 
 
 def expected() -> list[Tried]:
-    """What `tried` returns if nothing gets through; no attack is tried."""
+    """Return what `tried` returns if nothing gets through; no attack is tried."""
     return [_named(module, []) for module in classes()]
 
 

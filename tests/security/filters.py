@@ -67,7 +67,7 @@ def _opened() -> tuple[Any, dict[Path, bytes]]:
 
 
 def _found(attack: str) -> list[Any]:
-    """What the store's own queries find for it."""
+    """Return what the store's own queries find for it."""
     (connection, _), _ = _opened()
     name, _, path = attack.partition(" ")
     bound: dict[str, Any] = {}

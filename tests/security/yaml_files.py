@@ -102,7 +102,7 @@ def _defused() -> list[bool]:
 
 
 def refused(text: str) -> bool:
-    """Whether a spec is refused in one line, and nothing has been run."""
+    """Tell whether a spec is refused in one line, and nothing has been run."""
     folder = Path(tempfile.mkdtemp())
     (folder / "spec.yaml").write_text(text, errors="replace")
     try:

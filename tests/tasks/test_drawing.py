@@ -64,6 +64,11 @@ def test_the_named_tasks_are_described_in_the_order_of_the_names(
     assert list(islice(tasks.catalogue(), 1)) == every[:1]
 
 
+def test_a_task_is_described_without_an_example_too(every: list[dict[str, Any]]) -> None:
+    for row, whole in zip(tasks.catalogue(examples=False), every, strict=True):
+        assert row == {name: whole[name] for name in ("task", "source", "about", "problems")}
+
+
 def test_an_unknown_name_is_refused_before_any_task_is_described() -> None:
     with pytest.raises(InputError, match="task: unknown 'arithmetics', did you mean arithmetic?"):
         next(tasks.catalogue(["products", "arithmetics"]))

@@ -75,6 +75,11 @@ def test_a_text_without_sums_claims_nothing() -> None:
         assert tasks.judge_step(text) is None
 
 
+@pytest.mark.parametrize("text", ["So x3 1/2 = 4.", "½½3 ="])
+def test_a_mixed_number_without_its_whole_part_is_not_judged(text: str) -> None:
+    assert tasks.judge_step(text) is None
+
+
 @pytest.mark.parametrize("text", ["10 = 10", "24=24", "12 = 12 = 12", "10 = 10.0", "Total: 4 = 4"])
 def test_a_number_that_equals_itself_is_no_sum(text: str) -> None:
     [claim] = tasks.claims(text)

@@ -3,6 +3,7 @@ import dataclasses
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from tests.conftest import THOROUGH
 from tests.golden import published
 from tests.helpers import odd
 from tunix_rt_nb.common.errors import InputError
@@ -31,7 +32,7 @@ trimmed = odd.texts().map(str.strip).filter(bool)  # published templates strip w
 
 
 @pytest.mark.slow
-@settings(max_examples=1000)
+@settings(max_examples=THOROUGH)
 @given(
     name=st.sampled_from(sorted(TEMPLATES)),
     trace=odd.traces(trimmed),
@@ -56,7 +57,7 @@ turns = st.lists(st.tuples(trimmed, trimmed), min_size=1, max_size=3).map(tuple)
 
 
 @pytest.mark.slow
-@settings(max_examples=500)
+@settings(max_examples=THOROUGH)
 @given(
     name=st.sampled_from(sorted(TEMPLATES)),
     trace=odd.traces(trimmed),
@@ -95,7 +96,7 @@ def test_malformed_messages_before_a_prompt_are_refused(messages: object) -> Non
 
 
 @pytest.mark.slow
-@settings(max_examples=1000)
+@settings(max_examples=THOROUGH)
 @given(odd.traces(odd.texts()), odd.texts())
 def test_text_of_a_trace_is_literal_in_every_template(trace: Trace, system: str) -> None:
     plain = Trace.of("p", [("s", "s")], "a")

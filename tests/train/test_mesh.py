@@ -81,7 +81,7 @@ def run_training(base: Path, tp: int, kind: str, out: Path, cut: bool = False) -
 
 
 def measure(base: Path, out: Path, tp: int) -> dict[str, Any]:
-    """What is to be the same on all devices that there are."""
+    """Return what is to be the same on all devices that there are."""
     found: dict[str, Any] = {}
     for kind in KINDS[tp if jax.device_count() > 1 else 2]:
         found[kind] = run_training(base, tp, kind, out / kind)
@@ -104,7 +104,7 @@ def measure(base: Path, out: Path, tp: int) -> dict[str, Any]:
 
 
 def apart(base: Path) -> dict[str, Any]:
-    """Whether examples that share a row are as they are alone: their gradients and states."""
+    """Tell whether examples that share a row are as they are alone: their gradients and states."""
     model, _ = models.load(base, 2)
     each = np.arange(16)
     alone = Rows(Examples.of(EXAMPLES[:16]), LENGTH, order=each, ends=each + 1)

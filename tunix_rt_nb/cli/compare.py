@@ -49,7 +49,7 @@ def compare_command(a: str, b: str, show: int, as_json: bool) -> None:
     for name in found["changed"][:show]:
         kind, of_a, of_b = evaluate.change(before[name], after[name])
         terminal.echo(f"\n{one_line(name, 60)}, {kind}:")
-        terminal.echo(report.answers_side_by_side(of_a, of_b, display.width()))
+        terminal.echo(report.side_by_side.answers_side_by_side(of_a, of_b, display.width()))
 
 
 def _predictions(name: str) -> "list[evaluate.Prediction]":

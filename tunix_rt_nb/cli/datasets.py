@@ -35,8 +35,16 @@ _out = options.folder_option(
 @click.argument("spec", metavar="SPEC.yaml", type=options.FILE)
 @options.store_to_read
 @_out
+@options.engine_options
 @options.json_option
-def build(spec: Path, folder: Path | None, out: Path | None, as_json: bool) -> None:
+def build(
+    spec: Path,
+    folder: Path | None,
+    out: Path | None,
+    engine: str,
+    master: str | None,
+    as_json: bool,
+) -> None:
     """Build a dataset: select, clean and split traces as a YAML file says.
 
     The file's fields are dataset_name, dataset_version, filters, limit, selection_strategy (latest,
@@ -49,10 +57,12 @@ def build(spec: Path, folder: Path | None, out: Path | None, as_json: bool) -> N
     Examples:
       tunix-rt-nb datasets build cards.yaml
       tunix-rt-nb datasets build cards.yaml --store runs/quickstart/1_generate/traces
+      tunix-rt-nb datasets build cards.yaml --engine spark --master local[2]
     """
     chosen = dataset.DatasetSpec.read(spec)
-    with progress.progress("building"):
-        built = dataset.build(options.open_store(folder), chosen, out or dataset.versions.home())
+    opened, parent = options.open_store(folder), out or dataset.versions.home()
+    with options.engine_of(engine, master) as spark, progress.progress("building"):
+        built = dataset.build(opened, chosen, parent, spark=spark)
     _tell_key(chosen)
     _tell(built, as_json)
 
@@ -159,6 +169,7 @@ def merge_command(
 @options.store_option(
     "Folder of the traces: those deleted in it are left out; by default the run's, or data/traces."
 )
+@options.engine_options
 @options.json_option
 def export(
     key: str | None,
@@ -170,6 +181,8 @@ def export(
     style: str | None,
     system: str | None,
     folder: Path | None,
+    engine: str,
+    master: str | None,
     as_json: bool,
 ) -> None:
     """Write the traces of a dataset, or those with given ids, as records for other programs.
@@ -188,7 +201,7 @@ def export(
     found = dataset.find(key) if key else None
     asked = [id.strip() for id in (ids or "").split(",") if id.strip()]
     kept = options.open_store(folder or (store.traces_of(found) if found else None))
-    with progress.progress("exporting"):
+    with options.engine_of(engine, master) as spark, progress.progress("exporting"):
         done = dataset.export(
             path,
             form,
@@ -199,6 +212,7 @@ def export(
             template=template,
             style=style,
             system=system,
+            spark=spark,
         )
     left_out = f", {done.deleted:,} deleted traces left out" if done.deleted else ""
     record = {**done._asdict(), "format": form, "path": str(path)}

@@ -8,7 +8,6 @@ from typing import Any
 from tunix_rt_nb import store, tasks
 from tunix_rt_nb.common import counted, one_line, printable
 from tunix_rt_nb.report import text_table
-from tunix_rt_nb.trace import EARLIER
 
 
 def width() -> int:
@@ -29,6 +28,8 @@ def page(stored: "store.Stored", checked: "tasks.Checks") -> str:
 
     Each step is ticked, or crossed with the reason, or has a dot if it cannot be checked.
     """
+    from tunix_rt_nb.trace import EARLIER
+
     trace = stored.trace
     told = {name: value for name, value in (trace.meta or {}).items() if name != EARLIER}
     meta = [json.dumps(told, ensure_ascii=False)] if told else []

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import NotRequired
 
 import click
-from pydantic import ConfigDict, with_config
 from typing_extensions import TypedDict
 
 from tunix_rt_nb import evaluate
@@ -14,8 +13,9 @@ from tunix_rt_nb.common import InputError, checked, files, one_line
 from tunix_rt_nb.report import text_table
 
 
-@with_config(ConfigDict(extra="forbid", strict=True))
 class _Pair(TypedDict):
+    __pydantic_config__ = {"extra": "forbid", "strict": True}  # type: ignore[misc] # noqa: RUF012
+
     answer: str
     expected: str
     prompt: NotRequired[str]

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import click
 
 import tunix_rt_nb
-from tunix_rt_nb import evaluate, report, runs, train
+from tunix_rt_nb import report, runs, train
 from tunix_rt_nb.cli import display, progress, status, terminal
 from tunix_rt_nb.cli.chat import chat_command
 from tunix_rt_nb.cli.checks import check_run
@@ -91,6 +91,7 @@ main.add_command(panel_command)
 main.add_command(sweep_command)
 
 _step = Choice(runs.STEPS)
+_SCORED = ("evaluate", "improve")  # the last steps of runs that end with a table of scores
 
 
 @main.command()
@@ -106,7 +107,7 @@ _step = Choice(runs.STEPS)
 @skip_option
 @set_option
 @click.option("--from", "from_step", type=_step, default=runs.STEPS[0], help="First step to run.")
-@click.option("--to", "to_step", type=_step, default=runs.STEPS[-1], help="Last step to run.")
+@click.option("--to", "to_step", type=_step, default=runs.LAST, help="Last step to run.")
 @click.option(
     "--run-id", help="Name of the run folder; by default that of the profile or data. Not for jobs."
 )
@@ -132,7 +133,7 @@ def run(
     timeout: float,
     as_json: bool,
 ) -> None:
-    """Run the five notebooks with the parameters of PROFILE, a profile or a Tunix job.
+    """Run the notebooks with the parameters of PROFILE, a profile or a Tunix job.
 
     A profile is a YAML file of parameters. PROFILE is its path, or the name of a built-in one.
 
@@ -171,7 +172,7 @@ def run(
     parameters = runs.parameters.resolve(values)
     check_run(parameters, from_step, to_step)
     base = parameters["evaluate"].get("BASELINE")
-    held_to = runs.baseline.read(base) if base and to_step == "evaluate" else None
+    held_to = runs.baseline.read(base) if base and to_step in _SCORED else None
     try:
         with progress.line() as line:
             reports = runs.chain.run(
@@ -190,19 +191,19 @@ def run(
         _fail(str(error), error.code)
     except runs.StepFailed as error:
         _fail(str(error), 1)
-    evaluated = run_dir / runs.stem("evaluate")
-    done = reports[-1].name == "evaluate"
-    if done:
-        terminal.echo(report.before_after_text(*evaluate.scorecards(evaluated)), err=as_json)
+    cards = report.cards(run_dir) if reports[-1].name in _SCORED else None
+    if cards:
+        terminal.echo(report.before_after_text(*cards), err=as_json)
     terminal.echo(f"Everything is in {run_dir}", err=as_json)
     if as_json:
         steps = [
             {"name": r.name, "seconds": round(r.seconds, 1), "skipped": r.skipped} for r in reports
         ]
-        scores = report.summary(*evaluate.scorecards(evaluated)) if done else {}
+        scores = report.summary(*cards) if cards else {}
         terminal.echo_json({"run_id": run_dir.name, "steps": steps, **scores})
     if held_to:
-        verdict = runs.baseline.check(held_to, runs.result(evaluated)["after"])
+        evaluated = runs.result(run_dir / runs.stem("evaluate"))
+        verdict = runs.baseline.check(held_to, evaluated["after"])
         if verdict.regressed:
             _fail(verdict.told, 1)
 

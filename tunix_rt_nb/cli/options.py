@@ -3,15 +3,19 @@
 import json
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from tunix_rt_nb import common, runs, store
-from tunix_rt_nb.common import InputError, nearest
+from tunix_rt_nb.common import InputError, nearest, spark
 from tunix_rt_nb.host import paths
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 FILE = click.Path(path_type=Path)
 default_option = partial(click.option, show_default=True)  # an option whose default the help shows
@@ -78,6 +82,35 @@ store_to_change = store_option("Folder of the traces; by default data/traces.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
+def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options `--engine` and `--master`; `engine_of` opens what they name."""
+    engine = default_option(
+        "--engine",
+        type=Choice(["duckdb", "spark"]),
+        default="duckdb",
+        help="This machine alone, or a Spark cluster; the result is the same.",
+    )
+    master = click.option(
+        "--master",
+        metavar="URL",
+        help="The cluster: local[2], spark://HOST:7077, sc://HOST, ...; by default spark-submit's.",
+    )
+    return engine(master(command))
+
+
+def engine_of(engine: str, master: str | None) -> "AbstractContextManager[SparkSession | None]":
+    """Open the engine that `--engine` and `--master` name, for a `with` block: None for DuckDB.
+
+    Raises:
+      InputError: a master is named without `--engine spark`, or Spark cannot be used.
+    """
+    if engine == "spark":
+        return spark.session(master)
+    if master is not None:
+        raise InputError("--master: has no effect without --engine spark")
+    return nullcontext()
+
+
 set_option = click.option(
     "--set",
     "settings",
@@ -96,7 +129,7 @@ def settings_of(
 
     Args:
       settings: texts such as `KEY=VALUE`.
-      kinds: the types of the parameters by name; those of the five notebooks if None.
+      kinds: the types of the parameters by name; those of all notebooks if None.
 
     Raises:
       InputError: a setting is not KEY=VALUE, or its value is not YAML.

@@ -20,7 +20,7 @@ from tunix_rt_nb.report import text_table
 def runs_commands() -> None:
     """List, rank, show and judge runs, and write their pages.
 
-    A run is a folder with the results of the five notebooks. RUN is its name or its path.
+    A run is a folder with the results of the notebooks. RUN is its name or its path.
 
     \b
     Example: tunix-rt-nb runs leaderboard

@@ -1,6 +1,5 @@
 """The state of this machine: what is installed, what is missing, and what JAX finds."""
 
-import importlib.metadata
 import importlib.util
 import os
 import platform
@@ -49,9 +48,11 @@ def _row(component: str, state: str, install: str = "") -> dict[str, str]:
 
 
 def _component(name: str, extra: str) -> dict[str, str]:
+    from importlib import metadata  # slow to load
+
     try:
-        return _row(name, importlib.metadata.version(name))
-    except importlib.metadata.PackageNotFoundError:
+        return _row(name, metadata.version(name))
+    except metadata.PackageNotFoundError:
         return _row(name, "missing", _INSTALL.format(extra) if extra else "pip install -e .")
 
 

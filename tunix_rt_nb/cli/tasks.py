@@ -46,8 +46,9 @@ def list_tasks(names: tuple[str, ...], as_json: bool) -> None:
       tunix-rt-nb tasks arithmetic gin_melds
       tunix-rt-nb tasks --json
     """
-    found = list(tasks.catalogue(names))
-    if names or as_json:
+    whole = bool(names) or as_json
+    found = list(tasks.catalogue(names, examples=whole))
+    if whole:
         terminal.echo_result(found, "\n".join(map(display.task, found)), as_json)
         return
     terminal.echo(display.task_table(found))

@@ -2,19 +2,20 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
 from tunix_rt_nb import report, store, tasks
 from tunix_rt_nb.cli import display, options, progress, terminal
 from tunix_rt_nb.cli.groups import Group
-from tunix_rt_nb.common import counted, workers
+from tunix_rt_nb.common import InputError, counted, workers
 from tunix_rt_nb.trace import formats
 
 
 @click.group(cls=Group)
 def traces() -> None:
-    """Import, list, show, compare, score, delete, verify and compact traces.
+    """Generate, import, list, show, compare, score, delete, verify and compact traces.
 
     A trace is a prompt, the reasoning steps that solve it, and the answer.
 
@@ -61,6 +62,66 @@ def import_(
         )
     for line in lines:
         terminal.echo(line, err=True)
+    told = f"{display.added(added)}: {opened.folder}"
+    terminal.echo_result(added._asdict(), told, as_json)
+
+
+@traces.command()
+@click.argument("task")
+@click.option("-n", "--number", "n", type=int, required=True, help="How many traces.")
+@options.default_option("--seed", type=int, default=0, help="Another seed draws other traces.")
+@options.default_option(
+    "--difficulty", type=options.Choice(tasks.DIFFICULTIES), default="easy", help="Of the problems."
+)
+@options.default_option(
+    "--grain",
+    type=options.Choice(tasks.GRAINS),
+    default="fine",
+    help="Small steps, or larger ones.",
+)
+@options.default_option(
+    "--mistakes", type=float, default=0.0, help="Share of traces that repair a wrong step."
+)
+@click.option(
+    "--shard", metavar="K/N", help="Draw only shard K, from 0, of N; auto and auto/N find K."
+)
+@options.folder_option(
+    "--shards",
+    "parts",
+    help="Folder to write the shard to or, without --shard, to join the shards from.",
+)
+@options.store_to_change
+@options.json_option
+def generate(
+    task: str,
+    n: int,
+    shard: str | None,
+    parts: Path | None,
+    folder: Path | None,
+    as_json: bool,
+    **how: Any,
+) -> None:
+    """Draw traces of distinct problems of TASK, and check every step.
+
+    On many machines, each draws one shard into the same folder, as `--shard 3/8` or, in an array of
+    Slurm, an indexed job of Kubernetes or a task of Spark, as `--shard auto/8`. Once all are there,
+    the same command without --shard adds them to the store: the same traces as one machine draws.
+
+    \b
+    Examples:
+      tunix-rt-nb traces generate arithmetic -n 1000
+      tunix-rt-nb traces generate gcd -n 1000000 --shard auto/100 --shards parts
+      tunix-rt-nb traces generate gcd -n 1000000 --shards parts
+    """
+    if shard is not None:
+        if parts is None or folder is not None:
+            raise InputError("--shard: expected --shards FOLDER to write to, and no --store")
+        path = tasks.write_shard(parts, tasks.Shard.parse(shard), task, n, **how)
+        terminal.echo_result({"file": str(path)}, str(path), as_json)
+        return
+    drawn = tasks.join_shards(parts, task, n, **how) if parts else tasks.draw(task, n, **how)
+    opened = options.open_store(folder, to_read=False)
+    added = opened.add(drawn, store.now())
     told = f"{display.added(added)}: {opened.folder}"
     terminal.echo_result(added._asdict(), told, as_json)
 
@@ -136,16 +197,18 @@ def compare(a: str, b: str, folder: Path | None, as_json: bool) -> None:
     Example: tunix-rt-nb traces compare 1f3a 77c0
     """
     both = options.open_store(folder).get([a, b])
-    rows = report.align(both[0].trace, both[1].trace)
+    rows = report.side_by_side.align(both[0].trace, both[1].trace)
     scored = [store.scores.score(stored.trace, store.now()) for stored in both]
     sides = [{**stored.record(), **found} for stored, found in zip(both, scored, strict=True)]
     record = {"a": sides[0], "b": sides[1], "rows": [row._asdict() for row in rows]}
-    ids = report.Row("id", " ", both[0].trace.id, both[1].trace.id)
-    values = report.Row("score", " ", display.score(scored[0]), display.score(scored[1]))
-    written = report.Row("from", " ", *(stored.created_at for stored in both))
+    ids = report.side_by_side.Row("id", " ", both[0].trace.id, both[1].trace.id)
+    values = report.side_by_side.Row(
+        "score", " ", display.score(scored[0]), display.score(scored[1])
+    )
+    written = report.side_by_side.Row("from", " ", *(stored.created_at for stored in both))
     metas = [json.dumps(stored.trace.meta, ensure_ascii=False) for stored in both]
-    meta = report.Row("meta", "=" if metas[0] == metas[1] else "~", *metas)
-    text = report.two_columns([ids, written, values, *rows, meta], display.width())
+    meta = report.side_by_side.Row("meta", "=" if metas[0] == metas[1] else "~", *metas)
+    text = report.side_by_side.two_columns([ids, written, values, *rows, meta], display.width())
     terminal.echo_result(record, text, as_json)
 
 
@@ -199,8 +262,9 @@ def delete(ids: tuple[str, ...], folder: Path | None, as_json: bool) -> None:
 
 @traces.command("verify")
 @options.store_to_read
+@options.engine_options
 @options.json_option
-def verify_command(folder: Path | None, as_json: bool) -> None:
+def verify_command(folder: Path | None, engine: str, master: str | None, as_json: bool) -> None:
     """Check every trace again: its line, its id, its steps, its answer, and that it occurs once.
 
     If one of `tunix-rt-nb tasks` made a trace, this task checks its steps and answer. In other
@@ -211,9 +275,9 @@ def verify_command(folder: Path | None, as_json: bool) -> None:
     Example: tunix-rt-nb traces verify
     """
     opened = options.open_store(folder)
-    verification = store.Verification(opened.folder, processes=workers.processes())
     wrong = []
-    with progress.progress("checking"):
+    with options.engine_of(engine, master) as spark, progress.progress("checking"):
+        verification = store.Verification(opened.folder, processes=workers.processes(), spark=spark)
         for line in verification:
             wrong.append(line)
             if not as_json:

@@ -3,29 +3,26 @@
 import hashlib
 import math
 import uuid
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from tunix_rt_nb.common import InputError, files, records, sql
-from tunix_rt_nb.dataset import clean, evalset, lock, versions
+from tunix_rt_nb.common import InputError, files
+from tunix_rt_nb.dataset import evalset, lock, versions
 from tunix_rt_nb.dataset.card import card, token_statistics
+from tunix_rt_nb.dataset.choice import Choice, choose
 from tunix_rt_nb.dataset.folder import ALTERED, SIDES, read_manifest, sealed
 from tunix_rt_nb.dataset.manifest import Manifest
-from tunix_rt_nb.dataset.selection import select
 from tunix_rt_nb.dataset.spec import DatasetSpec
 from tunix_rt_nb.host import version
-from tunix_rt_nb.store import ROW, TraceStore
+from tunix_rt_nb.store import TraceStore
 from tunix_rt_nb.trace import parse_line
 
 if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
+    from pyspark.sql import SparkSession
 
 SCHEMA_VERSION = "1.0"
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "tunix_rt_nb/dataset")
@@ -36,6 +33,7 @@ def build(
     spec: DatasetSpec,
     parent: Path,
     merged_from: Mapping[str, str] | None = None,
+    spark: "SparkSession | None" = None,
 ) -> Path:
     """Build the dataset folder `parent/{spec.key}`, and return it. Write its manifest last.
 
@@ -50,6 +48,8 @@ def build(
       spec: what the dataset is to contain.
       parent: the folder to put the dataset's folder in.
       merged_from: key -> sha256 of each dataset that the traces come from; None if not merged.
+      spark: a session of Spark, whose workers see the store too; None to build on this machine
+        alone. The bytes are the same.
 
     Raises:
       InputError: no trace is selected or left to train on, a file of the store is damaged, a filter
@@ -58,43 +58,20 @@ def build(
     """
     earlier = versions.parent(spec, parent)
     items = evalset.eval_items(spec.eval_sets)
-    with store.connect() as connection:
-        matching, selected = select(connection, spec, items)
-        considered = {"in_store": store.count(), "matching": matching, "selected": selected}
-        if not selected:
-            raise InputError(_nothing(store, spec, considered))
-        rejects = _clean(connection, spec, items)
-        said = _statistics(connection)
-        kept = connection.execute("SELECT id, hi, lo, is_eval FROM kept").fetchnumpy()
-    rows = np.zeros(len(kept["id"]), ROW)
-    rows["hi"], rows["lo"] = kept["hi"], kept["lo"]
-    sides = {side: rows[kept["is_eval"] == (side == "eval")] for side in SIDES}
-    if not len(sides["train"]):
-        raise InputError(
-            f"eval_fraction: {spec.eval_fraction} leaves nothing to train on:"
-            f" {selected} selected, {len(rejects)} refused, {len(sides['eval'])} held out"
-            f" (refused: {dict(Counter(reject['reason'] for reject in rejects)) or 'none'})"
-        )
-    if not len(sides["eval"]) and _is_one_side(_sample(store, rows), spec.eval_fraction):
-        raise InputError(
-            f"eval_fraction: {spec.eval_fraction} holds out none of {len(sides['train']):,} traces,"
-            " so they are the training side of a dataset: export it with `--split all`, or give an"
-            " eval_fraction of 0"
-        )
-    found = {
-        "merged_from": merged_from,
-        "considered": considered,
-        "split": {side: len(rows) for side, rows in sides.items()},
-        **said,
-        "rejected": dict(Counter(reject["reason"] for reject in rejects)),
-        "tokens": token_statistics(_sample(store, rows)),
-        "trace_ids": kept["id"].tolist(),
-    }
-    contents = {f"{side}.jsonl": store.lines(rows) for side, rows in sides.items()}
-    contents["rejects.jsonl"] = map(files.json_line, rejects)
-    if earlier is not None:
-        found["changes"] = versions.diff(earlier, found).counts()
-    return _write(parent / spec.key, spec, contents, found)
+    with _choice(store, spec, items, spark) as choice:
+        _check_sides(choice, spec)
+        found = {
+            "merged_from": merged_from,
+            "considered": choice.considered,
+            "split": choice.split,
+            **choice.said,
+            "rejected": choice.rejected,
+            "tokens": token_statistics(choice.sample),
+            "trace_ids": choice.ids,
+        }
+        if earlier is not None:
+            found["changes"] = versions.diff(earlier, found).counts()
+        return _write(parent / spec.key, spec, choice.contents, found)
 
 
 def merge(sources: Sequence[Path], spec: DatasetSpec, parent: Path) -> Path:
@@ -129,6 +106,36 @@ def merge(sources: Sequence[Path], spec: DatasetSpec, parent: Path) -> Path:
         return build(store, spec, parent, merged_from)
 
 
+def _choice(
+    store: TraceStore,
+    spec: DatasetSpec,
+    items: Sequence[evalset.EvalItem],
+    spark: "SparkSession | None",
+) -> AbstractContextManager[Choice]:
+    if spark is None:
+        return choose(store, spec, items)
+    from tunix_rt_nb.dataset import spark_choice  # needs PySpark
+
+    return spark_choice.choose(spark, store, spec, items)
+
+
+def _check_sides(choice: Choice, spec: DatasetSpec) -> None:
+    """Raise `InputError` if nothing is left to train on, or all traces are one side already."""
+    train, held_out = choice.split["train"], choice.split["eval"]
+    if not train:
+        raise InputError(
+            f"eval_fraction: {spec.eval_fraction} leaves nothing to train on:"
+            f" {choice.considered['selected']} selected, {sum(choice.rejected.values())} refused,"
+            f" {held_out} held out (refused: {choice.rejected or 'none'})"
+        )
+    if not held_out and _is_one_side(choice.sample, spec.eval_fraction):
+        raise InputError(
+            f"eval_fraction: {spec.eval_fraction} holds out none of {train:,} traces,"
+            " so they are the training side of a dataset: export it with `--split all`, or give an"
+            " eval_fraction of 0"
+        )
+
+
 def _is_one_side(lines: Iterable[bytes], fraction: float) -> bool:
     """Tell whether traces of which none is held out have been split before.
 
@@ -151,62 +158,6 @@ def _contents(manifests: Mapping[Path, Manifest]) -> dict[str, str]:
                 " of the two under another dataset_version"
             )
     return found
-
-
-def _clean(
-    connection: "DuckDBPyConnection", spec: DatasetSpec, items: Sequence[evalset.EvalItem]
-) -> list[clean.Reject]:
-    """Fill the table `kept` with the rows of the table `selected` that stay after cleaning.
-
-    Args:
-      connection: the DuckDB connection that has `selected`.
-      spec: the spec of the dataset.
-      items: the items of the eval sets.
-
-    Returns:
-      A dict for each row that is left out, with the reason, as `clean.rejects` returns it.
-    """
-    suspects = connection.execute(
-        "SELECT id, task, prompt, answer, first_id, eval_item FROM selected"
-        " WHERE first_id <> id OR eval_item IS NOT NULL OR prompt IS NOT NULL ORDER BY place"
-    )
-    rejects = clean.rejects(records(suspects), spec.near_duplicates, items)
-    connection.execute(sql("kept"), {"refused": [reject["id"] for reject in rejects]})
-    return rejects
-
-
-def _sample(store: TraceStore, rows: np.ndarray, size: int = 1000) -> list[bytes]:
-    """Return a random sample of traces as JSON lines: those with the lowest ids.
-
-    These are random because ids are hashes.
-
-    Args:
-      store: the store that has the traces.
-      rows: the ids of the traces, as an array of type `store.ROW`.
-      size: the most lines to return.
-    """
-    lowest = rows[np.lexsort((rows["lo"], rows["hi"]))[:size]]
-    return b"".join(store.lines(lowest)).splitlines()
-
-
-def _statistics(connection: "DuckDBPyConnection") -> dict[str, Any]:
-    [whole] = records(connection.execute(sql("statistics")))
-    count, newest = whole.pop("trace_count"), whole.pop("created_at")
-    tasks = {row.pop("task"): row for row in records(connection.execute(sql("tasks")))}
-    return {"created_at": newest, "trace_count": count, "tasks": tasks, "stats": whole}
-
-
-def _nothing(store: TraceStore, spec: DatasetSpec, considered: Mapping[str, int]) -> str:
-    if considered["matching"]:
-        return (
-            f"selection_strategy: {spec.selection_strategy} selects none of the"
-            f" {considered['matching']} traces that match the filters"
-        )
-    also = " and the condition" if spec.condition else ""
-    return (
-        f"filters: none of the {considered['in_store']} traces in {store.folder} match"
-        f" {spec.filters}{also}"
-    )
 
 
 def _write(

@@ -81,23 +81,46 @@ def in_eval_sets(rows: Sequence[Mapping[str, Any]], items: Sequence[EvalItem]) -
       Row id -> `reason` and `of` (the name of the item). If only words are shared, these words are
       in `ngram`.
     """
+    named = _named(rows, items)
+    found = {id: {"reason": "in_eval_set", "of": name} for id, name in named.items()}
+    return found | _sharing(_by_words(rows, named), items)
+
+
+def suspects(rows: Sequence[Mapping[str, Any]], items: Sequence[EvalItem]) -> Set[str]:
+    """Return the ids of the rows that matter to `in_eval_sets`; all others change nothing there.
+
+    These rows repeat an eval item, or share 8 consecutive words with one. The arguments are those
+    of `in_eval_sets`.
+    """
+    named = _named(rows, items)
+    return named.keys() | _shared(_by_words(rows, named), items).keys()
+
+
+def _named(rows: Sequence[Mapping[str, Any]], items: Sequence[EvalItem]) -> dict[str, str]:
+    """Map the id of each row with the prompt or the problem of an eval item to the item's name."""
     problems = {
         (item.task, problem): item.name
         for item in reversed(items)
         if item.task and (problem := _problem(item.task, item.prompt)) is not None
     }
     asked = {task for task, _ in problems}
-    found: dict[str, Reject] = {}
-    prompts: dict[str, str] = {}
+    found: dict[str, str] = {}
     for row in rows:
         name = row["eval_item"]
         if name is None and row["task"] in asked:
             name = problems.get((row["task"], _problem(row["task"], row["prompt"])))
         if name is not None:
-            found[row["id"]] = {"reason": "in_eval_set", "of": name}
-        elif row["task"] not in tasks.TASKS:
-            prompts[row["id"]] = row["prompt"]
-    return found | _sharing(prompts, items)
+            found[row["id"]] = name
+    return found
+
+
+def _by_words(rows: Sequence[Mapping[str, Any]], named: Mapping[str, str]) -> dict[str, str]:
+    """Map ids to prompts: those that are compared by their words, without the rows in `named`."""
+    return {
+        row["id"]: row["prompt"]
+        for row in rows
+        if row["id"] not in named and row["task"] not in tasks.TASKS
+    }
 
 
 def _problem(task: str, prompt: str) -> Hashable | None:

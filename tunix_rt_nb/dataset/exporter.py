@@ -9,15 +9,18 @@ threads does not change the order.
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from tunix_rt_nb.common import InputError, files, one_line, sql, unknown
 from tunix_rt_nb.dataset.folder import ALTERED, SIDES, Named, check_output, form_of, read_manifest
 from tunix_rt_nb.store import COLUMNS, TraceStore, define
 from tunix_rt_nb.trace import Form, form as form_named, formats
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 # A single thread would cut Parquet into different row groups; many threads need over a gigabyte.
 _LEAST, _MOST, _MEMORY = 2, 4, "600MB"
@@ -51,6 +54,7 @@ def export(
     style: str | None = None,
     system: str | None = None,
     threads: int | None = None,
+    spark: "SparkSession | None" = None,
 ) -> Exported:
     """Write the traces of a dataset, or the traces with the given ids, one record per trace.
 
@@ -69,6 +73,8 @@ def export(
         names, or else Gemma's template with numbered steps. Records in any other form name it in
         `metadata.form`.
       threads: the number of threads that DuckDB may use on a dataset; with ids, the store decides.
+      spark: a session of Spark, whose workers make the records of a dataset and see its folder;
+        None to make them on this machine alone. The bytes are the same.
 
     Raises:
       InputError: both a dataset and ids are given, or neither; the format, kind, side, template,
@@ -96,9 +102,9 @@ def export(
         split = split or "train"
         if split not in SPLITS:
             raise unknown("split", split, SPLITS)
-        source = _Dataset(dataset, SIDES if split == "all" else [split], store, threads)
-    elif store is None or split is not None:
-        raise InputError("export: ids need a store, and cannot be combined with a split")
+        source = _Dataset(dataset, SIDES if split == "all" else [split], store, threads, spark)
+    elif store is None or split is not None or spark is not None:
+        raise InputError("export: ids need a store, and cannot be combined with a split or Spark")
     else:
         source = _Picked(store, ids)
     named = _named(form, Named(template, style, system), source.named)
@@ -109,7 +115,7 @@ def export(
             writer = _writer(kind, str(new.path))
             written = _write_records(source, form, named, writer, path.parent)
         else:
-            written = source.copy(*_copy(source.rows, form, named, kind, new.path))
+            written = source.copy(_copy(source.rows, form, named, kind), new.path)
         if not written:
             raise InputError(f"{source.folder}: there is nothing to export, all traces are deleted")
         new.publish(path)
@@ -136,14 +142,37 @@ def _named(form: str, asked: Named, dataset: Named) -> Named:
 
 # The two sources of traces have the same attributes: `folder`, where the traces are; `rows`, a
 # query for them; `count`, their number, deleted ones included; `named`, the form that they name;
-# and `copy`, which runs a COPY statement on them and returns how many records it wrote.
+# and `copy`, which writes their records to a file and returns how many these are.
+
+
+class _Copy(NamedTuple):
+    """How to write the records of traces to a file.
+
+    Attributes:
+      records: a query for the records, with parameters written as `$name`.
+      values: parameter name -> the value to bind.
+      options: the options of DuckDB's COPY.
+    """
+
+    records: str
+    values: dict[str, str | bool]
+    options: str
+
+    def statement(self, records: str) -> str:
+        """Return the statement that writes the result of a query to the file `$path`."""
+        return f"COPY ({records}) TO $path ({self.options})"
 
 
 class _Dataset:
     rows = sql("export_dataset")
 
     def __init__(
-        self, folder: Path, sides: Sequence[str], store: TraceStore | None, threads: int | None
+        self,
+        folder: Path,
+        sides: Sequence[str],
+        store: TraceStore | None,
+        threads: int | None,
+        spark: "SparkSession | None",
     ) -> None:
         manifest = read_manifest(folder)
         self.folder, self.named = folder, form_of(manifest)
@@ -158,25 +187,34 @@ class _Dataset:
         for id in store.deleted() if store else ():
             self._deleted[int(id[:2], 16)].append(id)
         self._threads = max(threads or min(_MOST, os.cpu_count() or 1), _LEAST)
+        self._spark = spark
 
-    def copy(self, query: str, values: Mapping[str, Any]) -> int:
+    def copy(self, copy: _Copy, path: Path) -> int:
         import duckdb
 
-        bound = {**values, "deleted": self._deleted}
         try:
             try:
-                return self._run(query, bound, threads=self._threads, memory_limit=_MEMORY)
+                return self._run(copy, path, threads=self._threads, memory_limit=_MEMORY)
             except duckdb.OutOfMemoryException:  # happens if traces take some hundred kilobytes
-                return self._run(query, bound, threads=_LEAST)
+                return self._run(copy, path, threads=_LEAST)
         except duckdb.Error as error:
             raise InputError(f"{self.folder}: {one_line(str(error))}") from error
 
-    def _run(self, query: str, bound: Mapping[str, Any], **config: Any) -> int:
+    def _run(self, copy: _Copy, path: Path, **config: Any) -> int:
         import duckdb
 
+        values: dict[str, Any] = {**copy.values, "deleted": self._deleted}
+        records = copy.records
         with duckdb.connect(config={**config, "temp_directory": ""}) as connection:
-            define(connection, "lines", COLUMNS, self._paths)
-            [(written,)] = connection.execute(query, dict(bound)).fetchall()
+            if self._spark is None:
+                define(connection, "lines", COLUMNS, self._paths)
+            else:
+                from tunix_rt_nb.dataset import spark_export  # needs PySpark
+
+                spark_export.define(connection, self._spark, self._paths, records, values)
+                records, values = "FROM records", {}
+            statement = copy.statement(records)
+            [(written,)] = connection.execute(statement, {**values, "path": str(path)}).fetchall()
         return int(written)
 
 
@@ -193,9 +231,10 @@ class _Picked:
         self._store = store
         self._ids = [id for id in asked if id not in deleted]
 
-    def copy(self, query: str, values: Mapping[str, Any]) -> int:
-        with self._store.connect(also=[Path(values["path"])]) as connection:
-            [(written,)] = connection.execute(query, {**values, "ids": self._ids}).fetchall()
+    def copy(self, copy: _Copy, path: Path) -> int:
+        values = {**copy.values, "ids": self._ids, "path": str(path)}
+        with self._store.connect(also=[path]) as connection:
+            [(written,)] = connection.execute(copy.statement(copy.records), values).fetchall()
         if written < len(self._ids):
             self._store.get(self._ids)  # raises an error that names a missing id
         return int(written)
@@ -210,21 +249,14 @@ _OPTIONS = {
 }
 
 
-def _copy(
-    rows: str, form: str, named: Named, kind: str, path: Path
-) -> tuple[str, dict[str, str | bool]]:
-    """Build the COPY statement of DuckDB that writes traces to a file as records.
+def _copy(rows: str, form: str, named: Named, kind: str) -> _Copy:
+    """Build the query for the records of traces, and say how DuckDB is to write them.
 
     Args:
       rows: a query for the traces.
       form: the format of the records, one of `FORMS`.
       named: the template, style and system message.
       kind: the kind of file, one of `KINDS`.
-      path: the file to write.
-
-    Returns:
-      statement: the COPY statement, with parameters written as `$name`.
-      parameters: parameter name -> the value to bind.
     """
     how = form_named(named.template or "", named.style or "", named.system or "")
     applied = {part: getattr(named, part) for part in _APPLIES[form]}
@@ -238,10 +270,9 @@ def _copy(
     # DuckDB must write to this path itself and rename nothing, because only this file is flushed.
     options = f"{_OPTIONS[kind]}, USE_TMP_FILE false"
     query = f"WITH exported AS (\n{rows}) SELECT * {replace} FROM (\n{records})"
-    values = {**_texts(how, form), "form": json.dumps(applied), "path": str(path)}
-    copy = f"COPY ({query}) TO $path ({options})"
-    used = set(re.findall(r"\$([a-z_]+)", copy))  # DuckDB takes no others
-    return copy, {name: value for name, value in values.items() if name in used}
+    values = {**_texts(how, form), "form": json.dumps(applied)}
+    used = set(re.findall(r"\$([a-z_]+)", query))  # DuckDB takes no others
+    return _Copy(query, {name: value for name, value in values.items() if name in used}, options)
 
 
 def _texts(how: Form, form: str) -> dict[str, str | bool]:
@@ -279,7 +310,7 @@ def _write_records(
     with files.draft(folder) as lines:
         try:
             with closing(writer):
-                written = source.copy(*_copy(source.rows, form, named, ".jsonl", lines.path))
+                written = source.copy(_copy(source.rows, form, named, ".jsonl"), lines.path)
                 with lines.path.open("rb") as file:
                     for line in file:
                         writer.write(line.removesuffix(b"\n"))

@@ -124,12 +124,12 @@ def near_duplicates(
       {}
     """
     # Only prompts with the same numbers and the same answer can be near-duplicates.
-    problems = {id: _problem(text, (answers or {}).get(id, "")) for id, text in prompts.items()}
+    problems = {id: problem(text, (answers or {}).get(id, "")) for id, text in prompts.items()}
     alike = Counter(problems.values())
     ids = [id for id, problem in problems.items() if alike[problem] > 1]
     texts = [prompts[id] for id in ids]
     # Prompts with equal hashes in some band share a bucket. Only such prompts are compared.
-    buckets = _buckets(texts, np.array([problems[id] for id in ids], np.uint64), threshold)
+    buckets = _numbered(keys(texts, [problems[id] for id in ids], threshold))
     shingled = lru_cache(maxsize=4096)(lambda i: frozenset(shingles(texts[i])))
     # Go through the prompts in order, and compare each one only with prompts that are kept. So a
     # prompt is never left out because of one that is itself left out.
@@ -153,40 +153,50 @@ def near_duplicates(
     return found
 
 
-def _problem(prompt: str, answer: str) -> int:
-    """Hash the numbers and the answer, which tell apart two problems in the same words."""
+def problem(prompt: str, answer: str) -> int:
+    """Hash the numbers and the answer, which tell apart two problems in the same words: 64 bits."""
     told = numbers(prompt), words(_NUMBER.sub(_plain, answer))
     return int.from_bytes(blake2b(repr(told).encode(), digest_size=8).digest())
 
 
-def _buckets(texts: Sequence[str], problems: np.ndarray, threshold: float) -> np.ndarray:
-    """Sort prompts into buckets by MinHash, so that only prompts in one bucket are compared.
+def keys(texts: Sequence[str], problems: Sequence[int], threshold: float) -> np.ndarray:
+    """Compute the keys of prompts by MinHash. Only prompts that share a key have to be compared.
 
-    The hashes of a prompt are divided into bands. In each band, prompts share a bucket if all their
-    hashes in this band, and their `problems`, are equal.
+    The hashes of a prompt are divided into bands. Two prompts share the key of a band if all their
+    hashes in this band, and their problems, are equal.
 
     Args:
       texts: the prompts.
-      problems: uint64[prompts], the hash of each prompt's numbers and answer. Two prompts with
-        different hashes share no bucket.
+      problems: what `problem` returns for each prompt. Two prompts with different problems share
+        no key.
       threshold: the least similarity of near-duplicates.
 
     Returns:
-      int64[prompts, bands]: the number of the bucket; -1 if no other prompt is in it.
+      uint64[prompts, bands].
     """
     width = band_width(threshold)
     bands = _HASHES // width
     # Mix the hashes of each band into one key of 64 bits. Each band adds a different offset, so
-    # that equal hashes in two different bands do not share a bucket.
+    # that equal hashes in two different bands do not make equal keys.
     odd = [pow(0x9E3779B97F4A7C15, k + 1, 1 << 64) for k in range(width + bands)]
     factors, offsets = np.split(np.array(odd, np.uint64), [width])
-    keys = np.empty((len(texts), bands), np.uint64)
+    found = np.empty((len(texts), bands), np.uint64)
     for start in range(0, len(texts), _BATCH):
         batch = [shingles(text) for text in texts[start : start + _BATCH]]
         hashes = np.array(RMinHash.digests_from_token_sets(batch, _HASHES, 0), np.uint64)
-        keys[start : start + _BATCH] = hashes.reshape(-1, bands, width) @ factors + offsets
-    keys += problems[:, None]
-    # Number the different keys. A key that only one prompt has is of no use.
+        found[start : start + _BATCH] = hashes.reshape(-1, bands, width) @ factors + offsets
+    return found + np.array(problems, np.uint64)[:, None]
+
+
+def _numbered(keys: np.ndarray) -> np.ndarray:
+    """Give each different key a number, and -1 to a key that only one prompt has.
+
+    Args:
+      keys: uint64[prompts, bands].
+
+    Returns:
+      int64[prompts, bands]: for each key the number of its bucket, which prompts share.
+    """
     _, bucket, size = np.unique(keys, return_inverse=True, return_counts=True)
     return np.where(size[bucket] > 1, bucket, -1).reshape(keys.shape)
 

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 _PATIENCE = 600.0  # seconds that a condition may take; millions of traces take a minute or two
 # Draw by a hash, because DuckDB's own samples would change with the number of threads.
-_BY_CHANCE = "sha256($seed || ':' || id), id"
-_NEWEST = "created_at::TIMESTAMP DESC, id"
+_BY_CHANCE = {"sha256($seed || ':' || id)": "ASC", "id": "ASC"}
+_NEWEST = {"created_at::TIMESTAMP": "DESC", "id": "ASC"}
 _ORDER = {
     "latest": _NEWEST,
     "custom": _NEWEST,
     "random": _BY_CHANCE,
     "stratified": _BY_CHANCE,
-    "quality": "value DESC, id",
+    "quality": {"value": "DESC", "id": "ASC"},
 }
 
 
@@ -44,19 +44,9 @@ def select(
     Raises:
       InputError: a filter or condition is wrong, or there are too few traces for a quota.
     """
-    _match(connection, spec, items)
-    parameters: dict[str, Any] = {
-        "limit": spec.limit,
-        "eval_fraction": spec.eval_fraction,
-        "eval_items": [item.name for item in items],
-        "eval_prompts": [item.prompt for item in items],
-    }
-    order, chosen = _ORDER[spec.selection_strategy], "matching"
-    if order == _BY_CHANCE:
-        parameters["seed"] = str(spec.seed or 0)
-    if spec.selection_strategy == "quality":
-        chosen = "(FROM matching WHERE value >= $floor)"
-        parameters["floor"] = float("-inf" if spec.quality_floor is None else spec.quality_floor)
+    match(connection, spec, items)
+    chosen, parameters = _chosen(spec)
+    order = ", ".join(f"{by} {way}" for by, way in _ORDER[spec.selection_strategy].items())
     if spec.selection_strategy == "stratified":
         chosen = sql("strata").format(order=order)
         found = dict(
@@ -64,15 +54,48 @@ def select(
         )
         wanted = quotas(spec, found)
         parameters |= {"strata": list(wanted), "quotas": list(wanted.values())}
-    query = sql("select").format(order=order, chosen=chosen, prompt_key=sql("prompt_key"))
-    connection.execute(query, parameters)
+    query = sql("select").format(order=order, chosen=chosen)
+    connection.execute(query, {**parameters, "limit": spec.limit})
     [counts] = connection.execute(
         "SELECT (SELECT count(*) FROM matching), (SELECT count(*) FROM selected)"
     ).fetchall()
     return counts
 
 
-def _match(connection: "DuckDBPyConnection", spec: DatasetSpec, items: Sequence[EvalItem]) -> None:
+def placed(spec: DatasetSpec) -> tuple[str, dict[str, Any]]:
+    """Build a query for the traces in `matching` that may be selected, each with its `place`.
+
+    A place is a text of bytes. Places sort as the strategy orders the traces, so that an engine
+    which has only some of the traces at a time can still order all of them.
+
+    Returns:
+      query: the SQL, with parameters written as `$name`.
+      parameters: parameter name -> the value to bind.
+    """
+    chosen, parameters = _chosen(spec)
+    order = _ORDER[spec.selection_strategy].items()
+    key = ", ".join(f"{by}, '{way} NULLS LAST'" for by, way in order)
+    return f"SELECT *, create_sort_key({key}) AS place FROM {chosen}", parameters
+
+
+def _chosen(spec: DatasetSpec) -> tuple[str, dict[str, Any]]:
+    """Return the rows of `matching` that may be selected, as SQL, and the parameters to bind."""
+    if _ORDER[spec.selection_strategy] == _BY_CHANCE:
+        return "matching", {"seed": str(spec.seed or 0)}
+    if spec.selection_strategy == "quality":
+        floor = float("-inf" if spec.quality_floor is None else spec.quality_floor)
+        return "(FROM matching WHERE value >= $floor)", {"floor": floor}
+    return "matching", {}
+
+
+def match(
+    connection: "DuckDBPyConnection", spec: DatasetSpec, items: Sequence[EvalItem] = ()
+) -> None:
+    """Put the traces that match the filters into a temporary table `matching`.
+
+    It holds what can be told from one trace alone; see `matching.sql` for its columns. The
+    arguments and errors are those of `select`.
+    """
     where, parameters = filter_condition(spec.filters)
     if spec.condition is not None:
         # Put it on separate lines, because it may end with a comment.
@@ -84,6 +107,11 @@ def _match(connection: "DuckDBPyConnection", spec: DatasetSpec, items: Sequence[
         value = f"coalesce({filters.text(spec.stratify_by, parameters)}, 'none')"
     parameters["by_words"] = spec.near_duplicates is not None or bool(items)
     parameters["not_by_words"] = sorted(set(tasks.TASKS) - {item.task for item in items})
+    parameters |= {
+        "eval_fraction": spec.eval_fraction,
+        "eval_items": [item.name for item in items],
+        "eval_prompts": [item.prompt for item in items],
+    }
     query = sql("matching").format(where=where, value=value, prompt_key=sql("prompt_key"))
     if spec.condition is None:
         connection.execute(query, parameters)

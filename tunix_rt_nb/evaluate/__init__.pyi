@@ -1,4 +1,5 @@
-from . import harness as harness, judge as judge, predictions as predictions
+from . import harness as harness, judge as judge, predictions as predictions, trial as trial
+from .checking import CHECKS as CHECKS, Reader as Reader, find_named as find_named
 from .comparison import (
     Comparison as Comparison,
     change as change,
@@ -6,6 +7,7 @@ from .comparison import (
     verdict as verdict,
 )
 from .conversation import Conversation as Conversation, Reply as Reply
+from .graded import predictions_of as predictions_of
 from .graders.judged import Judge as Judge
 from .graders.ladder import (
     Marked as Marked,
@@ -16,8 +18,7 @@ from .graders.ladder import (
 from .graders.named import named_grader as named_grader
 from .graders.own import Own as Own, load_grader as load_grader
 from .graders.sentences import VERBATIM as VERBATIM, verbatim as verbatim
-from .graded import predictions_of as predictions_of
-from .items import choose as choose, digest as digest
+from .items import choose as choose, digest as digest, task_of as task_of
 from .prediction import (
     OUTCOMES as OUTCOMES,
     Prediction as Prediction,
@@ -33,7 +34,6 @@ from .scorecard import (
     by_item as by_item,
     grouped as grouped,
     headline as headline,
-    improved_scorecard as improved_scorecard,
     scorecards as scorecards,
     sum_up as sum_up,
 )

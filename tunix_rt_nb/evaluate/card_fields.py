@@ -39,6 +39,8 @@ class _Card(typing_extensions.TypedDict):
     min_score: NotRequired[Share]
     max_score: NotRequired[Share]
     steps_right: Share | None
+    all_right: NotRequired[Share]
+    all_right_interval: NotRequired[_Interval]
     section_scores: NotRequired[dict[str, _WithInterval]]
     category_scores: dict[str, _Group]
     difficulty_scores: NotRequired[dict[str, _WithInterval]]
@@ -48,6 +50,8 @@ class _Card(typing_extensions.TypedDict):
     stopped: NotRequired[Share]
     mean_tokens: NotRequired[float]
     outcomes: NotRequired[_Counts]
+    abstained: NotRequired[int]
+    redrawn: NotRequired[float]
     graders: NotRequired[_Counts]
     verbatim: NotRequired[int]
     disagreements: NotRequired[int]
@@ -68,3 +72,9 @@ class Cards(typing_extensions.TypedDict):
 
     before: _Card
     after: _Card
+
+
+class Improved(typing_extensions.TypedDict):
+    """The scorecard in the `result.json` of an improvement."""
+
+    improved: _Card

@@ -54,6 +54,8 @@ def grade(
     order, and the first that can decide sets the score. `steps_right` then counts only the steps
     that hold something to check, such as a sum.
 
+    A response that its model gave up has no answer, even if its steps seem to hold one.
+
     `score` ignores Markdown, LaTeX or a label around the answer. `strict_score` grades the answer
     exactly as written; it is 0 if the response is not laid out in `style`.
 
@@ -78,6 +80,8 @@ def grade(
     task = task_of(trace)
     lines = 1 + trace.final_answer.count("\n")
     parsed = parse_response(written.text, style, lines)
+    if written.abstained:
+        parsed = parsed._replace(answer=None)
     marked = _by_task(task, trace, parsed) if task else _by_ladder(trace, parsed, own)
     steps = _review(task, trace, parsed.steps) if task else _check(trace, parsed)
     right = len(parsed.steps) - len(steps.wrong) - steps.unchecked

@@ -1,6 +1,7 @@
 """Answers to items as predictions: graded, and with the way in which they were asked."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from tunix_rt_nb.evaluate.grade import grade
 from tunix_rt_nb.evaluate.graders.judged import Judge
@@ -17,6 +18,7 @@ def predictions_of(
     max_new_tokens: int,
     temperature: float = 0.0,
     grader: Own | Judge | None = None,
+    checked: str = "",
 ) -> list[Prediction]:
     """Grade answers, and record how they were asked.
 
@@ -28,6 +30,9 @@ def predictions_of(
       temperature: the temperature at which answers were sampled.
       grader: what `named_grader` returns; it grades the items that no task can verify.
 
+      checked: what checked each step while it was written, a key of `checking.CHECKS`; empty for
+        nothing.
+
     Raises:
       InputError: the grader fails.
     """
@@ -38,7 +43,10 @@ def predictions_of(
         "max_new_tokens": max_new_tokens,
         "temperature": temperature,
     }
-    return [
-        Prediction(**grade(name, trace, answer, rendered["style"], grader), **asked)  # type: ignore
-        for (name, trace), answer in zip(items, answers, strict=True)
-    ]
+    found: list[Prediction] = []
+    for (name, trace), answer in zip(items, answers, strict=True):
+        one: Any = {**grade(name, trace, answer, rendered["style"], grader), **asked}
+        if checked:
+            one |= {"checked": checked, "abstained": answer.abstained, "redrawn": answer.redrawn}
+        found.append(one)
+    return found

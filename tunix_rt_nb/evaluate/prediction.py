@@ -104,6 +104,10 @@ class Prediction(Grade):
     Attributes:
       form_sha256: the hash of template, style and system message.
       sample: the number of this answer among several to one item, counted from 0.
+      checked: what checked the steps while they were written, a key of `checking.CHECKS`. This and
+        the next two are missing if nothing did.
+      abstained: True if the model gave up the answer, because the check refused it too often.
+      redrawn: the number of tokens that were taken back.
     """
 
     template: str
@@ -112,6 +116,9 @@ class Prediction(Grade):
     max_new_tokens: NotRequired[int]
     temperature: NotRequired[float]
     sample: NotRequired[int]
+    checked: NotRequired[str]
+    abstained: NotRequired[bool]
+    redrawn: NotRequired[int]
 
 
 def outcome_of(answer: str | None, score: float, sound: bool) -> str:

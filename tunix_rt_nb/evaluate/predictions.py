@@ -47,7 +47,7 @@ def of_run(evaluated: Path, when: str) -> list[Prediction]:
     path = evaluated / f"predictions-{when}.jsonl"
     told = runs.result(evaluated)["outputs"].get(path.name)
     if not path.is_file() or files.sha256(path) != told:
-        raise InputError(f"{path}: was altered after the evaluation, run 5_evaluate again")
+        raise InputError(f"{path}: was altered after the evaluation, run {evaluated.name} again")
     return read(path)
 
 

@@ -5,6 +5,7 @@ Answers are kept as they come, so that an interrupted evaluation resumes.
 
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ import msgspec
 
 from tunix_rt_nb import models
 from tunix_rt_nb.common import InputError, files, one_line
-from tunix_rt_nb.evaluate.grade import grade
+from tunix_rt_nb.evaluate.checking import Reader, find_named
+from tunix_rt_nb.evaluate.graded import predictions_of
 from tunix_rt_nb.evaluate.graders.judged import Judge
 from tunix_rt_nb.evaluate.graders.own import Own
 from tunix_rt_nb.evaluate.prediction import Prediction
@@ -32,6 +34,7 @@ def predict(
     temperature: float = 0.0,
     seed: int = 0,
     grader: Own | Judge | None = None,
+    checked: str = "",
     report: Callable[[int], None] = lambda done: None,
 ) -> list[Prediction]:
     """Let a model answer items in the template and style it was trained in, and grade the answers.
@@ -45,6 +48,8 @@ def predict(
       temperature: 0 takes the likeliest token each time, 1 samples from the model's distribution.
       seed: determines the tokens that are sampled.
       grader: what `named_grader` returns; it grades the items that no task can verify.
+      checked: what checks each step while it is written, a key of `checking.CHECKS`; empty for
+        nothing. A wrong step is taken back and drawn again; if that fails, the model abstains.
       report: called with the number of answers so far.
 
     Returns:
@@ -53,7 +58,8 @@ def predict(
 
     Raises:
       InputError: there are no items, a size is below 1, the temperature is invalid, the template or
-        style has changed since the dataset was rendered, or the grader fails.
+        style has changed since the dataset was rendered, the check is unknown, or the grader
+        fails.
     """
     if not items or min(max_new_tokens, batch_size, samples) < 1:
         raise InputError(
@@ -72,29 +78,24 @@ def predict(
             f"template: {names[0]} in style {names[1]} has changed, run 3_render again"
         )
     every = [(*item, k) for item in items for k in range(samples)]
+    find = find_named(checked) if checked else None
+    check = Reader([trace for _, trace, _ in every], how, find) if find else None
     written = _answer(
         model_folder,
         [(how.after(trace.earlier), trace.prompt) for _, trace, _ in every],
         kept,
         report,
+        check,
         max_new_tokens=max_new_tokens,
         batch_size=batch_size,
         temperature=temperature,
         seed=seed,
     )
-    found: list[Prediction] = []
-    for (trace_id, trace, k), answer in zip(every, written, strict=True):
-        prediction: Prediction = {
-            **grade(trace_id, trace, answer, names[1], grader),
-            "template": names[0],
-            "style": names[1],
-            "form_sha256": how.sha256,
-            "max_new_tokens": max_new_tokens,
-            "temperature": temperature,
-        }
-        if samples > 1:
+    asked = [(name, trace) for name, trace, _ in every]
+    found = predictions_of(asked, written, rendered, max_new_tokens, temperature, grader, checked)
+    if samples > 1:
+        for (_, _, k), prediction in zip(every, found, strict=True):
             prediction["sample"] = k
-        found.append(prediction)
     return found
 
 
@@ -103,19 +104,21 @@ def _answer(
     asked: Sequence[tuple[Form, str]],
     kept: Path | None = None,
     report: Callable[[int], None] = lambda done: None,
+    check: Reader | None = None,
     **how: Any,
 ) -> list[Generation]:
     """Answer prompts, and append each batch to a file before the next one begins.
 
-    If an earlier call with the same model, prompts, form and settings left answers in the file,
-    they are not generated again. Answers of any other call are replaced. So a call that was killed
-    and is repeated returns the same answers as a call that was never killed.
+    If an earlier call with the same model, prompts, form, check and settings left answers in the
+    file, they are not generated again. Answers of any other call are replaced. So a call that was
+    killed and is repeated returns the same answers as a call that was never killed.
 
     Args:
       asked: each prompt with the form in which it is written.
       kept: a JSON lines file: a header with the hash of what is asked, then one line per batch.
         None keeps nothing.
       report: called with the number of prompts answered so far.
+      check: checks the steps while they are written; None to write without a check.
       how: `max_new_tokens`, `batch_size`, `temperature` and `seed` of `sampling.generate`.
 
     Returns:
@@ -128,7 +131,9 @@ def _answer(
     known = {}
     if kept:
         prompts = [(form.sha256, prompt) for form, prompt in asked]
-        known = _kept_answers(kept, files.digest([models.content_hash(model_folder), prompts, how]))
+        call = [models.content_hash(model_folder), prompts, how]
+        call += [check.find.__name__] if check else []
+        known = _kept_answers(kept, files.digest(call))
     done = set(known)
 
     def on_batch(written: dict[int, Generation]) -> None:
@@ -139,9 +144,8 @@ def _answer(
 
     ids = encode_prompts(asked, tokenizer)
     template = asked[0][0].template
-    found = models.sampling.generate(
-        model, tokenizer, ids, template.stops, known=known, on_batch=on_batch, **how
-    )
+    write = partial(models.redrawing.generate, check=check) if check else models.sampling.generate
+    found = write(model, tokenizer, ids, template.stops, known=known, on_batch=on_batch, **how)
     return [answer._replace(text=template.said(answer.text)) for answer in found]
 
 
@@ -162,6 +166,8 @@ class _Kept(msgspec.Struct, forbid_unknown_fields=True):
     tokens: int
     stopped: bool
     ids: tuple[int, ...] = ()  # files made before have none
+    abstained: bool = False
+    redrawn: int = 0
 
 
 class _Line(msgspec.Struct, forbid_unknown_fields=True):
@@ -192,4 +198,4 @@ def _kept_answers(path: Path, asked: str) -> dict[int, Generation]:
     except (ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors
         raise InputError(f"{path}: is damaged, remove it: {one_line(str(error))}") from None
     kept = [one for line in found for one in line.batch]
-    return {one.number: Generation(one.text, one.tokens, one.stopped, one.ids) for one in kept}
+    return {one.number: Generation(*msgspec.structs.astuple(one)[1:]) for one in kept}

@@ -10,7 +10,7 @@ from typing import Any, NotRequired, TypedDict, TypeVar, cast
 
 from tunix_rt_nb import runs
 from tunix_rt_nb.common import InputError, checked, files, one_line
-from tunix_rt_nb.evaluate.card_fields import Cards
+from tunix_rt_nb.evaluate.card_fields import Cards, Improved
 from tunix_rt_nb.evaluate.graders import sentences
 from tunix_rt_nb.evaluate.prediction import OUTCOMES, Prediction
 from tunix_rt_nb.evaluate.samples import several
@@ -19,6 +19,7 @@ from tunix_rt_nb.evaluate.uncertainty import wilson
 T = TypeVar("T")
 
 FEWEST = 50  # items; with fewer, an interval is too wide to decide much
+ALL_RIGHT = "all, every step right"  # the name of the table row that counts `all_right` only
 STRICT = "all, in the style exactly"  # the name of the table row that counts strict scores only
 _RATES = ("strict_format", "ran_on", "stopped")
 _ASKED = ("template", "style", "form_sha256", "max_new_tokens", "temperature")
@@ -50,6 +51,9 @@ class Scorecard(TypedDict):
       interval: Wilson's interval of `primary_score` at 95 %, over items.
       stddev, min_score, max_score: standard deviation, minimum and maximum of the items' scores.
       steps_right: the mean share of right steps; None if no step can be checked.
+      all_right: the share of items whose answer is right with no step wrong; missing if an
+        older prediction has no outcome.
+      all_right_interval: Wilson's interval of `all_right` at 95 %.
       section_scores, category_scores, difficulty_scores: name of a group -> its scores; a category
         is a task.
       strict_score: the mean `strict_score` of the answers.
@@ -57,6 +61,9 @@ class Scorecard(TypedDict):
         after their answer, and that ended with a stop token.
       mean_tokens: tokens per answer.
       outcomes: outcome -> number of answers.
+      abstained: the number of answers that the model gave up, because a check of its steps refused
+        them too often. This and the next are missing if nothing checked the steps.
+      redrawn: tokens taken back per answer; `mean_tokens` does not count them.
       graders: name of a grader -> number of answers that it decided. This and the next three count
         only answers to items that no task can verify.
       verbatim: the number of answers that only the same words match, because the expected answer is
@@ -82,6 +89,8 @@ class Scorecard(TypedDict):
     min_score: float
     max_score: float
     steps_right: float | None
+    all_right: NotRequired[float]
+    all_right_interval: NotRequired[tuple[float, float]]
     section_scores: dict[str, GroupScore]
     category_scores: dict[str, GroupScore]
     difficulty_scores: dict[str, GroupScore]
@@ -91,6 +100,8 @@ class Scorecard(TypedDict):
     stopped: float
     mean_tokens: float
     outcomes: dict[str, int]
+    abstained: NotRequired[int]
+    redrawn: NotRequired[float]
     graders: NotRequired[dict[str, int]]
     verbatim: NotRequired[int]
     disagreements: NotRequired[int]
@@ -142,10 +153,12 @@ def sum_up(
         "min_score": min(scores),
         "max_score": max(scores),
         "steps_right": mean_of(item["steps_right"] for item in each),
+        **_all_right(items.values()),
         "section_scores": _by(each, "section"),
         "category_scores": _by(each, "task"),
         "difficulty_scores": _by(each, "difficulty"),
         **_details([p for item in items.values() for p in item]),
+        **_checked([p for item in items.values() for p in item]),
         **_own([p for item in items.values() for p in item]),
         "samples": samples,
         **({} if samples == 1 else several(list(items.values()), samples)),
@@ -170,6 +183,17 @@ def scorecards(evaluated: Path) -> tuple[Scorecard, Scorecard]:
     if cards["before"]["category_scores"].keys() != cards["after"]["category_scores"].keys():
         raise InputError(f"{where}before, after: are of other categories, run 5_evaluate again")
     return cast("Scorecard", told["before"]), cast("Scorecard", told["after"])
+
+
+def improved_scorecard(improved: Path) -> Scorecard:
+    """Return the scorecard of a complete improvement.
+
+    Raises:
+      InputError: the improvement is not complete.
+    """
+    told: Any = runs.result(improved)
+    checked(Improved, told, f"{improved / 'result.json'}: ")
+    return cast("Scorecard", told["improved"])
 
 
 def by_item(predictions: Sequence[Prediction]) -> dict[str, list[Prediction]]:
@@ -256,6 +280,15 @@ def mean_of(values: Iterable[float | None]) -> float | None:
     return fmean(known) if known else None
 
 
+def _all_right(items: Iterable[Sequence[Prediction]]) -> dict[str, Any]:
+    """Return `all_right` and its interval; empty if a prediction has no outcome."""
+    told = [[answer.get("outcome") for answer in answers] for answers in items]
+    if any(None in outcomes for outcomes in told):
+        return {}
+    each = [outcomes.count("right") / len(outcomes) for outcomes in told]
+    return {"all_right": fmean(each), "all_right_interval": wilson(fsum(each), len(each))}
+
+
 def _interval(each: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
     return wilson(fsum(item["score"] for item in each), len(each))
 
@@ -280,6 +313,17 @@ def _details(predictions: Sequence[Prediction]) -> dict[str, Any]:
         **{rate: fmean(bool(p.get(rate)) for p in predictions) for rate in _RATES},
         "mean_tokens": fmean(p.get("tokens", 0) for p in predictions),
         "outcomes": {outcome: told[outcome] for outcome in OUTCOMES},
+    }
+
+
+def _checked(predictions: Sequence[Prediction]) -> dict[str, Any]:
+    """Return `abstained` and `redrawn` of a scorecard; empty if no answer was checked."""
+    found = [p for p in predictions if "checked" in p]
+    if not found:
+        return {}
+    return {
+        "abstained": sum(p.get("abstained", False) for p in found),
+        "redrawn": fmean(p.get("redrawn", 0) for p in found),
     }
 
 

@@ -5,7 +5,6 @@ The cell begins with a copy of this file, so the file imports only what every Ju
 
 import base64
 import hashlib
-import importlib.metadata
 import lzma
 import os
 import re
@@ -14,8 +13,6 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-
-from packaging.requirements import Requirement
 
 PATIENCE = 60  # seconds that JAX gets to find the accelerator; a TPU takes some ten
 FILES: dict[str, str] = {}  # path -> content of each package file; the cells below fill it
@@ -60,13 +57,18 @@ def unmet(needs: dict[str, list[str]]) -> list[str]:
       >>> unmet({"packaging>=1": ["packaging==26.3"], "no-such": ["no-such==1"]})
       ['no-such==1']
     """
-    return [pin for need, pins in needs.items() if not _is_met(Requirement(need)) for pin in pins]
+    return [pin for need, pins in needs.items() if not _is_met(need) for pin in pins]
 
 
-def _is_met(need: Requirement) -> bool:
+def _is_met(requirement: str) -> bool:
+    from importlib import metadata  # both are slow to load
+
+    from packaging.requirements import Requirement
+
+    need = Requirement(requirement)
     try:
-        version = importlib.metadata.version(need.name)
-    except importlib.metadata.PackageNotFoundError:
+        version = metadata.version(need.name)
+    except metadata.PackageNotFoundError:
         return False
     return need.specifier.contains(version, prereleases=True)
 

@@ -6,8 +6,6 @@ This module runs before they are installed, so it imports only what every Jupyte
 import re
 import tomllib
 
-from packaging.requirements import Requirement
-
 from tunix_rt_nb.host import paths
 
 _EXTRAS = ("gym", "train", "notebook")
@@ -32,6 +30,8 @@ def needed() -> dict[str, list[str]]:
     Returns:
       Requirement, such as `msgspec>=0.19` -> the lines of `requirements.lock` that pin its package.
     """
+    from packaging.requirements import Requirement  # slow to load
+
     text = (paths.PROJECT / "pyproject.toml").read_text(encoding="utf-8")
     project = tomllib.loads(text)["project"]
     extras = project["optional-dependencies"]

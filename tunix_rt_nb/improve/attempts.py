@@ -12,13 +12,19 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tunix_rt_nb import evaluate, models
-from tunix_rt_nb.common import InputError, files, one_line
+from tunix_rt_nb.common import InputError, checked, files, one_line
 from tunix_rt_nb.evaluate import Prediction
 from tunix_rt_nb.improve.prompts import Asked
 from tunix_rt_nb.improve.settings import Settings
 from tunix_rt_nb.models import Tokenizer
 from tunix_rt_nb.render import Rendered, encode_prompts
-from tunix_rt_nb.trace import Generation, form
+from tunix_rt_nb.trace import Generation, Parsed, form, parse_response
+
+
+class _Line(Prediction):
+    """A line of a round's file; `ids` are the token ids that the model sampled."""
+
+    ids: list[int]
 
 
 class Attempt(NamedTuple):
@@ -42,6 +48,22 @@ class Attempt(NamedTuple):
     def length(self) -> int:
         """The number of tokens of prompt and answer."""
         return len(self.prompt) + len(self.said)
+
+    @property
+    def parsed(self) -> Parsed:
+        """The steps and the answer in the response, as they were graded."""
+        lines = 1 + self.graded["expected_answer"].count("\n")
+        return parse_response(self.graded["response"], self.graded["style"], lines)
+
+    @property
+    def first_wrong(self) -> str:
+        """The text of the first wrong step, numbered if the response keeps to the style.
+
+        It is empty if no step is wrong, or if the next one is missing.
+        """
+        first = self.graded["first_wrong"] or 0
+        number = f"{first}. " if self.graded["strict_format"] else ""
+        return "".join(number + step for step in self.parsed.steps[max(first - 1, 0) : first])
 
 
 def answer(
@@ -79,23 +101,22 @@ def answer(
         done.update(written)
         report(len(done))
 
-    said = models.sampling.generate(
-        model,
-        tokenizer,
-        [prompt for prompt in prompts for _ in range(settings.group)],
-        how.template.stops,
-        settings.max_new_tokens,
-        batch_size,
-        settings.answer_temperature,
-        # Other rounds draw other tokens, though their answers have the same numbers.
-        seed=(settings.seed + 7_919 * (round + 1)) % 2**31,
-        on_batch=on_batch,
-    )
     items = [(a.name, a.trace) for a in asked for _ in range(settings.group)]
+    each = [prompt for prompt in prompts for _ in range(settings.group)]
+    # Other rounds draw other tokens, though their answers have the same numbers.
+    seed = (settings.seed + 7_919 * (round + 1)) % 2**31
+    given = model, tokenizer, each, how.template.stops, settings.max_new_tokens
+    chance: dict[str, Any] = {"temperature": settings.answer_temperature, "seed": seed}
+    chance |= {"batch_size": batch_size, "on_batch": on_batch}
+    if settings.redraw:
+        traces = [trace for _, trace in items]
+        check = evaluate.Reader(traces, how, evaluate.find_named(settings.redraw))
+        said = models.redrawing.generate(*given, check, **chance)
+    else:
+        said = models.sampling.generate(*given, **chance)
     written = [one._replace(text=how.template.said(one.text)) for one in said]
-    graded = evaluate.predictions_of(
-        items, written, rendered, settings.max_new_tokens, settings.answer_temperature, grader
-    )
+    sizes = settings.max_new_tokens, settings.answer_temperature
+    graded = evaluate.predictions_of(items, written, rendered, *sizes, grader, settings.redraw)
     return [
         {**one, "sample": k % settings.group, "ids": list(text.ids)}
         for k, (one, text) in enumerate(zip(graded, said, strict=True))
@@ -115,7 +136,7 @@ def write(path: Path, identity: str, lines: Sequence[Mapping[str, Any]]) -> None
       identity: what determines the run, as a hash.
       lines: what `answer` returns.
     """
-    files.write_lines(path, [{"run": identity}, *lines])
+    files.write_lines(path, [{"run": identity, "answers": len(lines)}, *lines])
 
 
 def read(path: Path, identity: str) -> list[dict[str, Any]] | None:
@@ -128,9 +149,14 @@ def read(path: Path, identity: str) -> list[dict[str, Any]] | None:
         return None
     try:
         header, *lines = files.read_lines(path)
-    except ValueError as error:
-        raise InputError(f"{path}: is damaged, remove it: {one_line(str(error))}") from None
-    return lines if header == {"run": identity} else None
+        if header.get("run") != identity:
+            return None
+        if header.get("answers") != len(lines):
+            raise InputError(f"{len(lines)} answers, expected {header.get('answers')}")
+        return [checked(_Line, line, f"{path}:{n}: ") for n, line in enumerate(lines, 2)]  # type: ignore
+    except (InputError, ValueError) as error:
+        told = one_line(str(error).removeprefix(f"{path}:"))
+        raise InputError(f"{path}: is damaged, remove it: {told}") from None
 
 
 def attempts_of(

@@ -7,7 +7,6 @@ import numpy as np
 
 from tunix_rt_nb.improve.attempts import Attempt
 from tunix_rt_nb.models import Tokenizer
-from tunix_rt_nb.trace import parse_response
 
 _FORM = 0.1  # how much an answer in the style counts beside a right one
 
@@ -78,14 +77,10 @@ def blamed(attempt: Attempt, tokenizer: Tokenizer) -> np.ndarray:
     step cannot be found in the text, all tokens are.
     """
     letters, sizes = tokenizer.spell(np.array(attempt.said, np.int64))
-    begin, end = _span(letters, _steps(attempt), attempt.graded["first_wrong"])
+    steps = [step.encode() for step in attempt.parsed.steps]
+    begin, end = _span(letters, steps, attempt.graded["first_wrong"])
     ends = np.cumsum(sizes)
     return np.asarray((ends > begin) & (ends - sizes < end))
-
-
-def _steps(attempt: Attempt) -> list[bytes]:
-    parsed = parse_response(attempt.graded["response"], attempt.graded["style"])
-    return [step.encode() for step in parsed.steps]
 
 
 def _span(letters: bytes, steps: Sequence[bytes], first: int | None) -> tuple[int, int]:
@@ -98,9 +93,12 @@ def _span(letters: bytes, steps: Sequence[bytes], first: int | None) -> tuple[in
         for all that follows the steps.
     """
     begin = end = 0
-    for step in steps[: first or len(steps)]:
-        found = letters.find(step, end)
+    for number, step in enumerate(steps[: first or len(steps)], 1):
+        # Look for a step with its number first, because a short one may be found in a number.
+        numbered = b"%d. %b" % (number, step)
+        text = numbered if letters.find(numbered, end) >= 0 else step
+        found = letters.find(text, end)
         if found < 0:
             return 0, len(letters)
-        begin, end = letters.rfind(b"\n", end, found) + 1, found + len(step)
+        begin, end = max(end, letters.rfind(b"\n", end, found) + 1), found + len(text)
     return (end, len(letters)) if first is None or first > len(steps) else (begin, end)

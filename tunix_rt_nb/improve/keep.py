@@ -7,7 +7,7 @@ from typing import Any
 from tunix_rt_nb.improve.attempts import Attempt
 from tunix_rt_nb.improve.credit import is_right
 from tunix_rt_nb.store import Added, TraceStore
-from tunix_rt_nb.trace import EARLIER, Trace, parse_response
+from tunix_rt_nb.trace import EARLIER, Trace
 
 SOURCE = "improved"  # `meta.source` of these traces
 
@@ -36,12 +36,11 @@ def _traces(run: str, rounds: Iterable[list[Attempt]]) -> Iterator[Trace]:
 
 
 def _trace(one: Attempt, place: dict[str, object]) -> Trace:
-    parsed = parse_response(one.graded["response"], one.graded["style"])
     meta = one.asked.trace.meta or {}
     told: dict[str, Any] = {
         name: meta[name] for name in ("task", "difficulty", "category", EARLIER) if name in meta
     }
-    steps = [("model", step) for step in parsed.steps]
-    answer = parsed.answer or one.asked.trace.final_answer
+    steps = [("model", step) for step in one.parsed.steps]
+    answer = one.parsed.answer or one.asked.trace.final_answer
     source = {"source": SOURCE, **place, "prompt_id": one.asked.name}
     return Trace.of(one.asked.trace.prompt, steps, answer, {**told, **source})

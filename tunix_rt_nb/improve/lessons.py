@@ -74,7 +74,11 @@ def distinct(attempts: Iterable[Attempt], credit: str) -> list[Attempt]:
 def _weights(one: Attempt, advantage: float, credit: str, tokenizer: Tokenizer) -> np.ndarray:
     if credit != "first_wrong" or advantage > 0:
         return np.full(len(one.said), advantage)
-    return np.where(blamed(one, tokenizer), advantage, 0.0)
+    chosen = blamed(one, tokenizer)
+    said = tokenizer.decode(np.array(one.said)[chosen])
+    if (wrong := one.first_wrong.strip()) not in said:
+        raise AssertionError(f"{one.asked.name}: {said!r} is blamed, expected {wrong!r}")
+    return np.where(chosen, advantage, 0.0)
 
 
 def _pairs(attempts: Sequence[Attempt], credit: str) -> list[Lesson]:
@@ -115,9 +119,22 @@ def examples_of(found: Sequence[Lesson], replay: Examples, settings: Settings) -
     sizes = [w for one in found for w in (np.zeros(len(one.attempt.prompt)), one.weights)]
     own = np.concatenate([*sizes, np.empty(0)])
     # Replayed tokens weigh as much as sampled ones do on average.
-    usual = REPLAY if settings.method == "prefer" else float(np.abs(own[own != 0]).mean(initial=0))
+    usual = np.abs(own).sum() / max(1, np.count_nonzero(own))
+    usual = REPLAY if settings.method == "prefer" else usual
     every = np.concatenate([own, np.full(len(both.tokens) - len(own), usual)])
     return Examples(both.index, both.tokens, every.astype(np.float32))
+
+
+def nothing(attempt: Attempt, weighed: bool) -> Examples:
+    """Return one example of which no token is trained: the first one of an attempt's prompt.
+
+    Args:
+      attempt: the attempt.
+      weighed: True if examples have weights.
+    """
+    first = np.array(attempt.prompt[:1], np.int32)
+    made = Examples.joined([attempt.asked.name], [1], [1], first)
+    return Examples(made.index, made.tokens, np.zeros(1, np.float32) if weighed else None)
 
 
 def _tokens(examples: Examples) -> np.ndarray:

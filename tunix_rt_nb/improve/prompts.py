@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tunix_rt_nb import dataset, tasks
+from tunix_rt_nb import dataset, evaluate, tasks
 from tunix_rt_nb.common import InputError, files, one_line
 from tunix_rt_nb.host import place
 from tunix_rt_nb.trace import Trace
@@ -68,7 +68,7 @@ class Prompts:
         kept = list(held_out)
         self._banned = {key for _, trace in kept for key in dataset.evalset.keys(trace)}
         self._check(self._own)
-        self._held_out = files.digest(sorted(name for name, _ in kept))
+        self._n_held_out, self._held_out = len(kept), evaluate.digest(kept)
 
     def _check(self, own: Sequence[Asked]) -> None:
         """Raise `InputError` if a trace asks a held-out problem."""
@@ -86,11 +86,12 @@ class Prompts:
     def __str__(self) -> str:
         told = [f"{len(self._own):,} prompts of traces"] if self._own else []
         told += [f"fresh prompts of {cell}" for cell in self._tasks]
-        return f"{', '.join(told)}; {len(self._banned):,} held-out problems are never asked"
+        return f"{', '.join(told)}; {self._n_held_out:,} held-out problems are never asked"
 
     def digest(self) -> str:
         """Return the hash of all that decides which prompts are drawn."""
-        return files.digest([[a.name for a in self._own], list(self._tasks), self._held_out])
+        asked = [evaluate.digest([(one.name, one.trace)]) for one in self._own]  # in this order
+        return files.digest([asked, list(self._tasks), self._held_out])
 
     def draw(self, n: int, seed: int, round: int, rates: Mapping[str, float]) -> list[Asked]:
         """Draw the prompts of a round; the first is the same in every round.

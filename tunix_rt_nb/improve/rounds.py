@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,10 @@ from tunix.sft.sharding_utils import shard_input
 from tunix_rt_nb import train
 from tunix_rt_nb.common import InputError, files
 from tunix_rt_nb.evaluate import Prediction
-from tunix_rt_nb.improve import attempts as answers
+from tunix_rt_nb.improve import attempts as answers, hashes
 from tunix_rt_nb.improve.attempts import Attempt
 from tunix_rt_nb.improve.figures import figures, rates
-from tunix_rt_nb.improve.lessons import Lesson, examples_of, lessons, replayed
+from tunix_rt_nb.improve.lessons import Lesson, examples_of, lessons, nothing, replayed
 from tunix_rt_nb.improve.preference import pair_weights
 from tunix_rt_nb.improve.prompts import Asked, Prompts
 from tunix_rt_nb.improve.settings import Settings
@@ -139,6 +140,7 @@ class Rounds:
 
     def __getitem__(self, k: int) -> train.Batch:
         round, place = divmod(k, self.settings.round_steps * self.config.accumulation)
+        self.attempts(round, begun=place > 0)
         return self._weighed(self._batches(round)[place])
 
     def rows_of(self, step: int) -> np.ndarray:
@@ -152,8 +154,19 @@ class Rounds:
             **{f"improve.{name}": value for name, value in self.settings.model_dump().items()},
             "max_length": self.length,
             "rows": files.digest([self.prompts.digest(), self.rendered["files"]]),
-            "grader": self.grader_name,
+            "start": self._start_hash,
+            "grader": [self.grader_name, hashes.of_grader(self.grader)],
         }
+
+    @cached_property
+    def _start_hash(self) -> str:
+        return hashes.of_weights(self.start)
+
+    @cached_property
+    def _run(self) -> str:
+        """The hash of all that the answers of a round depend on."""
+        config = self.config.model_dump(exclude={"checkpoint_every", "eval_every", "keep"})
+        return files.digest([self.identity(), config])
 
     def figures(self, step: int) -> Mapping[str, float]:
         """Return the figures of the round that begins after `step` steps; empty if none does."""
@@ -170,20 +183,29 @@ class Rounds:
             "distance": self._distance(attempts),
         }
 
-    def attempts(self, round: int) -> list[Attempt]:
-        """Return the attempts of a round; let the model answer if they are not on the disk."""
+    def attempts(self, round: int, begun: bool = False) -> list[Attempt]:
+        """Return the attempts of a round; let the model answer if they are not on the disk.
+
+        Args:
+          round: the number of the round, from 0.
+          begun: True if the model has learned in this round, so that it would answer otherwise.
+
+        Raises:
+          InputError: the file of this round or an earlier one is damaged, or is missing though the
+            model has learned from it.
+        """
         while (known := len(self._of_rounds)) <= round:
-            self._of_rounds.append(self._answered(known, is_now=known == round))
+            self._of_rounds.append(self._answered(known, is_now=known == round and not begun))
         return self._of_rounds[round]
 
     def predictions(self) -> list[list[Prediction]]:
-        """Return the graded answers of each round so far."""
-        return [[one.graded for one in attempts] for attempts in self._of_rounds]
+        """Return the graded answers of each round, once the model has learned from all of them."""
+        every = map(self.attempts, range(self.settings.rounds))
+        return [[one.graded for one in attempts] for attempts in every]
 
     def _answered(self, round: int, is_now: bool) -> list[Attempt]:
-        path, identity = answers.path_of(self.folder, round), files.digest(self.identity())
-        asked = self._asked(round)
-        lines = answers.read(path, identity)
+        path, asked = answers.path_of(self.folder, round), self._asked(round)
+        lines = answers.read(path, self._run)
         if lines is None and not is_now:  # the model has learnt from them since
             raise InputError(f"{path}: is missing, remove {path.parent.parent} to start again")
         if lines is None:
@@ -195,7 +217,7 @@ class Rounds:
             how = self.rendered, self.settings, round, self.batch_size, self.grader, told
             lines = answers.answer(self.model, self.tokenizer, asked, *how)
             self.folder.mkdir(parents=True, exist_ok=True)
-            answers.write(path, identity, lines)
+            answers.write(path, self._run, lines)
         written = self.rendered["template"], self.rendered["style"], self.rendered["system"]
         return answers.attempts_of(lines, asked, self.tokenizer, form(*written))
 
@@ -231,7 +253,7 @@ class Rounds:
         together = 2 if of.method == "prefer" else 1
         examples = examples_of(found, replay.chosen(slice(len(replay) // together * together)), of)
         if not len(examples):
-            examples = _nothing(self.attempts(round)[0], of.method != "filter")
+            examples = nothing(self.attempts(round)[0], of.method != "filter")
             together = 1
         least = Least(self.rendered["max_length"], self.length - 1)
         return pack(examples, self.length, least, together)
@@ -288,10 +310,3 @@ class Rounds:
             total += float((np.exp(apart) - 1 - apart)[used].sum())
             count += float(used.sum())
         return total / count
-
-
-def _nothing(attempt: Attempt, weighed: bool) -> Examples:
-    """Return one example of which no token is trained: the prompt of an attempt."""
-    n = len(attempt.prompt)
-    made = Examples.joined([attempt.asked.name], [n], [n], np.array(attempt.prompt, np.int32))
-    return Examples(made.index, made.tokens, np.zeros(n, np.float32) if weighed else None)

@@ -1,6 +1,7 @@
 """The settings of learning from checked attempts, with every value checked."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -30,6 +31,9 @@ class Settings(BaseModel):
       beta: how strongly the model is held to the model at the start; 0: not at all. `filter` does
         not use it, `prefer` needs it.
       answer_temperature: the temperature at which answers are sampled.
+      redraw: `task` or `equations`: check each step of an answer while it is written, and draw
+        a wrong one again; empty: not. More answers are right then, in the model's own words. Only
+        `filter` may: the others need answers just as the model writes them.
       max_new_tokens: the most tokens of an answer.
       seed: decides the prompts, the sampled tokens and the order of the rows.
 
@@ -48,7 +52,8 @@ class Settings(BaseModel):
     round_steps: int = Field(default=40, ge=1)
     replay: float = Field(default=0.25, ge=0, lt=1)
     beta: float = Field(default=0.0, ge=0, le=10)
-    answer_temperature: float = Field(default=1.0, gt=0, le=10)
+    answer_temperature: float = Field(default=0.7, gt=0, le=10)
+    redraw: Literal["", "equations", "task"] = ""
     max_new_tokens: int = Field(default=128, ge=1)
     seed: int = Field(default=0, ge=0, lt=2**31)
 
@@ -56,6 +61,8 @@ class Settings(BaseModel):
     def _fits(self) -> "Settings":
         if self.method == "prefer" and not self.beta:
             raise ValueError("beta: is 0, but `prefer` needs one above 0, such as 0.1")
+        if self.method != "filter" and self.redraw:
+            raise ValueError(f"redraw: is {self.redraw}, expected none with a method but filter")
         return self
 
     @classmethod
@@ -67,11 +74,8 @@ class Settings(BaseModel):
     def of_parameters(cls, parameters: Mapping[str, Any]) -> "Settings":
         """Build the settings from a notebook's parameters: `rounds` from `ROUNDS`, and so on."""
         names = [name for name in cls.model_fields if name.upper() in parameters]
-        try:
+        with _in_capitals():
             return cls.of(**{name: parameters[name.upper()] for name in names})
-        except InputError as error:
-            field, _, told = str(error).removeprefix("Settings: ").partition(":")
-            raise InputError(f"{field.upper()}:{told}") from None
 
     def training(self, parameters: Mapping[str, Any], usual_rate: float) -> SftConfig:
         """Build the training configuration of all rounds from a notebook's parameters.
@@ -89,14 +93,30 @@ class Settings(BaseModel):
           10
         """
         names = [name for name in SftConfig.model_fields if name.upper() in parameters]
-        every = min(parameters.get("CHECKPOINT_EVERY", self.round_steps), self.round_steps)
         fields = {name: parameters[name.upper()] for name in names} | {
             "steps": self.rounds * self.round_steps,
             "learning_rate": parameters.get("IMPROVE_RATE") or usual_rate / 4,
             "warmup_steps": min(20, self.round_steps // 2),
             "eval_every": self.round_steps,
         }
-        return SftConfig.of(**fields).model_copy(update={"checkpoint_every": every})
+        with _in_capitals(learning_rate="IMPROVE_RATE"):
+            config = SftConfig.of(**fields)
+        every = min(config.checkpoint_every, self.round_steps)
+        return config.model_copy(update={"checkpoint_every": every})
+
+
+@contextmanager
+def _in_capitals(**names: str) -> Iterator[None]:
+    """Name the parameter in an `InputError` of a `with` block that names a field.
+
+    Args:
+      names: field -> parameter, for parameters that are not called like their field.
+    """
+    try:
+        yield
+    except InputError as error:
+        field, _, told = str(error).removeprefix("Settings: ").partition(":")
+        raise InputError(f"{names.get(field, field.upper())}:{told}") from None
 
 
 def check_ready(card: Scorecard) -> None:

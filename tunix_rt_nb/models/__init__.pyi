@@ -3,12 +3,12 @@ from . import (
     catalog as catalog,
     chips as chips,
     lora as lora,
+    redrawing as redrawing,
     sampling as sampling,
     sources as sources,
 )
 from .devices import (
     check_processes as check_processes,
-    describe_devices as describe_devices,
     devices_of as devices_of,
     mesh as mesh,
     mesh_of as mesh_of,
@@ -24,6 +24,7 @@ from .folder import (
     to_hugging_face as to_hugging_face,
 )
 from .gguf_export import write_gguf as write_gguf
+from .hardware import describe_devices as describe_devices
 from .hub_upload import upload as upload
 from .orbax_export import write_orbax as write_orbax
 from .streaming import stream as stream

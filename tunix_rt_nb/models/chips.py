@@ -74,14 +74,19 @@ def described(topology: str) -> dict[str, str]:
     }
 
 
+def has_tpu() -> bool:
+    """Tell whether this machine has a TPU, by the vendors of its PCI devices."""
+    vendors = Path("/sys/bus/pci/devices").glob("*/vendor")
+    return any(path.read_text().strip() == _GOOGLE for path in vendors)
+
+
 def spare_libtpu() -> None:
     """Set environment variables that keep libtpu quiet on a machine without a TPU.
 
     libtpu is Google's TPU driver. Call this before JAX looks for devices. On a machine with a TPU
     it changes nothing.
     """
-    vendors = Path("/sys/bus/pci/devices").glob("*/vendor")
-    if not any(path.read_text().strip() == _GOOGLE for path in vendors):
+    if not has_tpu():
         for name, value in described("v5e:1x1").items():
             os.environ.setdefault(name, value)
 

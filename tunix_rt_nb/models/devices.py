@@ -11,12 +11,6 @@ from flax import nnx
 from tunix_rt_nb.common import InputError
 
 
-def describe_devices() -> str:
-    """Return the number and kind of the devices that JAX finds, as in `8 x tpu:TPU v5 lite`."""
-    kinds = [f"{device.platform}:{device.device_kind}" for device in jax.devices()]
-    return f"{len(kinds)} x {kinds[0]}"
-
-
 def mesh(tp: int = 1) -> jax.sharding.Mesh:
     """Build a mesh of all devices with the axes `fsdp` and `tp`.
 

@@ -37,7 +37,8 @@ class Answers(NamedTuple):
       cache: Tunix's cache, by layer: keys `k` and values `v`, [rows, room, KV heads, head_dim], and
         `end_index`, int32 [rows].
       at: int32, the cache slot for `last`, the same in every row.
-      first: int32, the value of `at` before the first token was generated.
+      first: int32 [rows]: the slot of the last token of each prompt. An answer of n tokens has
+        `first` = `at` - n.
       keys: [rows]: the random key of each row.
     """
 
@@ -91,20 +92,39 @@ def generate(
     """
     check_processes("generation")
     ends = jnp.array([tokenizer.control(piece) for piece in stops])
+    limit = _bucket(max(map(len, prompts))) + max_new_tokens
+
+    def answer(numbers: Sequence[int]) -> dict[int, Generation]:
+        batch = _padded([prompts[i] for i in numbers], _shape(len(numbers), batch_size))
+        chance = _keys(seed, numbers, len(batch)), temperature
+        rows = _answers(model, batch, *chance, len(numbers), ends, limit, max_new_tokens)
+        return {numbers[row]: _generation(ids, ends, tokenizer) for row, ids in rows}
+
+    return _in_batches(prompts, batch_size, known, on_batch, answer)
+
+
+def _in_batches(
+    prompts: Sequence[Sequence[int]],
+    batch_size: int,
+    known: Mapping[int, Generation],
+    on_batch: Callable[[dict[int, Generation]], None],
+    answer: Callable[[Sequence[int]], dict[int, Generation]],
+) -> list[Generation]:
+    """Answer prompts batch by batch, shortest prompts first; skip batches whose answers are known.
+
+    Args:
+      prompts, batch_size, known, on_batch: as for `generate`.
+      answer: answers the prompts with these indices: index in `prompts` -> answer.
+    """
     # Sort by length, so that the prompts of a batch need little padding.
     order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
-    limit = _bucket(len(prompts[order[-1]])) + max_new_tokens
     written: dict[int, Generation] = {}
     for start in range(0, len(order), batch_size):
         numbers = order[start : start + batch_size]
         if all(i in known for i in numbers):
             written |= {i: known[i] for i in numbers}
             continue
-        # Prefill and decode the batch, then pass its answers to the caller.
-        batch = _padded([prompts[i] for i in numbers], _shape(len(numbers), batch_size))
-        chance = _keys(seed, numbers, len(batch)), temperature
-        rows = _answers(model, batch, *chance, len(numbers), ends, limit, max_new_tokens)
-        new = {numbers[row]: _generation(ids, ends, tokenizer) for row, ids in rows}
+        new = answer(numbers)
         on_batch(new)
         written |= new
     return [written[i] for i in range(len(prompts))]
@@ -214,15 +234,14 @@ def _answers(
             state = write(model, state, ends, len(rows) // 2 if smaller else 0, temperature)
             done, tokens = np.asarray(state.done), np.asarray(state.tokens)
             # Yield the answers that have a stop token or the most tokens.
-            over = done | (int(state.at - state.first) == most)
-            for row in np.flatnonzero(over & (rows < used)):
+            for row in np.flatnonzero(done & (rows < used)):
                 stop = np.flatnonzero(np.isin(tokens[row], ends))
                 yield rows[row], tokens[row, : stop[0] + 1 if len(stop) else most]
-            if over.all():
+            if done.all():
                 return
             # Shrink the batch: unfinished rows come first, finished ones fill it up to its shape.
-            kept = np.argsort(over, kind="stable")[: _shape(int((~over).sum()), len(rows))]
-            rows = np.where(over, used, rows)[kept]  # finished rows were yielded: mark them unused
+            kept = np.argsort(done, kind="stable")[: _shape(int((~done).sum()), len(rows))]
+            rows = np.where(done, used, rows)[kept]  # finished rows were yielded: mark them unused
             # Grow the cache only when it is full; empty slots slow down each decoding step.
             if int(state.at) == room:
                 room = _room(room, limit)
@@ -259,9 +278,9 @@ def read(
     empty = _cache(model, rows, room)
     _, cache = model(ids[:, :-1], positions[:, :-1], empty, seen[:, None, :] & earlier)
     # The last token of each prompt is left to `write`: its logits choose the first new token.
-    first = jnp.int32(length - 1)
+    at = jnp.int32(length - 1)
     tokens = jnp.full((rows, most), PAD, jnp.int32)
-    return Answers(tokens, ids[:, -1], done, seen, cache, first, first, keys)
+    return Answers(tokens, ids[:, -1], done, seen, cache, at, jnp.full(rows, at), keys)
 
 
 def _cache(model: Any, rows: int, room: int) -> dict[str, dict[str, jax.Array]]:
@@ -284,31 +303,30 @@ def write(
     state: Answers,
     ends: jax.Array,
     fewest: int,
-    temperature: float,
-    until: int = _FOREVER,
+    temperature: float | jax.Array,
+    steps: int = _FOREVER,
 ) -> Answers:
     """Decode: generate tokens until at most `fewest` answers are unfinished.
 
-    Stop earlier if the cache is full, if the answers have as many tokens as `state.tokens` can
-    hold, or if they have `until` tokens. `state` is donated.
+    An answer is finished if it has a stop token, or as many tokens as `state.tokens` can hold. Stop
+    earlier if the cache is full, or after `steps` tokens of each row. `state` is donated.
 
     Args:
       model: the model to sample from.
       state: the answers so far, from `read` or an earlier `write`.
       ends: ids of the stop tokens.
       fewest: the number of unfinished answers at which to stop.
-      temperature: as for `generate`.
-      until: the number of tokens of an answer at which to stop, to show what is written so far.
+      temperature: as for `generate`; the same for all rows, or float32 [rows].
+      steps: the number of decoding steps after which to stop, to look at what is written so far.
 
     Returns:
       The state with the new tokens.
     """
     graph, weights = nnx.split(model)
+    begun, most, room = state.at, state.tokens.shape[1], state.seen.shape[1]
 
     def under_way(state: Answers) -> jax.Array:
-        most, room = state.tokens.shape[1], state.seen.shape[1]
-        written = state.at - state.first
-        left = (written < most) & (written < until) & (state.at < room)
+        left = (state.at < room) & (state.at - begun < steps)
         return left & ((~state.done).sum() > fewest)
 
     def step(state: Answers) -> Answers:
@@ -323,14 +341,16 @@ def write(
         # Rows that are done are computed too, but get padding.
         chosen = _chosen_tokens(logits[:, -1], state, temperature)
         found = jnp.where(state.done, PAD, chosen)
-        tokens = state.tokens.at[:, state.at - state.first].set(found)
-        done = state.done | jnp.isin(found, ends)
+        # `where` updates a column that differs by row, and stays on the devices of its rows.
+        written = (state.at - state.first)[:, None]
+        tokens = jnp.where(jnp.arange(most) == written, found[:, None], state.tokens)
+        done = state.done | jnp.isin(found, ends) | (written[:, 0] + 1 == most)
         return Answers(tokens, found, done, seen, cache, state.at + 1, state.first, state.keys)
 
     return jax.lax.while_loop(under_way, step, state)
 
 
-def _chosen_tokens(logits: jax.Array, state: Answers, temperature: float) -> jax.Array:
+def _chosen_tokens(logits: jax.Array, state: Answers, temperature: float | jax.Array) -> jax.Array:
     """Choose a token for each row: the likeliest at temperature 0, else a random draw.
 
     The argmax of logits plus Gumbel noise is a random draw from their softmax.
@@ -338,7 +358,7 @@ def _chosen_tokens(logits: jax.Array, state: Answers, temperature: float) -> jax
     Args:
       logits: [rows, vocabulary], the logits of the next token.
       state: the batch, for the random key of each row.
-      temperature: as for `generate`.
+      temperature: as for `write`.
 
     Returns:
       The token ids, int32 [rows].
@@ -346,13 +366,14 @@ def _chosen_tokens(logits: jax.Array, state: Answers, temperature: float) -> jax
     Source: Gumbel 1954, "Statistical Theory of Extreme Values and Some Practical Applications".
     """
 
-    def noise(key: jax.Array) -> jax.Array:
-        return jax.random.gumbel(jax.random.fold_in(key, state.at - state.first), logits.shape[1:])
+    def noise(key: jax.Array, written: jax.Array) -> jax.Array:
+        return jax.random.gumbel(jax.random.fold_in(key, written), logits.shape[1:])
 
     logits = logits.astype(jnp.float32)
+    each = jnp.broadcast_to(temperature, len(logits))[:, None]
     shifted = jax.lax.cond(
-        temperature > 0,
-        lambda: logits + temperature * jax.vmap(noise)(state.keys),
+        (each > 0).any(),
+        lambda: logits + each * jax.vmap(noise)(state.keys, state.at - state.first),
         lambda: logits,
     )
     return jnp.argmax(shifted, axis=-1).astype(jnp.int32)
@@ -373,7 +394,7 @@ def _chosen(state: Answers, rows: jax.Array, room: int) -> Answers:
             return x
         return jnp.pad(x, [(0, 0), (0, room - x.shape[1]), *[(0, 0)] * (x.ndim - 2)])
 
-    # Select the rows of every array; `at` and `first` are scalars, the same for all rows. Then
+    # Select the rows of every array; only `at` is a scalar, the same for all rows. Then
     # append empty slots to `seen` and the cache, which is written from the left.
     state = jax.tree.map(lambda x: x[rows] if x.ndim else x, state)
     return state._replace(seen=longer(state.seen), cache=jax.tree.map(longer, state.cache))

@@ -48,8 +48,8 @@ def stream(
         state = sampling.read(model, ids, none, keys, room=room, most=max_new_tokens)
         n = 0
         while n < max_new_tokens:
-            state = sampling.write(model, state, ends, 0, temperature, n + TOKENS)
-            n = int(state.at - state.first)
+            state = sampling.write(model, state, ends, 0, temperature, TOKENS)
+            n = int(state.at - state.first[0])
             found = sampling._generation(np.asarray(state.tokens)[0, :n], ends, tokenizer)
             if found.stopped or n == max_new_tokens:
                 yield found, True

@@ -75,7 +75,7 @@ class Run:
         self._follower: threading.Thread | None = None
         self._stops = 0
         self.widget = parts.stack(
-            parts.lead("The five notebooks, one after the other; what has not changed is skipped."),
+            parts.lead("The notebooks, one after the other; what has not changed is skipped."),
             parts.row(self._profile, self._run, self._from, self._to),
             parts.row(self._settings),
             self._checked.line,
@@ -87,7 +87,7 @@ class Run:
         on_change(self._check, *self._form.values())
         on_change(self._recall, self._watched)
         on_change(self._follow, self._watched)
-        self._check()  # the first check loads papermill, which takes seconds
+        self._check()
 
     def refresh(self) -> None:
         """Check the settings, list the chains again, and watch one that runs."""
@@ -230,7 +230,7 @@ def _check_once(lines: Sequence[str]) -> None:
 
 
 def progress(lines: Sequence[str], running: bool) -> str:
-    """Return HTML with the five steps: done, at work, failed or still to come.
+    """Return HTML with the steps: done, at work, failed or still to come.
 
     Args:
       lines: what the chain told so far.
@@ -252,9 +252,11 @@ def progress(lines: Sequence[str], running: bool) -> str:
     if not running:
         states = {name: "ended" if was == "running" else was for name, was in states.items()}
     marks = {"done": " ✓", "running": " …", "ended": " ✗", "waiting": ""}
+    usual = runs.STEPS.index(runs.LAST) + 1  # a later step is shown once it has begun
     items = [
         f'<li class="trnb-{state}">{parts.safe(name)}{marks[state]}</li>'
-        for name, state in states.items()
+        for k, (name, state) in enumerate(states.items())
+        if k < usual or state != "waiting"
     ]
     return f'<ol class="trnb-steps">{"".join(items)}</ol>'
 

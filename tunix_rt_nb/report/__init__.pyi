@@ -1,7 +1,8 @@
-from . import model_card as model_card, theme as theme
+from . import model_card as model_card, side_by_side as side_by_side, theme as theme
 from .answers import telling as telling
 from .asking import ask as ask
 from .columns import text_table as text_table
+from .improved import cards as cards, verdicts as verdicts
 from .index import write_index as write_index
 from .notebook import (
     files_table as files_table,
@@ -10,6 +11,7 @@ from .notebook import (
     table as table,
     trace_html as trace_html,
     traces_html as traces_html,
+    watched_html as watched_html,
 )
 from .page import write_page as write_page
 from .plots import (
@@ -24,11 +26,10 @@ from .progress import (
     answering_progress as answering_progress,
     training_progress as training_progress,
 )
-from .side_by_side import (
-    Row as Row,
-    align as align,
-    answers_side_by_side as answers_side_by_side,
-    two_columns as two_columns,
+from .rounds import (
+    pass_rates as pass_rates,
+    rounds_plot as rounds_plot,
+    rounds_table as rounds_table,
 )
 from .sweep_plot import write_sweep_plot as write_sweep_plot
 from .tables import (

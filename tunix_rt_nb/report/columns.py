@@ -3,8 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tabulate import tabulate
-
 from tunix_rt_nb.common import one_line
 
 
@@ -27,6 +25,8 @@ def text_table(
       sums    1,200
       cards       7
     """
+    from tabulate import tabulate  # slow to load
+
     names = list(dict.fromkeys(name for row in rows for name in row))
     numbers = [
         name in right or all(isinstance(row.get(name, 0), int) for row in rows) for name in names

@@ -20,7 +20,9 @@ _STYLE = f"""<style>
 
 
 class Curve:
-    """The losses of a training: smoothed ones as a line, held-out ones as points, on a log scale.
+    """The losses of a training: smoothed ones as a line, held-out ones as points.
+
+    The scale is logarithmic, unless a loss is not positive: with rewards it may be.
 
     Args:
       steps: the number of steps of the whole training, which the axis spans from the beginning.
@@ -55,22 +57,27 @@ class Curve:
         if len(line) < 2:
             return ""
         losses = [loss for _, loss in chain(line, points)]
-        low, high = min(losses) / 1.15, max(losses) * 1.15
+        low, high = min(losses), max(losses)
+        is_log = low > 0
+        edge = 0.1 * (high - low) + 1e-9
+        low, high = (low / 1.15, high * 1.15) if is_log else (low - edge, high + edge)
+        at = math.log if is_log else float
 
         def height(loss: float) -> float:
-            return 100 * math.log(high / loss) / math.log(high / low)
+            return 100 * (at(high) - at(loss)) / (at(high) - at(low))
 
         drawn = " L".join(f"{x:.1f} {height(y):.1f}" for x, y in line)
         # A line of no length with round ends is a dot, however the picture is stretched.
         dots = " ".join(f"M{x:.1f} {height(y):.1f}h0" for x, y in points)
         names = "".join(
-            f'<span style="top:{height(tick):.1f}%">{tick:.3g}</span>' for tick in ticks(low, high)
+            f'<span style="top:{height(tick):.1f}%">{tick:.3g}</span>'
+            for tick in (ticks(low, high) if is_log else (low, high))
         )
         last = f"{_swatch(2, 8, 8)}held out {self._held_out[-1][1]:.4f}" if points else ""
         return (
             f'{_STYLE}<div class="trnb-curve">{names}<svg viewBox="0 0 100 100"'
             ' preserveAspectRatio="none" fill="none" role="img"'
-            ' aria-label="loss by step, on a log scale">'
+            f' aria-label="loss by step, on a {"log" if is_log else "linear"} scale">'
             f'<path d="M{drawn}" stroke="var(--trnb-series-1)" stroke-width="2"/>'
             f'<path d="{dots}" stroke="var(--trnb-series-2)" stroke-width="8"'
             ' stroke-linecap="round"/></svg></div><div class="trnb-keys">'
@@ -80,8 +87,8 @@ class Curve:
 
 
 def _shows(loss: float) -> bool:
-    """Tell whether a loss has a place on the log scale."""
-    return 1e-9 < loss < 1e9
+    """Tell whether a loss has a place on a scale."""
+    return 1e-9 < abs(loss) < 1e9
 
 
 def _swatch(series: int, width: int, height: int) -> str:

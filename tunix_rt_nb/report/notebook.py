@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from tunix_rt_nb.common import printable
 from tunix_rt_nb.evaluate import outcome
 from tunix_rt_nb.report import theme
-from tunix_rt_nb.report.answers import laid_out
+from tunix_rt_nb.report.answers import laid_out, shorten
+from tunix_rt_nb.report.rounds import watched
 from tunix_rt_nb.report.tables import _percent
 from tunix_rt_nb.trace import Earlier
 
@@ -170,7 +171,30 @@ def predictions_html(predictions: Sequence["Prediction"]) -> "HTML":
     return _html(f'<div class="model">{_RULE.join(map(_prediction, predictions))}</div>')
 
 
+def watched_html(rounds: Sequence[Sequence["Prediction"]]) -> "HTML":
+    """Show the first answer of each round; the first prompt is the same in all of them.
+
+    Of more than eight rounds, eight are shown.
+
+    Args:
+      rounds: the answers of each round, all to the first prompt before those to the next.
+    """
+    firsts = watched(rounds)
+    shown = "".join(f"<h4>Round {n:,}</h4>{_solution(first)}" for n, first in firsts.items())
+    prompt = "".join(map(_question, [*firsts.values()][:1]))
+    return _html(f'<div class="model">{prompt}{shown}</div>')
+
+
 def _prediction(prediction: "Prediction") -> str:
+    return _question(prediction) + _solution(prediction)
+
+
+def _question(prediction: "Prediction") -> str:
+    prompt = shorten(prediction["prompt"])
+    return f"{_before(Earlier.of(prediction))}<p><b>{_lines(prompt)}</b></p>"
+
+
+def _solution(prediction: "Prediction") -> str:
     told = laid_out(prediction)
     steps = "".join(
         _item(step["text"], step["tick"], step["reason"], bad=step["mark"] == "first")
@@ -188,8 +212,7 @@ def _prediction(prediction: "Prediction") -> str:
         checked = ""  # the outcome says so
     written = f"<summary>As it was written, not in the style</summary>{_lines(told['response'])}"
     return (
-        f"{_before(Earlier.of(prediction))}<p><b>{_lines(told['prompt'])}</b></p><ol>{steps}</ol>"
-        f"<p>Answer: <b>{_lines(answer)}</b> {_tick(told['right'])}{expected}"
+        f"<ol>{steps}</ol><p>Answer: <b>{_lines(answer)}</b> {_tick(told['right'])}{expected}"
         f" <i>({_text(told['outcome'])}{checked})</i></p>"
         + (f"<details>{written}</details>" if told["response"] else "")
     )

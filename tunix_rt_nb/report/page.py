@@ -4,7 +4,6 @@ The template escapes every value, so text from a trace or a model shows as text 
 markup. The same run folder gives the same bytes.
 """
 
-import base64
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -25,19 +24,18 @@ from tunix_rt_nb.evaluate import (
     notes,
     outcome,
     predictions,
-    scorecards,
     warnings,
 )
-from tunix_rt_nb.report import theme
 from tunix_rt_nb.report.answers import beside, earlier, laid_out, shorten, worst
-from tunix_rt_nb.report.plots import level, loss_axes, svg
-from tunix_rt_nb.report.tables import before_after
+from tunix_rt_nb.report.improved import cards, evaluation, improvement, values
+from tunix_rt_nb.report.plots import embedded, level, loss_axes
+from tunix_rt_nb.report.tables import bars, before_after
 from tunix_rt_nb.report.templates import template
 from tunix_rt_nb.runs import states
 
 _MOST, _PLACES = 10, 8  # the most bad answers, and first wrong steps, to show
 # The lineage lists the fields of a `result.json` as facts, but not these.
-_NO_FACTS = ("step", "version", "inputs", "outputs", "card", "before", "after")
+_NO_FACTS = ("step", "version", "inputs", "outputs", "card", "before", "after", "improved")
 
 
 class _Losses(TypedDict):
@@ -80,9 +78,9 @@ def page(run: Path) -> str:
 
 
 def _values(run: Path) -> dict[str, Any]:
-    evaluated = run / runs.stem("evaluate")
-    lineage = runs.lineage("evaluate", evaluated)
-    first, card = scorecards(evaluated)
+    evaluated, improved = evaluation(run), improvement(run)
+    lineage = runs.lineage("improve", improved) if improved else runs.lineage("evaluate", evaluated)
+    first, card, _ = cards(run)
     before, after = (predictions.of_run(evaluated, when) for when in ("before", "after"))
     rendered = render.read_manifest(lineage["render"])
     sections = _groups(first, card, after, "section")
@@ -95,7 +93,7 @@ def _values(run: Path) -> dict[str, Any]:
         "notes": notes(card),
         "disagreements": [{**p, "earlier": earlier(p)} for p in after if "disagree" in p][:_MOST],
         "before_after": before_after(first, card),
-        "chart": _chart(before_after(first, card)[:-1]),
+        "chart": bars(first, card),
         "groups": [
             _groups(first, card, after, "difficulty"),
             sections if len(sections) > 1 else [],
@@ -106,6 +104,8 @@ def _values(run: Path) -> dict[str, Any]:
         **_answers(after),
         "curves": _curves(lineage["train"]),
         "judges": _judges(run, after),
+        "improved": values(run, before, after),
+        "outdated": not improved and (run / runs.stem("improve") / "result.json").is_file(),
         "lineage": [_made(run, step, folder) for step, folder in lineage.items()],
         "form": {name: rendered.get(name) for name in ("template", "style", "system")},
         "parameters": _parameters(run),
@@ -122,20 +122,6 @@ def _about(lineage: Mapping[str, Path]) -> str:
         f"{trained['steps']:,} steps of training" if "steps" in trained else "",
     ]
     return ", ".join(filter(None, told))
-
-
-def _chart(rows: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
-    """Return the bars of the before-and-after table: a `name`, and percents `before`, `after`."""
-    return [
-        {
-            "name": f"{row['task']}: {what}",
-            "before": row[f"{what} before"].removesuffix(" %") or "0.0",
-            "after": row[f"{what} after"].removesuffix(" %"),
-        }
-        for row in rows
-        for what in ("answers", "steps")
-        if row[f"{what} after"]
-    ]
 
 
 def _answers(after: Sequence[Prediction]) -> dict[str, Any]:
@@ -238,8 +224,7 @@ def _curves(trained: Path) -> str:
         checked(_Losses, line, f"{path}:{number}: ")
         for number, line in enumerate(files.read_lines(path), 1)
     ]
-    drawn = base64.b64encode(theme.adaptive(svg(loss_axes(lines)))).decode()
-    return f"data:image/svg+xml;base64,{drawn}"
+    return embedded(loss_axes(lines))
 
 
 def _judges(run: Path, after: Sequence[Prediction]) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ Names from data, such as those of tasks, are shown as text: `label` cuts them an
 from typesetting what stands between two dollar signs.
 """
 
+import base64
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from io import BytesIO
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from tunix_rt_nb.common import one_line
 from tunix_rt_nb.report import theme
 from tunix_rt_nb.report.curve import ticks
-from tunix_rt_nb.report.tables import before_after
+from tunix_rt_nb.report.tables import MODELS, shares
 from tunix_rt_nb.tasks import DIFFICULTIES
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from tunix_rt_nb.train import MetricsLine
 
 BEFORE, AFTER = "#8a8d96", theme.SERIES[0]
+IMPROVED = theme.SERIES[1]
 WIDTH = 7.0  # inches: the output of a notebook on a laptop is wider
 _MANY = 200  # from so many steps on, their loss is smoothed
 _TASKS = 6  # the most tasks with a colour of their own
@@ -60,6 +62,12 @@ def svg(axes: Any) -> bytes:
     with rc_context({"svg.hashsalt": "tunix_rt_nb"}):
         axes.figure.savefig(drawn, format="svg", metadata={"Date": None})
     return drawn.getvalue()
+
+
+def embedded(axes: Any) -> str:
+    """Return the figure of some axes as the address of a picture in a page, a data URL."""
+    drawn = base64.b64encode(theme.adaptive(svg(axes))).decode()
+    return f"data:image/svg+xml;base64,{drawn}"
 
 
 def label(name: str) -> str:
@@ -206,7 +214,10 @@ def rows_plot(rows: "Rows", most: int = 24) -> "Image":
 
 @theme.drawing()
 def loss_plot(metrics: "Iterable[MetricsLine]") -> "Image":
-    """Plot the losses in lines of `metrics.jsonl`, training and held out, on a log scale."""
+    """Plot the losses in lines of `metrics.jsonl`, training and held out.
+
+    The scale is logarithmic, unless a loss is not positive: with rewards it may be.
+    """
     return theme.image(loss_axes(metrics).figure, "Training loss and held-out loss by step")
 
 
@@ -229,10 +240,12 @@ def loss_axes(metrics: Iterable[Mapping[str, Any]]) -> Any:
         if taken[field]:
             colour = theme.SERIES[field != "loss"]
             axes.plot(*zip(*taken[field], strict=True), style, label=name, color=colour)
-    axes.set(xlabel="step", ylabel="loss (nats per token)", yscale="log")
-    places = ticks(*axes.get_ylim())
-    axes.set_yticks(places, [f"{place:.3g}" for place in places])
-    axes.minorticks_off()
+    axes.set(xlabel="step", ylabel="loss (nats per token)")
+    if all(loss > 0 for points in taken.values() for _, loss in points):
+        axes.set_yscale("log")
+        places = ticks(*axes.get_ylim())
+        axes.set_yticks(places, [f"{place:.3g}" for place in places])
+        axes.minorticks_off()
     if lines:
         axes.legend()
     return axes
@@ -249,18 +262,28 @@ def _smooth(points: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
 
 
 @theme.drawing()
-def before_after_plot(before: "Scorecard", after: "Scorecard") -> "Image":
-    """Plot right answers and right steps before and after training, as lying bars, by task."""
-    rows = before_after(before, after)[:-1]
-    both = [(row, what) for row in rows for what in ("answers", "steps") if row[f"{what} after"]]
-    axes = panel(height=max(2.4, 0.42 * len(both) + 1))  # as high as the bars need
-    for offset, when, colour in ((-0.2, "before", BEFORE), (0.2, "after", AFTER)):
-        shares = [float(row[f"{what} {when}"].removesuffix(" %") or 0) for row, what in both]
-        places = [k + offset for k in range(len(both))]
-        bars = axes.barh(places, shares, height=0.38, color=colour, label=f"{when} training")
+def before_after_plot(
+    before: "Scorecard", after: "Scorecard", improved: "Scorecard | None" = None
+) -> "Image":
+    """Plot right answers and right steps before and after training, as lying bars, by task.
+
+    If there is an improved model, it has a third bar.
+    """
+    rows = [row for row in shares(before, after, improved) if row["after"]]
+    whens = [when for when in MODELS if when in rows[0]]
+    colours = {"before": BEFORE, "after": AFTER, "improved": IMPROVED}
+    apart = 0.8 / len(whens)
+    axes = panel(height=max(2.4, 0.21 * len(whens) * len(rows) + 1))  # as high as the bars need
+    for k, when in enumerate(whens):
+        places = [row + apart * (k - (len(whens) - 1) / 2) for row in range(len(rows))]
+        widths = [float(row[when].removesuffix(" %") or 0) for row in rows]
+        name = "improved" if when == "improved" else f"{when} training"
+        bars = axes.barh(places, widths, 0.95 * apart, color=colours[when], label=name)
         axes.bar_label(bars, fmt="%.1f", padding=3, fontsize=9)
-    names = [f"{label(row['task'])}: {what}" for row, what in both]
+    names = [f"{label(row['task'])}: {row['what']}" for row in rows]
     axes.set_yticks(range(len(names)), names)
     axes.set(xlabel="right (%)", xlim=(0, 110), ylim=(len(names) - 0.5, -0.5))
     _legend_above(axes)
-    return theme.image(axes.figure, "Right answers and steps by task, before and after training")
+    told = ", and improved" if improved else ""
+    alt = f"Right answers and steps by task, before and after training{told}"
+    return theme.image(axes.figure, alt)

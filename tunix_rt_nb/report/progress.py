@@ -1,6 +1,7 @@
 """Progress of training and answering: one display of a notebook that is updated in place.
 
-Its plain text is one line, such as `1,240/2,400  loss 0.0213  12,300 tokens/s  1 min 20 s left`.
+Its plain text is one line, such as `1,240/2,400  loss 0.0213  12,300 tokens/s  1 min 20 s left`,
+or `round 2 of 4: 320/1,024 answers  38 a second  18 s left` while a model answers in between.
 Whoever executes the notebook shows that line: see `runs.watching`.
 """
 
@@ -61,6 +62,11 @@ class _State:
         first, since = self._first or (0, self._last)
         return (self._done - first) / (self._last - since) if self._last > since else 0.0
 
+    def speed(self) -> str:
+        """Return the rate in words; empty if it is unknown."""
+        rate = self.rate()
+        return f"{rate:,.{0 if rate >= 10 else 1}f} a second" if rate else ""
+
     def elapsed(self) -> str:
         """Return how long the work has taken, in words."""
         return live.duration((self._ended if self.over else time.monotonic()) - self._began)
@@ -107,6 +113,18 @@ class _State:
         return {"text/plain": repr(self), "text/html": self.html()}
 
 
+class _Round(_State):
+    """The progress of a round of answers, which is a part of a training."""
+
+    def __init__(self, told: str, n: int) -> None:
+        super().__init__(n, "answers")
+        self.told = told
+
+    def parts(self) -> list[str]:
+        told = f"{self.told}{self._done:,}/{self._total:,} answers"
+        return [told, self.speed(), self.when() or self.elapsed()]
+
+
 class _Training(_State):
     """The progress of a training: its steps and its losses."""
 
@@ -115,6 +133,7 @@ class _Training(_State):
         self._recent = deque["MetricsLine"](maxlen=20)
         self._seen = False  # any line
         self._curve = Curve(steps)
+        self._round: _Round | None = None  # while it is answered
 
     def __call__(self, line: "MetricsLine") -> None:
         if not self._seen and line["step"] > 1:
@@ -122,13 +141,37 @@ class _Training(_State):
         self._seen = True
         if "eval_loss" in line:
             self._curve.hold_out(line["step"], line["eval_loss"])
+        if "loss" not in line:
             return
+        self._round = None
         self._reach(line["step"])
         self._recent.append(line)
         self._curve.add(line["step"], line["loss"])
 
+    def answering(self, done: int, of: int, round: int, rounds: int) -> None:
+        """Tell how far the answers of a round are, until the next train step.
+
+        Args:
+          done: the number of answers so far.
+          of: the number of answers in the round.
+          round: the number of the round, from 1.
+          rounds: the number of rounds.
+        """
+        told = f"round {round:,} of {rounds:,}: "
+        if self._round is None or self._round.told != told:
+            self._round = _Round(told, of)
+        self._round._reach(done)
+
+    def end(self) -> None:
+        super().end()
+        if self._round:
+            self._round.end()
+
     def parts(self) -> list[str]:
-        recent = list(self._recent)  # at once, because training goes on in another thread
+        # Take both at once, because training goes on in another thread.
+        answered, recent = self._round, list(self._recent)
+        if answered:
+            return answered.parts()
         if not recent:
             return [f"compiling, {self.elapsed()}"]
         loss = median(line["loss"] for line in recent)
@@ -153,23 +196,23 @@ class _Answering(_State):
 
     def parts(self) -> list[str]:
         told = f"{self._done:,}/{self._total:,} answered {self._what}"
-        rate = self.rate()
-        speed = f"{rate:,.{0 if rate >= 10 else 1}f} a second" if rate else ""
-        return [told, speed, self.when() or self.elapsed()]
+        return [told, self.speed(), self.when() or self.elapsed()]
 
 
 @contextlib.contextmanager
-def training_progress(steps: int) -> "Iterator[Callable[[MetricsLine], None]]":
+def training_progress(steps: int) -> Iterator[_Training]:
     """Show the progress of a training while a `with` block runs.
 
-    It shows the steps, the time left, the tokens a second, and the curve of the losses. If the
-    training was interrupted before, it prints after which step it goes on.
+    It shows the steps, the time left, the tokens a second, and the curve of the losses; while the
+    model answers the prompts of a round, it shows the answers. If the training was interrupted
+    before, it prints after which step it goes on.
 
     Args:
       steps: the number of steps of the whole training.
 
     Yields:
-      A function to call with each line of `metrics.jsonl`.
+      A function to call with each line of `metrics.jsonl`. Its method `answering` is to be called
+      with the number of answers so far, if the training has rounds of answers.
     """
     with _shown(state := _Training(steps)):
         yield state

@@ -1,4 +1,4 @@
-"""Runs: each has a folder, filled by the chain of five notebooks; a list compares all runs."""
+"""Runs: each has a folder, filled by the chain of notebooks; a list compares all runs."""
 
 import lazy_loader
 

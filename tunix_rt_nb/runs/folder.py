@@ -9,11 +9,12 @@ runs/quickstart/
 A complete step that is run again works in a hidden folder beside its own, see `step.py`.
 """
 
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict, cast
 
 import typing_extensions
-from pydantic import ConfigDict, with_config
 
 from tunix_rt_nb.common import InputError, checked, files, one_line
 from tunix_rt_nb.host import paths
@@ -106,15 +107,21 @@ class MadeFrom(TypedDict):
     sha256: str
 
 
-@with_config(ConfigDict(strict=True))
+# What Pydantic reads instead of its `with_config`, which would load it with the command line.
+_STRICT = {"strict": True}
+
+
 class _Made(typing_extensions.TypedDict):
+    __pydantic_config__ = _STRICT  # type: ignore[misc]
+
     folder: str
     sha256: str
 
 
-@with_config(ConfigDict(strict=True))
 class _Parts(typing_extensions.TypedDict):
     """The fields of `result.json` that are read of any run, old or damaged, and so are checked."""
+
+    __pydantic_config__ = _STRICT  # type: ignore[misc]
 
     version: NotRequired[str]
     inputs: dict[str, _Made]
@@ -214,34 +221,50 @@ def newest(step: str) -> Path | None:
     return last and last.parent
 
 
-def lineage(step: str, folder: Path) -> dict[str, Path]:
+def lineage(
+    step: str, folder: Path, read: Callable[[Path], Result] | None = None
+) -> dict[str, Path]:
     """Return the folders of a complete step and of every step it depends on: step name -> folder.
 
     Args:
       step: the name of the step.
       folder: the folder of the step.
+      read: `result`, or a function that remembers what `result` returned.
 
     Raises:
       InputError: one of these steps is not complete, or was run again and wrote other outputs than
         the next step had read.
     """
-    found = {step: folder}
-    for name, made in result(folder)["inputs"].items():
-        if name not in READS[step]:  # a loop would never end
-            raise InputError(
-                f"{folder / 'result.json'}: inputs: {one_line(name, 60)!r} is no input of {step}"
-            )
-        if not _is_path(made["folder"]):
-            raise InputError(
-                f"{folder / 'result.json'}: inputs: {name}: is no path, run {folder.name} again"
-            )
-        source = (folder / made["folder"]).resolve()
-        if content_hash(source) != made["sha256"]:
-            raise InputError(
-                f"{folder}: was made from another version of {source.name}, run {folder.name} again"
-            )
-        found = lineage(name, source) | found
-    return found
+    read = read or cache(result)  # several steps read the same one
+
+    @cache
+    def walk(step: str, folder: Path) -> dict[str, Path]:
+        found = {step: folder}
+        for name, made in read(folder)["inputs"].items():
+            source = _source(step, folder, name, made)
+            if files.digest(read(source)["outputs"]) != made["sha256"]:
+                raise InputError(
+                    f"{folder}: was made from another version of {source.name}, run {folder.name}"
+                    " again"
+                )
+            found = walk(name, source) | found
+        return found
+
+    return walk(step, folder)
+
+
+def _source(step: str, folder: Path, name: str, made: MadeFrom) -> Path:
+    """Return the folder of the earlier step `name`, which `step` in `folder` was made from.
+
+    Raises:
+      InputError: `step` reads no such step, or what `made` names as its folder is no path.
+    """
+    path = folder / "result.json"
+    if name not in READS[step]:  # a loop would never end
+        raise InputError(f"{path}: inputs: {one_line(name, 60)!r} is no input of {step}")
+    if not _is_path(made["folder"]):
+        raise InputError(f"{path}: inputs: {name}: is no path, run {folder.name} again")
+    return (folder / made["folder"]).resolve()
 
 
 def _is_path(text: str) -> bool:

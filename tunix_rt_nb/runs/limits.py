@@ -144,6 +144,7 @@ LIMITS: dict[str, Any] = {
     "EVAL_SET": None,
     "GRADER": None,
     "BASELINE": None,
+    "CHECK_STEPS": ("", "equations", "task"),
     "JUDGE": None,
     "JUDGE_MODEL": None,
     # 6 improve
@@ -158,5 +159,6 @@ LIMITS: dict[str, Any] = {
     "REPLAY": Field(ge=0, lt=1),
     "BETA": Field(ge=0, le=10),
     "ANSWER_TEMPERATURE": Field(gt=0, le=10),
+    "REDRAW": ("", "equations", "task"),
     "IMPROVE_RATE": Field(ge=0, le=1),
 }

@@ -2,14 +2,14 @@
 
 import ast
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, ConfigDict, TypeAdapter, ValidationError
 
-from tunix_rt_nb.common import InputError, one_line, strict_yaml, unknown
+from tunix_rt_nb.common import InputError, files, one_line, strict_yaml, unknown
 from tunix_rt_nb.host import paths
 from tunix_rt_nb.runs.folder import STEPS, notebook_of
 from tunix_rt_nb.runs.limits import LIMITS
@@ -83,23 +83,41 @@ def declared(notebook: Path) -> dict[str, tuple[str, Any]]:
 
     Raises:
       InputError: a parameter has no type annotation, or one that is not among `int`, `float`,
-        `str`, `bool`, `dict` and `list[str]`.
+        `str`, `bool`, `dict` and `list[str]`; or the cell is not Python.
     """
-    import papermill
-
     found = {}
-    for name, parameter in papermill.inspect_notebook(str(notebook)).items():
-        kind = str(parameter["inferred_type_name"]).replace(" ", "")
+    for name, annotation, value in _assigned(notebook):
+        kind = annotation.replace(" ", "")
         if kind not in _TYPES:
             expected = ", ".join(_TYPES)
             told = f"has type {one_line(kind, 60)}, expected one of {expected}"
             raise InputError(f"{notebook}: {name}: {told}")
         try:
-            found[name] = (kind, ast.literal_eval(parameter["default"]))
+            found[name] = (kind, ast.literal_eval(value))
         except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-            told = one_line(str(parameter["default"]), 60)
+            told = one_line(ast.unparse(value), 60)
             raise InputError(f"{notebook}: {name}: {told}: expected a plain value") from None
     return found
+
+
+def _assigned(notebook: Path) -> Iterator[tuple[str, str, ast.expr]]:
+    """Yield the name, the type and the value of each parameter; `None` is the type if it has none.
+
+    Papermill could tell them too, but it takes seconds to load.
+    """
+    cells = files.read_json(notebook)["cells"]
+    tagged = (cell for cell in cells if "parameters" in cell["metadata"].get("tags", ()))
+    source = "".join(next(tagged, {"source": ""})["source"])
+    try:
+        lines = ast.parse(source).body
+    except (ValueError, SyntaxError, MemoryError, RecursionError) as error:
+        told = f"the cell of parameters is not Python: {one_line(str(error), 60)}"
+        raise InputError(f"{notebook}: {told}") from None
+    for line in lines:
+        if isinstance(line, ast.AnnAssign) and line.value:
+            yield ast.unparse(line.target), ast.unparse(line.annotation), line.value
+        elif isinstance(line, ast.Assign):
+            yield ast.unparse(line.targets[0]), "None", line.value
 
 
 def kinds() -> dict[str, str]:
@@ -146,7 +164,7 @@ def resolve(
 
 
 def is_ours(names: Mapping[str, Any]) -> bool:
-    """Tell whether a notebook has all parameters of one of the five notebooks of this package.
+    """Tell whether a notebook has all parameters of one of the notebooks of this package.
 
     If so, it is that notebook, or was made from it.
 

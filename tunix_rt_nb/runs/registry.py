@@ -5,9 +5,10 @@ Nothing is cached: the files in the run folders are read each time. A damaged ru
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cache
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 from tunix_rt_nb.common import InputError, files, filter_condition, records, sql, unknown
 from tunix_rt_nb.host import paths
 from tunix_rt_nb.runs.differing import differing
-from tunix_rt_nb.runs.folder import STEPS, lineage, stem
+from tunix_rt_nb.runs.folder import STEPS, Result, lineage, result, stem
 from tunix_rt_nb.runs.states import DAMAGE, EVALUATED, damage, is_run, state
 
 if TYPE_CHECKING:
@@ -201,7 +202,8 @@ def _place(folder: Path) -> dict[str, Any]:
       trained, evaluated: the texts of `result.json` of the steps train and evaluate, or None.
       rendered: the text of the manifest that the step render wrote, or None.
     """
-    name, step, problem = state(folder)
+    read = cache(result)
+    name, step, problem = state(folder, read)
     place: dict[str, Any] = {
         "run": utf8(folder.name),
         "state": name,
@@ -212,7 +214,7 @@ def _place(folder: Path) -> dict[str, Any]:
         **dict.fromkeys(_DOCUMENTS),
     }
     try:
-        return {**place, "finished": _finished(folder), **_documents(folder, name)}
+        return {**place, "finished": _finished(folder), **_documents(folder, name, read)}
     except DAMAGE as error:
         return {**place, "state": "damaged", "problem": damage(folder, error)}
 
@@ -226,12 +228,12 @@ def _finished(folder: Path) -> str | None:
     return datetime.fromtimestamp(max(complete), UTC).isoformat(timespec="seconds")
 
 
-def _documents(folder: Path, state: str) -> dict[str, str | None]:
+def _documents(folder: Path, state: str, read: Callable[[Path], Result]) -> dict[str, str | None]:
     """Read the files that the row of a run is made of: name in `_DOCUMENTS` -> text."""
     evaluated = folder / EVALUATED / "result.json"
     whole = evaluated.exists() and state == "completed"
     # A notebook that is run alone takes the outputs of any run.
-    made_from = lineage("evaluate", evaluated.parent) if whole else {}
+    made_from = lineage("evaluate", evaluated.parent, read) if whole else {}
     trained = made_from.get("train", folder / stem("train"))
     rendered = made_from.get("render", folder / stem("render"))
     return {

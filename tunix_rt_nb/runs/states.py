@@ -2,14 +2,15 @@
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 from tunix_rt_nb.common import InputError, files, one_line
 from tunix_rt_nb.runs import lock
 from tunix_rt_nb.runs.ending import CHAIN, ended
-from tunix_rt_nb.runs.folder import STEPS, lineage, result, stem
+from tunix_rt_nb.runs.folder import STEPS, Result, lineage, result, stem
 
 EARLY = ("failed", "timeout", "cancelled", "stopped")  # of a step that ended before its time
 STATES = ("pending", "running", "completed", *EARLY, "outdated", "damaged")
@@ -65,13 +66,18 @@ def is_run(folder: Path) -> bool:
         return True
 
 
-def state(folder: Path) -> State:
+def state(folder: Path, read: Callable[[Path], Result] | None = None) -> State:
     """Find out how far a run came.
 
     A step that has begun but has no result yet is running if a process holds the run's lock. If
     not, `run.json` says how it ended. A killed process could not write that: then the step failed
     if its executed notebook has an error, and was stopped if not.
+
+    Args:
+      folder: the run folder.
+      read: `result`, or a function that remembers what `result` returned.
     """
+    read = read or cache(result)
     last = ""
     try:
         begun, early = _begun(folder), ended(folder)
@@ -85,23 +91,27 @@ def state(folder: Path) -> State:
         if not begun:
             return State("pending", "", "has not begun")
         for step in begun:
-            result(folder / stem(step))
-        problem = _unusable(folder / EVALUATED) if "evaluate" in begun else "not evaluated"
-        return _up_to_date(folder, last, problem)
+            read(folder / stem(step))
+        evaluated = folder / EVALUATED
+        problem = _unusable(evaluated, read) if "evaluate" in begun else "not evaluated"
+        return _up_to_date(folder, last, problem, read)
     except DAMAGE as error:
         return State("damaged", last, damage(folder, error))
 
 
-def _up_to_date(folder: Path, last: str, problem: str | None) -> State:
+def _up_to_date(
+    folder: Path, last: str, problem: str | None, read: Callable[[Path], Result]
+) -> State:
     """Return `completed` or, if an earlier step was run again, `outdated`.
 
     Args:
       folder: the run folder.
       last: the last step, which is complete.
       problem: why the score does not count if the run is completed.
+      read: reads the result of a step.
     """
     try:
-        lineage(last, folder / stem(last))
+        lineage(last, folder / stem(last), read)
         return State("completed", last, problem)
     except InputError as error:
         return State("outdated", last, one_line(str(error)))
@@ -121,13 +131,14 @@ def _begun(folder: Path) -> list[str]:
     return [step for step in STEPS if (folder / stem(step)).is_dir()]
 
 
-def _unusable(folder: Path) -> str | None:
+def _unusable(folder: Path, read: Callable[[Path], Result]) -> str | None:
     """Return why the score of a complete evaluation does not count; None if it counts.
 
     Args:
       folder: the folder of the step evaluate.
+      read: reads the result of a step.
     """
-    told, path = result(folder), folder / PREDICTIONS
+    told, path = read(folder), folder / PREDICTIONS
     card = told.get("after")
     score = card.get("primary_score") if isinstance(card, dict) else None
     if type(score) not in (int, float) or not math.isfinite(score or 0):

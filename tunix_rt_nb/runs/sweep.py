@@ -18,7 +18,7 @@ from tunix_rt_nb.runs.registry import Row
 
 MOST = 500  # runs of a sweep
 SEED = "SEED"
-_SEEDED = ("train", "evaluate")  # the steps whose SEED a sweep changes
+_SEEDED = ("train", "evaluate", "improve")  # the steps whose SEED a sweep changes
 _LONGEST = 64  # characters of a name, as `check_name` has it
 
 

@@ -266,6 +266,22 @@ class TraceStore:
             return len(Contents(self.folder).table)
 
     @contextmanager
+    def held(self) -> Iterator[listing.Listing]:
+        """Hold the folder's lock for readers within a `with` block, and list its files.
+
+        Raises:
+          InputError: a shard or deletion file was altered or removed. For a damaged shard, the
+            message names file, line and field.
+        """
+        with locks.reading(self.folder):
+            there = listing.complete(self.folder)
+            for shard in there.shards:
+                self._hold(shard)
+            for path in there.deletions:
+                shards.check(path)
+            yield there
+
+    @contextmanager
     def connect(self, also: Iterable[Path] = ()) -> Iterator["DuckDBPyConnection"]:
         """Open DuckDB with two views, `traces` and `fields`, which have one row per trace.
 
@@ -285,19 +301,14 @@ class TraceStore:
         import duckdb  # slow to load, and a list of the newest traces does not need it
 
         with ExitStack() as stack:
-            stack.enter_context(locks.reading(self.folder))
+            there = stack.enter_context(self.held())
             spill = stack.enter_context(TemporaryDirectory(ignore_cleanup_errors=True))
             config: dict[str, Any] = {"temp_directory": spill, "memory_limit": _MEMORY}
             if self._threads:
                 config["threads"] = self._threads
             connection = stack.enter_context(duckdb.connect(config=config))
-            there = listing.complete(self.folder)
             found, gone = there.shards, there.deletions
             try:
-                for shard in found:
-                    self._hold(shard)
-                for path in gone:
-                    shards.check(path)
                 views.define(connection, "shards", views.COLUMNS, found)
                 views.define(connection, "deleted", _DELETED, gone)
                 connection.execute(sql("traces"))

@@ -1,16 +1,20 @@
 """Verification of a store from its files alone: every file, line, id, step and answer."""
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Set
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from tunix_rt_nb.common import InputError, files, one_line, strict_json, workers
+from tunix_rt_nb.common import InputError, files, one_line, spark, strict_json, workers
 from tunix_rt_nb.store import index, listing, locks, shards
 from tunix_rt_nb.trace import id_of
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 _CHUNK = 1 << 20  # bytes of a shard that a process checks at a time
 
@@ -20,8 +24,6 @@ class _Job(NamedTuple):
     first: int  # line number of the first line in this part
     start: int
     end: int
-    steps: bool
-    gone: frozenset[bytes]
 
 
 class _Part(NamedTuple):
@@ -40,6 +42,7 @@ class Verification:
       steps: also check each trace that is not deleted: its steps and answer if its `meta.task` is
         one of `tasks.TASKS`, else only the sums in its steps, such as `2 + 2 = 4`.
       processes: how many processes share the work; the result does not depend on it.
+      spark: a session of Spark whose workers share the work instead, and see the folder.
 
     Attributes:
       traces: the number of traces, deleted ones included; set after everything is read.
@@ -54,8 +57,14 @@ class Verification:
       []
     """
 
-    def __init__(self, folder: Path, steps: bool = True, processes: int = 1) -> None:
-        self._folder, self._steps, self._processes = folder, steps, processes
+    def __init__(
+        self,
+        folder: Path,
+        steps: bool = True,
+        processes: int = 1,
+        spark: "SparkSession | None" = None,
+    ) -> None:
+        self._folder, self._steps, self._processes, self._spark = folder, steps, processes, spark
         self.traces = self.checked = 0
         self.sums = (0, 0, 0)
         self.recorded = True
@@ -74,8 +83,8 @@ class Verification:
                 except InputError as error:
                     yield str(error)
             gone = frozenset(index.keys(index.concatenate(deleted)))
-            jobs = [list(_jobs(shard, self._steps, gone)) for shard in found]
-            parts = workers.ordered(_check_part, chain.from_iterable(jobs), self._processes)
+            jobs = [list(_jobs(shard)) for shard in found]
+            parts = self._checked(partial(_check_part, self._steps, gone), chain(*jobs))
             # The parts come in the order of the jobs, so those of a shard follow each other.
             for shard, several in zip(found, jobs, strict=True):
                 wrong, before = 0, len(numbers)
@@ -93,8 +102,13 @@ class Verification:
         self.traces = len(numbers)
         yield from _twice(found, lengths, bytes(keys), numbers)
 
+    def _checked(self, check: Callable[[_Job], _Part], jobs: Iterable[_Job]) -> Iterator[_Part]:
+        if self._spark is None:
+            return workers.ordered(check, jobs, self._processes)
+        return spark.ordered(self._spark, check, list(jobs))
 
-def _jobs(shard: Path, steps: bool, gone: frozenset[bytes]) -> Iterator[_Job]:
+
+def _jobs(shard: Path) -> Iterator[_Job]:
     number = 1
     with shard.open("rb") as file:
         while block := file.read(_CHUNK):
@@ -102,11 +116,11 @@ def _jobs(shard: Path, steps: bool, gone: frozenset[bytes]) -> Iterator[_Job]:
             while block and not block.endswith(b"\n"):  # read the last line of the block to its end
                 block = file.readline(strict_json.MAX_LINE)
                 count += block.endswith(b"\n")
-            yield _Job(shard, number, start, file.tell(), steps, gone)
+            yield _Job(shard, number, start, file.tell())
             number += count
 
 
-def _check_part(job: _Job) -> _Part:
+def _check_part(steps: bool, gone: Set[bytes], job: _Job) -> _Part:
     keys, numbers, checked = bytearray(), array("q"), 0
     sums = (0, 0, 0)
     wrong: list[str] = []
@@ -123,7 +137,7 @@ def _check_part(job: _Job) -> _Part:
                 continue
             keys += trace.key
             numbers.append(number)
-            if job.steps and trace.key not in job.gone:
+            if steps and trace.key not in gone:
                 from tunix_rt_nb import tasks  # slow to load
 
                 found = tasks.check(trace)

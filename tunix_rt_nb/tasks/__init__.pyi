@@ -9,5 +9,6 @@ from .registry import (
     get as get,
     load_from as load_from,
 )
+from .shards import Shard as Shard, join_shards as join_shards, write_shard as write_shard
 from .sums.equations import Claim as Claim, claims as claims, judge_step as judge_step
 from .task import DIFFICULTIES as DIFFICULTIES, GRAINS as GRAINS, Solution as Solution, Task as Task

@@ -2,13 +2,14 @@
 
 import hashlib
 import random
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from itertools import count
 from typing import Any
 
 from tunix_rt_nb.common import InputError, unknown
 from tunix_rt_nb.tasks.checks import problems
 from tunix_rt_nb.tasks.registry import available, get
-from tunix_rt_nb.tasks.task import DIFFICULTIES, GRAINS
+from tunix_rt_nb.tasks.task import DIFFICULTIES, GRAINS, Task
 from tunix_rt_nb.trace import Trace
 
 _PATIENCE = 1000  # draws without a new problem before a task counts as used up
@@ -38,6 +39,59 @@ def draw(
     Raises:
       InputError: `n` is below 1 or more than the task has problems, or another argument is bad.
     """
+    task = _asked(name, n, difficulty, grain, mistakes)
+    yield from _rest(task, n, seed, grain, mistakes, 0, set())
+
+
+def share(
+    indices: range,
+    name: str,
+    n: int,
+    seed: int,
+    difficulty: str = "easy",
+    grain: str = "fine",
+    mistakes: float = 0.0,
+) -> Iterator[Trace]:
+    """Draw a part of what `draw` draws: the traces whose indices, from 0, are in a range.
+
+    A problem that the part draws twice is left out the second time. The other arguments are those
+    of `draw`, and so are the errors.
+    """
+    task = _asked(name, n, difficulty, grain, mistakes)
+    drawn = _items(task, seed, grain, mistakes, indices, set())
+    return (trace for trace in drawn if trace)
+
+
+def joined(
+    parts: Iterable[Trace],
+    name: str,
+    n: int,
+    seed: int,
+    difficulty: str = "easy",
+    grain: str = "fine",
+    mistakes: float = 0.0,
+) -> Iterator[Trace]:
+    """Join parts that `share` drew: yield exactly the traces that `draw` yields.
+
+    Of traces with the same problem, the first one counts. To make up for the others, further traces
+    are drawn, as `draw` does.
+
+    Args:
+      parts: the traces of all parts that together have the indices from 0 to `n - 1`, in order.
+      name, n, seed, difficulty, grain, mistakes: the arguments with which the parts were drawn.
+    """
+    task = _asked(name, n, difficulty, grain, mistakes)
+    drawn: set[Hashable] = set()
+    for trace in parts:
+        problem = task.problem(trace.prompt)
+        if problem not in drawn:
+            drawn.add(problem)
+            yield trace
+    yield from _rest(task, n, seed, grain, mistakes, n, drawn)
+
+
+def _asked(name: str, n: int, difficulty: str, grain: str, mistakes: float) -> Task:
+    """Return the task to draw from; raise `InputError` if an argument of `draw` is bad."""
     task = get(name, difficulty)
     space = task.space()
     if type(n) is not int or n < 1 or (space is not None and n > space):
@@ -47,27 +101,61 @@ def draw(
         raise unknown("grain", grain, GRAINS)
     if not 0.0 <= mistakes <= 1.0:
         raise InputError(f"mistakes: is {mistakes}, expected a share from 0.0 to 1.0")
-    drawn: set[Hashable] = set()
-    index = latest = 0
+    return task
+
+
+def _rest(
+    task: Task,
+    n: int,
+    seed: int,
+    grain: str,
+    mistakes: float,
+    start: int,
+    drawn: set[Hashable],
+) -> Iterator[Trace]:
+    """Draw traces from index `start` on, until there are `n` problems in `drawn`."""
+    latest = start
+    items = _items(task, seed, grain, mistakes, count(start), drawn)
     while len(drawn) < n:
-        rng = _rng(seed, name, difficulty, grain, index)
+        trace, start = next(items), start + 1
+        if trace:
+            latest = start
+            yield trace
+        elif task.space() is None and start - latest > _PATIENCE:
+            raise InputError(
+                f"n: {n} traces of {task.name} ({task.difficulty}), but only {len(drawn)} distinct"
+                " problems were found"
+            )
+
+
+def _items(
+    task: Task,
+    seed: int,
+    grain: str,
+    mistakes: float,
+    indices: Iterable[int],
+    drawn: set[Hashable],
+) -> Iterator[Trace | None]:
+    """Draw and check the traces of some indices, each from its own random generator.
+
+    Args:
+      drawn: the problems that were drawn before. New ones are added; for the others, yield None.
+    """
+    for index in indices:
+        rng = _rng(seed, task.name, task.difficulty, grain, index)
         mistake = mistakes > 0.0 and rng.random() < mistakes
         prompt = task.prompt(rng)
-        index += 1
         problem = task.problem(prompt)
         if problem in drawn:
-            if space is None and index - latest > _PATIENCE:
-                raise InputError(
-                    f"n: {n} traces of {name} ({difficulty}), but only {len(drawn)} distinct"
-                    " problems were found"
-                )
+            yield None
             continue
-        trace = task.write(prompt, rng, grain, mistake, seed=seed, episode_index=index - 1)
+        trace = task.write(prompt, rng, grain, mistake, seed=seed, episode_index=index)
         wrong = problems(trace)
         if wrong:  # a bug in the task: better to fail than to yield a wrong trace
-            raise AssertionError(f"{name} wrote a wrong trace: {wrong[0]}: {trace.canonical()}")
+            raise AssertionError(
+                f"{task.name} wrote a wrong trace: {wrong[0]}: {trace.canonical()}"
+            )
         drawn.add(problem)
-        latest = index
         yield trace
 
 
@@ -101,13 +189,17 @@ def mixture(
         yield from draw(name, share + (k < rest), seed, difficulty, grain, mistakes)
 
 
-def catalogue(names: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
+def catalogue(names: Sequence[str] = (), examples: bool = True) -> Iterator[dict[str, Any]]:
     """Describe each of the named tasks, or each one that can be drawn here if none is named.
+
+    Args:
+      names: the names of tasks.
+      examples: whether to draw an example of each; for some tasks that loads a library for seconds.
 
     Yields:
       A dict for each task: `task` (its name), `source`, `about`, `problems` (for each difficulty
-      the number of distinct problems, or None if too many to count), and the `prompt`, `steps` and
-      `answer` of an example.
+      the number of distinct problems, or None if too many to count), and, of an example, the
+      `prompt`, `steps` and `answer`.
 
     Raises:
       InputError: a name is not the name of a task.
@@ -117,16 +209,19 @@ def catalogue(names: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
       2652
     """
     for task in [get(name) for name in names or available()]:
-        [trace] = draw(task.name, 1, seed=0)
         yield {
             "task": task.name,
             "source": task.source,
             "about": task.about,
             "problems": {level: get(task.name, level).space() for level in DIFFICULTIES},
-            "prompt": trace.prompt,
-            "steps": [step.content for step in trace.steps],
-            "answer": trace.final_answer,
+            **(_example(task.name) if examples else {}),
         }
+
+
+def _example(name: str) -> dict[str, Any]:
+    [trace] = draw(name, 1, seed=0)
+    steps = [step.content for step in trace.steps]
+    return {"prompt": trace.prompt, "steps": steps, "answer": trace.final_answer}
 
 
 def _rng(*key: object) -> random.Random:

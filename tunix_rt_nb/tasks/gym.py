@@ -7,7 +7,7 @@ with Verifiable Rewards".
 import random
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib.util import find_spec
 from types import ModuleType
@@ -77,6 +77,17 @@ class GymTask(Task):
         """
         return True
 
+    @staticmethod
+    def faster(config: Any) -> Mapping[str, Callable[..., Any]]:
+        """Return methods to put in place of the library's slow ones, by name.
+
+        Each must draw the same random numbers and return the same as the one it replaces.
+
+        Args:
+          config: the library's configuration of the task, made from `settings`.
+        """
+        return {}
+
     def metadata(self, problem: Any) -> dict[str, Any]:
         """Return the fields of a problem that reasoning-gym's verifier needs to score answers."""
         return {}
@@ -84,7 +95,9 @@ class GymTask(Task):
 
 @cache
 def _dataset(task: type[GymTask], difficulty: str) -> Any:
-    return gym().create_dataset(task.name, seed=0, size=1, **task.settings[difficulty])
+    dataset = gym().create_dataset(task.name, seed=0, size=1, **task.settings[difficulty])
+    vars(dataset).update(task.faster(dataset.config))
+    return dataset
 
 
 def is_installed() -> bool:

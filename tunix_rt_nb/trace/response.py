@@ -164,9 +164,13 @@ class Generation(NamedTuple):
       stopped: True if the model wrote a stop token, False if it reached its limit of tokens.
       ids: the token ids that the model wrote, its stop token included; empty if they are not known.
         The text, encoded again, may give other ids.
+      abstained: True if the model gave up, because a check refused what it wrote too often.
+      redrawn: the number of tokens that were taken back, because a check refused them.
     """
 
     text: str
     tokens: int
     stopped: bool
     ids: tuple[int, ...] = ()
+    abstained: bool = False
+    redrawn: int = 0

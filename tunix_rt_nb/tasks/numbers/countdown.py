@@ -2,19 +2,20 @@
 
 import ast
 import operator
+import random
 import re
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import permutations
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from tunix_rt_nb.tasks.gym import GymTask, by_level
 from tunix_rt_nb.tasks.numbers import columns
 from tunix_rt_nb.tasks.numbers.division import divide
+from tunix_rt_nb.tasks.numbers.ways import Numbers, Problem, Way, expression, results, search
 from tunix_rt_nb.tasks.task import Checker, Line, Solution, matched, worded
 
-_LARGEST = 99_999  # the largest value on the way to a target
 _NUMBER = r"[1-9]\d?"
 _NUMBERS = rf"({_NUMBER}(?:, {_NUMBER}){{2,4}})"
 _FORM = re.escape("""
@@ -43,11 +44,8 @@ _DO: dict[type, Callable[[Fraction, Fraction], Fraction]] = {
     ast.Mult: operator.mul,
     ast.Div: operator.truediv,
 }
+_DO_WHOLE = {"+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.floordiv}
 _WORK = {"+": columns.add, "-": columns.subtract, "*": columns.multiply, "/": divide}
-
-Numbers = tuple[int, ...]
-Problem = tuple[Numbers, int]
-"""The given numbers, and the target."""
 
 
 class Move(NamedTuple):
@@ -57,14 +55,6 @@ class Move(NamedTuple):
     op: str
     b: int
     value: int
-
-
-class Way(NamedTuple):
-    """A way to make `value`: it is a given number, or `op` applied to the values of two `parts`."""
-
-    value: int
-    op: str = ""
-    parts: tuple["Way", ...] = ()
 
 
 class State(NamedTuple):
@@ -97,103 +87,104 @@ class Countdown(GymTask):
         operators=("+-*", "+-*/", "+-*/"),
     )
 
+    @staticmethod
+    def faster(config: Any) -> dict[str, Callable[..., Any]]:
+        return {"_generate_expression": partial(_draw, config), "score_answer": _verify}
+
     def read(self, prompt: str) -> Problem:
         match = matched(prompt, "is no Countdown", *_PROMPTS)
         return tuple(map(int, match["numbers"].split(", "))), int(match["target"])
 
     def solve(self, problem: Problem, grain: str) -> Solution:
-        way = _search(problem)
+        way = search(problem)
         if way is None:
             raise ValueError(f"{problem[1]} has no solution in whole numbers with {problem[0]}")
-        lines: list[Line] = []
-        left = list(problem[0])
-        for move in _moves(way):
-            left.remove(move.a)
-            left.remove(move.b)
-            left.append(move.value)
-            lines += _lines(move, left, grain)
-        return Solution(lines, _expression(way))
+        lines = [line for _, lines, _ in _played(problem[0], way, grain) for line in lines]
+        return Solution(lines, expression(way))
 
     def checker(self, problem: Problem, grain: str) -> Checker:
         numbers, target = problem
+        likely = _solved(problem, grain)  # nearly all steps are these, and `_steps` is slow
+
+        def after(state: State, text: str) -> State | None:
+            return likely.get(state, {}).get(text) or _steps(state, grain).get(text)
 
         def check(before: Sequence[str], said: str | None) -> str | None:
             state = State(numbers)
             for text in before:
-                state = _steps(state, grain).get(text, state)  # a wrong step changes nothing
+                state = after(state, text) or state  # a wrong step changes nothing
             if said is None:
                 return None if state.left == (target,) else f"{target} is not reached"
-            if said in _steps(state, grain):
+            if after(state, said):
                 return None
             return f"no right step with {', '.join(map(str, state.left))}"
 
         return check
 
     def score(self, answer: str, problem: Problem) -> float:
-        # Do not use reasoning-gym's verifier: it tolerates a small difference and would run any
-        # code. It would accept all answers that score 1.0 here. Grading needs no search.
-        plain = answer.strip()
-        if not re.fullmatch(r"[\d+*/() -]{1,100}", plain, re.ASCII):
-            return 0.0
-        used = sorted(map(int, re.findall(r"\d+", plain)))
-        return float(used == sorted(problem[0]) and _value(plain) == problem[1])
+        # Grading needs no search.
+        return _score(answer.strip(), problem)
 
 
-def _results(a: int, b: int) -> Iterator[tuple[str, int]]:
-    """Yield (operator, value) for each allowed operation with `a` on the left and `b` on the right.
+def _score(answer: str, problem: Problem) -> float:
+    if not re.fullmatch(r"[\d+*/() -]{1,100}", answer, re.ASCII):
+        return 0.0
+    used = sorted(map(int, re.findall(r"\d+", answer)))
+    return float(used == sorted(problem[0]) and _value(answer) == problem[1])
 
-    An operation is allowed if its value is a whole number from 0 to 99,999.
+
+def _verify(answer: str, item: dict[str, Any]) -> float:
+    # Do not use reasoning-gym's verifier: it tolerates a small difference and would run any code.
+    # It would accept all answers that score 1.0 here.
+    return _score(answer, (item["metadata"]["numbers"], item["metadata"]["target"]))
+
+
+def _draw(config: Any, rng: random.Random) -> tuple[str, list[int], int]:
+    """Draw numbers and a target like reasoning-gym, but without sympy, and without a solution.
+
+    Returns:
+      An empty text in place of the solution, the numbers, and the target.
     """
-    if a + b <= _LARGEST:
-        yield "+", a + b
-    if a >= b:
-        yield "-", a - b
-    if a * b <= _LARGEST:
-        yield "*", a * b
-    if b and a % b == 0:
-        yield "/", a // b
+    size = rng.randint(config.min_numbers, config.max_numbers)
+    while True:
+        numbers = [rng.randint(config.min_value, config.max_value) for _ in range(size)]
+        target = numbers[0]
+        for i in range(1, size):
+            op = rng.choice(config.operators)
+            if op == "/":
+                # Divide by the first of the shuffled numbers that leaves no rest, else subtract.
+                rng.shuffle(rest := numbers[i:])
+                divisor = next((n for n in rest if target % n == 0), None)
+                op, numbers[i] = ("/", divisor) if divisor else ("-", numbers[i])
+            target = _DO_WHOLE[op](target, numbers[i])
+        if config.min_target <= target <= config.max_target:
+            return "", numbers, target
 
 
-@lru_cache(maxsize=1000)
-def _search(problem: Problem) -> Way | None:
-    """Find a way to the target, or return None.
-
-    A bit mask stands for a subset of the numbers. The values that each subset can make are found
-    only once.
-    """
-    numbers, target = problem
-    ways = {1 << i: {n: Way(n)} for i, n in enumerate(numbers)}
-    everything = (1 << len(numbers)) - 1
-    for mask in range(1, everything + 1):
-        found = ways.setdefault(mask, {})
-        for u, v in _pairs(ways, mask):
-            for op, value in _results(u.value, v.value):
-                if mask == everything and value == target:
-                    return Way(value, op, (u, v))
-                if value not in found:
-                    found[value] = Way(value, op, (u, v))
-    return None
+def _played(
+    numbers: Numbers, way: Way, grain: str
+) -> Iterator[tuple[Numbers, list[Line], Numbers]]:
+    """Yield for each move of a way the numbers before it, its steps, and the numbers after it."""
+    left = numbers
+    for move in _moves(way):
+        rest = list(left)
+        rest.remove(move.a)
+        rest.remove(move.b)
+        before, left = left, (*rest, move.value)
+        yield before, _lines(move, left, grain), left
 
 
-def _pairs(ways: dict[int, dict[int, Way]], mask: int) -> Iterator[tuple[Way, Way]]:
-    """Yield all pairs of ways that together use each number of a subset exactly once.
-
-    A way is an expression that makes a value from some of the numbers. The way with the larger
-    value comes first in each pair.
-
-    Args:
-      ways: maps each subset of the numbers, as a bit mask, to the values that it can make; a dict
-        maps each of these values to a way to make it.
-      mask: the bit mask of the subset to use.
-    """
-    # `part` runs through the subsets of the mask in falling order. Stop at half of the mask: the
-    # subsets below are the complements of those above.
-    part = mask - 1 & mask
-    while 2 * part > mask:
-        for u in ways[part].values():
-            for v in ways[mask ^ part].values():
-                yield (u, v) if u.value >= v.value else (v, u)
-        part = part - 1 & mask
+def _solved(problem: Problem, grain: str) -> dict[State, dict[str, State]]:
+    """Return what `_steps` does, for each state on the way that the search finds."""
+    found: dict[State, dict[str, State]] = {}
+    way = search(problem)
+    for before, lines, left in _played(problem[0], way, grain) if way else ():
+        texts: tuple[str, ...] = ()
+        for k, line in enumerate(lines, 1):
+            state, texts = State(before, texts), (*texts, line[1])
+            after = State(left) if k == len(lines) else State(before, texts)
+            found[state] = dict.fromkeys(line[1:], after)
+    return found
 
 
 def _moves(way: Way) -> Iterator[Move]:
@@ -202,12 +193,6 @@ def _moves(way: Way) -> Iterator[Move]:
     if way.parts:
         a, b = way.parts
         yield Move(a.value, way.op, b.value, way.value)
-
-
-def _expression(way: Way) -> str:
-    return way.op.join(
-        f"({_expression(part)})" if part.op else str(part.value) for part in way.parts
-    )
 
 
 def _lines(move: Move, left: Sequence[int], grain: str) -> list[Line]:
@@ -237,7 +222,7 @@ def _steps(state: State, grain: str) -> dict[str, State]:
     steps: dict[str, State] = {}
     for i, j in permutations(range(len(left)), 2):
         rest = tuple(n for k, n in enumerate(left) if k not in (i, j))
-        for op, value in _results(left[i], left[j]):
+        for op, value in results(left[i], left[j]):
             lines = _lines(Move(left[i], op, left[j], value), (*rest, value), grain)
             # Keep the moves that begin with the lines already written.
             if len(lines) <= len(begun) or begun != tuple(line[1] for line in lines[: len(begun)]):
@@ -249,6 +234,7 @@ def _steps(state: State, grain: str) -> dict[str, State]:
     return steps
 
 
+@lru_cache(maxsize=64)
 def _value(expression: str) -> Fraction | None:
     """Evaluate an expression of numbers and + - * / ( ) exactly, without running it as code.
 

@@ -80,10 +80,11 @@ def _begins(phrases: Phrases, i: int) -> bool | None:
         signed = token.text == "-" and before.kind == "word" and not token.glued and after.glued
         return not (signed or (token.text == "+" and before.kind in ("relation", "open")))
     if token.kind in ("word", "odd", "cross") or token.text == "?":
-        if phrases.root(i):
-            return False
-        if after.kind == "open" and after.glued and i + 1 in phrases.pairs:
-            return True
+        if after.kind == "open" and i + 1 in phrases.pairs:
+            if phrases.root(i):
+                return False
+            if after.glued:
+                return True
         long = token.kind == "word" and len(token.text) > 1
         signed = long and after.text == "-" and not after.glued and phrases.token(i + 2).glued
         if after.kind == "operator" and not phrases.markup(i + 1) and not signed:

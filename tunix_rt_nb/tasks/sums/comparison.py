@@ -41,9 +41,9 @@ def compare(a: Literal, relation: str, b: Literal) -> bool | None:
 
 
 def _equal(a: Literal, b: Literal) -> bool | None:
-    gap = abs(a.value - b.value)
-    if gap == 0 or _rounded(a.value, b) or _rounded(b.value, a):
+    if a.value == b.value or _rounded(a.value, b) or _rounded(b.value, a):
         return True
+    gap = abs(a.value - b.value)
     slack = a.slack + b.slack
     if gap <= slack:
         return None

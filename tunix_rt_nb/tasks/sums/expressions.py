@@ -12,6 +12,7 @@ MAX_DEPTH = 20  # nor one with deeper brackets
 _MAX_BITS = 700  # nor one with a larger numerator or denominator on the way
 _ROUNDED = (14, 16, 17, 33, 66, 67, 83)  # per cent: sevenths, sixths and thirds, rounded
 
+_EXACT = Fraction(0)  # the slack of a value without any
 _TEN = Literal(Fraction(10), Fraction(1), zeros=1)
 
 Item = Literal | str
@@ -51,6 +52,8 @@ def evaluate(items: Sequence[Item], reading: Reading = PLAIN) -> Literal | None:
     """
     if len(items) > MAX_ITEMS:
         return None
+    if len(items) == 1 and isinstance(items[0], Literal) and not reading.other:
+        return items[0]  # half of all sides are a single number
     reckoner = _Reckoner(items, reading)
     try:
         value = reckoner.sum()
@@ -68,12 +71,9 @@ class _Reckoner:
     def __init__(self, items: Sequence[Item], reading: Reading) -> None:
         self.items, self.reading, self.at = items, reading, 0
 
-    def peek(self) -> Item:
-        return self.items[self.at] if self.at < len(self.items) else ""
-
     def take(self, signs: str) -> str:
         """Consume and return the next item if it is one of `signs`; else return an empty string."""
-        item = self.peek()
+        item = self.items[self.at] if self.at < len(self.items) else ""
         if isinstance(item, str) and item and item in signs:
             self.at += 1
             return item
@@ -104,16 +104,16 @@ class _Reckoner:
         return value
 
     def signed(self) -> Literal:
-        factor = Fraction(1)
+        factor = 1
         while sign := self.take("+-"):
             factor = -factor if sign == "-" else factor
         if self.reading.tight:
             return self.power(factor)
-        value = self.power(Fraction(1))
-        return value if factor == 1 else value.scaled(factor)
+        value = self.power(1)
+        return value if factor == 1 else value.scaled(Fraction(factor))
 
-    def power(self, factor: Fraction) -> Literal:
-        base = self.number() if factor == 1 else self.number().scaled(factor)
+    def power(self, factor: int) -> Literal:
+        base = self.number() if factor == 1 else self.number().scaled(Fraction(factor))
         while self.take("^"):
             base = _raise(base, self.number() if self.reading.tight else self.signed())
         return base
@@ -126,7 +126,7 @@ class _Reckoner:
             if not self.take(")"):
                 raise ValueError("a bracket is not closed")
         else:
-            item = self.peek()
+            item = self.items[self.at] if self.at < len(self.items) else ""
             if not isinstance(item, Literal):
                 raise ValueError("a number is missing")
             self.at += 1
@@ -155,15 +155,19 @@ def _checked(value: Literal) -> Literal:
 
 def _add(a: Literal, b: Literal, sign: str) -> Literal:
     value = a.value + b.value if sign == "+" else a.value - b.value
-    return _checked(Literal(value, slack=a.slack + b.slack))
+    return _checked(Literal(value, slack=a.slack + b.slack if a.slack or b.slack else _EXACT))
 
 
 def _multiply(a: Literal, b: Literal) -> Literal:
-    slack = abs(a.value) * b.slack + abs(b.value) * a.slack + a.slack * b.slack
+    slack = _EXACT
+    if a.slack or b.slack:
+        slack = abs(a.value) * b.slack + abs(b.value) * a.slack + a.slack * b.slack
     return _checked(Literal(a.value * b.value, slack=slack))
 
 
 def _inverse(a: Literal) -> Literal:
+    if not a.slack:
+        return Literal(1 / a.value)
     if abs(a.value) <= a.slack:
         raise ZeroDivisionError
     return Literal(1 / a.value, slack=a.slack / (abs(a.value) * (abs(a.value) - a.slack)))

@@ -24,10 +24,14 @@ class Phrases:
         self.text = text
         self.tokens = tokens(text)
         self.pairs = _pairs(self.tokens)
+        self._padded = [*self.tokens, _NEVER, _NEVER]  # [-1] is before the first token
 
     def token(self, i: int) -> Token:
         """Return the token at an index; an empty one before the first and after the last."""
-        return self.tokens[i] if 0 <= i < len(self.tokens) else _NEVER
+        try:
+            return self._padded[i]
+        except IndexError:
+            return _NEVER
 
     def markup(self, i: int) -> bool:
         """Tell whether a `*` or `**` sets text in bold or italics and is not an operation."""

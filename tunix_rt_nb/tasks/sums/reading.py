@@ -124,7 +124,7 @@ class _Reading:
         top, bar, bottom = self.token, phrases.token(i + 1), phrases.token(i + 2)
         if bar.text != "/" or not bar.glued or not bottom.glued or not bottom.literal:
             return
-        whole = self.side.items[-1]
+        whole = self.side.items[-1] if self.side.items else ""
         if isinstance(whole, str) or not top.literal:
             return
         if all(n.place == 1 for n in (whole, top.literal, bottom.literal)) and (

@@ -2,6 +2,7 @@
 
 import re
 from fractions import Fraction
+from functools import lru_cache
 from typing import NamedTuple
 
 _MAX_DIGITS = 40  # a longer number gets no value, as nobody calculates with it
@@ -47,6 +48,7 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE,
 )
+_SUFFIXES = ("power", "dots", "vulgar", "bad")  # groups that may end a number
 _SAME = {
     **dict.fromkeys(("×", "✕", "✖", "∗", "·", "⋅", "∙", "times", "cdot", "ast"), "*"),
     **dict.fromkeys(("−", "–", "‒", "－"), "-"),
@@ -145,10 +147,14 @@ def tokens(text: str) -> list[Token]:
     # A dollar sign after a digit or letter closes LaTeX; then no dollar sign is taken for money.
     latex = re.search(r"[\w)}]\$(?!\d)", text) is not None
     at, end, money = 0, -1, False
-    while match := _TOKEN.match(text, at):
+    while True:
+        while text.startswith(" ", at):  # the most frequent token of all, and it says nothing
+            at += 1
+        if not (match := _TOKEN.match(text, at)):
+            return found
         start, at = match.span()
         kind, shown = match.lastgroup or "stop", match[0]
-        if match["number"] is not None:
+        if kind in _SUFFIXES:
             kind = "number"
         elif kind == "name":
             shown = match["name"]
@@ -169,15 +175,21 @@ def tokens(text: str) -> list[Token]:
         token = Token(kind, shown, start, at, end == start, literal, money)
         found.append(token)
         end, money = at, False
-    return found
 
 
 def _literal(match: re.Match[str]) -> Literal | None:
-    number, vulgar = match["number"], match["vulgar"]
+    number, power, dots, vulgar, bad = match.group("number", "power", "dots", "vulgar", "bad")
+    if len(number) > _MAX_DIGITS or bad:
+        return None
+    return _parsed(number, power, dots, vulgar)
+
+
+@lru_cache(maxsize=1000)
+def _parsed(number: str, power: str | None, dots: str | None, vulgar: str | None) -> Literal | None:
     digits, _, decimals = re.sub(r"[^\d.]", "", number).partition(".")
     zeros = len(digits) - len(digits.rstrip("0"))
-    doubtful = match["bad"] or (match["dots"] and not decimals) or (vulgar and decimals)
-    if doubtful or len(number) > _MAX_DIGITS or (digits[:1] == "0" and len(digits) > 1):
+    doubtful = (dots and not decimals) or (vulgar and decimals)
+    if doubtful or (digits[:1] == "0" and len(digits) > 1):
         return None
     value, place = Fraction(int(digits + decimals or "0")), Fraction(1, 10 ** len(decimals))
     if vulgar:
@@ -188,11 +200,11 @@ def _literal(match: re.Match[str]) -> Literal | None:
     elif not decimals and number.count(",") == 1:
         other = value / 1000  # and 1,200 is 1.2
     value *= place
-    slack = _slack(decimals, bool(match["dots"]))
+    slack = _slack(decimals, bool(dots))
     if decimals and len(digits + decimals) > 12:  # probably the rounded output of a computer
         slack = max(slack, value / 10**12)
     literal = Literal(value, place, slack, other, zeros)
-    return literal.scaled(Fraction(10) ** int(match["power"][1:])) if match["power"] else literal
+    return literal.scaled(Fraction(10) ** int(power[1:])) if power else literal
 
 
 def _slack(decimals: str, dots: bool) -> Fraction:

@@ -4,11 +4,13 @@ Source: Xie et al. 2024, "On Memorization of Large Language Models in Logical Re
 """
 
 import re
-from itertools import product
+from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar
 
 from tunix_rt_nb.tasks.gym import GymTask, by_level
 from tunix_rt_nb.tasks.task import Line, Solution, matched
+from tunix_rt_nb.tasks.words.islands import Claim, cases, draw, liars
 
 LIARS = {
     "a knight": "a knave",
@@ -19,9 +21,6 @@ LIARS = {
     "an altruist": "an egoist",
     "a sage": "a fool",
 }
-
-Claim = tuple[Any, ...] | bool
-"""True, False, ("is", index of a person, True if called truthful), or (operator, claim, ...)."""
 
 Island = tuple[tuple[str, ...], str, tuple[Claim, ...]]
 """The names, what a truthful person is called, and what each person claims."""
@@ -55,6 +54,8 @@ _SAYS = [
         *('"CLAIM," NAME declared.', '"CLAIM," NAME mentioned.', '"CLAIM," NAME claimed.'),
     )
 ]
+_PERSON = re.compile(rf"({_NAME}) is (an? [a-z]+)")
+_INNER = re.compile(r"\(([^()]*)\)")
 _PARTS = {
     op: re.compile(form.replace("{}", r"<(\d+)>")) for op, form in [("", "{}"), *_FORMS.items()]
 }
@@ -67,6 +68,10 @@ class KnightsKnaves(GymTask):
     about = "2 people who tell the truth or lie (medium: longer claims, hard: 3 people)"
     settings: ClassVar = by_level(n_people=(2, 2, 3), depth_constraint=(2, 3, 3))
 
+    @staticmethod
+    def faster(config: Any) -> dict[str, Callable[..., Any]]:
+        return {"_KnightsKnavesDataset__generate_problem": partial(draw, config)}
+
     def read(self, prompt: str) -> Island:
         match = matched(prompt, "is no island of knights and knaves", _PROMPT)
         names, truthful = (*match[1].split(", "), match[2]), match[4]
@@ -74,7 +79,7 @@ class KnightsKnaves(GymTask):
             raise ValueError(f"expected the island's usual text, each name once: {prompt[:80]!r}")
         said = _statements(match[3], names)
         problem = names, truthful, tuple(_claim(text, names, truthful) for text in said)
-        if len([case for case in _cases(problem) if _liar(problem, case) is None]) != 1:
+        if liars(problem[2]).count(None) != 1:
             raise ValueError(f"the puzzle has no solution, or several: {prompt[-80:]!r}")
         return problem
 
@@ -82,9 +87,8 @@ class KnightsKnaves(GymTask):
         """Try the assignments of roles in order, up to the first that fits all claims."""
         names, _, claims = problem
         lines: list[Line] = []
-        for case in _cases(problem):
+        for case, wrong in zip(cases(len(names)), liars(claims), strict=True):
             supposed = _supposed(problem, case)
-            wrong = _liar(problem, case)
             if grain == "coarse":
                 said = "fits" if wrong is None else f"{names[wrong]} contradicts it"
                 lines.append(("case", f"If {supposed}: {said}.", f"Suppose {supposed}: {said}."))
@@ -165,33 +169,15 @@ def _claim(text: str, names: tuple[str, ...], truthful: str) -> Claim:
                 return (op, *inner) if op else inner[0]
         raise ValueError(f"part of a claim cannot be read: {text[:80]!r}")
 
-    person = f"({'|'.join(names)}) is ({truthful}|{LIARS[truthful]})"
-    text = re.sub(person, lambda m: put(("is", names.index(m[1]), m[2] == truthful)), text).replace(
-        "it is not the case that", "not"
-    )
-    inner = re.compile(r"\(([^()]*)\)")
-    for _ in range(_MOST):
-        text = inner.sub(lambda m: put(simple(m[1])), text, count=1)
+    def person(match: re.Match[str]) -> str:
+        if match[1] not in names or match[2] not in (truthful, LIARS[truthful]):
+            return match[0]
+        return put(("is", names.index(match[1]), match[2] == truthful))
+
+    text = _PERSON.sub(person, text).replace("it is not the case that", "not")
+    for _ in range(min(_MOST, text.count("("))):
+        text = _INNER.sub(lambda m: put(simple(m[1])), text, count=1)
     return simple(text)
-
-
-def _cases(problem: Island) -> list[tuple[bool, ...]]:
-    """List every case: every way in which the people can be truthful or liars.
-
-    A case has True for each person who is truthful, False for each liar. In the first case all are
-    truthful, in the last one all are liars.
-    """
-    return list(product((True, False), repeat=len(problem[0])))
-
-
-def _liar(problem: Island, case: tuple[bool, ...]) -> int | None:
-    """Return the index of the first person whose claim does not fit a case; None if all claims fit.
-
-    `case` has True for each person who is truthful, False for each liar. A claim fits if it is true
-    and its speaker is truthful, or if it is false and its speaker is a liar.
-    """
-    fits = [_value(claim, case) == role for claim, role in zip(problem[2], case, strict=True)]
-    return fits.index(False) if False in fits else None
 
 
 def _value(claim: Claim, case: tuple[bool, ...]) -> bool:

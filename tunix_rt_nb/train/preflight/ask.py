@@ -187,15 +187,15 @@ def check(found: findings.Training | findings.Generation) -> str:
 
 
 def _of_generation(found: findings.Generation) -> Iterator[str]:
-    yield from (f"reading prompts: {line}" for line in _memory(found["prefill"]))
+    yield from (f"reading prompts: {line}" for line in memory(found["prefill"]))
     if "decode" in found:
-        yield from (f"writing answers: {line}" for line in _memory(found["decode"]))
+        yield from (f"writing answers: {line}" for line in memory(found["decode"]))
     if found["fits"]:
         yield f"writing answers: at most {1 / found['decode']['seconds']:,.0f} tokens/s each"
 
 
 def _of_training(found: findings.Training) -> Iterator[str]:
-    yield from _memory(found)
+    yield from memory(found)
     if found["fits"]:
         yield f"  {'the loss alone':<14} {_size(found['loss'])}"
         yield (
@@ -211,7 +211,8 @@ def _of_training(found: findings.Training) -> Iterator[str]:
         yield f"largest batch: {least}{found['largest_batch']} rows"
 
 
-def _memory(found: findings.Memory) -> Iterator[str]:
+def memory(found: findings.Memory) -> Iterator[str]:
+    """Yield lines that tell if a program fits, and how much memory each part of it needs."""
     verdict = "fits" if found["fits"] else "does not fit"
     yield f"{verdict}: needs {_size(found['needed'])} of {_size(found['available'])} a chip"
     for name, size in found["parts"].items():

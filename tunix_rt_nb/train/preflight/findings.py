@@ -58,3 +58,21 @@ class Generation(TypedDict):
     fits: bool
     prefill: Memory
     decode: NotRequired[Memory]
+
+
+@final
+class Rounds(Memory):
+    """The findings about rounds in which a model answers and learns.
+
+    `parts` has what stays on a chip while the model answers, beside what answering needs. If the
+    rounds do not fit, the other fields are missing.
+
+    Attributes:
+      answering, learning: lower bounds on the seconds of a round in which the model answers, and in
+        which it is trained.
+      hours: a lower bound on the time of all rounds.
+    """
+
+    answering: NotRequired[float]
+    learning: NotRequired[float]
+    hours: NotRequired[float]

@@ -1,0 +1,26 @@
+"""Hashes of what the rounds of a run depend on, beside settings and data."""
+
+import hashlib
+from typing import Any
+
+import jax
+import numpy as np
+from flax import nnx
+
+from tunix_rt_nb.common import files
+from tunix_rt_nb.evaluate import Judge, Own
+
+
+def of_weights(model: Any) -> str:
+    """Return the hash of the values of all weights of a model."""
+    content = hashlib.sha256()
+    for x in jax.tree.leaves(nnx.state(model, nnx.Param)):
+        content.update(np.ascontiguousarray(x).view(np.uint8).data)
+    return content.hexdigest()
+
+
+def of_grader(grader: Own | Judge | None) -> str:
+    """Return what tells a grader from others: the hash of its file, or the name of the judge."""
+    if isinstance(grader, Own):
+        return files.sha256(grader.path)
+    return grader.endpoint.model if isinstance(grader, Judge) else ""
