@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from tunix_rt_nb import tasks
+from tunix_rt_nb import runs, tasks
 from tunix_rt_nb.store.store import TraceStore
 from tunix_rt_nb.trace.trace import Trace
 
@@ -31,6 +31,7 @@ settings.register_profile("default", deadline=None, derandomize=True, max_exampl
 settings.load_profile("default")
 
 NOW = "2026-01-01T00:00:00Z"
+USUAL = runs.STEPS[: runs.STEPS.index(runs.LAST) + 1]  # those of a run that is not asked for more
 
 
 SLOW = (  # files full of what trains, compiles or starts servers; single tests have the mark itself

@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner, Result
 from hypothesis import given, settings, strategies as st
 
+from tests.conftest import USUAL
 from tests.runs.test_chain import PARAMETERS, WORK, ran, road, write
 from tunix_rt_nb import runs
 from tunix_rt_nb.cli import main
@@ -126,7 +127,7 @@ def test_a_sweep_runs_what_is_the_same_once_goes_on_after_ctrl_c_and_tells_what_
 
     stopped = sweep("STEPS=3,5,6")
     assert stopped.exit_code == 130, stopped.output
-    assert ran(road) == list(runs.STEPS)  # of the first run; the others took over three steps
+    assert ran(road) == list(USUAL)  # of the first run; the others took over three steps
     assert "3 runs: STEPS 3, 5, 6\n  quickstart-STEPS-3\n" in stopped.stderr
     assert "1_generate   as in quickstart-STEPS-3" in stopped.stderr
     assert "five is too many" in stopped.stderr
@@ -142,7 +143,7 @@ def test_a_sweep_runs_what_is_the_same_once_goes_on_after_ctrl_c_and_tells_what_
     assert [group["varied"] for group in record["groups"]] == [{"STEPS": n} for n in (3, 5, 6)]
     home = road / "home/runs"
     for name in ("quickstart-STEPS-3", "quickstart-STEPS-6"):
-        assert runs.lineage("evaluate", home / name / "5_evaluate").keys() == set(runs.STEPS)
+        assert runs.lineage("evaluate", home / name / "5_evaluate").keys() == set(USUAL)
         assert all(
             path.parent.name == name
             for path in runs.lineage("evaluate", home / name / "5_evaluate").values()

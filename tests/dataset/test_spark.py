@@ -16,7 +16,7 @@ import pytest
 
 from tests.helpers import odd_store
 from tunix_rt_nb import dataset
-from tunix_rt_nb.common import InputError, files, spark as spark_of
+from tunix_rt_nb.common import InputError, cluster, files
 from tunix_rt_nb.dataset import DatasetSpec, spark_choice, spark_near
 from tunix_rt_nb.dataset.exporter import FORMS, KINDS
 from tunix_rt_nb.dataset.near import near_duplicates
@@ -52,7 +52,7 @@ def spark() -> "Iterator[SparkSession]":
     with pytest.MonkeyPatch.context() as patch:
         # Small data ends before Java has compiled anything well, so let it compile quickly.
         patch.setenv("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
-        with spark_of.session("local[2]") as session:
+        with cluster.session("local[2]") as session:
             yield session
 
 

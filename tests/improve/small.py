@@ -10,6 +10,8 @@ from tunix_rt_nb.improve import Prompts, Rounds, Settings
 from tunix_rt_nb.store import TraceStore
 from tunix_rt_nb.trace import Trace
 
+SIDES = ("train", "eval")
+
 
 class Small(NamedTuple):
     """A model of one layer, fine-tuned for moments on sums of digits, and its data.
@@ -38,9 +40,8 @@ def small(folder: Path, steps: int = 60) -> Small:
     tokenizer = render.tokenizer_for("tiny", built, 320, "gemma", "numbered")
     render.render_dataset(built, folder / "rendered", tokenizer, max_length=64)
     model, _ = models.load(shallow(folder / "base", tokenizer))
-    rows, held_out = (
-        render.pack(render.load(folder / "rendered", s), 64) for s in ("train", "eval")
-    )
+    length = render.pack_full(render.load(folder / "rendered", "train"), 64).length
+    rows, held_out = (render.pack(render.load(folder / "rendered", s), length) for s in SIDES)
     config = train.SftConfig.of(
         steps=steps, batch_size=8, learning_rate=8e-3, warmup_steps=5, eval_every=steps
     )

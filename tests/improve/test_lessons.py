@@ -19,8 +19,8 @@ NONE = Examples.of([])
 DATA = Examples.of([Example(f"old-{n}", tuple(range(4, 14 + n)), 3) for n in range(40)])
 
 
-def group(*texts: str, number: int = 0, **how: bool) -> list[Attempt]:
-    return [attempt(text, number, sample=k, **how) for k, text in enumerate(texts)]
+def group(*texts: str, number: int = 0) -> list[Attempt]:
+    return [attempt(text, number, sample=k) for k, text in enumerate(texts)]
 
 
 def taught(
@@ -77,8 +77,8 @@ def test_credit_to_the_wrong_tokens_is_noticed(monkeypatch: pytest.MonkeyPatch, 
 
 def test_in_a_batch_the_tokens_that_become_less_likely_spell_the_first_wrong_step() -> None:
     found = taught([*group(RIGHT, LUCKY), *group(response(4), RIGHT, number=1)], BLAME)
-    batch = pack(examples_of(found, DATA.chosen(slice(9)), BLAME), 256)
-    batch = batch.take(np.arange(len(batch)))
+    packed = pack(examples_of(found, DATA.chosen(slice(9)), BLAME), 256)
+    batch = packed.take(np.arange(len(packed)))
     rows, columns = np.nonzero(batch["weights"] < 0)
     after = batch["tokens"][rows, batch["places"][rows, columns] + 1]
     steps = [f"2. {WRONG[1]}", f"4. {WRONG[3]}"]

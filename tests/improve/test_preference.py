@@ -28,7 +28,7 @@ def test_a_step_on_the_weighted_loss_is_a_step_on_the_loss_of_dpo(beta: float, s
     rng = np.random.default_rng(seed)
     now, start = (rng.normal(-1, 0.7, CODES.shape) for _ in range(2))
     # The weighted cross-entropy is -sum(weight * now), so its slope is the weight below zero.
-    slopes = -np.asarray(jax.grad(dpo)(jnp.asarray(now), jnp.asarray(start), beta))
+    slopes = -np.asarray(jax.jit(jax.grad(dpo))(jnp.asarray(now), jnp.asarray(start), beta))
     weights = pair_weights(CODES, now - start, beta)
     paired = (CODES != REPLAY) & (CODES != 0)
     np.testing.assert_allclose(weights[paired], slopes[paired], rtol=1e-4, atol=1e-6)

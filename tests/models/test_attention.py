@@ -11,7 +11,7 @@ from flax import nnx
 from hypothesis import given, settings, strategies as st
 from tunix.models.gemma import model as gemma2
 
-from tests.helpers.gemma import GEMMA2, checkpoint
+from tests.helpers.gemma import GEMMA2, checkpoint, shallow
 from tests.train.test_sft import EXAMPLES, TOKENIZER, arrays
 from tunix_rt_nb import models
 from tunix_rt_nb.models import attention
@@ -34,7 +34,7 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     if family == "gemma2":
         checkpoint(folder, {**GEMMA2, "num_hidden_layers": 2}, TOKENIZER)
     else:
-        models.create("tiny", TOKENIZER, seed=0, folder=folder)
+        shallow(folder, TOKENIZER)
     loaded, _ = models.load(folder)
     for layer in loaded.layers:
         layer.attn.sliding_window_size = window

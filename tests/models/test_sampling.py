@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from tunix.models.gemma3 import model as gemma3
 
+from tests.helpers.gemma import shallow
 from tests.train.test_sft import DRAWN, TOKENIZER, logits, sft_rows
 from tunix_rt_nb import models
 from tunix_rt_nb.common.errors import InputError
@@ -33,7 +34,7 @@ PROMPTS = encode_prompts([(form("gemma"), trace.prompt) for trace in DRAWN], TOK
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return models.create("tiny", TOKENIZER, seed=0, folder=tmp_path_factory.mktemp("model"))
+    return shallow(tmp_path_factory.mktemp("model"), TOKENIZER)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.models.tokenizer import Tokenizer, train_tokenizer
 from tunix_rt_nb.render.encoding import encode
 from tunix_rt_nb.render.examples import Example, Examples, load, writer
-from tunix_rt_nb.render.packing import Rows, pack, pack_full
+from tunix_rt_nb.render.packing import Least, Rows, pack, pack_full
 from tunix_rt_nb.trace.chat import render
 
 LENGTH = 32
@@ -156,3 +156,67 @@ def test_where_rows_cannot_get_full_the_fullest_are_taken() -> None:
     assert pack_full(few, 48, fill=1.0).length == 112
     with pytest.raises(InputError, match="do not fit into a row of 32"):
         pack_full(few, 32)
+
+
+# weights, sizes that are assumed at least, and examples that stay together
+
+
+@given(examples, st.randoms())
+def test_every_trained_token_of_a_batch_has_its_own_weight(
+    packed: list[Example], random: Random
+) -> None:
+    """Here the weight of a token is the token itself."""
+    plain = Examples.of(packed)
+    weighed = Examples(plain.index, plain.tokens, plain.tokens.astype(np.float32))
+    rows = pack(weighed, LENGTH)
+    batch = rows.take(np.array([random.choice(range(len(rows))) for _ in range(3)]))
+    used = batch["places"] < LENGTH - 1
+    after = np.take_along_axis(batch["tokens"], np.where(used, batch["places"] + 1, 0), axis=1)
+    assert batch["weights"].dtype == np.float32
+    assert np.array_equal(batch["weights"], np.where(used, after, 0))
+    without = pack(plain, LENGTH).take(np.arange(1))
+    assert without.keys() == batch.keys() - {"weights"}
+
+
+@given(examples, examples, st.integers(1, LENGTH))
+def test_with_the_same_least_sizes_all_batches_have_the_same_shapes(
+    one: list[Example], other: list[Example], longest: int
+) -> None:
+    longest = max(longest, *map(len, one), *map(len, other))
+    least = Least(longest, LENGTH - 1)
+    batches = [pack(Examples.of(p), LENGTH, least).take(np.zeros(2, int)) for p in (one, other)]
+    first, second = ({name: x.shape for name, x in batch.items()} for batch in batches)
+    assert first == second
+    assert batches[0]["places"].shape == (2, LENGTH - 1)
+    for batch, packed in zip(batches, (one, other), strict=True):
+        usual = pack(Examples.of(packed), LENGTH).take(np.zeros(2, int))
+        n = usual["places"].shape[1]
+        assert np.array_equal(batch["places"][:, :n], usual["places"])
+        assert (batch["places"][:, n:] == LENGTH - 1).all()
+        assert np.array_equal(batch["tokens"], usual["tokens"])
+
+
+@given(st.lists(st.tuples(st.integers(1, LENGTH), st.integers(1, LENGTH)), min_size=1))
+def test_examples_that_belong_together_stay_in_one_row(pairs: list[tuple[int, int]]) -> None:
+    lengths = [n for pair in pairs for n in pair]
+    packed = [example(k, n) for k, n in enumerate(lengths)]
+    rows = pack(Examples.of(packed), 2 * LENGTH, together=2)
+    assert sorted(rows.order.tolist()) == list(range(len(packed)))
+    for row in range(len(rows)):
+        ids = [int(name.removeprefix(b"trace-")) for name in rows.ids(row)]
+        assert ids[::2] == [k - 1 for k in ids[1::2]]
+        assert all(k % 2 == 0 for k in ids[::2])
+        assert sum(lengths[k] for k in ids) <= 2 * LENGTH
+
+
+def test_a_pair_that_does_not_fit_is_refused_by_its_first_name() -> None:
+    pair = Examples.of([example(1, 9), example(2, 9)])
+    with pytest.raises(InputError, match="trace-1: 18 tokens do not fit into a row of 16"):
+        pack(pair, 16, together=2)
+
+
+def test_chosen_examples_keep_their_weights() -> None:
+    plain = Examples.of([example(1, 3), example(2, 4)])
+    weighed = Examples(plain.index, plain.tokens, np.arange(7, dtype=np.float32))
+    batch = pack(weighed.chosen(slice(1, 2)), 8).take(np.zeros(1, int))
+    assert batch["weights"][0, :2].tolist() == [5.0, 6.0]

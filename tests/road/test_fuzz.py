@@ -23,14 +23,22 @@ from flax import nnx
 
 from tests.conftest import NOW
 from tests.helpers.mutations import endure
-from tests.helpers.run_folders import TRACES, evaluated, predictions, right, trained, wrong
+from tests.helpers.run_folders import (
+    TRACES,
+    evaluated,
+    finished,
+    predictions,
+    right,
+    trained,
+    wrong,
+)
 from tunix_rt_nb import dataset, evaluate, render, report, runs, store
 from tunix_rt_nb.cli import options
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.dataset import evalset, versions
 from tunix_rt_nb.dataset.folder import sealed
-from tunix_rt_nb.evaluate import harness, judge, predictor
+from tunix_rt_nb.evaluate import harness, judge, predictor, scorecard
 from tunix_rt_nb.host import place
 from tunix_rt_nb.kaggle import embedding, kernel, pulling, scratch, session, submission, watching
 from tunix_rt_nb.report import page
@@ -412,6 +420,9 @@ def _(folder: Path) -> Target:
 def _result(step: str) -> Made:
     def made(folder: Path) -> Target:
         run = evaluated(folder)
+        if step == "improve":
+            card = evaluate.scorecards(run / runs.stem("evaluate"))[1]
+            finished(run, step, {}, improved=card, kept=9)
         path = run / runs.stem(step) / "result.json"
         turn = count()
 
@@ -424,6 +435,8 @@ def _result(step: str) -> Made:
             sieves.notes_of(path.parent)
             runs.origin.of_step(step, {step: path.parent})
             runs.lineage("evaluate", run / runs.stem("evaluate"))
+            if step == "improve":
+                scorecard.improved_scorecard(path.parent)
             for card in evaluate.scorecards(run / runs.stem("evaluate")):
                 evaluate.headline(card)
                 baseline.check(baseline.take("a", card), card)
@@ -872,7 +885,12 @@ FOUND = [  # what once ended in a traceback: a target, a text of its file, anoth
     ("a dataset's manifest, sealed again", b'"tasks"', b'"task"', "tasks: Field required"),
     ("a job", b"data.jsonl", b"d" * 300, "dataset.path: File name too long"),
     ("a notebook for Kaggle", b'"cell_type"', b'"type"', "is not a notebook"),
-    ("a notebook for Kaggle", b": str", b": str" + b"[" * 5000, "the cell of parameters is not Python"),
+    (
+        "a notebook for Kaggle",
+        b": str",
+        b": str" + b"[" * 5000,
+        "the cell of parameters is not Python",
+    ),
     ("a notebook for Kaggle", b"int = 5", b"int = five", "STEPS: five: expected a plain value"),
     ("a rendered manifest", b'"files"', b'"file"', "was altered after it was rendered"),
     ("a rendered manifest", b'.npy": "', b'.npy": "\x7f', "was altered after it was rendered"),

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from tests.conftest import USUAL
 from tunix_rt_nb import runs
 from tunix_rt_nb.cli import main
 from tunix_rt_nb.common import files
@@ -72,7 +73,7 @@ def is_under_way(home: Path, step: str) -> bool:
 def test_a_run_killed_in_every_step_ends_as_an_undisturbed_one(
     undisturbed: Path, tmp_path: Path
 ) -> None:
-    for step in runs.STEPS:
+    for step in USUAL:
         with subprocess.Popen(
             command(),
             env=environment(tmp_path, 1),
@@ -90,8 +91,8 @@ def test_a_run_killed_in_every_step_ends_as_an_undisturbed_one(
     for home, resumed in ((tmp_path, True), (undisturbed, False)):
         executed = (home / "runs/quickstart/4_train.ipynb").read_text()
         assert ("goes on after step" in executed) == resumed
-    everything = contents(tmp_path, *runs.STEPS)
-    assert everything == contents(undisturbed, *runs.STEPS)
+    everything = contents(tmp_path, *USUAL)
+    assert everything == contents(undisturbed, *USUAL)
     assert {
         "build/quickstart-v1/manifest.json",
         "render/train_tokens.npy",
@@ -103,7 +104,7 @@ def test_running_again_skips_every_step_and_shows_the_same_table(undisturbed: Pa
     first, again = go(undisturbed), go(undisturbed)
     assert again.returncode == 0
     told = json.loads(again.stdout)
-    assert [step["skipped"] for step in told["steps"]] == [True] * 5
+    assert [step["skipped"] for step in told["steps"]] == [True] * len(USUAL)
     assert json.loads(first.stdout)["after"] == told["after"]
     table = [line for line in again.stderr.splitlines() if "%" in line]
     assert table == [line for line in first.stderr.splitlines() if "%" in line]

@@ -16,8 +16,10 @@ COLUMN = re.compile(
 
 
 def taken_and_carried(text: str) -> tuple[str, str] | None:
-    """What a column takes from the one before and what it hands on, "" for nothing; None where
-    a part of it does not go on from the part before, or is not so."""
+    """Return what a column takes from the one before and what it hands on, "" for nothing.
+
+    Return None if a part of it does not go on from the part before, or is not so.
+    """
     if not (column := COLUMN.fullmatch(text)):
         return None
     parts, ending = column[1].split(", "), column[2] or ""

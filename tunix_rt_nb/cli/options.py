@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from tunix_rt_nb import common, runs, store
-from tunix_rt_nb.common import InputError, nearest, spark
+from tunix_rt_nb.common import InputError, cluster, nearest
 from tunix_rt_nb.host import paths
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:
     master = click.option(
         "--master",
         metavar="URL",
-        help="The cluster: local[2], spark://HOST:7077, sc://HOST, ...; by default spark-submit's.",
+        help="The cluster, such as local[2], spark://HOST:7077 or sc://HOST.",
     )
     return engine(master(command))
 
@@ -105,7 +105,7 @@ def engine_of(engine: str, master: str | None) -> "AbstractContextManager[SparkS
       InputError: a master is named without `--engine spark`, or Spark cannot be used.
     """
     if engine == "spark":
-        return spark.session(master)
+        return cluster.session(master)
     if master is not None:
         raise InputError("--master: has no effect without --engine spark")
     return nullcontext()

@@ -12,9 +12,10 @@ import re
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tunix_rt_nb.common import InputError, files, one_line, sql, unknown
+from tunix_rt_nb.dataset import record_writer
 from tunix_rt_nb.dataset.folder import ALTERED, SIDES, Named, check_output, form_of, read_manifest
 from tunix_rt_nb.store import COLUMNS, TraceStore, define
 from tunix_rt_nb.trace import Form, form as form_named, formats
@@ -111,8 +112,8 @@ def export(
     _check_output(path, source.folder)
     files.sweep(path.parent)
     with files.draft(path.parent) as new:
-        if kind in _LIBRARIES:
-            writer = _writer(kind, str(new.path))
+        if kind in record_writer.LIBRARIES:
+            writer = record_writer.open_writer(kind, str(new.path))
             written = _write_records(source, form, named, writer, path.parent)
         else:
             written = source.copy(_copy(source.rows, form, named, kind), new.path)
@@ -249,6 +250,9 @@ _OPTIONS = {
 }
 
 
+KINDS = (*_OPTIONS, *record_writer.LIBRARIES)
+
+
 def _copy(rows: str, form: str, named: Named, kind: str) -> _Copy:
     """Build the query for the records of traces, and say how DuckDB is to write them.
 
@@ -287,14 +291,12 @@ def _texts(how: Form, form: str) -> dict[str, str | bool]:
     }
 
 
-class _Writer(Protocol):
-    def write(self, record: bytes) -> Any: ...
-
-    def close(self) -> None: ...
-
-
 def _write_records(
-    source: _Dataset | _Picked, form: str, named: Named, writer: _Writer, folder: Path
+    source: _Dataset | _Picked,
+    form: str,
+    named: Named,
+    writer: record_writer.RecordWriter,
+    folder: Path,
 ) -> int:
     """Write an ArrayRecord or TFRecord file, and return the number of its records.
 
@@ -317,29 +319,6 @@ def _write_records(
         except RuntimeError as error:  # from ArrayRecord, for example if the disk is full
             raise InputError(f"{folder}: cannot be written: {one_line(str(error))}") from None
     return written
-
-
-_LIBRARIES = {  # kind -> its name, and the package that writes it
-    ".array_record": ("ArrayRecord", "array_record"),
-    ".tfrecord": ("TFRecord", "tensorboardX"),
-}
-KINDS = (*_OPTIONS, *_LIBRARIES)
-
-
-def _writer(kind: str, path: str) -> _Writer:
-    try:
-        if kind == ".tfrecord":
-            from tensorboardX.record_writer import RecordWriter
-
-            return RecordWriter(path)
-        from array_record.python.array_record_module import ArrayRecordWriter
-
-        return ArrayRecordWriter(path, "group_size:1")  # lets readers find a record by its number
-    except ImportError:
-        name, package = _LIBRARIES[kind]
-        raise InputError(
-            f"{name}: needs a library that is not installed: pip install {package}"
-        ) from None
 
 
 def _kind(path: Path) -> str:

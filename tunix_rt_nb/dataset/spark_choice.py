@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from tunix_rt_nb.common.spark import held, names_of
+from tunix_rt_nb.common import cluster
 from tunix_rt_nb.dataset import selection, spark_clean
 from tunix_rt_nb.dataset.choice import SAMPLE, Choice, check_some
 from tunix_rt_nb.dataset.evalset import EvalItem
@@ -41,7 +41,7 @@ def choose(
     """Choose the traces of a dataset with Spark.
 
     Args:
-      spark: the session, as `common.spark.session` opens it.
+      spark: the session, as `cluster.session` opens it.
       store, spec, items: as for `choice.choose`; the workers must see the folder of the store.
 
     Raises:
@@ -51,18 +51,18 @@ def choose(
     list(spark_lines.each_batch([], query, [_no_lines()]))  # raises if a filter is bad
     with spark_lines.lines(spark, store) as found:
         work = partial(spark_lines.each_batch, found.deleted, query)
-        matching = held(found.raw.mapInArrow(work, f"{_TRACE}, {_COUNTS}"))
-        selected = held(_select(matching.where("place IS NOT NULL"), spec))
+        matching = cluster.held(found.raw.mapInArrow(work, f"{_TRACE}, {_COUNTS}"))
+        selected = cluster.held(_select(matching.where("place IS NOT NULL"), spec))
         considered = {**_sums(matching, "in_store", "matching"), "selected": selected.count()}
         check_some(store, spec, considered)
-        rejects = held(spark_clean.rejects(selected, spec, items))
-        kept = held(_kept(selected, rejects))
+        rejects = cluster.held(spark_clean.rejects(selected, spec, items))
+        kept = cluster.held(_kept(selected, rejects))
         split, said = _statistics(kept)
-        blocks = held(_blocks(found.stored, kept))
+        blocks = cluster.held(_blocks(found.stored, kept))
         contents = {
             f"{side}.jsonl": _lines(blocks, f"is_eval = {side == 'eval'}") for side in SIDES
         }
-        told = held(rejects.orderBy("place").mapInArrow(spark_clean.told, "lines binary"))
+        told = cluster.held(rejects.orderBy("place").mapInArrow(spark_clean.told, "lines binary"))
         yield Choice(
             considered,
             spark_clean.counts(rejects),
@@ -92,7 +92,7 @@ def _match(spec: DatasetSpec, items: Sequence[EvalItem], connection: "DuckDBPyCo
     """
     selection.match(connection, spec, items)
     placed, parameters = selection.placed(spec)
-    names = ", ".join(names_of(_TRACE))
+    names = ", ".join(cluster.names_of(_TRACE))
     query = f"""
         SELECT {names} FROM (
             SELECT * REPLACE (value::VARCHAR AS value), epoch_us(created_at::TIMESTAMP) AS moment

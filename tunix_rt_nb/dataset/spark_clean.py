@@ -5,8 +5,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tunix_rt_nb import tasks
-from tunix_rt_nb.common import files
-from tunix_rt_nb.common.spark import held, names_of
+from tunix_rt_nb.common import cluster, files
 from tunix_rt_nb.dataset import clean
 from tunix_rt_nb.dataset.evalset import EvalItem
 from tunix_rt_nb.dataset.spark_near import near_duplicates
@@ -29,7 +28,7 @@ def rejects(selected: "DataFrame", spec: DatasetSpec, items: Sequence[EvalItem])
     left = selected.where("first_id = id")
     if spec.near_duplicates is not None:
         known = F.coalesce(F.col("task").isin(list(tasks.TASKS)), F.lit(False))
-        near = held(near_duplicates(left.where(~known), spec.near_duplicates))
+        near = cluster.held(near_duplicates(left.where(~known), spec.near_duplicates))
         found.append(near)
         left = left.join(near.select("id"), "id", "left_anti")
     if items:
@@ -44,12 +43,14 @@ def _in_eval_sets(left: "DataFrame", items: Sequence[EvalItem]) -> "DataFrame":
     """Find the traces that repeat an eval item: this machine decides, and sees only suspects."""
     asked = left.where("prompt IS NOT NULL OR eval_item IS NOT NULL")
     suspects = (
-        asked.select(*names_of(_ASKED)).mapInArrow(partial(_suspects, items), _ASKED).collect()
+        asked.select(*cluster.names_of(_ASKED))
+        .mapInArrow(partial(_suspects, items), _ASKED)
+        .collect()
     )
     rows = sorted((row.asDict() for row in suspects), key=lambda row: row["place"])
     found = clean.in_eval_sets(rows, items)
     refused = [{**row, **found[row["id"]]} for row in rows if row["id"] in found]
-    values = [tuple(row.get(name) for name in names_of(_REJECT)) for row in refused]
+    values = [tuple(row.get(name) for name in cluster.names_of(_REJECT)) for row in refused]
     return left.sparkSession.createDataFrame(values, _REJECT)
 
 

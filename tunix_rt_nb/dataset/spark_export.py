@@ -6,9 +6,8 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tunix_rt_nb.common import InputError
-from tunix_rt_nb.common.spark import ordered
-from tunix_rt_nb.store.spark_lines import load
+from tunix_rt_nb.common import InputError, cluster
+from tunix_rt_nb.store import spark_lines
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -45,7 +44,7 @@ def define(
     import pyarrow as pa
 
     parts = [part for path in paths for part in _parts(path)]
-    blocks = ordered(spark, partial(_records, query, dict(values)), parts)
+    blocks = cluster.ordered(spark, partial(_records, query, dict(values)), parts)
     first = pa.ipc.open_stream(next(blocks))
     others = (batch for block in blocks for batch in pa.ipc.open_stream(block))
     stream = pa.RecordBatchReader.from_batches(first.schema, chain(first, others))
@@ -75,7 +74,7 @@ def _records(query: str, values: Mapping[str, Any], part: _Part) -> bytes:
     with duckdb.connect(config={"threads": 1, "memory_limit": _MEMORY}) as connection:
         connection.execute("SET arrow_lossless_conversion = true")  # else JSON would become text
         lines = text.removesuffix(b"\n").split(b"\n")
-        load(connection, "lines", pa.table({"line": pa.array(lines, pa.binary())}))
+        spark_lines.load(connection, "lines", pa.table({"line": pa.array(lines, pa.binary())}))
         found = connection.sql(query, params=dict(values)).to_arrow_table()
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, found.schema) as writer:

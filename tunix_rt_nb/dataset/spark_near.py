@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from tunix_rt_nb.common.spark import held
+from tunix_rt_nb.common import cluster
 from tunix_rt_nb.dataset import near
 
 if TYPE_CHECKING:
@@ -32,9 +32,9 @@ def near_duplicates(rows: "DataFrame", threshold: float) -> "DataFrame":
     # Only prompts of the same problem are compared, so those that are alone with theirs can go.
     schema = "place binary, id string, prompt string, answer string, problem long"
     problems = rows.select("place", "id", "prompt", "answer").mapInArrow(_problems, schema)
-    alike = held(_shared(problems, "problem"))
+    alike = cluster.held(_shared(problems, "problem"))
     keys = alike.mapInArrow(partial(_keys, threshold), "id string, keys array<long>")
-    edges = held(_shared(keys.select("id", F.explode("keys").alias("key")), "key"))
+    edges = cluster.held(_shared(keys.select("id", F.explode("keys").alias("key")), "key"))
     circles = _circles(edges)
     # Several circles go into a group, because calling a worker for each one would be slow.
     groups = circles.count() // _GROUP + 1
@@ -61,12 +61,12 @@ def _circles(edges: "DataFrame") -> "DataFrame":
     """
     from pyspark.sql import functions as F
 
-    circles = held(edges.select("id").distinct().withColumn("circle", F.col("id")))
+    circles = cluster.held(edges.select("id").distinct().withColumn("circle", F.col("id")))
     least = F.min("circle").alias("circle")
     while True:
         # Each id takes the least name among its neighbours, until no name changes any more.
         of_keys = edges.join(circles, "id").groupBy("key").agg(least)
-        named = held(edges.join(of_keys, "key").groupBy("id").agg(least))
+        named = cluster.held(edges.join(of_keys, "key").groupBy("id").agg(least))
         before = circles.withColumnRenamed("circle", "before")
         if named.join(before, "id").where("circle <> before").isEmpty():
             return named

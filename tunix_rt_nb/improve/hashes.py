@@ -19,6 +19,13 @@ def of_weights(model: Any) -> str:
     return content.hexdigest()
 
 
+def of_shapes(model: Any) -> str:
+    """Return the hash of the names and shapes of all weights of a model, adapters included."""
+    named = jax.tree.leaves_with_path(nnx.state(model, nnx.Param))
+    shapes = {jax.tree_util.keystr(path): list(x.shape) for path, x in named}
+    return files.digest([shapes, getattr(model, "lora_scale", None)])
+
+
 def of_grader(grader: Own | Judge | None) -> str:
     """Return what tells a grader from others: the hash of its file, or the name of the judge."""
     if isinstance(grader, Own):

@@ -166,7 +166,7 @@ class Rounds:
     def _run(self) -> str:
         """The hash of all that the answers of a round depend on."""
         config = self.config.model_dump(exclude={"checkpoint_every", "eval_every", "keep"})
-        return files.digest([self.identity(), config])
+        return files.digest([self.identity(), config, hashes.of_shapes(self.model)])
 
     def figures(self, step: int) -> Mapping[str, float]:
         """Return the figures of the round that begins after `step` steps; empty if none does."""

@@ -46,10 +46,10 @@ class Settings(BaseModel):
 
     method: Literal["filter", "reward", "prefer"] = "filter"
     credit: Literal["answer", "gated", "first_wrong"] = "gated"
-    rounds: int = Field(default=4, ge=1, le=1_000)
-    prompts: int = Field(default=128, ge=1, le=100_000)
-    group: int = Field(default=8, ge=2, le=1_024)
-    round_steps: int = Field(default=40, ge=1)
+    rounds: int = Field(default=3, ge=1, le=1_000)
+    prompts: int = Field(default=64, ge=1, le=100_000)
+    group: int = Field(default=4, ge=2, le=1_024)
+    round_steps: int = Field(default=30, ge=1)
     replay: float = Field(default=0.25, ge=0, lt=1)
     beta: float = Field(default=0.0, ge=0, le=10)
     answer_temperature: float = Field(default=0.7, gt=0, le=10)

@@ -45,4 +45,6 @@ def _count(step: str, found: Result) -> str:
         return f"{sides['train']:,} {kind} to train on, {sides['eval']:,} held out"
     if step == "generate" and "traces" in found:
         return f"{found['traces']:,} traces"
+    if step == "evaluate" and "after" in found:
+        return f"{found['after']['n_scored']:,} items graded"
     return f"{found['steps']:,} steps of training" if "steps" in found else ""

@@ -1,13 +1,12 @@
 """The lines of a store as frames of Spark, and DuckDB over some of them in a worker of Spark."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tunix_rt_nb.common import InputError, sql
-from tunix_rt_nb.common.spark import errors
+from tunix_rt_nb.common import InputError, cluster, sql
 from tunix_rt_nb.store import index, scores, shards
 from tunix_rt_nb.store.views import COLUMNS
 from tunix_rt_nb.trace import id_of
@@ -56,7 +55,7 @@ def lines(spark: "SparkSession", store: "TraceStore") -> Iterator[Lines]:
             stored = stored.union(others).dropDuplicates(["id"])
         deleted = [id_of(key) for key in index.keys(shards.deleted(there.deletions))]
         try:
-            with errors():
+            with cluster.errors():
                 yield Lines(raw.union(rest), stored, deleted)
         except InputError:
             if by_hand:  # the lines of all other shards are known to be sound
@@ -140,8 +139,8 @@ def each_batch(
 
 def _prepare(connection: "DuckDBPyConnection", deleted: Sequence[str]) -> None:
     """Define the views of `TraceStore.connect`, and forbid access to anything else."""
-    settings: Mapping[str, Any] = {"ids": list(deleted)}
-    connection.execute("CREATE TABLE deleted AS SELECT unnest($ids::VARCHAR[]) AS id", settings)
+    ids = {"ids": list(deleted)}
+    connection.execute("CREATE TABLE deleted AS SELECT unnest($ids::VARCHAR[]) AS id", ids)
     columns = ", ".join(f"{column} {kind}" for column, kind in COLUMNS.items())
     connection.execute(f"CREATE TABLE shards ({columns})")
     connection.execute(sql("traces"))

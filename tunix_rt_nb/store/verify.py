@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from tunix_rt_nb.common import InputError, files, one_line, spark, strict_json, workers
+from tunix_rt_nb.common import InputError, cluster, files, one_line, strict_json, workers
 from tunix_rt_nb.store import index, listing, locks, shards
 from tunix_rt_nb.trace import id_of
 
@@ -105,7 +105,7 @@ class Verification:
     def _checked(self, check: Callable[[_Job], _Part], jobs: Iterable[_Job]) -> Iterator[_Part]:
         if self._spark is None:
             return workers.ordered(check, jobs, self._processes)
-        return spark.ordered(self._spark, check, list(jobs))
+        return cluster.ordered(self._spark, check, list(jobs))
 
 
 def _jobs(shard: Path) -> Iterator[_Job]:

@@ -216,10 +216,11 @@ class Metrics(hooks.TrainingHooks):
         Args:
           step: the number of steps trained so far.
           figures: what `Feed.figures` returns.
-          seconds: how long the feed took; the speed of the step does not count them.
+          seconds: how long the feed took. If it records something, it has done more than a step
+            needs, and the speed of the step does not count these seconds.
         """
-        self._since += seconds
         if figures:
+            self._since += seconds
             self._write(cast("MetricsLine", {"step": step, **figures}))
 
     def _write(self, line: MetricsLine) -> None:

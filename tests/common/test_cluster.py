@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from tunix_rt_nb.cli.main import main
-from tunix_rt_nb.common import InputError, spark
+from tunix_rt_nb.common import InputError, cluster
 
 
 def test_without_java_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -16,7 +16,7 @@ def test_without_java_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPa
     monkeypatch.delenv("JAVA_HOME", raising=False)
     with (
         pytest.raises(InputError, match="^spark: found no Java, install Java 17 or later"),
-        spark.session("local[2]"),
+        cluster.session("local[2]"),
     ):
         pass
 
@@ -25,7 +25,7 @@ def test_without_pyspark_one_line_says_what_to_install(monkeypatch: pytest.Monke
     monkeypatch.setitem(sys.modules, "pyspark.sql", None)
     with (
         pytest.raises(InputError, match=r"pip install 'tunix-rt-nb\[spark\]'$"),
-        spark.session("local[2]"),
+        cluster.session("local[2]"),
     ):
         pass
 
@@ -54,7 +54,7 @@ def test_a_master_or_an_engine_that_is_none_is_refused(
             "\n [PATH_NOT_FOUND] Path does not exist\nmore",
             "spark: [PATH_NOT_FOUND] Path does not exist",
         ),
-        ("[JAVA_GATEWAY_EXITED] it exited", f"spark: Java did not start, {spark._JAVA}"),
+        ("[JAVA_GATEWAY_EXITED] it exited", f"spark: Java did not start, {cluster._JAVA}"),
         (
             "Traceback (most recent call last):\n  File x\ntunix_rt_nb.common.errors.InputError: a: b\n",
             "a: b",
@@ -66,4 +66,4 @@ def test_a_master_or_an_engine_that_is_none_is_refused(
     ],
 )
 def test_an_error_of_spark_becomes_one_line(text: str, told: str) -> None:
-    assert spark._told(text) == told
+    assert cluster._told(text) == told
