@@ -31,7 +31,7 @@ VALUES = {
     "METHOD": "reward",
 }
 COMMAND = [
-    *(str(Path(sys.executable).parent / "tunix-rt-nb"), "run", "--to", "improve", "--json"),
+    *(sys.executable, "-m", "tunix_rt_nb.cli", "run", "--to", "improve", "--json"),
     *(f"--set={name}={value}" for name, value in VALUES.items()),
 ]
 

@@ -51,7 +51,9 @@ def test_a_complete_step_keeps_its_outputs_until_another_run_of_it_is_complete(r
     assert runs.result(run / "5_evaluate")["after"] == 1
     assert runs.lineage("evaluate", run / "5_evaluate").keys() == {*runs.STEPS} - {"improve"}
     assert not (run / "5_evaluate/predictions-after.jsonl").exists()
-    assert {path.name for path in run.glob(".*")} == {f".{runs.stem(s)}.lock" for s in runs.STEPS[:5]}
+    assert {path.name for path in run.glob(".*")} == {
+        f".{runs.stem(s)}.lock" for s in runs.STEPS[:5]
+    }
 
 
 def test_what_is_needed_to_resume_is_there_when_a_complete_step_runs_again(run: Path) -> None:
