@@ -51,7 +51,7 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> tuple[TraceStore, Path]:
 def spark() -> "Iterator[SparkSession]":
     with pytest.MonkeyPatch.context() as patch:
         # Small data ends before Java has compiled anything well, so let it compile quickly.
-        patch.setenv("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
+        patch.setenv("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
         with cluster.session("local[2]") as session:
             yield session
 
@@ -73,7 +73,11 @@ def set_partitions(spark: "SparkSession", count: int) -> None:
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_every_file_of_a_dataset_is_that_of_one_machine(
-    spark: "SparkSession", odd: tuple[TraceStore, Path], tmp_path: Path, strategy: str
+    spark: "SparkSession",
+    odd: tuple[TraceStore, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    strategy: str,
 ) -> None:
     store, eval_set = odd
     chosen = spec(strategy, eval_set)
@@ -87,6 +91,7 @@ def test_every_file_of_a_dataset_is_that_of_one_machine(
     }
     for partitions in (1, 3, 7):
         set_partitions(spark, partitions)
+        monkeypatch.setattr(spark_choice, "_PART", 1_000_000 // partitions)
         built = dataset.build(store, chosen, tmp_path / str(partitions), spark=spark)
         assert hashes(built) == alone, f"{partitions} partitions"
 

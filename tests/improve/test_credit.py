@@ -135,3 +135,9 @@ def test_wherever_the_wrong_step_is_its_tokens_and_no_others_are_blamed(
 def test_any_text_has_some_tokens_to_blame(text: str, more: list[str]) -> None:
     one = attempt(text + "".join(more))
     assert blamed(one, tokenizer()).any()
+
+
+def test_where_a_judge_decides_its_score_counts() -> None:
+    one = attempt(response())
+    judged = one._replace(graded={**one.graded, "grader": "judge", "strict_score": 0.0})
+    assert parts(judged).answer == 1.0

@@ -213,3 +213,10 @@ def test_draws_need_no_global_random_state() -> None:
         states.append(of.draw(9, 0, 0, {}))
     assert states[0] == states[1]
     assert tasks.TASKS
+
+
+def test_fresh_prompts_pose_no_problem_of_an_eval_set_that_ships() -> None:
+    shipped = {dataset.evalset.problem(t) for _, t in dataset.evalset.read("core-v1")}
+    drawn = prompts([], ("products",)).draw(300, 0, 0, {})
+    assert any(key[0] == "products" for key in shipped if isinstance(key, tuple))
+    assert shipped.isdisjoint(dataset.evalset.problem(asked.trace) for asked in drawn)

@@ -223,7 +223,7 @@ def test_the_pull_to_the_start_is_the_slope_of_the_divergence(moved: Rounds) -> 
     batch = moved[0]
     held = moved.settings.model_copy(update={"beta": 0.5})
     pulled = dataclasses.replace(moved, settings=held)[0]
-    now, start = moved._likelihoods(batch)
+    now, start = moved._likelihood.of(batch)
     assert np.abs(now - start).max() > 0.05
 
     def divergence(now: jax.Array) -> jax.Array:

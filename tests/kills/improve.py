@@ -77,7 +77,7 @@ def main(kills: int = 20, seed: int = 0) -> int:
         forget(home)
         while killed < kills:
             process = started(home)
-            delay = rng.uniform(0.2, 1.0) * seconds
+            delay = rng.uniform(0.1, 0.8) * seconds
             try:
                 process.communicate(timeout=delay)
             except subprocess.TimeoutExpired:

@@ -220,8 +220,11 @@ def _told(text: str) -> str:
         return f"spark: Java did not start, {_JAVA}"
     _, traced, trace = text.rpartition("Traceback (most recent call last):\n")
     if not traced:
-        said = [line for line in text.splitlines() if line.strip()]
-        return f"spark: {one_line(said[0] if said else 'the cluster stopped', 400)}"
+        said = [line.strip() for line in text.splitlines() if line.strip()]
+        # An error of Java names its kind after a colon, and what caused it in the last lines.
+        causes = [line for line in said if line.startswith((": ", "Caused by: "))]
+        found = [*said[:1], *causes][-1] if said else "the cluster stopped"
+        return f"spark: {one_line(found.removeprefix(': '), 400)}"
     raised = next((line for line in trace.splitlines() if line[:1].strip()), "")
     kind, _, message = raised.partition(": ")
     if kind.endswith(".InputError"):

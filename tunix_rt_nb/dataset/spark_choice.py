@@ -5,7 +5,7 @@ told from one trace alone is told by the same queries, in DuckDB in the workers,
 time. There each trace also gets its place: bytes that sort as the strategy orders the traces.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -32,6 +32,7 @@ _TRACE = (
 _COUNTS = "in_store long, matching long"
 _FEW = 100_000  # places that this machine sorts by itself
 _BLOCK = 1000  # lines that are carried together
+_PART = 16 << 20  # characters, about, that one task sorts, and that come to this machine at a time
 
 
 @contextmanager
@@ -58,7 +59,7 @@ def choose(
         rejects = cluster.held(spark_clean.rejects(selected, spec, items))
         kept = cluster.held(_kept(selected, rejects))
         split, said = _statistics(kept)
-        blocks = cluster.held(_blocks(found.stored, kept))
+        blocks = cluster.held(_blocks(found.stored, kept, _parts(said)))
         contents = {
             f"{side}.jsonl": _lines(blocks, f"is_eval = {side == 'eval'}") for side in SIDES
         }
@@ -215,11 +216,20 @@ def _mean(total: int, count: int) -> float:
     return float(mean)
 
 
-def _blocks(stored: "DataFrame", kept: "DataFrame") -> "DataFrame":
+def _parts(said: Mapping[str, Any]) -> int:
+    """Return the number of parts to cut the lines into; Spark itself would make parts too large."""
+    characters = said["trace_count"] * said["stats"]["avg_total_chars"] if said else 0
+    return int(characters) // _PART + 1
+
+
+def _blocks(stored: "DataFrame", kept: "DataFrame", parts: int) -> "DataFrame":
     """Sort the lines of a dataset, and join them: `is_eval`, `ids` and `lines` of up to 1000."""
     placed = stored.join(kept.select("id", "place", "is_eval"), "id")
-    ordered = placed.orderBy("is_eval", "place").select("is_eval", "id", "line")
-    return ordered.mapInArrow(_joined, "is_eval boolean, ids string, lines binary")
+    order = "is_eval", "place"
+    ordered = placed.repartitionByRange(parts, *order).sortWithinPartitions(*order)
+    return ordered.select("is_eval", "id", "line").mapInArrow(
+        _joined, "is_eval boolean, ids string, lines binary"
+    )
 
 
 def _joined(batches: Iterable[Any]) -> Iterator[Any]:

@@ -28,8 +28,9 @@ class Parts(NamedTuple):
 def parts(attempt: Attempt) -> Parts:
     """Return what an attempt is rewarded for."""
     one = attempt.graded
+    judged = one.get("grader") == "judge"  # a judge decides no strict score
     return Parts(
-        one["strict_score"],
+        one["score"] if judged else one["strict_score"],
         float(one["first_wrong"] is None),
         float(one["strict_format"] and one["stopped"]),
     )

@@ -1,7 +1,7 @@
 """Prompts that a model is asked in rounds: those that teach most are drawn most."""
 
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -66,22 +66,22 @@ class Prompts:
         if not self._own and not self._tasks:
             raise InputError("prompts: there are none, expected a dataset or ASK with tasks")
         kept = list(held_out)
-        self._banned = {key for _, trace in kept for key in dataset.evalset.keys(trace)}
+        self._banned = _keys(kept)
+        # Of tasks, the problems of the eval sets that ship are not drawn either: there are others.
+        sets = map(dataset.evalset.read, dataset.evalset.names() if self._tasks else [])
+        self._never = self._banned.union(*map(_keys, sets))
         self._check(self._own)
         self._n_held_out, self._held_out = len(kept), evaluate.digest(kept)
 
     def _check(self, own: Sequence[Asked]) -> None:
         """Raise `InputError` if a trace asks a held-out problem."""
-        bad = [asked.name for asked in own if self._is_banned(asked.trace)]
+        bad = [asked.name for asked in own if self._banned & _keys([(asked.name, asked.trace)])]
         if bad:
             raise InputError(
                 f"prompts: {len(bad)} of {len(own)} ask what is held out, such as"
                 f" {one_line(bad[0], 60)!r}: name the eval set in EVAL_SETS and build the dataset"
                 " again"
             )
-
-    def _is_banned(self, trace: Trace) -> bool:
-        return not self._banned.isdisjoint(dataset.evalset.keys(trace))
 
     def __str__(self) -> str:
         told = [f"{len(self._own):,} prompts of traces"] if self._own else []
@@ -147,7 +147,7 @@ class Prompts:
         for k in range(_TRIES):
             chance = random.Random(f"{name}/{'/'.join(map(str, key))}/{k}")
             trace = self._tasks[name].generate(chance)
-            if not self._is_banned(trace):
+            if not self._never & _keys([("", trace)]):
                 return Asked(trace.id, name, trace)
         raise InputError(f"prompts: {name} has no problem left that is not held out")
 
@@ -171,6 +171,11 @@ def traces_to_ask(
     if of_tasks and not asked:
         return []
     return list(dataset.load(place.folder(asked) if asked else built, "train"))
+
+
+def _keys(items: Iterable[tuple[str, Trace]]) -> set[Hashable]:
+    """Return the keys of prompts, and of the problems that they pose, if a task can read them."""
+    return {key for _, trace in items for key in dataset.evalset.keys(trace)}
 
 
 def weight(rate: float | None) -> float:

@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from flax import nnx
-from tunix.sft.sharding_utils import shard_input
 
 from tunix_rt_nb import train
 from tunix_rt_nb.common import InputError, files
@@ -17,10 +15,11 @@ from tunix_rt_nb.improve import attempts as answers, hashes
 from tunix_rt_nb.improve.attempts import Attempt
 from tunix_rt_nb.improve.figures import figures, rates
 from tunix_rt_nb.improve.lessons import Lesson, examples_of, lessons, nothing, replayed
+from tunix_rt_nb.improve.likelihood import Likelihood, pull
 from tunix_rt_nb.improve.preference import pair_weights
 from tunix_rt_nb.improve.prompts import Asked, Prompts
 from tunix_rt_nb.improve.settings import Settings
-from tunix_rt_nb.models import Tokenizer, devices_of
+from tunix_rt_nb.models import Tokenizer
 from tunix_rt_nb.render import (
     Examples,
     Least,
@@ -35,10 +34,6 @@ from tunix_rt_nb.render import (
 from tunix_rt_nb.trace import form
 
 _COMPARED = 64  # attempts whose likelihood tells the distance from the start
-_FAR = 3.0  # log-probabilities further apart than this pull no more, or one token would rule all
-_log_probabilities = nnx.jit(
-    train.token_log_probabilities, static_argnames="dtype", graph_updates=False
-)
 
 
 @dataclass
@@ -263,50 +258,26 @@ class Rounds:
         of = self.settings
         if of.method == "filter" or not of.beta:
             return batch
-        now, start = self._likelihoods(batch)
+        now, start = self._likelihood.of(batch)
         used = batch["places"] < self.length - 1
         if of.method == "prefer":
             weights = pair_weights(batch["weights"], np.where(used, now - start, 0.0), of.beta)
         else:
-            # The gradient of Schulman's estimate of the divergence, exp(d) - 1 - d (2020,
-            # "Approximating KL Divergence").
-            pull = np.exp(np.clip(start - now, -_FAR, _FAR)) - 1
-            weights = batch["weights"] + of.beta * np.where(used, pull, 0.0)
+            weights = batch["weights"] + of.beta * np.where(used, pull(now, start), 0.0)
         return {**batch, "weights": weights.astype(np.float32)}
 
-    def _likelihoods(self, batch: train.Batch) -> tuple[np.ndarray, np.ndarray]:
-        """Return the log-probabilities of a batch's tokens now, and by the model at the start."""
-        given = {name: value for name, value in batch.items() if name not in ("weights", "weight")}
-        with devices_of(self.model):
-            placed = shard_input(given, ("fsdp",))
-            now, start = (
-                np.asarray(_log_probabilities(model, placed, self.config.dtype), np.float64)
-                for model in (self.model, self.start)
-            )
-        return now, start
+    @cached_property
+    def _likelihood(self) -> Likelihood:
+        return Likelihood(self.model, self.start, self.config.dtype)
 
     def _distance(self, attempts: list[Attempt]) -> float:
-        """Estimate the divergence from the model at the start, in nats per token.
-
-        The estimate is exp(d) - 1 - d, where d is how much likelier the model at the start finds a
-        token that was sampled now. It is taken on the first attempts of the round.
-        """
+        """Return the distance from the model at the start, on the first attempts of a round."""
         longest = self.rendered["max_length"]
         found = [one for one in attempts if one.length <= longest][:_COMPARED]
         if not found:
             return 0.0
         some = [Lesson(one, np.ones(len(one.said))) for one in found]
-        none = self.replay.chosen(slice(0))
         filtered = self.settings.model_copy(update={"method": "filter"})
-        rows = pack(examples_of(some, none, filtered), self.length, Least(longest, self.length - 1))
-        total = count = 0.0
-        size = self.config.batch_size
-        for start in range(0, len(rows), size):
-            batch = rows.take(np.arange(start, start + size).clip(max=len(rows) - 1))
-            used = batch["places"] < self.length - 1
-            used[len(rows) - start :] = False
-            now, before = self._likelihoods(batch)
-            apart = np.clip(before - now, None, _FAR)
-            total += float((np.exp(apart) - 1 - apart)[used].sum())
-            count += float(used.sum())
-        return total / count
+        examples = examples_of(some, self.replay.chosen(slice(0)), filtered)
+        rows = pack(examples, self.length, Least(longest, self.length - 1))
+        return self._likelihood.distance(rows, self.config.batch_size)
