@@ -27,6 +27,7 @@ PARAMETERS = {
     "LEARNING_RATE: float = 0.1; WEIGHT_DECAY: float = 0.1; DEVICE: str = 'auto'; SEED: int = 0;"
     "JOB: str = ''",
     "evaluate": "ITEMS: int = 9",
+    "improve": "ROUNDS: int = 1",
 }
 TAKES = {"build": ", dataset=DATASET"}
 

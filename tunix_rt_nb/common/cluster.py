@@ -91,7 +91,7 @@ def _on_this_machine(builder: Any) -> Any:
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")  # this machine's name may lead nowhere
     settings = {
         "spark.driver.host": "127.0.0.1",
-        "spark.driver.memory": "2g",
+        "spark.driver.memory": "4g",
         "spark.log.level": "OFF",  # `errors` tells what went wrong
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",

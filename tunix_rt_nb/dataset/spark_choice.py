@@ -32,7 +32,7 @@ _TRACE = (
 _COUNTS = "in_store long, matching long"
 _FEW = 100_000  # places that this machine sorts by itself
 _BLOCK = 1000  # lines that are carried together
-_PART = 16 << 20  # characters, about, that one task sorts, and that come to this machine at a time
+_PART = 4 << 20  # characters, about, that one task sorts, and that come to this machine at a time
 
 
 @contextmanager

@@ -45,6 +45,7 @@ def _count(step: str, found: Result) -> str:
         return f"{sides['train']:,} {kind} to train on, {sides['eval']:,} held out"
     if step == "generate" and "traces" in found:
         return f"{found['traces']:,} traces"
-    if step == "evaluate" and "after" in found:
-        return f"{found['after']['n_scored']:,} items graded"
+    card = found.get("after") if step == "evaluate" else None
+    if isinstance(card, dict) and isinstance(card.get("n_scored"), int):
+        return f"{card['n_scored']:,} items graded"
     return f"{found['steps']:,} steps of training" if "steps" in found else ""
