@@ -1,4 +1,4 @@
-"""What can be told about Spark without starting it."""
+"""Tests of what can be told about Spark without starting it."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""How the cost of work grows with its size, without a clock: a busy machine changes nothing."""
+"""Growth of the cost of work with its size, without a clock: a busy machine changes nothing."""
 
 import sys
 import time

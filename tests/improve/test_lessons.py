@@ -1,4 +1,4 @@
-"""What is learned from attempts: which of them, with which weights."""
+"""Tests of lessons: which attempts are learned from, and with which weights."""
 
 import numpy as np
 import pytest

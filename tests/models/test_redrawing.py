@@ -1,4 +1,4 @@
-"""What a check refuses is taken back and drawn again, and nothing else is changed."""
+"""Tests of answers that are checked while they are written: only what is refused is drawn again."""
 
 from typing import Any
 

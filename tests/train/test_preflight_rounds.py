@@ -1,4 +1,4 @@
-"""What rounds of answering and learning take, from what their programs take."""
+"""Tests of the memory and time of rounds, which follow from those of their programs."""
 
 from typing import Any
 

@@ -29,7 +29,6 @@ def predictions_of(
       max_new_tokens: the most tokens of an answer.
       temperature: the temperature at which answers were sampled.
       grader: what `named_grader` returns; it grades the items that no task can verify.
-
       checked: what checked each step while it was written, a key of `checking.CHECKS`; empty for
         nothing.
 

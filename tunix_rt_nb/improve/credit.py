@@ -12,7 +12,7 @@ _FORM = 0.1  # how much an answer in the style counts beside a right one
 
 
 class Parts(NamedTuple):
-    """What an answer is rewarded for, each from 0 to 1.
+    """The parts of the reward of an answer, each from 0 to 1.
 
     Attributes:
       answer: how right the final answer is, exactly as written.

@@ -1,22 +1,17 @@
 """Hashes of what the rounds of a run depend on, beside settings and data."""
 
-import hashlib
 from typing import Any
 
 import jax
-import numpy as np
 from flax import nnx
 
-from tunix_rt_nb.common import files
+from tunix_rt_nb.common import arrays, files
 from tunix_rt_nb.evaluate import Judge, Own
 
 
 def of_weights(model: Any) -> str:
     """Return the hash of the values of all weights of a model."""
-    content = hashlib.sha256()
-    for x in jax.tree.leaves(nnx.state(model, nnx.Param)):
-        content.update(np.ascontiguousarray(x).view(np.uint8).data)
-    return content.hexdigest()
+    return arrays.sha256(jax.tree.leaves(nnx.state(model, nnx.Param)))
 
 
 def of_shapes(model: Any) -> str:

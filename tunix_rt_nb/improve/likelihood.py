@@ -1,4 +1,4 @@
-"""How likely a model finds tokens now, and how likely it found them at the start."""
+"""The likelihood of tokens by a model now, and by the same model at the start."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,4 +1,4 @@
-"""What JAX computes on, told without loading JAX if that can only be the processor."""
+"""The devices that JAX computes on, told without loading JAX if they can only be the processor."""
 
 import importlib.util
 import os

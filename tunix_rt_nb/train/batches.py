@@ -1,13 +1,12 @@
 """The rows that each step of a training run trains on."""
 
-import hashlib
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Protocol
 
 import numpy as np
 
-from tunix_rt_nb.common import InputError
+from tunix_rt_nb.common import InputError, arrays
 from tunix_rt_nb.render import Rows
 
 Batch = dict[str, np.ndarray]  # the arrays of `Rows.take`, and `weight`
@@ -120,7 +119,4 @@ class Batches:
 
 def hash_of_rows(rows: Rows) -> str:
     """Hash which tokens stand where in some packed rows."""
-    content = hashlib.sha256()
-    for array in (rows.order, rows.ends, rows.examples.index, rows.examples.tokens):
-        content.update(np.ascontiguousarray(array).view(np.uint8).data)
-    return content.hexdigest()
+    return arrays.sha256((rows.order, rows.ends, rows.examples.index, rows.examples.tokens))

@@ -6,7 +6,6 @@ checkpoints/
   best.safetensors   the trained weights with the lowest held-out loss; that loss and its step
 """
 
-import hashlib
 import json
 import shutil
 from collections.abc import Iterator
@@ -21,7 +20,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from tunix_rt_nb import runs
-from tunix_rt_nb.common import InputError, files, one_line
+from tunix_rt_nb.common import InputError, arrays, files, one_line
 from tunix_rt_nb.models import lora
 from tunix_rt_nb.render import Rows
 from tunix_rt_nb.train.batches import Feed, hash_of_rows
@@ -53,12 +52,10 @@ def _hash_of_model(model: nnx.Module) -> str:
     """Hash the names, shapes and types of trained weights, and the values of frozen weights."""
     # The values of trained weights come from the checkpoint, so only the rest has to agree.
     named = {name: [list(value.shape), str(value.dtype)] for name, value in trained(model).items()}
-    content = hashlib.sha256(files.digest(named).encode())
     # No checkpoint holds the frozen weights, so their values have to agree.
     frozen = nnx.state(model, nnx.All(nnx.Param, nnx.Not(nnx.LoRAParam)))
-    for x in jax.tree.leaves(frozen) if lora.is_applied(model) else []:
-        content.update(np.ascontiguousarray(x).view(np.uint8).data)
-    return content.hexdigest()
+    held = jax.tree.leaves(frozen) if lora.is_applied(model) else []
+    return arrays.sha256(held, files.digest(named).encode())
 
 
 def claim(folder: Path, run: dict[str, Any]) -> Path:
