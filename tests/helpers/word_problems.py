@@ -1,12 +1,14 @@
 """Word problems from templates of no task, as a file of GSM8K's form.
 
 python -m tests.helpers.word_problems 1500 > words.jsonl
+python -m tests.helpers.word_problems 1500 --after 1500 > questions.jsonl  # others, answers only
 """
 
+import argparse
 import json
 import random
-import sys
 from collections.abc import Callable, Iterator
+from itertools import islice
 
 Problem = tuple[str, list[str], int]
 """A question, the lines of its solution, and its answer."""
@@ -185,6 +187,16 @@ def records(count: int, seed: int = 0) -> Iterator[dict[str, str]]:
             yield {"question": question, "answer": "\n".join([*lines, f"#### {answer}"])}
 
 
+def main() -> None:
+    """Print records; after others, questions with answers only."""
+    parser = argparse.ArgumentParser(prog="python -m tests.helpers.word_problems")
+    parser.add_argument("count", type=int)
+    parser.add_argument("--after", type=int, default=0, help="how many problems to leave out first")
+    given = parser.parse_args()
+    for record in islice(records(given.after + given.count), given.after, None):
+        answer = record["answer"].splitlines()[-1]
+        print(json.dumps(record | {"answer": answer} if given.after else record))
+
+
 if __name__ == "__main__":
-    for record in records(int(sys.argv[1])):
-        print(json.dumps(record))
+    main()

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from tests.helpers.run_folders import (
     TRACES,
@@ -19,6 +20,7 @@ from tests.helpers.run_folders import (
 from tests.report.test_page import Reader, told
 from tests.report.test_rounds import line
 from tunix_rt_nb import report, runs
+from tunix_rt_nb.cli import main
 from tunix_rt_nb.common import InputError
 from tunix_rt_nb.evaluate import sum_up
 from tunix_rt_nb.report import page
@@ -69,6 +71,13 @@ def test_each_model_has_a_bar_for_each_share(run: Path) -> None:
 def test_the_scorecards_of_a_run_are_two_or_three(run: Path, tmp_path: Path) -> None:
     assert [card and card["primary_score"] for card in report.cards(run)] == [0.0, 4 / 12, 1.0]
     assert report.cards(evaluated(tmp_path))[2] is None
+
+
+def test_the_command_line_shows_all_three_models(run: Path) -> None:
+    shown = CliRunner().invoke(main, ["runs", "show", str(run)])
+    assert shown.exit_code == 0, shown.output
+    assert re.search(r"\n +all: answers +0\.0 % +33\.3 % +100\.0 % +12\n", shown.output)
+    assert "answers improved, 95 % interval: 75.8 % to 100.0 %" in shown.output
 
 
 def test_a_model_may_answer_worse_and_yet_be_right_in_more_steps() -> None:

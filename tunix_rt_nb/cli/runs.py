@@ -69,7 +69,7 @@ def show(run: str, as_json: bool) -> None:
         return
     if row["state"] == "damaged":
         raise InputError(f"{one_line(str(folder), 1_000)}: damaged: {row['problem']}")
-    scores = _scores(folder / runs.stem("evaluate")) if row["problem"] is None else ""
+    scores = _scores(folder) if row["problem"] is None else ""
     for name, value in row.items():
         if value is not None and name != "parameters":
             terminal.echo(f"{name:<15} {one_line(display.figure(value), 1_000)}")
@@ -80,19 +80,16 @@ def show(run: str, as_json: bool) -> None:
         terminal.echo(scores)
 
 
-def _scores(evaluated: Path) -> str:
-    """Return the scores of a run, before and after training, as text.
-
-    Args:
-      evaluated: the folder of the step evaluate.
+def _scores(run: Path) -> str:
+    """Return the scores of a run, before and after training and once improved, as text.
 
     Raises:
       InputError: a scorecard lacks a field, or a field has another type.
     """
     try:
-        return report.before_after_text(*evaluate.scorecards(evaluated))
+        return report.before_after_text(*report.cards(run))
     except (LookupError, TypeError, ValueError, AttributeError) as error:
-        path = evaluated / "result.json"
+        path = run / runs.stem("evaluate") / "result.json"
         told = f"{type(error).__name__}: {error}"
         raise InputError(f"{path}: damaged: {one_line(told)}, run 5_evaluate again") from None
 
