@@ -38,35 +38,39 @@ class Arm(NamedTuple):
     Attributes:
       told: how the tables call it.
       rate: the peak learning rate.
+      rows: packed rows a step.
+      seconds: CPU seconds of a round, or of a step on worked solutions, on the machine of the page.
       how: `improve.Settings` of its rounds, apart from their number; or `traces`, the traces that
         it is fine-tuned on: `same`, those of the weak model, or `fresh` ones.
     """
 
     told: str
     rate: float
+    rows: int
+    seconds: float
     how: Mapping[str, Any]
 
 
 _SAMPLED = {"prompts": 128, "group": 4, "round_steps": 40, "answer_temperature": 0.5}
 _REDRAWN = {"prompts": 128, "group": 2, "round_steps": 50, "answer_temperature": 0.3}
-_REWARDED = {"prompts": 32, "group": 8, "round_steps": 6, "answer_temperature": 0.7}
+_REWARDED = {"prompts": 16, "group": 8, "round_steps": 1, "answer_temperature": 0.7}
+_REWARD = {"method": "reward", **_REWARDED}
+_PREFER = {"method": "prefer", "beta": 0.1, **_REWARDED}
 ARMS = {
-    "same": Arm("worked solutions, the same", 1e-3, {"traces": "same"}),
-    "fresh": Arm("worked solutions, fresh", 1e-3, {"traces": "fresh"}),
-    "filter-answer": Arm("filter: the answer", 5e-4, {"credit": "answer", **_SAMPLED}),
-    "filter-steps": Arm("filter: answer and steps", 5e-4, {"credit": "gated", **_SAMPLED}),
-    "redraw-equations": Arm("filter, equations redrawn", 1e-3, {"redraw": "equations", **_REDRAWN}),
-    "redraw-steps": Arm("filter, steps redrawn", 1e-3, {"redraw": "task", **_REDRAWN}),
-    "reward-answer": Arm(
-        "reward: the answer", 5e-4, {"method": "reward", "credit": "answer", **_REWARDED}
+    "same": Arm("worked solutions, the same", 1e-3, 2, 0.11, {"traces": "same"}),
+    "fresh": Arm("worked solutions, fresh", 1e-3, 2, 0.11, {"traces": "fresh"}),
+    "filter-answer": Arm("filter: the answer", 5e-4, 2, 9.0, {"credit": "answer", **_SAMPLED}),
+    "filter-steps": Arm("filter: answer and steps", 5e-4, 2, 9.0, {"credit": "gated", **_SAMPLED}),
+    "redraw-equations": Arm(
+        "filter, equations redrawn", 1e-3, 2, 12.0, {"redraw": "equations", **_REDRAWN}
     ),
-    "reward-gated": Arm(
-        "reward: answer and steps", 5e-4, {"method": "reward", "credit": "gated", **_REWARDED}
-    ),
+    "redraw-steps": Arm("filter, steps redrawn", 1e-3, 2, 12.0, {"redraw": "task", **_REDRAWN}),
+    "reward-answer": Arm("reward: the answer", 5e-4, 16, 3.0, {"credit": "answer", **_REWARD}),
+    "reward-gated": Arm("reward: answer and steps", 5e-4, 16, 3.0, {"credit": "gated", **_REWARD}),
     "reward-first": Arm(
-        "reward: first wrong step", 5e-4, {"method": "reward", "credit": "first_wrong", **_REWARDED}
+        "reward: first wrong step", 5e-4, 16, 3.0, {"credit": "first_wrong", **_REWARD}
     ),
-    "prefer": Arm("prefer: pairs", 3e-4, {"method": "prefer", "beta": 0.1, **_REWARDED}),
+    "prefer": Arm("prefer: pairs", 3e-4, 16, 3.5, _PREFER),
 }
 
 
@@ -79,7 +83,7 @@ class Weak(NamedTuple):
     answers: list[Prediction]
 
 
-def weak(seed: int, n: int) -> Weak:
+def weak(seed: int, n: int, items_seed: int) -> Weak:
     """Fine-tune a model too little, or find it, and let it answer `n` fresh problems of each task."""
     folder = runs.chain.paths.home() / "runs" / f"study-{seed}"
     runs.chain.run(folder, {**WEAK, "SEED": seed}, to_step="train")
@@ -88,7 +92,7 @@ def weak(seed: int, n: int) -> Weak:
     items = [
         (f"{name}-{k}", trace)
         for name in (*LEARNT, UNTOUCHED)
-        for k, trace in enumerate(_fresh(name, n, ITEMS_SEED, seen))
+        for k, trace in enumerate(_fresh(name, n, items_seed, seen))
     ]
     rendered = render.read_manifest(folder / "3_render")
     answers = answered(models.load(folder / "4_train" / "model")[0], folder, items, rendered)
@@ -142,22 +146,17 @@ def _worked(start: Weak, arm: Arm, tokenizer: Any, seed: int, budget: float) -> 
         chats = [how.write(Said.of(trace)) for trace in drawn]
         data = render.encode(chats, tokenizer, [trace.id for trace in drawn])
     rows = render.pack_full(data, start.rendered["max_length"])
-    config = _config(round(budget * STEPS_PER_SECOND), arm.rate, seed)
+    config = _config(round(budget / arm.seconds), arm, seed)
     return train.batches_of(rows, config), config
-
-
-STEPS_PER_SECOND = 9.0  # of CPU time, of a step of two rows
-SECONDS_A_ROUND = {"filter": 9.0, "redraw": 12.0, "reward": 3.0, "prefer": 3.5}
 
 
 def _rounds(
     start: Weak, arm: Arm, model: Any, seed: int, budget: float, folder: Path
 ) -> tuple[Any, Any]:
     """Return the rounds of an arm, as many as the budget allows; no worked solution is shown."""
-    kind = "redraw" if "redraw" in arm.how else str(arm.how.get("method", "filter"))
-    n = max(1, round(budget / SECONDS_A_ROUND[kind]))
+    n = max(1, round(budget / arm.seconds))
     settings = improve.Settings.of(rounds=n, replay=0.0, seed=seed, **arm.how)
-    config = _config(n * settings.round_steps, arm.rate, seed)
+    config = _config(n * settings.round_steps, arm, seed)
     prompts = improve.Prompts([], LEARNT, ["easy"], start.items)
     first, _ = models.load(start.folder / "4_train" / "model")
     rendered = start.folder / "3_render"
@@ -167,12 +166,12 @@ def _rounds(
     ), config
 
 
-def _config(steps: int, rate: float, seed: int) -> train.SftConfig:
+def _config(steps: int, arm: Arm, seed: int) -> train.SftConfig:
     return train.SftConfig.of(
         steps=steps,
-        batch_size=2,
-        learning_rate=rate,
-        warmup_steps=10,
+        batch_size=arm.rows,
+        learning_rate=arm.rate,
+        warmup_steps=min(10, steps // 4),
         checkpoint_every=_FAR,
         eval_every=_FAR,
         seed=seed,
@@ -232,10 +231,11 @@ def main() -> None:
     parser.add_argument("--arms", default=",".join(ARMS))
     parser.add_argument("--budget", type=float, default=BUDGET)
     parser.add_argument("--items", type=int, default=150, help="problems of each task")
+    parser.add_argument("--items-seed", type=int, default=ITEMS_SEED, help="which problems")
     given = parser.parse_args()
     rows = []
     for seed in map(int, given.seeds.split(",")):
-        start = weak(seed, given.items)
+        start = weak(seed, given.items, given.items_seed)
         rows.append(figures("weak, as it was", start, start.answers, 0.0))
         print(seed, files.json_line(rows[-1]).decode(), end="", flush=True)
         for name in given.arms.split(","):

@@ -99,20 +99,33 @@ def test_the_weight_of_a_pass_rate_is_highest_at_one_half_and_never_zero(rate: f
     assert weight(rate) == pytest.approx(weight(1 - rate))
 
 
-def test_a_trace_that_asks_a_held_out_problem_is_refused() -> None:
+def test_a_trace_that_asks_a_held_out_problem_is_left_out_and_told() -> None:
     """The second of three planted bugs in the reward."""
-    says = r"^prompts: 1 of 9 ask what is held out, such as 'own-3': name the eval set in EVAL_SETS"
-    with pytest.raises(InputError, match=says):
-        prompts(held_out=(OWN[3][1],))
+    of = prompts(held_out=(OWN[3][1],))
+    assert of.left_out == ["own-3"]
+    assert str(of) == (
+        "8 prompts of traces; 1 held-out problems are never asked; 1 traces ask one and are left"
+        " out: own-3"
+    )
+    assert {one.name for k in range(9) for one in of.draw(9, 0, k, {})} == {
+        name for name, _ in OWN if name != "own-3"
+    }
+
+
+def test_the_held_out_side_is_never_asked() -> None:
+    with pytest.raises(InputError, match="^prompts: all of them are held out, expected questions"):
+        prompts(held_out=tuple(trace for _, trace in OWN))
+    of = prompts(of_tasks=("arithmetic",), held_out=tuple(trace for _, trace in OWN))
+    assert str(of).endswith("are left out: own-0, own-1, own-2, own-3, own-4, ...")
+    assert {one.cell for one in of.draw(9, 0, 0, {})} == {"arithmetic easy"}
 
 
 @pytest.mark.parametrize(
     "words", ["What is 17 + 25 - 12?", "what is  17 + 25 - 12?", "Calculate 17 + 25 - 12."]
 )
-def test_a_held_out_problem_is_refused_in_whatever_words(words: str) -> None:
+def test_a_held_out_problem_is_left_out_in_whatever_words(words: str) -> None:
     mine = Trace.of(words, [], "30", {"task": "arithmetic"})
-    with pytest.raises(InputError, match="^prompts: 1 of 10 ask what is held out, such as 'mine'"):
-        prompts([*OWN, ("mine", mine)], held_out=(SUM,))
+    assert prompts([*OWN, ("mine", mine)], held_out=(SUM,)).left_out == ["mine"]
 
 
 def test_fresh_prompts_are_never_held_out_problems() -> None:
@@ -131,7 +144,9 @@ def test_fresh_prompts_are_never_held_out_problems() -> None:
 
 
 def test_no_prompt_an_unknown_task_and_an_unknown_difficulty_are_refused() -> None:
-    with pytest.raises(InputError, match="^prompts: there are none, expected a dataset or ASK"):
+    with pytest.raises(
+        InputError, match="^prompts: there are none, expected questions in ASK_FROM"
+    ):
         prompts([])
     with pytest.raises(InputError, match="unknown 'sums', expected one of: "):
         prompts([], ("sums",))

@@ -13,6 +13,7 @@ from tunix_rt_nb.host import place
 from tunix_rt_nb.trace import Trace
 
 _FLOOR = 0.1  # the weight of a cell that teaches nothing now; later it may
+_TOLD = 5  # traces that are left out and named
 _TRIES = 1_000  # draws of a task without a prompt that may be asked
 
 
@@ -43,8 +44,11 @@ class Prompts:
       difficulties: the difficulties to draw; each is a cell of its own.
       held_out: the (id, trace) pairs that must not be asked.
 
+    Attributes:
+      left_out: the ids of traces that ask a held-out problem.
+
     Raises:
-      InputError: a trace asks a held-out problem; there is no prompt; or a task is unknown.
+      InputError: there is no prompt that may be asked, or a task is unknown.
 
     Example:
       >>> prompts = Prompts([], ["arithmetic"], ["easy"], held_out=[])
@@ -59,34 +63,35 @@ class Prompts:
         difficulties: Sequence[str],
         held_out: Iterable[tuple[str, Trace]],
     ) -> None:
-        self._own = [Asked(name, name, trace) for name, trace in traces]
+        kept = list(held_out)
+        self._banned, self._n_held_out = _keys(kept), len(kept)
+        self._own: list[Asked] = []
+        self.left_out: list[str] = []
+        for name, trace in traces:
+            if self._banned & _keys([(name, trace)]):
+                self.left_out.append(name)
+            else:
+                self._own.append(Asked(name, name, trace))
         self._tasks = {
             f"{name} {level}": tasks.get(name, level) for name in of_tasks for level in difficulties
         }
         if not self._own and not self._tasks:
-            raise InputError("prompts: there are none, expected a dataset or ASK with tasks")
-        kept = list(held_out)
-        self._banned = _keys(kept)
+            why = "all of them are held out" if self.left_out else "there are none"
+            raise InputError(f"prompts: {why}, expected questions in ASK_FROM, or tasks in ASK")
         # Of tasks, the problems of the eval sets that ship are not drawn either: there are others.
         sets = map(dataset.evalset.read, dataset.evalset.names() if self._tasks else [])
         self._never = self._banned.union(*map(_keys, sets))
-        self._check(self._own)
-        self._n_held_out, self._held_out = len(kept), evaluate.digest(kept)
-
-    def _check(self, own: Sequence[Asked]) -> None:
-        """Raise `InputError` if a trace asks a held-out problem."""
-        bad = [asked.name for asked in own if self._banned & _keys([(asked.name, asked.trace)])]
-        if bad:
-            raise InputError(
-                f"prompts: {len(bad)} of {len(own)} ask what is held out, such as"
-                f" {one_line(bad[0], 60)!r}: name the eval set in EVAL_SETS and build the dataset"
-                " again"
-            )
+        self._held_out = evaluate.digest(kept)
 
     def __str__(self) -> str:
         told = [f"{len(self._own):,} prompts of traces"] if self._own else []
         told += [f"fresh prompts of {cell}" for cell in self._tasks]
-        return f"{', '.join(told)}; {self._n_held_out:,} held-out problems are never asked"
+        text = f"{', '.join(told)}; {self._n_held_out:,} held-out problems are never asked"
+        if not self.left_out:
+            return text
+        names = ", ".join(one_line(name, 60) for name in self.left_out[:_TOLD])
+        more = ", ..." if len(self.left_out) > _TOLD else ""
+        return f"{text}; {len(self.left_out):,} traces ask one and are left out: {names}{more}"
 
     def digest(self) -> str:
         """Return the hash of all that decides which prompts are drawn."""
