@@ -24,8 +24,8 @@ from tunix_rt_nb.evaluate.uncertainty import mcnemar
 from tunix_rt_nb.report import text_table
 from tunix_rt_nb.trace import Said, Trace, form
 
-LEARNT, UNTOUCHED = ("arithmetic", "high_card_duel"), "gcd"
-WEAK = {"TRACES": {"arithmetic": 2400, "high_card_duel": 1200, UNTOUCHED: 1200}, "STEPS": 600}
+LEARNT, UNTOUCHED = ("arithmetic", "high_card_duel"), "aiw"
+WEAK = {"TRACES": {"arithmetic": 2400, "high_card_duel": 700, UNTOUCHED: 900}, "STEPS": 550}
 ITEMS_SEED = 777  # the settings of the arms were chosen on the problems of seed 555
 BUDGET = 60.0  # CPU seconds of an arm
 NEW_TOKENS = 128
@@ -53,18 +53,25 @@ class Arm(NamedTuple):
 
 _SAMPLED = {"prompts": 128, "group": 4, "round_steps": 40, "answer_temperature": 0.5}
 _REDRAWN = {"prompts": 128, "group": 2, "round_steps": 50, "answer_temperature": 0.3}
-_REWARDED = {"prompts": 16, "group": 8, "round_steps": 1, "answer_temperature": 0.7}
+_REWARDED = {"prompts": 16, "group": 8, "round_steps": 1, "answer_temperature": 1.0}
 _REWARD = {"method": "reward", **_REWARDED}
 _PREFER = {"method": "prefer", "beta": 0.1, **_REWARDED}
 ARMS = {
-    "same": Arm("worked solutions, the same", 1e-3, 2, 0.11, {"traces": "same"}),
-    "fresh": Arm("worked solutions, fresh", 1e-3, 2, 0.11, {"traces": "fresh"}),
-    "filter-answer": Arm("filter: the answer", 5e-4, 2, 9.0, {"credit": "answer", **_SAMPLED}),
-    "filter-steps": Arm("filter: answer and steps", 5e-4, 2, 9.0, {"credit": "gated", **_SAMPLED}),
+    "same": Arm("worked solutions, the same", 1e-3, 2, 0.125, {"traces": "same"}),
+    "fresh": Arm("worked solutions, fresh", 1e-3, 2, 0.125, {"traces": "fresh"}),
+    "filter-answer": Arm("filter: the answer", 5e-4, 2, 7.0, {"credit": "answer", **_SAMPLED}),
+    "filter-steps": Arm("filter: answer and steps", 5e-4, 2, 7.0, {"credit": "gated", **_SAMPLED}),
     "redraw-equations": Arm(
         "filter, equations redrawn", 1e-3, 2, 12.0, {"redraw": "equations", **_REDRAWN}
     ),
     "redraw-steps": Arm("filter, steps redrawn", 1e-3, 2, 12.0, {"redraw": "task", **_REDRAWN}),
+    "redraw-replay": Arm(
+        "the same, a quarter replayed",
+        1e-3,
+        2,
+        12.0,
+        {"redraw": "task", "replay": 0.25, **_REDRAWN},
+    ),
     "reward-answer": Arm("reward: the answer", 5e-4, 16, 3.0, {"credit": "answer", **_REWARD}),
     "reward-gated": Arm("reward: answer and steps", 5e-4, 16, 3.0, {"credit": "gated", **_REWARD}),
     "reward-first": Arm(
@@ -153,9 +160,12 @@ def _worked(start: Weak, arm: Arm, tokenizer: Any, seed: int, budget: float) -> 
 def _rounds(
     start: Weak, arm: Arm, model: Any, seed: int, budget: float, folder: Path
 ) -> tuple[Any, Any]:
-    """Return the rounds of an arm, as many as the budget allows; no worked solution is shown."""
+    """Return the rounds of an arm, as many as the budget allows.
+
+    No worked solution is shown, but for those that an arm replays.
+    """
     n = max(1, round(budget / arm.seconds))
-    settings = improve.Settings.of(rounds=n, replay=0.0, seed=seed, **arm.how)
+    settings = improve.Settings.of(**{"rounds": n, "replay": 0.0, "seed": seed, **arm.how})
     config = _config(n * settings.round_steps, arm, seed)
     prompts = improve.Prompts([], LEARNT, ["easy"], start.items)
     first, _ = models.load(start.folder / "4_train" / "model")
