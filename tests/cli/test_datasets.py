@@ -66,6 +66,21 @@ def test_a_manifest_that_calls_them_unknown_is_shown_alike(home: Path) -> None:
     assert "\nown " in shown and "unknown" not in shown
 
 
+def test_a_dataset_in_shards_is_built_shown_compared_and_exported(home: Path) -> None:
+    built = tool("build", spec(home), "--shards", "4")
+    assert built.exit_code == 0, built.output
+    assert "each side in 4 shards\n" in built.stdout
+    assert "trace_ids" not in json.loads(tool("show", "sums-v1", "--json").stdout)
+    tool("build", spec(home, dataset_version="v2"))
+    assert tool("diff", "sums-v1", "sums-v2").stderr.startswith("0 added, 0 removed, 0 moved, 60")
+    for version in ("v1", "v2"):
+        tool("export", f"sums-{version}", "-o", str(home / f"{version}.jsonl"))
+    assert (home / "v1.jsonl").read_bytes() == (home / "v2.jsonl").read_bytes()
+    refused = tool("build", spec(home, dataset_version="v3"), "--shards", "3")
+    assert refused.exit_code == 2
+    assert refused.stderr == "tunix-rt-nb: shards: 3 is no power of two from 1 to 128\n"
+
+
 def test_versions_are_compared_and_merged(home: Path) -> None:
     tool("build", spec(home, limit=40))
     grown = tool("build", spec(home, dataset_version="v2", parent_dataset_id="sums-v1"))

@@ -420,7 +420,7 @@ def test_a_side_without_traces_is_said_to_be_empty(tmp_path: Path) -> None:
     store = keep(tmp_path, odd_traces())
     spec = DatasetSpec.of(dataset_name="d", near_duplicates=None, eval_fraction=0)
     folder = build(store, spec, tmp_path)
-    with pytest.raises(InputError, match=r"nothing to export, eval\.jsonl is empty"):
+    with pytest.raises(InputError, match=r"nothing to export, the side eval is empty"):
         export(tmp_path / "x.jsonl", dataset=folder, split="eval")
     assert export(tmp_path / "x.jsonl", dataset=folder).written == len(odd_traces())
 

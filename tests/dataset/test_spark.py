@@ -125,6 +125,22 @@ def test_every_export_is_that_of_one_machine(
         assert files.sha256(shared) == files.sha256(alone), form
 
 
+def test_every_shard_and_its_export_are_those_of_one_machine(
+    spark: "SparkSession", odd: tuple[TraceStore, Path], tmp_path: Path
+) -> None:
+    store, eval_set = odd
+    chosen = spec("random", eval_set)
+    alone, shared = (
+        dataset.build(store, chosen, tmp_path / name, spark=engine, shard_count=4)
+        for name, engine in (("alone", None), ("shared", spark))
+    )
+    assert hashes(shared) == hashes(alone)
+    paths = tmp_path / "alone.jsonl", tmp_path / "shared.jsonl"
+    for path, engine in zip(paths, (None, spark), strict=True):
+        dataset.export(path, dataset=alone, split="all", spark=engine)
+    assert files.sha256(paths[0]) == files.sha256(paths[1])
+
+
 def test_every_fault_of_a_store_is_found_as_one_machine_finds_it(
     spark: "SparkSession", odd: tuple[TraceStore, Path], tmp_path: Path
 ) -> None:

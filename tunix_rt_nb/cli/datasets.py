@@ -35,12 +35,20 @@ _out = options.folder_option(
 @click.argument("spec", metavar="SPEC.yaml", type=options.FILE)
 @options.store_to_read
 @_out
+@click.option(
+    "--shards",
+    "shard_count",
+    metavar="N",
+    type=int,
+    help="Cut each side into N files, a power of two up to 128; by default one file.",
+)
 @options.engine_options
 @options.json_option
 def build(
     spec: Path,
     folder: Path | None,
     out: Path | None,
+    shard_count: int | None,
     engine: str,
     master: str | None,
     as_json: bool,
@@ -57,12 +65,13 @@ def build(
     Examples:
       tunix-rt-nb datasets build cards.yaml
       tunix-rt-nb datasets build cards.yaml --store runs/quickstart/1_generate/traces
+      tunix-rt-nb datasets build cards.yaml --shards 16
       tunix-rt-nb datasets build cards.yaml --engine spark --master local[2]
     """
     chosen = dataset.DatasetSpec.read(spec)
     opened, parent = options.open_store(folder), out or dataset.versions.home()
     with options.engine_of(engine, master) as spark, progress.progress("building"):
-        built = dataset.build(opened, chosen, parent, spark=spark)
+        built = dataset.build(opened, chosen, parent, spark=spark, shard_count=shard_count)
     _tell_key(chosen)
     _tell(built, as_json)
 
@@ -114,7 +123,7 @@ def diff_command(a: str, b: str, as_json: bool) -> None:
     \b
     Example: tunix-rt-nb datasets diff cards-v1 cards-v2
     """
-    found = dataset.diff(*(dataset.read_manifest(dataset.find(key)) for key in (a, b)))
+    found = dataset.diff(*(dataset.with_ids(dataset.find(key)) for key in (a, b)))
     if as_json:
         terminal.echo_json(found._asdict())
         return
@@ -314,6 +323,11 @@ def _form(manifest: "dataset.Manifest") -> list[str]:
     return [f"written in {', '.join(told)}"] if told else []
 
 
+def _shards(manifest: "dataset.Manifest") -> list[str]:
+    """Return a line with the number of shards; none if each side is one file."""
+    return [f"each side in {manifest['shards']} shards"] if "shards" in manifest else []
+
+
 def _page(folder: Path, manifest: "dataset.Manifest") -> str:
     """Return the figures of a manifest as text."""
     sha256 = manifest["sha256"][:16]
@@ -322,6 +336,7 @@ def _page(folder: Path, manifest: "dataset.Manifest") -> str:
         f"built {dataset.built_at(folder)} by {one_line(manifest['code_version'])},"
         f" the newest trace is of {one_line(manifest['created_at'])}",
         *_form(manifest),
+        *_shards(manifest),
         "",
         f"{text_table(dataset.funnel(manifest))}\n",
         f"{text_table(dataset.by_task(manifest))}\n",

@@ -11,11 +11,16 @@ from .folder import (
     copy as copy,
     form_of as form_of,
     funnel as funnel,
-    load as load,
     read_manifest as read_manifest,
     rejects as rejects,
 )
 from .held_out import write_evalset as write_evalset
 from .manifest import Manifest as Manifest, Tokens as Tokens
+from .shards import (
+    check_side as check_side,
+    lines as lines,
+    load as load,
+    with_ids as with_ids,
+)
 from .spec import DatasetSpec as DatasetSpec
 from .versions import diff as diff, find as find, listing as listing

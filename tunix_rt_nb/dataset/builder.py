@@ -3,6 +3,7 @@
 import hashlib
 import math
 import uuid
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
@@ -11,10 +12,10 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from tunix_rt_nb.common import InputError, files
-from tunix_rt_nb.dataset import evalset, lock, versions
+from tunix_rt_nb.dataset import evalset, lock, shards, versions
 from tunix_rt_nb.dataset.card import card, token_statistics
 from tunix_rt_nb.dataset.choice import Choice, choose
-from tunix_rt_nb.dataset.folder import ALTERED, SIDES, read_manifest, sealed
+from tunix_rt_nb.dataset.folder import SIDES, read_manifest, sealed
 from tunix_rt_nb.dataset.manifest import Manifest
 from tunix_rt_nb.dataset.spec import DatasetSpec
 from tunix_rt_nb.host import version
@@ -34,6 +35,7 @@ def build(
     parent: Path,
     merged_from: Mapping[str, str] | None = None,
     spark: "SparkSession | None" = None,
+    shard_count: int | None = None,
 ) -> Path:
     """Build the dataset folder `parent/{spec.key}`, and return it. Write its manifest last.
 
@@ -50,12 +52,15 @@ def build(
       merged_from: key -> sha256 of each dataset that the traces come from; None if not merged.
       spark: a session of Spark, whose workers see the store too; None to build on this machine
         alone. The bytes are the same.
+      shard_count: the number of shards to cut each side into, a power of two up to 128; None to
+        write one file a side. Whatever reads the dataset finds the same traces in the same order.
 
     Raises:
       InputError: no trace is selected or left to train on, a file of the store is damaged, a filter
         or eval set is bad, `spec.parent_dataset_id` names no dataset, or the folder is a complete
         dataset with other content.
     """
+    shards.check_count(shard_count)
     earlier = versions.parent(spec, parent)
     items = evalset.eval_items(spec.eval_sets)
     with _choice(store, spec, items, spark) as choice:
@@ -71,7 +76,11 @@ def build(
         }
         if earlier is not None:
             found["changes"] = versions.diff(earlier, found).counts()
-        return _write(parent / spec.key, spec, choice.contents, found)
+        if shard_count is not None:
+            found = {**found, "shards": shard_count}
+            del found["trace_ids"]
+        blocks = shards.cut(choice.contents, choice.ids, shard_count)
+        return _write(parent / spec.key, spec, blocks, found)
 
 
 def merge(sources: Sequence[Path], spec: DatasetSpec, parent: Path) -> Path:
@@ -99,9 +108,9 @@ def merge(sources: Sequence[Path], spec: DatasetSpec, parent: Path) -> Path:
         store = TraceStore(Path(folder))
         for source, manifest in manifests.items():
             for side in SIDES:
-                path = source / f"{side}.jsonl"
-                files.check_unaltered(path, manifest, ALTERED)
-                store.add_lines(path)
+                shards.check_side(source, side, manifest)
+                for name in shards.names(side, manifest.get("shards")):
+                    store.add_lines(source / name)
         spec = spec.model_copy(update={"eval_fraction": fraction})
         return build(store, spec, parent, merged_from)
 
@@ -163,19 +172,20 @@ def _contents(manifests: Mapping[Path, Manifest]) -> dict[str, str]:
 def _write(
     folder: Path,
     spec: DatasetSpec,
-    contents: Mapping[str, Iterable[bytes]],
+    blocks: Iterable[tuple[str, bytes]],
     found: Mapping[str, Any],
 ) -> Path:
     # Write all lines into temporary files and hash them. They are no part of the dataset until
     # `publish` gives them their names.
     with ExitStack() as stack:
-        drafts = {name: stack.enter_context(files.draft(folder)) for name in contents}
-        hashes = {name: _write_lines(drafts[name], lines) for name, lines in contents.items()}
+        drafts, hashes = _write_drafts(stack, folder, blocks)
         with lock.writing(folder):
             # If the folder is complete, this build must give the same: a dataset never changes.
             complete = (folder / "manifest.json").exists()
             if complete:
-                _check_same(folder, spec, hashes)
+                _check_same(folder, spec, hashes, found.get("shards"))
+            else:
+                shards.remove_others(folder, hashes)
             for name, draft in drafts.items():
                 if not (complete and _is_there(folder / name, hashes[name])):
                     draft.publish(folder / name)
@@ -200,8 +210,8 @@ def _write_manifest(
         "files": hashes,
         **found,
     }
-    with (folder / "train.jsonl").open("rb") as train:
-        example = parse_line(train.readline(), str(folder / "train.jsonl"))
+    where, first = next(shards.joined(folder, "train", found.get("shards")))
+    example = parse_line(first, where)
     with files.atomic(folder / "README.md") as file:
         file.write(card(manifest, example).encode())
     files.write_json(folder / "manifest.json", sealed(manifest))
@@ -212,18 +222,31 @@ def _is_there(path: Path, content: str) -> bool:
     return path.is_file() and files.sha256(path) == content
 
 
-def _write_lines(draft: files.Draft, lines: Iterable[bytes]) -> str:
-    content = hashlib.sha256()
+def _write_drafts(
+    stack: ExitStack, folder: Path, blocks: Iterable[tuple[str, bytes]]
+) -> tuple[dict[str, files.Draft], dict[str, str]]:
+    """Write blocks of bytes to a draft for each name; return the drafts and their sha256."""
+    drafts: dict[str, files.Draft] = {}
+    contents: dict[str, Any] = defaultdict(hashlib.sha256)
     with ThreadPoolExecutor(1) as hashing:  # in parallel with reading and writing
-        for block in lines:
-            hashed = hashing.submit(content.update, block)
-            draft.file.write(block)
+        for name, block in blocks:
+            if name not in drafts:
+                drafts[name] = stack.enter_context(files.draft(folder))
+            hashed = hashing.submit(contents[name].update, block)
+            drafts[name].file.write(block)
             hashed.result()  # else blocks would pile up if writing is faster than hashing
-    return content.hexdigest()
+    return drafts, {name: content.hexdigest() for name, content in contents.items()}
 
 
-def _check_same(folder: Path, spec: DatasetSpec, hashes: Mapping[str, str]) -> None:
+def _check_same(
+    folder: Path, spec: DatasetSpec, hashes: Mapping[str, str], shard_count: int | None
+) -> None:
     manifest: Any = read_manifest(folder)
+    if manifest.get("shards") != shard_count:
+        raise InputError(
+            f"{folder}: was built with shards {manifest.get('shards')} and not {shard_count}, and"
+            " a dataset never changes: build it as before, or give another dataset_version"
+        )
     if manifest["files"] != hashes:
         raise InputError(
             f"{folder}: already holds other content, and a dataset never changes:"

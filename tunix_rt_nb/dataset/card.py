@@ -127,7 +127,7 @@ Steps a trace: {manifest["stats"]["min_step_count"]} to {manifest["stats"]["max_
 ## How it was chosen
 
 Strategy `{manifest["selection_strategy"]}`, filters `{filters}`. The content has
-the sha256 `{manifest["sha256"]}`; `manifest.json` has every parameter and the id of every trace,
+the sha256 `{manifest["sha256"]}`; {_ids(manifest)}
 `rejects.jsonl` what was refused and what it collided with.
 """
     return text.replace("\0", "\ufffd")  # as CommonMark asks; a NUL would make it a binary file
@@ -139,7 +139,9 @@ def _metadata(manifest: Mapping[str, Any]) -> dict[str, Any]:
     Source: https://huggingface.co/docs/hub/datasets-cards
     """
     size = next((name for n, name in _SIZES if manifest["trace_count"] < n), "n>1M")
-    files = [{"split": side, "path": f"{side}.jsonl"} for side in manifest["split"]]
+    count = manifest.get("shards")
+    ending = ".jsonl" if count is None else f"-*-of-{count:05}.jsonl"
+    files = [{"split": side, "path": f"{side}{ending}"} for side in manifest["split"]]
     return {
         "pretty_name": manifest["dataset_key"],
         "license": "unknown",  # whoever publishes the dataset chooses one
@@ -154,6 +156,15 @@ def _metadata(manifest: Mapping[str, Any]) -> dict[str, Any]:
 def _known(manifest: Mapping[str, Any]) -> bool:
     """Tell whether all traces are of tasks that this package knows; these are in English."""
     return manifest["tasks"].keys() <= tasks.TASKS.keys()
+
+
+def _ids(manifest: Mapping[str, Any]) -> str:
+    if "shards" not in manifest:
+        return "`manifest.json` has every parameter and the id of every trace,"
+    return (
+        "`manifest.json` has every parameter, `train.ids` and\n`eval.ids` the id of every trace in"
+        " order (a shard has those whose ids begin alike),"
+    )
 
 
 def _limitations(manifest: Mapping[str, Any]) -> str:

@@ -1,9 +1,9 @@
 """Export of traces as records in JSON lines, Parquet, CSV, ArrayRecord or TFRecord files.
 
 DuckDB makes the records, with one query per format in `common/queries/`. It also writes the files,
-except ArrayRecord and TFRecord. The records of a dataset have the order of its `train.jsonl`, or
-of this and then its `eval.jsonl`; those of given ids have the order of the ids. The number of
-threads does not change the order.
+except ArrayRecord and TFRecord. The records of a dataset have the order of its side to train on, or
+of this and then of the side that is held out; those of given ids have the order of the ids. The
+number of threads or shards does not change the order.
 """
 
 import json
@@ -11,12 +11,13 @@ import os
 import re
 from collections.abc import Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tunix_rt_nb.common import InputError, files, one_line, sql, unknown
-from tunix_rt_nb.dataset import record_writer
-from tunix_rt_nb.dataset.folder import ALTERED, SIDES, Named, check_output, form_of, read_manifest
+from tunix_rt_nb.dataset import record_writer, shards
+from tunix_rt_nb.dataset.folder import SIDES, Named, check_output, form_of, read_manifest
 from tunix_rt_nb.store import COLUMNS, TraceStore, define
 from tunix_rt_nb.trace import Form, form as form_named, formats
 
@@ -179,10 +180,10 @@ class _Dataset:
         self.folder, self.named = folder, form_of(manifest)
         self.count = sum(n for side, n in manifest["split"].items() if side in sides)
         if not self.count:
-            raise InputError(f"{folder}: there is nothing to export, {sides[0]}.jsonl is empty")
-        self._paths = [folder / f"{side}.jsonl" for side in sides]
-        for path in self._paths:
-            files.check_unaltered(path, manifest, ALTERED)
+            raise InputError(f"{folder}: there is nothing to export, the side {sides[0]} is empty")
+        self._sides, self._shard_count = sides, manifest.get("shards")
+        for side in sides:
+            shards.check_side(folder, side, manifest)
         # Group the deleted ids into 256 lists by their first two digits, for `export_dataset.sql`.
         self._deleted: list[list[str]] = [[] for _ in range(256)]
         for id in store.deleted() if store else ():
@@ -193,26 +194,28 @@ class _Dataset:
     def copy(self, copy: _Copy, path: Path) -> int:
         import duckdb
 
-        try:
+        with shards.whole(self.folder, self._sides, self._shard_count, path.parent) as sources:
+            run = partial(self._run, copy, path, sources)
             try:
-                return self._run(copy, path, threads=self._threads, memory_limit=_MEMORY)
-            except duckdb.OutOfMemoryException:  # happens if traces take some hundred kilobytes
-                return self._run(copy, path, threads=_LEAST)
-        except duckdb.Error as error:
-            raise InputError(f"{self.folder}: {one_line(str(error))}") from error
+                try:
+                    return run(threads=self._threads, memory_limit=_MEMORY)
+                except duckdb.OutOfMemoryException:  # happens if traces take some hundred kilobytes
+                    return run(threads=_LEAST)
+            except duckdb.Error as error:
+                raise InputError(f"{self.folder}: {one_line(str(error))}") from error
 
-    def _run(self, copy: _Copy, path: Path, **config: Any) -> int:
+    def _run(self, copy: _Copy, path: Path, sources: list[Path], **config: Any) -> int:
         import duckdb
 
         values: dict[str, Any] = {**copy.values, "deleted": self._deleted}
         records = copy.records
         with duckdb.connect(config={**config, "temp_directory": ""}) as connection:
             if self._spark is None:
-                define(connection, "lines", COLUMNS, self._paths)
+                define(connection, "lines", COLUMNS, sources)
             else:
                 from tunix_rt_nb.dataset import spark_export  # needs PySpark
 
-                spark_export.define(connection, self._spark, self._paths, records, values)
+                spark_export.define(connection, self._spark, sources, records, values)
                 records, values = "FROM records", {}
             statement = copy.statement(records)
             [(written,)] = connection.execute(statement, {**values, "path": str(path)}).fetchall()

@@ -3,14 +3,14 @@
 datasets/cards-v1/
   manifest.json       its spec, the ids of its traces, hashes of the .jsonl files; written last
   train.jsonl         the traces to train on, one a line, as the store keeps them
-  eval.jsonl          the traces that are held out
+  eval.jsonl          the traces that are held out; `shards.py` has the names of shards
   rejects.jsonl       the traces that were left out, each with the reason
   README.md           the card
 """
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, TypedDict, cast
@@ -19,10 +19,10 @@ import typing_extensions
 
 from tunix_rt_nb.common import InputError, check_name, checked, files
 from tunix_rt_nb.dataset import clean, lock
-from tunix_rt_nb.dataset.manifest import Manifest
+from tunix_rt_nb.dataset.manifest import Manifest, ShardCount
 from tunix_rt_nb.dataset.spec import key_of
 from tunix_rt_nb.host import place
-from tunix_rt_nb.trace import OWN, Trace, parse_line
+from tunix_rt_nb.trace import OWN
 
 SIDES = ("train", "eval")
 ALTERED = "was altered after the build, build the dataset again"
@@ -51,13 +51,20 @@ class _Needed(typing_extensions.TypedDict):
     trace_count: int
     tasks: dict[str, _Sides]
     rejected: dict[str, int]
-    trace_ids: list[str]
     selection_strategy: str
     tags: list[str]
     parent_dataset_id: str | None
     template: typing_extensions.NotRequired[str | None]
     style: typing_extensions.NotRequired[str | None]
     system: typing_extensions.NotRequired[str | None]
+
+
+class _Whole(_Needed):
+    trace_ids: list[str]
+
+
+class _Sharded(_Needed):
+    shards: ShardCount
 
 
 class Named(NamedTuple):
@@ -75,21 +82,6 @@ class Sieve(TypedDict):
     traces: int
 
 
-def load(folder: Path, side: str) -> Iterator[tuple[str, Trace]]:
-    """Yield the (id, trace) pairs of one side, `train` or `eval`, of a complete dataset.
-
-    Raises:
-      InputError: the folder has no manifest (the build was interrupted), or a file was altered
-        after the build.
-    """
-    path = folder / f"{side}.jsonl"
-    files.check_unaltered(path, read_manifest(folder), ALTERED)
-    with path.open("rb") as lines:
-        for number, line in enumerate(lines, 1):
-            trace = parse_line(line, f"{path}:{number}")
-            yield trace.id, trace
-
-
 def read_manifest(folder: Path) -> Manifest:
     """Read the manifest of a complete dataset folder.
 
@@ -105,7 +97,7 @@ def read_manifest(folder: Path) -> Manifest:
             f"{path}: manifest_sha256: does not match the manifest, which was altered after the"
             " build: remove this file and build the dataset again"
         )
-    checked(_Needed, manifest, f"{path}: ")
+    checked(_Sharded if "shards" in manifest else _Whole, manifest, f"{path}: ")
     return cast("Manifest", manifest)
 
 

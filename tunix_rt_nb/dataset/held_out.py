@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tunix_rt_nb.common import InputError, files
-from tunix_rt_nb.dataset import evalset, folder
+from tunix_rt_nb.dataset import evalset, folder, shards
 
 
 def write_evalset(dataset: Path, path: Path) -> int:
@@ -18,7 +18,7 @@ def write_evalset(dataset: Path, path: Path) -> int:
         or is in the folder of a dataset.
     """
     folder.check_output(path)
-    lines = [evalset.record(id, trace) for id, trace in folder.load(dataset, "eval")]
+    lines = [evalset.record(id, trace) for id, trace in shards.load(dataset, "eval")]
     if not lines:
         raise InputError(f"{dataset}: has no held-out traces, build it with a larger eval_fraction")
     files.sweep(path.parent)

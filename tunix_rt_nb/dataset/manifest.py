@@ -1,6 +1,9 @@
 """The fields of a manifest: which traces are in a dataset, why, and the hashes of its files."""
 
-from typing import Any, NotRequired, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
+
+# A byte of the id must tell the shard, and a process must be able to open all of them.
+ShardCount = Literal[1, 2, 4, 8, 16, 32, 64, 128]
 
 
 class Considered(TypedDict):
@@ -49,7 +52,9 @@ class Manifest(TypedDict):
         in it, so that the same traces give the same bytes on any day.
       tasks: task -> side -> the number of traces.
       rejected: reason -> the number of traces that cleaning left out for this reason.
-      trace_ids: the ids of all traces, the train side first.
+      shards: the number of shards of each side; not there if each side is one file.
+      trace_ids: the ids of all traces, the train side first; not there if `shards` is, because
+        `train.ids` and `eval.ids` hold them.
       merged_from: key -> sha256 of each dataset that the traces come from; None if not merged.
       changes: how many traces were added, removed, moved and kept since the parent dataset, as
         `Diff.counts` returns them.
@@ -93,6 +98,7 @@ class Manifest(TypedDict):
     stats: Stats
     rejected: dict[str, int]
     tokens: Tokens
-    trace_ids: list[str]
+    shards: NotRequired[ShardCount]
+    trace_ids: NotRequired[list[str]]
     changes: NotRequired[dict[str, int]]
     manifest_sha256: str

@@ -9,6 +9,7 @@ from tunix_rt_nb import runs
 from tunix_rt_nb.common import InputError, files, first_of, unknown
 from tunix_rt_nb.dataset.folder import SIDES, read_manifest
 from tunix_rt_nb.dataset.manifest import Manifest
+from tunix_rt_nb.dataset.shards import with_ids
 from tunix_rt_nb.dataset.spec import DatasetSpec
 from tunix_rt_nb.host import paths
 
@@ -165,7 +166,7 @@ def listing(tag: str | None = None) -> Iterator[Row]:
 
 
 def diff(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> Diff:
-    """Compare two datasets by their manifests, from the earlier to the later one."""
+    """Compare two datasets by their manifests `with_ids`, from the earlier to the later one."""
     before, after = _sides(earlier), _sides(later)
     return Diff(
         added=[id for id in after if id not in before],
@@ -182,7 +183,7 @@ def _sides(manifest: Mapping[str, Any]) -> dict[str, str]:
 
 
 def parent(spec: DatasetSpec, beside: Path) -> Manifest | None:
-    """Return the manifest of the dataset that a spec names in its `parent_dataset_id`.
+    """Return the manifest, `with_ids`, of the dataset that a spec names in `parent_dataset_id`.
 
     Return None if the spec names none.
 
@@ -200,11 +201,12 @@ def parent(spec: DatasetSpec, beside: Path) -> Manifest | None:
     others = dict.fromkeys([*sorted(beside.glob("*/")), *folders()])
     complete = [f for f in others if f.name != spec.key and (f / "manifest.json").exists()]
     if named := [folder for folder in complete if folder.name == asked]:
-        return read_manifest(_only("parent_dataset_id", asked, named, "give the build_id of one"))
+        return with_ids(_only("parent_dataset_id", asked, named, "give the build_id of one"))
     for folder in complete:
+        manifest = None
         with suppress(InputError):  # damage in another dataset does not matter here
             manifest = read_manifest(folder)
-            if manifest["build_id"] == asked:
-                return manifest
+        if manifest and manifest["build_id"] == asked:
+            return with_ids(folder)
     known = sorted({folder.name for folder in complete})
     raise unknown("parent_dataset_id", asked, known or ["(there is none yet)"])

@@ -37,7 +37,7 @@ def push_dataset(folder: Path, handle: str, told: Told = print) -> str:
     owner, slug = handles.new("dataset", handle).split("/")
     manifest = dataset.read_manifest(folder)
     for side in dataset.SIDES:
-        files.check_unaltered(folder / f"{side}.jsonl", manifest, "was altered after the build")
+        dataset.check_side(folder, side, manifest)
     note = f"{manifest['dataset_key']}, sha256 {manifest['sha256']}"
     metadata = {"id": handle, "title": slug, "licenses": [{"name": "CC0-1.0"}], "subtitle": ""}
     api = _careful(account.login())

@@ -187,15 +187,12 @@ def _said(source: Path, side: str) -> Iterator[tuple[str, Said]]:
     Raises:
       InputError: the file was altered after the build.
     """
-    path = source / f"{side}.jsonl"
-    altered = "was altered after the build, build the dataset again"
-    files.check_unaltered(path, dataset.read_manifest(source), altered)
-    with path.open("rb") as lines:
-        for line in map(_READ, lines):
-            steps = tuple([step.content for step in line.steps])
-            told = line.meta and line.meta.earlier_messages
-            earlier = Earlier.of({EARLIER: told}) if told else Earlier()
-            yield line.id, Said(line.prompt, steps, line.final_answer, earlier)
+    for _, text in dataset.lines(source, side):
+        line = _READ(text)
+        steps = tuple([step.content for step in line.steps])
+        told = line.meta and line.meta.earlier_messages
+        earlier = Earlier.of({EARLIER: told}) if told else Earlier()
+        yield line.id, Said(line.prompt, steps, line.final_answer, earlier)
 
 
 def _watched(
