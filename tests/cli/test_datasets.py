@@ -73,8 +73,8 @@ def test_a_dataset_in_shards_is_built_shown_compared_and_exported(home: Path) ->
     assert "trace_ids" not in json.loads(tool("show", "sums-v1", "--json").stdout)
     tool("build", spec(home, dataset_version="v2"))
     assert tool("diff", "sums-v1", "sums-v2").stderr.startswith("0 added, 0 removed, 0 moved, 60")
-    for version in ("v1", "v2"):
-        tool("export", f"sums-{version}", "-o", str(home / f"{version}.jsonl"))
+    for one in ("v1", "v2"):
+        tool("export", f"sums-{one}", "-o", str(home / f"{one}.jsonl"))
     assert (home / "v1.jsonl").read_bytes() == (home / "v2.jsonl").read_bytes()
     refused = tool("build", spec(home, dataset_version="v3"), "--shards", "3")
     assert refused.exit_code == 2

@@ -13,7 +13,7 @@ from tests.conftest import NOW
 from tunix_rt_nb import dataset, render, tasks
 from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
-from tunix_rt_nb.dataset import SIDES, DatasetSpec, shards
+from tunix_rt_nb.dataset import SIDES, DatasetSpec, builder, shards
 from tunix_rt_nb.dataset.exporter import FORMS, KINDS, export
 from tunix_rt_nb.dataset.folder import sealed
 from tunix_rt_nb.store.store import TraceStore
@@ -212,6 +212,8 @@ def test_merged_copied_and_compared_it_is_the_dataset_without_shards(
 ) -> None:
     found = dataset.diff(dataset.with_ids(plain), dataset.with_ids(cut))
     assert (found.added, found.removed, found.moved) == ([], [], [])
+    with pytest.raises(InputError, match="d-v1: its ids are in other files"):
+        dataset.diff(dataset.read_manifest(plain), dataset.read_manifest(cut))
     merged = [
         dataset.merge([folder], spec(dataset_name="m"), tmp_path / folder.parent.name)
         for folder in (plain, cut)
@@ -328,6 +330,16 @@ def test_a_number_of_shards_that_is_no_power_of_two_is_refused_first(
     with pytest.raises(InputError, match=f"^shards: {count} is no power of two from 1 to 128$"):
         dataset.build(store, spec(), tmp_path / "x", shard_count=count)
     assert not (tmp_path / "x").exists()
+
+
+def test_too_many_traces_for_one_manifest_are_asked_for_in_shards(
+    store: TraceStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(builder, "_MOST_LISTED", 100)
+    with pytest.raises(InputError, match=r"^shards: a manifest cannot list \d+ traces, build "):
+        dataset.build(store, spec(), tmp_path / "x")
+    assert not (tmp_path / "x").exists()
+    assert dataset.build(store, spec(), tmp_path / "x", shard_count=1)
 
 
 def test_a_dataset_is_not_built_again_with_another_number_of_shards(

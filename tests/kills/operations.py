@@ -88,8 +88,10 @@ def draw(folder: Path) -> None:
     build("old", 1)(folder)
 
 
-def build(name: str, seed: int) -> Callable[[Path], object]:
-    return lambda folder: dataset.build(store(folder), spec(seed, name), folder / "data/datasets")
+def build(name: str, seed: int, shards: int | None = None) -> Callable[[Path], object]:
+    return lambda folder: dataset.build(
+        store(folder), spec(seed, name), folder / "data/datasets", shard_count=shards
+    )
 
 
 def datasets(folder: Path) -> dict[str, Any]:
@@ -272,6 +274,12 @@ OPERATIONS = (
     Operation("traces delete", fill, [delete(1), delete(2)], traces),
     Operation("traces compact", fill, [compact, add_and_compact], traces),
     Operation("datasets build", draw, [build("new", 1), build("new", 2)], datasets),
+    Operation(
+        "datasets build --shards",
+        draw,
+        [build("new", 1, 8), build("new", 2, 4), build("new", 1)],
+        datasets,
+    ),
     Operation(
         "datasets export",
         draw_and_export,

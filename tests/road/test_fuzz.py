@@ -302,11 +302,11 @@ for _name, _value in {
 # Datasets.
 
 
-def built(folder: Path) -> Path:
+def built(folder: Path, shards: int | None = None) -> Path:
     traces = store.TraceStore(folder / "traces")
     traces.add(TRACES, NOW)
     spec = dataset.DatasetSpec.of(dataset_name="d", eval_fraction=0.3)
-    return dataset.build(traces, spec, folder / "data" / "datasets")
+    return dataset.build(traces, spec, folder / "data" / "datasets", shard_count=shards)
 
 
 def resealing(data: bytes) -> bytes:
@@ -352,6 +352,20 @@ def _(folder: Path) -> Target:
     def read() -> None:
         manifest["files"]["train.jsonl"] = files.sha256(path)
         (source / "manifest.json").write_bytes(told(sealed(manifest)))
+        list(dataset.load(source, "train"))
+
+    return of_file(path, read, 2000)
+
+
+@target("a dataset's list of ids, beside its shards")
+def _(folder: Path) -> Target:
+    source = built(folder, shards=4)
+    path, manifest = source / "train.ids", files.read_json(source / "manifest.json")
+
+    def read() -> None:
+        manifest["files"]["train.ids"] = files.sha256(path)
+        (source / "manifest.json").write_bytes(told(sealed(manifest)))
+        versions.diff(dataset.with_ids(source), dataset.with_ids(source))
         list(dataset.load(source, "train"))
 
     return of_file(path, read, 2000)

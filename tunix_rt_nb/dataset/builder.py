@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 SCHEMA_VERSION = "1.0"
+_MOST_LISTED = 5_000_000  # ids in a manifest; each takes 44 bytes, and 256 MiB can be read
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "tunix_rt_nb/dataset")
 
 
@@ -57,14 +58,20 @@ def build(
 
     Raises:
       InputError: no trace is selected or left to train on, a file of the store is damaged, a filter
-        or eval set is bad, `spec.parent_dataset_id` names no dataset, or the folder is a complete
-        dataset with other content.
+        or eval set is bad, `spec.parent_dataset_id` names no dataset, the folder is a complete
+        dataset with other content, `shard_count` is no such power of two, or over five million
+        traces are to be built without shards.
     """
     shards.check_count(shard_count)
     earlier = versions.parent(spec, parent)
     items = evalset.eval_items(spec.eval_sets)
     with _choice(store, spec, items, spark) as choice:
         _check_sides(choice, spec)
+        if shard_count is None and len(choice.ids) > _MOST_LISTED:
+            raise InputError(
+                f"shards: a manifest cannot list {len(choice.ids):,} traces, build the dataset in"
+                " shards, such as --shards 16"
+            )
         found = {
             "merged_from": merged_from,
             "considered": choice.considered,

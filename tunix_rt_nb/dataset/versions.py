@@ -166,7 +166,14 @@ def listing(tag: str | None = None) -> Iterator[Row]:
 
 
 def diff(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> Diff:
-    """Compare two datasets by their manifests `with_ids`, from the earlier to the later one."""
+    """Compare two datasets by their manifests, from the earlier to the later one.
+
+    Args:
+      earlier, later: the manifests, as `with_ids` reads them.
+
+    Raises:
+      InputError: a manifest does not list the ids.
+    """
     before, after = _sides(earlier), _sides(later)
     return Diff(
         added=[id for id in after if id not in before],
@@ -178,6 +185,9 @@ def diff(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> Diff:
 
 def _sides(manifest: Mapping[str, Any]) -> dict[str, str]:
     """Map each trace id to its side, `train` or `eval`; a manifest lists the train side first."""
+    if "trace_ids" not in manifest:
+        key = manifest["dataset_key"]
+        raise InputError(f"{key}: its ids are in other files, read its manifest by `with_ids`")
     train = manifest["split"]["train"]
     return {id: SIDES[k >= train] for k, id in enumerate(manifest["trace_ids"])}
 
