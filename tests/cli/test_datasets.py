@@ -76,6 +76,8 @@ def test_a_dataset_in_shards_is_built_shown_compared_and_exported(home: Path) ->
     for one in ("v1", "v2"):
         tool("export", f"sums-{one}", "-o", str(home / f"{one}.jsonl"))
     assert (home / "v1.jsonl").read_bytes() == (home / "v2.jsonl").read_bytes()
+    merged = tool("merge", "sums-v1", "--name", "both", "--shards", "2")
+    assert "each side in 2 shards\n" in merged.stdout
     refused = tool("build", spec(home, dataset_version="v3"), "--shards", "3")
     assert refused.exit_code == 2
     assert refused.stderr == "tunix-rt-nb: shards: 3 is no power of two from 1 to 128\n"

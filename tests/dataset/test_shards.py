@@ -215,10 +215,10 @@ def test_merged_copied_and_compared_it_is_the_dataset_without_shards(
     with pytest.raises(InputError, match="d-v1: its ids are in other files"):
         dataset.diff(dataset.read_manifest(plain), dataset.read_manifest(cut))
     merged = [
-        dataset.merge([folder], spec(dataset_name="m"), tmp_path / folder.parent.name)
-        for folder in (plain, cut)
+        dataset.merge([folder], spec(dataset_name="m"), tmp_path / str(k), count)
+        for k, (folder, count) in enumerate([(plain, None), (cut, None), (cut, 2)])
     ]
-    assert everything(merged[0]) == everything(merged[1])
+    assert everything(merged[0]) == everything(merged[1]) == everything(merged[2])
     assert contents(dataset.copy(cut, tmp_path / "copy")) == contents(cut)
 
 

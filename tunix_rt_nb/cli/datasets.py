@@ -29,19 +29,20 @@ def datasets() -> None:
 _out = options.folder_option(
     "--out", help="Folder for the dataset's own folder; by default data/datasets."
 )
-
-
-@datasets.command()
-@click.argument("spec", metavar="SPEC.yaml", type=options.FILE)
-@options.store_to_read
-@_out
-@click.option(
+_shards = click.option(
     "--shards",
     "shard_count",
     metavar="N",
     type=int,
     help="Cut each side into N files, a power of two up to 128; by default one file.",
 )
+
+
+@datasets.command()
+@click.argument("spec", metavar="SPEC.yaml", type=options.FILE)
+@options.store_to_read
+@_out
+@_shards
 @options.engine_options
 @options.json_option
 def build(
@@ -139,9 +140,15 @@ def diff_command(a: str, b: str, as_json: bool) -> None:
 @click.option("--name", required=True, help="dataset_name of the new dataset.")
 @options.default_option("--version", default="v1", help="dataset_version of the new dataset.")
 @_out
+@_shards
 @options.json_option
 def merge_command(
-    keys: tuple[str, ...], name: str, version: str, out: Path | None, as_json: bool
+    keys: tuple[str, ...],
+    name: str,
+    version: str,
+    out: Path | None,
+    shard_count: int | None,
+    as_json: bool,
 ) -> None:
     """Merge several datasets into one, with each trace once, and clean it again.
 
@@ -153,7 +160,7 @@ def merge_command(
     spec = dataset.DatasetSpec.of(dataset_name=name, dataset_version=version)
     sources = [dataset.find(key) for key in keys]
     with progress.progress("merging"):
-        merged = dataset.merge(sources, spec, out or dataset.versions.home())
+        merged = dataset.merge(sources, spec, out or dataset.versions.home(), shard_count)
     _tell_key(spec)
     _tell(merged, as_json)
 
@@ -323,7 +330,7 @@ def _form(manifest: "dataset.Manifest") -> list[str]:
     return [f"written in {', '.join(told)}"] if told else []
 
 
-def _shards(manifest: "dataset.Manifest") -> list[str]:
+def _cut(manifest: "dataset.Manifest") -> list[str]:
     """Return a line with the number of shards; none if each side is one file."""
     return [f"each side in {manifest['shards']} shards"] if "shards" in manifest else []
 
@@ -336,7 +343,7 @@ def _page(folder: Path, manifest: "dataset.Manifest") -> str:
         f"built {dataset.built_at(folder)} by {one_line(manifest['code_version'])},"
         f" the newest trace is of {one_line(manifest['created_at'])}",
         *_form(manifest),
-        *_shards(manifest),
+        *_cut(manifest),
         "",
         f"{text_table(dataset.funnel(manifest))}\n",
         f"{text_table(dataset.by_task(manifest))}\n",

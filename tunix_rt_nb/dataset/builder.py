@@ -90,7 +90,9 @@ def build(
         return _write(parent / spec.key, spec, blocks, found)
 
 
-def merge(sources: Sequence[Path], spec: DatasetSpec, parent: Path) -> Path:
+def merge(
+    sources: Sequence[Path], spec: DatasetSpec, parent: Path, shard_count: int | None = None
+) -> Path:
     """Build `parent/{spec.key}` from several datasets, and return it. Clean all traces again.
 
     A prompt is held out if its hash is below `eval_fraction`. The largest `eval_fraction` of the
@@ -101,12 +103,11 @@ def merge(sources: Sequence[Path], spec: DatasetSpec, parent: Path) -> Path:
       sources: the folders of the datasets to merge.
       spec: the spec of the new dataset; its `eval_fraction` does not count.
       parent: the folder to put the new dataset's folder in.
+      shard_count: as for `build`.
 
     Raises:
       InputError: a source is incomplete or was altered, two sources have one key but different
-        content, no trace is selected or left to train on, a filter or eval set is bad,
-        `spec.parent_dataset_id` names no dataset, or the new folder is a complete dataset with
-        other content.
+        content, or for the reasons that `build` has.
     """
     manifests = {source: read_manifest(source) for source in sources}
     merged_from = _contents(manifests)
@@ -119,7 +120,7 @@ def merge(sources: Sequence[Path], spec: DatasetSpec, parent: Path) -> Path:
                 for name in shards.names(side, manifest.get("shards")):
                     store.add_lines(source / name)
         spec = spec.model_copy(update={"eval_fraction": fraction})
-        return build(store, spec, parent, merged_from)
+        return build(store, spec, parent, merged_from, shard_count=shard_count)
 
 
 def _choice(
