@@ -25,7 +25,7 @@ from tunix_rt_nb.report import text_table
 from tunix_rt_nb.trace import Said, Trace, form
 
 LEARNT, UNTOUCHED = ("arithmetic", "high_card_duel"), "aiw"
-WEAK = {"TRACES": {"arithmetic": 2400, "high_card_duel": 700, UNTOUCHED: 900}, "STEPS": 550}
+WEAK = {"TRACES": {"arithmetic": 2400, "high_card_duel": 500, UNTOUCHED: 900}, "STEPS": 550}
 ITEMS_SEED = 777  # the settings of the arms were chosen on the problems of seed 555
 BUDGET = 60.0  # CPU seconds of an arm
 NEW_TOKENS = 128
