@@ -26,8 +26,8 @@ from tunix_rt_nb.models.sampling import Answers
 from tunix_rt_nb.models.tokenizer import Tokenizer
 from tunix_rt_nb.trace import Generation
 
-LOOK = 8  # tokens written between two looks
-TRIES = 4  # draws of the same part of an answer, after the first one, before the model abstains
+LOOK = 16  # tokens written between two looks
+TRIES = 2  # draws of the same part of an answer, after the first one, before the model abstains
 TEMPERATURE = 0.7  # at which a part is drawn again, if the rest is written at a lower one
 _AGAIN = 2**31 - 1  # folded into a key for other draws; no number of tokens is as large
 
