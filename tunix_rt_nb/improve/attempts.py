@@ -20,6 +20,8 @@ from tunix_rt_nb.models import Tokenizer
 from tunix_rt_nb.render import Rendered, encode_prompts
 from tunix_rt_nb.trace import Generation, Parsed, form, parse_response
 
+_TRIES = 4  # draws of a wrong step: more than for an answer to a user, as only right ones teach
+
 
 class _Line(Prediction):
     """A line of a round's file; `ids` are the token ids that the model sampled."""
@@ -111,7 +113,7 @@ def answer(
     if settings.redraw:
         traces = [trace for _, trace in items]
         check = evaluate.Reader(traces, how, evaluate.find_named(settings.redraw))
-        said = models.redrawing.generate(*given, check, **chance)
+        said = models.redrawing.generate(*given, check, tries=_TRIES, **chance)
     else:
         said = models.sampling.generate(*given, **chance)
     written = [one._replace(text=how.template.said(one.text)) for one in said]
