@@ -2,6 +2,7 @@ from . import (
     attention as attention,
     catalog as catalog,
     chips as chips,
+    hosts as hosts,
     lora as lora,
     redrawing as redrawing,
     sampling as sampling,

@@ -22,6 +22,7 @@ from tunix_rt_nb.models import (
     architecture,
     attention,
     hf_names,
+    hosts,
     lora,
     parts,
     sources,
@@ -112,6 +113,9 @@ def load(
     if remat.upper() not in kinds.__members__:
         raise unknown("remat", remat, [name.lower() for name in kinds.__members__])
     config = dataclasses.replace(config, remat_config=kinds[remat.upper()])
+    if hosts.is_one_of_several():
+        how = {"tp": tp, "dtype": dtype, "remat": remat}
+        hosts.agree({"model": content_hash(folder), **how})
     model = _filled(config, weights.find(folder, hf_names.shapes(config)), mesh(tp), dtype)
     attention.takes_segments(model)
     return model, tokenizer
@@ -142,7 +146,7 @@ def _filled(
         name = _name(path)
         parts = [weights.read(found[f"{module}.weight"]) for module in hf_names.modules(name)]
         joined = hf_names.joined(name, parts, weight.shape)
-        return jax.device_put(joined.astype(jnp.dtype(dtype)), sharding)
+        return hosts.put(joined.astype(jnp.dtype(dtype)), sharding)
 
     shardings = nnx.get_named_sharding(state, devices)
     return nnx.merge(graph, jax.tree.map_with_path(put, state, shardings))
@@ -179,15 +183,24 @@ def save(model: Model, tokenizer: Tokenizer, folder: Path) -> Path:
     Transformers can load the folder too. `config.json` is written last, so it marks a complete
     folder.
     """
+    tensors = to_hugging_face(model)  # in every process, as each holds parts of it
+    hosts.first(lambda: _write(folder, tensors, tokenizer, model.config))
+    return folder
+
+
+def _write(
+    folder: Path,
+    tensors: Mapping[str, np.ndarray],
+    tokenizer: Tokenizer,
+    config: architecture.Config,
+) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in tokenizer_files.contents(tokenizer).items():
         with files.atomic(folder / name) as file:
             file.write(content)
-    tensors = to_hugging_face(model)
     weights.write(folder / "model.safetensors", tensors)
     dtype = tensors["model.norm.weight"].dtype.name
-    files.write_json(folder / "config.json", architecture.written(model.config, dtype))
-    return folder
+    files.write_json(folder / "config.json", architecture.written(config, dtype))
 
 
 def to_hugging_face(model: Model) -> dict[str, np.ndarray]:
@@ -196,7 +209,7 @@ def to_hugging_face(model: Model) -> dict[str, np.ndarray]:
     Returns:
       Transformers' name of each weight -> array, in the shape that Transformers expects.
     """
-    return hf_names.tensors({path: np.asarray(x) for path, x in lora.merged(model).items()})
+    return hf_names.tensors({path: hosts.whole(x) for path, x in lora.merged(model).items()})
 
 
 def _tiny(vocabulary: int) -> gemma3.ModelConfig:

@@ -13,7 +13,7 @@ import qwix
 from flax import nnx
 
 from tunix_rt_nb.common import InputError, files
-from tunix_rt_nb.models import hf_names, weights
+from tunix_rt_nb.models import hf_names, hosts, weights
 
 MODULES = ".*(_einsum|_proj)"  # a regex for all matrices of attention and feed-forward
 
@@ -49,6 +49,7 @@ def apply(
         raise InputError(
             f"lora_modules: {modules!r} is not a regular expression: {error}"
         ) from None
+    hosts.agree({"lora_rank": rank, "lora_alpha": alpha, "lora_modules": modules, "seed": seed})
     provider = qwix.LoraProvider(module_path=modules, rank=rank, alpha=alpha)
     inputs: dict[str, Any] = model.get_model_input()
     adapted = qwix.apply_lora_to_model(model, provider, **inputs, rngs=nnx.Rngs(seed))
@@ -104,9 +105,7 @@ def save_adapter(model: nnx.Module, folder: Path, base: str | None = None) -> Pa
     """
     if not is_applied(model):
         raise InputError(f"{folder}: the model has no adapters to save")
-    folder.mkdir(parents=True, exist_ok=True)
-    found = _peft_tensors(model)
-    weights.write(folder / "adapter_model.safetensors", found)
+    found = _peft_tensors(model)  # in every process, as each holds parts of it
     names = [name.removeprefix("base_model.model.") for name in found]
     modules = sorted({name.rsplit(".lora_", 1)[0] for name in names})
     rank = next(x.shape[0] for name, x in found.items() if "lora_A" in name)
@@ -122,8 +121,14 @@ def save_adapter(model: nnx.Module, folder: Path, base: str | None = None) -> Pa
         "fan_in_fan_out": False,
         "inference_mode": True,
     }
-    files.write_json(folder / "adapter_config.json", settings)
+    hosts.first(lambda: _write(folder, found, settings))
     return folder
+
+
+def _write(folder: Path, tensors: Mapping[str, np.ndarray], settings: dict[str, Any]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    weights.write(folder / "adapter_model.safetensors", tensors)
+    files.write_json(folder / "adapter_config.json", settings)
 
 
 def _peft_tensors(model: nnx.Module) -> dict[str, np.ndarray]:
@@ -135,10 +140,10 @@ def _peft_tensors(model: nnx.Module) -> dict[str, np.ndarray]:
     found = {}
     for path, (a, b) in _adapters(hf_names.by_path(model)).items():
         rank, modules = a.shape[-1], hf_names.modules(path)
-        outputs = np.split(np.asarray(b).reshape(rank, -1), len(modules), axis=1)
+        outputs = np.split(hosts.whole(b).reshape(rank, -1), len(modules), axis=1)
         for module, part in zip(modules, outputs, strict=True):
             name = f"base_model.model.{module}"
-            found[f"{name}.lora_A.weight"] = np.asarray(a).reshape(-1, rank).T
+            found[f"{name}.lora_A.weight"] = hosts.whole(a).reshape(-1, rank).T
             found[f"{name}.lora_B.weight"] = part.T
     return found
 

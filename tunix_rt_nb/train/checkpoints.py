@@ -21,7 +21,7 @@ from safetensors.numpy import save
 
 from tunix_rt_nb import runs
 from tunix_rt_nb.common import InputError, arrays, files, one_line
-from tunix_rt_nb.models import lora
+from tunix_rt_nb.models import hosts, lora
 from tunix_rt_nb.render import Rows
 from tunix_rt_nb.train.batches import Feed, hash_of_rows
 from tunix_rt_nb.train.config import SftConfig
@@ -55,7 +55,7 @@ def _hash_of_model(model: nnx.Module) -> str:
     # No checkpoint holds the frozen weights, so their values have to agree.
     frozen = nnx.state(model, nnx.All(nnx.Param, nnx.Not(nnx.LoRAParam)))
     held = jax.tree.leaves(frozen) if lora.is_applied(model) else []
-    return arrays.sha256(held, files.digest(named).encode())
+    return arrays.sha256(map(hosts.whole, held), files.digest(named).encode())
 
 
 def claim(folder: Path, run: dict[str, Any]) -> Path:
@@ -169,11 +169,15 @@ def _name(path: Any) -> str:
 def save_best(folder: Path, model: nnx.Module, step: int, loss: float) -> None:
     """Save the trained weights as the best so far, with their step and held-out loss."""
     # Keep them aside from `last/`, where later checkpoints replace the one of this step.
-    weights = {name: np.asarray(x) for name, x in trained(model).items()}
+    weights = {name: hosts.whole(x) for name, x in trained(model).items()}
     # Use one metadata entry only: safetensors would write several in a random order each time.
     told = json.dumps({"step": step, "eval_loss": loss})
-    with files.atomic(folder / "best.safetensors") as file:
-        file.write(save(weights, {"best": told}))
+
+    def write() -> None:
+        with files.atomic(folder / "best.safetensors") as file:
+            file.write(save(weights, {"best": told}))
+
+    hosts.first(write)
 
 
 def listing(folder: Path) -> list[dict[str, str | int]]:
@@ -227,7 +231,7 @@ def load_best(folder: Path, model: nnx.Module) -> int:
             found = file.get_tensor(_name(path))
             if (found.shape, found.dtype) != (x.shape, x.dtype):
                 raise ValueError(f"{_name(path)}: has another shape or type than the model's")
-            return jax.device_put(found, x.sharding)
+            return hosts.put(found, x.sharding)
 
         nnx.update(model, jax.tree.map_with_path(read, _state(model)))
         step, _ = _told_of_best(file)

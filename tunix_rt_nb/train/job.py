@@ -28,8 +28,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from tunix_rt_nb import runs
+from tunix_rt_nb import models, runs
 from tunix_rt_nb.common import InputError, checked, files, one_line, strict_yaml
+from tunix_rt_nb.host import launch
 from tunix_rt_nb.models import catalog
 from tunix_rt_nb.runs import Step, chain
 from tunix_rt_nb.trace import form, formats
@@ -383,11 +384,18 @@ def job_name(data: Path) -> str:
 
 
 def check_device(device: str) -> None:
-    """Raise `InputError` if JAX's default backend is not `device`; `auto` accepts any backend.
+    """Find the devices for training; raise `InputError` if they are not of the kind `device`.
+
+    If a launcher started several processes, join them first; see `hosts.join`.
+
+    Args:
+      device: cpu, gpu or tpu, or auto for any.
 
     Example:
       >>> check_device("auto")
     """
+    if launch.place().count > 1:
+        models.hosts.join()
     if device == "auto":
         return
     import jax

@@ -9,7 +9,7 @@ import numpy as np
 from flax import nnx
 from tunix.sft.sharding_utils import shard_input
 
-from tunix_rt_nb.models import devices_of
+from tunix_rt_nb.models import devices_of, hosts
 from tunix_rt_nb.render import Rows
 from tunix_rt_nb.train.logits import cross_entropy, log_probabilities
 
@@ -99,9 +99,9 @@ def held_out_loss(
 
     Every token counts the same, however the rows are cut into batches.
     """
-    with devices_of(model):
+    with devices_of(model) as mesh:
         found = [
-            _jitted_sums(model, shard_input(batch, ("fsdp",)), dtype)
+            _jitted_sums(model, shard_input(hosts.placed(batch, mesh), ("fsdp",)), dtype)
             for batch in _once(rows, min(batch_size, len(rows)))
         ]
     # Divide only here: a mean of the means of batches would not weigh all tokens the same.

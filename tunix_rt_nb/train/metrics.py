@@ -14,6 +14,7 @@ from flax import nnx
 from tunix.sft import hooks, peft_trainer
 
 from tunix_rt_nb.common import InputError, files
+from tunix_rt_nb.models import hosts
 from tunix_rt_nb.render import Rows
 from tunix_rt_nb.train import checkpoints
 from tunix_rt_nb.train.batches import Feed
@@ -86,23 +87,25 @@ class Metrics(hooks.TrainingHooks):
 
         # After a resume, keep the lines up to the checkpoint: later steps run and write again.
         done = train_ctx.train_steps
-        kept = self._kept(done)
-        files.write_lines(self._path, kept)
+        kept = hosts.first(lambda: self._kept(done))
         # Make TensorBoard hide what an earlier try wrote about later steps.
-        self._board = SummaryWriter(str(self._logs), purge_step=done + 1 if done else None)
+        if hosts.is_first():
+            self._board = SummaryWriter(str(self._logs), purge_step=done + 1 if done else None)
         # Early stopping and the best weights continue from the held-out losses so far.
         self._losses = [r["eval_loss"] for r in kept if "eval_loss" in r and r["step"]]
         self._peak = peak_flops(self._config.dtype)
         self._since = time.perf_counter()
 
     def _kept(self, done: int) -> list[MetricsLine]:
-        """Return the lines of `metrics.jsonl` to keep when a run resumes after step `done`.
+        """Keep the lines of `metrics.jsonl` from which a run resumes after step `done`; return them.
 
         The resumed run writes the lines of later steps, and the held-out loss at `done`, again.
         """
         whole = map(json.loads, files.whole_lines(self._path) if done else [])
         # The held-out loss at the checkpoint's own step is computed again, so drop its line too.
-        return [r for r in whole if r["step"] < done + ("loss" in r)]
+        kept = [r for r in whole if r["step"] < done + ("loss" in r)]
+        files.write_lines(self._path, kept)
+        return kept
 
     def on_train_step_end(
         self, train_ctx: peft_trainer.PeftTrainer, train_step: int, train_loss: float
@@ -174,7 +177,7 @@ class Metrics(hooks.TrainingHooks):
           sound: for each batch of the step, bool [rows], False for an unsound row.
         """
         size = self._config.batch_size
-        masks = np.array([np.asarray(each) for each in sound])
+        masks = np.array([hosts.whole(each) for each in sound])
         first = int(masks.all(axis=1).argmin())
         bad = self._feed.rows_of(step - 1)[first * size :][:size][~masks[first]]
         if not len(bad) or 1 < len(bad) == size:
@@ -224,11 +227,12 @@ class Metrics(hooks.TrainingHooks):
             self._write(cast("MetricsLine", {"step": step, **figures}))
 
     def _write(self, line: MetricsLine) -> None:
-        with self._path.open("ab") as file:
-            file.write(files.json_line(line))
-        for name, value in line.items():
-            if name != "step":
-                self._board.add_scalar(name, value, line["step"])
+        if hosts.is_first():
+            with self._path.open("ab") as file:
+                file.write(files.json_line(line))
+            for name, value in line.items():
+                if name != "step":
+                    self._board.add_scalar(name, value, line["step"])
         self._report(line)
 
     def close(self) -> None:

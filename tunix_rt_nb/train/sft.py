@@ -7,13 +7,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
+import jax
 from flax import nnx
 from tunix.sft import hooks
 
 from tunix_rt_nb.common import InputError, OutOfTime, files, one_line
-from tunix_rt_nb.models import check_processes, devices_of, mesh_of
+from tunix_rt_nb.models import devices_of, hosts, mesh_of
 from tunix_rt_nb.render import Rows
 from tunix_rt_nb.train import checkpoints
 from tunix_rt_nb.train.batches import Batch, Batches, Feed
@@ -33,13 +34,15 @@ def batches_of(rows: Rows, config: SftConfig) -> Batches:
     return made
 
 
+_DEADLINE, _SIGNAL = 1, 2  # what calls for an end of training
+
+
 class Stopped(OutOfTime):
     """Raised when SIGINT or SIGTERM ended training; run the training again to continue."""
 
 
 def _check_devices(model: nnx.Module, config: SftConfig) -> None:
-    """Raise `InputError` if JAX spans several processes, or rows do not divide over the devices."""
-    check_processes("training")  # each would feed all rows, which doubles the loss
+    """Raise `InputError` if the rows of a batch do not divide over the devices."""
     shape = mesh_of(model).shape
     check_shares(config.batch_size, shape["fsdp"], shape["tp"], "devices")
 
@@ -122,28 +125,35 @@ class _Source(hooks.DataHooks):
       metrics: computes the held-out loss.
       config: the training configuration.
       signals: the signals that came so far; training ends after the step in which one comes.
+      mesh: the mesh of all devices.
 
     Attributes:
       ended: the error that says why training ended before its last step; None if it did not.
     """
 
     def __init__(
-        self, batches: Feed, metrics: Metrics, config: SftConfig, signals: list[int]
+        self,
+        batches: Feed,
+        metrics: Metrics,
+        config: SftConfig,
+        signals: list[int],
+        mesh: jax.sharding.Mesh,
     ) -> None:
         self._batches, self._metrics, self._config = batches, metrics, config
         self._until, self._signals = _deadline(), signals
+        self._mesh, self._ballot = mesh, hosts.Ballot(mesh)
         self._began_with: int | None = None
         self.ended: OutOfTime | None = None
 
     def load_next_train_batch(self, train_ctx: Trainer) -> Batch | None:
-        if not self._signals:
-            self._metrics.look(train_ctx)
         done = train_ctx.iter_steps
+        if self._called(done) < _SIGNAL:
+            self._metrics.look(train_ctx)
         self.ended = self._end(done)
         if self.ended or done >= len(self._batches) or self._metrics.stop:
             return None
         started = time.perf_counter()
-        batch = self._batches[done]
+        batch = hosts.placed(self._batches[done], self._mesh)
         step, rest = divmod(done, self._config.accumulation)
         if not rest:
             self._metrics.add(step, self._batches.figures(step), time.perf_counter() - started)
@@ -164,17 +174,30 @@ class _Source(hooks.DataHooks):
         if rest:
             return None
         of = f"step {step} of {self._config.steps}"
-        if self._signals:
+        called = self._called(done)
+        if called == _SIGNAL:
             stopped = Stopped(f"stopped at {of}, run again to go on")
             if done == self._began_with:
                 raise stopped
             return stopped
-        if self._began_with < done < len(self._batches) and time.time() >= self._until:
+        if self._began_with < done < len(self._batches) and called == _DEADLINE:
             return OutOfTime(
                 f"training stopped at its deadline after {of},"
                 " its checkpoint is kept: run this again to continue"
             )
         return None
+
+    def _called(self, done: int) -> int:
+        """Return what calls for an end, `_SIGNAL` or `_DEADLINE`; 0 if nothing does.
+
+        Several processes end after the same step, whichever of them gets a signal. The clock of
+        the first decides about the deadline.
+
+        Args:
+          done: the number of batches trained so far.
+        """
+        late = hosts.is_first() and time.time() >= self._until
+        return self._ballot.highest(done, _SIGNAL if self._signals else _DEADLINE * late)
 
     def load_next_eval_batch(self, train_ctx: Trainer) -> None:
         return None
@@ -196,6 +219,7 @@ def fine_tune(
       InputError: there are fewer rows than a step takes; or for a reason of `learn`.
       OutOfTime: as for `learn`.
     """
+    hosts.agree({**config.model_dump(), "rows": len(rows), "max_length": rows.length})
     batches = batches_of(rows, config)  # too few rows fail here, before anything is compiled
     return learn(model, batches, eval_rows, config, folder, report)
 
@@ -226,18 +250,19 @@ def learn(
       The lines of `metrics.jsonl`.
 
     Raises:
-      InputError: the rows of a batch do not divide over the devices, JAX spans several processes,
-        the folder has checkpoints of another, interrupted run, a checkpoint is damaged, a loss or a
+      InputError: the rows of a batch do not divide over the devices, processes that train together
+        were given other data or settings, the folder has checkpoints of another, interrupted run, a checkpoint is damaged, a loss or a
         gradient is not finite, the disk is full, or there is too little memory.
       OutOfTime: the deadline has passed, or a signal came (`Stopped`); the last step has a
         checkpoint, so a next call continues.
     """
     _check_devices(model, config)
     run = checkpoints.identity(config, batches, eval_rows, model)
+    hosts.agree(run)
     metrics = Metrics(folder, batches, eval_rows, config, report)
-    with _signals() as signals, devices_of(model), _told(folder):
-        source = _Source(batches, metrics, config, signals)
-        last = checkpoints.claim(folder / "checkpoints", run)
+    with _signals() as signals, devices_of(model) as mesh, _told(folder):
+        source = _Source(batches, metrics, config, signals, mesh)
+        last = Path(hosts.first(lambda: str(checkpoints.claim(folder / "checkpoints", run))))
         with checkpoints.readable(last):
             made = trainer(model, config, last)
         made.with_data_hooks(source)
@@ -251,5 +276,10 @@ def learn(
         raise source.ended
     if config.keep == "best":
         checkpoints.load_best(folder / "checkpoints", model)
+    return hosts.first(lambda: _completed(folder, run))
+
+
+def _completed(folder: Path, run: dict[str, Any]) -> list[MetricsLine]:
+    """Record that a run is complete; return the lines of its `metrics.jsonl`."""
     checkpoints.complete(folder / "checkpoints", run)
     return cast("list[MetricsLine]", list(files.read_lines(folder / "metrics.jsonl")))
