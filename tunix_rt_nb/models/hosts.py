@@ -19,7 +19,8 @@ from tunix_rt_nb.common import InputError, files
 from tunix_rt_nb.host import launch
 
 T = TypeVar("T")
-_WAIT = 3_600  # seconds to wait for the others, which may have to be scheduled first
+_WAIT = 3_600  # seconds to wait for the others at the start, as they may have to be scheduled first
+_END = 60  # seconds to wait for them at the end; if one fails, the others end after this time
 
 
 def join() -> None:
@@ -35,7 +36,9 @@ def join() -> None:
         return
     by_hand = launch.by_hand()
     try:
-        jax.distributed.initialize(**by_hand, initialization_timeout=_WAIT)
+        jax.distributed.initialize(
+            **by_hand, initialization_timeout=_WAIT, shutdown_timeout_seconds=_END
+        )
     except (RuntimeError, ValueError) as error:
         raise InputError(f"process {here.index} of {here.count}: cannot join: {error}") from None
 

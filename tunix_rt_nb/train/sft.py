@@ -140,7 +140,7 @@ class _Source(hooks.DataHooks):
         mesh: jax.sharding.Mesh,
     ) -> None:
         self._batches, self._metrics, self._config = batches, metrics, config
-        self._until, self._signals = _deadline(), signals
+        self._until, self._signals = hosts.first(_deadline), signals
         self._mesh, self._ballot = mesh, hosts.Ballot(mesh)
         self._began_with: int | None = None
         self.ended: OutOfTime | None = None
