@@ -3,4 +3,14 @@
 The first cell of a notebook imports this package, so it imports nothing that has to be installed.
 """
 
-__all__ = ["bootstrap", "handles", "launch", "needs", "origin", "paths", "place", "plugins", "version"]
+__all__ = [
+    "bootstrap",
+    "handles",
+    "launch",
+    "needs",
+    "origin",
+    "paths",
+    "place",
+    "plugins",
+    "version",
+]

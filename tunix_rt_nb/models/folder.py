@@ -54,6 +54,8 @@ def base(name: str, tokenizer: Tokenizer, seed: int, folder: Path) -> Path:
     """
     if name == "tiny":
         return create(name, tokenizer, seed, folder)
+    if hosts.is_one_of_several():
+        hosts.first(lambda: str(sources.find(name)))  # one download, if they share the folder
     found = sources.find(name)
     if (found / "tokenizer.model").read_bytes() != tokenizer.model:
         raise InputError(

@@ -199,7 +199,9 @@ class Ballot:
                 self._highest = int(self._counted)
             vote = np.array([number])
             size = (self._by_device.num_devices,)
-            self._counted = _most(jax.make_array_from_callback(size, self._by_device, lambda _: vote))
+            self._counted = _most(
+                jax.make_array_from_callback(size, self._by_device, lambda _: vote)
+            )
             self._turn = turn
         return self._highest
 

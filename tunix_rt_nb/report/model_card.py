@@ -13,6 +13,7 @@ from typing import Any, NotRequired, TypedDict
 from tunix_rt_nb import tasks
 from tunix_rt_nb.common import files, markdown
 from tunix_rt_nb.evaluate import STRICT, Prediction, Scorecard
+from tunix_rt_nb.host import launch
 from tunix_rt_nb.models import catalog
 from tunix_rt_nb.render import Rendered
 
@@ -123,14 +124,17 @@ def sample(predictions: Sequence[Prediction]) -> Sample | None:
 def write(folder: Path, facts: Facts) -> Path:
     """Write the card of a model into its folder; return the path of the card.
 
+    If several processes train together, only the first one writes it.
+
     Example:
       >>> import tempfile
       >>> folder = Path(tempfile.mkdtemp())
       >>> write(folder, {"name": "adder", "scores": {"arithmetic": {"after": 0.5, "n": 2}}}).name
       'README.md'
     """
-    with files.atomic(folder / "README.md") as file:
-        file.write(card(facts).encode())
+    if launch.place().index == 0:
+        with files.atomic(folder / "README.md") as file:
+            file.write(card(facts).encode())
     return folder / "README.md"
 
 

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import tunix_rt_nb
 from tunix_rt_nb.common import InputError, files, live
-from tunix_rt_nb.host import paths
+from tunix_rt_nb.host import launch, paths
 from tunix_rt_nb.runs import lock, origin
 from tunix_rt_nb.runs.ending import CHAIN, Ending
 from tunix_rt_nb.runs.errors import (
@@ -172,6 +172,14 @@ def run(
     # Check everything that can be checked before the folder is touched.
     parameters = resolve(values, by_step)
     steps = _steps(parameters, from_step, to_step)
+    here = launch.place()
+    if here.count > 1 and list(steps) != ["train"]:
+        raise InputError(
+            f"--from, --to: this is one of {here.count} processes, which can only train together:"
+            " use --from train --to train, and run the other steps in one process"
+        )
+    if here.index:
+        return [_follow(run_dir, parameters["train"], fresh, here.index, echo=echo)]
     other_format = _is_of_other_format(run_dir, fresh and from_step == STEPS[0])
     restore(run_dir)
     for earlier in reads(steps[0], parameters[steps[0]]):
@@ -318,6 +326,29 @@ def _run_step(
     _execute(run_dir, step, {**parameters, "RUN_DIR": str(run_dir)}, work != folder, **how)
     told = notes_of(folder)  # raises if the notebook ended before it wrote its result
     return StepReport(step, time.perf_counter() - started, False, told)
+
+
+def _follow(
+    run_dir: Path, parameters: Mapping[str, Any], fresh: bool, index: int, **how: Any
+) -> StepReport:
+    """Train together with the process that holds the run's folder, which does all that is written.
+
+    Args:
+      run_dir: the run folder.
+      parameters: the parameters of the step train.
+      fresh: True to train even if nothing has changed.
+      index: the number of this process, in the name of its own copy of the notebook.
+      how: `echo` of `execute`.
+    """
+    started, step = time.perf_counter(), "train"
+    folder = run_dir / stem(step)
+    skipped = (
+        not fresh and _has_key(folder, key_of(run_dir, step, parameters)) and _is_whole(folder)
+    )
+    if not skipped:  # then the first process trains too, and waits for this one
+        own = run_dir / f".{stem(step)}.{index}.ipynb"
+        execute(notebook_of(step), own, {**parameters, "RUN_DIR": str(run_dir)}, **how)
+    return StepReport(step, time.perf_counter() - started, skipped, notes_of(folder))
 
 
 def _execute(

@@ -24,4 +24,5 @@ from .loss import (
 )
 from .metrics import MetricsLine as MetricsLine, summary as summary
 from .sft import batches_of as batches_of, fine_tune as fine_tune, learn as learn
+from .sharing import begin as begin
 from .smoke import Check as Check

@@ -97,7 +97,7 @@ class Metrics(hooks.TrainingHooks):
         self._since = time.perf_counter()
 
     def _kept(self, done: int) -> list[MetricsLine]:
-        """Keep the lines of `metrics.jsonl` from which a run resumes after step `done`; return them.
+        """Keep and return the lines of `metrics.jsonl` that a run resumes with after step `done`.
 
         The resumed run writes the lines of later steps, and the held-out loss at `done`, again.
         """

@@ -251,8 +251,9 @@ def learn(
 
     Raises:
       InputError: the rows of a batch do not divide over the devices, processes that train together
-        were given other data or settings, the folder has checkpoints of another, interrupted run, a checkpoint is damaged, a loss or a
-        gradient is not finite, the disk is full, or there is too little memory.
+        were given other data or settings, the folder has checkpoints of another, interrupted run, a
+        checkpoint is damaged, a loss or a gradient is not finite, the disk is full, or there is too
+        little memory.
       OutOfTime: the deadline has passed, or a signal came (`Stopped`); the last step has a
         checkpoint, so a next call continues.
     """
