@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -101,47 +99,3 @@ def test_rows_that_do_not_divide_are_told_in_groups_and_devices(tp: int, says: s
     with pytest.raises(InputError) as raised:
         check_shares(3, groups=4, tp=tp, devices="chips")
     assert f"batch_size: 3 rows do not divide {says}" in str(raised.value)
-
-
-PROCESS = """
-import sys
-import jax
-jax.distributed.initialize(sys.argv[1], num_processes=2, process_id=int(sys.argv[2]))
-from pathlib import Path
-from tests.train.test_interrupt import CUT, EXAMPLES, rows, models, train
-from tunix_rt_nb.common import InputError
-try:
-    model, _ = models.load(Path(sys.argv[3]))
-    train.fine_tune(model, rows(), rows(EXAMPLES[:9]), CUT, Path(sys.argv[4]))
-except InputError as error:
-    print(error)
-try:
-    models.sampling.generate(model, None, [[1]], (), max_new_tokens=1)
-except InputError as error:
-    print(error)
-try:
-    models.check_processes("anything")
-except InputError as error:
-    print(error)
-"""
-
-
-def test_several_processes_are_refused(folder: Path, tmp_path: Path) -> None:
-    import socket
-
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    started = [
-        subprocess.Popen(
-            [sys.executable, "-c", PROCESS, address, str(n), str(folder), str(tmp_path / "out")],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for n in range(2)
-    ]
-    for process in started:
-        told = process.communicate(timeout=120)[0].splitlines()[-3:]
-        says = "this process is one of 2, expected a single process"
-        assert told == [f"{what}: {says}" for what in ("training", "generation", "anything")]
-    assert not (tmp_path / "out").exists()
