@@ -6,11 +6,11 @@ import pytest
 
 from tunix_rt_nb.common import InputError
 from tunix_rt_nb.host import launch
-from tunix_rt_nb.host.launch import BY_HAND, Place, by_hand, place
+from tunix_rt_nb.host.launch import ADDRESS, COUNT, NUMBER, Place, place
 
 SLURM = {"SLURM_STEP_NUM_TASKS": "4", "SLURM_PROCID": "2"}
 TPUS = {"TPU_WORKER_HOSTNAMES": "a,b", "TPU_WORKER_ID": "1"}
-HAND = dict(zip(BY_HAND, ("host:1234", "3", "2"), strict=True))
+HAND = {ADDRESS: "host:1234", COUNT: "3", NUMBER: "2"}
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,8 @@ HAND = dict(zip(BY_HAND, ("host:1234", "3", "2"), strict=True))
         ({"MEGASCALE_NUM_SLICES": "2", "MEGASCALE_SLICE_ID": "1"}, Place(1, 2)),
         (HAND, Place(2, 3)),
         ({**SLURM, **HAND}, Place(2, 3)),  # what is set by hand counts
-        ({**SLURM, **HAND, "JAX_NUM_PROCESSES": "1", "JAX_PROCESS_ID": "0"}, Place(0, 1)),
+        ({**SLURM, **HAND, COUNT: "1", NUMBER: "0"}, Place(0, 1)),
+        ({**SLURM, ADDRESS: "host:1234"}, Place(2, 4)),
     ],
 )
 def test_each_launcher_tells_the_place_of_a_process(
@@ -44,21 +45,14 @@ def test_each_launcher_tells_the_place_of_a_process(
         ({**SLURM, "SLURM_STEP_NUM_TASKS": "2x"}, "SLURM_STEP_NUM_TASKS: expected a whole number"),
         ({**HAND, "JAX_NUM_PROCESSES": "0"}, "JAX_NUM_PROCESSES: is 0, expected 1 to 1048575"),
         ({**TPUS, "TPU_WORKER_ID": "-1"}, "TPU_WORKER_ID: expected a whole number, found '-1'"),
-        ({BY_HAND[0]: "host:1"}, "JAX_NUM_PROCESSES: is missing, but JAX_COORDINATOR_ADDRESS is"),
+        ({ADDRESS: "host:1"}, "JAX_NUM_PROCESSES: is missing, but JAX_COORDINATOR_ADDRESS is"),
+        ({COUNT: "3"}, "JAX_PROCESS_ID: is missing, expected 0 to 2"),
+        ({"TPU_WORKER_HOSTNAMES": "a,b"}, "TPU_WORKER_ID: is missing, expected 0 to 1"),
     ],
 )
 def test_a_variable_that_is_wrong_is_named(environment: dict[str, str], says: str) -> None:
     with pytest.raises(InputError, match=re.escape(says)):
         place(environment)
-
-
-def test_jax_is_told_only_what_is_set_by_hand() -> None:
-    assert by_hand(SLURM) == {}
-    assert by_hand(HAND) == {
-        "coordinator_address": "host:1234",
-        "num_processes": 3,
-        "process_id": 2,
-    }
 
 
 def test_this_process_is_alone() -> None:

@@ -131,7 +131,7 @@ def started(work: Callable[[Path, Path], Any], base: Path, out: Path, *counts: i
             [*command, work.__name__, str(base), str(out)],
             env={
                 **os.environ,
-                **dict(zip(launch.BY_HAND, (address, str(len(counts)), str(n)), strict=True)),
+                **{launch.ADDRESS: address, launch.COUNT: str(len(counts)), launch.NUMBER: str(n)},
                 "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices} {FLAGS}",
             },
             stdout=subprocess.PIPE,

@@ -15,7 +15,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import NamedSharding, PartitionSpec
 
-from tunix_rt_nb.common import InputError, files
+from tunix_rt_nb.common import InputError, files, one_line
 from tunix_rt_nb.host import launch
 
 T = TypeVar("T")
@@ -26,21 +26,25 @@ _END = 60  # seconds to wait for them at the end; if one fails, the others end a
 def join() -> None:
     """Join the processes that were launched together with this one, if any were.
 
-    Call it before JAX is used, because JAX looks for its devices only once.
+    Call it before JAX is used, because JAX looks for its devices only once. Afterwards, all
+    processes have to end within a minute of each other.
 
     Raises:
       InputError: a variable of the launcher is wrong, or the processes do not find each other.
     """
     here = launch.place()
-    if here.count == 1 or jax.distributed.is_initialized():
+    if here.processes == 1 or jax.distributed.is_initialized():
         return
-    by_hand = launch.by_hand()
-    try:
+    try:  # JAX finds the address by itself
         jax.distributed.initialize(
-            **by_hand, initialization_timeout=_WAIT, shutdown_timeout_seconds=_END
+            num_processes=here.processes,
+            process_id=here.process,
+            initialization_timeout=_WAIT,
+            shutdown_timeout_seconds=_END,
         )
     except (RuntimeError, ValueError) as error:
-        raise InputError(f"process {here.index} of {here.count}: cannot join: {error}") from None
+        told = f"process {here.process} of {here.processes}: cannot join the others"
+        raise InputError(f"{told}: {one_line(str(error), 300)}") from None
 
 
 def is_first() -> bool:
@@ -53,17 +57,13 @@ def is_one_of_several() -> bool:
     return bool(jax.process_count() > 1)
 
 
-def check_alone(what: str) -> None:
-    """Raise if JAX spans several processes, each of which would then work on all rows.
-
-    Args:
-      what: what the process is about to do, such as `generation`.
-
-    Raises:
-      InputError: this process is one of several.
-    """
-    if (count := jax.process_count()) > 1:
-        raise InputError(f"{what}: this process is one of {count}, expected a single process")
+def check_joined() -> None:
+    """Raise `InputError` if JAX spans several processes that have not joined, as on a TPU slice."""
+    if is_one_of_several() and not jax.distributed.is_initialized():
+        raise InputError(
+            f"training: this is one of {jax.process_count()} processes that have not joined: set"
+            f" {launch.ADDRESS}, {launch.COUNT} and {launch.NUMBER} in each"
+        )
 
 
 def first(work: Callable[[], T]) -> T:

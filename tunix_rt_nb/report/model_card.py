@@ -132,7 +132,7 @@ def write(folder: Path, facts: Facts) -> Path:
       >>> write(folder, {"name": "adder", "scores": {"arithmetic": {"after": 0.5, "n": 2}}}).name
       'README.md'
     """
-    if launch.place().index == 0:
+    if launch.place().process == 0:
         with files.atomic(folder / "README.md") as file:
             file.write(card(facts).encode())
     return folder / "README.md"

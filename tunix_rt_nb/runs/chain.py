@@ -173,13 +173,13 @@ def run(
     parameters = resolve(values, by_step)
     steps = _steps(parameters, from_step, to_step)
     here = launch.place()
-    if here.count > 1 and list(steps) != ["train"]:
+    if here.processes > 1 and list(steps) != ["train"]:
         raise InputError(
-            f"--from, --to: this is one of {here.count} processes, which can only train together:"
+            f"--from, --to: this is one of {here.processes} processes, which can only train together:"
             " use --from train --to train, and run the other steps in one process"
         )
-    if here.index:
-        return [_follow(run_dir, parameters["train"], fresh, here.index, echo=echo)]
+    if here.process:
+        return [_follow(run_dir, parameters["train"], fresh, here.process, echo=echo)]
     other_format = _is_of_other_format(run_dir, fresh and from_step == STEPS[0])
     restore(run_dir)
     for earlier in reads(steps[0], parameters[steps[0]]):

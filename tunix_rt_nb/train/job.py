@@ -394,7 +394,7 @@ def check_device(device: str) -> None:
     Example:
       >>> check_device("auto")
     """
-    if launch.place().count > 1:
+    if launch.place().processes > 1:
         models.hosts.join()
     if device == "auto":
         return

@@ -42,7 +42,8 @@ class Stopped(OutOfTime):
 
 
 def _check_devices(model: nnx.Module, config: SftConfig) -> None:
-    """Raise `InputError` if the rows of a batch do not divide over the devices."""
+    """Raise `InputError` if processes have not joined, or rows do not divide over the devices."""
+    hosts.check_joined()
     shape = mesh_of(model).shape
     check_shares(config.batch_size, shape["fsdp"], shape["tp"], "devices")
 

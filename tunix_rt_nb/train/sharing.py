@@ -47,6 +47,6 @@ def begin(job: str = "", run_dir: str = "") -> Step:
         return str(held[0].folder), {name: str(at) for name, at in held[0].inputs.items()}
 
     folder, inputs = hosts.first(work)
-    lock = held[0]._lock if held else None  # only the first process releases it
+    lock: Any = held[0]._lock if held else None  # only the first process releases it
     places = {name: Path(at) for name, at in inputs.items()}
     return _Shared("train", Path(folder), places, lock)
