@@ -131,7 +131,9 @@ def started(work: Callable[[Path, Path], Any], base: Path, out: Path, *counts: i
             [*command, work.__name__, str(base), str(out)],
             env={
                 **os.environ,
-                **{launch.ADDRESS: address, launch.COUNT: str(len(counts)), launch.NUMBER: str(n)},
+                launch.ADDRESS: address,
+                launch.COUNT: str(len(counts)),
+                launch.NUMBER: str(n),
                 "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices} {FLAGS}",
             },
             stdout=subprocess.PIPE,

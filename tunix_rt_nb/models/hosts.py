@@ -44,7 +44,8 @@ def join() -> None:
         )
     except (RuntimeError, ValueError) as error:
         told = f"process {here.process} of {here.processes}: cannot join the others"
-        raise InputError(f"{told}: {one_line(str(error), 300)}") from None
+        hint = f"perhaps {launch.ADDRESS} has to name HOST:PORT of process 0"
+        raise InputError(f"{told}: {one_line(str(error), 300)} {hint}") from None
 
 
 def is_first() -> bool:
