@@ -18,7 +18,7 @@ import pytest
 
 from tests.helpers.gemma import shallow
 from tests.train.test_sft import CONFIG, EXAMPLES, TOKENIZER, rows
-from tunix_rt_nb import models, train
+from tunix_rt_nb import models, runs, train
 from tunix_rt_nb.common import InputError, OutOfTime, files
 from tunix_rt_nb.host import launch
 from tunix_rt_nb.models import hosts, lora
@@ -33,7 +33,10 @@ LONG = CONFIG.model_copy(
 LORA: dict[str, Any] = {"rank": 2, "keep": "best"}
 SHORT: dict[str, Any] = {"steps": 2, "accumulation": 2, "checkpoint_every": 2, "eval_every": 2}
 OTHERS = "process 1 has another than process 0: give all processes the same data and settings"
-FLAGS = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+FLAGS = (  # what makes compiling quick
+    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+    " --xla_cpu_use_fusion_emitters=false"
+)
 
 
 def fit(
@@ -90,26 +93,44 @@ def cut_off(base: Path, out: Path) -> str:
 
 def refused(base: Path, out: Path) -> dict[str, str]:
     """Return what is said to processes of which the second one has something else."""
-    mine = jax.process_index()
-    other = base.with_name("other") if mine else base
+    other = base if hosts.is_first() else base.with_name("other")
     out = out / "none"
     return {
-        "rows": said(lambda: fit(base, out, rows(EXAMPLES[mine:] * 2))),
+        "rows": said(lambda: fit(base, out, rows(EXAMPLES[mine() :] * 2))),
         "fewer": said(lambda: fit(base, out, MANY if hosts.is_first() else HELD_OUT)),
-        "eval_rows": said(lambda: fit(base, out, held_out=rows(EXAMPLES[mine:9]))),
-        "learning_rate": said(lambda: fit(base, out, learning_rate=1e-3 * (1 + mine))),
-        "lora_rank": said(lambda: fit(base, out, rank=1 + mine)),
-        "tp": said(lambda: fit(base, out, tp=1 + mine)),
+        "eval_rows": said(lambda: fit(base, out, held_out=rows(EXAMPLES[mine() : 9]))),
+        "learning_rate": said(lambda: fit(base, out, learning_rate=1e-3 * (1 + mine()))),
+        "lora_rank": said(lambda: fit(base, out, rank=1 + mine())),
+        "tp": said(lambda: fit(base, out, tp=1 + mine())),
         "model": said(lambda: fit(other, out)),
         "generation": said(lambda: models.check_processes("generation")),
         "begun": str(out.exists()),
     }
 
 
+def shared_step(out: Path) -> dict[str, Any]:
+    """Begin and finish the step train of a run, in which the step before it is complete."""
+    if hosts.is_first():
+        earlier = {"step": "render", "inputs": {}, "outputs": {}}
+        files.write_json(out / "3_render/result.json", earlier)
+    step = train.begin(run_dir=str(out))
+    folder, inputs = step.folder, step.inputs
+    result = step.finish({"steps": mine() + 7})
+    return {
+        "result": [result, runs.result(folder)],
+        "folders": [str(at.relative_to(out)) for at in (folder, step.folder, *inputs.values())],
+    }
+
+
+def mine() -> int:
+    return int(jax.process_index())
+
+
 def two_devices(base: Path, out: Path) -> dict[str, Any]:
     """Train on two devices, in whole or from where a training was cut off."""
     return {
         "refused": refused(base, out) if hosts.is_one_of_several() else {},
+        "step": shared_step(out / "run"),
         "full": fit(base, out / "full"),
         "lora": fit(base, out / "lora", **LORA),
     }
@@ -177,6 +198,7 @@ def test_two_processes_that_are_killed_stopped_and_resumed_train_as_one_does(
     }
     [alone] = found_by(two_devices, base, tmp_path / "one", 2)
     assert [found["lora"].pop("logs") for found in (ours, alone)] == [3, 1]  # one for each try
+    assert ours.pop("step")["folders"] == ["4_train", "4_train", "3_render"]
     for kind in ("full", "lora"):
         assert len(alone[kind]["losses"]) == 23
         assert ours[kind] == alone[kind]
