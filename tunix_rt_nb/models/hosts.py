@@ -19,7 +19,7 @@ from tunix_rt_nb.common import InputError, files, one_line
 from tunix_rt_nb.host import launch
 
 T = TypeVar("T")
-_WAIT = 3_600  # seconds to wait for the others at the start, as they may have to be scheduled first
+_WAIT = 600  # seconds to wait for the others at the start, as they may have to be scheduled first
 _END = 60  # seconds to wait for them at the end; if one fails, the others end after this time
 
 

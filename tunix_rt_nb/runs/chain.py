@@ -175,11 +175,11 @@ def run(
     here = launch.place()
     if here.processes > 1 and list(steps) != ["train"]:
         raise InputError(
-            f"--from, --to: this is one of {here.processes} processes, which can only train together:"
+            f"--from, --to: this is one of {here.processes} processes, which can only train:"
             " use --from train --to train, and run the other steps in one process"
         )
     if here.process:
-        return [_follow(run_dir, parameters["train"], fresh, here.process, echo=echo)]
+        return [_follow(run_dir, parameters["train"], fresh, here.process, echo)]
     other_format = _is_of_other_format(run_dir, fresh and from_step == STEPS[0])
     restore(run_dir)
     for earlier in reads(steps[0], parameters[steps[0]]):
@@ -329,7 +329,7 @@ def _run_step(
 
 
 def _follow(
-    run_dir: Path, parameters: Mapping[str, Any], fresh: bool, index: int, **how: Any
+    run_dir: Path, parameters: Mapping[str, Any], fresh: bool, process: int, echo: bool
 ) -> StepReport:
     """Train together with the process that holds the run's folder, which does all that is written.
 
@@ -337,8 +337,8 @@ def _follow(
       run_dir: the run folder.
       parameters: the parameters of the step train.
       fresh: True to train even if nothing has changed.
-      index: the number of this process, in the name of its own copy of the notebook.
-      how: `echo` of `execute`.
+      process: the number of this process, in the name of its own copy of the notebook.
+      echo: also print here what the notebook prints.
     """
     started, step = time.perf_counter(), "train"
     folder = run_dir / stem(step)
@@ -346,8 +346,8 @@ def _follow(
         not fresh and _has_key(folder, key_of(run_dir, step, parameters)) and _is_whole(folder)
     )
     if not skipped:  # then the first process trains too, and waits for this one
-        own = run_dir / f".{stem(step)}.{index}.ipynb"
-        execute(notebook_of(step), own, {**parameters, "RUN_DIR": str(run_dir)}, **how)
+        own = run_dir / f".{stem(step)}.{process}.ipynb"
+        execute(notebook_of(step), own, {**parameters, "RUN_DIR": str(run_dir)}, echo)
     return StepReport(step, time.perf_counter() - started, skipped, notes_of(folder))
 
 
