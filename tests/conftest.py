@@ -53,7 +53,8 @@ FIRST = (  # the files that take longest, so that no worker is left with one at 
         "road/test_job.py",
         "road/test_kaggle.py",
     ),
-    *("train/test_mesh.py", "train/test_job_run.py", "road/test_kills.py", "models/test_lora.py"),
+    *("train/test_hosts.py", "train/test_mesh.py", "train/test_job_run.py"),
+    *("road/test_kills.py", "models/test_lora.py"),
     *("panel/test_browser.py", "road/test_lab_browser.py", "cli/test_sweep.py"),
     *("runs/test_watching.py", "runs/test_execution.py", "road/test_fuzz.py"),
 )

@@ -30,6 +30,7 @@ def test_one_process_puts_and_reads_whole_arrays() -> None:
     values = np.arange(6.0, dtype=np.float32).reshape(3, 2)
     held = hosts.put(values, jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("fsdp")))
     assert np.array_equal(hosts.whole(held), values)
+    assert np.array_equal(hosts.gathered({"x": held})["x"], values)
     batch = {"tokens": values}
     assert hosts.placed(batch, mesh) is batch  # Tunix puts it
 

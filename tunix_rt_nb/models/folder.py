@@ -185,8 +185,8 @@ def save(model: Model, tokenizer: Tokenizer, folder: Path) -> Path:
     Transformers can load the folder too. `config.json` is written last, so it marks a complete
     folder.
     """
-    tensors = to_hugging_face(model)  # in every process, as each holds parts of it
-    hosts.first(lambda: _write(folder, tensors, tokenizer, model.config))
+    merged = hosts.gathered(lora.merged(model))
+    hosts.first(lambda: _write(folder, hf_names.tensors(merged), tokenizer, model.config))
     return folder
 
 

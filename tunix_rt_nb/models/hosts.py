@@ -171,6 +171,20 @@ def whole(values: jax.Array) -> np.ndarray:
     return np.asarray(multihost_utils.process_allgather(values, tiled=True))
 
 
+def gathered(named: Mapping[str, jax.Array]) -> dict[str, np.ndarray]:
+    """Read arrays from the devices of all processes, for the first one to write.
+
+    Returns:
+      The arrays by name; nothing in the other processes, which spares the memory for it.
+    """
+    found = {}
+    for name, values in named.items():
+        read = whole(values)  # in every process, as each holds parts of it
+        if is_first():
+            found[name] = read
+    return found
+
+
 class Ballot:
     """The highest of the numbers that processes vote for, turn by turn.
 

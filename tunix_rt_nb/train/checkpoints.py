@@ -168,7 +168,7 @@ def _name(path: Any) -> str:
 def save_best(folder: Path, model: nnx.Module, step: int, loss: float) -> None:
     """Save the trained weights as the best so far, with their step and held-out loss."""
     # Keep them aside from `last/`, where later checkpoints replace the one of this step.
-    weights = {name: hosts.whole(x) for name, x in trained(model).items()}
+    weights = hosts.gathered(trained(model))
     # Use one metadata entry only: safetensors would write several in a random order each time.
     told = json.dumps({"step": step, "eval_loss": loss})
 
