@@ -62,9 +62,9 @@ ARMS = {
     "filter-answer": Arm("filter: the answer", 5e-4, 2, 7.0, {"credit": "answer", **_SAMPLED}),
     "filter-steps": Arm("filter: answer and steps", 5e-4, 2, 7.0, {"credit": "gated", **_SAMPLED}),
     "redraw-equations": Arm(
-        "filter, equations redrawn", 1e-3, 2, 12.0, {"redraw": "equations", **_REDRAWN}
+        "filter, equations redrawn", 1e-3, 2, 10.0, {"redraw": "equations", **_REDRAWN}
     ),
-    "redraw-steps": Arm("filter, steps redrawn", 1e-3, 2, 12.0, {"redraw": "task", **_REDRAWN}),
+    "redraw-steps": Arm("filter, steps redrawn", 1e-3, 2, 10.0, {"redraw": "task", **_REDRAWN}),
     "redraw-replay": Arm(
         "the same, a quarter replayed",
         1e-3,
