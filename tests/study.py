@@ -3,9 +3,9 @@
     python -m tests.study                     # all arms, three seeds: the tables of the page
     python -m tests.study --seeds 0 --arms filter,reward --budget 30 --items 60
 
-A weak model is fine-tuned on three tasks, and too little. Each arm then spends the same CPU seconds
-on two of them, by other means. All answer the same fresh problems, which nothing was trained on. The
-third task tells what was forgotten. The settings of the arms were chosen on problems of other seeds.
+A weak model is fine-tuned on four tasks, and too little. Each arm then spends the same CPU seconds
+on two of them, by other means. All answer the same fresh problems, which nothing was trained on. A
+third task, the only one learnt well, tells what was forgotten. The settings of the arms were chosen on problems of other seeds.
 """
 
 import argparse
@@ -25,7 +25,10 @@ from tunix_rt_nb.report import text_table
 from tunix_rt_nb.trace import Said, Trace, form
 
 LEARNT, UNTOUCHED = ("arithmetic", "high_card_duel"), "aiw"
-WEAK = {"TRACES": {"arithmetic": 2400, "high_card_duel": 500, UNTOUCHED: 900}, "STEPS": 550}
+WEAK = {  # no arm goes on on gcd, which makes the model learn the others slowly
+    "TRACES": {"arithmetic": 2400, "high_card_duel": 1200, "gcd": 1200, UNTOUCHED: 1000},
+    "STEPS": 700,
+}
 ITEMS_SEED = 777  # the settings of the arms were chosen on the problems of seed 555
 BUDGET = 60.0  # CPU seconds of an arm
 NEW_TOKENS = 128
