@@ -1,4 +1,4 @@
-"""What several processes do together, in one. `tests/train/test_hosts.py` has several."""
+"""Tests of `hosts` in a single process; `tests/train/test_hosts.py` starts several."""
 
 from pathlib import Path
 
