@@ -72,7 +72,7 @@ ARMS = {
         "the same, a quarter replayed",
         1e-3,
         2,
-        12.0,
+        10.0,
         {"redraw": "task", "replay": 0.25, **_REDRAWN},
     ),
     "reward-answer": Arm("reward: the answer", 5e-4, 16, 3.0, {"credit": "answer", **_REWARD}),
