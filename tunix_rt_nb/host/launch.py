@@ -56,6 +56,22 @@ def place(environment: Mapping[str, str] = os.environ) -> Place:
     return found
 
 
+def is_given(environment: Mapping[str, str] = os.environ) -> bool:
+    """Tell whether a launcher gave this process a place among several, or an address and no others.
+
+    JAX on a CPU adds up the numbers of its devices in one order within a process that stands alone,
+    and in another with a coordinator. So a single process with an address trains the same weights,
+    bit for bit, as several processes with as many devices.
+
+    Example:
+      >>> is_given({"JAX_COORDINATOR_ADDRESS": "127.0.0.1:1234", COUNT: "1", NUMBER: "0"})
+      True
+      >>> is_given({})
+      False
+    """
+    return place(environment).processes > 1 or ADDRESS in environment
+
+
 def _of_tpus(environment: Mapping[str, str]) -> Place:
     """Return the place in a TPU slice of a Kubernetes Engine, or in several slices together."""
     hosts = environment.get("TPU_PROCESS_ADDRESSES") or environment.get("TPU_WORKER_HOSTNAMES", "")

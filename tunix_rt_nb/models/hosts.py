@@ -24,7 +24,7 @@ _END = 60  # seconds to wait for them at the end; if one fails, the others end a
 
 
 def join() -> None:
-    """Join the processes that were launched together with this one, if any were.
+    """Join the processes that were launched together with this one; see `launch.is_given`.
 
     Call it before JAX is used, because JAX looks for its devices only once. Afterwards, all
     processes have to end within a minute of each other.
@@ -33,7 +33,7 @@ def join() -> None:
       InputError: a variable of the launcher is wrong, or the processes do not find each other.
     """
     here = launch.place()
-    if here.processes == 1 or jax.distributed.is_initialized():
+    if not launch.is_given() or jax.distributed.is_initialized():
         return
     try:  # JAX finds the address by itself
         jax.distributed.initialize(

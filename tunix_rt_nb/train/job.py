@@ -394,7 +394,7 @@ def check_device(device: str) -> None:
     Example:
       >>> check_device("auto")
     """
-    if launch.place().processes > 1:
+    if launch.is_given():
         models.hosts.join()
     if device == "auto":
         return
