@@ -3,6 +3,7 @@
 import dataclasses
 import logging
 import multiprocessing
+import os
 import re
 import shutil
 import time
@@ -116,6 +117,33 @@ def test_what_was_answered_is_read_and_gives_the_same_batches(
     told = second.predictions()
     assert [len(answered) for answered in told] == [32] * 3
     assert len({answered[0]["prompt"] for answered in told}) == 1
+
+
+def test_a_round_that_was_cut_off_goes_on_after_the_last_batch_of_answers(
+    of: Small, tmp_path: Path
+) -> None:
+    told: list[int] = []
+
+    def report(done: int, *of_all: int) -> None:
+        told.append(done)
+        if done == 16:
+            raise KeyboardInterrupt
+
+    def begun(name: str, report: Any = lambda *told: None) -> Rounds:
+        made = rounds(of, tmp_path / name, FILTER)
+        return dataclasses.replace(made, batch_size=8, report=report)
+
+    with pytest.raises(KeyboardInterrupt):
+        begun("cut", report).attempts(0)
+    with (tmp_path / "cut/rounds/round-01.kept.jsonl").open("r+b") as file:
+        file.truncate(file.seek(0, os.SEEK_END) - 5)  # the second batch was not written in whole
+    begun("cut", lambda done, *of_all: told.append(done)).attempts(0)
+    assert told == [8, 16, 16, 24, 32]
+    begun("whole").attempts(0)
+    written = [tmp_path / name / "rounds" for name in ("cut", "whole")]
+    assert [[p.name for p in folder.iterdir()] for folder in written] == [["round-01.jsonl"]] * 2
+    first, second = (files.sha256(folder / "round-01.jsonl") for folder in written)
+    assert first == second
 
 
 def test_a_file_that_was_learned_from_and_is_gone_is_not_answered_anew(

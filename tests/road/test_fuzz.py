@@ -38,7 +38,7 @@ from tunix_rt_nb.common import files
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.dataset import evalset, versions
 from tunix_rt_nb.dataset.folder import sealed
-from tunix_rt_nb.evaluate import harness, judge, predictor, scorecard
+from tunix_rt_nb.evaluate import harness, judge, scorecard
 from tunix_rt_nb.host import place
 from tunix_rt_nb.kaggle import embedding, kernel, pulling, scratch, session, submission, watching
 from tunix_rt_nb.report import page
@@ -587,7 +587,7 @@ def _(folder: Path) -> Target:
     path = folder / "answers"
     one = {"number": 3, "text": "a", "tokens": 1, "stopped": True, "ids": [7, 1]}
     path.write_bytes(lines([{"asked": "b"}, {"batch": [one, one | {"number": 4}]}]))
-    return of_file(path, lambda: predictor._kept_answers(path, "b"), 5000)
+    return of_file(path, lambda: evaluate.Kept(path, "b").answers, 5000)
 
 
 @target("samples of the harness")

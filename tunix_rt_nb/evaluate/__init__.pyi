@@ -9,16 +9,12 @@ from .comparison import (
 from .conversation import Conversation as Conversation, Reply as Reply
 from .graded import predictions_of as predictions_of
 from .graders.judged import Judge as Judge
-from .graders.ladder import (
-    Marked as Marked,
-    look as look,
-    mark as mark,
-    verdicts as verdicts,
-)
+from .graders.ladder import Marked as Marked, look as look, mark as mark, verdicts as verdicts
 from .graders.named import named_grader as named_grader
 from .graders.own import Own as Own, load_grader as load_grader
 from .graders.sentences import VERBATIM as VERBATIM, verbatim as verbatim
 from .items import choose as choose, digest as digest, task_of as task_of
+from .kept import Kept as Kept
 from .prediction import (
     OUTCOMES as OUTCOMES,
     Prediction as Prediction,

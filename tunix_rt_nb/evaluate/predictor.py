@@ -3,21 +3,19 @@
 Answers are kept as they come, so that an interrupted evaluation resumes.
 """
 
-import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from math import inf
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from tunix_rt_nb import models
-from tunix_rt_nb.common import InputError, files, one_line
+from tunix_rt_nb.common import InputError, files
 from tunix_rt_nb.evaluate.checking import Reader, find_named
 from tunix_rt_nb.evaluate.graded import predictions_of
 from tunix_rt_nb.evaluate.graders.judged import Judge
 from tunix_rt_nb.evaluate.graders.own import Own
+from tunix_rt_nb.evaluate.kept import Kept
 from tunix_rt_nb.evaluate.prediction import Prediction
 from tunix_rt_nb.render import Rendered, encode_prompts
 from tunix_rt_nb.trace import Form, Generation, Trace, form
@@ -115,8 +113,7 @@ def _answer(
 
     Args:
       asked: each prompt with the form in which it is written.
-      kept: a JSON lines file: a header with the hash of what is asked, then one line per batch.
-        None keeps nothing.
+      kept: the file of kept answers; None keeps nothing.
       report: called with the number of prompts answered so far.
       check: checks the steps while they are written; None to write without a check.
       how: `max_new_tokens`, `batch_size`, `temperature` and `seed` of `sampling.generate`.
@@ -128,17 +125,18 @@ def _answer(
       InputError: the file of an earlier call is damaged.
     """
     model, tokenizer = models.load(model_folder)
-    known = {}
+    earlier = None
     if kept:
         prompts = [(form.sha256, prompt) for form, prompt in asked]
         call = [models.content_hash(model_folder), prompts, how]
         call += [check.find.__name__] if check else []
-        known = _kept_answers(kept, files.digest(call))
+        earlier = Kept(kept, files.digest(call))
+    known = earlier.answers if earlier else {}
     done = set(known)
 
     def on_batch(written: dict[int, Generation]) -> None:
-        if kept:
-            _append(kept, written)
+        if earlier:
+            earlier.append(written)
         done.update(written)
         report(len(done))
 
@@ -147,55 +145,3 @@ def _answer(
     write = partial(models.redrawing.generate, check=check) if check else models.sampling.generate
     found = write(model, tokenizer, ids, template.stops, known=known, on_batch=on_batch, **how)
     return [answer._replace(text=template.said(answer.text)) for answer in found]
-
-
-def _append(path: Path, written: dict[int, Generation]) -> None:
-    """Append a batch as one line; if a kill cuts it off, the whole batch is generated again."""
-    batch = [{"number": n, **one._asdict()} for n, one in sorted(written.items())]
-    with path.open("ab") as file:
-        file.write(files.json_line({"batch": batch}))
-        file.flush()
-        os.fsync(file.fileno())
-
-
-class _Kept(msgspec.Struct, forbid_unknown_fields=True):
-    """A kept answer, and the number of its prompt."""
-
-    number: int
-    text: str
-    tokens: int
-    stopped: bool
-    ids: tuple[int, ...] = ()  # files made before have none
-    abstained: bool = False
-    redrawn: int = 0
-
-
-class _Line(msgspec.Struct, forbid_unknown_fields=True):
-    """A line of the file: the answers of one batch."""
-
-    batch: list[_Kept]
-
-
-def _kept_answers(path: Path, asked: str) -> dict[int, Generation]:
-    """Return prompt number -> kept answer; empty unless the file's header is `asked`.
-
-    Rewrite the file so that it holds the header and these answers only, ready for more batches.
-
-    Args:
-      path: the file; it is made if it is missing.
-      asked: the hash of the model, the prompts and the settings.
-    """
-    header = files.json_line({"asked": asked})
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lines = files.whole_lines(path)
-    # Keep no answers of another call, and write the file anew before any batch is appended.
-    if lines[:1] != [header]:
-        lines = [header]
-    with files.atomic(path) as file:  # drops a line that a kill cut off
-        file.writelines(lines)
-    try:
-        found = [msgspec.json.decode(line, type=_Line) for line in lines[1:]]
-    except (ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors
-        raise InputError(f"{path}: is damaged, remove it: {one_line(str(error))}") from None
-    kept = [one for line in found for one in line.batch]
-    return {one.number: Generation(*msgspec.structs.astuple(one)[1:]) for one in kept}

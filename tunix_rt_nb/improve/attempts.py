@@ -1,10 +1,12 @@
 """Attempts: the answers of a model in one round, graded, and their file.
 
 rounds/
-  round-01.jsonl    a header, then a line per answer: a prediction with the sampled token ids
+  round-01.jsonl         a header, then a line per answer: a prediction with the sampled token ids
+  round-02.kept.jsonl    the answers so far of a round that is under way
 
-A file is written before the first update of its round. A run that was killed reads it again, so it
-learns from the same answers.
+The file of a round is written before its first update. A run that was killed reads it again, so it
+learns from the same answers; and if it was killed while it answered, it goes on after the last
+batch.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -76,6 +78,7 @@ def answer(
     settings: Settings,
     round: int,
     batch_size: int,
+    kept: evaluate.Kept,
     grader: Any = None,
     report: Callable[[int], None] = lambda done: None,
 ) -> list[dict[str, Any]]:
@@ -87,6 +90,7 @@ def answer(
       rendered: the manifest of the data that the model was fine-tuned on; it names the form.
       round: the number of the round, from 0; each has its own random draws.
       batch_size: answers at a time.
+      kept: the answers that an earlier try left, which are not sampled again.
       grader: what `evaluate.named_grader` returns.
       report: called with the number of answers so far.
 
@@ -97,9 +101,10 @@ def answer(
     prompts = encode_prompts(
         [(how.after(a.trace.earlier), a.trace.prompt) for a in asked], tokenizer
     )
-    done: set[int] = set()
+    done = set(kept.answers)
 
     def on_batch(written: dict[int, Generation]) -> None:
+        kept.append(written)
         done.update(written)
         report(len(done))
 
@@ -109,7 +114,7 @@ def answer(
     seed = (settings.seed + 7_919 * (round + 1)) % 2**31
     given = model, tokenizer, each, how.template.stops, settings.max_new_tokens
     chance: dict[str, Any] = {"temperature": settings.answer_temperature, "seed": seed}
-    chance |= {"batch_size": batch_size, "on_batch": on_batch}
+    chance |= {"batch_size": batch_size, "known": kept.answers, "on_batch": on_batch}
     if settings.redraw:
         traces = [trace for _, trace in items]
         check = evaluate.Reader(traces, how, evaluate.find_named(settings.redraw))

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tunix_rt_nb import train
+from tunix_rt_nb import evaluate, train
 from tunix_rt_nb.common import InputError, files
 from tunix_rt_nb.evaluate import Prediction
 from tunix_rt_nb.improve import attempts as answers, hashes
@@ -200,6 +200,7 @@ class Rounds:
 
     def _answered(self, round: int, is_now: bool) -> list[Attempt]:
         path, asked = answers.path_of(self.folder, round), self._asked(round)
+        under_way = path.with_suffix(".kept.jsonl")
         lines = answers.read(path, self._run)
         if lines is None and not is_now:  # the model has learnt from them since
             raise InputError(f"{path}: is missing, remove {path.parent.parent} to start again")
@@ -209,10 +210,11 @@ class Rounds:
             def told(done: int) -> None:
                 self.report(done, n, round + 1, self.settings.rounds)
 
-            how = self.rendered, self.settings, round, self.batch_size, self.grader, told
+            kept = evaluate.Kept(under_way, files.digest([self._run, round]))
+            how = self.rendered, self.settings, round, self.batch_size, kept, self.grader, told
             lines = answers.answer(self.model, self.tokenizer, asked, *how)
-            self.folder.mkdir(parents=True, exist_ok=True)
             answers.write(path, self._run, lines)
+        under_way.unlink(missing_ok=True)
         written = self.rendered["template"], self.rendered["style"], self.rendered["system"]
         return answers.attempts_of(lines, asked, self.tokenizer, form(*written))
 
