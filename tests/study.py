@@ -1,11 +1,12 @@
 """The study of docs/learning.md: what helps a weak model most, at equal compute.
 
     python -m tests.study                     # all arms, three seeds: the tables of the page
-    python -m tests.study --seeds 0 --arms filter,reward --budget 30 --items 60
+    python -m tests.study --seeds 0 --arms filter-steps,reward-gated --budget 30 --items 60
 
 A weak model is fine-tuned on four tasks, and too little. Each arm then spends the same CPU seconds
 on two of them, by other means. All answer the same fresh problems, which nothing was trained on. A
-third task, the only one learnt well, tells what was forgotten. The settings of the arms were chosen on problems of other seeds.
+third task, the only one learnt well, tells what was forgotten. The settings of the arms were chosen
+on problems of other seeds.
 """
 
 import argparse

@@ -155,6 +155,7 @@ def started(
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
+    together = {launch.ADDRESS: address, launch.COUNT: str(len(counts))}
     command = [sys.executable, "-W", "ignore", "-m", "tests.train.test_hosts"]
     return [
         subprocess.Popen(
@@ -162,8 +163,7 @@ def started(
             env={
                 **os.environ,
                 "NPROC": "8",  # threads of XLA: sums are cut into as many parts
-                **({launch.ADDRESS: address, launch.COUNT: f"{len(counts)}"} if given else {}),
-                **({launch.NUMBER: str(n)} if given else {}),
+                **({**together, launch.NUMBER: str(n)} if given else {}),
                 "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices} {FLAGS}",
             },
             stdout=subprocess.PIPE,
