@@ -10,6 +10,7 @@ from tests.train.test_sft import DRAWN, TOKENIZER
 from tunix_rt_nb import evaluate, models, tasks
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.evaluate.grade import grade
+from tunix_rt_nb.models import answers
 from tunix_rt_nb.models.redrawing import Verdict
 from tunix_rt_nb.trace import TEMPLATES, Generation, Trace, form
 from tunix_rt_nb.trace.response import STYLES, respond
@@ -121,7 +122,7 @@ def test_checked_answers_are_kept_apart_from_plain_ones_and_resume(
     assert "abstained" not in evaluate.sum_up(plain)
     # A new model writes no steps, so nothing is taken back; and nothing is written twice.
     assert [p["response"] for p in trial.checked] == [p["response"] for p in plain]
-    monkeypatch.setattr(models.sampling, "read", None)
+    monkeypatch.setattr(answers, "read", None)
     again = evaluate.trial.try_checks("task", plain, folder, items, rendered, tmp_path, **room)
     assert again == trial
     with pytest.raises(TypeError):

@@ -3,16 +3,15 @@
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
 from tunix.models.gemma3 import model as gemma3
 
-from tests.models.test_sampling import GEMMA, PROMPTS
+from tests.models.test_sampling import GEMMA, PROMPTS, lively
 from tests.train.test_sft import TOKENIZER
 from tunix_rt_nb import models
-from tunix_rt_nb.models import redrawing, sampling
+from tunix_rt_nb.models import answers, redrawing, sampling
 from tunix_rt_nb.models.redrawing import Verdict
 from tunix_rt_nb.trace import Generation
 
@@ -25,15 +24,15 @@ MOST = 40
 def model(tmp_path_factory: pytest.TempPathFactory) -> gemma3.Gemma3:
     folder = models.create("tiny", TOKENIZER, seed=0, folder=tmp_path_factory.mktemp("model"))
     model = models.load(folder)[0]
-    for layer in model.layers:  # else a new model repeats one token for ever
-        layer.post_ffw_norm.scale.value = jnp.full_like(layer.post_ffw_norm.scale.value, 9.0)
+    lively(model)
     return model
 
 
 def written(
     model: gemma3.Gemma3, check: redrawing.Check, n: int = 8, **how: Any
 ) -> list[Generation]:
-    return redrawing.generate(model, TOKENIZER, PROMPTS[:n], GEMMA.stops, MOST, check, 8, **how)
+    how = {"batch_size": 8, **how}
+    return redrawing.generate(model, TOKENIZER, PROMPTS[:n], GEMMA.stops, MOST, check, **how)
 
 
 def nothing(number: int, text: str, whole: bool) -> Verdict:
@@ -58,12 +57,16 @@ def test_what_nothing_refuses_is_what_the_sampler_writes(
     assert written(model, nothing, **how) == plain
 
 
+@pytest.mark.parametrize(("room", "rows"), [(256, 8), (32, 8), (256, 3)])
 def test_what_is_refused_is_in_no_answer_and_what_comes_before_it_stays(
-    model: gemma3.Gemma3,
+    model: gemma3.Gemma3, monkeypatch: pytest.MonkeyPatch, room: int, rows: int
 ) -> None:
+    """Also if the cache is too short for all draws, and if answers begin in free rows."""
+    monkeypatch.setattr(answers, "ROOM", room)
+    monkeypatch.setattr(sampling, "CHUNK", 100)
     plain = written(model, nothing)
     letter = max("aeinorst", key=lambda letter: sum(letter in one.text for one in plain))
-    found = written(model, refusing(letter), tries=40)
+    found = written(model, refusing(letter), tries=40, batch_size=rows)
     assert sum(letter in one.text for one in plain) > 3
     assert not any(letter in one.text for one in found)
     for one, before in zip(found, plain, strict=True):
@@ -73,7 +76,8 @@ def test_what_is_refused_is_in_no_answer_and_what_comes_before_it_stays(
         )
         assert one.ids[:right] == before.ids[:right]
         assert TOKENIZER.decode(one.ids[: one.tokens]) == one.text
-    assert found == written(model, refusing(letter), tries=40)
+    assert max(one.redrawn for one in found) > MOST
+    assert found == written(model, refusing(letter), tries=40, batch_size=rows)
 
 
 def test_a_check_that_refuses_everything_ends_in_abstention_after_few_tries(
@@ -104,26 +108,18 @@ def test_a_check_that_contradicts_itself_comes_to_an_end(model: gemma3.Gemma3) -
     assert all(len(one.ids) <= MOST for one in found)
 
 
-@pytest.mark.slow
-def test_a_cache_that_grows_or_is_too_short_for_all_draws_changes_no_answer(
+def test_only_a_chunk_of_which_all_answers_are_known_is_not_written_again(
     model: gemma3.Gemma3, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    check = refusing("e")
-    monkeypatch.setattr(redrawing, "LOOK", 8)  # a full cache ends no look early then
-    found = written(model, check, tries=4)
-    assert max(one.redrawn for one in found) > MOST
-    monkeypatch.setattr(sampling, "ROOM", 32)
-    assert written(model, check, tries=4) == found
-
-
-def test_known_answers_are_not_written_again(model: gemma3.Gemma3) -> None:
-    batches: list[dict[int, Generation]] = []
-    found = written(model, refusing("e"), 16, on_batch=batches.append)
-    assert [len(batch) for batch in batches] == [8, 8]
-    assert {**batches[0], **batches[1]} == dict(enumerate(found))
-    more: list[Any] = []
-    again = written(model, refusing("e"), 16, known=batches[0], on_batch=more.append)
-    assert again == found and more == batches[1:]
+    monkeypatch.setattr(sampling, "CHUNK", 1)
+    first, *more = sorted(range(16), key=lambda i: len(PROMPTS[i]))
+    found = written(model, refusing("e"), 16)
+    known = {i: found[i] for i in [first, *more[:7]]}
+    for missing, expected in (([], more[7:]), ([first], [first, *more])):
+        new: dict[int, Generation] = {}
+        some = {i: one for i, one in known.items() if i not in missing}
+        assert written(model, refusing("e"), 16, known=some, on_answers=new.update) == found
+        assert new == {i: found[i] for i in expected}
 
 
 @pytest.mark.slow
@@ -135,18 +131,19 @@ def test_after_taking_back_the_model_reads_the_text_as_if_it_were_new(
     before = [attention.sliding_window_size for attention in layers]
     for attention in layers:
         attention.sliding_window_size = 8
-    ids, none = sampling._padded(PROMPTS[:4], 4), np.zeros(4, bool)
-    room, keys = ids.shape[1] + MOST, sampling._keys(0, range(4), 4)
+    ids, none = answers.padded(PROMPTS[:4], 4), np.zeros(4, bool)
+    room, keys = ids.shape[1] + MOST, answers.keys_of(0, range(4), 4)
     try:
         with models.devices_of(model):
-            state = sampling.read(model, ids, none, keys, room=room, most=MOST)
-            state = sampling.write(model, state, np.array([-1]), 0, 0.0, 24)
+            state = answers.read(model, ids, none, keys, room=room, most=MOST)
+            state = answers.write(model, state, np.array([-1]), 0, 0.0, 24)
             tokens, kept = np.asarray(state.tokens), np.array([4, 21, 24, 13])
             texts = [[*PROMPTS[k], *tokens[k, : kept[k]].tolist()] for k in range(4)]
-            last, at = np.array([text[-1] for text in texts]), ids.shape[1] - 1 + 24
-            state = redrawing._taken_back(state, kept, last, none, at)
-            anew = sampling._padded(texts, 4)
-            fresh = sampling.read(model, anew, none, keys, room=room, most=MOST)
+            last = np.array([text[-1] for text in texts])
+            some = np.array([0, 1, 3, 3])  # nothing is taken back of 2
+            state = answers.taken_back(state, some, kept[some], last[some])
+            anew = answers.padded(texts, 4)
+            fresh = answers.read(model, anew, none, keys, room=room, most=MOST)
             np.testing.assert_allclose(_logits(model, state), _logits(model, fresh), atol=1e-4)
     finally:
         for attention, size in zip(layers, before, strict=True):
@@ -154,7 +151,7 @@ def test_after_taking_back_the_model_reads_the_text_as_if_it_were_new(
 
 
 @nnx.jit
-def _logits(model: gemma3.Gemma3, state: sampling.Answers) -> jax.Array:
+def _logits(model: gemma3.Gemma3, state: answers.Answers) -> jax.Array:
     positions = state.seen.sum(1)
     seen = state.seen.at[:, state.at].set(True)
     return model(state.last[:, None], positions[:, None], state.cache, seen[:, None, :])[0]

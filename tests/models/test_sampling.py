@@ -20,7 +20,7 @@ from tests.train.test_sft import DRAWN, TOKENIZER, logits, sft_rows
 from tunix_rt_nb import models
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.evaluate.predictor import _answer
-from tunix_rt_nb.models import sampling
+from tunix_rt_nb.models import answers, sampling
 from tunix_rt_nb.render.encoding import encode_prompts
 from tunix_rt_nb.render.examples import Example
 from tunix_rt_nb.trace import response
@@ -56,39 +56,64 @@ def test_sampling_is_the_greedy_choice_of_the_full_model(model: gemma3.Gemma3) -
         assert len(generation.ids) == generation.tokens + generation.stopped
 
 
+def whole_answers(
+    model: gemma3.Gemma3, ends: list[int], n: int = 30, rows: int = 32, most: int = 24
+) -> list[list[int]]:
+    """The tokens of answers that end with any of `ends`."""
+
+    def look(number: int, ids: np.ndarray, stopped: bool) -> sampling.Look:
+        done = stopped or len(ids) == most
+        return sampling.Look(
+            len(ids), 0.0, sampling.generation(ids, stopped, TOKENIZER) if done else None
+        )
+
+    order = sampling.Order(PROMPTS[:n], np.array(ends, int), most, rows, 0, 0.0, look, 10**6)
+    return [list(one.ids) for one in sampling.fulfil(model, order, {}, lambda written: None)]
+
+
+def lively(model: gemma3.Gemma3) -> None:
+    """Change a new model so that it does not repeat one token for ever."""
+    for layer in model.layers:
+        layer.post_ffw_norm.scale.value = jnp.full_like(layer.post_ffw_norm.scale.value, 9.0)
+
+
 def test_an_answer_ends_where_its_stop_token_comes_first_whatever_the_others_do(
     model: gemma3.Gemma3,
 ) -> None:
-    for layer in model.layers:  # else a new model repeats one token for ever
-        layer.post_ffw_norm.scale.value = jnp.full_like(layer.post_ffw_norm.scale.value, 9.0)
-    prompts = encode_prompts([(form("gemma"), trace.prompt) for trace in DRAWN[:30]], TOKENIZER)
-    batch = sampling._padded(prompts, 32)
-
-    def answers(ends: list[int]) -> dict[int, list[int]]:
-        keys = sampling._keys(0, range(30), len(batch))
-        room = batch.shape[1] + 24
-        found = sampling._answers(model, batch, keys, 0.0, 30, jnp.array(ends, int), room, 24)
-        return {row: tokens.tolist() for row, tokens in found}
-
-    whole = answers([])
-    assert sorted(whole) == list(range(30)) and {len(tokens) for tokens in whole.values()} == {24}
-    ends = sorted({tokens[k] for k, tokens in zip(range(3, 20), whole.values(), strict=False)})
-    stopped = answers(ends)
-    for row, tokens in whole.items():
+    lively(model)
+    whole = whole_answers(model, [])
+    assert {len(tokens) for tokens in whole} == {24}
+    ends = sorted({tokens[k] for k, tokens in zip(range(3, 20), whole, strict=False)})
+    stopped = whole_answers(model, ends)
+    for tokens, cut in zip(whole, stopped, strict=True):
         stop = next((i + 1 for i, token in enumerate(tokens) if token in ends), 24)
-        assert stopped[row] == tokens[:stop]
-    assert len({len(tokens) for tokens in stopped.values()}) > 3
+        assert cut == tokens[:stop]
+    assert len({len(tokens) for tokens in stopped}) > 3
+
+
+@pytest.mark.parametrize("rows", [1, 3, 16])
+def test_an_answer_that_begins_in_a_free_row_is_what_it_would_be_alone(
+    model: gemma3.Gemma3, rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lively(model)
+    whole = whole_answers(model, [], n=60, rows=64)
+    ends = sorted({tokens[k] for k, tokens in zip(range(3, 20), whole, strict=False)})
+    monkeypatch.setattr(sampling, "CHUNK", 100)
+    for room in (256, 32):  # in one that is too short for all of them, the rows move
+        monkeypatch.setattr(answers, "ROOM", room)
+        assert whole_answers(model, ends, n=60, rows=rows) == whole_answers(
+            model, ends, n=60, rows=64
+        )
 
 
 def test_a_cache_that_grows_changes_no_answer(
     model: gemma3.Gemma3, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for layer in model.layers:
-        layer.post_ffw_norm.scale.value = jnp.full_like(layer.post_ffw_norm.scale.value, 9.0)
+    lively(model)
     prompts, stops = PROMPTS[:20], form("gemma").template.stops
     grown = sampling.generate(model, TOKENIZER, prompts, stops, 300, batch_size=16)
-    assert max(answer.tokens for answer in grown) > sampling.ROOM
-    monkeypatch.setattr(sampling, "_room", lambda length, limit: limit)
+    assert max(answer.tokens for answer in grown) > answers.ROOM
+    monkeypatch.setattr(answers, "room_for", lambda length, limit: limit)
     assert sampling.generate(model, TOKENIZER, prompts, stops, 300, batch_size=16) == grown
 
 
@@ -152,7 +177,7 @@ def test_answers_that_are_there_are_not_generated_again(
         assert answered(folder, kept) == first
         assert kept.read_bytes().startswith(lines[0] + lines[1])
         assert sorted(numbers(kept)) == list(range(12))
-    monkeypatch.setattr(sampling, "read", None)  # nothing can be generated from here on
+    monkeypatch.setattr(answers, "read", None)  # nothing can be generated from here on
     assert answered(folder, kept) == first
     with pytest.raises(TypeError):
         answered(folder, kept, max_new_tokens=5)

@@ -1,6 +1,7 @@
 """Kept answers: a file of answers that grows while a model writes, so that no kill loses them.
 
-The file has JSON lines: a header with the hash of what is asked, then one line per batch.
+The file has JSON lines: a header with the hash of what is asked, then a line for all answers that
+were finished at the same time.
 """
 
 import os
@@ -26,7 +27,7 @@ class _Answer(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class _Line(msgspec.Struct, forbid_unknown_fields=True):
-    """A line of the file: the answers of one batch."""
+    """A line of the file: answers that were finished at the same time."""
 
     batch: list[_Answer]
 
@@ -50,7 +51,7 @@ class Kept:
         self.path, header = path, files.json_line({"asked": asked})
         path.parent.mkdir(parents=True, exist_ok=True)
         lines = files.whole_lines(path)
-        # Keep no answers of another call, and write the file anew before any batch is appended.
+        # Keep no answers of another call, and write the file anew before any answer is appended.
         if lines[:1] != [header]:
             lines = [header]
         with files.atomic(path) as file:  # drops a line that a kill cut off
@@ -66,8 +67,14 @@ class Kept:
         }
 
     def append(self, written: Mapping[int, Generation]) -> None:
-        """Append a batch as one line; if a kill cuts it off, the whole batch is written again."""
-        batch = [{"number": n, **one._asdict()} for n, one in sorted(written.items())]
+        """Append answers as one line, but those that an earlier try left.
+
+        If a kill cuts the line off, all of its answers are written again.
+        """
+        new = sorted(written.keys() - self.answers.keys())
+        if not new:
+            return
+        batch = [{"number": n, **written[n]._asdict()} for n in new]
         with self.path.open("ab") as file:
             file.write(files.json_line({"batch": batch}))
             file.flush()

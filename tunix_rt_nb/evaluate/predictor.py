@@ -105,7 +105,7 @@ def _answer(
     check: Reader | None = None,
     **how: Any,
 ) -> list[Generation]:
-    """Answer prompts, and append each batch to a file before the next one begins.
+    """Answer prompts, and append the answers to a file as they are finished.
 
     If an earlier call with the same model, prompts, form, check and settings left answers in the
     file, they are not generated again. Answers of any other call are replaced. So a call that was
@@ -134,7 +134,7 @@ def _answer(
     known = earlier.answers if earlier else {}
     done = set(known)
 
-    def on_batch(written: dict[int, Generation]) -> None:
+    def on_answers(written: dict[int, Generation]) -> None:
         if earlier:
             earlier.append(written)
         done.update(written)
@@ -143,5 +143,5 @@ def _answer(
     ids = encode_prompts(asked, tokenizer)
     template = asked[0][0].template
     write = partial(models.redrawing.generate, check=check) if check else models.sampling.generate
-    found = write(model, tokenizer, ids, template.stops, known=known, on_batch=on_batch, **how)
+    found = write(model, tokenizer, ids, template.stops, known=known, on_answers=on_answers, **how)
     return [answer._replace(text=template.said(answer.text)) for answer in found]

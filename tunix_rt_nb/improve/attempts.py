@@ -5,8 +5,7 @@ rounds/
   round-02.kept.jsonl    the answers so far of a round that is under way
 
 The file of a round is written before its first update. A run that was killed reads it again, so it
-learns from the same answers; and if it was killed while it answered, it goes on after the last
-batch.
+learns from the same answers; and if it was killed while it answered, it goes on with what it kept.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -103,7 +102,7 @@ def answer(
     )
     done = set(kept.answers)
 
-    def on_batch(written: dict[int, Generation]) -> None:
+    def on_answers(written: dict[int, Generation]) -> None:
         kept.append(written)
         done.update(written)
         report(len(done))
@@ -114,7 +113,7 @@ def answer(
     seed = (settings.seed + 7_919 * (round + 1)) % 2**31
     given = model, tokenizer, each, how.template.stops, settings.max_new_tokens
     chance: dict[str, Any] = {"temperature": settings.answer_temperature, "seed": seed}
-    chance |= {"batch_size": batch_size, "known": kept.answers, "on_batch": on_batch}
+    chance |= {"batch_size": batch_size, "known": kept.answers, "on_answers": on_answers}
     if settings.redraw:
         traces = [trace for _, trace in items]
         check = evaluate.Reader(traces, how, evaluate.find_named(settings.redraw))

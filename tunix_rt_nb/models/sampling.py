@@ -1,59 +1,70 @@
-"""Generation in batches: answers to many prompts, with few array shapes for JAX to compile."""
+"""Generation: answers to many prompts, with few array shapes for JAX to compile."""
 
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from tunix.sft.sharding_utils import shard_input
 
-from tunix_rt_nb.models.devices import check_processes, devices_of
-from tunix_rt_nb.models.folder import gemma3
-from tunix_rt_nb.models.tokenizer import PAD, Tokenizer
+from tunix_rt_nb.models import answers
+from tunix_rt_nb.models.devices import check_processes, devices_of, mesh_of
+from tunix_rt_nb.models.folder import Model
+from tunix_rt_nb.models.tokenizer import Tokenizer
 from tunix_rt_nb.trace import Generation
 
-BUCKET = 32  # prompts are padded to a multiple of this many tokens
-ROOM = 256  # tokens per row in the first, shortest cache
-FEWEST = 8  # rows in the smallest batch: with fewer, a decode step is no faster
-_FOREVER = 2**31 - 1
+CHUNK = 4  # batches after which the rows begin anew; a killed call repeats at most twice as many
 
 
-class Answers(NamedTuple):
-    """The state of a batch of answers being generated.
+_FREE = -1
 
-    A batch has one row per answer. `most` is the largest number of tokens of an answer, `room` the
-    number of cache slots per row.
+
+class Look(NamedTuple):
+    """What becomes of an answer that was looked at while it is being written.
 
     Attributes:
-      tokens: int32 [rows, most]: the tokens generated so far, stop tokens included, then PAD.
-      last: int32 [rows]: the token that each row gives to the model next.
-      done: bool [rows]: True if the answer has stopped, or the row is unused.
-      seen: bool [rows, room]: True for the cache slots that hold a token of the row, not padding.
-      cache: Tunix's cache, by layer: keys `k` and values `v`, [rows, room, KV heads, head_dim], and
-        `end_index`, int32 [rows].
-      at: int32, the cache slot for `last`, the same in every row.
-      first: int32 [rows]: the slot of the last token of each prompt. An answer of n tokens has
-        `first` = `at` - n.
-      keys: [rows]: the random key of each row.
+      kept: the number of its tokens to keep; the others are taken back.
+      temperature: that of the tokens to come.
+      written: the answer, if it is finished.
     """
 
-    tokens: jax.Array
-    last: jax.Array
-    done: jax.Array
-    seen: jax.Array
-    cache: dict[str, dict[str, jax.Array]]
-    at: jax.Array
-    first: jax.Array
-    keys: jax.Array
+    kept: int
+    temperature: float
+    written: Generation | None = None
+
+
+class Order(NamedTuple):
+    """What is asked of a model, for all prompts of a call.
+
+    Attributes:
+      prompts: the token ids of each prompt.
+      ends: int [n], the ids of the stop tokens.
+      most: the most tokens of an answer.
+      rows: the most answers that are written at a time.
+      seed: seeds the random draws.
+      temperature: that of the first tokens of each answer.
+      look: called with the index of a prompt, the tokens of its answer so far, and whether the last
+        of them is a stop token.
+      steps: the number of tokens between two looks; an answer is looked at earlier if others have
+        finished.
+    """
+
+    prompts: Sequence[Sequence[int]]
+    ends: np.ndarray
+    most: int
+    rows: int
+    seed: int
+    temperature: float
+    look: Callable[[int, np.ndarray, bool], Look]
+    steps: int
 
 
 def generate(
-    model: gemma3.Gemma3,
+    model: Model,
     tokenizer: Tokenizer,
     prompts: Sequence[Sequence[int]],
     stops: Sequence[str],
@@ -62,13 +73,14 @@ def generate(
     temperature: float = 0.0,
     seed: int = 0,
     known: Mapping[int, Generation] = MappingProxyType({}),
-    on_batch: Callable[[dict[int, Generation]], None] = lambda written: None,
+    on_answers: Callable[[dict[int, Generation]], None] = lambda written: None,
 ) -> list[Generation]:
     """Generate an answer to each prompt, up to a stop token or `max_new_tokens`.
 
-    Prompts of similar length share a batch. When half of a batch has stopped, the other half goes
-    on in a smaller batch. The cache doubles whenever it is full, so a decode step attends to few
-    empty slots. Random draws depend on the seed and the prompt's index, not on the batch.
+    When some answers of a batch have stopped, the next prompts take their rows. When no prompt is
+    left and half of the rows are free, the other half goes on in a smaller batch. The cache doubles
+    whenever it is full, so a decode step attends to few empty slots. Random draws depend on the
+    seed and the prompt's index, not on the batch.
 
     Args:
       model: the model.
@@ -76,12 +88,13 @@ def generate(
       prompts: the token ids of each prompt, from BOS to the tokens that open the model's turn.
       stops: the control tokens that end an answer, such as `<end_of_turn>`.
       max_new_tokens: the most tokens of an answer, its stop token included.
-      batch_size: the most prompts in a batch.
+      batch_size: the most answers at a time.
       temperature: 0 takes the likeliest token each time, 1 samples from the model's distribution.
       seed: seeds the random draws.
-      known: answers from an earlier call: index in `prompts` -> answer. A batch is skipped only if
-        all its answers are known, so that the other batches consist of the same prompts as before.
-      on_batch: called after each new batch with its answers: index in `prompts` -> answer.
+      known: answers from an earlier call: index in `prompts` -> answer. The prompts are answered in
+        chunks of a few batches. A chunk is skipped only if all its answers are known, so that the
+        other answers are written beside the same ones as before.
+      on_answers: called whenever some answers are finished: index in `prompts` -> answer.
 
     Returns:
       One generation per prompt, in the order of the prompts: the text, its number of tokens,
@@ -90,311 +103,201 @@ def generate(
     Raises:
       InputError: JAX spans several processes.
     """
-    check_processes("generation")
-    ends = jnp.array([tokenizer.control(piece) for piece in stops])
-    limit = _bucket(max(map(len, prompts))) + max_new_tokens
+    ends = np.array([tokenizer.control(piece) for piece in stops])
 
-    def answer(numbers: Sequence[int]) -> dict[int, Generation]:
-        batch = _padded([prompts[i] for i in numbers], _shape(len(numbers), batch_size))
-        chance = _keys(seed, numbers, len(batch)), temperature
-        rows = _answers(model, batch, *chance, len(numbers), ends, limit, max_new_tokens)
-        return {numbers[row]: _generation(ids, ends, tokenizer) for row, ids in rows}
+    def look(number: int, ids: np.ndarray, stopped: bool) -> Look:
+        if not stopped and len(ids) < max_new_tokens:
+            return Look(len(ids), temperature)
+        return Look(len(ids), temperature, generation(ids, stopped, tokenizer))
 
-    return _in_batches(prompts, batch_size, known, on_batch, answer)
-
-
-def _in_batches(
-    prompts: Sequence[Sequence[int]],
-    batch_size: int,
-    known: Mapping[int, Generation],
-    on_batch: Callable[[dict[int, Generation]], None],
-    answer: Callable[[Sequence[int]], dict[int, Generation]],
-) -> list[Generation]:
-    """Answer prompts batch by batch, shortest prompts first; skip batches whose answers are known.
-
-    Args:
-      prompts, batch_size, known, on_batch: as for `generate`.
-      answer: answers the prompts with these indices: index in `prompts` -> answer.
-    """
-    # Sort by length, so that the prompts of a batch need little padding.
-    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
-    written: dict[int, Generation] = {}
-    for start in range(0, len(order), batch_size):
-        numbers = order[start : start + batch_size]
-        if all(i in known for i in numbers):
-            written |= {i: known[i] for i in numbers}
-            continue
-        new = answer(numbers)
-        on_batch(new)
-        written |= new
-    return [written[i] for i in range(len(prompts))]
+    order = Order(
+        prompts, ends, max_new_tokens, batch_size, seed, temperature, look, answers.UNBOUNDED
+    )
+    return fulfil(model, order, known, on_answers)
 
 
-def _generation(ids: np.ndarray, ends: jax.Array, tokenizer: Tokenizer) -> Generation:
-    stopped = bool(np.isin(ids[-1], ends))
-    text = tokenizer.decode(ids[:-1] if stopped else ids)
+def generation(ids: np.ndarray, stopped: bool, tokenizer: Tokenizer) -> Generation:
+    """Return an answer, given its tokens and whether the last one is a stop token."""
+    text = tokenizer.decode(ids[: len(ids) - stopped].tolist())
     return Generation(text, len(ids) - stopped, stopped, tuple(ids.tolist()))
 
 
-def _keys(seed: int, numbers: Sequence[int], rows: int) -> jax.Array:
-    """Derive the random key of each row in a batch from the seed and the index of its prompt.
+def fulfil(
+    model: Model,
+    order: Order,
+    known: Mapping[int, Generation],
+    on_answers: Callable[[dict[int, Generation]], None],
+) -> list[Generation]:
+    """Answer prompts chunk by chunk, shortest prompts first; skip chunks that are known.
 
     Args:
-      seed: as for `generate`.
-      numbers: the index of each prompt of the batch in all prompts.
-      rows: the number of rows in the batch. Unused rows, after those with a prompt, repeat the last
-        key.
+      model, known, on_answers: as for `generate`.
+      order: what is asked.
     """
-    all_numbers = np.pad(np.array(numbers, np.uint32), (0, rows - len(numbers)), "edge")
-    return jax.vmap(partial(jax.random.fold_in, jax.random.key(seed)))(all_numbers)
+    check_processes("generation")
+    # Sort by length, so that the prompts of a batch need little padding.
+    numbers = sorted(range(len(order.prompts)), key=lambda i: len(order.prompts[i]))
+    written: dict[int, Generation] = {}
+    for some in np.array_split(numbers, max(1, len(numbers) // (CHUNK * order.rows))):
+        chunk = some.tolist()
+        if all(i in known for i in chunk):
+            written |= {i: known[i] for i in chunk}
+            continue
+        for new in _answers(model, order, chunk):
+            if new:
+                on_answers(new)
+                written |= new
+    return [written[i] for i in range(len(order.prompts))]
 
 
-def _bucket(length: int) -> int:
-    return -(-length // BUCKET) * BUCKET
-
-
-def _shape(n: int, most: int) -> int:
-    """Return how many rows to use for a batch of `n` answers, so that few rows are unused.
-
-    Begin with `most` rows. Halve the number while it is even and the half is at least `n` and at
-    least FEWEST, the rows of the smallest batch. JAX then compiles few shapes.
-    """
-    while most % 2 == 0 and most // 2 >= max(n, FEWEST):
-        most //= 2
-    return most
-
-
-def _room(length: int, limit: int) -> int:
-    """Return the length of a cache, in tokens, that holds `length` tokens and at least BUCKET more.
-
-    The length is ROOM times a power of 2, so that JAX compiles few shapes, but at most `limit`.
-    BUCKET and ROOM are constants of this module.
-    """
-    room = ROOM
-    while room < length + BUCKET:
-        room *= 2
-    return min(room, limit)
-
-
-def _padded(prompts: Sequence[Sequence[int]], rows: int) -> np.ndarray:
-    """Put prompts into an array, int32 [rows, length], padded on the left.
-
-    All prompts then end in the same column, so every row puts its next token into the same slot of
-    the cache. The length is a multiple of BUCKET, a constant of this module.
+def _answers(model: Model, order: Order, numbers: Sequence[int]) -> Iterator[dict[int, Generation]]:
+    """Answer some prompts; yield finished answers while others are still being written.
 
     Args:
-      prompts: the token ids of each prompt.
-      rows: the number of rows. If there are more rows than prompts, the last prompt is repeated.
+      model, order: as for `fulfil`.
+      numbers: the indices of the prompts, shortest prompt first.
     """
-    ids = np.full((rows, _bucket(max(map(len, prompts)))), PAD, np.int32)
-    for row in range(rows):
-        prompt = prompts[min(row, len(prompts) - 1)]
-        ids[row, -len(prompt) :] = prompt
-    return ids
-
-
-def _answers(
-    model: nnx.Module,
-    ids: np.ndarray,
-    keys: jax.Array,
-    temperature: float,
-    used: int,
-    ends: jax.Array,
-    limit: int,
-    most: int,
-) -> Iterator[tuple[int, np.ndarray]]:
-    """Generate a batch of answers; yield finished ones while others are still being generated.
-
-    Yield a pair for each answer: its row in `ids`, and its tokens, int32 [n]. The tokens include
-    the stop token, if the answer has one.
-
-    Args:
-      model: the model to sample from.
-      ids: int32 [rows, length], the prompts, each at the right end of its row.
-      keys: [rows], the random key of each row.
-      temperature: as for `generate`.
-      used: the number of rows with a prompt of their own; the rows after them are fillers.
-      ends: ids of the stop tokens.
-      limit: the longest cache, in tokens per row.
-      most: the most tokens of an answer.
-    """
-    # `rows` maps the rows still in the batch to rows of `ids`. Unused rows count as done.
-    rows, room = np.arange(len(ids)), _room(ids.shape[1], limit)
-    done = rows >= used
-    with devices_of(model) as mesh, warnings.catch_warnings():
+    with devices_of(model), warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # Tunix 0.1.7 with Flax 0.12
-        if len(ids) % mesh.shape["fsdp"] == 0:
-            ids = shard_input(ids, ("fsdp",))
-        # Prefill: fill the cache with all prompts.
-        state = read(model, ids, done, keys, room=room, most=most)
+        writing = _Writing(model, order, numbers)
         while True:
-            # Decode until half of the rows are done (all, if the batch cannot shrink any more),
-            # or the cache is full.
-            smaller = _shape(1, len(rows)) < len(rows)
-            state = write(model, state, ends, len(rows) // 2 if smaller else 0, temperature)
-            done, tokens = np.asarray(state.done), np.asarray(state.tokens)
-            # Yield the answers that have a stop token or the most tokens.
-            for row in np.flatnonzero(done & (rows < used)):
-                stop = np.flatnonzero(np.isin(tokens[row], ends))
-                yield rows[row], tokens[row, : stop[0] + 1 if len(stop) else most]
-            if done.all():
+            writing.write()
+            yield writing.look()
+            if not writing.used.any() and not writing.waiting:
                 return
-            # Shrink the batch: unfinished rows come first, finished ones fill it up to its shape.
-            kept = np.argsort(done, kind="stable")[: _shape(int((~done).sum()), len(rows))]
-            rows = np.where(done, used, rows)[kept]  # finished rows were yielded: mark them unused
-            # Grow the cache only when it is full; empty slots slow down each decoding step.
-            if int(state.at) == room:
-                room = _room(room, limit)
-            state = _chosen(state, kept, room)
+            writing.refill()
+            writing.shrink()
+            writing.move(0)
 
 
-@partial(nnx.jit, static_argnames=("room", "most"))
-def read(
-    model: Any, ids: jax.Array, done: jax.Array, keys: jax.Array, room: int, most: int
-) -> Answers:
-    """Prefill: fill a new cache with the tokens of every prompt, except its last token.
-
-    This function generates nothing. `write` then gives the last token of each prompt to the model
-    and chooses the first new token.
+class _Writing:
+    """A batch of answers while it is written, with the prompts that wait for a row.
 
     Args:
-      model: the model to sample from.
-      ids: int32 [rows, length], the prompts, each at the right end of its row.
-      done: bool [rows]: True for rows that need no answer.
-      keys: [rows], the random key of each row.
-      room: the length of the cache, in tokens per row.
-      most: the most tokens of an answer.
+      model, order, numbers: as for `_answers`.
 
-    Returns:
-      The state from which `write` generates.
+    Attributes:
+      waiting: the indices of the prompts that have no row yet.
+      places: int [rows], the index of the prompt that each row answers; _FREE for none.
+      heat: float32 [rows], the temperature of each row.
+      state: the batch on the devices.
     """
-    rows, length = ids.shape
-    there = ids != PAD
-    # Each token attends to itself and to earlier ones of its prompt, never to the padding.
-    seen = jnp.pad(there[:, :-1], ((0, 0), (0, room - length + 1)))
-    earlier = jnp.arange(room)[None, :] <= jnp.arange(length - 1)[:, None]
-    # Positions count the tokens seen, so a prompt starts at 0 however much padding precedes it.
-    positions = jnp.maximum(jnp.cumsum(there, 1) - 1, 0)
-    empty = _cache(model, rows, room)
-    _, cache = model(ids[:, :-1], positions[:, :-1], empty, seen[:, None, :] & earlier)
-    # The last token of each prompt is left to `write`: its logits choose the first new token.
-    at = jnp.int32(length - 1)
-    tokens = jnp.full((rows, most), PAD, jnp.int32)
-    return Answers(tokens, ids[:, -1], done, seen, cache, at, jnp.full(rows, at), keys)
+
+    def __init__(self, model: Model, order: Order, numbers: Sequence[int]) -> None:
+        rows = answers.rows_for(len(numbers), order.rows)
+        self.model, self.order = model, order
+        self.limit = answers.limit_of(max(map(len, order.prompts)), order.most)
+        self.places, self.waiting = np.full(rows, _FREE), deque(numbers[rows:])
+        self.places[: len(numbers)] = numbers[:rows]
+        self.heat = np.full(rows, order.temperature, np.float32)
+        self.state = self._read(numbers[:rows], rows, self.limit)
+        self.state = self.state._replace(done=~self.used)
+        # Without this partial each call flattens the model anew.
+        self._write = nnx.cached_partial(answers.write, model)
+
+    @property
+    def used(self) -> np.ndarray:
+        """Bool [rows]: True for the rows whose answer is being written."""
+        return np.asarray(self.places != _FREE)
+
+    @property
+    def _group(self) -> int:
+        """The number of prompts that begin together, so that JAX compiles few shapes."""
+        return min(answers.FEWEST, len(self.places))
+
+    def write(self) -> None:
+        """Write until it pays to give free rows away or to have fewer, or until the next look."""
+        rows = len(self.places)
+        if self.waiting:
+            fewest = rows - min(self._group, len(self.waiting))
+        else:
+            fewest = rows // 2 if answers.rows_for(1, rows) < rows else 0
+        ends, steps = self.order.ends, self.order.steps
+        self.state = self._write(self.state, ends, fewest, self.heat, steps)
+
+    def look(self) -> dict[int, Generation]:
+        """Look at each answer; take back what is not to be kept, and return what is finished."""
+        state, tokens = self.state, np.asarray(self.state.tokens)
+        counts, stopped = _lengths(tokens, np.asarray(state.at - state.first), self.order.ends)
+        finished, back = {}, []
+        for place in np.flatnonzero(self.used).tolist():
+            number, ids = int(self.places[place]), tokens[place, : counts[place]]
+            kept, self.heat[place], written = self.order.look(number, ids, bool(stopped[place]))
+            if written:
+                finished[number], self.places[place] = written, _FREE
+            elif kept < len(ids):
+                last = ids[kept - 1] if kept else self.order.prompts[number][-1]
+                back.append((place, kept, last))
+        for start in range(0, len(back), self._group):
+            some = back[start : start + self._group]
+            some += some[-1:] * (self._group - len(some))
+            state = answers.taken_back(state, *map(np.array, zip(*some, strict=True)))
+        self.state = state._replace(done=jax.device_put(~self.used, state.done.sharding))
+        return finished
+
+    def refill(self) -> None:
+        """Give free rows to waiting prompts, a group at a time."""
+        while waiting := self.waiting:
+            n = min(self._group, len(waiting))
+            free = np.flatnonzero(~self.used)[:n]
+            if len(free) < n:
+                return
+            numbers = [waiting.popleft() for _ in range(n)]
+            length = answers.bucket(max(len(self.order.prompts[i]) for i in numbers))
+            self.move(length - 1)
+            new = self._read(numbers, self._group)
+            places = np.pad(free, (0, self._group - n), "edge")
+            self.state = answers.filled(self.state, new, places)
+            self.places[free], self.heat[free] = numbers, self.order.temperature
+
+    def shrink(self) -> None:
+        """Have fewer rows, if no prompt waits: unfinished rows come first, free ones fill up."""
+        rows = answers.rows_for(int(self.used.sum()), len(self.places))
+        if not self.waiting and rows < len(self.places):
+            chosen = np.argsort(~self.used, kind="stable")[:rows]
+            self.places, self.heat = self.places[chosen], self.heat[chosen]
+            self.state = answers.chosen(self.state, chosen, self.state.seen.shape[1])
+
+    def move(self, least: int) -> None:
+        """Let the rows go on in slot `least` or a later one, with at least one free slot.
+
+        The cache grows only when it is full; empty slots slow down each decoding step.
+        """
+        at, room = int(self.state.at), self.state.seen.shape[1]
+        if least <= at < room:
+            return
+        prompts, used = self.order.prompts, np.flatnonzero(self.used)
+        lengths = [len(prompts[i]) - 1 for i in self.places[used].tolist()]
+        written = np.asarray(self.state.at - self.state.first)[used]
+        lowest = max([least, *(lengths + written).tolist()])
+        if lowest + answers.BUCKET > room and room < self.limit:
+            room = answers.room_for(lowest, self.limit)
+            self.state = answers.chosen(self.state, np.arange(len(self.places)), room)
+        if not least <= at < room:
+            self.state = answers.moved(self.state, lowest)
+
+    def _read(self, numbers: Sequence[int], rows: int, limit: int = 0) -> answers.Answers:
+        """Read prompts into a new batch, whose cache can grow up to `limit`, or not at all."""
+        ids = answers.padded([self.order.prompts[i] for i in numbers], rows)
+        keys = answers.keys_of(self.order.seed, numbers, rows)
+        length = ids.shape[1]
+        if rows % mesh_of(self.model).shape["fsdp"] == 0:
+            ids = shard_input(ids, ("fsdp",))
+        room = answers.room_for(length, limit) if limit else length
+        none = np.zeros(rows, bool)
+        return answers.read(self.model, ids, none, keys, room=room, most=self.order.most)
 
 
-def _cache(model: Any, rows: int, room: int) -> dict[str, dict[str, jax.Array]]:
-    config = model.config
-    shape = rows, room, config.num_kv_heads, config.head_dim
-    dtype = model.embedder.input_embedding.value.dtype
-    return {
-        f"layer_{i}": {
-            "k": jnp.zeros(shape, dtype),
-            "v": jnp.zeros(shape, dtype),
-            "end_index": jnp.zeros(rows, jnp.int32),
-        }
-        for i in range(config.num_layers)
-    }
-
-
-@partial(nnx.jit, donate_argnames="state")
-def write(
-    model: Any,
-    state: Answers,
-    ends: jax.Array,
-    fewest: int,
-    temperature: float | jax.Array,
-    steps: int = _FOREVER,
-) -> Answers:
-    """Decode: generate tokens until at most `fewest` answers are unfinished.
-
-    An answer is finished if it has a stop token, or as many tokens as `state.tokens` can hold. Stop
-    earlier if the cache is full, or after `steps` tokens of each row. `state` is donated.
+def _lengths(
+    tokens: np.ndarray, written: np.ndarray, ends: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return how many tokens each answer has, its stop token included, and whether it has one.
 
     Args:
-      model: the model to sample from.
-      state: the answers so far, from `read` or an earlier `write`.
-      ends: ids of the stop tokens.
-      fewest: the number of unfinished answers at which to stop.
-      temperature: as for `generate`; the same for all rows, or float32 [rows].
-      steps: the number of decoding steps after which to stop, to look at what is written so far.
-
-    Returns:
-      The state with the new tokens.
+      tokens: int32 [rows, most]: the tokens of each answer, then what means nothing.
+      written: int [rows], the number of tokens of each row, counted on after a stop token.
+      ends: int [n], the ids of the stop tokens.
     """
-    graph, weights = nnx.split(model)
-    begun, most, room = state.at, state.tokens.shape[1], state.seen.shape[1]
-
-    def under_way(state: Answers) -> jax.Array:
-        left = (state.at < room) & (state.at - begun < steps)
-        return left & ((~state.done).sum() > fewest)
-
-    def step(state: Answers) -> Answers:
-        model = nnx.merge(graph, weights)
-        # The next position is the number of tokens seen; padding on the left does not count.
-        positions = state.seen.sum(1)
-        # `last` goes into the same cache slot in every row, and may attend to itself.
-        seen = state.seen.at[:, state.at].set(True)
-        logits, cache = model(
-            state.last[:, None], positions[:, None], state.cache, seen[:, None, :]
-        )
-        # Rows that are done are computed too, but get padding.
-        chosen = _chosen_tokens(logits[:, -1], state, temperature)
-        found = jnp.where(state.done, PAD, chosen)
-        # `where` updates a column that differs by row, and stays on the devices of its rows.
-        written = (state.at - state.first)[:, None]
-        tokens = jnp.where(jnp.arange(most) == written, found[:, None], state.tokens)
-        done = state.done | jnp.isin(found, ends) | (written[:, 0] + 1 == most)
-        return Answers(tokens, found, done, seen, cache, state.at + 1, state.first, state.keys)
-
-    return jax.lax.while_loop(under_way, step, state)
-
-
-def _chosen_tokens(logits: jax.Array, state: Answers, temperature: float | jax.Array) -> jax.Array:
-    """Choose a token for each row: the likeliest at temperature 0, else a random draw.
-
-    The argmax of logits plus Gumbel noise is a random draw from their softmax.
-
-    Args:
-      logits: [rows, vocabulary], the logits of the next token.
-      state: the batch, for the random key of each row.
-      temperature: as for `write`.
-
-    Returns:
-      The token ids, int32 [rows].
-
-    Source: Gumbel 1954, "Statistical Theory of Extreme Values and Some Practical Applications".
-    """
-
-    def noise(key: jax.Array, written: jax.Array) -> jax.Array:
-        return jax.random.gumbel(jax.random.fold_in(key, written), logits.shape[1:])
-
-    logits = logits.astype(jnp.float32)
-    each = jnp.broadcast_to(temperature, len(logits))[:, None]
-    shifted = jax.lax.cond(
-        (each > 0).any(),
-        lambda: logits + each * jax.vmap(noise)(state.keys, state.at - state.first),
-        lambda: logits,
-    )
-    return jnp.argmax(shifted, axis=-1).astype(jnp.int32)
-
-
-@partial(jax.jit, static_argnames="room")
-def _chosen(state: Answers, rows: jax.Array, room: int) -> Answers:
-    """Return the state with only some rows, and with a cache of `room` slots per row.
-
-    Args:
-      state: the batch; its cache has at most `room` slots per row.
-      rows: int [n], the indices of the rows to keep.
-      room: the length of the new cache, in tokens per row; new slots are empty.
-    """
-
-    def longer(x: jax.Array) -> jax.Array:
-        if x.ndim == 1:  # `end_index`, one number per row
-            return x
-        return jnp.pad(x, [(0, 0), (0, room - x.shape[1]), *[(0, 0)] * (x.ndim - 2)])
-
-    # Select the rows of every array; only `at` is a scalar, the same for all rows. Then
-    # append empty slots to `seen` and the cache, which is written from the left.
-    state = jax.tree.map(lambda x: x[rows] if x.ndim else x, state)
-    return state._replace(seen=longer(state.seen), cache=jax.tree.map(longer, state.cache))
+    found = np.isin(tokens, ends) & (np.arange(tokens.shape[1]) < written[:, None])
+    stopped = np.asarray(found.any(1))
+    return np.where(stopped, found.argmax(1) + 1, np.minimum(written, tokens.shape[1])), stopped

@@ -3,10 +3,9 @@
 import warnings
 from collections.abc import Iterator, Sequence
 
-import jax.numpy as jnp
 import numpy as np
 
-from tunix_rt_nb.models import sampling
+from tunix_rt_nb.models import answers, sampling
 from tunix_rt_nb.models.devices import check_processes, devices_of
 from tunix_rt_nb.models.folder import Model
 from tunix_rt_nb.models.tokenizer import Tokenizer
@@ -38,23 +37,24 @@ def stream(
       InputError: JAX spans several processes.
     """
     check_processes("generation")
-    ends = jnp.array([tokenizer.control(piece) for piece in stops])
-    ids = sampling._padded([prompt], 1)
-    limit = ids.shape[1] + max_new_tokens
-    room = sampling._room(ids.shape[1], limit)
+    ends = np.array([tokenizer.control(piece) for piece in stops])
+    ids = answers.padded([prompt], 1)
+    limit = answers.limit_of(len(prompt), max_new_tokens)
+    room = answers.room_for(ids.shape[1], limit)
     with devices_of(model), warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # Tunix 0.1.7 with Flax 0.12
-        none, keys = np.zeros(1, bool), sampling._keys(seed, [0], 1)
-        state = sampling.read(model, ids, none, keys, room=room, most=max_new_tokens)
+        none, keys = np.zeros(1, bool), answers.keys_of(seed, [0], 1)
+        state = answers.read(model, ids, none, keys, room=room, most=max_new_tokens)
         n = 0
         while n < max_new_tokens:
-            state = sampling.write(model, state, ends, 0, temperature, TOKENS)
+            state = answers.write(model, state, ends, 0, temperature, TOKENS)
             n = int(state.at - state.first[0])
-            found = sampling._generation(np.asarray(state.tokens)[0, :n], ends, tokenizer)
+            ids = np.asarray(state.tokens)[0, :n]
+            found = sampling.generation(ids, bool(np.isin(ids[-1], ends)), tokenizer)
             if found.stopped or n == max_new_tokens:
                 yield found, True
                 return
             yield found._replace(text=found.text.rstrip(_CUT_OFF)), False
             if int(state.at) == room:
-                room = sampling._room(room, limit)
-                state = sampling._chosen(state, np.arange(1), room)
+                room = answers.room_for(room, limit)
+                state = answers.chosen(state, np.arange(1), room)

@@ -23,7 +23,7 @@ from tunix.models.gemma3 import model as gemma3
 from tunix.utils import sharding_utils
 
 from tunix_rt_nb.common import InputError
-from tunix_rt_nb.models import architecture, attention, chips, devices_of, lora, sampling
+from tunix_rt_nb.models import answers, architecture, attention, chips, devices_of, lora
 from tunix_rt_nb.render import packing
 from tunix_rt_nb.train import estimate, hlo, logits
 from tunix_rt_nb.train.preflight.ask import Fit, largest
@@ -250,9 +250,9 @@ def generate(plan: Generation, told: Callable[[str], None]) -> dict[str, Any]:
         cut = PartitionSpec("fsdp" if plan.batch_size % plan.shares == 0 else None)
         ids = jax.ShapeDtypeStruct(shape, jnp.int32, sharding=NamedSharding(place, cut))
         done = jax.ShapeDtypeStruct(shape[:1], bool)
-        most = plan.new_tokens
+        most, room = plan.new_tokens, answers.limit_of(plan.prompt, plan.new_tokens)
         keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), plan.batch_size))
-        step = sampling.read.lower(model, ids, done, keys, room=plan.prompt + most, most=most)
+        step = answers.read.lower(model, ids, done, keys, room=room, most=most)
         reading, compiled = fit(step, parts, "prompts", memory)
         told(f"reading {plan.batch_size} prompts: {_verdict(reading)}")
         if compiled is None:
@@ -263,7 +263,7 @@ def generate(plan: Generation, told: Callable[[str], None]) -> dict[str, Any]:
             compiled.compiled.output_shardings[-1],
         )
         ends = jax.ShapeDtypeStruct((1,), jnp.int32)
-        writing, _ = fit(sampling.write.lower(model, state, ends, 0, 0.0), parts, "cache", memory)
+        writing, _ = fit(answers.write.lower(model, state, ends, 0, 0.0), parts, "cache", memory)
         told(f"writing {plan.batch_size} answers: {_verdict(writing)}")
     return {"prefill": reading._asdict(), "decode": writing._asdict()}
 
