@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hypothesis import given, strategies as st
 from tunix.models.gemma3 import model as gemma3
 
 from tests.helpers.gemma import shallow
@@ -144,6 +145,27 @@ def test_tokens_are_drawn_as_often_as_the_model_has_them_likely(
     found = {text: [g.text for g in written].count(text) / n for text in by_text}
     for text, share in by_text.items():
         assert abs(found[text] - share) < 5 * (share * (1 - share) / n) ** 0.5 + 1e-3
+
+
+@given(
+    vocabulary=st.integers(1, 3_000),
+    seed=st.integers(0, 2**32 - 1),
+    spread=st.floats(0, 30),
+    chance=st.floats(0, 1, exclude_max=True, width=32),
+)
+def test_a_draw_is_the_token_at_a_place_on_the_line_of_all_tokens(
+    vocabulary: int, seed: int, spread: float, chance: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    found = rng.normal(0, spread, vocabulary).astype(np.float32)
+    found[rng.random(vocabulary) < 0.3] = -np.inf
+    found[rng.integers(vocabulary)] = 0.0
+    rows = jnp.array([found, found])
+    first, second = np.asarray(answers._drawn(rows, jnp.array([chance, chance], jnp.float32)))
+    assert first == second and np.isfinite(found[first])
+    sizes = np.exp(found.astype(np.float64) - found.max())
+    end = sizes.cumsum() / sizes.sum()
+    assert end[first] - sizes[first] / sizes.sum() - 1e-5 <= chance <= end[first] + 1e-5
 
 
 def test_the_same_seed_draws_the_same_in_any_batch_and_another_seed_something_else(
