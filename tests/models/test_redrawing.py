@@ -135,15 +135,15 @@ def test_after_taking_back_the_model_reads_the_text_as_if_it_were_new(
     room, keys = ids.shape[1] + MOST, answers.keys_of(0, range(4), 4)
     try:
         with models.devices_of(model):
-            state = answers.read(model, ids, none, keys, room=room, most=MOST)
-            state = answers.write(model, state, np.array([-1]), 0, 0.0, 24)
+            state = answers.read(nnx.split(model), ids, none, keys, room=room, most=MOST)
+            state = answers.write(nnx.split(model), state, np.array([-1]), 0, 0.0, 24)
             tokens, kept = np.asarray(state.tokens), np.array([4, 21, 24, 13])
             texts = [[*PROMPTS[k], *tokens[k, : kept[k]].tolist()] for k in range(4)]
             last = np.array([text[-1] for text in texts])
             some = np.array([0, 1, 3, 3])  # nothing is taken back of 2
             state = answers.taken_back(state, some, kept[some], last[some])
             anew = answers.padded(texts, 4)
-            fresh = answers.read(model, anew, none, keys, room=room, most=MOST)
+            fresh = answers.read(nnx.split(model), anew, none, keys, room=room, most=MOST)
             np.testing.assert_allclose(_logits(model, state), _logits(model, fresh), atol=1e-4)
     finally:
         for attention, size in zip(layers, before, strict=True):

@@ -23,6 +23,9 @@ UNBOUNDED = 2**31 - 1  # steps of decoding, to write until answers finish
 _BLOCK = 512  # tokens of the vocabulary that are summed up together when one is drawn
 _AGAIN = 2**31 - 1  # folded into a key for other draws; no number of tokens is as large
 
+Split = tuple[nnx.GraphDef[Any], nnx.State]
+"""A model as `nnx.split` returns it; a function of `nnx.jit` would return copies of its weights."""
+
 
 class Answers(NamedTuple):
     """The state of a batch of answers being generated.
@@ -124,9 +127,9 @@ def padded(prompts: Sequence[Sequence[int]], rows: int) -> np.ndarray:
     return ids
 
 
-@partial(nnx.jit, static_argnames=("room", "most"))
+@partial(jax.jit, static_argnames=("room", "most"))
 def read(
-    model: Any, ids: jax.Array, done: jax.Array, keys: jax.Array, room: int, most: int
+    model: Split, ids: jax.Array, done: jax.Array, keys: jax.Array, room: int, most: int
 ) -> Answers:
     """Prefill: fill a new cache with the tokens of every prompt, except its last token.
 
@@ -134,7 +137,7 @@ def read(
     and chooses the first new token.
 
     Args:
-      model: the model to sample from.
+      model: the model to sample from, split.
       ids: int32 [rows, length], the prompts, each at the right end of its row.
       done: bool [rows]: True for rows that need no answer.
       keys: [rows], the random key of each row.
@@ -144,6 +147,7 @@ def read(
     Returns:
       The state from which `write` generates.
     """
+    whole = nnx.merge(*model)
     rows, length = ids.shape
     there = ids != PAD
     # Each token attends to itself and to earlier ones of its prompt, never to the padding.
@@ -151,8 +155,8 @@ def read(
     earlier = jnp.arange(room)[None, :] <= jnp.arange(length - 1)[:, None]
     # Positions count the tokens seen, so a prompt starts at 0 however much padding precedes it.
     positions = jnp.maximum(jnp.cumsum(there, 1) - 1, 0)
-    empty = _cache(model, rows, room)
-    _, cache = model(ids[:, :-1], positions[:, :-1], empty, seen[:, None, :] & earlier)
+    empty = _cache(whole, rows, room)
+    _, cache = whole(ids[:, :-1], positions[:, :-1], empty, seen[:, None, :] & earlier)
     # The last token of each prompt is left to `write`: its logits choose the first new token.
     at = jnp.int32(length - 1)
     tokens = jnp.full((rows, most), PAD, jnp.int32)
@@ -173,9 +177,9 @@ def _cache(model: Any, rows: int, room: int) -> dict[str, dict[str, jax.Array]]:
     }
 
 
-@partial(nnx.jit, donate_argnames="state")
+@partial(jax.jit, donate_argnames="state")
 def write(
-    model: Any,
+    model: Split,
     state: Answers,
     ends: jax.Array,
     fewest: int,
@@ -188,7 +192,7 @@ def write(
     earlier if the cache is full, or after `steps` tokens of each row. `state` is donated.
 
     Args:
-      model: the model to sample from.
+      model: the model to sample from, split.
       state: the answers so far, from `read` or an earlier `write`.
       ends: ids of the stop tokens.
       fewest: the number of unfinished answers at which to stop.
@@ -199,7 +203,6 @@ def write(
     Returns:
       The state with the new tokens.
     """
-    graph, weights = nnx.split(model)
     begun, most, room = state.at, state.tokens.shape[1], state.seen.shape[1]
 
     def under_way(state: Answers) -> jax.Array:
@@ -207,12 +210,11 @@ def write(
         return left & ((~state.done).sum() > fewest)
 
     def step(state: Answers) -> Answers:
-        model = nnx.merge(graph, weights)
         # The next position is the number of tokens seen; padding on the left does not count.
         positions = state.seen.sum(1)
         # `last` goes into the same cache slot in every row, and may attend to itself.
         seen = state.seen.at[:, state.at].set(True)
-        logits, cache = model(
+        logits, cache = nnx.merge(*model)(
             state.last[:, None], positions[:, None], state.cache, seen[:, None, :]
         )
         # Rows that are done are computed too, but get padding.

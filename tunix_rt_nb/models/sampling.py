@@ -185,15 +185,14 @@ class _Writing:
 
     def __init__(self, model: Model, order: Order, numbers: Sequence[int]) -> None:
         rows = answers.rows_for(len(numbers), order.rows)
-        self.model, self.order = model, order
+        self.order = order
+        self._model, self._shares = nnx.split(model), mesh_of(model).shape["fsdp"]
         self.limit = answers.limit_of(max(map(len, order.prompts)), order.most)
         self.places, self.waiting = np.full(rows, _FREE), deque(numbers[rows:])
         self.places[: len(numbers)] = numbers[:rows]
         self.heat = np.full(rows, order.temperature, np.float32)
         self.state = self._read(numbers[:rows], rows, self.limit)
         self.state = self.state._replace(done=~self.used)
-        # Without this partial each call flattens the model anew.
-        self._write = nnx.cached_partial(answers.write, model)
 
     @property
     def used(self) -> np.ndarray:
@@ -213,7 +212,7 @@ class _Writing:
         else:
             fewest = rows // 2 if answers.rows_for(1, rows) < rows else 0
         ends, steps = self.order.ends, self.order.steps
-        self.state = self._write(self.state, ends, fewest, self.heat, steps)
+        self.state = answers.write(self._model, self.state, ends, fewest, self.heat, steps)
 
     def look(self) -> dict[int, Generation]:
         """Look at each answer; take back what is not to be kept, and return what is finished."""
@@ -281,11 +280,11 @@ class _Writing:
         ids = answers.padded([self.order.prompts[i] for i in numbers], rows)
         keys = answers.keys_of(self.order.seed, numbers, rows)
         length = ids.shape[1]
-        if rows % mesh_of(self.model).shape["fsdp"] == 0:
+        if rows % self._shares == 0:
             ids = shard_input(ids, ("fsdp",))
         room = answers.room_for(length, limit) if limit else length
         none = np.zeros(rows, bool)
-        return answers.read(self.model, ids, none, keys, room=room, most=self.order.most)
+        return answers.read(self._model, ids, none, keys, room=room, most=self.order.most)
 
 
 def _lengths(

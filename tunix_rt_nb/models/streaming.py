@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+from flax import nnx
 
 from tunix_rt_nb.models import answers, sampling
 from tunix_rt_nb.models.devices import check_processes, devices_of
@@ -44,10 +45,11 @@ def stream(
     with devices_of(model), warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # Tunix 0.1.7 with Flax 0.12
         none, keys = np.zeros(1, bool), answers.keys_of(seed, [0], 1)
-        state = answers.read(model, ids, none, keys, room=room, most=max_new_tokens)
+        split = nnx.split(model)
+        state = answers.read(split, ids, none, keys, room=room, most=max_new_tokens)
         n = 0
         while n < max_new_tokens:
-            state = answers.write(model, state, ends, 0, temperature, TOKENS)
+            state = answers.write(split, state, ends, 0, temperature, TOKENS)
             n = int(state.at - state.first[0])
             ids = np.asarray(state.tokens)[0, :n]
             found = sampling.generation(ids, bool(np.isin(ids[-1], ends)), tokenizer)

@@ -244,7 +244,8 @@ def generate(plan: Generation, told: Callable[[str], None]) -> dict[str, Any]:
     """
     model = _model(plan, mesh(plan.topology, plan.tp))
     memory = chips.of(plan.topology).memory
-    parts = {"weights": size(nnx.state(model))}
+    split = nnx.split(model)
+    parts = {"weights": size(split[1])}
     shape = plan.batch_size, plan.prompt
     with devices_of(model) as place:
         cut = PartitionSpec("fsdp" if plan.batch_size % plan.shares == 0 else None)
@@ -252,18 +253,18 @@ def generate(plan: Generation, told: Callable[[str], None]) -> dict[str, Any]:
         done = jax.ShapeDtypeStruct(shape[:1], bool)
         most, room = plan.new_tokens, answers.limit_of(plan.prompt, plan.new_tokens)
         keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), plan.batch_size))
-        step = answers.read.lower(model, ids, done, keys, room=room, most=most)
+        step = answers.read.lower(split, ids, done, keys, room=room, most=most)
         reading, compiled = fit(step, parts, "prompts", memory)
         told(f"reading {plan.batch_size} prompts: {_verdict(reading)}")
         if compiled is None:
             return {"prefill": reading._asdict()}
         state = jax.tree.map(
             lambda x, place: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=place),
-            step.lowered.out_info[-1],
-            compiled.compiled.output_shardings[-1],
+            step.out_info,
+            compiled.output_shardings,
         )
         ends = jax.ShapeDtypeStruct((1,), jnp.int32)
-        writing, _ = fit(answers.write.lower(model, state, ends, 0, 0.0), parts, "cache", memory)
+        writing, _ = fit(answers.write.lower(split, state, ends, 0, 0.0), parts, "cache", memory)
         told(f"writing {plan.batch_size} answers: {_verdict(writing)}")
     return {"prefill": reading._asdict(), "decode": writing._asdict()}
 
