@@ -11,7 +11,7 @@ from tunix.models.gemma3 import model as gemma3
 from tests.models.test_sampling import GEMMA, PROMPTS, lively
 from tests.train.test_sft import TOKENIZER
 from tunix_rt_nb import models
-from tunix_rt_nb.models import answers, redrawing, sampling
+from tunix_rt_nb.models import answers, redrawing, sampling, shapes
 from tunix_rt_nb.models.redrawing import Verdict
 from tunix_rt_nb.trace import Generation
 
@@ -62,7 +62,7 @@ def test_what_is_refused_is_in_no_answer_and_what_comes_before_it_stays(
     model: gemma3.Gemma3, monkeypatch: pytest.MonkeyPatch, room: int, rows: int
 ) -> None:
     """Also if the cache is too short for all draws, and if answers begin in free rows."""
-    monkeypatch.setattr(answers, "ROOM", room)
+    monkeypatch.setattr(shapes, "ROOM", room)
     monkeypatch.setattr(sampling, "CHUNK", 100)
     plain = written(model, nothing)
     letter = max("aeinorst", key=lambda letter: sum(letter in one.text for one in plain))
@@ -131,7 +131,7 @@ def test_after_taking_back_the_model_reads_the_text_as_if_it_were_new(
     before = [attention.sliding_window_size for attention in layers]
     for attention in layers:
         attention.sliding_window_size = 8
-    ids, none = answers.padded(PROMPTS[:4], 4), np.zeros(4, bool)
+    ids, none = shapes.padded(PROMPTS[:4], 4), np.zeros(4, bool)
     room, keys = ids.shape[1] + MOST, answers.keys_of(0, range(4), 4)
     try:
         with models.devices_of(model):
@@ -142,7 +142,7 @@ def test_after_taking_back_the_model_reads_the_text_as_if_it_were_new(
             last = np.array([text[-1] for text in texts])
             some = np.array([0, 1, 3, 3])  # nothing is taken back of 2
             state = answers.taken_back(state, some, kept[some], last[some])
-            anew = answers.padded(texts, 4)
+            anew = shapes.padded(texts, 4)
             fresh = answers.read(nnx.split(model), anew, none, keys, room=room, most=MOST)
             np.testing.assert_allclose(_logits(model, state), _logits(model, fresh), atol=1e-4)
     finally:

@@ -21,7 +21,7 @@ from tests.train.test_sft import DRAWN, TOKENIZER, logits, sft_rows
 from tunix_rt_nb import models
 from tunix_rt_nb.common.errors import InputError
 from tunix_rt_nb.evaluate.predictor import _answer
-from tunix_rt_nb.models import answers, sampling
+from tunix_rt_nb.models import answers, drawing, sampling, shapes
 from tunix_rt_nb.render.encoding import encode_prompts
 from tunix_rt_nb.render.examples import Example
 from tunix_rt_nb.trace import response
@@ -101,7 +101,7 @@ def test_an_answer_that_begins_in_a_free_row_is_what_it_would_be_alone(
     ends = sorted({tokens[k] for k, tokens in zip(range(3, 20), whole, strict=False)})
     monkeypatch.setattr(sampling, "CHUNK", 100)
     for room in (256, 32):  # in one that is too short for all of them, the rows move
-        monkeypatch.setattr(answers, "ROOM", room)
+        monkeypatch.setattr(shapes, "ROOM", room)
         assert whole_answers(model, ends, n=60, rows=rows) == whole_answers(
             model, ends, n=60, rows=64
         )
@@ -113,8 +113,8 @@ def test_a_cache_that_grows_changes_no_answer(
     lively(model)
     prompts, stops = PROMPTS[:20], form("gemma").template.stops
     grown = sampling.generate(model, TOKENIZER, prompts, stops, 300, batch_size=16)
-    assert max(answer.tokens for answer in grown) > answers.ROOM
-    monkeypatch.setattr(answers, "room_for", lambda length, limit: limit)
+    assert max(answer.tokens for answer in grown) > shapes.ROOM
+    monkeypatch.setattr(shapes, "room_for", lambda length, limit: limit)
     assert sampling.generate(model, TOKENIZER, prompts, stops, 300, batch_size=16) == grown
 
 
@@ -161,7 +161,7 @@ def test_a_draw_is_the_token_at_a_place_on_the_line_of_all_tokens(
     found[rng.random(vocabulary) < 0.3] = -np.inf
     found[rng.integers(vocabulary)] = 0.0
     rows = jnp.array([found, found])
-    first, second = np.asarray(answers._drawn(rows, jnp.array([chance, chance], jnp.float32)))
+    first, second = np.asarray(drawing.from_softmax(rows, jnp.array([chance, chance], jnp.float32)))
     assert first == second and np.isfinite(found[first])
     sizes = np.exp(found.astype(np.float64) - found.max())
     end = sizes.cumsum() / sizes.sum()

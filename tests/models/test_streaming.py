@@ -8,7 +8,7 @@ import pytest
 from tests.models.test_sampling import GEMMA, PROMPTS
 from tests.train.test_sft import TOKENIZER
 from tunix_rt_nb import models
-from tunix_rt_nb.models import answers, sampling, streaming
+from tunix_rt_nb.models import sampling, shapes, streaming
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_stream_grows_into_the_whole_answer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(answers, "ROOM", 32)  # so that the cache must grow
+    monkeypatch.setattr(shapes, "ROOM", 32)  # so that the cache must grow
     model, _ = models.load(models.create("tiny", TOKENIZER, seed=0, folder=tmp_path))
     [waited_for] = sampling.generate(model, TOKENIZER, PROMPTS[:1], GEMMA.stops, 18, batch_size=1)
     looks = [*models.stream(model, TOKENIZER, PROMPTS[0], GEMMA.stops, 18)]

@@ -14,13 +14,10 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from tunix_rt_nb.models import drawing
 from tunix_rt_nb.models.tokenizer import PAD
 
-BUCKET = 32  # prompts are padded to a multiple of this many tokens
-ROOM = 256  # tokens per row in the first, shortest cache
-FEWEST = 8  # rows in the smallest batch: with fewer, a decode step is no faster
 UNBOUNDED = 2**31 - 1  # steps of decoding, to write until answers finish
-_BLOCK = 512  # tokens of the vocabulary that are summed up together when one is drawn
 _AGAIN = 2**31 - 1  # folded into a key for other draws; no number of tokens is as large
 
 Split = tuple[nnx.GraphDef[Any], nnx.State]
@@ -68,63 +65,6 @@ def keys_of(seed: int, numbers: Sequence[int], rows: int) -> jax.Array:
     """
     all_numbers = np.pad(np.array(numbers, np.uint32), (0, rows - len(numbers)), "edge")
     return jax.vmap(partial(jax.random.fold_in, jax.random.key(seed)))(all_numbers)
-
-
-def bucket(length: int) -> int:
-    """Return the length to which a prompt is padded, in tokens."""
-    return -(-length // BUCKET) * BUCKET
-
-
-def rows_for(n: int, most: int) -> int:
-    """Return how many rows to use for a batch of `n` answers, so that few rows are unused.
-
-    Begin with `most` rows. Halve the number while it is even and the half is at least `n` and at
-    least FEWEST, the rows of the smallest batch. JAX then compiles few shapes.
-    """
-    while most % 2 == 0 and most // 2 >= max(n, FEWEST):
-        most //= 2
-    return most
-
-
-def room_for(length: int, limit: int) -> int:
-    """Return the length of a cache, in tokens, that holds `length` tokens and at least BUCKET more.
-
-    The length is ROOM times a power of 2, so that JAX compiles few shapes, but at most `limit`.
-    BUCKET and ROOM are constants of this module.
-    """
-    room = ROOM
-    while room < length + BUCKET:
-        room *= 2
-    return min(room, limit)
-
-
-def limit_of(length: int, most: int) -> int:
-    """Return the length of the longest cache, in tokens per row.
-
-    When a cache of this length is full, the rows move; the BUCKET to spare lets them do so rarely.
-
-    Args:
-      length: the most tokens of a prompt.
-      most: the most tokens of an answer.
-    """
-    return bucket(length) + most + BUCKET
-
-
-def padded(prompts: Sequence[Sequence[int]], rows: int) -> np.ndarray:
-    """Put prompts into an array, int32 [rows, length], padded on the left.
-
-    All prompts then end in the same column, so every row puts its next token into the same slot of
-    the cache. The length is a multiple of BUCKET, a constant of this module.
-
-    Args:
-      prompts: the token ids of each prompt.
-      rows: the number of rows. If there are more rows than prompts, the last prompt is repeated.
-    """
-    ids = np.full((rows, bucket(max(map(len, prompts)))), PAD, np.int32)
-    for row in range(rows):
-        prompt = prompts[min(row, len(prompts) - 1)]
-        ids[row, -len(prompt) :] = prompt
-    return ids
 
 
 @partial(jax.jit, static_argnames=("room", "most"))
@@ -218,7 +158,7 @@ def write(
             state.last[:, None], positions[:, None], state.cache, seen[:, None, :]
         )
         # Rows that are done are computed too, but get padding.
-        chosen = _chosen_tokens(logits[:, -1], state, temperature)
+        chosen = drawing.draw(logits[:, -1], state.keys, state.at - state.first, temperature)
         found = jnp.where(state.done, PAD, chosen)
         # `where` updates a column that differs by row, and stays on the devices of its rows.
         written = (state.at - state.first)[:, None]
@@ -227,71 +167,6 @@ def write(
         return Answers(tokens, found, done, seen, cache, state.at + 1, state.first, state.keys)
 
     return jax.lax.while_loop(under_way, step, state)
-
-
-def _chosen_tokens(logits: jax.Array, state: Answers, temperature: float | jax.Array) -> jax.Array:
-    """Choose a token for each row: the likeliest at temperature 0, else a random draw.
-
-    Args:
-      logits: [rows, vocabulary], the logits of the next token.
-      state: the batch, for the random key of each row.
-      temperature: as for `write`.
-
-    Returns:
-      The token ids, int32 [rows].
-    """
-    logits = logits.astype(jnp.float32)
-    heat = jnp.broadcast_to(temperature, len(logits))
-    likeliest = jnp.argmax(logits, axis=-1).astype(jnp.int32)
-
-    def drawn() -> jax.Array:
-        keys = jax.vmap(jax.random.fold_in)(state.keys, state.at - state.first)
-        chance = jax.vmap(jax.random.uniform)(keys)
-        chosen = _drawn(logits / jnp.where(heat > 0, heat, 1.0)[:, None], chance)
-        return jnp.where(heat > 0, chosen, likeliest)
-
-    return jax.lax.cond((heat > 0).any(), drawn, lambda: likeliest)
-
-
-def _drawn(logits: jax.Array, chance: jax.Array) -> jax.Array:
-    """Draw a token for each row from the softmax of its logits, with one random number per row.
-
-    The tokens lie side by side on a line, each as long as it is likely; the number is a place on
-    it. First the block of tokens at this place is found, then the token in it. That is faster than
-    noise for each token of a large vocabulary.
-
-    Args:
-      logits: float32 [rows, vocabulary].
-      chance: float32 [rows], the random numbers, from 0 up to 1.
-
-    Returns:
-      The token ids, int32 [rows].
-    """
-    sizes = jnp.exp(logits - logits.max(axis=1, keepdims=True))
-    sizes = jnp.pad(sizes, ((0, 0), (0, -sizes.shape[1] % _BLOCK)))
-    blocks = sizes.reshape(len(sizes), -1, _BLOCK)
-    sums = blocks.sum(axis=2)
-    ends = jnp.cumsum(sums, axis=1)
-    block, place = _found(sums, ends, chance * ends[:, -1])
-    within = jnp.take_along_axis(blocks, block[:, None, None], 1)[:, 0]
-    token, _ = _found(within, jnp.cumsum(within, axis=1), place)
-    return (block * _BLOCK + token).astype(jnp.int32)
-
-
-def _found(sizes: jax.Array, ends: jax.Array, place: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Find which of the parts of each row covers a place; return its index, and the place in it.
-
-    A part of size 0 covers no place.
-
-    Args:
-      sizes: [rows, parts]; ends: their sums from the left, so the end of each.
-      place: [rows], counted from the beginning of the first part.
-    """
-    # Rounding may put a place at the end of the last part, or behind it.
-    place = jnp.minimum(place, jnp.nextafter(ends[:, -1], 0.0))
-    part = jnp.argmax((ends > place[:, None]) & (sizes > 0), axis=1)
-    begin = jnp.take_along_axis(ends - sizes, part[:, None], 1)[:, 0]
-    return part, jnp.maximum(place - begin, 0.0)
 
 
 @partial(jax.jit, donate_argnames="state")

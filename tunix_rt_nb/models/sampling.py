@@ -11,7 +11,7 @@ import numpy as np
 from flax import nnx
 from tunix.sft.sharding_utils import shard_input
 
-from tunix_rt_nb.models import answers
+from tunix_rt_nb.models import answers, shapes
 from tunix_rt_nb.models.devices import check_processes, devices_of, mesh_of
 from tunix_rt_nb.models.folder import Model
 from tunix_rt_nb.models.tokenizer import Tokenizer
@@ -184,10 +184,10 @@ class _Writing:
     """
 
     def __init__(self, model: Model, order: Order, numbers: Sequence[int]) -> None:
-        rows = answers.rows_for(len(numbers), order.rows)
+        rows = shapes.rows_for(len(numbers), order.rows)
         self.order = order
         self._model, self._shares = nnx.split(model), mesh_of(model).shape["fsdp"]
-        self.limit = answers.limit_of(max(map(len, order.prompts)), order.most)
+        self.limit = shapes.limit_of(max(map(len, order.prompts)), order.most)
         self.places, self.waiting = np.full(rows, _FREE), deque(numbers[rows:])
         self.places[: len(numbers)] = numbers[:rows]
         self.heat = np.full(rows, order.temperature, np.float32)
@@ -202,7 +202,7 @@ class _Writing:
     @property
     def _group(self) -> int:
         """The number of prompts that begin together, so that JAX compiles few shapes."""
-        return min(answers.FEWEST, len(self.places))
+        return min(shapes.FEWEST, len(self.places))
 
     def write(self) -> None:
         """Write until it pays to give free rows away or to have fewer, or until the next look."""
@@ -210,7 +210,7 @@ class _Writing:
         if self.waiting:
             fewest = rows - min(self._group, len(self.waiting))
         else:
-            fewest = rows // 2 if answers.rows_for(1, rows) < rows else 0
+            fewest = rows // 2 if shapes.rows_for(1, rows) < rows else 0
         ends, steps = self.order.ends, self.order.steps
         self.state = answers.write(self._model, self.state, ends, fewest, self.heat, steps)
 
@@ -242,7 +242,7 @@ class _Writing:
             if len(free) < n:
                 return
             numbers = [waiting.popleft() for _ in range(n)]
-            length = answers.bucket(max(len(self.order.prompts[i]) for i in numbers))
+            length = shapes.bucket(max(len(self.order.prompts[i]) for i in numbers))
             self.move(length - 1)
             new = self._read(numbers, self._group)
             places = np.pad(free, (0, self._group - n), "edge")
@@ -251,7 +251,7 @@ class _Writing:
 
     def shrink(self) -> None:
         """Have fewer rows, if no prompt waits: unfinished rows come first, free ones fill up."""
-        rows = answers.rows_for(int(self.used.sum()), len(self.places))
+        rows = shapes.rows_for(int(self.used.sum()), len(self.places))
         if not self.waiting and rows < len(self.places):
             chosen = np.argsort(~self.used, kind="stable")[:rows]
             self.places, self.heat = self.places[chosen], self.heat[chosen]
@@ -269,20 +269,20 @@ class _Writing:
         lengths = [len(prompts[i]) - 1 for i in self.places[used].tolist()]
         written = np.asarray(self.state.at - self.state.first)[used]
         lowest = max([least, *(lengths + written).tolist()])
-        if lowest + answers.BUCKET > room and room < self.limit:
-            room = answers.room_for(lowest, self.limit)
+        if lowest + shapes.BUCKET > room and room < self.limit:
+            room = shapes.room_for(lowest, self.limit)
             self.state = answers.chosen(self.state, np.arange(len(self.places)), room)
         if not least <= at < room:
             self.state = answers.moved(self.state, lowest)
 
     def _read(self, numbers: Sequence[int], rows: int, limit: int = 0) -> answers.Answers:
         """Read prompts into a new batch, whose cache can grow up to `limit`, or not at all."""
-        ids = answers.padded([self.order.prompts[i] for i in numbers], rows)
+        ids = shapes.padded([self.order.prompts[i] for i in numbers], rows)
         keys = answers.keys_of(self.order.seed, numbers, rows)
         length = ids.shape[1]
         if rows % self._shares == 0:
             ids = shard_input(ids, ("fsdp",))
-        room = answers.room_for(length, limit) if limit else length
+        room = shapes.room_for(length, limit) if limit else length
         none = np.zeros(rows, bool)
         return answers.read(self._model, ids, none, keys, room=room, most=self.order.most)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from flax import nnx
 
-from tunix_rt_nb.models import answers, sampling
+from tunix_rt_nb.models import answers, sampling, shapes
 from tunix_rt_nb.models.devices import check_processes, devices_of
 from tunix_rt_nb.models.folder import Model
 from tunix_rt_nb.models.tokenizer import Tokenizer
@@ -39,9 +39,9 @@ def stream(
     """
     check_processes("generation")
     ends = np.array([tokenizer.control(piece) for piece in stops])
-    ids = answers.padded([prompt], 1)
-    limit = answers.limit_of(len(prompt), max_new_tokens)
-    room = answers.room_for(ids.shape[1], limit)
+    ids = shapes.padded([prompt], 1)
+    limit = shapes.limit_of(len(prompt), max_new_tokens)
+    room = shapes.room_for(ids.shape[1], limit)
     with devices_of(model), warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # Tunix 0.1.7 with Flax 0.12
         none, keys = np.zeros(1, bool), answers.keys_of(seed, [0], 1)
@@ -58,5 +58,5 @@ def stream(
                 return
             yield found._replace(text=found.text.rstrip(_CUT_OFF)), False
             if int(state.at) == room:
-                room = answers.room_for(room, limit)
+                room = shapes.room_for(room, limit)
                 state = answers.chosen(state, np.arange(1), room)

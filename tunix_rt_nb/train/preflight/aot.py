@@ -23,7 +23,7 @@ from tunix.models.gemma3 import model as gemma3
 from tunix.utils import sharding_utils
 
 from tunix_rt_nb.common import InputError
-from tunix_rt_nb.models import answers, architecture, attention, chips, devices_of, lora
+from tunix_rt_nb.models import answers, architecture, attention, chips, devices_of, lora, shapes
 from tunix_rt_nb.render import packing
 from tunix_rt_nb.train import estimate, hlo, logits
 from tunix_rt_nb.train.preflight.ask import Fit, largest
@@ -251,7 +251,7 @@ def generate(plan: Generation, told: Callable[[str], None]) -> dict[str, Any]:
         cut = PartitionSpec("fsdp" if plan.batch_size % plan.shares == 0 else None)
         ids = jax.ShapeDtypeStruct(shape, jnp.int32, sharding=NamedSharding(place, cut))
         done = jax.ShapeDtypeStruct(shape[:1], bool)
-        most, room = plan.new_tokens, answers.limit_of(plan.prompt, plan.new_tokens)
+        most, room = plan.new_tokens, shapes.limit_of(plan.prompt, plan.new_tokens)
         keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), plan.batch_size))
         step = answers.read.lower(split, ids, done, keys, room=room, most=most)
         reading, compiled = fit(step, parts, "prompts", memory)
