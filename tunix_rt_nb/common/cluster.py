@@ -92,6 +92,8 @@ def _on_this_machine(builder: Any) -> Any:
     settings = {
         "spark.driver.host": "127.0.0.1",
         "spark.driver.memory": "4g",
+        # A larger result waits among the blocks, where it gets lost when memory is short.
+        "spark.task.maxDirectResultSize": "64m",
         "spark.log.level": "OFF",  # `errors` tells what went wrong
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",

@@ -1,6 +1,7 @@
 """A trial of checks while a model writes: against writing plainly, and against a majority vote."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from math import ceil
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ from tunix_rt_nb.evaluate.scorecard import by_item
 from tunix_rt_nb.render import Rendered
 from tunix_rt_nb.trace import Trace
 
+Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 _FEWEST = 3  # answers to vote with: a majority of two decides nothing
 
 
@@ -40,6 +42,7 @@ def try_checks(
     rendered: Rendered,
     kept: Path,
     temperature: float = 0.0,
+    progress: Progress = lambda what, n: nullcontext(lambda done: None),
     **how: Any,
 ) -> Trial:
     """Answer items again, with a check of each step and by majority vote, and compare.
@@ -52,26 +55,27 @@ def try_checks(
       plain: the answers of the model as it wrote them without a check.
       model_folder, items, rendered, temperature, how: as for `predict`.
       kept: a folder that keeps answers as they come, so that an interrupted call resumes.
+      progress: shows the progress of answering, as `report.answering_progress` does.
 
     Raises:
       InputError: as for `predict` and `compare`.
     """
     asked = model_folder, items, rendered
     first = [answer for answer in plain if answer.get("sample", 0) == 0]
-    checked = predict(
-        *asked, kept=kept / "checked.jsonl", checked=name, temperature=temperature, **how
-    )
-    votes = predict(
-        *asked,
-        kept=kept / "votes.jsonl",
-        samples=max(_FEWEST, ceil(_tokens(checked) / max(1, _tokens(first)))),
-        temperature=temperature or models.redrawing.TEMPERATURE,
-        **how,
-    )
+    with progress("with checked steps", len(items)) as told:
+        here = kept / "checked.jsonl"
+        checked = predict(
+            *asked, kept=here, checked=name, temperature=temperature, report=told, **how
+        )
+    samples = max(_FEWEST, ceil(_tokens(checked) / max(1, _tokens(first))))
+    heat = temperature or models.redrawing.TEMPERATURE
+    with progress(f"{samples} times, to vote", samples * len(items)) as told:
+        here = kept / "votes.jsonl"
+        votes = predict(*asked, kept=here, samples=samples, temperature=heat, report=told, **how)
     several = by_item(votes).values()
     rows = [
         _row("plain", first, first),
-        _row(f"majority of {len(votes) // len(items)}", [majority(v) for v in several], votes),
+        _row(f"majority of {samples}", [majority(v) for v in several], votes),
         _row(f"checked by {name}", checked, checked),
     ]
     return Trial(checked, rows, verdict(compare(first, checked)))
