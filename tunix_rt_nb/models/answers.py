@@ -191,7 +191,7 @@ def filled(state: Answers, new: Answers, places: jax.Array) -> Answers:
 
     return state._replace(
         last=state.last.at[places].set(new.last),
-        done=state.done.at[places].set(new.done),
+        done=state.done.at[places].set(False),
         seen=put(state.seen, new.seen),
         cache=jax.tree.map(put, state.cache, new.cache),
         first=state.first.at[places].set(state.at),

@@ -18,8 +18,6 @@ from tunix_rt_nb.models.tokenizer import Tokenizer
 from tunix_rt_nb.trace import Generation
 
 CHUNK = 4  # batches after which the rows begin anew; a killed call repeats at most twice as many
-
-
 _FREE = -1
 
 
@@ -192,7 +190,6 @@ class _Writing:
         self.places[: len(numbers)] = numbers[:rows]
         self.heat = np.full(rows, order.temperature, np.float32)
         self.state = self._read(numbers[:rows], rows, self.limit)
-        self.state = self.state._replace(done=~self.used)
 
     @property
     def used(self) -> np.ndarray:
@@ -283,8 +280,8 @@ class _Writing:
         if rows % self._shares == 0:
             ids = shard_input(ids, ("fsdp",))
         room = shapes.room_for(length, limit) if limit else length
-        none = np.zeros(rows, bool)
-        return answers.read(self._model, ids, none, keys, room=room, most=self.order.most)
+        done = np.arange(rows) >= len(numbers)
+        return answers.read(self._model, ids, done, keys, room=room, most=self.order.most)
 
 
 def _lengths(
